@@ -1,0 +1,46 @@
+import type { Bytes } from './ids.ts'
+
+export function concat(...parts: readonly Bytes[]): Bytes {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
+/** Not constant-time: for public values. */
+export function equalBytes(a: Bytes, b: Bytes): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index])
+}
+
+export function toHex(bytes: Bytes): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** @param text an even number of hexadecimal digits */
+export function fromHex(text: string): Bytes {
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+}
+
+export function utf8(text: string): Bytes {
+  return new TextEncoder().encode(text)
+}
+
+/** The whole of a stream, refused past the limit. */
+export async function collect(source: AsyncIterable<Bytes>, limitBytes: number): Promise<Bytes> {
+  const parts: Bytes[] = []
+  let length = 0
+  for await (const part of source) {
+    length += part.length
+    if (length > limitBytes) throw new RangeError(`more than ${limitBytes} bytes`)
+    parts.push(part)
+  }
+  return parts.length === 1 ? (parts[0] as Bytes) : concat(...parts)
+}
+
+/** Bytes as a stream of one piece. */
+export async function* once(bytes: Bytes): AsyncIterable<Bytes> {
+  yield bytes
+}

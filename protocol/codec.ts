@@ -1,0 +1,87 @@
+import * as dagCbor from '@ipld/dag-cbor'
+import { CID } from 'multiformats/cid'
+import { z } from 'zod'
+import { equalBytes } from './bytes.ts'
+import { checkCid, textOf } from './cid.ts'
+import { type Amount, type Bytes, type Cid, type NodeId, nodeIdOf, parseRunId, publicKeyOf, type RunId } from './ids.ts'
+import { NAME_CHARS_MAX, REASON_CHARS_MAX } from './limits.ts'
+import { accept, type Result, refuse } from './result.ts'
+
+/**
+ * Canonical DAG-CBOR for everything that is signed or addressed. One value has one encoding: `decode` encodes again
+ * and compares, because the library reads unsorted maps, long integers and duplicate keys. Schemas admit no floats.
+ */
+export type DecodeRefusal = 'too-large' | 'malformed' | 'not-canonical' | 'wrong-shape'
+
+export function encode<S extends z.ZodType>(schema: S, value: z.output<S>): Bytes {
+  return dagCbor.encode(z.encode(schema, value))
+}
+
+export function decode<S extends z.ZodType>(
+  schema: S,
+  bytes: Bytes,
+  limitBytes: number,
+): Result<z.output<S>, DecodeRefusal> {
+  if (bytes.length > limitBytes) return refuse('too-large', `${bytes.length} bytes, at most ${limitBytes}`)
+  let value: unknown
+  try {
+    value = dagCbor.decode(bytes)
+    if (!equalBytes(dagCbor.encode(value), bytes)) return refuse('not-canonical', 'another encoding of the same value')
+  } catch (cause) {
+    return refuse('malformed', cause instanceof Error ? cause.message.slice(0, REASON_CHARS_MAX) : 'not DAG-CBOR')
+  }
+  const shaped = schema.safeDecode(value as z.input<S>)
+  if (!shaped.success) return refuse('wrong-shape', z.prettifyError(shaped.error).slice(0, REASON_CHARS_MAX))
+  return accept(shaped.data)
+}
+
+/** The links of any DAG-CBOR block, in the order of their encoding. */
+export function linksOf(block: Bytes): readonly Cid[] {
+  const found: Cid[] = []
+  const look = (value: unknown): void => {
+    const cid = CID.asCID(value)
+    if (cid) found.push(textOf(cid))
+    else if (Array.isArray(value)) value.forEach(look)
+    else if (value !== null && typeof value === 'object' && !isBytes(value)) Object.values(value).forEach(look)
+  }
+  look(dagCbor.decode(block))
+  return found
+}
+
+/** Not `instanceof`: arrays that crossed a worker or a test's realm are of another class. */
+export function isBytes(value: unknown): value is Bytes {
+  return Object.prototype.toString.call(value) === '[object Uint8Array]'
+}
+
+export function bytesField(lengthBytes: number) {
+  return z.custom<Bytes>((value) => isBytes(value) && value.length === lengthBytes, `${lengthBytes} bytes`)
+}
+
+export const nodeIdField = z.codec(bytesField(32), z.custom<NodeId>(), { decode: nodeIdOf, encode: publicKeyOf })
+
+export const cidField = z.codec(
+  z.custom<CID>((value) => CID.asCID(value) !== null, 'a link'),
+  z.custom<Cid>(),
+  {
+    decode: (link, context) => {
+      const checked = checkCid(link)
+      if (checked.ok) return checked.value
+      context.issues.push({ code: 'custom', message: checked.detail ?? checked.refusal, input: String(link) })
+      return z.NEVER
+    },
+    encode: (cid) => CID.parse(cid),
+  },
+)
+
+export const runIdField = z.custom<RunId>((value) => typeof value === 'string' && parseRunId(value).ok, 'a run id')
+
+/** Micro-credits as a decimal text: CBOR integers above 2^53 - 1 are not portable. */
+export const amountField = z.codec(z.string().regex(/^(0|[1-9][0-9]{0,29})$/), z.custom<Amount>(), {
+  decode: (text) => BigInt(text),
+  encode: (amount) => amount.toString(),
+})
+
+export const nameField = z.string().min(1).max(NAME_CHARS_MAX)
+export const reasonField = z.string().max(REASON_CHARS_MAX)
+export const count = (max: number, min = 0) => z.int().min(min).max(max)
+export const millisField = z.int().min(0)

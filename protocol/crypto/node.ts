@@ -1,0 +1,90 @@
+import {
+  createCipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes as nodeRandomBytes,
+  sign as nodeSign,
+  verify as nodeVerify,
+} from 'node:crypto'
+import type { Bytes } from '../ids.ts'
+import { isSoundKey, isSoundSignature } from './ed25519.ts'
+import type { Hash } from './hash.ts'
+
+export function sha256(bytes: Bytes): Bytes {
+  return plain(createHash('sha256').update(bytes).digest())
+}
+
+export function createSha256(): Hash {
+  const hash = createHash('sha256')
+  return {
+    update: (bytes) => void hash.update(bytes),
+    digest: () => plain(hash.digest()),
+  }
+}
+
+export function hmacSha256(key: Bytes, message: Bytes): Bytes {
+  return plain(createHmac('sha256', key).update(message).digest())
+}
+
+export function hkdfSha256(secret: Bytes, salt: Bytes, info: Bytes, lengthBytes: number): Bytes {
+  return new Uint8Array(hkdfSync('sha256', secret, salt, info, lengthBytes))
+}
+
+export function randomBytes(length: number): Bytes {
+  return plain(nodeRandomBytes(length))
+}
+
+/** @param secretKey the 32-byte seed of RFC 8032 @returns 32 bytes */
+export function publicKey(secretKey: Bytes): Bytes {
+  const { x } = createPublicKey(privateKeyOf(secretKey)).export({ format: 'jwk' })
+  return plain(Buffer.from(x as string, 'base64url'))
+}
+
+export function sign(secretKey: Bytes, message: Bytes): Bytes {
+  return plain(nodeSign(null, message, privateKeyOf(secretKey)))
+}
+
+/** OpenSSL's check is cofactorless; the two predicates close what it leaves open (small order, torsion, encodings). */
+export function verify(key: Bytes, message: Bytes, signature: Bytes): boolean {
+  return isSoundSignature(signature) && isSoundKey(key) && nodeVerify(null, message, publicKeyObject(key), signature)
+}
+
+/** The AES-256-CTR keystream from counter block `iv` on, a piece a call. */
+export function keystream(key: Bytes, iv: Bytes): (lengthBytes: number) => Bytes {
+  const cipher = createCipheriv('aes-256-ctr', key, iv)
+  return (lengthBytes) => plain(cipher.update(zeros(lengthBytes)))
+}
+
+/** RFC 8410: the PKCS#8 and SPKI wrappers of a raw Ed25519 key. */
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
+const SPKI = Buffer.from('302a300506032b6570032100', 'hex')
+
+const privateKeys = new WeakMap<Bytes, KeyObject>()
+
+/** Remembered per array object, so that no secret is kept longer than its owner keeps it. */
+function privateKeyOf(secretKey: Bytes): KeyObject {
+  const known = privateKeys.get(secretKey)
+  if (known) return known
+  const made = createPrivateKey({ key: Buffer.concat([PKCS8, secretKey]), format: 'der', type: 'pkcs8' })
+  privateKeys.set(secretKey, made)
+  return made
+}
+
+function publicKeyObject(key: Bytes): KeyObject {
+  return createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' })
+}
+
+/** Buffers carry methods that change meaning (`slice` aliases): what leaves this file is a plain array of bytes. */
+function plain(buffer: Buffer): Bytes {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+let zeroPage = new Uint8Array(65_536)
+function zeros(lengthBytes: number): Bytes {
+  if (zeroPage.length < lengthBytes) zeroPage = new Uint8Array(lengthBytes)
+  return zeroPage.subarray(0, lengthBytes)
+}

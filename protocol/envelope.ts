@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import { publicKey, sha256, sign, verify } from '#crypto'
+import { concat, utf8 } from './bytes.ts'
+import { cidOf, cidOfDigest, DAG_CBOR } from './cid.ts'
+import { bytesField, cidField, type DecodeRefusal, decode, encode, isBytes, nodeIdField } from './codec.ts'
+import { type Bytes, type Cid, type NodeId, nodeIdOf, publicKeyOf } from './ids.ts'
+import { BLOCK_BYTES_MAX } from './limits.ts'
+import { accept, type Result, refuse } from './result.ts'
+
+/**
+ * Who said it. On the wire an envelope is DAG-CBOR `{b: body bytes, f: sender's key, s: signature, t: type}`; kept, it is
+ * two blocks: the body under its own CID, and a seal `{b: link to the body, f, s, t}`. The signature covers
+ * `"consilium/1 sig" 00 t 00 SHA-256(body)`, and the body's CID holds that same hash, so both forms have one signature.
+ */
+const DOMAIN = utf8('consilium/1 sig\0')
+
+const typeField = z.string().regex(/^[a-z][a-z-]{0,31}$/)
+const signature = { f: nodeIdField, s: bytesField(64), t: typeField }
+const envelopeSchema = z.strictObject({ b: z.custom<Bytes>(isBytes, 'bytes'), ...signature })
+const sealSchema = z.strictObject({ b: cidField, ...signature })
+
+/** What a signed object says, before its meaning is looked at. `body` is the exact signed bytes. */
+export type Signed = { readonly from: NodeId; readonly type: string; readonly body: Bytes; readonly signature: Bytes }
+export type OpenRefusal = DecodeRefusal | 'bad-signature'
+
+/** Who can sign: a secret key and the id it stands for. The key never leaves this object. */
+export type Signer = { readonly id: NodeId; sign(type: string, body: Bytes): Signed }
+
+/** @param secretKey the 32-byte seed of RFC 8032 */
+export function signerOf(secretKey: Bytes): Signer {
+  const id = nodeIdOf(publicKey(secretKey))
+  return {
+    id,
+    sign: (type, body) => ({ from: id, type, body, signature: sign(secretKey, signedBytes(type, sha256(body))) }),
+  }
+}
+
+/** The wire form. */
+export function frameOf(signed: Signed): Bytes {
+  return encode(envelopeSchema, { b: signed.body, f: signed.from, s: signed.signature, t: signed.type })
+}
+
+/** Opens a frame: bounded, canonical, signed. Nothing in it has meaning before this succeeds. */
+export function open(frame: Bytes, limitBytes: number): Result<Signed, OpenRefusal> {
+  const envelope = decode(envelopeSchema, frame, limitBytes)
+  if (!envelope.ok) return envelope
+  const { b, f, s, t } = envelope.value
+  if (!verify(publicKeyOf(f), signedBytes(t, sha256(b)), s)) return refuse('bad-signature')
+  return accept({ from: f, type: t, body: b, signature: s })
+}
+
+export type Block = { readonly cid: Cid; readonly bytes: Bytes }
+
+/** The kept form: the seal's block, whose CID names the signed object, and the body's. */
+export function sealOf(signed: Signed): { readonly seal: Block; readonly body: Block } {
+  const body = { cid: cidOf(DAG_CBOR, signed.body), bytes: signed.body }
+  const bytes = encode(sealSchema, { b: body.cid, f: signed.from, s: signed.signature, t: signed.type })
+  return { seal: { cid: cidOf(DAG_CBOR, bytes), bytes }, body }
+}
+
+/** Opens a kept object from its two blocks; the caller has checked that each block hashes to its CID. */
+export async function unseal(seal: Bytes, block: (cid: Cid) => Promise<Bytes>): Promise<Result<Signed, OpenRefusal>> {
+  const read = decode(sealSchema, seal, BLOCK_BYTES_MAX)
+  if (!read.ok) return read
+  const { b, f, s, t } = read.value
+  const body = await block(b)
+  const digest = sha256(body)
+  if (cidOfDigest(DAG_CBOR, digest) !== b) return refuse('malformed', 'the body is not the block that the seal names')
+  if (!verify(publicKeyOf(f), signedBytes(t, digest), s)) return refuse('bad-signature')
+  return accept({ from: f, type: t, body, signature: s })
+}
+
+function signedBytes(type: string, digest: Bytes): Bytes {
+  return concat(DOMAIN, utf8(type), Uint8Array.of(0), digest)
+}

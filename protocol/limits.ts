@@ -1,0 +1,38 @@
+/**
+ * Every bound of the protocol, with its reason. Checked at the gate before anything is allocated, asserted inside.
+ */
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** A signed frame on the node link. What grows with the cohort is a blob and travels by CID. */
+export const FRAME_BYTES_MAX = 64 * KIB
+/** socket.io's own cap: above ours, so that an oversized frame is refused by name instead of dropping the link. */
+export const SOCKET_BYTES_MAX = 128 * KIB
+/** One event of a run's log. Events hold names, blobs hold bytes. */
+export const EVENT_BYTES_MAX = 4 * KIB
+/** One block: the leaf size of the UnixFS profile unixfs-v1-2025, and the most a manifest may weigh. */
+export const BLOCK_BYTES_MAX = MIB
+/** Links of one UnixFS node in the same profile. */
+export const UNIXFS_WIDTH = 1024
+/** Nodes in one round: 4,096 dense seats replay in well under a second. */
+export const COHORT_MAX = 4096
+/** Fewer than two contributors is not an aggregate. */
+export const COHORT_MIN = 2
+/** Rounds of one run. */
+export const ROUNDS_MAX = 100_000
+/** Parameters of one model: 2^28 float32 are 1 GiB, the most a node is asked to hold twice. */
+export const PARAMETERS_MAX = 2 ** 28
+/** Layers of one architecture. */
+export const LAYERS_MAX = 256
+/** A public weight (a node's example count) in the ring; COHORT_MAX * WEIGHT_MAX = 2^28 < 2^32. */
+export const WEIGHT_MAX = 65_536
+/** Rows of a table contract's columns, levels of one column, and bytes of one name. */
+export const COLUMNS_MAX = 512
+export const LEVELS_MAX = 64
+export const NAME_CHARS_MAX = 100
+/** Free text a peer may send us: reasons, details. */
+export const REASON_CHARS_MAX = 200
+/** Largest loss of one row that an evaluation lane counts, in nats; larger ones are counted as this. */
+export const LOSS_MAX_NATS = 64
+/** One phase's time limit: a day. */
+export const PHASE_MILLIS_MAX = 86_400_000

@@ -1,0 +1,113 @@
+import { z } from 'zod'
+import { amountField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
+import { COHORT_MAX, LAYERS_MAX, PARAMETERS_MAX, ROUNDS_MAX } from './limits.ts'
+import { maskingField, populationField, purposeField } from './plan.ts'
+
+/**
+ * A model by content: no time, key, run or parent is in it, so the same weights have the same CID everywhere; lineage is
+ * in the round manifest. `weights` holds the tensors in this order, float32 little-endian, one after another.
+ */
+export const modelSchema = z.strictObject({
+  architecture: cidField,
+  tensors: z
+    .array(
+      z.strictObject({
+        name: nameField,
+        shape: z.array(count(PARAMETERS_MAX, 1)).max(4).readonly(),
+        role: z.enum(['trainable', 'moving']),
+      }),
+    )
+    .max(LAYERS_MAX * 4)
+    .readonly(),
+  weights: cidField,
+})
+
+/** What a node signs about its update (envelope type `report`, next to run, round, recipient and sequence). */
+export const updateFields = {
+  seat: count(COHORT_MAX),
+  /** The sealed plan it followed. */
+  plan: cidField,
+  /** The model it started from. */
+  model: cidField,
+  vector: cidField,
+  sizeBytes: count(Number.MAX_SAFE_INTEGER),
+  /** Lanes of 32 bits in the vector, header and check lanes included. */
+  lanes: count(2 ** 31),
+} as const
+
+/** The incoming model on the cohort's held-out rows: sums over the sites' evaluation lanes. */
+export const evaluationSchema = z.strictObject({
+  rows: count(Number.MAX_SAFE_INTEGER),
+  correct: count(Number.MAX_SAFE_INTEGER),
+  /** Sum over rows of the loss in nats, times 2^16. */
+  lossQ16: count(Number.MAX_SAFE_INTEGER),
+})
+
+const seatSchema = z.strictObject({
+  node: nodeIdField,
+  /** The sealed report, or null with the reason why there is none. */
+  update: cidField.nullable(),
+  reason: reasonField.nullable(),
+})
+
+/**
+ * One closed round, signed by the coordinator (type `round`). It names everything that is needed to do the round again:
+ * plan, every seat with its signed update, the sum, the strategy's memory, the next model; its parents are its history.
+ */
+export const roundManifestSchema = z.strictObject({
+  v: z.literal(1),
+  run: runIdField,
+  round: count(ROUNDS_MAX, 1),
+  purpose: purposeField,
+  parent: cidField.nullable(),
+  plan: cidField,
+  /** In seat order: ascending by key. */
+  seats: z.array(seatSchema).min(1).max(COHORT_MAX).readonly(),
+  /** The sum over reporting seats, all lanes. */
+  aggregate: cidField,
+  /** The strategy's memory after this round, float32 little-endian; empty for FedAvg. */
+  memory: cidField,
+  /** The next model; the incoming one again in an `evaluate` round. */
+  model: cidField,
+  /** Of the incoming model. */
+  evaluation: evaluationSchema,
+})
+
+/** The run's record and the root of its bundle, signed by the coordinator (type `run`). */
+export const runManifestSchema = z.strictObject({
+  v: z.literal(1),
+  run: runIdField,
+  coordinator: nodeIdField,
+  population: populationField,
+  masking: maskingField,
+  task: cidField,
+  /** Planned training rounds; the evaluate round follows them. */
+  planned: count(ROUNDS_MAX, 1),
+  rounds: z
+    .array(
+      z.strictObject({
+        round: count(ROUNDS_MAX, 1),
+        /** The sealed round manifest, or null for an aborted round. */
+        manifest: cidField.nullable(),
+        /** Sealed receipts in seat order of the paid. */
+        receipts: z.array(cidField).max(COHORT_MAX).readonly(),
+        reason: reasonField.nullable(),
+      }),
+    )
+    .max(ROUNDS_MAX)
+    .readonly(),
+  outcome: z.enum(['completed', 'failed']),
+  reason: reasonField.nullable(),
+  model: cidField,
+  /** Of the final model, from the evaluate round; null when that round did not close. */
+  evaluation: evaluationSchema.nullable(),
+  budget: amountField,
+  paid: amountField,
+  released: amountField,
+})
+
+export type ModelManifest = z.output<typeof modelSchema>
+export type Evaluation = z.output<typeof evaluationSchema>
+export type SeatRecord = z.output<typeof seatSchema>
+export type RoundManifest = z.output<typeof roundManifestSchema>
+export type RunManifest = z.output<typeof runManifestSchema>

@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import {
+  bytesField,
+  cidField,
+  count,
+  type DecodeRefusal,
+  decode,
+  encode,
+  millisField,
+  nodeIdField,
+  reasonField,
+  runIdField,
+} from './codec.ts'
+import { frameOf, type Signed, type Signer } from './envelope.ts'
+import type { Bytes } from './ids.ts'
+import { COHORT_MAX, FRAME_BYTES_MAX, ROUNDS_MAX } from './limits.ts'
+import { updateFields } from './manifest.ts'
+import { accept, type Result, refuse } from './result.ts'
+
+/** Everything that is ever said on the node link. The envelope's type is the message's kind; the body is the rest. */
+const roundFields = { run: runIdField, round: count(ROUNDS_MAX, 1) }
+/** `to` is the coordinator's key: a frame said to one coordinator means nothing to another. `seq` grows per node. */
+const said = { to: nodeIdField, seq: count(Number.MAX_SAFE_INTEGER) }
+
+export const clientBodies = {
+  hello: z.strictObject({ ...said, nonce: bytesField(32), version: z.literal(1) }),
+  join: z.strictObject({ ...said, ...roundFields }),
+  decline: z.strictObject({ ...said, ...roundFields, reason: reasonField }),
+  /** The node's signed update manifest is this very frame. */
+  report: z.strictObject({ ...said, ...roundFields, ...updateFields }),
+  leave: z.strictObject({ ...said, ...roundFields, reason: reasonField }),
+} as const
+
+export const coordinatorBodies = {
+  challenge: z.strictObject({ nonce: bytesField(32) }),
+  /** A round opened; whoever wants a seat joins before `closesAt`. */
+  invite: z.strictObject({ ...roundFields, plan: cidField, closesAt: millisField }),
+  /** This node has a seat; the ticket lets it upload one vector. */
+  seated: z.strictObject({
+    ...roundFields,
+    plan: cidField,
+    seat: count(COHORT_MAX),
+    endsAt: millisField,
+    ticket: z.string().max(1000),
+  }),
+  refused: z.strictObject({
+    ...roundFields,
+    kind: z.string().max(32),
+    refusal: z.string().max(64),
+    detail: reasonField,
+  }),
+  receipt: z.strictObject({ ...roundFields, receipt: cidField }),
+  /** The round is over for this node: trained for nothing, or done. */
+  ended: z.strictObject({
+    ...roundFields,
+    outcome: z.enum(['closed', 'aborted', 'not-selected']),
+    reason: reasonField,
+  }),
+} as const
+
+type Bodies = Record<string, z.ZodType>
+type MessageOf<B extends Bodies> = { [K in keyof B]: { readonly kind: K } & Readonly<z.output<B[K]>> }[keyof B]
+
+export type ClientMessage = MessageOf<typeof clientBodies>
+export type CoordinatorMessage = MessageOf<typeof coordinatorBodies>
+export type MessageRefusal = DecodeRefusal | 'unknown-kind'
+
+/** Signs a message. The whole frame is what travels. */
+export function say(signer: Signer, message: ClientMessage | CoordinatorMessage): Bytes {
+  return frameOf(sign(signer, message))
+}
+
+export function sign(signer: Signer, message: ClientMessage | CoordinatorMessage): Signed {
+  const { kind, ...body } = message
+  const schema: z.ZodType = { ...clientBodies, ...coordinatorBodies }[kind]
+  return signer.sign(kind, encode(schema, body))
+}
+
+/** What an opened frame means to a coordinator. */
+export function readClientMessage(signed: Signed): Result<ClientMessage, MessageRefusal> {
+  return read(clientBodies, signed) as Result<ClientMessage, MessageRefusal>
+}
+
+/** What an opened frame means to a node. */
+export function readCoordinatorMessage(signed: Signed): Result<CoordinatorMessage, MessageRefusal> {
+  return read(coordinatorBodies, signed) as Result<CoordinatorMessage, MessageRefusal>
+}
+
+function read(bodies: Bodies, { type, body }: Signed): Result<unknown, MessageRefusal> {
+  const schema = Object.hasOwn(bodies, type) ? bodies[type] : undefined
+  if (!schema) return refuse('unknown-kind', type)
+  const value = decode(schema, body, FRAME_BYTES_MAX)
+  return value.ok ? accept({ kind: type, ...(value.value as object) }) : value
+}

@@ -1,0 +1,141 @@
+import type { Architecture } from './architecture.ts'
+import type { Amount, Bytes, Cid, Millis, NodeId, OperatorId, RunId } from './ids.ts'
+import type { Task } from './task.ts'
+
+/** The doors: every contact with the world. Each has an in-memory adapter, a real one, and one conformance suite. */
+
+/** Time. Core code never calls Date.now(); it is told when things happened. */
+export interface Clock {
+  now(): Millis
+  /** Resolves at `at`, or at once when it has passed; rejects with the signal's reason when aborted. */
+  wakeAt(at: Millis, signal: AbortSignal): Promise<void>
+}
+
+export type ByteRange = { readonly offset?: number; readonly length?: number; readonly limitBytes: number }
+
+/**
+ * Immutable bytes by content, under the UnixFS profile unixfs-v1-2025: up to 1 MiB is one block (raw, unless put as
+ * DAG-CBOR), more is a balanced tree of raw leaves. `get` verifies every block it passes on.
+ */
+export interface BlobStore {
+  /** Stores the bytes durably and answers their CID. Throws {@link BlobTooLarge} past `limitBytes`, keeping nothing. */
+  put(source: AsyncIterable<Bytes>, limitBytes: number, signal?: AbortSignal): Promise<Cid>
+  /** One block as it is (a manifest, a seal). The CID must be its hash, or this throws {@link BlobCorrupt}. */
+  putBlock(cid: Cid, block: Bytes): Promise<void>
+  /** Throws {@link BlobMissing}, {@link BlobCorrupt}, or {@link BlobTooLarge} when the whole is larger than `limitBytes`. */
+  get(cid: Cid, range: ByteRange, signal?: AbortSignal): AsyncIterable<Bytes>
+  /** One block's own bytes, of any codec, not the file under it. Throws as `get` does. */
+  getBlock(cid: Cid, limitBytes: number): Promise<Bytes>
+  /** True when every block under the CID is here. */
+  has(cid: Cid): Promise<boolean>
+  /** Forgets the blob; blocks that it shares with others stay readable through them. Missing is no error. */
+  delete(cid: Cid): Promise<void>
+}
+
+export class BlobMissing extends Error {
+  override name = 'BlobMissing'
+}
+export class BlobCorrupt extends Error {
+  override name = 'BlobCorrupt'
+}
+export class BlobTooLarge extends Error {
+  override name = 'BlobTooLarge'
+}
+/** The disk or the quota is full: a fault of the world, the caller may try later. */
+export class StorageFull extends Error {
+  override name = 'StorageFull'
+}
+
+/** Append-only streams. Writes at `position` or reports that somebody already did; never overwrites. */
+export interface EventLog {
+  /** `conflict` when the stream's length is not `position`. Durable when it answers. */
+  append(stream: string, position: number, entry: Bytes): Promise<'appended' | 'conflict'>
+  read(stream: string, from?: number): AsyncIterable<Bytes>
+  /** The stream's length: 0 for one that does not exist. */
+  head(stream: string): Promise<number>
+  /** Names of streams that start with `prefix`, ascending. */
+  streams(prefix: string): AsyncIterable<string>
+}
+
+/** At-least-once work. An id (`[A-Za-z0-9_-]+`) is one job while it waits or runs; once finished it may be pushed again. */
+export interface Queue<Job> {
+  push(id: string, job: Job): Promise<void>
+  /** A handler that throws is tried again later, with growing pauses. Disposing waits for the running ones. */
+  work(handler: (job: Job, signal: AbortSignal) => Promise<void>): AsyncDisposable
+}
+
+export type Frame = { readonly from: NodeId; readonly frame: Bytes }
+/** A node linked, unlinked, or said something. `left` comes after the grace time for reconnecting. */
+export type LinkEvent =
+  | { readonly kind: 'linked' | 'left'; readonly node: NodeId }
+  | ({ readonly kind: 'frame' } & Frame)
+
+/** Small signed frames, the coordinator's side. Pulled, not pushed at us: we run at our own pace. */
+export interface CoordinatorTransport extends AsyncDisposable {
+  /** At most once; a node that is away gets nothing. */
+  send(to: NodeId, frame: Bytes): Promise<void>
+  linked(): readonly NodeId[]
+  events(signal: AbortSignal): AsyncIterable<LinkEvent>
+}
+
+/** The node's side: a link that comes back by itself. `linked` says when to say again what may have been lost. */
+export interface ClientTransport extends AsyncDisposable {
+  send(frame: Bytes): Promise<void>
+  events(
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }>
+}
+
+export type Payout = { readonly payee: OperatorId; readonly amount: Amount }
+
+/** Money in two phases, idempotent by id: a repeat is a no-op, not a second payment. A repeat that differs throws. */
+export interface Settlement {
+  hold(id: string, run: RunId, amount: Amount): Promise<void>
+  post(id: string, run: RunId, payouts: readonly Payout[]): Promise<void>
+  release(id: string, run: RunId, amount: Amount): Promise<void>
+}
+
+export type TrainingTask = {
+  readonly task: Task
+  readonly architecture: Architecture
+  readonly purpose: 'train' | 'evaluate'
+  /** 32 bytes each. */
+  readonly shuffleSeed: Bytes
+  readonly holdoutSeed: Bytes
+  /** At most this many held-out rows count, so that no evaluation lane can overflow. */
+  readonly evaluationRowsMax: number
+}
+
+export type LocalUpdate = {
+  /** Trained minus incoming weights, in the order of the model's tensors; empty in an `evaluate` round. */
+  readonly delta: Float32Array
+  /** Rows trained on. */
+  readonly examples: number
+  /** The incoming model on this site's held-out rows. */
+  readonly evaluation: { readonly rows: number; readonly correct: number; readonly lossSumNats: number }
+  readonly trainMillis: Millis
+}
+
+export type TrainProgress = { readonly epoch: number; readonly epochs: number; readonly loss: number }
+
+/** Local learning. The data stays behind this door; only the delta comes out. */
+export interface TrainerBackend extends AsyncDisposable {
+  readonly backend: string
+  /** @param model all weights, float32, in the order of the model's tensors. Throws {@link TrainingRefused} or the world's faults. */
+  fit(
+    model: Float32Array,
+    task: TrainingTask,
+    signal: AbortSignal,
+    progress?: (at: TrainProgress) => void,
+  ): Promise<LocalUpdate>
+}
+
+/** This node cannot do this task: the reason is for the coordinator and the node's operator, and names no data. */
+export class TrainingRefused extends Error {
+  override name = 'TrainingRefused'
+  readonly reason: string
+  constructor(reason: string, detail: string) {
+    super(`${reason}: ${detail}`)
+    this.reason = reason
+  }
+}

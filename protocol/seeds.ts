@@ -1,0 +1,63 @@
+import { hkdfSha256, sha256 } from '#crypto'
+import { concat, utf8 } from './bytes.ts'
+import { digestOf } from './cid.ts'
+import type { Bytes, Cid, NodeId, Round } from './ids.ts'
+import { publicKeyOf } from './ids.ts'
+
+/**
+ * Every seed, named once. Nothing random depends on a run id or the time, so that the same task, data and secrets give
+ * the same model. Each is HKDF-SHA256(secret, salt = "", info = "consilium/1 " ‖ purpose ‖ 00 ‖ context, 32 bytes).
+ */
+function derive(secret: Bytes, purpose: string, ...context: readonly Bytes[]): Bytes {
+  const label = utf8(`consilium/1 ${purpose}\0`)
+  return hkdfSha256(secret, new Uint8Array(0), concat(label, ...context), 32)
+}
+
+/** One tensor's initial values, public: `index` is the tensor's place in the model. */
+export function genesisSeed(taskSeed: Bytes, index: number): Bytes {
+  return derive(taskSeed, 'genesis', u64(index))
+}
+
+/**
+ * Order of selection, public. From the incoming model rather than the parent manifest, whose run id would make the
+ * cohort differ between two runs of one task; the round number lets a round after an aborted one try other nodes.
+ */
+export function cohortSeed(taskSeed: Bytes, model: Cid, round: Round): Bytes {
+  return sha256(concat(utf8('consilium/1 cohort\0'), digestOf(model), taskSeed, u64(round)))
+}
+
+/** Which rows a site holds out: the same ones in every round of a task. */
+export function holdoutSeed(nodeSecret: Bytes, task: Cid): Bytes {
+  return derive(nodeSecret, 'holdout', digestOf(task))
+}
+
+/** Order of rows in training. */
+export function shuffleSeed(nodeSecret: Bytes, task: Cid, round: Round): Bytes {
+  return derive(nodeSecret, 'shuffle', digestOf(task), u64(round))
+}
+
+/** Stochastic rounding: must stay private, or the rounding noise could be taken off again. */
+export function quantiseSeed(nodeSecret: Bytes, task: Cid, round: Round): Bytes {
+  return derive(nodeSecret, 'quantise', digestOf(task), u64(round))
+}
+
+/** The MAC key of upload tickets. */
+export function ticketKey(coordinatorSecret: Bytes): Bytes {
+  return derive(coordinatorSecret, 'ticket')
+}
+
+/** Demo only: a node's secret from the demo's seed. Anyone who knows the seed is that node. */
+export function demoSecret(seed: Bytes, site: number): Bytes {
+  return derive(seed, 'demo node', u64(site))
+}
+
+/** Rank of a node in a draw: smaller first. */
+export function drawRank(seed: Bytes, node: NodeId): Bytes {
+  return sha256(concat(seed, publicKeyOf(node)))
+}
+
+function u64(value: number): Bytes {
+  const out = new Uint8Array(8)
+  new DataView(out.buffer).setBigUint64(0, BigInt(value))
+  return out
+}

@@ -1,0 +1,106 @@
+import * as dagPb from '@ipld/dag-pb'
+import { UnixFS } from 'ipfs-unixfs'
+import { importByteStream } from 'ipfs-unixfs-importer'
+import { concat } from './bytes.ts'
+import { checkCid, codecOf, DAG_PB, RAW, textOf } from './cid.ts'
+import type { Block } from './envelope.ts'
+import type { Bytes, Cid } from './ids.ts'
+import { BLOCK_BYTES_MAX, UNIXFS_WIDTH } from './limits.ts'
+import { accept, type Result, refuse } from './result.ts'
+
+/**
+ * Files as blocks, by the UnixFS profile unixfs-v1-2025 (IPIP-499): raw leaves of 1 MiB, 1,024 links a node, balanced;
+ * a file of up to 1 MiB is one raw block. One file has one CID, whoever adds it.
+ */
+
+/** Cuts a file into blocks and hands each to `keep`, leaves before their parents. @returns the file's CID */
+export async function importFile(source: AsyncIterable<Bytes>, keep: (block: Block) => Promise<void>): Promise<Cid> {
+  const { cid } = await importByteStream(
+    source,
+    {
+      put: async (cid, block) => {
+        await keep({ cid: textOf(cid), bytes: await whole(block) })
+        return cid
+      },
+    },
+    { profile: 'unixfs-v1-2025' },
+  )
+  return textOf(cid)
+}
+
+/** A part of a file: a block's CID and the bytes of the file under it. */
+export type Part = { readonly cid: Cid; readonly sizeBytes: number }
+
+/** The parts that a block of a file names, in order; none for a leaf. */
+export function partsOf(block: Block): Result<readonly Part[], 'not-a-file'> {
+  if (codecOf(block.cid) !== DAG_PB) return accept([])
+  try {
+    const node = dagPb.decode(block.bytes)
+    const file = UnixFS.unmarshal(node.Data ?? new Uint8Array(0))
+    const inner = file.type === 'file' && (file.data === undefined || file.data.length === 0)
+    if (!inner || node.Links.length === 0 || node.Links.length > UNIXFS_WIDTH) return refuse('not-a-file')
+    if (file.blockSizes.length !== node.Links.length) return refuse('not-a-file', 'sizes and links differ in number')
+    const parts: Part[] = []
+    for (const [index, link] of node.Links.entries()) {
+      const cid = checkCid(link.Hash)
+      const size = file.blockSizes[index] as bigint
+      if (!cid.ok || size > BigInt(Number.MAX_SAFE_INTEGER)) return refuse('not-a-file', 'a link that is not ours')
+      parts.push({ cid: cid.value, sizeBytes: Number(size) })
+    }
+    return accept(parts)
+  } catch {
+    return refuse('not-a-file', 'not UnixFS')
+  }
+}
+
+/** Bytes of the file under a block. */
+export function fileSizeOf(block: Block): Result<number, 'not-a-file'> {
+  if (codecOf(block.cid) !== DAG_PB) return accept(block.bytes.length)
+  const parts = partsOf(block)
+  return parts.ok ? accept(parts.value.reduce((sum, part) => sum + part.sizeBytes, 0)) : parts
+}
+
+/** Thrown where a tree of blocks is not a file, or promises other sizes than it has. */
+export class NotAFile extends Error {
+  override name = 'NotAFile'
+}
+
+/**
+ * The file's bytes from `offset` on, `length` of them, leaf by leaf. `block` must answer bytes that hash to the CID.
+ * Only the blocks on the way are asked for.
+ */
+export async function* readFile(
+  cid: Cid,
+  offset: number,
+  length: number,
+  block: (cid: Cid, limitBytes: number) => Promise<Bytes>,
+): AsyncIterable<Bytes> {
+  const bytes = await block(cid, BLOCK_BYTES_MAX)
+  if (codecOf(cid) !== DAG_PB) {
+    if (codecOf(cid) === RAW || offset === 0) yield bytes.subarray(offset, offset + length)
+    return
+  }
+  const parts = partsOf({ cid, bytes })
+  if (!parts.ok) throw new NotAFile(`${cid}: ${parts.detail ?? parts.refusal}`)
+  let start = 0
+  for (const part of parts.value) {
+    const from = Math.max(offset - start, 0)
+    const to = Math.min(offset + length - start, part.sizeBytes)
+    if (from < to) {
+      let seen = 0
+      for await (const piece of readFile(part.cid, from, to - from, block)) {
+        seen += piece.length
+        yield piece
+      }
+      if (seen !== to - from) throw new NotAFile(`${part.cid} holds other bytes than its parent says`)
+    }
+    start += part.sizeBytes
+  }
+}
+
+async function whole(bytes: Uint8Array | Iterable<Bytes> | AsyncIterable<Bytes>): Promise<Bytes> {
+  if (ArrayBuffer.isView(bytes)) return bytes as Bytes
+  const parts: Bytes[] = []
+  for await (const part of bytes) parts.push(part)
+  return concat(...parts)
+}
