@@ -18,8 +18,8 @@ export const UNIXFS_WIDTH = 1024
 export const COHORT_MAX = 4096
 /** Fewer than two contributors is not an aggregate. */
 export const COHORT_MIN = 2
-/** Rounds of one run. */
-export const ROUNDS_MAX = 100_000
+/** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */
+export const ROUNDS_MAX = 4096
 /** Parameters of one model: 2^28 float32 are 1 GiB, the most a node is asked to hold twice. */
 export const PARAMETERS_MAX = 2 ** 28
 /** Layers of one architecture. */

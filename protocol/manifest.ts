@@ -73,6 +73,9 @@ export const roundManifestSchema = z.strictObject({
   evaluation: evaluationSchema,
 })
 
+/** A round's sealed receipts, in seat order of the paid. A block of its own: it grows with the cohort. */
+export const receiptListSchema = z.array(cidField).min(1).max(COHORT_MAX).readonly()
+
 /** The run's record and the root of its bundle, signed by the coordinator (type `run`). */
 export const runManifestSchema = z.strictObject({
   v: z.literal(1),
@@ -89,8 +92,8 @@ export const runManifestSchema = z.strictObject({
         round: count(ROUNDS_MAX, 1),
         /** The sealed round manifest, or null for an aborted round. */
         manifest: cidField.nullable(),
-        /** Sealed receipts in seat order of the paid. */
-        receipts: z.array(cidField).max(COHORT_MAX).readonly(),
+        /** The block that lists this round's receipts; null when nobody was paid. */
+        receipts: cidField.nullable(),
         reason: reasonField.nullable(),
       }),
     )
