@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { amountField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
-import { COHORT_MAX, LAYERS_MAX, PARAMETERS_MAX, ROUNDS_MAX } from './limits.ts'
-import { maskingField, populationField, purposeField } from './plan.ts'
+import { COHORT_MAX, LAYERS_MAX, PARAMETERS_MAX, PHASE_MILLIS_MAX, ROUNDS_MAX } from './limits.ts'
+import { maskingField, planSchema, populationField, purposeField } from './plan.ts'
+import { receiptSchema } from './receipt.ts'
 
 /**
  * A model by content: no time, key, run or parent is in it, so the same weights have the same CID everywhere; lineage is
@@ -33,7 +34,18 @@ export const updateFields = {
   sizeBytes: count(Number.MAX_SAFE_INTEGER),
   /** Lanes of 32 bits in the vector, header and check lanes included. */
   lanes: count(2 ** 31),
+  /** How long it trained, by its own clock: for the timeline, never for pay. */
+  trainMillis: count(PHASE_MILLIS_MAX),
 } as const
+
+/** The signed body of a report as it is kept: who it is said to, about which round, and the update. */
+export const updateSchema = z.strictObject({
+  to: nodeIdField,
+  seq: count(Number.MAX_SAFE_INTEGER),
+  run: runIdField,
+  round: count(ROUNDS_MAX, 1),
+  ...updateFields,
+})
 
 /** The incoming model on the cohort's held-out rows: sums over the sites' evaluation lanes. */
 export const evaluationSchema = z.strictObject({
@@ -108,6 +120,15 @@ export const runManifestSchema = z.strictObject({
   paid: amountField,
   released: amountField,
 })
+
+/** What can be kept under a seal: the envelope's type, and what its body then is. */
+export const manifestTypes = {
+  plan: planSchema,
+  report: updateSchema,
+  round: roundManifestSchema,
+  receipt: receiptSchema,
+  run: runManifestSchema,
+} as const
 
 export type ModelManifest = z.output<typeof modelSchema>
 export type Evaluation = z.output<typeof evaluationSchema>

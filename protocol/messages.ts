@@ -14,7 +14,7 @@ import {
 import { frameOf, type Signed, type Signer } from './envelope.ts'
 import type { Bytes } from './ids.ts'
 import { COHORT_MAX, FRAME_BYTES_MAX, ROUNDS_MAX } from './limits.ts'
-import { updateFields } from './manifest.ts'
+import { updateSchema } from './manifest.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 /** Everything that is ever said on the node link. The envelope's type is the message's kind; the body is the rest. */
@@ -27,7 +27,7 @@ export const clientBodies = {
   join: z.strictObject({ ...said, ...roundFields }),
   decline: z.strictObject({ ...said, ...roundFields, reason: reasonField }),
   /** The node's signed update manifest is this very frame. */
-  report: z.strictObject({ ...said, ...roundFields, ...updateFields }),
+  report: updateSchema,
   leave: z.strictObject({ ...said, ...roundFields, reason: reasonField }),
 } as const
 

@@ -1,0 +1,150 @@
+import type { Cid, Millis, NodeId, Round as RoundNumber } from '#protocol/ids.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
+import type { CohortRule, Purpose, Timing } from '#protocol/plan.ts'
+import { type Result, refuse } from '#protocol/result.ts'
+import { stepAggregation } from './aggregation.ts'
+import { stepClosed } from './closed.ts'
+import { stepCollecting } from './collecting.ts'
+import type { RoundEvent } from './events.ts'
+import { checkRound } from './invariants.ts'
+import { stepSelection } from './selection.ts'
+import { stepSettlement } from './settlement.ts'
+
+/**
+ * One round as arithmetic: `step(round, event)` is total and synchronous. Time and chance arrive inside events. A refused
+ * event changes nothing and is not logged; an accepted one is appended, and the log is the state. What the world is to
+ * do next is not returned here but read off the state (`obligations` in ../run.ts), so replay cannot owe other things.
+ */
+export function stepRound(round: Round, event: RoundEvent): Result<Round, RoundRefusal> {
+  if (event.round !== round.round)
+    return refuse(event.round < round.round ? 'past-round' : 'future-round', `round ${round.round} is open`)
+  const next = stepPhase(round, event)
+  if (next.ok) checkRound(round, next.value)
+  return next
+}
+
+function stepPhase(round: Round, event: RoundEvent): Result<Round, RoundRefusal> {
+  switch (round.phase) {
+    case 'selection':
+      return stepSelection(round, event)
+    case 'reporting':
+    case 'evaluation':
+      return stepCollecting(round, event)
+    case 'aggregation':
+      return stepAggregation(round, event)
+    case 'settlement':
+      return stepSettlement(round, event)
+    case 'closed':
+      return stepClosed(round, event)
+    case 'aborted':
+      return refuse('round-over')
+  }
+}
+
+export type RoundRefusal =
+  | 'past-round'
+  | 'future-round'
+  | 'wrong-phase'
+  | 'round-over'
+  | 'already-joined'
+  | 'already-reported'
+  | 'not-in-cohort'
+  | 'seat-gone'
+  | 'selection-full'
+  | 'not-due'
+
+/** What every phase knows. */
+export type Opened = {
+  readonly round: RoundNumber
+  readonly purpose: Purpose
+  /** The sealed plan. */
+  readonly plan: Cid
+  readonly cohortSeed: Uint8Array
+  readonly rule: CohortRule
+  readonly timing: Timing
+  readonly openedAt: Millis
+}
+
+export type Selection = Opened & {
+  readonly phase: 'selection'
+  /** Linked when the round opened: when all of them have answered, nobody is waited for. */
+  readonly invited: number
+  /** Ascending. */
+  readonly joined: readonly NodeId[]
+  readonly declined: readonly NodeId[]
+  readonly endsAt: Millis
+}
+
+export type SeatState =
+  | 'waiting'
+  | { readonly gone: string }
+  | { readonly update: Cid; readonly trainMillis: Millis; readonly at: Millis }
+
+/** The cohort ascending by key: a node's seat is its place. */
+export type Seated = { readonly cohort: readonly NodeId[]; readonly seats: readonly SeatState[] }
+
+export type Collecting = Opened &
+  Seated & {
+    readonly phase: 'reporting' | 'evaluation'
+    readonly waiting: number
+    readonly reported: number
+    readonly startedAt: Millis
+    readonly endsAt: Millis
+  }
+
+export type Aggregation = Opened &
+  Seated & { readonly phase: 'aggregation'; readonly startedAt: Millis; readonly endsAt: Millis }
+
+export type Aggregated = {
+  /** The sealed round manifest. */
+  readonly manifest: Cid
+  readonly model: Cid
+  readonly memory: Cid
+  readonly evaluation: Evaluation
+}
+
+export type Settlement = Opened & Seated & Aggregated & { readonly phase: 'settlement'; readonly endsAt: Millis }
+
+export type Closed = Opened &
+  Seated &
+  Aggregated & {
+    readonly phase: 'closed'
+    /** The list of sealed receipts; null where nobody is paid; overdue while settlement still tries. */
+    readonly receipts: Cid | null | 'overdue'
+    readonly endedAt: Millis
+  }
+
+export type Aborted = Opened & {
+  readonly phase: 'aborted'
+  readonly reason: string
+  readonly endedAt: Millis
+} & Partial<Seated>
+
+export type Round = Selection | Collecting | Aggregation | Settlement | Closed | Aborted
+
+/** When the open phase ends by itself; undefined once the round is over. */
+export function deadlineOf(round: Round): Millis | undefined {
+  return round.phase === 'closed' || round.phase === 'aborted' ? undefined : round.endsAt
+}
+
+/** The seat of a node, or -1: binary search, the cohort is ascending. */
+export function seatOf(cohort: readonly NodeId[], node: NodeId): number {
+  let [low, high] = [0, cohort.length - 1]
+  while (low <= high) {
+    const middle = (low + high) >>> 1
+    const found = cohort[middle] as NodeId
+    if (found === node) return middle
+    if (found < node) low = middle + 1
+    else high = middle - 1
+  }
+  return -1
+}
+
+/** The seats whose updates count, in seat order. */
+export function reportedSeats(seated: Seated): readonly { seat: number; node: NodeId; update: Cid }[] {
+  return seated.seats.flatMap((state, seat) =>
+    state !== 'waiting' && 'update' in state
+      ? [{ seat, node: seated.cohort[seat] as NodeId, update: state.update }]
+      : [],
+  )
+}

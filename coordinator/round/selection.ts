@@ -1,0 +1,77 @@
+import { toHex } from '#protocol/bytes.ts'
+import type { Millis, NodeId } from '#protocol/ids.ts'
+import { COHORT_MAX } from '#protocol/limits.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { drawRank } from '#protocol/seeds.ts'
+import { abort } from './aborted.ts'
+import { collect } from './collecting.ts'
+import type { RoundEvent } from './events.ts'
+import type { Opened, Round, RoundRefusal, Selection } from './round.ts'
+import { seatOf } from './round.ts'
+
+/** Who wants a seat. Ends when everyone invited has answered and enough joined, or at its deadline. */
+export function openSelection(opened: Opened, invited: number): Selection {
+  return {
+    ...opened,
+    phase: 'selection',
+    invited,
+    joined: [],
+    declined: [],
+    endsAt: opened.openedAt + opened.timing.selectionMillis,
+  }
+}
+
+export function stepSelection(round: Selection, event: RoundEvent): Result<Round, RoundRefusal> {
+  switch (event.kind) {
+    case 'joined': {
+      if (seatOf(round.joined, event.node) >= 0) return refuse('already-joined')
+      if (round.joined.length >= COHORT_MAX) return refuse('selection-full')
+      const joined = insert(round.joined, event.node)
+      return accept(conclude({ ...round, joined, declined: without(round.declined, event.node) }, event.at))
+    }
+    case 'declined':
+    case 'left': {
+      if (seatOf(round.declined, event.node) >= 0) return refuse('not-in-cohort')
+      const declined = insert(round.declined, event.node)
+      return accept(conclude({ ...round, joined: without(round.joined, event.node), declined }, event.at))
+    }
+    case 'ticked':
+      return event.at < round.endsAt ? refuse('not-due') : accept(conclude(round, event.at))
+    case 'reported':
+    case 'aggregated':
+    case 'spoiled':
+    case 'settled':
+      return refuse('wrong-phase', 'selection is open')
+  }
+}
+
+/** The one place that ends selection. */
+function conclude(round: Selection, at: Millis): Round {
+  const due = at >= round.endsAt
+  const enough = round.joined.length >= round.rule.min
+  const answered = round.joined.length + round.declined.length
+  if (!due && !(enough && answered >= round.invited)) return round
+  if (!enough) return abort(round, 'too-few-nodes', at)
+  return collect(round, draw(round.joined, round.rule.max, round.cohortSeed), at)
+}
+
+/** At most `max` of the joined, by the public draw that anyone can repeat: smallest SHA-256(seed ‖ key) first. */
+function draw(joined: readonly NodeId[], max: number, seed: Uint8Array): readonly NodeId[] {
+  if (joined.length <= max) return joined
+  const ranked = joined.map((node) => ({ node, rank: toHex(drawRank(seed, node)) }))
+  ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1))
+  return ranked
+    .slice(0, max)
+    .map(({ node }) => node)
+    .sort()
+}
+
+function insert(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {
+  const place = nodes.findIndex((other) => other > node)
+  return place < 0 ? [...nodes, node] : nodes.toSpliced(place, 0, node)
+}
+
+function without(nodes: readonly NodeId[], node: NodeId): readonly NodeId[] {
+  const place = seatOf(nodes, node)
+  return place < 0 ? nodes : nodes.toSpliced(place, 1)
+}

@@ -1,0 +1,278 @@
+import { z } from 'zod'
+import { assert } from '#protocol/assert.ts'
+import {
+  amountField,
+  bytesField,
+  cidField,
+  count,
+  decode,
+  encode,
+  millisField,
+  reasonField,
+  runIdField,
+} from '#protocol/codec.ts'
+import type { Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
+import { COHORT_MAX, EVENT_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
+import { cohortSchema, maskingField, type Purpose, populationField, timingSchema } from '#protocol/plan.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { cohortSeed } from '#protocol/seeds.ts'
+import { type RoundEvent, roundEvents } from './round/events.ts'
+import { deadlineOf, type Opened, type Round, type RoundRefusal, stepRound } from './round/round.ts'
+import { openSelection } from './round/selection.ts'
+
+/**
+ * A run: its rounds one after another, each starting from the last model. One log stream holds it; its events are those
+ * of its rounds and the six here. After the planned training rounds comes one evaluate round, then the run's record.
+ */
+export const runSpecSchema = z.strictObject({
+  run: runIdField,
+  task: cidField,
+  /** Copied from the task, so that replay needs no blob. */
+  taskSeed: bytesField(32),
+  genesis: cidField,
+  /** The empty memory that the strategy starts from. */
+  memory: cidField,
+  planned: count(ROUNDS_MAX - 1, 1),
+  budget: amountField,
+  population: populationField,
+  masking: maskingField,
+  cohort: cohortSchema,
+  timing: timingSchema,
+  /** Aborted rounds in a row after which the run ends as failed. */
+  failuresMax: count(1000, 1),
+  /** The API request that made it: a repeat of the key answers this run again. */
+  idempotency: z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable(),
+})
+export type RunSpec = z.output<typeof runSpecSchema>
+
+const runEvents = [
+  z.strictObject({ kind: z.literal('created'), at: millisField, spec: runSpecSchema }),
+  /** The budget is reserved. */
+  z.strictObject({ kind: z.literal('held'), at: millisField }),
+  /** A round opened under a stored, sealed plan, with so many nodes invited. */
+  z.strictObject({
+    kind: z.literal('opened'),
+    at: millisField,
+    round: count(ROUNDS_MAX, 1),
+    plan: cidField,
+    invited: count(COHORT_MAX),
+  }),
+  /** An aborted round's part went back. */
+  z.strictObject({ kind: z.literal('released'), at: millisField, round: count(ROUNDS_MAX, 1) }),
+  /** The run's record is sealed and whole. */
+  z.strictObject({
+    kind: z.literal('finished'),
+    at: millisField,
+    manifest: cidField,
+    paid: amountField,
+    released: amountField,
+    reason: reasonField.nullable(),
+  }),
+] as const
+
+const runEventSchema = z.discriminatedUnion('kind', [...runEvents, ...roundEvents])
+export type RunEvent = z.output<typeof runEventSchema>
+
+export function encodeEvent(event: RunEvent): Bytes {
+  const bytes = encode(runEventSchema, event)
+  assert(bytes.length <= EVENT_BYTES_MAX, 'an event is at most 4 KiB')
+  return bytes
+}
+
+/** Throws on an entry that this version cannot read: the log is ours, and guessing would invent history. */
+export function decodeEvent(entry: Bytes): RunEvent {
+  const event = decode(runEventSchema, entry, EVENT_BYTES_MAX)
+  if (!event.ok) throw new Error(`the log holds an entry that cannot be read: ${event.refusal} ${event.detail ?? ''}`)
+  return event.value
+}
+
+/** What is kept of a round that is over. */
+export type Past = {
+  readonly round: RoundNumber
+  readonly purpose: Purpose
+  readonly manifest: Cid | null
+  readonly receipts: Cid | null | 'overdue'
+  readonly reason: string | null
+  readonly released: boolean
+}
+
+export type Run = {
+  readonly spec: RunSpec
+  readonly at: Millis
+  readonly phase: 'funding' | 'running' | 'finishing' | 'ended'
+  /** Rounds that are over; round n is at n - 1. */
+  readonly past: readonly Past[]
+  /** Those of them with a settlement or a release still to come. */
+  readonly owing: readonly RoundNumber[]
+  readonly round: Round | undefined
+  readonly model: Cid
+  readonly memory: Cid
+  /** The sealed manifest of the last closed round. */
+  readonly parent: Cid | null
+  /** Of the model after the evaluate round. */
+  readonly evaluation: Evaluation | null
+  readonly manifest: Cid | null
+}
+
+export type RunRefusal = RoundRefusal | 'no-round' | 'run-ended' | 'run-exists' | 'not-owed'
+
+/** The same law as a round's: total, synchronous, refusals change nothing. */
+export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunRefusal> {
+  if (event.kind === 'created') return run ? refuse('run-exists') : accept(create(event.spec, event.at))
+  if (!run) return refuse('no-round')
+  const at = event.at
+  assert(at >= run.at, 'time never goes back in a log')
+  switch (event.kind) {
+    case 'held':
+      return run.phase === 'funding' ? accept({ ...run, at, phase: 'running' }) : refuse('not-owed')
+    case 'opened': {
+      if (!owes(run, { kind: 'open', round: event.round })) return refuse('not-owed')
+      return accept({ ...run, at, round: openSelection(openedBy(run, event.round, event.plan, at), event.invited) })
+    }
+    case 'released': {
+      if (!owes(run, { kind: 'release', round: event.round })) return refuse('not-owed')
+      return accept({ ...amend(run, event.round, { released: true }), at })
+    }
+    case 'finished':
+      if (!owes(run, { kind: 'finish' })) return refuse('not-owed')
+      return accept({ ...run, at, phase: 'ended', manifest: event.manifest })
+    default:
+      return stepOpen(run, event)
+  }
+}
+
+function stepOpen(run: Run, event: RoundEvent): Result<Run, RunRefusal> {
+  if (run.phase === 'ended') return refuse('run-ended')
+  if (event.kind === 'settled' && owes(run, { kind: 'settle', round: event.round }) && run.round?.round !== event.round)
+    return accept({ ...amend(run, event.round, { receipts: event.receipts }), at: event.at })
+  if (!run.round) return refuse('no-round')
+  const round = stepRound(run.round, event)
+  return round.ok ? accept(conclude({ ...run, at: event.at, round: round.value })) : round
+}
+
+/** The one place that ends a round's hold on the run, and the training. */
+function conclude(run: Run): Run {
+  const round = run.round
+  if (round?.phase !== 'aborted' && round?.phase !== 'closed') return run
+  const past = pastOf(round)
+  const owing = isOwing(past) ? [...run.owing, past.round] : run.owing
+  const next = { ...run, round: undefined, past: [...run.past, past], owing }
+  if (round.phase === 'aborted') return rest(next)
+  const { manifest, model, memory, evaluation } = round
+  const closed = { ...next, parent: manifest, model, memory }
+  return rest(round.purpose === 'evaluate' ? { ...closed, evaluation } : closed)
+}
+
+function isOwing(past: Past): boolean {
+  return past.receipts === 'overdue' || (past.manifest === null && past.purpose === 'train' && !past.released)
+}
+
+function rest(run: Run): Run {
+  const over = run.past.length > run.spec.planned || failure(run) !== null
+  return over ? { ...run, phase: 'finishing' } : run
+}
+
+function pastOf(round: Extract<Round, { phase: 'closed' | 'aborted' }>): Past {
+  const { round: number, purpose } = round
+  return round.phase === 'closed'
+    ? { round: number, purpose, manifest: round.manifest, receipts: round.receipts, reason: null, released: false }
+    : { round: number, purpose, manifest: null, receipts: null, reason: round.reason, released: false }
+}
+
+/** Why the run is a failure, or null. */
+export function failure(run: Run): string | null {
+  const last = run.past.slice(-run.spec.failuresMax)
+  if (last.length === run.spec.failuresMax && last.every((past) => past.manifest === null))
+    return `${last.length} rounds in a row were aborted, the last one: ${last.at(-1)?.reason}`
+  const trained = run.past.some((past) => past.purpose === 'train' && past.manifest !== null)
+  return run.past.length > run.spec.planned && !trained ? 'no training round closed' : null
+}
+
+/** What the world still has to do. Each is answered by an event and owed until that event is in the log. */
+export type Obligation =
+  | { readonly kind: 'hold' | 'finish' }
+  | { readonly kind: 'open' | 'aggregate' | 'settle' | 'release'; readonly round: RoundNumber }
+
+/**
+ * Read off the state, so that a step and a replay owe the same: a step's effects are what is owed after it and was not
+ * before, and `recover` pushes again whatever is owed still.
+ */
+export function obligations(run: Run): readonly Obligation[] {
+  const owed: Obligation[] = run.owing.map((round) => {
+    const kind = run.past[round - 1]?.receipts === 'overdue' ? 'settle' : 'release'
+    return { kind, round }
+  })
+  switch (run.phase) {
+    case 'funding':
+      return [...owed, { kind: 'hold' }]
+    case 'running':
+      return [...owed, ...roundObligations(run)]
+    case 'finishing':
+      return owed.length > 0 ? owed : [{ kind: 'finish' }]
+    case 'ended':
+      return owed
+  }
+}
+
+function roundObligations({ round, past }: Run): readonly Obligation[] {
+  if (!round) return [{ kind: 'open', round: past.length + 1 }]
+  switch (round.phase) {
+    case 'aggregation':
+      return [{ kind: 'aggregate', round: round.round }]
+    case 'settlement':
+      return [{ kind: 'settle', round: round.round }]
+    case 'selection':
+    case 'reporting':
+    case 'evaluation':
+    case 'closed':
+    case 'aborted':
+      return []
+  }
+}
+
+export function owes(run: Run, obligation: Obligation): boolean {
+  return obligations(run).some((owed) => sameObligation(owed, obligation))
+}
+
+export function sameObligation(a: Obligation, b: Obligation): boolean {
+  return a.kind === b.kind && ('round' in a ? a.round : 0) === ('round' in b ? b.round : 0)
+}
+
+/** When the run next moves by itself. */
+export function nextDeadline(run: Run): Millis | undefined {
+  return run.round && deadlineOf(run.round)
+}
+
+export function purposeOf(spec: RunSpec, round: RoundNumber): Purpose {
+  return round > spec.planned ? 'evaluate' : 'train'
+}
+
+function create(spec: RunSpec, at: Millis): Run {
+  const { genesis: model, memory } = spec
+  return {
+    spec,
+    at,
+    phase: 'funding',
+    past: [],
+    owing: [],
+    round: undefined,
+    model,
+    memory,
+    parent: null,
+    evaluation: null,
+    manifest: null,
+  }
+}
+
+function openedBy({ spec, model }: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
+  const { cohort: rule, timing } = spec
+  const seed = cohortSeed(spec.taskSeed, model, round)
+  return { round, purpose: purposeOf(spec, round), plan, cohortSeed: seed, rule, timing, openedAt: at }
+}
+
+function amend(run: Run, round: RoundNumber, change: Partial<Past>): Run {
+  const past = { ...(run.past[round - 1] as Past), ...change }
+  const owing = isOwing(past) ? run.owing : run.owing.filter((other) => other !== round)
+  return { ...run, past: run.past.with(round - 1, past), owing }
+}
