@@ -45,7 +45,7 @@ export const coordinatorBodies = {
   }),
   refused: z.strictObject({
     ...roundFields,
-    kind: z.string().max(32),
+    of: z.string().max(32),
     refusal: z.string().max(64),
     detail: reasonField,
   }),

@@ -1,0 +1,57 @@
+import { lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
+import type { NodeId } from '#protocol/ids.ts'
+import type { ClientMessage } from '#protocol/messages.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { type Collecting, seatOf } from './round/round.ts'
+import type { Run, RunRefusal } from './run.ts'
+
+export type AdmitRefusal =
+  | RunRefusal
+  | 'wrong-coordinator'
+  | 'replayed'
+  | 'wrong-seat'
+  | 'wrong-plan'
+  | 'wrong-model'
+  | 'wrong-shape'
+
+type RoundMessage = Exclude<ClientMessage, { kind: 'hello' }>
+type Report = Extract<ClientMessage, { kind: 'report' }>
+
+/** Is this about the round that is open now? Everything else has a name for what it is instead. */
+export function admit(run: Run | undefined, message: RoundMessage): Result<Run, AdmitRefusal> {
+  if (!run) return refuse('no-round', 'no such run')
+  if (run.phase === 'ended' || run.phase === 'finishing') return refuse('run-ended')
+  const open = run.round?.round ?? run.past.length
+  if (message.round < open || (message.round === open && !run.round))
+    return refuse('past-round', `round ${open} is the last`)
+  if (message.round > open || !run.round) return refuse('future-round', `round ${open} is the last`)
+  return accept(run)
+}
+
+/** Everything about a report that its frame and the state can tell, before a byte of its vector is read. */
+export function admitReport(
+  run: Run,
+  from: NodeId,
+  report: Report,
+  parameters: number,
+): Result<Collecting, AdmitRefusal> {
+  const round = run.round
+  if (round?.phase !== 'reporting' && round?.phase !== 'evaluation')
+    return refuse('wrong-phase', `${round?.phase} is open`)
+  const seat = seatOf(round.cohort, from)
+  if (seat < 0) return refuse('not-in-cohort')
+  if (report.seat !== seat) return refuse('wrong-seat', `yours is ${seat}`)
+  if (report.plan !== round.plan) return refuse('wrong-plan')
+  if (report.model !== run.model) return refuse('wrong-model')
+  const trained = parametersReported(round, parameters)
+  if (report.lanes !== lanesOf(trained) || report.sizeBytes !== vectorBytesOf(trained))
+    return refuse('wrong-shape', `${lanesOf(trained)} lanes in ${vectorBytesOf(trained)} bytes are due`)
+  const state = round.seats[seat]
+  if (state !== 'waiting') return refuse(state && 'update' in state ? 'already-reported' : 'seat-gone')
+  return accept(round)
+}
+
+/** Payload coordinates of this round's vectors: an evaluation reports none. */
+export function parametersReported(round: { readonly purpose: 'train' | 'evaluate' }, parameters: number): number {
+  return round.purpose === 'train' ? parameters : 0
+}

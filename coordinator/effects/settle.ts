@@ -1,0 +1,53 @@
+import { roundPayouts } from '#payments/allocate.ts'
+import { assert } from '#protocol/assert.ts'
+import type { Signer } from '#protocol/envelope.ts'
+import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { receiptListSchema } from '#protocol/manifest.ts'
+import type { BlobStore, Settlement } from '#protocol/ports.ts'
+import { keepSealed, readSealed } from '#protocol/sealed.ts'
+import { keepBlock } from '../record.ts'
+import type { EffectHandler } from '../runner.ts'
+
+/** A receipt was made for a node: the root tells it, if it is there. */
+export type ReceiptMade = { readonly run: RunId; readonly round: Round; readonly node: NodeId; readonly receipt: Cid }
+
+/**
+ * Pays a closed round's contributors and signs their receipts, from the sealed round manifest alone. The payment's id is
+ * the run and round: doing it again pays nobody twice.
+ */
+export function settleEffect(doors: {
+  blobs: BlobStore
+  signer: Signer
+  settlement: Settlement
+  receiptMade: (made: ReceiptMade) => void
+}): EffectHandler {
+  return async (run, owed) => {
+    assert(owed.kind === 'settle', 'this effect settles a round')
+    const { blobs, signer, settlement } = doors
+    const manifest =
+      run.round?.round === owed.round && 'manifest' in run.round
+        ? run.round.manifest
+        : run.past[owed.round - 1]?.manifest
+    assert(manifest, 'a round that is settled has a manifest')
+    const record = await readSealed(manifest, 'round', (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
+    if (!record.ok) throw new Error(`the round's manifest cannot be read: ${record.refusal}`)
+    if (record.value.value.purpose === 'evaluate') return { kind: 'settled', round: owed.round, receipts: null }
+
+    const paid = record.value.value.seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
+    const nodes = paid.map(({ node }) => node)
+    const payouts = roundPayouts(run.spec.budget, run.spec.planned, owed.round, nodes)
+    const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))
+    await settlement.post(`${run.spec.run}-${owed.round}`, run.spec.run, payouts)
+    const receipts: Cid[] = []
+    for (const { node, update, seat } of paid) {
+      const amount = amounts.get(node) ?? 0n
+      const { run: id } = run.spec
+      const body = { v: 1, run: id, round: owed.round, seat, node, update, manifest, amount } as const
+      const receipt = await keepSealed(blobs, signer, 'receipt', body)
+      receipts.push(receipt)
+      doors.receiptMade({ run: id, round: owed.round, node, receipt })
+    }
+    return { kind: 'settled', round: owed.round, receipts: await keepBlock(blobs, receiptListSchema, receipts) }
+  }
+}

@@ -1,0 +1,58 @@
+import type { z } from 'zod'
+import { decodeWeights } from '#aggregation/weights.ts'
+
+import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { assert } from '#protocol/assert.ts'
+import { collect, once } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { decode, encode } from '#protocol/codec.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX, PARAMETERS_MAX } from '#protocol/limits.ts'
+import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+
+/**
+ * The run's record in the blob store, as the coordinator itself wrote it. What cannot be read here is a fault of the
+ * world (a lost or broken disk), never of a peer: it throws, and the queue tries again.
+ */
+export async function readBlock<S extends z.ZodType>(blobs: BlobStore, cid: Cid, schema: S): Promise<z.output<S>> {
+  const value = decode(schema, await blobs.getBlock(cid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
+  if (!value.ok) throw new Error(`${cid} cannot be read: ${value.refusal} ${value.detail ?? ''}`)
+  return value.value
+}
+
+export async function keepBlock<S extends z.ZodType>(blobs: BlobStore, schema: S, value: z.output<S>): Promise<Cid> {
+  const block = encode(schema, value)
+  assert(block.length <= BLOCK_BYTES_MAX, 'a manifest is one block')
+  const cid = cidOf(DAG_CBOR, block)
+  await blobs.putBlock(cid, block)
+  return cid
+}
+
+/** Keeps bytes as a file. */
+export function keepFile(blobs: BlobStore, bytes: Bytes): Promise<Cid> {
+  return blobs.put(once(bytes), bytes.length)
+}
+
+export async function readFloats(blobs: BlobStore, cid: Cid, length: number): Promise<Float32Array> {
+  const bytes = await collect(blobs.get(cid, { limitBytes: length * 4 }), length * 4)
+  const weights = decodeWeights(bytes, length)
+  if (!weights.ok) throw new Error(`${cid} is not ${length} finite float32: ${weights.refusal}`)
+  return weights.value
+}
+
+/** A model and its weights. */
+export async function readModel(
+  blobs: BlobStore,
+  cid: Cid,
+): Promise<{ readonly manifest: ModelManifest; readonly weights: Float32Array }> {
+  const manifest = await readBlock(blobs, cid, modelSchema)
+  const parameters = await parametersOf(blobs, manifest.architecture)
+  return { manifest, weights: await readFloats(blobs, manifest.weights, parameters) }
+}
+
+export async function parametersOf(blobs: BlobStore, architecture: Cid): Promise<number> {
+  const shape = shapeOf(await readBlock(blobs, architecture, architectureSchema))
+  assert(shape.ok && shape.value.parameters <= PARAMETERS_MAX, 'an architecture is checked before its run is made')
+  return shape.value.parameters
+}
