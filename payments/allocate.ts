@@ -1,0 +1,73 @@
+import { assert } from '#protocol/assert.ts'
+import type { Amount, NodeId, OperatorId, Round } from '#protocol/ids.ts'
+import type { Payout } from '#protocol/ports.ts'
+
+export type Share = { readonly payee: OperatorId; readonly weight: bigint }
+
+/**
+ * Splits a budget by largest remainder (Hamilton's method): everyone gets the whole part of their quota, and the units
+ * left over go one each to the largest remainders, ties to the smaller id bytewise (a NodeId's text order is its byte
+ * order). The payouts sum to the budget exactly and come in the order of the shares.
+ *
+ * Weight 0 earns no payout, not even of 0; a positive weight always has one. With nothing to weigh there is nobody to
+ * pay, and the answer is empty whatever the budget: the caller releases it.
+ */
+export function allocate(budget: Amount, shares: readonly Share[]): readonly Payout[] {
+  assert(budget >= 0n, 'a budget is not negative')
+  assert(
+    shares.every((share) => share.weight >= 0n),
+    'a weight is not negative',
+  )
+  assert(new Set(shares.map((share) => share.payee)).size === shares.length, 'a payee has one share')
+  const earning = shares.filter((share) => share.weight > 0n)
+  const total = earning.reduce((sum, share) => sum + share.weight, 0n)
+  if (total === 0n) return []
+
+  const quotas = earning.map(({ payee, weight }) => {
+    const exact = budget * weight
+    return { payee, amount: exact / total, remainder: exact % total }
+  })
+  const left = budget - quotas.reduce((sum, quota) => sum + quota.amount, 0n)
+  const lucky = new Set(
+    quotas
+      .toSorted((a, b) => order(b.remainder, a.remainder) || order(a.payee, b.payee))
+      .slice(0, Number(left))
+      .map((quota) => quota.payee),
+  )
+  const payouts = quotas.map(({ payee, amount }) => ({ payee, amount: lucky.has(payee) ? amount + 1n : amount }))
+  assert(payouts.reduce((sum, payout) => sum + payout.amount, 0n) === budget, 'payouts sum to the budget')
+  return payouts
+}
+
+/**
+ * One planned round's part of the run's budget: equal parts by largest remainder, ties to earlier rounds, so the parts
+ * of rounds 1 … planned sum to the budget.
+ * @param index 1 … planned
+ */
+export function roundBudget(budget: Amount, planned: number, index: Round): Amount {
+  assert(budget >= 0n, 'a budget is not negative')
+  assert(Number.isInteger(index) && index >= 1 && index <= planned, 'only a planned round has a part of the budget')
+  const parts = BigInt(planned)
+  return budget / parts + (BigInt(index) <= budget % parts ? 1n : 0n)
+}
+
+/**
+ * What a closed training round pays: its part, equally over the operators whose updates are in its model. Counts of
+ * examples are secret or self-reported, so they never raise pay.
+ * @param nodes in seat order, hence ascending, which makes the payouts' order theirs
+ */
+export function roundPayouts(
+  budget: Amount,
+  planned: number,
+  round: Round,
+  nodes: readonly NodeId[],
+): readonly Payout[] {
+  return allocate(
+    roundBudget(budget, planned, round),
+    nodes.map((payee) => ({ payee, weight: 1n })),
+  )
+}
+
+function order<T extends bigint | string>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

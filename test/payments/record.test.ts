@@ -1,0 +1,125 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { openRecordSettlement } from '#payments/settlements/record.ts'
+import type { Bytes, OperatorId, RunId } from '#protocol/ids.ts'
+import { EVENT_BYTES_MAX } from '#protocol/limits.ts'
+import type { EventLog } from '#protocol/ports.ts'
+import { operators, settlementConformance } from '#test/conformance/settlement.ts'
+
+function openLog(): EventLog {
+  const streams = new Map<string, Bytes[]>()
+  const entries = (stream: string) => streams.get(stream) ?? []
+  return {
+    append: async (stream, position, entry) => {
+      if (entries(stream).length !== position) return 'conflict'
+      streams.set(stream, [...entries(stream), entry])
+      return 'appended'
+    },
+    read: async function* (stream, from = 0) {
+      yield* entries(stream).slice(from)
+    },
+    head: async (stream) => entries(stream).length,
+    streams: async function* (prefix) {
+      yield* [...streams.keys()].filter((name) => name.startsWith(prefix)).toSorted()
+    },
+  }
+}
+
+settlementConformance('the record', async () => {
+  const log = openLog()
+  return { door: () => openRecordSettlement(log), balances: () => openRecordSettlement(log).balances() }
+})
+
+const run = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
+const everyone = operators(200)
+
+/** A log that fails at its nth append, before or after the entry is durable. */
+function failing(log: EventLog, at: number, when: 'before' | 'after'): EventLog {
+  let appends = 0
+  return {
+    ...log,
+    append: async (stream, position, entry) => {
+      const fails = ++appends === at
+      if (fails && when === 'before') throw new Error('the disk is away')
+      const answer = await log.append(stream, position, entry)
+      if (fails) throw new Error('the answer was lost')
+      return answer
+    },
+  }
+}
+
+describe('the record', () => {
+  test('pays once when any append fails or its answer is lost, by the same process or the next', async () => {
+    const payouts = everyone.map((payee, index) => ({ payee, amount: BigInt(index) }))
+    const total = payouts.reduce((sum, { amount }) => sum + amount, 0n)
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 8 }),
+        fc.constantFrom('before', 'after'),
+        fc.boolean(),
+        async (at, when, restart) => {
+          const log = openLog()
+          let door = openRecordSettlement(failing(log, at, when))
+          let faults = 0
+          const insist = async (operation: () => Promise<void>) => {
+            await operation().catch((cause: Error) => {
+              expect(cause.message).toMatch(/away|lost/)
+              faults++
+              if (restart) door = openRecordSettlement(log)
+              return operation()
+            })
+          }
+          await insist(() => door.hold('a-0-0', run, total + 5n))
+          await insist(() => door.post('a-1-0', run, payouts))
+          await insist(() => door.release('a-2-0', run, 5n))
+          expect(faults).toBe(at <= 7 ? 1 : 0)
+          expect(await log.head('ledger')).toBe(7)
+          const next = openRecordSettlement(log)
+          expect(await next.totals(run)).toEqual({ held: total + 5n, paid: total, released: 5n })
+          const balances = await next.balances()
+          for (const { payee, amount } of payouts) expect(balances.get(`operator:${payee}`)).toBe(amount)
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+
+  test('notices another list under an id of which only the first part was written', async () => {
+    const log = openLog()
+    const payouts = everyone.map((payee) => ({ payee, amount: 1n }))
+    const broken = openRecordSettlement(failing(log, 3, 'before'))
+    await broken.hold('a-0-0', run, 1000n)
+    await expect(broken.post('a-1-0', run, payouts)).rejects.toThrow('away')
+    expect(await log.head('ledger')).toBe(2)
+    const last = { payee: everyone.at(-1) as OperatorId, amount: 2n }
+    const door = openRecordSettlement(log)
+    await expect(door.post('a-1-0', run, payouts.with(-1, last))).rejects.toThrow('another operation')
+    await door.post('a-1-0', run, payouts)
+    expect(await door.totals(run)).toEqual({ held: 1000n, paid: 200n, released: 0n })
+  })
+
+  test('keeps every entry within an event, at 4,096 payees of the largest amounts', async () => {
+    const log = openLog()
+    const door = openRecordSettlement(log)
+    const amount = 10n ** 25n
+    const id = `${'x'.repeat(90)}-1-0`
+    await door.hold('a-0-0', run, 4096n * amount)
+    await door.post(
+      id,
+      run,
+      operators(4096).map((payee) => ({ payee, amount })),
+    )
+    for await (const entry of log.read('ledger')) expect(entry.length).toBeLessThanOrEqual(EVENT_BYTES_MAX)
+  })
+
+  test('gives up with a fault, not a loop, on a log that reports conflicts and shows nothing', async () => {
+    const log = { ...openLog(), append: async () => 'conflict' as const }
+    await expect(openRecordSettlement(log).hold('a-0-0', run, 1n)).rejects.toThrow('shows no entry')
+  })
+
+  test('stops at an entry that it did not write', async () => {
+    const log = openLog()
+    await log.append('ledger', 0, Uint8Array.of(0xa0))
+    await expect(openRecordSettlement(log).balances()).rejects.toThrow('can be read')
+  })
+})
