@@ -58,12 +58,16 @@ export class Gateway {
 
   /** Serves the link until the signal fires. @param graceMillis how long a node may be away before its seat is given up */
   async serve(graceMillis: Millis, signal: AbortSignal): Promise<void> {
-    using _ = this.#doors.runner.subscribe((advanced) => void this.#announce(advanced))
+    let said = Promise.resolve()
+    using _ = this.#doors.runner.subscribe((advanced) => {
+      said = said.then(() => this.#announce(advanced))
+    })
     void this.#missAbsent(graceMillis, signal)
     for await (const event of this.#doors.transport.events(signal)) {
       if (event.kind === 'frame') {
         const { from, frame } = event
-        if (!this.#turn(from, () => this.#hear(from, frame))) this.#doors.counters.count('frames_refused', 'too-many-frames')
+        if ((this.#turns.get(from)?.waiting ?? 0) < WAITING_FRAMES_MAX) this.#turn(from, () => this.#hear(from, frame))
+        else this.#doors.counters.count('frames_refused', 'too-many-frames')
       } else {
         const { kind, node } = event
         this.#turn(node, () => (kind === 'linked' ? this.#greet(node) : this.#leave(node)))
@@ -76,9 +80,8 @@ export class Gateway {
   }
 
   /** One node's frames in their order, nodes beside one another. */
-  #turn(node: NodeId, act: () => Promise<void>): boolean {
+  #turn(node: NodeId, act: () => Promise<void>): void {
     const turn = this.#turns.get(node) ?? { last: Promise.resolve(), waiting: 0 }
-    if (turn.waiting >= WAITING_FRAMES_MAX) return false
     turn.waiting++
     turn.last = turn.last
       .then(act)
@@ -87,7 +90,6 @@ export class Gateway {
         if (--turn.waiting === 0) this.#turns.delete(node)
       })
     this.#turns.set(node, turn)
-    return true
   }
 
   async #hear(from: NodeId, frame: Bytes): Promise<void> {
@@ -234,8 +236,7 @@ export class Gateway {
         for (const node of was.joined)
           if (seatOf(is.cohort, node) < 0) await this.#say(node, endedOf(after, is.round, 'not-selected', ''))
     } catch (cause) {
-      this.#doors.counters.count('frames_refused', 'fault')
-      throw cause
+      this.#doors.counters.count('announcements_failed', cause instanceof Error ? cause.name : 'unknown')
     }
   }
 

@@ -11,7 +11,7 @@ import {
   reasonField,
   runIdField,
 } from '#protocol/codec.ts'
-import type { Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
+import type { Amount, Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
 import { COHORT_MAX, EVENT_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import { cohortSchema, maskingField, type Purpose, populationField, timingSchema } from '#protocol/plan.ts'
@@ -113,6 +113,10 @@ export type Run = {
   /** Of the model after the evaluate round. */
   readonly evaluation: Evaluation | null
   readonly manifest: Cid | null
+  readonly createdAt: Millis
+  /** Of the budget, once the run has ended; both are zero before. */
+  readonly paid: Amount
+  readonly released: Amount
 }
 
 export type RunRefusal = RoundRefusal | 'no-round' | 'run-ended' | 'run-exists' | 'not-owed'
@@ -136,7 +140,14 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
     }
     case 'finished':
       if (!owes(run, { kind: 'finish' })) return refuse('not-owed')
-      return accept({ ...run, at, phase: 'ended', manifest: event.manifest })
+      return accept({
+        ...run,
+        at,
+        phase: 'ended',
+        manifest: event.manifest,
+        paid: event.paid,
+        released: event.released,
+      })
     default:
       return stepOpen(run, event)
   }
@@ -262,6 +273,9 @@ function create(spec: RunSpec, at: Millis): Run {
     parent: null,
     evaluation: null,
     manifest: null,
+    createdAt: at,
+    paid: 0n,
+    released: 0n,
   }
 }
 

@@ -77,6 +77,11 @@ export class Runner implements AsyncDisposable {
     return this.#runs.get(id)?.run
   }
 
+  /** Entries of the run's log that are accepted here. */
+  position(id: RunId): number {
+    return this.#runs.get(id)?.position ?? 0
+  }
+
   runs(): readonly Run[] {
     return [...this.#runs.values()]
       .flatMap(({ run }) => (run ? [run] : []))
@@ -90,11 +95,7 @@ export class Runner implements AsyncDisposable {
   }
 
   /** A run's history from a position on, and then what comes, until the run ends or the signal fires. */
-  async *follow(
-    id: RunId,
-    from: number,
-    signal: AbortSignal,
-  ): AsyncIterable<{ position: number; event: RunEvent; run: Run }> {
+  async *follow(id: RunId, from: number, signal: AbortSignal): AsyncIterable<Advanced> {
     const live = this.#runs.get(id)
     if (!live) return
     let state: Run | undefined
@@ -105,8 +106,9 @@ export class Runner implements AsyncDisposable {
         const event = decodeEvent(entry)
         const next = stepRun(state, event)
         assert(next.ok, 'a logged event was accepted once and is accepted again')
+        const before = state
         state = next.value
-        if (position >= from) yield { position, event, run: state }
+        if (position >= from) yield { before, after: state, event, position }
         position++
         if (signal.aborted) return
       }

@@ -1,0 +1,97 @@
+import { appendFile, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { randomBytes } from '#crypto'
+import { signerOf } from '#protocol/envelope.ts'
+import type { Bytes, NodeId } from '#protocol/ids.ts'
+import type { Population } from '#protocol/plan.ts'
+import { openRemoteBlobs } from '#storage/blobs/remote.ts'
+import { systemClock } from '#storage/clock.ts'
+import { lockFolder } from '#storage/folder-lock.ts'
+import { openKeyFile } from '#storage/secret-file.ts'
+import type { DataSource } from './data/dataset.ts'
+import { type Progress, participate } from './participate.ts'
+import { policyFor } from './policy.ts'
+import { sequenceFrom } from './sequence.ts'
+import type { BackendChoice } from './trainers/backend.ts'
+import { openTfjsTrainer } from './trainers/tfjs.ts'
+import { type LinkTo, SocketLink } from './transports/socketio.ts'
+
+export type NodeConfig = {
+  /** Folder of the node's key and receipts. One process at a time. */
+  readonly state: string
+  /** `http(s)://host:port` of the coordinator; without TLS only on loopback. */
+  readonly url: string
+  /** The coordinator's key, pinned. */
+  readonly coordinator: NodeId
+  readonly data: DataSource
+  readonly backend: BackendChoice
+  readonly population: Population
+  /** Fewest reports in a round that this node takes part in. */
+  readonly cohortMin: number
+  readonly linkChanged: LinkTo['report']
+}
+
+export type RunningNode = AsyncDisposable & {
+  readonly id: NodeId
+  readonly backend: string
+  readonly passedOver: readonly { readonly backend: string; readonly reason: string }[]
+  /** What the node does, until it is stopped. */
+  readonly progress: AsyncIterable<Progress>
+}
+
+/** A node's root on Node.js: key file, data, trainer, link. It listens on no port; everything it says goes to the coordinator. */
+export async function startNode(config: NodeConfig): Promise<RunningNode> {
+  const url = new URL(config.url)
+  if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
+    throw new Error(`refusing to talk to ${url.host} without TLS: use https://`)
+  await using doors = new AsyncDisposableStack()
+  await mkdir(config.state, { recursive: true, mode: 0o700 })
+  doors.use(lockFolder(config.state))
+  const secret = await nodeSecret(config.state)
+  const signer = signerOf(secret)
+  const sequence = sequenceFrom(() => systemClock.now())
+  const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
+  let ticket: string | undefined
+  const blobs = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock })
+  const { coordinator } = config
+  const transport = doors.use(
+    new SocketLink({ url: config.url, coordinator, signer, sequence, report: config.linkChanged }),
+  )
+  const stopping = new AbortController()
+  doors.defer(() => stopping.abort())
+  const policy = policyFor(config.population, config.cohortMin)
+  const useTicket = (text: string) => {
+    ticket = text
+  }
+  const progress = participate(
+    { transport, blobs, trainer, clock: systemClock, signer, secret, coordinator, sequence, policy, useTicket },
+    stopping.signal,
+  )
+  const open = doors.move()
+  return {
+    id: signer.id,
+    backend: trainer.backend,
+    passedOver: trainer.passedOver,
+    progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+/** The node's key, made on its first start. @returns 32 bytes */
+export function nodeSecret(state: string, make: () => Bytes = () => randomBytes(32)): Promise<Bytes> {
+  return openKeyFile(join(state, 'node.key'), make)
+}
+
+/** A line for each receipt, before anyone is told of it: what proves a node's pay must outlive the process. */
+async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): AsyncIterable<Progress> {
+  for await (const made of progress) {
+    if (made.kind === 'paid') {
+      const { run, round, amount, receipt } = made
+      await appendFile(file, `${JSON.stringify({ run, round, amount: amount.toString(), receipt })}\n`, {
+        mode: 0o600,
+        flush: true,
+      })
+    }
+    yield made
+  }
+}

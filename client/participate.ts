@@ -1,0 +1,274 @@
+import { clip } from '#aggregation/clip.ts'
+import { evaluationRowsMax, quantise } from '#aggregation/quantise.ts'
+import { uint32Stream } from '#aggregation/rng.ts'
+import { encodeLanes } from '#aggregation/vector.ts'
+import { once } from '#protocol/bytes.ts'
+import { open, type Signer } from '#protocol/envelope.ts'
+import type { Amount, Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
+import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
+import { Mailbox } from '#protocol/mailbox.ts'
+import { type ClientMessage, type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
+import {
+  type BlobStore,
+  type ClientTransport,
+  type Clock,
+  type TrainerBackend,
+  TrainingRefused,
+  type TrainProgress,
+} from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { holdoutSeed, quantiseSeed, shuffleSeed } from '#protocol/seeds.ts'
+import { type Assignment, readAssignment, readFrom } from './assignment.ts'
+import type { Policy } from './policy.ts'
+import type { Sequence } from './sequence.ts'
+
+/** What a node's core needs of the world. */
+export type ClientDoors = {
+  readonly transport: ClientTransport
+  readonly blobs: BlobStore
+  readonly trainer: TrainerBackend
+  readonly clock: Clock
+  readonly signer: Signer
+  /** 32 bytes, the root of the node's private randomness. */
+  readonly secret: Bytes
+  /** The pinned coordinator: nobody else is listened to. */
+  readonly coordinator: NodeId
+  readonly sequence: Sequence
+  readonly policy: Policy
+  /** Hands the upload ticket of the seat to the blob store. */
+  readonly useTicket: (ticket: string) => void
+}
+
+/** What a node tells its operator. */
+export type Progress =
+  | { readonly kind: 'joined'; readonly run: RunId; readonly round: Round }
+  | { readonly kind: 'declined'; readonly run: RunId; readonly round: Round; readonly reason: string }
+  | ({ readonly kind: 'training'; readonly run: RunId; readonly round: Round } & TrainProgress)
+  | {
+      readonly kind: 'reported'
+      readonly run: RunId
+      readonly round: Round
+      readonly bytes: number
+      readonly trainMillis: Millis
+    }
+  | { readonly kind: 'refused'; readonly run: RunId; readonly round: Round; readonly reason: string }
+  | { readonly kind: 'failed'; readonly run: RunId; readonly round: Round; readonly reason: string }
+  | { readonly kind: 'ended'; readonly run: RunId; readonly round: Round; readonly outcome: string }
+  | {
+      readonly kind: 'paid'
+      readonly run: RunId
+      readonly round: Round
+      readonly amount: Amount
+      readonly receipt: Cid
+    }
+
+/**
+ * A node's whole life on the link: invited, it reads the plan, judges it by its own policy and joins; seated, it trains
+ * and reports; told the round is over, it stops. Data never passes through here: only the trainer sees it, and only the
+ * clipped, quantised delta comes out.
+ */
+export async function* participate(doors: ClientDoors, signal: AbortSignal): AsyncIterable<Progress> {
+  const progress = new Mailbox<Progress>()
+  const stop = new AbortController()
+  const ended = AbortSignal.any([signal, stop.signal])
+  const node = new Participant(doors, (made) => progress.push(made))
+  const listening = listen(node, doors, ended).finally(() => stop.abort())
+  yield* progress.items(ended)
+  node.abandon('node-stops')
+  await listening
+}
+
+async function listen(node: Participant, { transport, coordinator }: ClientDoors, signal: AbortSignal): Promise<void> {
+  for await (const event of transport.events(signal)) {
+    if (event.kind === 'linked') continue
+    const signed = open(event.frame, FRAME_BYTES_MAX)
+    if (!signed.ok || signed.value.from !== coordinator) continue
+    const message = readCoordinatorMessage(signed.value)
+    if (message.ok) await node.hear(message.value)
+  }
+}
+
+/** The one round that this node is in, if any, and what it said last in it: said again as it was when asked again. */
+type Seat = {
+  readonly run: RunId
+  readonly round: Round
+  readonly assignment: Assignment
+  frame: Bytes
+  stage: 'joined' | 'training' | 'reported'
+  readonly stop: AbortController
+}
+
+class Participant {
+  readonly #doors: ClientDoors
+  readonly #tell: (progress: Progress) => void
+  #seat: Seat | undefined
+
+  constructor(doors: ClientDoors, tell: (progress: Progress) => void) {
+    this.#doors = doors
+    this.#tell = tell
+  }
+
+  async hear(message: CoordinatorMessage): Promise<void> {
+    switch (message.kind) {
+      case 'invite':
+        return this.#consider(message)
+      case 'seated':
+        return this.#sit(message)
+      case 'ended':
+        return this.#end(message)
+      case 'refused': {
+        const { run, round, refusal, detail } = message
+        this.#tell({ kind: 'refused', run, round, reason: detail ? `${refusal}: ${detail}` : refusal })
+        return
+      }
+      case 'receipt':
+        return this.#keepReceipt(message)
+      case 'challenge':
+        return
+    }
+  }
+
+  /** Stops whatever is being trained. */
+  abandon(reason: string): void {
+    this.#seat?.stop.abort(new Error(reason))
+    this.#seat = undefined
+  }
+
+  async #consider({ run, round, plan: cid }: Extract<CoordinatorMessage, { kind: 'invite' }>): Promise<void> {
+    const seat = this.#seat
+    if (seat?.run === run && seat.round === round) {
+      if (seat.stage === 'joined') await this.#doors.transport.send(seat.frame)
+      return
+    }
+    if (seat && seat.run !== run && seat.stage !== 'reported') return this.#decline(run, round, 'busy')
+    const assignment = await this.#read(cid, run, round)
+    if (!assignment.ok) return this.#decline(run, round, assignment.refusal, assignment.detail)
+    this.abandon('a newer round')
+    const frame = this.#frame({ kind: 'join', ...this.#said(), run, round })
+    this.#seat = { run, round, assignment: assignment.value, frame, stage: 'joined', stop: new AbortController() }
+    this.#tell({ kind: 'joined', run, round })
+    await this.#doors.transport.send(frame)
+  }
+
+  async #sit(message: Extract<CoordinatorMessage, { kind: 'seated' }>): Promise<void> {
+    const { run, round, plan, ticket } = message
+    let seat = this.#seat
+    if (seat?.run === run && seat.round === round) {
+      if (seat.stage === 'reported') return this.#doors.transport.send(seat.frame)
+      if (seat.stage === 'training') return this.#doors.useTicket(ticket)
+    } else {
+      // We joined before a restart and came back in time: the same data, seeds and model give the same update.
+      const assignment = await this.#read(plan, run, round)
+      if (!assignment.ok) return this.#leave(run, round, assignment.refusal)
+      this.abandon('a newer round')
+      const frame = new Uint8Array(0)
+      seat = { run, round, assignment: assignment.value, frame, stage: 'joined', stop: new AbortController() }
+      this.#seat = seat
+    }
+    seat.stage = 'training'
+    this.#doors.useTicket(ticket)
+    void this.#work(seat, message)
+  }
+
+  /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
+  async #work(seat: Seat, seated: Extract<CoordinatorMessage, { kind: 'seated' }>): Promise<void> {
+    const { run, round, stop } = seat
+    try {
+      const made = await this.#train(seat)
+      if (!made.ok) return await this.#leave(run, round, made.refusal)
+      const vector = encodeLanes(made.value.lanes)
+      const cid = await this.#doors.blobs.put(once(vector), vector.length, stop.signal)
+      if (stop.signal.aborted) return
+      const { trainMillis } = made.value
+      seat.frame = this.#frame({
+        kind: 'report',
+        ...this.#said(),
+        ...{ run, round, seat: seated.seat, plan: seated.plan, model: seat.assignment.plan.model },
+        ...{ vector: cid, sizeBytes: vector.length, lanes: made.value.lanes.length, trainMillis },
+      })
+      seat.stage = 'reported'
+      await this.#doors.transport.send(seat.frame)
+      this.#tell({ kind: 'reported', run, round, bytes: vector.length, trainMillis })
+    } catch (cause) {
+      if (stop.signal.aborted) return
+      const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
+      this.#tell({ kind: 'failed', run, round, reason: cause instanceof Error ? cause.message : String(cause) })
+      await this.#leave(run, round, reason)
+    }
+  }
+
+  async #train({ run, round, assignment, stop }: Seat): Promise<Result<{ lanes: Uint32Array; trainMillis: Millis }>> {
+    const { plan, task, architecture, weights } = assignment
+    const { secret, trainer } = this.#doors
+    const update = await trainer.fit(
+      weights,
+      {
+        task,
+        architecture,
+        purpose: plan.purpose,
+        shuffleSeed: shuffleSeed(secret, plan.task, round),
+        holdoutSeed: holdoutSeed(secret, plan.task),
+        evaluationRowsMax: evaluationRowsMax(plan.quantiser),
+      },
+      stop.signal,
+      (at) => this.#tell({ kind: 'training', run, round, ...at }),
+    )
+    const { delta, examples, evaluation, trainMillis } = update
+    const lanes = quantise(
+      { delta: clip(delta, plan.quantiser.rangeMicro / 1e6), weight: examples, evaluation },
+      plan.quantiser,
+      uint32Stream(quantiseSeed(secret, plan.task, round)),
+    )
+    return lanes.ok ? accept({ lanes: lanes.value, trainMillis: Math.round(trainMillis) }) : lanes
+  }
+
+  async #end({ run, round, outcome, reason }: Extract<CoordinatorMessage, { kind: 'ended' }>): Promise<void> {
+    if (this.#seat?.run === run && this.#seat.round === round) this.abandon('the round is over')
+    this.#tell({ kind: 'ended', run, round, outcome: reason ? `${outcome}: ${reason}` : outcome })
+  }
+
+  async #keepReceipt({ run, round, receipt }: Extract<CoordinatorMessage, { kind: 'receipt' }>): Promise<void> {
+    const read = await readFrom(this.#doors.blobs, this.#doors.coordinator, receipt, 'receipt')
+    if (!read.ok) return this.#tell({ kind: 'failed', run, round, reason: `receipt: ${read.refusal}` })
+    const { value } = read
+    if (value.node !== this.#doors.signer.id || value.run !== run || value.round !== round)
+      return this.#tell({ kind: 'failed', run, round, reason: 'receipt: not ours' })
+    this.#tell({ kind: 'paid', run, round, amount: value.amount, receipt })
+  }
+
+  /** Reads a plan and everything under it, and judges it: a node trains only what it has checked for itself. */
+  async #read(cid: Cid, run: RunId, round: Round): Promise<Result<Assignment>> {
+    try {
+      const assignment = await readAssignment(this.#doors.blobs, this.#doors.coordinator, cid)
+      if (!assignment.ok) return assignment
+      const { plan } = assignment.value
+      if (plan.run !== run || plan.round !== round) return refuse('foreign-plan')
+      const allowed = this.#doors.policy(assignment.value)
+      return allowed.ok ? assignment : allowed
+    } catch (cause) {
+      return refuse('fault', cause instanceof Error ? cause.message : String(cause))
+    }
+  }
+
+  async #decline(run: RunId, round: Round, reason: string, detail = ''): Promise<void> {
+    this.#tell({ kind: 'declined', run, round, reason: detail ? `${reason}: ${detail}` : reason })
+    await this.#doors.transport.send(
+      this.#frame({ kind: 'decline', ...this.#said(), run, round, reason: reason.slice(0, REASON_CHARS_MAX) }),
+    )
+  }
+
+  async #leave(run: RunId, round: Round, reason: string): Promise<void> {
+    if (this.#seat?.run === run && this.#seat.round === round) this.#seat = undefined
+    await this.#doors.transport.send(
+      this.#frame({ kind: 'leave', ...this.#said(), run, round, reason: reason.slice(0, REASON_CHARS_MAX) }),
+    )
+  }
+
+  #said(): { readonly to: NodeId; readonly seq: number } {
+    return { to: this.#doors.coordinator, seq: this.#doors.sequence.next() }
+  }
+
+  #frame(message: ClientMessage): Bytes {
+    return say(this.#doors.signer, message)
+  }
+}

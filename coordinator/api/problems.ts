@@ -1,0 +1,79 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+
+/** RFC 9457 problem details: one shape for every error of the API. */
+export class Problem extends Error {
+  override name = 'Problem'
+  readonly status: number
+  readonly code: string
+  readonly title: string
+  readonly errors: readonly { pointer: string; message: string }[] | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    status: number,
+    code: string,
+    title: string,
+    detail: string,
+    more: { errors?: readonly { pointer: string; message: string }[]; headers?: Record<string, string> } = {},
+  ) {
+    super(detail)
+    this.status = status
+    this.code = code
+    this.title = title
+    this.errors = more.errors
+    this.headers = more.headers ?? {}
+  }
+}
+
+export function notFound(what: string, id: string): Problem {
+  return new Problem(404, 'not_found', 'Not found', `there is no ${what} ${id}`)
+}
+
+/** Whatever was thrown, as an answer. Faults of ours say nothing of their inside; the log has it under the request id. */
+export function answerProblem(cause: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = cause instanceof Problem ? cause : problemOf(cause)
+  if (problem.status >= 500) request.log.error(cause)
+  void reply
+    .code(problem.status)
+    .headers(problem.headers)
+    .type('application/problem+json')
+    .send(
+      JSON.stringify({
+        type: `urn:consilium:problem:${problem.code}`,
+        title: problem.title,
+        status: problem.status,
+        detail: problem.message,
+        instance: request.url.slice(0, 500),
+        code: problem.code,
+        request_id: request.id,
+        retryable: problem.status === 429 || problem.status >= 500,
+        ...(problem.errors ? { errors: problem.errors } : {}),
+      }),
+    )
+}
+
+function problemOf(cause: FastifyError): Problem {
+  if (hasZodFastifySchemaValidationErrors(cause)) {
+    const errors = cause.validation.map(({ instancePath, message }) => ({
+      pointer: instancePath || '/',
+      message: message ?? 'is not valid',
+    }))
+    return new Problem(
+      400,
+      'invalid_request',
+      'The request is not valid',
+      errors.map((e) => `${e.pointer} ${e.message}`).join('; '),
+      { errors },
+    )
+  }
+  const status = cause.statusCode ?? 500
+  if (status < 500)
+    return new Problem(status, (cause.code ?? 'bad_request').toLowerCase(), 'The request is not valid', cause.message)
+  return new Problem(
+    500,
+    'internal',
+    'Something went wrong here',
+    'the coordinator has logged it under this request id',
+  )
+}

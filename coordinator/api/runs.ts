@@ -1,0 +1,203 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { sha256 } from '#crypto'
+import { equalBytes, utf8 } from '#protocol/bytes.ts'
+import { carOf } from '#protocol/car.ts'
+import { type Cid, parseRunId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { type Task, taskSchema } from '#protocol/task.ts'
+import { createRun } from '../create.ts'
+import { parametersOf, readBlock } from '../record.ts'
+import type { Run } from '../run.ts'
+import { streamEvents } from './events.ts'
+import { notFound, Problem } from './problems.ts'
+import { createRunSchema, eventView, page, problemView, runView } from './schemas.ts'
+import type { ApiDoors } from './server.ts'
+import { eventOf, runOf } from './views.ts'
+
+type Routes = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
+
+const runParams = z.object({
+  id: z.string().meta({ description: 'a run id, or the start of one that no other run has' }),
+})
+const problems = { 400: problemView, 401: problemView, 404: problemView, 409: problemView, 422: problemView }
+
+export function runRoutes(routes: Routes, doors: ApiDoors): void {
+  const { runner, blobs } = doors
+  let creating: Promise<unknown> = Promise.resolve()
+  const tasks = new Map<Cid, Promise<Task>>()
+  const taskOf = ({ spec }: Run): Promise<Task> => {
+    const task = tasks.get(spec.task) ?? readBlock(blobs, spec.task, taskSchema)
+    tasks.set(spec.task, task)
+    return task
+  }
+  const viewOf = async (run: Run) => runOf(run, await taskOf(run))
+
+  routes.post(
+    '/v1/runs',
+    {
+      schema: {
+        summary: 'Launch a run',
+        description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
+        headers: z.object({ 'idempotency-key': z.string().min(1).max(255).optional() }),
+        body: createRunSchema,
+        response: { 200: runView, 201: runView, ...problems },
+      },
+    },
+    async (request, reply) => {
+      const key = request.headers['idempotency-key']
+      const idempotency = key === undefined ? null : { key, body: sha256(utf8(JSON.stringify(request.body))) }
+      // One at a time, so that two requests under one key cannot both find it unused.
+      const made = creating.then(async () => {
+        const before = idempotency && runner.runs().find((run) => run.spec.idempotency?.key === idempotency.key)
+        if (before)
+          return {
+            run: before,
+            replayed: true,
+            same: equalBytes(before.spec.idempotency?.body ?? new Uint8Array(0), idempotency.body),
+          }
+        const spec = await createRun(blobs, doors.newRunId(), request.body, idempotency)
+        if (!spec.ok) {
+          const errors = spec.where ? [spec.where] : []
+          throw new Problem(422, 'invalid_run', 'This run cannot be launched', spec.detail ?? spec.refusal, { errors })
+        }
+        const run = await runner.create(spec.value)
+        if (!run.ok) throw new Problem(409, run.refusal, 'The run exists', run.detail ?? run.refusal)
+        return { run: run.value, replayed: false, same: true }
+      })
+      creating = made.catch(() => undefined)
+      const { run, replayed, same } = await made
+      if (!same)
+        throw new Problem(
+          422,
+          'idempotency_key_reused',
+          'This key was used for another request',
+          'use a new Idempotency-Key, or send the first request again',
+        )
+      if (replayed) void reply.header('idempotent-replayed', 'true')
+      return reply
+        .code(replayed ? 200 : 201)
+        .header('location', `/v1/runs/${run.spec.run}`)
+        .send(await viewOf(run))
+    },
+  )
+
+  routes.get(
+    '/v1/runs',
+    {
+      schema: {
+        summary: 'Runs, the newest first',
+        querystring: z.object({
+          limit: z.coerce.number().int().min(1).max(200).default(50),
+          after: z.string().optional(),
+        }),
+        response: { 200: page(runView), ...problems },
+      },
+    },
+    async ({ query: { limit, after } }) => {
+      const runs = runner
+        .runs()
+        .toReversed()
+        .filter(({ spec }) => after === undefined || spec.run < after)
+      const data = await Promise.all(runs.slice(0, limit).map(viewOf))
+      const more = runs.length > limit
+      return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+    },
+  )
+
+  routes.get(
+    '/v1/runs/:id',
+    { schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } } },
+    async ({ params }) => viewOf(find(doors, params.id)),
+  )
+
+  routes.get(
+    '/v1/runs/:id/events',
+    {
+      schema: {
+        summary: 'What happened, and what happens',
+        description:
+          'Server-sent events when asked for text/event-stream: resumes after Last-Event-ID or ?after, ends with the run. Otherwise a page of JSON.',
+        params: runParams,
+        querystring: z.object({
+          after: z.coerce.number().int().min(-1).default(-1).meta({ description: 'the last seq already seen' }),
+          limit: z.coerce.number().int().min(1).max(1000).default(200),
+        }),
+        response: { 200: page(eventView), ...problems },
+      },
+    },
+    async (request, reply) => {
+      const run = find(doors, request.params.id)
+      const parameters = await parametersOf(blobs, (await taskOf(run)).architecture)
+      const from = lastSeen(request, request.query.after) + 1
+      if (request.headers.accept?.includes('text/event-stream'))
+        return streamEvents(doors, run.spec.run, from, parameters, request, reply)
+      const data: z.output<typeof eventView>[] = []
+      const enough = new AbortController()
+      const head = runner.position(run.spec.run)
+      if (from < head)
+        for await (const advanced of runner.follow(run.spec.run, from, enough.signal)) {
+          data.push(eventOf(advanced, parameters) as z.output<typeof eventView>)
+          if (data.length >= request.query.limit || advanced.position + 1 >= head) enough.abort()
+        }
+      const last = data.at(-1)?.seq ?? from - 1
+      return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
+    },
+  )
+
+  routes.get(
+    '/v1/runs/:id/bundle',
+    {
+      schema: {
+        summary: 'The whole record as one CAR file, for consilium verify',
+        produces: ['application/vnd.ipld.car'],
+        params: runParams,
+        response: { 200: z.any(), ...problems },
+      },
+    },
+    async ({ params }, reply) => {
+      const run = find(doors, params.id)
+      if (!run.manifest)
+        throw new Problem(
+          409,
+          'run_not_ended',
+          'The run has not ended',
+          'its record is sealed when it ends; follow /events',
+        )
+      const car = carOf(run.manifest, (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
+      return reply
+        .type('application/vnd.ipld.car; version=1; order=dfs; dups=n')
+        .header('content-disposition', `attachment; filename="${run.spec.run}.car"`)
+        .send(Readable.from(car))
+    },
+  )
+}
+
+/** By id or by a start of it that no other run has, like git. */
+function find({ runner }: ApiDoors, id: string): Run {
+  const exact = parseRunId(id)
+  const known = exact.ok ? runner.run(exact.value) : undefined
+  if (known) return known
+  const matching =
+    id.length >= 4
+      ? runner.runs().filter(({ spec }) => spec.run.startsWith(id) || spec.run.startsWith(`run_${id}`))
+      : []
+  if (matching.length > 1)
+    throw new Problem(
+      409,
+      'ambiguous_id',
+      'Several runs start like this',
+      matching.map(({ spec }) => spec.run).join(', '),
+    )
+  if (!matching[0]) throw notFound('run', id.slice(0, 100))
+  return matching[0]
+}
+
+function lastSeen(request: FastifyRequest, after: number): number {
+  const header = request.headers['last-event-id']
+  const last = typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : after
+  return last
+}

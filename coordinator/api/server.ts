@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import swagger from '@fastify/swagger'
+import { type FastifyBaseLogger, type FastifyRequest, fastify } from 'fastify'
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
+import { ulid } from 'ulid'
+import { z } from 'zod'
+import { sha256 } from '#crypto'
+import { equalSecret, utf8 } from '#protocol/bytes.ts'
+import type { NodeId, RunId } from '#protocol/ids.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+import type { Counters } from '../counters.ts'
+import type { Runner } from '../runner.ts'
+import { answerProblem, Problem } from './problems.ts'
+import { runRoutes } from './runs.ts'
+import { nodeView, page } from './schemas.ts'
+
+export type ApiDoors = {
+  readonly runner: Runner
+  readonly blobs: BlobStore
+  readonly counters: Counters
+  /** SHA-256 of the API key. */
+  readonly keyHash: Uint8Array
+  readonly linked: () => readonly NodeId[]
+  readonly newRunId: () => RunId
+  readonly now: () => number
+  readonly version: string
+  /** Fires when the coordinator drains: open event streams end. */
+  readonly closing: AbortSignal
+}
+
+export type ApiServerOptions = {
+  readonly logger: FastifyBaseLogger
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined
+  /** The trustless gateway, which answers everything under `/ipfs/`. */
+  readonly gateway: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+/** A request body: a task with its architecture and contract is a few KiB. */
+const BODY_BYTES_MAX = 256 * 1024
+
+/** The coordinator's one HTTP server: API, blocks, health, metrics, OpenAPI. The node link is attached to it by the root. */
+export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
+  const server = fastify({
+    loggerInstance: options.logger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_BYTES_MAX,
+    genReqId: () => `req_${ulid()}`,
+    requestTimeout: 0,
+    keepAliveTimeout: 72_000,
+    https: options.tls ?? null,
+    // Event streams would hold a closing server for ever.
+    forceCloseConnections: true,
+  } as object).withTypeProvider<ZodTypeProvider>()
+  server.setValidatorCompiler(validatorCompiler)
+  server.setSerializerCompiler(serializerCompiler)
+  server.setErrorHandler((cause, request, reply) => answerProblem(cause as Problem, request, reply))
+  server.setNotFoundHandler((request, reply) =>
+    answerProblem(
+      new Problem(404, 'not_found', 'Not found', `there is no ${request.method} ${request.url.slice(0, 200)}`),
+      request,
+      reply,
+    ),
+  )
+  await server.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'consilium coordinator',
+        version: doors.version,
+        description:
+          'Launch federated training runs and follow them. Weights never travel in JSON: fetch blocks by CID from /ipfs.',
+      },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+      security: [{ key: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  })
+  server.addHook('onRequest', async (_request, reply) => {
+    void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+  })
+
+  const gateway = { schema: { hide: true }, config: { raw: true } }
+  // The gateway reads and answers the raw exchange itself: bodies stream into the store and are never buffered here.
+  await server.register(async (ipfs) => {
+    ipfs.removeAllContentTypeParsers()
+    ipfs.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    ipfs.all('/ipfs/*', gateway, (request, reply) => {
+      reply.hijack()
+      options.gateway(request.raw, reply.raw)
+    })
+  })
+
+  const open = { security: [] }
+  server.get(
+    '/healthz',
+    { schema: { ...open, summary: 'The process answers', response: { 200: z.object({ status: z.literal('ok') }) } } },
+    async () => ({ status: 'ok' as const }),
+  )
+  server.get(
+    '/readyz',
+    {
+      schema: {
+        ...open,
+        summary: 'Recovered and serving',
+        response: { 200: z.object({ status: z.literal('ready') }) },
+      },
+    },
+    async () => ({ status: 'ready' as const }),
+  )
+  server.get(
+    '/metrics',
+    { schema: { ...open, summary: 'Counters as Prometheus text', response: { 200: z.string() } } },
+    async (_request, reply) => reply.type('text/plain; version=0.0.4').send(doors.counters.text()),
+  )
+  server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
+
+  await server.register(async (guarded) => {
+    const routes = guarded.withTypeProvider<ZodTypeProvider>()
+    routes.addHook('onRequest', async (request) => checkKey(request, doors.keyHash))
+    routes.get(
+      '/v1/nodes',
+      { schema: { summary: 'Nodes that are linked now', response: { 200: page(nodeView) } } },
+      async () => ({ data: doors.linked().map((id) => ({ id: id as string })), has_more: false, next: null }),
+    )
+    runRoutes(routes, doors)
+  })
+  return server
+}
+
+function checkKey(request: FastifyRequest, keyHash: Uint8Array): void {
+  const [scheme, key] = (request.headers.authorization ?? '').split(' ')
+  if (scheme?.toLowerCase() === 'bearer' && key && equalSecret(sha256(utf8(key)), keyHash)) return
+  throw new Problem(
+    401,
+    'unauthorized',
+    'An API key is needed',
+    'send Authorization: Bearer <key>; the key is in <state>/api-key',
+    {
+      headers: { 'www-authenticate': 'Bearer' },
+    },
+  )
+}

@@ -1,0 +1,142 @@
+import { vectorBytesOf } from '#aggregation/vector.ts'
+import { roundPayouts } from '#payments/allocate.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
+import type { Task } from '#protocol/task.ts'
+import { parametersReported } from '../admit.ts'
+import { type Round, reportedSeats, type Seated } from '../round/round.ts'
+import { failure, type Run, type RunEvent } from '../run.ts'
+import type { Advanced } from '../runner.ts'
+
+/** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
+export function runOf(run: Run, task: Task) {
+  const reason = run.phase === 'finishing' || run.phase === 'ended' ? failure(run) : null
+  const ended = reason === null ? 'completed' : 'failed'
+  return {
+    id: run.spec.run as string,
+    status: run.phase === 'ended' ? (ended as 'completed' | 'failed') : run.phase,
+    reason,
+    created_at: timeOf(run.createdAt),
+    name: task.name,
+    population: run.spec.population,
+    masking: run.spec.masking,
+    rounds: run.spec.planned,
+    round: run.round?.round ?? null,
+    phase: run.round?.phase ?? null,
+    task: run.spec.task as string,
+    model: run.model as string,
+    manifest: run.manifest as string | null,
+    evaluation: evaluationOf(run.evaluation),
+    budget: String(run.spec.budget),
+    paid: String(run.paid),
+    released: String(run.released),
+  }
+}
+
+export function evaluationOf(evaluation: Evaluation | null) {
+  if (!evaluation || evaluation.rows === 0) return null
+  const { rows, correct, lossQ16 } = evaluation
+  return { rows, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
+}
+
+export function timeOf(millis: number): string {
+  return new Date(millis).toISOString()
+}
+
+/** One entry of the log as one public event: its type says what it led to. */
+export function eventOf(transition: Advanced, parameters: number): Record<string, unknown> & { type: string } {
+  const { before, after, event, position } = transition
+  const { type, ...fields } = meaningOf(before, after, event, parameters)
+  return { type, run: after.spec.run, seq: position, time: timeOf(event.at), ...fields }
+}
+
+function meaningOf(
+  before: Run | undefined,
+  after: Run,
+  event: RunEvent,
+  parameters: number,
+): { type: string; [key: string]: unknown } {
+  const round = 'round' in event ? { round: event.round } : {}
+  const ended = before?.round && !after.round ? after.past[before.round.round - 1] : undefined
+  if (ended && before?.round && ended.manifest === null)
+    return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, cause: event.kind }
+  if (ended && before?.round)
+    return { type: 'round.completed', ...round, ...completed(before, before.round, after, event.at, parameters) }
+  switch (event.kind) {
+    case 'created':
+      return {
+        type: 'run.created',
+        rounds: event.spec.planned,
+        budget: String(event.spec.budget),
+        masking: event.spec.masking,
+        population: event.spec.population,
+        task: event.spec.task,
+      }
+    case 'held':
+      return { type: 'run.funded' }
+    case 'opened':
+      return { type: 'round.opened', ...round, purpose: after.round?.purpose, invited: event.invited, plan: event.plan }
+    case 'joined':
+      return { type: 'node.joined', ...round, node: event.node, phase: after.round?.phase }
+    case 'declined':
+      return { type: 'node.declined', ...round, node: event.node, reason: event.reason }
+    case 'left':
+      return { type: 'node.left', ...round, node: event.node, reason: event.reason, phase: after.round?.phase }
+    case 'reported':
+      return { type: 'update.reported', ...round, node: event.node, update: event.update, train_ms: event.trainMillis }
+    case 'ticked':
+      return { type: 'phase.ended', ...round, phase: after.round?.phase, cause: 'deadline' }
+    case 'aggregated':
+      return {
+        type: 'model.aggregated',
+        ...{ ...round, manifest: event.manifest, model: event.model, reports: event.reports },
+        evaluated: evaluationOf(event.evaluation),
+        evaluated_round: lastClosed(before),
+      }
+    case 'spoiled':
+      return { type: 'round.aborted', ...round, reason: event.reason }
+    case 'settled':
+      return { type: 'round.settled', ...round, receipts: event.receipts }
+    case 'released':
+      return { type: 'budget.released', ...round }
+    case 'finished': {
+      const reason = failure(after)
+      return {
+        type: reason === null ? 'run.completed' : 'run.failed',
+        reason,
+        rounds: after.spec.planned,
+        evaluation: evaluationOf(after.evaluation),
+        model: after.model,
+        manifest: event.manifest,
+        ledger: { budget: String(after.spec.budget), paid: String(event.paid), released: String(event.released) },
+      }
+    }
+  }
+}
+
+/** The round whose model the open round started from; 0 is the genesis. */
+function lastClosed(run: Run | undefined): number {
+  return run?.past.findLast((past) => past.manifest !== null && past.purpose === 'train')?.round ?? 0
+}
+
+function completed(before: Run, round: Round, after: Run, at: number, parameters: number) {
+  const seated = round as Round & Seated
+  const reports = reportedSeats(seated)
+  const trainMillis = seated.seats.map((state) => (state !== 'waiting' && 'update' in state ? state.trainMillis : 0))
+  const slowest = Math.max(0, ...trainMillis)
+  const duration = at - round.openedAt
+  const { budget, planned } = before.spec
+  const nodes = reports.map(({ node }) => node)
+  const payouts = round.purpose === 'train' ? roundPayouts(budget, planned, round.round, nodes) : []
+  return {
+    purpose: round.purpose,
+    cohort: seated.cohort.length,
+    reports: reports.length,
+    bytes_per_node: vectorBytesOf(parametersReported(round, parameters)),
+    train_ms: slowest,
+    duration_ms: duration,
+    overhead_ms: Math.max(0, duration - slowest),
+    model: after.model,
+    manifest: after.parent,
+    payouts: payouts.map(({ payee, amount }) => ({ node: payee, amount: String(amount) })),
+  }
+}

@@ -1,0 +1,78 @@
+import type { z } from 'zod'
+import { genesisWeights } from '#aggregation/genesis.ts'
+import { strategyOf } from '#aggregation/strategies/strategy.ts'
+import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { fromHex } from '#protocol/bytes.ts'
+import type { Bytes, RunId } from '#protocol/ids.ts'
+import { modelSchema } from '#protocol/manifest.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
+import type { createRunSchema } from './api/schemas.ts'
+import { keepBlock, keepFile } from './record.ts'
+import type { RunSpec } from './run.ts'
+
+export type CreateRun = z.output<typeof createRunSchema>
+/** Where in the request the mistake is (a JSON pointer) and how to mend it. */
+export type CreateRefusal = { readonly pointer: string; readonly message: string }
+
+/**
+ * Checks what a request asks for, all of it, before anything is kept; then keeps the task with its architecture and its
+ * genesis model. The same request always makes the same blocks.
+ */
+export async function createRun(
+  blobs: BlobStore,
+  id: RunId,
+  request: CreateRun,
+  idempotency: { readonly key: string; readonly body: Bytes } | null,
+): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
+  const mistake = mistakeIn(request)
+  if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
+  const { task, cohort, timing, rounds, budget, population, masking, failuresMax } = request
+  const taskSeed = fromHex(task.seed)
+  const shape = shapeOf(task.architecture)
+  if (!shape.ok) return refuse('invalid_request', shape.detail)
+
+  const architecture = await keepBlock(blobs, architectureSchema, task.architecture)
+  const weights = await keepFile(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed)))
+  const genesis = await keepBlock(blobs, modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
+  const { seed: _seed, architecture: _layers, ...rest } = task
+  const taskCid = await keepBlock(blobs, taskSchema, { v: 1, ...rest, seed: taskSeed, architecture, genesis })
+  const memory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.parameters))
+  return accept({
+    run: id,
+    task: taskCid,
+    taskSeed,
+    genesis,
+    memory: await keepFile(blobs, encodeWeights(memory)),
+    planned: rounds,
+    budget: BigInt(budget),
+    population,
+    masking,
+    cohort,
+    timing,
+    failuresMax,
+    idempotency,
+  })
+}
+
+function mistakeIn({ task, cohort, population, masking }: CreateRun): CreateRefusal | undefined {
+  const shape = shapeOf(task.architecture)
+  if (!shape.ok) return { pointer: '/task/architecture', message: `${shape.refusal}: ${shape.detail ?? ''}` }
+  const features = featuresOf(task.data).join(', ')
+  if (task.architecture.input.join(', ') !== features)
+    return { pointer: '/task/architecture/input', message: `must be [${features}], what the data contract yields` }
+  const outputs = task.loss === 'sigmoid-cross-entropy' ? 1 : classesOf(task.data)
+  if (shape.value.output.join() !== String(outputs))
+    return { pointer: '/task/architecture/layers', message: `must end in ${outputs} logits for ${task.loss}` }
+  if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2)
+    return { pointer: '/task/loss', message: 'sigmoid-cross-entropy is for two classes' }
+  if (cohort.quorum > cohort.min) return { pointer: '/cohort/quorum', message: 'must be at most cohort.min' }
+  if (cohort.min > cohort.max) return { pointer: '/cohort/min', message: 'must be at most cohort.max' }
+  if (cohort.max * task.data.rowsMax >= 2 ** 32)
+    return { pointer: '/task/data/rowsMax', message: 'times cohort.max must stay below 2^32, or the weights overflow' }
+  if (population === 'hospital' && masking === 'none')
+    return { pointer: '/masking', message: 'hospital populations train masked only, and no masking is built yet' }
+  return undefined
+}

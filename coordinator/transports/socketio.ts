@@ -1,0 +1,149 @@
+import type { Server as HttpServer } from 'node:http'
+import { Server, type Socket } from 'socket.io'
+import { randomBytes } from '#crypto'
+import { equalBytes } from '#protocol/bytes.ts'
+import { isBytes } from '#protocol/codec.ts'
+import { open, type Signer } from '#protocol/envelope.ts'
+import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
+import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX } from '#protocol/limits.ts'
+import { Mailbox } from '#protocol/mailbox.ts'
+import { readClientMessage, say } from '#protocol/messages.ts'
+import type { CoordinatorTransport, LinkEvent } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+
+/** Where nodes link: socket.io over WebSocket only. */
+export const LINK_PATH = '/v1/node-link'
+
+export type LinkOptions = {
+  readonly signer: Signer
+  /** Who may link: an allow-list, or everybody. */
+  readonly admits: (node: NodeId) => boolean
+  /** A node may be away for this long before it has left. */
+  readonly graceMillis: Millis
+  /** From connection to a signed hello. */
+  readonly helloMillis: Millis
+  readonly linksMax: number
+  readonly count: (name: string, reason: string) => void
+}
+
+/** Events that wait for the gateway; past it new frames are refused. */
+const WAITING_EVENTS_MAX = 65_536
+
+/**
+ * The node link. A socket says nothing until it has answered our challenge with a `hello` signed by an admitted key;
+ * from then on it *is* that node, whatever its socket id. A node's newer link replaces its older one; a lost one is
+ * given the grace time to come back before the node has left.
+ */
+export class SocketTransport implements CoordinatorTransport {
+  readonly #io: Server
+  readonly #options: LinkOptions
+  readonly #links = new Map<NodeId, Socket>()
+  readonly #leaving = new Map<NodeId, NodeJS.Timeout>()
+  readonly #mailbox = new Mailbox<LinkEvent>()
+  #sockets = 0
+
+  constructor(http: HttpServer, options: LinkOptions) {
+    this.#options = options
+    this.#io = new Server(http, {
+      path: LINK_PATH,
+      transports: ['websocket'],
+      maxHttpBufferSize: SOCKET_BYTES_MAX,
+      perMessageDeflate: false,
+      httpCompression: false,
+      serveClient: false,
+      connectTimeout: options.helloMillis,
+    })
+    this.#io.on('connection', (socket) => this.#meet(socket))
+  }
+
+  async send(to: NodeId, frame: Bytes): Promise<void> {
+    this.#links.get(to)?.emit('frame', frame)
+  }
+
+  linked(): readonly NodeId[] {
+    return [...this.#links.keys()]
+  }
+
+  events(signal: AbortSignal): AsyncIterable<LinkEvent> {
+    return this.#mailbox.items(signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#leaving.values()) clearTimeout(timer)
+    this.#leaving.clear()
+    this.#io.disconnectSockets(true)
+    this.#io.engine.close()
+  }
+
+  #meet(socket: Socket): void {
+    if (this.#sockets >= this.#options.linksMax) return this.#turnAway(socket, 'too-many-links')
+    this.#sockets++
+    const nonce = randomBytes(32)
+    const late = setTimeout(() => this.#turnAway(socket, 'no-hello'), this.#options.helloMillis)
+    let node: NodeId | undefined
+    socket.on('frame', (frame: unknown) => {
+      if (node) return this.#hear(node, frame)
+      const hello = this.#check(frame, nonce)
+      clearTimeout(late)
+      if (!hello.ok) return this.#turnAway(socket, hello.refusal)
+      node = hello.value
+      this.#link(node, socket)
+    })
+    socket.on('disconnect', () => {
+      this.#sockets--
+      clearTimeout(late)
+      if (node && this.#links.get(node) === socket) this.#unlink(node)
+    })
+    socket.emit('frame', say(this.#options.signer, { kind: 'challenge', nonce }))
+  }
+
+  #check(frame: unknown, nonce: Bytes): Result<NodeId> {
+    if (!isFrame(frame)) return refuse('malformed')
+    const signed = open(frame, FRAME_BYTES_MAX)
+    if (!signed.ok) return signed
+    const message = readClientMessage(signed.value)
+    if (!message.ok) return message
+    if (message.value.kind !== 'hello') return refuse('hello-first')
+    if (message.value.to !== this.#options.signer.id) return refuse('wrong-coordinator')
+    if (!equalBytes(message.value.nonce, nonce)) return refuse('replayed')
+    return this.#options.admits(signed.value.from) ? accept(signed.value.from) : refuse('not-admitted')
+  }
+
+  #turnAway(socket: Socket, reason: string): void {
+    this.#options.count('links_refused', reason)
+    socket.emit('refused', reason)
+    socket.disconnect(true)
+  }
+
+  #link(node: NodeId, socket: Socket): void {
+    this.#options.count('links', 'linked')
+    clearTimeout(this.#leaving.get(node))
+    this.#leaving.delete(node)
+    const older = this.#links.get(node)
+    this.#links.set(node, socket)
+    older?.disconnect(true)
+    socket.emit('linked')
+    this.#mailbox.push({ kind: 'linked', node })
+  }
+
+  #unlink(node: NodeId): void {
+    this.#links.delete(node)
+    const timer = setTimeout(() => {
+      this.#leaving.delete(node)
+      this.#mailbox.push({ kind: 'left', node })
+    }, this.#options.graceMillis)
+    this.#leaving.set(node, timer)
+  }
+
+  #hear(from: NodeId, frame: unknown): void {
+    if (!isFrame(frame)) return this.#options.count('frames_refused', 'malformed')
+    if (frame.length > FRAME_BYTES_MAX) return this.#options.count('frames_refused', 'too-large')
+    if (this.#mailbox.size >= WAITING_EVENTS_MAX) return this.#options.count('frames_refused', 'overload')
+    this.#mailbox.push({ kind: 'frame', from, frame: new Uint8Array(frame) })
+  }
+}
+
+/** socket.io hands binary over as a Buffer, which is a Uint8Array of Node's own realm. */
+function isFrame(value: unknown): value is Bytes {
+  return isBytes(value)
+}
