@@ -15,6 +15,14 @@ export function equalBytes(a: Bytes, b: Bytes): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index])
 }
 
+/** For secrets and MACs: the time it takes does not depend on where the two differ. */
+export function equalSecret(a: Bytes, b: Bytes): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (const [index, byte] of a.entries()) difference |= byte ^ (b[index] as number)
+  return difference === 0
+}
+
 export function toHex(bytes: Bytes): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

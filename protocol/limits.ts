@@ -12,8 +12,16 @@ export const SOCKET_BYTES_MAX = 128 * KIB
 export const EVENT_BYTES_MAX = 4 * KIB
 /** One block: the leaf size of the UnixFS profile unixfs-v1-2025, and the most a manifest may weigh. */
 export const BLOCK_BYTES_MAX = MIB
+/** One entry of any log: 256 full events. A larger thing is a blob. */
+export const LOG_ENTRY_BYTES_MAX = MIB
+/** Jobs that wait in one in-memory queue: far above one per seat, so that only a leak meets it. */
+export const QUEUE_JOBS_MAX = 100_000
+/** An upload ticket in text: its fields and its MAC take under 250. */
+export const TICKET_CHARS_MAX = 512
 /** Links of one UnixFS node in the same profile. */
 export const UNIXFS_WIDTH = 1024
+/** Levels of one UnixFS tree: 1,024 wide, five levels hold 2^50 bytes. A deeper tree is an attack on the reader's stack. */
+export const UNIXFS_DEPTH_MAX = 5
 /** Nodes in one round: 4,096 dense seats replay in well under a second. */
 export const COHORT_MAX = 4096
 /** Fewer than two contributors is not an aggregate. */

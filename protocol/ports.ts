@@ -18,15 +18,18 @@ export type ByteRange = { readonly offset?: number; readonly length?: number; re
  * DAG-CBOR), more is a balanced tree of raw leaves. `get` verifies every block it passes on.
  */
 export interface BlobStore {
-  /** Stores the bytes durably and answers their CID. Throws {@link BlobTooLarge} past `limitBytes`, keeping nothing. */
-  put(source: AsyncIterable<Bytes>, limitBytes: number, signal?: AbortSignal): Promise<Cid>
+  /**
+   * Stores the bytes durably and answers their CID. Keeps nothing and throws {@link BlobTooLarge} past `limitBytes`,
+   * {@link BlobCorrupt} when the bytes are not those of `expected`, and whatever the source or the signal throws.
+   */
+  put(source: AsyncIterable<Bytes>, limitBytes: number, signal?: AbortSignal, expected?: Cid): Promise<Cid>
   /** One block as it is (a manifest, a seal). The CID must be its hash, or this throws {@link BlobCorrupt}. */
   putBlock(cid: Cid, block: Bytes): Promise<void>
   /** Throws {@link BlobMissing}, {@link BlobCorrupt}, or {@link BlobTooLarge} when the whole is larger than `limitBytes`. */
   get(cid: Cid, range: ByteRange, signal?: AbortSignal): AsyncIterable<Bytes>
   /** One block's own bytes, of any codec, not the file under it. Throws as `get` does. */
   getBlock(cid: Cid, limitBytes: number): Promise<Bytes>
-  /** True when every block under the CID is here. */
+  /** True when every block of the blob is here: the parts of a file. What a manifest links to are other blobs. */
   has(cid: Cid): Promise<boolean>
   /** Forgets the blob; blocks that it shares with others stay readable through them. Missing is no error. */
   delete(cid: Cid): Promise<void>
@@ -48,7 +51,10 @@ export class StorageFull extends Error {
 
 /** Append-only streams. Writes at `position` or reports that somebody already did; never overwrites. */
 export interface EventLog {
-  /** `conflict` when the stream's length is not `position`. Durable when it answers. */
+  /**
+   * `conflict` when the stream's length is not `position`. Durable when it answers. A stream's name is 1 to 200 visible
+   * ASCII characters, an entry at most LOG_ENTRY_BYTES_MAX; anything else is our own mistake.
+   */
   append(stream: string, position: number, entry: Bytes): Promise<'appended' | 'conflict'>
   read(stream: string, from?: number): AsyncIterable<Bytes>
   /** The stream's length: 0 for one that does not exist. */

@@ -2,10 +2,10 @@ import * as dagPb from '@ipld/dag-pb'
 import { UnixFS } from 'ipfs-unixfs'
 import { importByteStream } from 'ipfs-unixfs-importer'
 import { concat } from './bytes.ts'
-import { checkCid, codecOf, DAG_PB, RAW, textOf } from './cid.ts'
+import { checkCid, codecOf, DAG_PB, textOf } from './cid.ts'
 import type { Block } from './envelope.ts'
 import type { Bytes, Cid } from './ids.ts'
-import { BLOCK_BYTES_MAX, UNIXFS_WIDTH } from './limits.ts'
+import { BLOCK_BYTES_MAX, UNIXFS_DEPTH_MAX, UNIXFS_WIDTH } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 /**
@@ -23,7 +23,8 @@ export async function importFile(source: AsyncIterable<Bytes>, keep: (block: Blo
         return cid
       },
     },
-    { profile: 'unixfs-v1-2025' },
+    // Four blocks in flight, not the library's ten: a store takes many uploads at once, and this bounds each one's memory.
+    { profile: 'unixfs-v1-2025', blockWriteConcurrency: 4 },
   )
   return textOf(cid)
 }
@@ -74,10 +75,13 @@ export async function* readFile(
   offset: number,
   length: number,
   block: (cid: Cid, limitBytes: number) => Promise<Bytes>,
+  depth = 0,
 ): AsyncIterable<Bytes> {
+  if (depth > UNIXFS_DEPTH_MAX) throw new NotAFile(`a tree of more than ${UNIXFS_DEPTH_MAX} levels`)
   const bytes = await block(cid, BLOCK_BYTES_MAX)
   if (codecOf(cid) !== DAG_PB) {
-    if (codecOf(cid) === RAW || offset === 0) yield bytes.subarray(offset, offset + length)
+    const piece = bytes.subarray(offset, offset + length)
+    if (piece.length > 0) yield piece
     return
   }
   const parts = partsOf({ cid, bytes })
@@ -88,7 +92,7 @@ export async function* readFile(
     const to = Math.min(offset + length - start, part.sizeBytes)
     if (from < to) {
       let seen = 0
-      for await (const piece of readFile(part.cid, from, to - from, block)) {
+      for await (const piece of readFile(part.cid, from, to - from, block, depth + 1)) {
         seen += piece.length
         yield piece
       }

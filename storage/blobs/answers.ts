@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import type { Bytes, Millis } from '#protocol/ids.ts'
+import type { Clock } from '#protocol/ports.ts'
+
+/** A request that is for the gateway. */
+export type Asked = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly query: URLSearchParams
+}
+
+/** What the gateway says no with, and the status it says it with. Codes are stable names, RFC 9457 `type` is made of them. */
+const PROBLEMS = {
+  'bad-cid': [400, 'Bad CID'],
+  'bad-format': [400, 'Unknown format'],
+  'bad-scope': [400, 'Unknown scope'],
+  'bad-range': [400, 'Range outside the file'],
+  'not-uploadable': [400, 'Only files are uploaded'],
+  'no-ticket': [401, 'Ticket needed'],
+  'bad-ticket': [401, 'Bad ticket'],
+  'expired-ticket': [401, 'Expired ticket'],
+  'spent-ticket': [403, 'Spent ticket'],
+  'not-found': [404, 'Not found'],
+  'no-paths': [404, 'Not found'],
+  'method-not-allowed': [405, 'Method not allowed'],
+  'not-acceptable': [406, 'Not acceptable'],
+  'too-slow': [408, 'Too slow'],
+  'only-if-cached': [412, 'Not here'],
+  'too-large': [413, 'Too large'],
+  'encoded-body': [415, 'Encoded body'],
+  'unsatisfiable-range': [416, 'Range outside the file'],
+  'wrong-content': [422, 'Wrong content'],
+  'busy-ticket': [429, 'Uploads are running'],
+  fault: [500, 'Storage fault'],
+  damaged: [500, 'Damaged block'],
+  busy: [503, 'Busy'],
+  'storage-full': [507, 'Storage full'],
+} as const
+
+export type ProblemCode = keyof typeof PROBLEMS
+type Problem = { readonly code: ProblemCode; readonly detail: string | undefined }
+
+export function problemOf(code: ProblemCode, detail?: string): Problem {
+  return { code, detail }
+}
+
+/** Says no. @returns the code, for the count */
+export async function answerProblem(asked: Asked, { code, detail }: Problem): Promise<string> {
+  const { response } = asked
+  const [status, title] = PROBLEMS[code]
+  const problem = { type: `urn:consilium:problem:${code}`, title, status, detail, code }
+  if (status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`)
+  if (status === 429 || status === 503 || status === 507) response.setHeader('Retry-After', '5')
+  response.setHeader('Cache-Control', 'no-store')
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  await answerWhole(asked, status, 'application/problem+json', JSON.stringify(problem))
+  return code
+}
+
+/**
+ * Sends a small answer, whether or not the request's body was read. What is left of it is read for a while before the
+ * connection closes: closing at once would reset it, and the client would lose the answer with its unsent bytes.
+ */
+export async function answerWhole(
+  { request, response }: Asked,
+  status: number,
+  contentType: string | undefined,
+  text: string,
+): Promise<void> {
+  if (response.destroyed) return
+  response.statusCode = status
+  if (contentType !== undefined) response.setHeader('Content-Type', contentType)
+  response.setHeader('Content-Length', Buffer.byteLength(text))
+  const unread = !request.complete && request.method === 'PUT'
+  if (unread) response.setHeader('Connection', 'close')
+  if (request.method === 'HEAD') response.flushHeaders()
+  else if (text !== '') response.write(text)
+  else response.flushHeaders()
+  if (unread) await discard(request)
+  await new Promise<void>((resolve) => {
+    response.once('close', resolve)
+    response.end(resolve)
+  })
+}
+
+/** Sends a body piece by piece; rejects when the other side goes away or stands still for `idleMillis`. */
+export async function answerStream(
+  { response }: Asked,
+  pieces: AsyncIterable<Bytes>,
+  { clock, idleMillis }: { readonly clock: Clock; readonly idleMillis: Millis },
+): Promise<void> {
+  let sent = 0
+  const idle = watchIdle(clock, idleMillis, () => sent)
+  try {
+    const steps = async function* () {
+      for await (const piece of pieces)
+        for (let at = 0; at < piece.length; at += STEP_BYTES) {
+          yield piece.subarray(at, at + STEP_BYTES)
+          sent += STEP_BYTES
+        }
+    }
+    await pipeline(steps, response, { signal: idle.signal })
+  } finally {
+    idle.stop()
+  }
+}
+
+/** Aborts when `progress` is the same at two looks that lie `idleMillis` apart. */
+export function watchIdle(clock: Clock, idleMillis: Millis, progress: () => number): Watch {
+  const idle = new AbortController()
+  const stopped = new AbortController()
+  const look = async () => {
+    for (let seen = -1; seen !== progress(); ) {
+      seen = progress()
+      await clock.wakeAt(clock.now() + idleMillis, stopped.signal)
+    }
+    idle.abort(new TooSlow(`nothing moved for ${idleMillis} ms`))
+  }
+  look().catch(() => undefined)
+  return { signal: idle.signal, stop: () => stopped.abort() }
+}
+
+export type Watch = { readonly signal: AbortSignal; stop(): void }
+
+export class TooSlow extends Error {
+  override name = 'TooSlow'
+}
+
+/** Reads what a client goes on sending after it was told no, within bounds. */
+async function discard(request: IncomingMessage): Promise<void> {
+  const timer = setTimeout(() => request.destroy(), LINGER_MILLIS)
+  try {
+    let bytes = 0
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      bytes += (chunk as Bytes).length
+      if (bytes > LINGER_BYTES) return
+    }
+  } catch {
+    // It went away: that is as good.
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Small enough that a slow link moves one within the idle time. */
+const STEP_BYTES = 65_536
+const LINGER_BYTES = 4 * 1_048_576
+const LINGER_MILLIS: Millis = 2000

@@ -1,0 +1,68 @@
+import { open, stat } from 'node:fs/promises'
+import type { Bytes } from '#protocol/ids.ts'
+import { StorageFull } from '#protocol/ports.ts'
+
+/** Makes a new file whose bytes are on the disk when this answers; its name is when its folder is synced too. */
+export async function writeDurably(path: string, bytes: Bytes): Promise<void> {
+  await using file = await open(path, 'wx')
+  await file.writeFile(bytes)
+  await file.sync()
+}
+
+/** Makes names in the folder durable: what was made, renamed or removed there stays so after a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  // Windows cannot sync a folder; NTFS logs names itself.
+  if (process.platform === 'win32') return
+  await using folder = await open(path, 'r')
+  await folder.sync()
+}
+
+/** Makes an empty file. False when it was there already. */
+export async function touch(path: string): Promise<boolean> {
+  try {
+    await using _file = await open(path, 'wx')
+    return true
+  } catch (cause) {
+    if (codeOf(cause) === 'EEXIST') return false
+    throw cause
+  }
+}
+
+/** Undefined when there is no such file. */
+export async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined
+    throw cause
+  }
+}
+
+/** The file's bytes, or of a larger one `limitBytes + 1`: enough to tell. Undefined when there is no such file. */
+export async function readUpTo(path: string, limitBytes: number): Promise<Bytes | undefined> {
+  try {
+    await using file = await open(path, 'r')
+    const bytes = new Uint8Array(Math.min((await file.stat()).size, limitBytes + 1))
+    let length = 0
+    while (length < bytes.length) {
+      const { bytesRead } = await file.read(bytes, length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    return bytes.subarray(0, length)
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined
+    throw cause
+  }
+}
+
+/** A full disk by the door's name, anything else as it is. */
+export function worldFault(cause: unknown): unknown {
+  const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(cause) ?? '')
+  return full ? new StorageFull('the disk is full', { cause }) : cause
+}
+
+function codeOf(cause: unknown): string | undefined {
+  const code: unknown = (cause as { readonly code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : undefined
+}

@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { parseCid } from '#protocol/cid.ts'
+import type { Millis } from '#protocol/ids.ts'
+import type { BlobStore, Clock } from '#protocol/ports.ts'
+import { type Asked, answerProblem, problemOf } from './answers.ts'
+import { download, PROBE } from './downloads.ts'
+import type { Tickets } from './tickets.ts'
+import { openUploads } from './uploads.ts'
+
+/**
+ * The blobs over HTTP, for a plain node:http server: answers what lies under `/ipfs/` and says true, or says false and
+ * leaves the request alone. Reads follow the IPFS trustless gateway specification (raw blocks, CAR) with the file's bytes
+ * as a third form; writes are `PUT /ipfs/{cid}` with a ticket.
+ */
+export function openGateway(options: GatewayOptions): Gateway {
+  const upload = openUploads(options)
+
+  return async (request, response) => {
+    const [path = '', query = ''] = split(request.url ?? '', '?')
+    if (!path.startsWith('/ipfs/')) return false
+    // Read as it came, never normalised or decoded: what is not exactly a CID is refused.
+    const name = path.slice('/ipfs/'.length)
+    const asked = { request, response, query: new URLSearchParams(query) }
+    // The other side may go away at any time; whoever reads or writes hears of it, and nobody else need.
+    response.on('error', () => undefined)
+    let outcome: string
+    try {
+      outcome = await answer(asked, name)
+    } catch (cause) {
+      outcome = await fail(asked, cause)
+    }
+    options.count?.(outcome)
+    return true
+  }
+
+  async function answer(asked: Asked, name: string): Promise<string> {
+    const { request } = asked
+    const reads = request.method === 'GET' || request.method === 'HEAD'
+    if (!reads && request.method !== 'PUT') {
+      asked.response.setHeader('Allow', 'GET, HEAD, PUT')
+      return answerProblem(asked, problemOf('method-not-allowed', `${request.method} is not offered here`))
+    }
+    const [text = '', rest] = split(name, '/')
+    if (reads && text === PROBE) return download(asked, options, PROBE)
+    const cid = parseCid(text)
+    if (!cid.ok) return answerProblem(asked, problemOf('bad-cid', cid.detail))
+    if (rest !== undefined) return answerProblem(asked, problemOf('no-paths', 'blobs here are files, not folders'))
+    return reads ? download(asked, options, cid.value) : upload(asked, cid.value)
+  }
+
+  async function fail(asked: Asked, cause: unknown): Promise<string> {
+    if (asked.response.headersSent || asked.response.destroyed) {
+      // Too late to say anything: a response that ends short tells the reader.
+      asked.response.destroy()
+      return 'broken-off'
+    }
+    options.report?.(cause)
+    return answerProblem(asked, problemOf('fault', 'the store could not do it'))
+  }
+}
+
+/** Answers true when the request was for it; resolves once the response is over. Never rejects. */
+export type Gateway = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+
+export type GatewayOptions = {
+  readonly blobs: BlobStore
+  readonly tickets: Tickets
+  readonly clock: Clock
+  readonly limits: GatewayLimits
+  /** Hears how each request ended: `sent`, `not-modified`, `kept`, `already-here`, `broken-off`, or a problem's code. */
+  readonly count?: (outcome: string) => void
+  /** Hears of the world's faults behind a 500. */
+  readonly report?: (cause: unknown) => void
+}
+
+export type GatewayLimits = {
+  /** A connection on which nothing moved for this long is dropped: up to twice this, as it is looked at only so often. */
+  readonly idleMillis: Millis
+  /** Uploads at a time, of all tickets together; each holds about 8 MiB. */
+  readonly uploadsMax: number
+}
+
+function split(text: string, separator: string): readonly string[] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+}

@@ -1,0 +1,196 @@
+import { collect, concat, once } from '#protocol/bytes.ts'
+import { codecOf, RAW } from '#protocol/cid.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
+import { importFile } from '#protocol/unixfs.ts'
+import { systemClock } from '../clock.ts'
+import { type Load, readingOf } from './reading.ts'
+import { bounded, checkBlock } from './writing.ts'
+
+/**
+ * The blobs behind a gateway, from anywhere that has `fetch`. Nothing that the gateway says is believed: files come block
+ * by block and each is hashed before it is passed on, so after a broken connection reading goes on at the block where it
+ * was. A blob to put is held in memory, for its CID must be known before the first byte is sent. Networks that fail are
+ * tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
+ *
+ * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`
+ * @param ticket the ticket of the moment, for uploads
+ */
+export function openRemoteBlobs({
+  url,
+  ticket = () => undefined,
+  fetch = globalThis.fetch,
+  clock = systemClock,
+  attempts = 6,
+  firstPauseMillis = 250,
+  attemptMillis = 60_000,
+}: RemoteBlobsOptions): BlobStore {
+  const at = (cid: Cid, query = '') => new URL(`/ipfs/${cid}${query}`, url)
+
+  /** One exchange, tried again while the network or the gateway's state is at fault. */
+  async function exchange<T>(
+    target: URL,
+    request: RequestInit & { readonly allowMillis: Millis },
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    const { signal } = request
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted()
+      const limit = new AbortController()
+      const done = new AbortController()
+      clock.wakeAt(clock.now() + request.allowMillis, done.signal).then(
+        () => limit.abort(new RemoteFault(`no answer within ${request.allowMillis} ms`)),
+        () => undefined,
+      )
+      try {
+        const both = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal
+        const response = await fetch(target, { ...request, signal: both, redirect: 'error' })
+        if (!response.ok && isPassing(response.status)) throw await faultOf(response)
+        return await read(response)
+      } catch (cause) {
+        signal?.throwIfAborted()
+        if (isVerdict(cause) || attempt >= attempts) throw cause
+      } finally {
+        done.abort()
+      }
+      // Spread, so that a cohort that lost its coordinator does not come back in one instant.
+      const pause = firstPauseMillis * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
+      await clock.wakeAt(clock.now() + pause, signal ?? new AbortController().signal)
+    }
+  }
+
+  const load: Load = (cid, limitBytes, signal) =>
+    exchange(
+      at(cid, '?format=raw'),
+      { headers: { Accept: 'application/vnd.ipld.raw' }, signal: signal ?? null, allowMillis: attemptMillis },
+      async (response) => {
+        if (response.status === 404 || response.status === 410) return undefined
+        if (!response.ok) throw await faultOf(response)
+        return readAtMost(response, limitBytes)
+      },
+    )
+
+  async function upload(cid: Cid, bytes: Bytes, signal?: AbortSignal): Promise<void> {
+    if (await has(cid, signal)) return
+    const given = ticket()
+    await exchange(
+      at(cid),
+      {
+        method: 'PUT',
+        headers: { 'Content-Type': 'application/octet-stream', ...(given && { Authorization: `Bearer ${given}` }) },
+        body: bytes as Uint8Array<ArrayBuffer>,
+        signal: signal ?? null,
+        allowMillis: attemptMillis + bytes.length / SLOWEST_BYTES_PER_MILLI,
+      },
+      async (response) => {
+        if (!response.ok) throw await faultOf(response)
+      },
+    )
+  }
+
+  function has(cid: Cid, signal?: AbortSignal): Promise<boolean> {
+    return exchange(
+      at(cid),
+      { method: 'HEAD', signal: signal ?? null, allowMillis: attemptMillis },
+      async (response) => {
+        if (response.status === 404 || response.status === 410) return false
+        if (!response.ok) throw await faultOf(response)
+        return true
+      },
+    )
+  }
+
+  return {
+    ...readingOf(load),
+    async put(source, limitBytes, signal, expected) {
+      const bytes = await collect(bounded(source, limitBytes, signal), limitBytes)
+      const cid = await importFile(once(bytes), async () => undefined)
+      if (expected !== undefined && cid !== expected) throw new BlobCorrupt(`these are the bytes of ${cid}`)
+      await upload(cid, bytes, signal)
+      return cid
+    },
+    async putBlock(cid, block) {
+      checkBlock(cid, block)
+      if (codecOf(cid) !== RAW) throw new TypeError('a gateway takes files, not manifests or inner nodes')
+      await upload(cid, block)
+    },
+    has,
+    async delete() {
+      throw new TypeError('a gateway forgets nothing on request')
+    },
+  }
+}
+
+export type RemoteBlobsOptions = {
+  readonly url: string | URL
+  readonly ticket?: () => string | undefined
+  readonly fetch?: typeof globalThis.fetch
+  readonly clock?: Clock
+  readonly attempts?: number
+  readonly firstPauseMillis?: Millis
+  /** For one block, or one upload's answer on top of the time its bytes take. */
+  readonly attemptMillis?: Millis
+}
+
+/** The gateway will not do it, and asking again changes nothing. */
+export class RemoteRefused extends Error {
+  override name = 'RemoteRefused'
+  readonly status: number
+  readonly code: string
+  constructor(status: number, code: string, detail: string) {
+    super(`${status} ${code}: ${detail}`)
+    this.status = status
+    this.code = code
+  }
+}
+
+/** No answer, or one that says: not now. */
+export class RemoteFault extends Error {
+  override name = 'RemoteFault'
+}
+
+/** 16 KiB/s: a link slower than this cannot take part. */
+const SLOWEST_BYTES_PER_MILLI = 16
+const PROBLEM_BYTES_MAX = 4096
+
+function isPassing(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 507)
+}
+
+function isVerdict(cause: unknown): boolean {
+  return [BlobCorrupt, BlobMissing, BlobTooLarge, StorageFull, RemoteRefused].some((kind) => cause instanceof kind)
+}
+
+/** What a refusing answer means at this door. */
+async function faultOf(response: Response): Promise<Error> {
+  const problem = await problemIn(response)
+  const detail = problem.detail ?? response.statusText
+  if (problem.code === 'damaged' || response.status === 422) return new BlobCorrupt(detail)
+  if (response.status === 413) return new BlobTooLarge(detail)
+  if (response.status === 507) return new StorageFull(detail)
+  if (isPassing(response.status)) return new RemoteFault(`${response.status}: ${detail}`)
+  return new RemoteRefused(response.status, problem.code ?? 'refused', detail)
+}
+
+async function problemIn(response: Response): Promise<{ readonly code?: string; readonly detail?: string }> {
+  try {
+    const problem: unknown = JSON.parse(new TextDecoder().decode(await readAtMost(response, PROBLEM_BYTES_MAX)))
+    if (problem === null || typeof problem !== 'object') return {}
+    const [code, detail] = ['code', 'detail'].map((name) => (problem as Record<string, unknown>)[name])
+    return { ...(typeof code === 'string' && { code }), ...(typeof detail === 'string' && { detail }) }
+  } catch {
+    return {}
+  }
+}
+
+/** The answer's bytes, or of a longer one the first `limitBytes + 1`: enough to tell, and no more is read. */
+async function readAtMost(response: Response, limitBytes: number): Promise<Bytes> {
+  const pieces: Bytes[] = []
+  let length = 0
+  for await (const piece of response.body ?? []) {
+    pieces.push(piece)
+    length += piece.length
+    if (length > limitBytes) break
+  }
+  return concat(...pieces).subarray(0, limitBytes + 1)
+}

@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http'
+import { codecOf, DAG_CBOR } from '#protocol/cid.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import { BlobCorrupt, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
+import { type Asked, answerProblem, answerWhole, type ProblemCode, problemOf, TooSlow, watchIdle } from './answers.ts'
+import type { Tickets } from './tickets.ts'
+
+type UploadDoors = {
+  readonly blobs: BlobStore
+  readonly tickets: Tickets
+  readonly clock: Clock
+  readonly limits: { readonly idleMillis: Millis; readonly uploadsMax: number }
+}
+
+type Upload = (asked: Asked, cid: Cid) => Promise<string>
+
+/**
+ * `PUT /ipfs/{cid}`: the body is cut into blocks and staged as it comes in, and kept only when it makes that CID. 201
+ * after it is durable, 200 when it was here already. Everything that can be refused without reading is refused first.
+ */
+export function openUploads({ blobs, tickets, clock, limits }: UploadDoors): Upload {
+  let running = 0
+
+  return async (asked, cid) => {
+    const { request } = asked
+    const no = (code: ProblemCode, detail?: string) => answerProblem(asked, problemOf(code, detail))
+    const ticketText = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (ticketText === undefined) return no('no-ticket', 'an upload needs Authorization: Bearer and its ticket')
+    const ticket = tickets.check(ticketText)
+    if (!ticket.ok) return no(ticket.refusal, ticket.detail)
+    if (codecOf(cid) === DAG_CBOR) return no('not-uploadable', 'manifests are not uploaded')
+    if (request.headers['content-encoding'] !== undefined) return no('encoded-body', 'send the bytes as they are')
+    const { sizeBytes, expiresAt } = ticket.value
+    if (Number(request.headers['content-length'] ?? 0) > sizeBytes) return no('too-large', `at most ${sizeBytes} bytes`)
+    if (await blobs.has(cid)) return here(asked, cid, 200)
+    if (running >= limits.uploadsMax) return no('busy', `${running} uploads are running`)
+    const admitted = tickets.admit(ticket.value, cid)
+    if (!admitted.ok) return no(admitted.refusal)
+
+    running++
+    let received = 0
+    let kept = false
+    const idle = watchIdle(clock, limits.idleMillis, () => received)
+    const late = new AbortController()
+    const body = async function* () {
+      for await (const chunk of chunksOf(request)) {
+        received += chunk.length
+        // A ticket that ran out stops its upload: nobody keeps one going a byte at a time.
+        if (clock.now() >= expiresAt) late.abort(new ExpiredTicket('the ticket expired during the upload'))
+        yield chunk
+      }
+    }
+    try {
+      await blobs.put(body(), sizeBytes, AbortSignal.any([idle.signal, late.signal]), cid)
+      kept = true
+      return await here(asked, cid, 201)
+    } catch (cause) {
+      if (kept || (request.destroyed && !request.complete)) return brokenOff(asked)
+      if (cause instanceof BlobCorrupt) return no('wrong-content', cause.message)
+      if (cause instanceof BlobTooLarge) return no('too-large', `at most ${sizeBytes} bytes`)
+      if (cause instanceof StorageFull) return no('storage-full', 'there is no room for it now')
+      if (cause instanceof ExpiredTicket) return no('expired-ticket', cause.message)
+      if (cause instanceof TooSlow) return no('too-slow', cause.message)
+      throw cause
+    } finally {
+      running--
+      idle.stop()
+      admitted.value.end(kept)
+    }
+  }
+}
+
+class ExpiredTicket extends Error {
+  override name = 'ExpiredTicket'
+}
+
+async function here(asked: Asked, cid: Cid, status: 200 | 201): Promise<string> {
+  asked.response.setHeader('Location', `/ipfs/${cid}`)
+  asked.response.setHeader('ETag', `"${cid}"`)
+  await answerWhole(asked, status, undefined, '')
+  return status === 201 ? 'kept' : 'already-here'
+}
+
+/** The client went away in the middle: there is nobody to answer. */
+function brokenOff({ response }: Asked): string {
+  response.destroy()
+  return 'broken-off'
+}
+
+/** Leaving the loop early must not destroy the request: its connection still has to carry the answer. */
+function chunksOf(request: IncomingMessage): AsyncIterable<Bytes> {
+  return request.iterator({ destroyOnReturn: false })
+}

@@ -1,0 +1,108 @@
+import { assert, BrokenInvariant } from '#protocol/assert.ts'
+import type { Millis } from '#protocol/ids.ts'
+import { QUEUE_JOBS_MAX } from '#protocol/limits.ts'
+import type { Clock, Queue } from '#protocol/ports.ts'
+
+/**
+ * Jobs in this process's memory: lost with it, and pushed again from the log by recovery. Oldest first. A handler that
+ * throws is tried again for ever, after 1, 2, 4 … times the first pause up to the longest: the world may take long to
+ * mend, and a job that may be given up says so itself by returning.
+ */
+export function openMemoryQueue<Job>({
+  clock,
+  concurrency = 4,
+  firstPauseMillis = 500,
+  longestPauseMillis = 60_000,
+  onFailure = () => undefined,
+  onBroken = stopProcess,
+}: MemoryQueueOptions): Queue<Job> {
+  const jobs = new Map<string, Waiting<Job>>()
+  const ready: Waiting<Job>[] = []
+  const workers = new Set<() => void>()
+
+  function enqueue(waiting: Waiting<Job>): void {
+    ready.push(waiting)
+    for (const wake of workers) wake()
+  }
+
+  return {
+    async push(id, job) {
+      assert(/^[A-Za-z0-9_-]+$/.test(id), 'a job id is letters, digits, _ and -')
+      if (jobs.has(id)) return
+      if (jobs.size >= QUEUE_JOBS_MAX) throw new Error(`${QUEUE_JOBS_MAX} jobs wait already`)
+      const waiting = { id, job, failures: 0 }
+      jobs.set(id, waiting)
+      enqueue(waiting)
+    },
+    work(handler) {
+      const stop = new AbortController()
+      const running = new Set<Promise<void>>()
+      const paused = new AbortController()
+
+      const wake = () => {
+        while (running.size < concurrency && !stop.signal.aborted) {
+          const next = ready.shift()
+          if (!next) return
+          const done: Promise<void> = run(next).finally(() => {
+            running.delete(done)
+            wake()
+          })
+          running.add(done)
+        }
+      }
+
+      async function run(waiting: Waiting<Job>): Promise<void> {
+        try {
+          await handler(waiting.job, stop.signal)
+          jobs.delete(waiting.id)
+        } catch (cause) {
+          if (cause instanceof BrokenInvariant) return onBroken(cause)
+          if (stop.signal.aborted) return enqueue(waiting)
+          waiting.failures++
+          onFailure({ id: waiting.id, failures: waiting.failures, cause })
+          const pause = Math.min(longestPauseMillis, firstPauseMillis * 2 ** Math.min(waiting.failures - 1, 30))
+          // Not awaited: a job that waits for the world to mend holds no place among the running.
+          clock.wakeAt(clock.now() + pause, paused.signal).then(
+            () => enqueue(waiting),
+            () => enqueue(waiting),
+          )
+        }
+      }
+
+      workers.add(wake)
+      wake()
+      return {
+        async [Symbol.asyncDispose]() {
+          workers.delete(wake)
+          const reason = new DOMException('the worker stops', 'AbortError')
+          stop.abort(reason)
+          // Its pauses end now, so that another worker may take the jobs.
+          paused.abort(reason)
+          await Promise.all(running)
+        },
+      }
+    },
+  }
+}
+
+export type MemoryQueueOptions = {
+  readonly clock: Clock
+  /** Jobs that one worker runs at a time. */
+  readonly concurrency?: number
+  readonly firstPauseMillis?: Millis
+  readonly longestPauseMillis?: Millis
+  readonly onFailure?: (failure: JobFailure) => void
+  /** Told of our own mistakes. The default stops the process; nothing tries the job again. */
+  readonly onBroken?: (broken: BrokenInvariant) => void
+}
+
+export type JobFailure = { readonly id: string; readonly failures: number; readonly cause: unknown }
+
+type Waiting<Job> = { readonly id: string; readonly job: Job; failures: number }
+
+/** Out of every caller's reach, so that no `catch` keeps the process going. */
+function stopProcess(broken: BrokenInvariant): void {
+  queueMicrotask(() => {
+    throw broken
+  })
+}

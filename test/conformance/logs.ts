@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { BrokenInvariant } from '#protocol/assert.ts'
+import { toHex, utf8 } from '#protocol/bytes.ts'
+import type { Bytes } from '#protocol/ids.ts'
+import { LOG_ENTRY_BYTES_MAX } from '#protocol/limits.ts'
+import type { EventLog } from '#protocol/ports.ts'
+import { contentOf } from '#test/content.ts'
+
+/**
+ * What every EventLog promises.
+ *
+ * @param open a log that nobody else uses; closed after the suite if it can be
+ */
+export function eventLogConformance(
+  name: string,
+  open: () => Promise<EventLog & Partial<AsyncDisposable>> | (EventLog & Partial<AsyncDisposable>),
+): void {
+  describe(`logs: ${name}`, () => {
+    let log: EventLog & Partial<AsyncDisposable>
+    let scope = 0
+    beforeAll(async () => {
+      log = await open()
+    })
+    afterAll(async () => {
+      await log[Symbol.asyncDispose]?.()
+    })
+
+    test('it is a list of entries for each stream, whatever is done in whatever order', async () => {
+      const stream = fc.constantFrom('run_A', 'run_B', 'run_B2', 'runs')
+      const entry = fc.uint8Array({ maxLength: 40 })
+      const acts = fc.array(
+        fc.oneof(
+          fc.record({ act: fc.constant('append' as const), stream, off: fc.constantFrom(0, 0, 0, -1, 1, 7), entry }),
+          fc.record({ act: fc.constant('read' as const), stream, from: fc.nat({ max: 6 }) }),
+          fc.record({ act: fc.constant('streams' as const), prefix: fc.constantFrom('', 'run', 'run_', 'run_B', 'x') }),
+        ),
+        { maxLength: 40 },
+      )
+      await fc.assert(
+        fc.asyncProperty(acts, async (list) => {
+          const own = `s${scope++}/`
+          const model = new Map<string, string[]>()
+          for (const act of list) {
+            if (act.act === 'append') {
+              const entries = model.get(act.stream) ?? []
+              const position = Math.max(0, entries.length + act.off)
+              const expected = position === entries.length ? 'appended' : 'conflict'
+              expect(await log.append(own + act.stream, position, act.entry)).toBe(expected)
+              if (expected === 'appended') model.set(act.stream, [...entries, toHex(act.entry)])
+              expect(await log.head(own + act.stream)).toBe(model.get(act.stream)?.length ?? 0)
+            } else if (act.act === 'read') {
+              const entries = await all(log.read(own + act.stream, act.from))
+              expect(entries.map(toHex)).toEqual(model.get(act.stream)?.slice(act.from) ?? [])
+            } else {
+              const names = await all(log.streams(own + act.prefix))
+              const known = [...model.keys()].filter((name) => name.startsWith(act.prefix)).sort()
+              expect(names).toEqual(known.map((name) => own + name))
+            }
+          }
+        }),
+        { numRuns: 40 },
+      )
+    })
+
+    test('of many writers at one position exactly one is appended', async () => {
+      for (const position of [0, 1, 2]) {
+        const answers = await Promise.all(
+          Array.from({ length: 20 }, (_, writer) =>
+            log.append('contended', position, utf8(`${position} by ${writer}`)),
+          ),
+        )
+        expect(answers.filter((answer) => answer === 'appended')).toHaveLength(1)
+        expect(answers.filter((answer) => answer === 'conflict')).toHaveLength(19)
+      }
+      expect(await log.head('contended')).toBe(3)
+    })
+
+    test('appends that wait together are kept in the order they were asked for', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, at) => log.append('together', at, utf8(`${at}`))),
+      )
+      expect(new Set(answers)).toEqual(new Set(['appended']))
+      const entries = await all(log.read('together'))
+      expect(entries.map((entry) => new TextDecoder().decode(entry))).toEqual(
+        Array.from({ length: 50 }, (_, at) => `${at}`),
+      )
+    })
+
+    test('an open reading stops no writer, and loses nothing by it', async () => {
+      for (let at = 0; at < 3; at++) await log.append('read-and-written', at, utf8(`${at}`))
+      let seen = 0
+      for await (const entry of log.read('read-and-written')) {
+        expect(new TextDecoder().decode(entry)).toBe(`${seen++}`)
+        if (seen === 1) expect(await log.append('read-and-written', 3, utf8('3'))).toBe('appended')
+      }
+      expect([3, 4]).toContain(seen)
+      expect(await log.head('read-and-written')).toBe(4)
+    })
+
+    test('a long stream comes back whole, in order, from any place', async () => {
+      const length = 500
+      await Promise.all(Array.from({ length }, (_, at) => log.append('long', at, utf8(`entry ${at}`))))
+      for (const from of [0, 1, 63, 64, 65, 255, 256, 499, 500, 501]) {
+        const entries = await all(log.read('long', from))
+        expect(entries.map((entry) => new TextDecoder().decode(entry))).toEqual(
+          Array.from({ length: Math.max(0, length - from) }, (_, at) => `entry ${from + at}`),
+        )
+      }
+    })
+
+    test('an entry may be as large as the bound, and not larger', async () => {
+      const entry = contentOf('largest entry', LOG_ENTRY_BYTES_MAX)
+      expect(await log.append('large', 0, entry)).toBe('appended')
+      const [back] = await all(log.read('large'))
+      expect(toHex((back as Bytes).slice(0, 64))).toBe(toHex(entry.slice(0, 64)))
+      expect(back).toHaveLength(entry.length)
+      await expect(
+        (async () => log.append('large', 1, contentOf('larger', LOG_ENTRY_BYTES_MAX + 1)))(),
+      ).rejects.toThrow(BrokenInvariant)
+    })
+
+    test.each(['', 'with space', 'a\nb', 'é', 'x'.repeat(201)])('a stream cannot be named %j', async (bad) => {
+      await expect(log.append(bad, 0, utf8('entry'))).rejects.toThrow(BrokenInvariant)
+    })
+
+    test('what was appended is not changed by who holds the array', async () => {
+      const entry = utf8('as it was')
+      const appended = log.append('mutable', 0, entry)
+      entry.fill(0)
+      await appended
+      const [first] = await all(log.read('mutable'))
+      expect(new TextDecoder().decode(first)).toBe('as it was')
+      first?.fill(0)
+      const [again] = await all(log.read('mutable'))
+      expect(new TextDecoder().decode(again)).toBe('as it was')
+    })
+  })
+}
+
+async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of source) found.push(item)
+  return found
+}

@@ -1,0 +1,4 @@
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { blobStoreConformance } from '#test/conformance/blobs.ts'
+
+blobStoreConformance('memory', () => openMemoryBlobs())
