@@ -1,0 +1,139 @@
+import { assert } from '#protocol/assert.ts'
+import { LOSS_MAX_NATS } from '#protocol/limits.ts'
+import type { Quantiser } from '#protocol/plan.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { normOf } from './clip.ts'
+import { type Figures, RangeCheck, type RangeRefusal, type VectorLimits } from './ranges.ts'
+import { HEADER_LANES, LOSS_ONE, lanesOf, type RingVector } from './vector.ts'
+
+/** What a node learned and measured. */
+export type LocalUpdate = {
+  /** Local weights minus global ones, clipped (see clip.ts); empty in an evaluate round. */
+  readonly delta: Float32Array
+  /** Examples trained on. */
+  readonly weight: number
+  /** The incoming model on the held-out rows; the loss sums min(loss, LOSS_MAX_NATS) over them. */
+  readonly evaluation: { readonly rows: number; readonly correct: number; readonly lossSumNats: number }
+}
+
+/**
+ * From reals to the ring, so that a sum mod 2^32 is the exact sum. With r = weight / weightMax (mode A: weighted before it
+ * is quantised), C the range, b the bits and R uniform in [0, 1):
+ *
+ *     v = (r·x + C)·((2^b − 1) / 2C)      q = min(⌊v + R⌋, 2^b − 1)
+ *
+ * E[q] = v: the rounding adds no bias. Nothing saturates, since |x_i| ≤ ‖x‖₂ ≤ C.
+ *
+ * @param rng 32-bit words from a private seed: who knows them takes the rounding noise off again
+ */
+export function quantise(
+  update: LocalUpdate,
+  quantiser: Quantiser,
+  rng: () => number,
+): Result<RingVector, 'not-finite' | 'weight-out-of-range' | 'evaluation-out-of-range'> {
+  const { delta, weight, evaluation } = update
+  const norm = normOf(delta)
+  if (!Number.isFinite(norm)) return refuse('not-finite', 'the delta holds NaN or infinity')
+  if (!Number.isFinite(evaluation.lossSumNats)) return refuse('not-finite', 'the loss is NaN or infinite')
+  if (!isCount(weight, quantiser.weightMax) || weight < 1)
+    return refuse('weight-out-of-range', `${weight} is not in 1 … ${quantiser.weightMax}`)
+  const { rows, correct, lossSumNats } = evaluation
+  if (
+    !isCount(rows, evaluationRowsMax(quantiser)) ||
+    !isCount(correct, rows) ||
+    lossSumNats < 0 ||
+    lossSumNats > rows * LOSS_MAX_NATS
+  )
+    return refuse('evaluation-out-of-range', `${correct} of ${rows} rows right, ${lossSumNats} nats`)
+
+  const { range, levels } = scaleOf(quantiser)
+  assert(norm <= range, 'a delta is clipped before it is quantised')
+  const lanes = new Uint32Array(lanesOf(delta.length))
+  lanes[0] = weight
+  lanes[1] = 1
+  const ratio = weight / quantiser.weightMax
+  const steps = levels / (2 * range)
+  for (let i = 0; i < delta.length; i++) {
+    const coordinate = Math.min(Math.max(delta[i] as number, -range), range)
+    const value = (coordinate * ratio + range) * steps
+    lanes[HEADER_LANES + i] = Math.min(Math.floor(value + rng() / 2 ** 32), levels)
+  }
+  const loss = Math.round(lossSumNats * LOSS_ONE)
+  lanes.set([rows, correct, Math.floor(loss / LOSS_ONE), loss % LOSS_ONE], HEADER_LANES + delta.length)
+  return accept(lanes)
+}
+
+/** The quantiser of a task's plan: as many bits as a full cohort's sum has room for, and no more than float32 has. */
+export function quantiserFor(task: {
+  readonly clipNormMicro: number
+  readonly rowsMax: number
+  readonly cohortMax: number
+}): Quantiser {
+  const quantiser = {
+    bits: Math.min(24, 32 - Math.ceil(Math.log2(task.cohortMax))),
+    rangeMicro: task.clipNormMicro,
+    weightMax: task.rowsMax,
+    nMax: task.cohortMax,
+  }
+  assert(isSound(quantiser), 'the sum of a full cohort fits 32 bits')
+  return quantiser
+}
+
+/** The mean update of a sum, and what the cohort measured. */
+type MeanUpdate = Figures & { readonly mean: Float64Array }
+
+/**
+ * From the ring back to reals, in float64 and in this order, so that everyone gets the same bits:
+ *
+ *     sum = S·(2C / (2^b − 1)) − m·C      mean = sum·(weightMax / W)
+ *
+ * @param sum of `lanesOf(parameters)` lanes; an evaluate round has 0 parameters and an empty mean
+ */
+export function dequantise(
+  sum: RingVector,
+  parameters: number,
+  quantiser: Quantiser,
+): Result<MeanUpdate, RangeRefusal> {
+  assert(sum.length === lanesOf(parameters), 'the sum has the lanes of its model')
+  const check = new RangeCheck(limitsOf(parameters, quantiser, quantiser.nMax))
+  const refused = check.take(sum)
+  if (refused) return refused
+  const figures = check.figures()
+  const { range, levels } = scaleOf(quantiser)
+  const step = (2 * range) / levels
+  const offset = figures.reports * range
+  const scale = quantiser.weightMax / figures.weight
+  const mean = new Float64Array(parameters)
+  for (let i = 0; i < parameters; i++) mean[i] = ((sum[HEADER_LANES + i] as number) * step - offset) * scale
+  return accept({ ...figures, mean })
+}
+
+/** The static overflow check (R10): no lane of a sum of `nMax` reports can wrap. */
+function isSound({ bits, weightMax, nMax }: Quantiser): boolean {
+  return nMax * (2 ** bits - 1) < 2 ** 32 && nMax * weightMax < 2 ** 32
+}
+
+/** Most held-out rows of one report: at 64 nats each, a full cohort's loss still fits its lanes. */
+export function evaluationRowsMax(quantiser: Quantiser): number {
+  return Math.floor((2 ** 32 - 1) / (quantiser.nMax * LOSS_MAX_NATS))
+}
+
+/** What a vector may hold. @param reportsMax 1 for a single report, nMax for a sum */
+export function limitsOf(parameters: number, quantiser: Quantiser, reportsMax: number): VectorLimits {
+  return {
+    parameters,
+    reportsMax,
+    weightMax: quantiser.weightMax,
+    levels: scaleOf(quantiser).levels,
+    rowsMax: evaluationRowsMax(quantiser),
+  }
+}
+
+/** `range` is C, and also the L2 bound of a delta; `levels` is 2^b − 1, the largest lane of one report. */
+function scaleOf(quantiser: Quantiser): { readonly range: number; readonly levels: number } {
+  return { range: quantiser.rangeMicro / 1_000_000, levels: 2 ** quantiser.bits - 1 }
+}
+
+function isCount(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max
+}

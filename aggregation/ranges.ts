@@ -1,0 +1,142 @@
+import { assert } from '#protocol/assert.ts'
+import { LOSS_MAX_NATS } from '#protocol/limits.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
+import { refuse } from '#protocol/result.ts'
+import { EVALUATION_LANES, HEADER_LANES, LOSS_ONE, lanesOf, type RingVector } from './vector.ts'
+
+export type RangeRefusal = 'bad-header' | 'bad-check-lanes' | 'out-of-range' | 'bad-evaluation'
+type Refused = ReturnType<typeof refuse<RangeRefusal>>
+
+/** What a vector says of itself, once all of it was looked at. */
+export type Figures = { readonly reports: number; readonly weight: number; readonly evaluation: Evaluation }
+
+export type VectorLimits = {
+  readonly parameters: number
+  readonly reportsMax: number
+  readonly weightMax: number
+  /** 2^b − 1. */
+  readonly levels: number
+  /** Held-out rows of one report. */
+  readonly rowsMax: number
+}
+
+/** Stochastic rounding moves a lane by less than one step; the rest is for float64's own rounding. */
+const STEP = 1.001
+
+/**
+ * Every range rule of the vector (secure-aggregation R10), for one report and for a sum alike; lanes come in order, in
+ * pieces of any size. With m reports of weight W in all, and h = (2^b − 1)/2 the lane of a zero coordinate:
+ *
+ *     1 ≤ m ≤ reportsMax          m ≤ W ≤ m·weightMax
+ *     lane ≤ m·(2^b − 1)          |lane − m·h| ≤ h·W/weightMax + m          ‖lanes − m·h‖₂ ≤ h·W/weightMax + m·√d
+ *
+ * The last two say that the mean is within the clip norm, but for the rounding of m reports: a light report cannot weigh
+ * like a heavy one. By the triangle inequality a sum keeps them when each report does.
+ */
+export class RangeCheck {
+  readonly #limits: VectorLimits
+  readonly #header = new Uint32Array(HEADER_LANES)
+  readonly #tail: RingVector
+  #at = 0
+  #squares = 0
+
+  constructor(limits: VectorLimits) {
+    this.#limits = limits
+    this.#tail = new Uint32Array(lanesOf(limits.parameters) - HEADER_LANES - limits.parameters)
+  }
+
+  /** Looks at the next lanes. After a refusal the rest does not matter. */
+  take(piece: RingVector): Refused | undefined {
+    let from = 0
+    while (from < piece.length) {
+      const room = HEADER_LANES + this.#limits.parameters - this.#at
+      const inPayload = this.#at >= HEADER_LANES && room > 0
+      const taken = inPayload ? Math.min(room, piece.length - from) : 1
+      const refused = inPayload
+        ? this.#payload(piece.subarray(from, from + taken))
+        : this.#edge(this.#at, piece[from] as number)
+      if (refused) return refused
+      from += taken
+      this.#at += taken
+    }
+    return undefined
+  }
+
+  /** Of a whole vector that was not refused. */
+  figures(): Figures {
+    assert(this.#at === lanesOf(this.#limits.parameters), 'every lane was looked at')
+    const [rows, correct] = this.#tail as unknown as readonly [number, number]
+    return { reports: this.#reports, weight: this.#weight, evaluation: { rows, correct, lossQ16: this.#loss } }
+  }
+
+  get #weight(): number {
+    return this.#header[0] as number
+  }
+
+  get #reports(): number {
+    return this.#header[1] as number
+  }
+
+  /** Exact: below 2^32 · 2^16 + 2^32. */
+  get #loss(): number {
+    return (this.#tail[2] as number) * LOSS_ONE + (this.#tail[3] as number)
+  }
+
+  /** h, and how far a coordinate may be from zero without rounding, in steps. */
+  get #middle(): { readonly half: number; readonly reach: number } {
+    const half = this.#limits.levels / 2
+    return { half, reach: (half * this.#weight) / this.#limits.weightMax }
+  }
+
+  #edge(at: number, lane: number): Refused | undefined {
+    if (at < HEADER_LANES) {
+      this.#header[at] = lane
+      return at === HEADER_LANES - 1 ? this.#checkHeader() : undefined
+    }
+    const place = at - HEADER_LANES - this.#limits.parameters
+    assert(place < this.#tail.length, 'nothing comes after the check lanes')
+    this.#tail[place] = lane
+    return place === this.#tail.length - 1 ? (this.#checkNorm() ?? this.#checkTail()) : undefined
+  }
+
+  #checkHeader(): Refused | undefined {
+    const [reports, weight] = [this.#reports, this.#weight]
+    if (reports < 1 || reports > this.#limits.reportsMax)
+      return refuse('bad-header', `${reports} reports, at least 1 and at most ${this.#limits.reportsMax}`)
+    if (weight < reports || weight > reports * this.#limits.weightMax)
+      return refuse('bad-header', `weight ${weight} of ${reports} reports, each at most ${this.#limits.weightMax}`)
+    if (this.#header.subarray(2).some((lane) => lane !== 0)) return refuse('bad-header', 'lanes 2 to 7 are zero')
+    return undefined
+  }
+
+  #payload(lanes: RingVector): Refused | undefined {
+    const { half, reach } = this.#middle
+    const largest = this.#reports * this.#limits.levels
+    const zero = this.#reports * half
+    const furthest = reach + this.#reports * STEP
+    for (let i = 0; i < lanes.length; i++) {
+      const lane = lanes[i] as number
+      const steps = lane - zero
+      if (lane > largest || Math.abs(steps) > furthest)
+        return refuse('out-of-range', `parameter ${this.#at - HEADER_LANES + i} is ${lane}`)
+      this.#squares += steps * steps
+    }
+    return undefined
+  }
+
+  #checkNorm(): Refused | undefined {
+    const furthest = this.#middle.reach + this.#reports * STEP * Math.sqrt(this.#limits.parameters)
+    return Math.sqrt(this.#squares) > furthest ? refuse('out-of-range', 'longer than the clip norm') : undefined
+  }
+
+  #checkTail(): Refused | undefined {
+    const [rows, correct, , lossLow] = this.#tail as unknown as readonly [number, number, number, number]
+    if (this.#tail.subarray(EVALUATION_LANES).some((lane) => lane !== 0))
+      return refuse('bad-check-lanes', 'padding and check lanes are zero')
+    if (rows > this.#reports * this.#limits.rowsMax || correct > rows)
+      return refuse('bad-evaluation', `${correct} of ${rows} rows right`)
+    if (lossLow >= this.#reports * LOSS_ONE || this.#loss > rows * LOSS_MAX_NATS * LOSS_ONE)
+      return refuse('bad-evaluation', `a loss of ${this.#loss / LOSS_ONE} nats over ${rows} rows`)
+    return undefined
+  }
+}

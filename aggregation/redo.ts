@@ -1,0 +1,47 @@
+import { assert } from '#protocol/assert.ts'
+import type { Purpose, Quantiser } from '#protocol/plan.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { StrategySpec } from '#protocol/task.ts'
+import { dequantise } from './quantise.ts'
+import type { Figures, RangeRefusal } from './ranges.ts'
+import { strategyOf } from './strategies/strategy.ts'
+import { lanesOf, type RingVector } from './vector.ts'
+
+export type NextModel = Figures & { readonly model: Float32Array; readonly memory: Float32Array }
+export type RedoRefusal = RangeRefusal | 'wrong-length' | 'not-finite'
+
+/**
+ * What a round's sum makes of its model. The coordinator does it once and every verifier does it again with this same
+ * function, so that they cannot disagree. An evaluate round leaves model and memory as they are.
+ */
+export function nextModel(round: {
+  /** Of every lane, over the seats that reported. */
+  readonly sum: RingVector
+  readonly purpose: Purpose
+  readonly model: Float32Array
+  /** The strategy's; empty before round 1 means zeros. */
+  readonly memory: Float32Array
+  readonly quantiser: Quantiser
+  readonly strategy: StrategySpec
+}): Result<NextModel, RedoRefusal> {
+  const { model, sum } = round
+  const parameters = round.purpose === 'train' ? model.length : 0
+  if (sum.length !== lanesOf(parameters))
+    return refuse('wrong-length', `${sum.length} lanes, the model's updates have ${lanesOf(parameters)}`)
+  const mean = dequantise(sum, parameters, round.quantiser)
+  if (!mean.ok) return mean
+  const { reports, weight, evaluation } = mean.value
+  if (round.purpose === 'evaluate') return accept({ model, memory: round.memory, evaluation, reports, weight })
+  const strategy = strategyOf(round.strategy)
+  const memoryLength = strategy.memoryLength(model.length)
+  const memory = round.memory.length === 0 ? new Float32Array(memoryLength) : round.memory
+  if (memory.length !== memoryLength)
+    return refuse(
+      'wrong-length',
+      `the memory has ${memory.length} values, ${round.strategy.kind} keeps ${memoryLength}`,
+    )
+  const next = strategy.apply(model, mean.value.mean, memory)
+  assert(next.model.length === model.length, 'a strategy keeps the shape of the model')
+  if (!next.model.every(Number.isFinite)) return refuse('not-finite', 'the next model leaves the range of float32')
+  return accept({ ...next, evaluation, reports, weight })
+}
