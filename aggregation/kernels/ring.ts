@@ -4,7 +4,7 @@ import { RING_BINARY } from './binary.ts'
 
 /** A running sum in Z/2^32 of vectors that come in tiles, up to four vectors abreast. */
 export interface RingSum {
-  /** A place for the next piece of each of four vectors, TILE_BYTES each; zeros where there is no vector. */
+  /** A place for the next piece of each of four vectors: TILE_BYTES, or the whole of a shorter one. Zeros for none. */
   readonly tiles: readonly Bytes[]
   /** Adds the first `sizeBytes` of all four tiles, which lie at `atBytes` of their vectors. Both are multiples of 16. */
   addTiles(atBytes: number, sizeBytes: number): void
@@ -18,15 +18,16 @@ export const TILES = 4
 
 /** WebAssembly with SIMD where there is one, several times as fast; else JavaScript. Both give the same bits. */
 export function ringSum(lanes: number): RingSum {
-  // A memory of its own costs more than it saves on vectors of less than a tile.
-  const kernel = lanes * 4 > TILE_BYTES ? ringKernel() : undefined
+  // For less than a few tiles, a memory of its own costs more than it saves.
+  const kernel = lanes * 4 > TILE_BYTES * TILES ? ringKernel() : undefined
   return kernel ? kernelSum(kernel, lanes) : scriptSum(lanes)
 }
 
 /** What the kernel is held equal to, and the way without it. */
 export function scriptSum(lanes: number): RingSum {
   const sum = new Uint32Array(lanes)
-  const tiles = tilesIn(new ArrayBuffer(TILE_BYTES * TILES))
+  const tileBytes = Math.min(TILE_BYTES, sum.byteLength)
+  const tiles = tilesIn(new ArrayBuffer(tileBytes * TILES), tileBytes)
   return {
     tiles,
     addTiles(atBytes, sizeBytes) {
@@ -60,7 +61,11 @@ export function kernelSum(kernel: Kernel, lanes: number): RingSum {
   const { Memory, Instance } = api as WebAssemblyApi
   const memory = new Memory({ initial: Math.ceil((TILE_BYTES * TILES + lanes * 4) / PAGE_BYTES) })
   const { addTiles } = new Instance(kernel, { env: { memory } }).exports
-  return { tiles: tilesIn(memory.buffer), addTiles, lanes: new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes) }
+  return {
+    tiles: tilesIn(memory.buffer, TILE_BYTES),
+    addTiles,
+    lanes: new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes),
+  }
 }
 
 let compiled: Kernel | undefined
@@ -73,6 +78,6 @@ export function ringKernel(): Kernel | undefined {
   return compiled
 }
 
-function tilesIn(buffer: ArrayBuffer): readonly Bytes[] {
-  return Array.from({ length: TILES }, (_, index) => new Uint8Array(buffer, index * TILE_BYTES, TILE_BYTES))
+function tilesIn(buffer: ArrayBuffer, tileBytes: number): readonly Bytes[] {
+  return Array.from({ length: TILES }, (_, index) => new Uint8Array(buffer, index * tileBytes, tileBytes))
 }
