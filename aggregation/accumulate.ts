@@ -1,31 +1,91 @@
+import { assert } from '#protocol/assert.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { ringSum } from './kernels/ring.ts'
+import { type RingSum, ringSum, TILE_BYTES, TILES } from './kernels/ring.ts'
 import type { RingVector } from './vector.ts'
 
 /**
  * The sum of vectors mod 2^32, lane by lane: exact, hence the same for any order of arrival and any cutting into pieces.
- * Holds one accumulator and one piece, whatever the cohort.
+ * Four updates are read abreast, tile by tile: what is held is the sum, four tiles and four pieces, whatever the cohort.
  *
- * @param lanes of every vector
+ * @param lanes of every vector; whole blocks of 16 bytes, as all vectors are
  */
 export async function accumulate(
   updates: AsyncIterable<AsyncIterable<Bytes>> | Iterable<AsyncIterable<Bytes>>,
   lanes: number,
 ): Promise<Result<RingVector, 'wrong-length'>> {
+  assert(lanes % 4 === 0, 'a vector is whole blocks of 16 bytes')
   const sum = ringSum(lanes)
-  const sizeBytes = lanes * 4
+  let abreast: Feed[] = []
   let place = 0
-  for await (const update of updates) {
-    let atBytes = 0
-    for await (const piece of update) {
-      if (atBytes + piece.length > sizeBytes)
-        return refuse('wrong-length', `update ${place} has more than ${sizeBytes} bytes`)
-      sum.add(atBytes, piece)
-      atBytes += piece.length
+  try {
+    for await (const update of updates) {
+      if (abreast.length === TILES) {
+        const refused = await addAbreast(abreast, sum)
+        if (refused) return refused
+        abreast = []
+      }
+      abreast.push(new Feed(update, place, sum.tiles[abreast.length] as Bytes))
+      place += 1
     }
-    if (atBytes < sizeBytes) return refuse('wrong-length', `update ${place} has ${atBytes} bytes of ${sizeBytes}`)
-    place += 1
+    return (await addAbreast(abreast, sum)) ?? accept(sum.lanes)
+  } finally {
+    await Promise.all(abreast.map((feed) => feed.close()))
   }
-  return accept(sum.lanes)
+}
+
+/** Adds up to four updates, from their first byte to their last. */
+async function addAbreast(feeds: readonly Feed[], sum: RingSum) {
+  const sizeBytes = feeds.length > 0 ? sum.lanes.byteLength : 0
+  for (const unused of sum.tiles.slice(feeds.length)) unused.fill(0)
+  for (let at = 0; at < sizeBytes; at += TILE_BYTES) {
+    const tileBytes = Math.min(TILE_BYTES, sizeBytes - at)
+    const thirsty = feeds.filter((feed) => !feed.pour(tileBytes))
+    if (thirsty.length > 0) await Promise.all(thirsty.map((feed) => feed.fill(tileBytes)))
+    const short = feeds.find((feed) => feed.filledBytes < tileBytes)
+    if (short) return refuse('wrong-length', `update ${short.place} is ${at + short.filledBytes} bytes of ${sizeBytes}`)
+    sum.addTiles(at, tileBytes)
+    for (const feed of feeds) feed.filledBytes = 0
+  }
+  for (const feed of feeds)
+    if (await feed.fill(1)) return refuse('wrong-length', `update ${feed.place} is more than ${sizeBytes} bytes`)
+  return undefined
+}
+
+/** One update's stream, poured into its tile. */
+class Feed {
+  readonly place: number
+  filledBytes = 0
+  readonly #tile: Bytes
+  readonly #pieces: AsyncIterator<Bytes>
+  #piece: Bytes = new Uint8Array(0)
+
+  constructor(update: AsyncIterable<Bytes>, place: number, tile: Bytes) {
+    this.place = place
+    this.#tile = tile
+    this.#pieces = update[Symbol.asyncIterator]()
+  }
+
+  /** Fills the tile from the piece at hand, without waiting. @returns whether it is full */
+  pour(tileBytes: number): boolean {
+    const part = this.#piece.subarray(0, tileBytes - this.filledBytes)
+    this.#tile.set(part, this.filledBytes)
+    this.#piece = this.#piece.subarray(part.length)
+    this.filledBytes += part.length
+    return this.filledBytes === tileBytes
+  }
+
+  /** Fills the tile from the pieces to come. @returns whether it is full; it is not when the stream ends before */
+  async fill(tileBytes: number): Promise<boolean> {
+    while (!this.pour(tileBytes)) {
+      const next = await this.#pieces.next()
+      if (next.done) return false
+      this.#piece = next.value
+    }
+    return true
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.return?.()
+  }
 }

@@ -8,7 +8,7 @@ import { strategyOf } from './strategies/strategy.ts'
 import { lanesOf, type RingVector } from './vector.ts'
 
 export type NextModel = Figures & { readonly model: Float32Array; readonly memory: Float32Array }
-export type RedoRefusal = RangeRefusal | 'wrong-length' | 'not-finite'
+export type RedoRefusal = RangeRefusal | 'wrong-length'
 
 /**
  * What a round's sum makes of its model. The coordinator does it once and every verifier does it again with this same
@@ -42,6 +42,6 @@ export function nextModel(round: {
     )
   const next = strategy.apply(model, mean.value.mean, memory)
   assert(next.model.length === model.length, 'a strategy keeps the shape of the model')
-  if (!next.model.every(Number.isFinite)) return refuse('not-finite', 'the next model leaves the range of float32')
+  assert(next.model.every(Number.isFinite), 'a bounded mean keeps a finite model finite')
   return accept({ ...next, evaluation, reports, weight })
 }
