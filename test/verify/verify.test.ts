@@ -1,0 +1,129 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Cid } from '#protocol/ids.ts'
+import { fileOf } from '#verify/bundle.ts'
+import { type VerifyProgress, verifyBundle, verifyRecord } from '#verify/verify.ts'
+import { idsOf, type RecordedRun, recordRun } from './fixture.ts'
+import { LIES } from './lies.ts'
+
+async function verdictOf(run: RecordedRun) {
+  return verifyBundle(fileOf(await run.file()))
+}
+
+describe('an honest record', () => {
+  test('is proved, with the figures that its coordinator gave', async () => {
+    const run = await recordRun({ absent: { 2: [1] } })
+    const verdict = await verifyBundle(fileOf(await run.file()), { coordinator: run.coordinator.id })
+    expect(verdict).toMatchObject({
+      ok: true,
+      pinned: true,
+      root: run.root,
+      coordinator: run.coordinator.id,
+      nodes: idsOf(run.nodes),
+      model: run.manifest.model,
+      evaluation: run.manifest.evaluation,
+      accuracy: (run.manifest.evaluation?.correct ?? 0) / (run.manifest.evaluation?.rows ?? 1),
+      budget: 1_000_001n,
+      paid: 1_000_001n,
+      released: 0n,
+      rounds: [
+        { outcome: 'closed', purpose: 'train', reports: 3, paid: 500_001n },
+        { outcome: 'closed', purpose: 'train', reports: 2, paid: 500_000n },
+        { outcome: 'closed', purpose: 'evaluate', reports: 3, paid: 0n, model: run.manifest.model },
+      ],
+      checked: { signatures: 1 + 3 + 3 + 8 + 5 },
+    })
+  })
+
+  test('is proved with an aborted round, whose part of the budget goes back', async () => {
+    const run = await recordRun({ planned: 3, aborted: [2] })
+    expect(await verdictOf(run)).toMatchObject({
+      ok: true,
+      pinned: false,
+      paid: 333_334n + 333_333n,
+      released: 333_334n,
+      rounds: [{}, { outcome: 'aborted', reason: 'too-few-reports', reports: 0 }, {}, {}],
+    })
+  })
+
+  test('is proved when every round was aborted, with no figure', async () => {
+    const run = await recordRun({ aborted: [1, 2, 3] })
+    expect(await verdictOf(run)).toMatchObject({ ok: true, evaluation: null, accuracy: null, paid: 0n, nodes: [] })
+  })
+
+  test('is proved from loose blocks as from a file, and by the CID of its model', async () => {
+    const run = await recordRun()
+    const block = async (cid: Cid) => run.blocks.get(cid)
+    expect(await verifyRecord(run.root, block, { expect: run.manifest.model })).toMatchObject({
+      ok: true,
+      pinned: true,
+    })
+    expect(await verifyRecord(run.root, block, { expect: run.root })).toMatchObject({ ok: true, pinned: true })
+  })
+
+  test('that somebody signed anew with other keys is proved, but never as the first coordinator’s', async () => {
+    const first = await recordRun()
+    const second = await recordRun({ seed: 'two' })
+    expect(await verdictOf(second)).toMatchObject({ ok: true, pinned: false })
+    const file = fileOf(await second.file())
+    const pinned = await verifyBundle(file, { coordinator: first.coordinator.id })
+    expect(pinned).toMatchObject({ ok: false, step: 'coordinator' })
+  })
+
+  test('says each step as it begins it', async () => {
+    const seen: VerifyProgress[] = []
+    const run = await recordRun({ planned: 1 })
+    await verifyBundle(fileOf(await run.file()), { progress: (at) => seen.push(at) })
+    const perRound = ['round-manifest', 'plan', 'cohort', 'update', 'vector', 'sum', 'model', 'payout']
+    expect(seen.map(({ step }) => step)).toEqual([
+      'container',
+      'run-manifest',
+      'task',
+      'genesis',
+      ...perRound,
+      ...perRound,
+      'ledger',
+    ])
+    expect(seen.at(-2)).toEqual({ step: 'payout', round: 2, rounds: 2 })
+  })
+})
+
+describe('a record that lies once', () => {
+  for (const [step, lies] of Object.entries(LIES))
+    test.each(lies)(`fails at ${step} for %s`, async (_what, round, hooks, shape = {}) => {
+      const run = await recordRun({ ...shape, hooks })
+      const verdict = await verdictOf(run)
+      expect(verdict).toMatchObject({ ok: false, step, detail: expect.stringMatching(/./) })
+      expect(verdict.ok ? undefined : verdict.round).toBe(round)
+    })
+
+  test('fails at expect when neither the run nor its model is the expected one', async () => {
+    const run = await recordRun()
+    const file = fileOf(await run.file())
+    expect(await verifyBundle(file, { expect: run.manifest.task })).toMatchObject({ ok: false, step: 'expect' })
+  })
+
+  test('fails at block when a source keeps a block back, or answers with other bytes, whichever block it is', async () => {
+    const run = await recordRun({ planned: 1, nodes: 2 })
+    const asked = new Set<Cid>()
+    const honest = async (cid: Cid) => {
+      asked.add(cid)
+      return run.blocks.get(cid)
+    }
+    expect(await verifyRecord(run.root, honest)).toMatchObject({ ok: true })
+    for (const victim of asked) {
+      const missing = await verifyRecord(run.root, async (cid) => (cid === victim ? undefined : run.blocks.get(cid)))
+      expect(missing).toMatchObject({ ok: false, step: 'block', detail: expect.stringContaining(victim) })
+      const other = run.blocks.get(run.root)
+      const wrong = victim === run.root ? new Uint8Array(3) : other
+      const swapped = await verifyRecord(run.root, async (cid) => (cid === victim ? wrong : run.blocks.get(cid)))
+      expect(swapped).toMatchObject({ ok: false, step: 'block', detail: expect.stringContaining(victim) })
+    }
+  })
+
+  test('is not blamed for a fault of the disk, which is thrown', async () => {
+    const run = await recordRun()
+    const broken = () => Promise.reject(new Error('EIO'))
+    await expect(verifyRecord(run.root, broken)).rejects.toThrow('EIO')
+    await expect(verifyBundle({ sizeBytes: 1000, read: broken })).rejects.toThrow('EIO')
+  })
+})

@@ -1,0 +1,84 @@
+import type { z } from 'zod'
+import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
+import { decode } from '#protocol/codec.ts'
+import { unseal } from '#protocol/envelope.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { fileSizeOf, NotAFile, readFile } from '#protocol/unixfs.ts'
+import type { Checked } from './verdict.ts'
+
+/** Where blocks come from: a bundle, a folder, a gateway. It need not be trusted; undefined when it has no such block. */
+export type BlockSource = (cid: Cid) => Promise<Bytes | undefined>
+
+/**
+ * The one refusal that is thrown: a block that is missing or not what its CID says can turn up under any reader, deep in a
+ * stream. Caught where the verification starts.
+ */
+export class BadBlock extends Error {
+  override name = 'BadBlock'
+}
+
+/** Throws {@link BadBlock} unless the bytes are the block that the CID names. */
+export function checkBlock(cid: Cid, bytes: Bytes | undefined): Bytes {
+  if (bytes === undefined) throw new BadBlock(`${cid} is missing`)
+  if (bytes.length > BLOCK_BYTES_MAX) throw new BadBlock(`${cid} has ${bytes.length} bytes, at most ${BLOCK_BYTES_MAX}`)
+  if (!parseCid(cid).ok || cidOf(codecOf(cid), bytes) !== cid) throw new BadBlock(`${cid} names other bytes`)
+  return bytes
+}
+
+/** Reads a record's blocks, each one hashed every time it is read, and counts what it has checked. */
+export class Blocks {
+  readonly #source: BlockSource
+  readonly #seen = new Set<Cid>()
+  #bytes = 0
+  #signatures = 0
+
+  constructor(source: BlockSource) {
+    this.#source = source
+  }
+
+  get checked(): Checked {
+    return { blocks: this.#seen.size, bytes: this.#bytes, signatures: this.#signatures }
+  }
+
+  /** A manifest. */
+  async read<S extends z.ZodType>(cid: Cid, schema: S): Promise<Result<z.output<S>>> {
+    if (codecOf(cid) !== DAG_CBOR) return refuse('malformed', `${cid} is not DAG-CBOR`)
+    return decode(schema, await this.#block(cid), BLOCK_BYTES_MAX)
+  }
+
+  /** A signed object, by its seal's CID: of this type and, where `from` is given, by that key. */
+  async signed<S extends z.ZodType>(
+    cid: Cid,
+    type: string,
+    schema: S,
+    from?: NodeId,
+  ): Promise<Result<{ readonly from: NodeId; readonly value: z.output<S> }>> {
+    if (codecOf(cid) !== DAG_CBOR) return refuse('malformed', `${cid} is not DAG-CBOR`)
+    const signed = await unseal(await this.#block(cid), (body) => this.#block(body))
+    if (!signed.ok) return signed
+    this.#signatures++
+    if (signed.value.type !== type) return refuse('wrong-type', `signed as ${signed.value.type}`)
+    if (from !== undefined && signed.value.from !== from) return refuse('wrong-signer', signed.value.from)
+    const value = decode(schema, signed.value.body, BLOCK_BYTES_MAX)
+    return value.ok ? accept({ from: signed.value.from, value: value.value }) : value
+  }
+
+  /** A file of exactly this size, piece by piece. Throws {@link NotAFile}. */
+  async *file(cid: Cid, sizeBytes: number): AsyncIterable<Bytes> {
+    if (codecOf(cid) === DAG_CBOR) throw new NotAFile(`${cid} is a manifest`)
+    const size = fileSizeOf({ cid, bytes: await this.#block(cid) })
+    if (!size.ok || size.value !== sizeBytes) throw new NotAFile(`${cid} is not a file of ${sizeBytes} bytes`)
+    yield* readFile(cid, 0, sizeBytes, (part) => this.#block(part))
+  }
+
+  async #block(cid: Cid): Promise<Bytes> {
+    const bytes = checkBlock(cid, await this.#source(cid))
+    if (!this.#seen.has(cid)) {
+      this.#seen.add(cid)
+      this.#bytes += bytes.length
+    }
+    return bytes
+  }
+}

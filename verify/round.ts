@@ -1,0 +1,163 @@
+import { quantiserFor } from '#aggregation/quantise.ts'
+import { nextModel } from '#aggregation/redo.ts'
+import { encodeWeights } from '#aggregation/weights.ts'
+import { equalBytes } from '#protocol/bytes.ts'
+import { encode } from '#protocol/codec.ts'
+import type { Cid, NodeId, Round } from '#protocol/ids.ts'
+import { type RoundManifest, roundManifestSchema } from '#protocol/manifest.ts'
+import { type Plan, type Purpose, planSchema, quantiserSchema } from '#protocol/plan.ts'
+import type { Payout } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { cohortSeed } from '#protocol/seeds.ts'
+import type { Blocks } from './blocks.ts'
+import { checkPayouts } from './payout.ts'
+import { fileCidOf, isSameEvaluation, modelCidOf, type Order } from './run.ts'
+import { checkReports, checkVectors, sumOf } from './updates.ts'
+import { asStep, type Step } from './verdict.ts'
+
+/** Where a round starts: the model, with its weights as recomputed here, and the last closed round's sealed manifest. */
+export type Standing = {
+  readonly model: Cid
+  readonly weights: Float32Array
+  readonly memory: Float32Array
+  readonly parent: Cid | null
+}
+
+export type ClosedRound = {
+  readonly standing: Standing
+  readonly manifest: RoundManifest
+  readonly nodes: readonly NodeId[]
+  readonly payouts: readonly Payout[]
+}
+
+/** A closed round as the run names it. */
+export type RoundEntry = { readonly round: Round; readonly manifest: Cid; readonly receipts: Cid | null }
+
+/** The steps of one closed round, from `round-manifest` to `payout`. Nothing is taken from the record that can be redone. */
+export async function checkRound(
+  blocks: Blocks,
+  order: Order,
+  start: Standing,
+  entry: RoundEntry,
+  progress: (step: Step) => void,
+): Promise<Result<ClosedRound, Step>> {
+  progress('round-manifest')
+  const manifest = await checkManifest(blocks, order, start, entry)
+  if (!manifest.ok) return manifest
+  progress('plan')
+  const plan = await checkPlan(blocks, order, start, manifest.value)
+  if (!plan.ok) return plan
+  progress('cohort')
+  const cohort = checkCohort(plan.value, manifest.value)
+  if (!cohort.ok) return cohort
+
+  progress('update')
+  const parameters = plan.value.purpose === 'train' ? order.parameters : 0
+  const reports = await checkReports(blocks, order.run, manifest.value, { model: start.model, parameters })
+  if (!reports.ok) return reports
+  progress('vector')
+  const vectors = await checkVectors(blocks, reports.value, parameters, plan.value.quantiser)
+  if (!vectors.ok) return vectors
+  progress('sum')
+  const sum = await sumOf(blocks, reports.value, parameters)
+  if (!sum.ok) return sum
+  const aggregate = await fileCidOf(sum.value.bytes)
+  if (aggregate !== manifest.value.aggregate)
+    return refuse('sum', `the vectors add up to ${aggregate}, not ${manifest.value.aggregate}`)
+
+  progress('model')
+  const next = nextModel({
+    sum: sum.value.lanes,
+    purpose: plan.value.purpose,
+    model: start.weights,
+    memory: start.memory,
+    quantiser: plan.value.quantiser,
+    strategy: order.task.strategy,
+  })
+  if (!next.ok) return asStep('model', 'the sum', next)
+  const model = await modelCidOf(order, next.value.model)
+  if (model !== manifest.value.model) return refuse('model', `the sum makes ${model}, not ${manifest.value.model}`)
+  const memory = await fileCidOf(encodeWeights(next.value.memory))
+  if (memory !== manifest.value.memory)
+    return refuse('memory', `the sum leaves ${memory}, not ${manifest.value.memory}`)
+  if (!isSameEvaluation(next.value.evaluation, manifest.value.evaluation))
+    return refuse('evaluation', `the sum says ${JSON.stringify(next.value.evaluation)}`)
+
+  progress('payout')
+  const payouts = await checkPayouts(blocks, order, entry, plan.value.purpose, reports.value)
+  if (!payouts.ok) return payouts
+  return accept({
+    standing: { model, weights: next.value.model, memory: next.value.memory, parent: entry.manifest },
+    manifest: manifest.value,
+    nodes: reports.value.map((report) => report.node),
+    payouts: payouts.value,
+  })
+}
+
+/** Planned rounds train, the one after them evaluates. */
+export function purposeOf(round: Round, planned: number): Purpose {
+  return round <= planned ? 'train' : 'evaluate'
+}
+
+async function checkManifest(
+  blocks: Blocks,
+  { run }: Order,
+  start: Standing,
+  entry: RoundEntry,
+): Promise<Result<RoundManifest, Step>> {
+  const signed = await blocks.signed(entry.manifest, 'round', roundManifestSchema, run.coordinator)
+  if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
+  const manifest = signed.value.value
+  if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
+  if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
+  if (manifest.purpose !== purposeOf(entry.round, run.planned))
+    return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
+  if (manifest.parent !== start.parent)
+    return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
+  return accept(manifest)
+}
+
+async function checkPlan(
+  blocks: Blocks,
+  { run, task }: Order,
+  start: Standing,
+  manifest: RoundManifest,
+): Promise<Result<Plan, Step>> {
+  const signed = await blocks.signed(manifest.plan, 'plan', planSchema, run.coordinator)
+  if (!signed.ok) return asStep('plan', 'the plan', signed)
+  const plan = signed.value.value
+  const expected = {
+    run: run.run,
+    round: manifest.round,
+    purpose: manifest.purpose,
+    population: run.population,
+    masking: run.masking,
+    task: run.task,
+    model: start.model,
+    parent: start.parent,
+  } as const
+  for (const field of Object.keys(expected) as (keyof typeof expected)[])
+    if (plan[field] !== expected[field])
+      return refuse('plan', `its ${field} is ${plan[field]}, it should be ${expected[field]}`)
+  if (!equalBytes(plan.cohortSeed, cohortSeed(task.seed, start.model, manifest.round)))
+    return refuse('plan', 'the cohort was not drawn by the seed that task, model and round give')
+  const { clipNormMicro, data } = task
+  const quantiser = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: plan.cohort.max })
+  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, quantiser)))
+    return refuse('plan', 'the quantiser is not the one that task and cohort give')
+  return accept(plan)
+}
+
+function checkCohort({ cohort }: Plan, { seats }: RoundManifest): Result<undefined, Step> {
+  for (const [seat, { node, update, reason }] of seats.entries()) {
+    const before = seats[seat - 1]
+    if (before && before.node >= node) return refuse('cohort', `seat ${seat} does not come after seat ${seat - 1}`)
+    if ((update === null) === (reason === null))
+      return refuse('cohort', `seat ${seat} either reported or has a reason why not`)
+  }
+  if (seats.length < cohort.min || seats.length > cohort.max)
+    return refuse('cohort', `${seats.length} seats, the plan admits ${cohort.min} to ${cohort.max}`)
+  const reports = seats.filter((seat) => seat.update !== null).length
+  if (reports < cohort.quorum) return refuse('cohort', `${reports} reports, the quorum is ${cohort.quorum}`)
+  return accept(undefined)
+}

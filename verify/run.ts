@@ -1,0 +1,117 @@
+import { genesisWeights } from '#aggregation/genesis.ts'
+import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { hold, openLedger, pay, post, release, totalsOf } from '#payments/ledger.ts'
+import { type Architecture, architectureSchema, shapeOf, type Tensor } from '#protocol/architecture.ts'
+import { once } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { encode } from '#protocol/codec.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { type Evaluation, modelSchema, type RunManifest, runManifestSchema } from '#protocol/manifest.ts'
+import type { Payout } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { type Task, taskSchema } from '#protocol/task.ts'
+import { importFile } from '#protocol/unixfs.ts'
+import type { Blocks } from './blocks.ts'
+import { asStep, type Step } from './verdict.ts'
+
+/** What the caller knows from elsewhere. */
+export type Pins = {
+  readonly coordinator?: NodeId
+  /** The run manifest's (the bundle's root) or the final model's. */
+  readonly expect?: Cid
+}
+
+/** What every round of a run shares. */
+export type Order = {
+  readonly run: RunManifest
+  readonly task: Task
+  readonly architecture: Architecture
+  readonly tensors: readonly Tensor[]
+  readonly parameters: number
+}
+
+/** Steps `run-manifest`, `coordinator` and `expect`. */
+export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<Result<RunManifest, Step>> {
+  const signed = asStep('run-manifest', 'the root', await blocks.signed(root, 'run', runManifestSchema))
+  if (!signed.ok) return signed
+  const { from, value: run } = signed.value
+  if (run.coordinator !== from) return refuse('run-manifest', `names ${run.coordinator}, signed by ${from}`)
+  if (run.rounds.length > run.planned + 1) return refuse('run-manifest', 'more rounds than planned and one to evaluate')
+  for (const [index, { round, manifest, reason }] of run.rounds.entries()) {
+    if (round !== index + 1) return refuse('run-manifest', `round ${round} is in place ${index + 1}`)
+    if ((manifest === null) !== (reason !== null))
+      return refuse('run-manifest', `round ${round} is either closed or has a reason why not`)
+  }
+  if (pins.coordinator !== undefined && pins.coordinator !== from)
+    return refuse('coordinator', `signed by ${from}, not by ${pins.coordinator}`)
+  if (pins.expect !== undefined && pins.expect !== root && pins.expect !== run.model)
+    return refuse('expect', `${pins.expect} is neither the run, ${root}, nor its model, ${run.model}`)
+  return accept(run)
+}
+
+/** Step `task`. */
+export async function checkTask(blocks: Blocks, run: RunManifest): Promise<Result<Order, Step>> {
+  const task = asStep('task', 'the task', await blocks.read(run.task, taskSchema))
+  if (!task.ok) return task
+  const { architecture: cid } = task.value
+  const architecture = asStep('task', 'the architecture', await blocks.read(cid, architectureSchema))
+  if (!architecture.ok) return architecture
+  const shape = asStep('task', 'the architecture', shapeOf(architecture.value))
+  if (!shape.ok) return shape
+  const { tensors, parameters } = shape.value
+  return accept({ run, task: task.value, architecture: architecture.value, tensors, parameters })
+}
+
+/** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
+export async function checkGenesis(order: Order): Promise<Result<Float32Array, Step>> {
+  const weights = genesisWeights(order.architecture, order.task.seed)
+  const model = await modelCidOf(order, weights)
+  return model === order.task.genesis
+    ? accept(weights)
+    : refuse('genesis', `architecture and seed give ${model}, the task starts from ${order.task.genesis}`)
+}
+
+/** Step `ledger`: the run's own sums and its last line. */
+export function checkLedger(
+  run: RunManifest,
+  end: {
+    readonly model: Cid
+    readonly evaluation: Evaluation | null
+    readonly payouts: readonly (readonly Payout[])[]
+  },
+): Result<undefined, Step> {
+  const ledger = openLedger()
+  const transfers = [
+    hold('hold', run.run, run.budget),
+    ...end.payouts.map((payouts, index) => pay(`round-${index + 1}`, run.run, payouts)),
+    release('release', run.run, run.released),
+  ]
+  for (const transfer of transfers) {
+    const posted = asStep('ledger', `of ${run.budget}`, post(ledger, transfer))
+    if (!posted.ok) return posted
+  }
+  const { held, paid, released } = totalsOf(ledger, run.run)
+  if (paid !== run.paid) return refuse('ledger', `receipts sum to ${paid}, the run says that it paid ${run.paid}`)
+  if (paid + released !== held) return refuse('ledger', `paid ${paid} and released ${released}, of ${held}`)
+  if (run.outcome === 'completed' && run.rounds.length !== run.planned + 1)
+    return refuse('ledger', `completed after ${run.rounds.length} of ${run.planned + 1} rounds`)
+  if (run.model !== end.model) return refuse('ledger', `the rounds end at ${end.model}, the run at ${run.model}`)
+  if (!isSameEvaluation(run.evaluation, end.evaluation))
+    return refuse('ledger', 'the final figures are not those of the evaluate round')
+  return accept(undefined)
+}
+
+export function isSameEvaluation(a: Evaluation | null, b: Evaluation | null): boolean {
+  return a?.rows === b?.rows && a?.correct === b?.correct && a?.lossQ16 === b?.lossQ16
+}
+
+/** The CID of a file, as anyone who adds it gets it. */
+export function fileCidOf(bytes: Bytes): Promise<Cid> {
+  return importFile(once(bytes), async () => undefined)
+}
+
+/** The CID of the model with these weights. */
+export async function modelCidOf({ task, tensors }: Order, weights: Float32Array): Promise<Cid> {
+  const manifest = modelManifestOf(task.architecture, tensors, await fileCidOf(encodeWeights(weights)))
+  return cidOf(DAG_CBOR, encode(modelSchema, manifest))
+}

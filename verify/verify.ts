@@ -1,0 +1,139 @@
+import type { Cid, NodeId, Round } from '#protocol/ids.ts'
+import type { Payout } from '#protocol/ports.ts'
+import { type Result, refuse } from '#protocol/result.ts'
+import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
+import { type BundleFile, readBundle } from './bundle.ts'
+import { checkRound, purposeOf, type Standing } from './round.ts'
+import { checkGenesis, checkLedger, checkRun, checkTask, type Pins } from './run.ts'
+import type { Failure, RoundProof, Step, Verdict } from './verdict.ts'
+
+export type VerifyOptions = Pins & { readonly progress?: (at: VerifyProgress) => void }
+/** The step that begins now. `rounds` is how many the run has, once that is known. */
+export type VerifyProgress = { readonly step: Step; readonly round?: Round; readonly rounds?: number }
+
+/**
+ * Verifies a bundle file: every byte of it, then everything that its blocks claim. Hostile files give a failure, never an
+ * exception; a fault of the file itself (a disk error) throws.
+ */
+export async function verifyBundle(file: BundleFile, options: VerifyOptions = {}): Promise<Verdict> {
+  options.progress?.({ step: 'container' })
+  const bundle = await readBundle(file)
+  if (!bundle.ok) return failure(bundle)
+  const { root, block, blocks, bytes } = bundle.value
+  const verdict = await verifyRecord(root, block, options)
+  return verdict.ok ? { ...verdict, checked: { ...verdict.checked, blocks, bytes } } : verdict
+}
+
+/**
+ * Verifies a run's record from its root, wherever its blocks are. It redoes the arithmetic from the genesis on: hashes,
+ * signatures, sums, models, figures and pay. What it cannot know is who was there and not chosen, whether a node's data
+ * are what it says, and, unless pinned, who the coordinator is.
+ */
+export async function verifyRecord(root: Cid, block: BlockSource, options: VerifyOptions = {}): Promise<Verdict> {
+  const blocks = new Blocks(block)
+  let round: Round | undefined
+  try {
+    return await prove(blocks, root, options, (at) => {
+      round = at
+    })
+  } catch (cause) {
+    if (cause instanceof BadBlock) return failure(refuse('block', cause.message), round)
+    throw cause
+  }
+}
+
+async function prove(
+  blocks: Blocks,
+  root: Cid,
+  options: VerifyOptions,
+  enter: (round: Round | undefined) => void,
+): Promise<Verdict> {
+  const { progress = () => undefined } = options
+  progress({ step: 'run-manifest' })
+  const checkedRun = await checkRun(blocks, root, options)
+  if (!checkedRun.ok) return failure(checkedRun)
+  const run = checkedRun.value
+  progress({ step: 'task', rounds: run.rounds.length })
+  const order = await checkTask(blocks, run)
+  if (!order.ok) return failure(order)
+  progress({ step: 'genesis', rounds: run.rounds.length })
+  const genesis = await checkGenesis(order.value)
+  if (!genesis.ok) return failure(genesis)
+
+  let standing: Standing = {
+    model: order.value.task.genesis,
+    weights: genesis.value,
+    memory: new Float32Array(0),
+    parent: null,
+  }
+  const rounds: RoundProof[] = []
+  const payouts: (readonly Payout[])[] = []
+  const nodes = new Set<NodeId>()
+  for (const { round, manifest, receipts, reason } of run.rounds) {
+    enter(round)
+    const purpose = purposeOf(round, run.planned)
+    if (manifest === null) {
+      if (receipts !== null) return failure(refuse('payout', 'an aborted round pays nobody'), round)
+      rounds.push({
+        round,
+        purpose,
+        outcome: 'aborted',
+        reports: 0,
+        evaluation: null,
+        model: standing.model,
+        paid: 0n,
+        reason,
+      })
+      continue
+    }
+    const closed = await checkRound(blocks, order.value, standing, { round, manifest, receipts }, (step) =>
+      progress({ step, round, rounds: run.rounds.length }),
+    )
+    if (!closed.ok) return failure(closed, round)
+    standing = closed.value.standing
+    for (const node of closed.value.nodes) nodes.add(node)
+    payouts.push(closed.value.payouts)
+    rounds.push({
+      round,
+      purpose,
+      outcome: 'closed',
+      reports: closed.value.nodes.length,
+      evaluation: closed.value.manifest.evaluation,
+      model: standing.model,
+      paid: closed.value.payouts.reduce((sum, { amount }) => sum + amount, 0n),
+      reason: null,
+    })
+  }
+  enter(undefined)
+  progress({ step: 'ledger', rounds: run.rounds.length })
+  const evaluation = rounds.find(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
+  const ledger = checkLedger(run, { model: standing.model, evaluation, payouts })
+  if (!ledger.ok) return failure(ledger)
+
+  return {
+    ok: true,
+    pinned: options.coordinator !== undefined || options.expect !== undefined,
+    root,
+    run: run.run,
+    coordinator: run.coordinator,
+    population: run.population,
+    masking: run.masking,
+    task: { cid: run.task, name: order.value.task.name },
+    outcome: run.outcome,
+    planned: run.planned,
+    rounds,
+    nodes: [...nodes].toSorted(),
+    model: run.model,
+    evaluation,
+    accuracy: evaluation && evaluation.rows > 0 ? evaluation.correct / evaluation.rows : null,
+    budget: run.budget,
+    paid: run.paid,
+    released: run.released,
+    checked: blocks.checked,
+  }
+}
+
+function failure(refused: Extract<Result<unknown, Step>, { ok: false }>, round?: Round): Failure {
+  const { refusal: step, detail = '' } = refused
+  return round === undefined ? { ok: false, step, detail } : { ok: false, step, round, detail }
+}
