@@ -14,6 +14,8 @@ export const EVENT_BYTES_MAX = 4 * KIB
 export const BLOCK_BYTES_MAX = MIB
 /** Links of one UnixFS node in the same profile. */
 export const UNIXFS_WIDTH = 1024
+/** Levels of one UnixFS tree: 1,024 wide, five levels hold 2^50 bytes. A deeper tree is an attack on the reader's stack. */
+export const UNIXFS_DEPTH_MAX = 5
 /** Nodes in one round: 4,096 dense seats replay in well under a second. */
 export const COHORT_MAX = 4096
 /** Fewer than two contributors is not an aggregate. */
