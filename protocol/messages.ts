@@ -45,6 +45,7 @@ export const coordinatorBodies = {
   }),
   refused: z.strictObject({
     ...roundFields,
+    /** The kind of the message that was refused. No body has a field `kind`: that is the message's own. */
     of: z.string().max(32),
     refusal: z.string().max(64),
     detail: reasonField,

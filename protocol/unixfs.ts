@@ -2,7 +2,7 @@ import * as dagPb from '@ipld/dag-pb'
 import { UnixFS } from 'ipfs-unixfs'
 import { importByteStream } from 'ipfs-unixfs-importer'
 import { concat } from './bytes.ts'
-import { checkCid, codecOf, DAG_PB, textOf } from './cid.ts'
+import { checkCid, codecOf, DAG_CBOR, DAG_PB, textOf } from './cid.ts'
 import type { Block } from './envelope.ts'
 import type { Bytes, Cid } from './ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_DEPTH_MAX, UNIXFS_WIDTH } from './limits.ts'
@@ -45,7 +45,8 @@ export function partsOf(block: Block): Result<readonly Part[], 'not-a-file'> {
     for (const [index, link] of node.Links.entries()) {
       const cid = checkCid(link.Hash)
       const size = file.blockSizes[index] as bigint
-      if (!cid.ok || size > BigInt(Number.MAX_SAFE_INTEGER)) return refuse('not-a-file', 'a link that is not ours')
+      if (!cid.ok || codecOf(cid.value) === DAG_CBOR || size > BigInt(Number.MAX_SAFE_INTEGER))
+        return refuse('not-a-file', 'a link that is not ours')
       parts.push({ cid: cid.value, sizeBytes: Number(size) })
     }
     return accept(parts)
@@ -58,7 +59,7 @@ export function partsOf(block: Block): Result<readonly Part[], 'not-a-file'> {
 export function fileSizeOf(block: Block): Result<number, 'not-a-file'> {
   if (codecOf(block.cid) !== DAG_PB) return accept(block.bytes.length)
   const parts = partsOf(block)
-  return parts.ok ? accept(parts.value.reduce((sum, part) => sum + part.sizeBytes, 0)) : parts
+  return parts.ok ? accept(sumOf(parts.value)) : parts
 }
 
 /** Thrown where a tree of blocks is not a file, or promises other sizes than it has. */
@@ -66,40 +67,47 @@ export class NotAFile extends Error {
   override name = 'NotAFile'
 }
 
+type Source = (cid: Cid, limitBytes: number) => Promise<Bytes>
+
 /**
  * The file's bytes from `offset` on, `length` of them, leaf by leaf. `block` must answer bytes that hash to the CID.
- * Only the blocks on the way are asked for.
+ * Only the blocks on the way are asked for, and each must hold what its parent says it does.
  */
-export async function* readFile(
-  cid: Cid,
+export function readFile(cid: Cid, offset: number, length: number, block: Source): AsyncIterable<Bytes> {
+  return readPart({ cid, sizeBytes: undefined }, offset, length, block, 0)
+}
+
+async function* readPart(
+  { cid, sizeBytes }: { readonly cid: Cid; readonly sizeBytes: number | undefined },
   offset: number,
   length: number,
-  block: (cid: Cid, limitBytes: number) => Promise<Bytes>,
-  depth = 0,
+  block: Source,
+  depth: number,
 ): AsyncIterable<Bytes> {
   if (depth > UNIXFS_DEPTH_MAX) throw new NotAFile(`a tree of more than ${UNIXFS_DEPTH_MAX} levels`)
-  const bytes = await block(cid, BLOCK_BYTES_MAX)
-  if (codecOf(cid) !== DAG_PB) {
-    const piece = bytes.subarray(offset, offset + length)
+  const found = { cid, bytes: await block(cid, BLOCK_BYTES_MAX) }
+  const parts = partsOf(found)
+  if (!parts.ok) throw new NotAFile(`${cid}: ${parts.detail ?? parts.refusal}`)
+  const leaf = codecOf(cid) !== DAG_PB
+  const holds = leaf ? found.bytes.length : sumOf(parts.value)
+  if (sizeBytes !== undefined && holds !== sizeBytes)
+    throw new NotAFile(`${cid} holds ${holds} bytes, its parent says ${sizeBytes}`)
+  if (leaf) {
+    const piece = found.bytes.subarray(offset, offset + length)
     if (piece.length > 0) yield piece
     return
   }
-  const parts = partsOf({ cid, bytes })
-  if (!parts.ok) throw new NotAFile(`${cid}: ${parts.detail ?? parts.refusal}`)
   let start = 0
   for (const part of parts.value) {
     const from = Math.max(offset - start, 0)
     const to = Math.min(offset + length - start, part.sizeBytes)
-    if (from < to) {
-      let seen = 0
-      for await (const piece of readFile(part.cid, from, to - from, block, depth + 1)) {
-        seen += piece.length
-        yield piece
-      }
-      if (seen !== to - from) throw new NotAFile(`${part.cid} holds other bytes than its parent says`)
-    }
+    if (from < to) yield* readPart(part, from, to - from, block, depth + 1)
     start += part.sizeBytes
   }
+}
+
+function sumOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + part.sizeBytes, 0)
 }
 
 async function whole(bytes: Uint8Array | Iterable<Bytes> | AsyncIterable<Bytes>): Promise<Bytes> {

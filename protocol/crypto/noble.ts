@@ -53,17 +53,17 @@ export function verify(key: Bytes, message: Bytes, signature: Bytes): boolean {
   return left.toBytes().every((byte, index) => byte === r[index])
 }
 
-/** The AES-256-CTR keystream from counter block `iv` on, a piece a call. */
+/** The AES-256-CTR keystream from counter block `iv` on, a piece a call. The counter is all 128 bits of the block. */
 export function keystream(key: Bytes, iv: Bytes): (lengthBytes: number) => Bytes {
-  const high = new DataView(iv.buffer, iv.byteOffset, 16)
-  const [top, start] = [high.getBigUint64(0), high.getBigUint64(8)]
+  const start = littleEndian(iv.toReversed())
   let offset = 0
   return (lengthBytes) => {
     const skip = offset % 16
+    const block = BigInt.asUintN(128, start + BigInt((offset - skip) / 16))
     const counter = new Uint8Array(16)
     const view = new DataView(counter.buffer)
-    view.setBigUint64(0, top)
-    view.setBigUint64(8, BigInt.asUintN(64, start + BigInt((offset - skip) / 16)))
+    view.setBigUint64(0, block >> 64n)
+    view.setBigUint64(8, BigInt.asUintN(64, block))
     offset += lengthBytes
     return ctr(key, counter)
       .encrypt(new Uint8Array(skip + lengthBytes))

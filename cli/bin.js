@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// The command's entry, in plain JavaScript: an older Node must reach the sentence that says how to fix it.
+import { existsSync } from 'node:fs'
+
+const major = Number(process.versions.node.split('.')[0])
+if (major < 24) {
+  process.stderr.write(
+    `error  consilium runs on Node 24 or later; this is ${process.versions.node} (${process.execPath})\n` +
+      '  fix  install Node 24; in a clone, npm run demo and npm test bring their own\n',
+  )
+  process.exit(1)
+}
+
+// A clone runs its sources as they are; Node strips no types under node_modules, so a package runs what it was built to.
+const source = new URL('./main.ts', import.meta.url)
+const { main } = await import(existsSync(source) ? source.href : new URL('../dist/cli/main.js', import.meta.url).href)
+process.exitCode = await main(process.argv.slice(2))

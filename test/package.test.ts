@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+
+/**
+ * What a person gets who installs the package: JavaScript, because Node strips no types under node_modules. The tarball is
+ * unpacked beside links to the packages that the lockfile does not mark as for development, so no registry is asked.
+ */
+const root = join(import.meta.dirname, '..')
+const folder = mkdtempSync(join(tmpdir(), 'consilium-package-'))
+const installed = join(folder, 'node_modules/consilium')
+const run = promisify(execFile)
+const node = (...args: readonly string[]) => run(process.execPath, [...args], { cwd: folder, encoding: 'utf8' })
+
+type Lock = { readonly packages: Readonly<Record<string, { readonly dev?: boolean }>> }
+
+beforeAll(async () => {
+  await run(process.execPath, [join(root, 'tools/build.mjs')], { cwd: root })
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+  const pack = ['pack', '--ignore-scripts', '--json', '--offline', '--pack-destination', folder]
+  const [tarball] = JSON.parse((await run(npm, pack, { cwd: root, encoding: 'utf8' })).stdout)
+  mkdirSync(installed, { recursive: true })
+  await run('tar', ['-xzf', join(folder, tarball.filename), '--strip-components=1', '-C', installed])
+  const lock: Lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  for (const [path, { dev }] of Object.entries(lock.packages)) {
+    if (dev || !/^node_modules\/(@[^/]+\/)?[^/]+$/.test(path) || !existsSync(join(root, path))) continue
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    symlinkSync(join(root, path), join(folder, path), 'junction')
+  }
+}, 60_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('the installed package', () => {
+  const version = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
+
+  test('says its version', async () => {
+    expect((await node(join(installed, 'cli/bin.js'), 'version')).stdout).toContain(version)
+  })
+
+  test('can verify: the command is there and explains itself', async () => {
+    expect((await node(join(installed, 'cli/bin.js'), 'verify', '--help')).stdout).toMatch(/verify/)
+  })
+
+  test('can be imported by its rooms, which find one another and their dependencies', async () => {
+    const script =
+      "import { parseRunId } from 'consilium/protocol/ids'\n" +
+      "import { signerOf } from 'consilium/protocol/envelope'\n" +
+      "console.log(parseRunId('run_').refusal, signerOf(new Uint8Array(32)).id)"
+    const { stdout } = await node('--input-type=module', '--eval', script)
+    expect(stdout).toBe('bad-run-id z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp\n')
+  })
+
+  test('holds no source and no test, and a declaration for every script', () => {
+    const paths = readdirSync(installed, { recursive: true, encoding: 'utf8' }).map((path) =>
+      path.replaceAll('\\', '/'),
+    )
+    expect(paths.filter((path) => /(?<!\.d)\.ts$/.test(path))).toEqual([])
+    expect(paths.filter((path) => /(^|\/)(test|bench|tools|node_modules)\//.test(path))).toEqual([])
+    const scripts = paths.filter((path) => path.startsWith('dist/') && path.endsWith('.js'))
+    expect(scripts.length).toBeGreaterThan(20)
+    expect(scripts.filter((path) => !paths.includes(path.replace(/\.js$/, '.d.ts')))).toEqual([])
+  })
+})
+
+test('an older Node is told what to do', async () => {
+  const older = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } })'
+  const refused = node(
+    '--import',
+    `data:text/javascript,${encodeURIComponent(older)}`,
+    join(root, 'cli/bin.js'),
+    'version',
+  )
+  await expect(refused).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/Node 24[\s\S]*20\.1\.0[\s\S]*fix/),
+  })
+})

@@ -1,0 +1,137 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sign as signRaw } from '#crypto'
+import { concat, fromHex, toHex, utf8 } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR, digestOf, RAW } from '#protocol/cid.ts'
+import { frameOf, open, sealOf, signerOf, unseal } from '#protocol/envelope.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
+import { flip } from '#test/conformance/crypto.ts'
+
+const signer = signerOf(new Uint8Array(32).fill(7))
+const other = signerOf(new Uint8Array(32).fill(8))
+const types = fc.stringMatching(/^[a-z][a-z-]{0,31}$/)
+const bodies = fc.uint8Array({ maxLength: 200 })
+
+function only(cid: Cid, bytes: Bytes): (asked: Cid) => Promise<Bytes> {
+  return async (asked) => {
+    if (asked !== cid) throw new Error(`asked for ${asked}`)
+    return bytes
+  }
+}
+
+describe('a frame', () => {
+  test('opens to who said what, byte for byte', () => {
+    fc.assert(
+      fc.property(types, bodies, (type, body) => {
+        const opened = open(frameOf(signer.sign(type, body)), FRAME_BYTES_MAX)
+        if (!opened.ok) throw new Error(opened.refusal)
+        expect(opened.value.from).toBe(signer.id)
+        expect(opened.value.type).toBe(type)
+        expect(toHex(opened.value.body)).toBe(toHex(body))
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('is refused with any one bit changed', () => {
+    const frame = frameOf(signer.sign('join', fromHex('a16161182a')))
+    for (let bit = 0; bit < frame.length * 8; bit += 1) expect(open(flip(frame, bit), FRAME_BYTES_MAX).ok).toBe(false)
+  })
+
+  test('cut short or with something after it is malformed', () => {
+    const frame = frameOf(signer.sign('join', Uint8Array.of(0xa0)))
+    for (let end = 0; end < frame.length; end += 1)
+      expect(open(frame.subarray(0, end), FRAME_BYTES_MAX)).toMatchObject({ ok: false, refusal: 'malformed' })
+    expect(open(concat(frame, Uint8Array.of(0)), FRAME_BYTES_MAX)).toMatchObject({ ok: false, refusal: 'malformed' })
+  })
+
+  test('above the limit is refused before anything is read, and at the limit it opens', () => {
+    const frame = frameOf(signer.sign('join', new Uint8Array(100)))
+    expect(open(frame, frame.length).ok).toBe(true)
+    expect(open(frame, frame.length - 1)).toMatchObject({ ok: false, refusal: 'too-large' })
+  })
+
+  test('of any bytes never makes it throw', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => expect(open(bytes, 300).ok).toBe(false)))
+  })
+})
+
+describe('a signature means one thing', () => {
+  const body = Uint8Array.of(0xa0)
+  const signed = signer.sign('join', body)
+
+  test.each([
+    ['another type', { ...signed, type: 'leave' }],
+    ['another body', { ...signed, body: Uint8Array.of(0x80) }],
+    ['another sender', { ...signed, from: other.id }],
+    ['a type that swallows the next field', { ...signed, type: 'joi' }],
+  ])('not under %s', (_name, forged) => {
+    expect(open(frameOf(forged), FRAME_BYTES_MAX)).toMatchObject({ ok: false, refusal: 'bad-signature' })
+  })
+
+  test('not from another domain, nor from the bare body', () => {
+    const secret = new Uint8Array(32).fill(7)
+    const tail = concat(utf8('join'), Uint8Array.of(0), fromHex(digestHex(body)))
+    for (const bytes of [body, tail, concat(utf8('secagg/1 sig\0'), tail)]) {
+      const forged = { ...signed, signature: signRaw(secret, bytes) }
+      expect(open(frameOf(forged), FRAME_BYTES_MAX)).toMatchObject({ ok: false, refusal: 'bad-signature' })
+    }
+    const honest = { ...signed, signature: signRaw(secret, concat(utf8('consilium/1 sig\0'), tail)) }
+    expect(open(frameOf(honest), FRAME_BYTES_MAX).ok).toBe(true)
+  })
+
+  test('and a type that is no plain word has no frame at all', () => {
+    for (const type of ['', 'Join', 'jo in', '-join', 'join\0', 'j'.repeat(33)])
+      expect(() => frameOf({ ...signed, type })).toThrow()
+  })
+})
+
+describe('a seal', () => {
+  test('keeps the signature of the frame, and opens to the same', async () => {
+    await fc.assert(
+      fc.asyncProperty(types, bodies, async (type, body) => {
+        const signed = signer.sign(type, body)
+        const { seal, body: kept } = sealOf(signed)
+        expect(seal.cid).toBe(cidOf(DAG_CBOR, seal.bytes))
+        const opened = await unseal(seal.bytes, only(kept.cid, kept.bytes))
+        if (!opened.ok) throw new Error(opened.refusal)
+        expect(toHex(opened.value.signature)).toBe(toHex(signed.signature))
+        expect(toHex(frameOf(opened.value))).toBe(toHex(frameOf(signed)))
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  test('is refused with any one bit changed', async () => {
+    const { seal, body } = sealOf(signer.sign('plan', Uint8Array.of(0xa0)))
+    for (let bit = 0; bit < seal.bytes.length * 8; bit += 1) {
+      const opened = await unseal(flip(seal.bytes, bit), async () => body.bytes)
+      expect(opened.ok).toBe(false)
+    }
+  })
+
+  test('over another body is refused, though the block answered', async () => {
+    const { seal } = sealOf(signer.sign('plan', Uint8Array.of(0xa0)))
+    expect(await unseal(seal.bytes, async () => Uint8Array.of(0x80))).toMatchObject({ ok: false, refusal: 'malformed' })
+  })
+
+  test('whose link has another codec is refused: one object has one name', async () => {
+    const body = Uint8Array.of(0xa0)
+    const { seal } = sealOf(signer.sign('plan', body))
+    const raw = cidOf(RAW, body)
+    const forged = fromHex(toHex(seal.bytes).replace('00017112', '00015512'))
+    expect(await unseal(forged, only(raw, body))).toMatchObject({ ok: false, refusal: 'malformed' })
+  })
+
+  test('signed twice has one CID: Ed25519 is deterministic', () => {
+    const again = signerOf(new Uint8Array(32).fill(7))
+    expect(sealOf(again.sign('plan', Uint8Array.of(0xa0))).seal.cid).toBe(
+      sealOf(signer.sign('plan', Uint8Array.of(0xa0))).seal.cid,
+    )
+  })
+})
+
+function digestHex(body: Bytes): string {
+  return toHex(digestOf(cidOf(DAG_CBOR, body)))
+}
