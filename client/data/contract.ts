@@ -42,6 +42,8 @@ export function applyTableContract(table: Table, contract: TableContract, holdou
   }
 }
 
+const SHADES = Float32Array.from({ length: 256 }, (_, shade) => shade / 255)
+
 /** Images of bytes, scaled to 0…1 as they are read. */
 export function applyImageContract(
   files: { readonly images: Idx; readonly labels: Idx },
@@ -71,7 +73,7 @@ export function applyImageContract(
     dropped: 0,
     copyRow(row, into, offset) {
       const from = row * width
-      for (let pixel = 0; pixel < width; pixel++) into[offset + pixel] = (pixels[from + pixel] as number) / 255
+      for (let pixel = 0; pixel < width; pixel++) into[offset + pixel] = SHADES[pixels[from + pixel] as number] as number
     },
   }
 }

@@ -61,6 +61,12 @@ export function mendWasm(): void {
   replace<{ readonly x: TensorInfo }, SumAttrs>('Sum', ({ inputs: { x }, attrs, backend }, stock) =>
     isColumnSum(x, attrs) ? sumColumns(heapOf(backend), x) : stock(),
   )
+  // The tape keeps what a gradient needs by this; stock copies it all. Tensors do not change, so one copy serves both.
+  replace<{ readonly x: TensorInfo }, object>('Identity', ({ inputs: { x }, backend }) => {
+    const wasm = backend as { incRef(dataId: object): void }
+    wasm.incRef(x.dataId)
+    return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
+  })
 }
 
 type Sides = [number, number, number, number]
