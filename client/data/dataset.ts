@@ -1,0 +1,66 @@
+import type { Bytes } from '#protocol/ids.ts'
+import { TrainingRefused } from '#protocol/ports.ts'
+import type { DataContract } from '#protocol/task.ts'
+import { applyImageContract, applyTableContract } from './contract.ts'
+import { readCsv, type Table } from './csv.ts'
+import { type Idx, readIdx } from './idx.ts'
+
+/** Where a site's data lies. Plain data, so that it can be handed to the worker that opens it. */
+export type DataSource =
+  | { readonly kind: 'csv'; readonly path: string }
+  | { readonly kind: 'idx'; readonly images: string; readonly labels: string }
+
+/** Rows as a model takes them, and which of them it is tested on. */
+export type Dataset = {
+  /** Of one row. */
+  readonly shape: readonly number[]
+  /** Class of each row. */
+  readonly labels: Int32Array
+  /** Rows to train on, ascending. */
+  readonly train: Int32Array
+  /** Rows to test on, in random order. */
+  readonly heldOut: Int32Array
+  /** Rows left out because they have no label. */
+  readonly dropped: number
+  copyRow(row: number, into: Float32Array, offset: number): void
+}
+
+/** Reads a source once and keeps it; answers it under any contract, the last one remembered. */
+export function openDataset(source: DataSource): (contract: DataContract, holdoutSeed: Bytes) => Promise<Dataset> {
+  let read: Promise<Raw> | undefined
+  let last: { readonly key: string; readonly dataset: Dataset } | undefined
+  return async (contract, holdoutSeed) => {
+    const key = JSON.stringify([contract, Array.from(holdoutSeed)])
+    if (last?.key === key) return last.dataset
+    read ??= readSource(source)
+    const dataset = apply(
+      await read.catch((cause: unknown) => {
+        read = undefined
+        throw cause
+      }),
+      contract,
+      holdoutSeed,
+    )
+    last = { key, dataset }
+    return dataset
+  }
+}
+
+type Raw =
+  | { readonly kind: 'csv'; readonly table: Table }
+  | { readonly kind: 'idx'; readonly images: Idx; readonly labels: Idx }
+
+async function readSource(source: DataSource): Promise<Raw> {
+  if (source.kind === 'csv') return { kind: 'csv', table: await readCsv(source.path) }
+  return { kind: 'idx', images: await readIdx(source.images), labels: await readIdx(source.labels) }
+}
+
+function apply(raw: Raw, contract: DataContract, holdoutSeed: Bytes): Dataset {
+  if (raw.kind === 'csv' && contract.kind === 'table') return applyTableContract(raw.table, contract, holdoutSeed)
+  if (raw.kind === 'idx' && contract.kind === 'image') return applyImageContract(raw, contract, holdoutSeed)
+  const have = raw.kind === 'csv' ? 'a table' : 'images'
+  throw new TrainingRefused(
+    'data-contract',
+    `the task is about ${contract.kind === 'table' ? 'a table' : 'images'}, this site has ${have}`,
+  )
+}

@@ -1,0 +1,39 @@
+import { uint32Stream } from '#aggregation/rng.ts'
+import type { Bytes } from '#protocol/ids.ts'
+import { shuffle } from './shuffle.ts'
+
+/** A fifth is held out. */
+const PARTS = 5
+
+/**
+ * The same rows for the same labels and seed, in every round: a fifth of the rows, and of every class as near a fifth as
+ * whole rows allow (largest remainder, ties to the smaller class). Held-out rows come in random order, so that any first
+ * part of them is a fair sample; rows to train on come ascending.
+ * @param labels one class per row
+ */
+export function holdOut(
+  labels: ArrayLike<number>,
+  seed: Bytes,
+): { readonly train: Int32Array; readonly heldOut: Int32Array } {
+  const next = uint32Stream(seed)
+  const classes = Map.groupBy(
+    Array.from({ length: labels.length }, (_, row) => row),
+    (row) => labels[row] as number,
+  )
+  const groups = [...classes.entries()].sort(([a], [b]) => a - b).map(([, rows]) => shuffle(rows, next))
+  const counts = quotas(groups.map((rows) => rows.length))
+  const heldOut = groups.flatMap((rows, index) => rows.slice(0, counts[index]))
+  const train = groups.flatMap((rows, index) => rows.slice(counts[index]))
+  return { train: Int32Array.from(train).sort(), heldOut: shuffle(Int32Array.from(heldOut), next) }
+}
+
+function quotas(sizes: readonly number[]): readonly number[] {
+  const total = Math.round(sizes.reduce((sum, size) => sum + size, 0) / PARTS)
+  const counts = sizes.map((size) => Math.floor(size / PARTS))
+  const short = total - counts.reduce((sum, count) => sum + count, 0)
+  const byRemainder = sizes
+    .map((_, index) => index)
+    .sort((a, b) => ((sizes[b] as number) % PARTS) - ((sizes[a] as number) % PARTS) || a - b)
+  for (const index of byRemainder.slice(0, short)) counts[index] = (counts[index] as number) + 1
+  return counts
+}

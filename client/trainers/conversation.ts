@@ -1,0 +1,22 @@
+import type { LocalUpdate, TrainingTask, TrainProgress } from '#protocol/ports.ts'
+import type { DataSource } from '../data/dataset.ts'
+import type { BackendChoice, OpenBackend } from './backend.ts'
+
+/** What the trainer tells its worker when it starts. The data is opened there, and no message carries any of it back. */
+export type Opening = { readonly data: DataSource; readonly backend: BackendChoice }
+
+/** One at a time, each followed by any progress and one other reply. */
+export type Request = {
+  readonly model: Float32Array
+  readonly task: TrainingTask
+  /** One shared word: not 0 means stop. A message would wait until the worker is idle. */
+  readonly stop: Int32Array
+}
+
+export type Reply =
+  | { readonly kind: 'open'; readonly backend: OpenBackend }
+  | { readonly kind: 'progress'; readonly at: TrainProgress }
+  | { readonly kind: 'fitted'; readonly update: LocalUpdate }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'refused'; readonly reason: string; readonly detail: string }
+  | { readonly kind: 'failed'; readonly message: string }

@@ -1,0 +1,49 @@
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
+import type { DataType, TensorInfo } from '@tensorflow/tfjs-core'
+import { assert } from '#protocol/assert.ts'
+import { instantiate, type Kernels, type Memory } from './wasm.ts'
+
+/** TF.js's memory as our kernels see it: tensors are addresses in it, and results are tensors made in it. */
+export type Heap = {
+  readonly kernels: Kernels
+  /** Where a tensor's first float lies, until the next allocation moves nothing but views. */
+  address(tensor: TensorInfo): number
+  /** A new float32 tensor; `filled` with zeros, or with whatever lay there. */
+  tensor(shape: readonly number[], filled: 'zeros' | 'anything'): TensorInfo
+  free(tensor: TensorInfo): void
+  /** The whole memory as floats, valid until the next allocation. */
+  floats(): Float32Array
+}
+
+const heaps = new WeakMap<BackendWasm, Heap>()
+
+export function heapOf(backend: unknown): Heap {
+  const wasm = backend as BackendWasm
+  const known = heaps.get(wasm)
+  if (known) return known
+  const { asm } = wasm.wasm as unknown as { readonly asm?: { readonly memory?: Memory } }
+  assert(asm?.memory, 'the wasm backend of TF.js 4.22 exports its memory')
+  const { memory } = asm
+  const floats = () => new Float32Array(memory.buffer)
+  const address = (tensor: TensorInfo) => {
+    const data = wasm.dataIdMap.get(tensor.dataId)
+    assert(data, 'a kernel is given tensors of its own backend')
+    return data.memoryOffset
+  }
+  const heap: Heap = {
+    kernels: instantiate(memory),
+    address,
+    tensor(shape, filled) {
+      const made = wasm.makeOutput([...shape], 'float32' satisfies DataType)
+      if (filled === 'zeros') {
+        const from = address(made) / 4
+        floats().fill(0, from, from + shape.reduce((product, side) => product * side, 1))
+      }
+      return made
+    },
+    free: (tensor) => void wasm.disposeData(tensor.dataId),
+    floats,
+  }
+  heaps.set(wasm, heap)
+  return heap
+}

@@ -1,0 +1,56 @@
+import { BINARY } from './binary.ts'
+
+/** What assembly/ compiles to. Every number is an address in TF.js's memory, a step between addresses, or a count. */
+export type Kernels = {
+  packFilters(kernel: number, bias: number, packed: number, packedBias: number, taps: number, filters: number): void
+  convolve(
+    image: number,
+    packed: number,
+    packedBias: number,
+    out: number,
+    ...rest: readonly [...geometry: Geometry, relu: number]
+  ): void
+  backpropFilter(image: number, gradient: number, kernelGradient: number, ...geometry: Geometry): void
+  backpropInput(imageGradient: number, gradient: number, kernel: number, ...geometry: Geometry): void
+  transpose(from: number, out: number, rows: number, columns: number): void
+  columnSums(from: number, out: number, rows: number, columns: number): void
+  reluGradient(gradient: number, y: number, out: number, length: number): void
+  maxPoolGradient(
+    input: number,
+    output: number,
+    gradient: number,
+    inputGradient: number,
+    ...sizes: readonly number[]
+  ): void
+}
+
+/** How a kernel slides over an image: see assembly/convolution.ts. */
+export type Geometry = readonly [
+  samples: number,
+  sampleBytes: number,
+  rowBytes: number,
+  kernelRows: number,
+  span: number,
+  outRows: number,
+  outColumns: number,
+  filters: number,
+  strideRowBytes: number,
+  strideColumnBytes: number,
+]
+
+export type Memory = { readonly buffer: ArrayBuffer }
+
+/** What we use of the engine's own door: the compiler's libraries for Node leave it out. */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (
+    module: object,
+    imports: { readonly env: { readonly memory: Memory } },
+  ) => { exports: unknown }
+}
+
+/** Instantiated on a memory that somebody else owns. Four kilobytes compile faster than a promise turns. */
+export function instantiate(memory: Memory): Kernels {
+  const module = new WebAssembly.Module(Uint8Array.from(atob(BINARY), (letter) => letter.charCodeAt(0)))
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels
+}

@@ -1,0 +1,122 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { assert, unreachable } from '#protocol/assert.ts'
+import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
+import type { DataSource } from '../data/dataset.ts'
+import type { BackendChoice, OpenBackend } from './backend.ts'
+import type { Opening, Reply, Request } from './conversation.ts'
+
+/** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
+export class TrainerFault extends Error {
+  override name = 'TrainerFault'
+}
+
+export type TfjsTrainer = TrainerBackend & {
+  /** Faster backends that are not used, and why. */
+  readonly passedOver: OpenBackend['passedOver']
+}
+
+/**
+ * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
+ * thread and stays there; one thread serves many rounds. `fit` takes one call at a time, later ones wait. When the thread
+ * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread.
+ */
+export async function openTfjsTrainer(options: {
+  readonly data: DataSource
+  readonly backend?: BackendChoice
+}): Promise<TfjsTrainer> {
+  const opening: Opening = { data: options.data, backend: options.backend ?? 'auto' }
+  let thread: Thread | undefined = await startThread(opening)
+  const { name, passedOver } = thread.backend
+  let queue: Promise<unknown> = Promise.resolve()
+  let closed = false
+  const fit: TrainerBackend['fit'] = async (model, task, signal, progress) => {
+    const turn = queue.then(async () => {
+      signal.throwIfAborted()
+      if (closed) throw new TrainerFault('the trainer is closed')
+      if (!thread?.alive()) thread = await startThread({ ...opening, backend: name })
+      return thread.ask({ model, task }, signal, progress)
+    })
+    queue = turn.catch(() => undefined)
+    return turn
+  }
+  return {
+    backend: name,
+    passedOver,
+    fit,
+    async [Symbol.asyncDispose]() {
+      closed = true
+      await thread?.end()
+    },
+  }
+}
+
+type Progress = Parameters<TrainerBackend['fit']>[3]
+type Thread = {
+  readonly backend: OpenBackend
+  alive(): boolean
+  ask(work: Pick<Request, 'model' | 'task'>, signal: AbortSignal, progress: Progress): Promise<LocalUpdate>
+  end(): Promise<void>
+}
+
+async function startThread(opening: Opening): Promise<Thread> {
+  // `.ts` in a clone, `.js` in the package that is built from it.
+  const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData: opening })
+  let death: TrainerFault | undefined
+  let waiting: { readonly answer: PromiseWithResolvers<Answer>; readonly progress: Progress } | undefined
+  const die = (reason: string) => {
+    death ??= new TrainerFault(`the training thread died: ${reason}`)
+    waiting?.answer.reject(death)
+  }
+  worker.on('error', (cause) => die(cause instanceof Error ? cause.message : String(cause)))
+  worker.on('exit', (code) => die(`it ended with code ${code}`))
+  worker.on('message', (reply: Reply) => {
+    if (reply.kind === 'progress') waiting?.progress?.(reply.at)
+    else waiting?.answer.resolve(reply)
+  })
+  const hear = (progress?: Progress): Promise<Answer> => {
+    if (death) throw death
+    waiting = { answer: Promise.withResolvers(), progress }
+    return waiting.answer.promise
+  }
+  const first = await hear()
+  assert(first.kind === 'open', 'a training thread first says what it trains on')
+  return {
+    backend: first.backend,
+    alive: () => death === undefined,
+    async ask(work, signal, progress) {
+      const stop = new Int32Array(new SharedArrayBuffer(4))
+      const abort = () => void Atomics.store(stop, 0, 1)
+      signal.addEventListener('abort', abort, { once: true })
+      try {
+        const answer = hear(progress)
+        worker.postMessage({ ...work, stop } satisfies Request)
+        return updateOf(await answer, signal)
+      } finally {
+        signal.removeEventListener('abort', abort)
+      }
+    },
+    async end() {
+      await worker.terminate()
+    },
+  }
+}
+
+type Answer = Exclude<Reply, { kind: 'progress' }>
+
+function updateOf(answer: Answer, signal: AbortSignal): LocalUpdate {
+  switch (answer.kind) {
+    case 'fitted':
+      return answer.update
+    case 'refused':
+      throw new TrainingRefused(answer.reason, answer.detail)
+    case 'failed':
+      throw new TrainerFault(answer.message)
+    case 'stopped':
+      throw signal.reason
+    case 'open':
+      throw new TrainerFault('the training thread started anew by itself')
+    default:
+      return unreachable(answer)
+  }
+}

@@ -1,0 +1,37 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert } from '#protocol/assert.ts'
+import { TrainingRefused } from '#protocol/ports.ts'
+import { openDataset } from '../data/dataset.ts'
+import { openBackend } from './backend.ts'
+import type { Opening, Reply, Request } from './conversation.ts'
+import { fitModel } from './fit.ts'
+
+/** The thread that learns: it holds the data and the backend, and answers one request after the other. */
+assert(parentPort, 'this file is a worker thread')
+const port = parentPort
+const { data, backend } = workerData as Opening
+const dataset = openDataset(data)
+
+const say = (reply: Reply) => port.postMessage(reply)
+
+say({ kind: 'open', backend: await openBackend(backend) })
+port.on('message', (request: Request) => void answer(request).then(say))
+
+class Stopped extends Error {}
+
+async function answer({ model, task, stop }: Request): Promise<Reply> {
+  const checkpoint = () => {
+    if (Atomics.load(stop, 0) !== 0) throw new Stopped()
+  }
+  try {
+    const rows = await dataset(task.task.data, task.holdoutSeed)
+    const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
+    return { kind: 'fitted', update: fitModel(model, task, rows, { checkpoint, progress }) }
+  } catch (cause) {
+    if (cause instanceof Stopped) return { kind: 'stopped' }
+    if (cause instanceof TrainingRefused) {
+      return { kind: 'refused', reason: cause.reason, detail: cause.message.slice(cause.reason.length + 2) }
+    }
+    return { kind: 'failed', message: cause instanceof Error ? cause.message : String(cause) }
+  }
+}
