@@ -1,0 +1,123 @@
+import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
+import { Mailbox } from '#protocol/mailbox.ts'
+import type { ClientTransport, Clock, CoordinatorTransport, LinkEvent } from '#protocol/ports.ts'
+
+/** How bad the network is. Probabilities are per frame; delays are drawn evenly, so frames overtake one another. */
+export type Weather = {
+  readonly loss: number
+  readonly duplication: number
+  readonly delayMillis: Millis
+  /** A link that breaks at a frame, and comes back after up to a second. */
+  readonly breaks: number
+}
+
+type NodeEvent = { readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }
+
+/** Frames between the coordinator and its nodes, in bad weather, all of it drawn from one seed. */
+export class Network {
+  readonly #clock: Clock
+  readonly #draw: () => number
+  readonly #weather: Weather
+  readonly #nodes = new Map<NodeId, { inbox: Mailbox<NodeEvent>; up: boolean; away: number }>()
+  readonly #end: AbortSignal
+  readonly #graceMillis: Millis
+  #coordinator: Mailbox<LinkEvent> | undefined
+
+  constructor(options: { clock: Clock; draw: () => number; weather: Weather; graceMillis: Millis; end: AbortSignal }) {
+    this.#clock = options.clock
+    this.#draw = options.draw
+    this.#weather = options.weather
+    this.#graceMillis = options.graceMillis
+    this.#end = options.end
+  }
+
+  /** A coordinator comes up: what was under way to its predecessor is lost, and the nodes link again one by one. */
+  coordinator(): CoordinatorTransport {
+    const inbox = new Mailbox<LinkEvent>()
+    this.#coordinator = inbox
+    for (const node of this.#nodes.keys()) {
+      this.#unlink(node)
+      this.#later(1000, () => this.#link(node))
+    }
+    return {
+      send: async (to, frame) => this.#carry(to, () => this.#reach(to, inbox, frame)),
+      linked: () => [...this.#nodes].filter(([, { up }]) => up).map(([node]) => node),
+      events: (signal) => inbox.items(signal),
+      async [Symbol.asyncDispose]() {},
+    }
+  }
+
+  /** The coordinator's process is gone. */
+  coordinatorDied(): void {
+    this.#coordinator = undefined
+    for (const node of this.#nodes.keys()) this.#unlink(node)
+  }
+
+  node(id: NodeId): ClientTransport {
+    const inbox = new Mailbox<NodeEvent>()
+    this.#nodes.set(id, { inbox, up: false, away: 0 })
+    this.#later(50, () => this.#link(id))
+    return {
+      send: async (frame) => {
+        const coordinator = this.#coordinator
+        if (!this.#nodes.get(id)?.up) return
+        this.#carry(id, () => {
+          if (coordinator && coordinator === this.#coordinator) coordinator.push({ kind: 'frame', from: id, frame })
+        })
+      },
+      events: (signal) => inbox.items(signal),
+      async [Symbol.asyncDispose]() {},
+    }
+  }
+
+  /** The node's process is gone for good. */
+  nodeDied(id: NodeId): void {
+    this.#unlink(id)
+    this.#nodes.delete(id)
+  }
+
+  #reach(to: NodeId, from: Mailbox<LinkEvent>, frame: Bytes): void {
+    const node = this.#nodes.get(to)
+    if (node?.up && from === this.#coordinator) node.inbox.push({ kind: 'frame', frame })
+  }
+
+  #carry(node: NodeId, arrive: () => void): void {
+    if (this.#draw() < this.#weather.breaks) {
+      this.#unlink(node)
+      this.#later(1000, () => this.#link(node))
+      return
+    }
+    if (this.#draw() < this.#weather.loss) return
+    this.#later(this.#weather.delayMillis, arrive)
+    if (this.#draw() < this.#weather.duplication) this.#later(this.#weather.delayMillis * 3, arrive)
+  }
+
+  #link(id: NodeId): void {
+    const node = this.#nodes.get(id)
+    if (!node || node.up || !this.#coordinator) return
+    node.up = true
+    node.away++
+    node.inbox.push({ kind: 'linked' })
+    this.#coordinator.push({ kind: 'linked', node: id })
+  }
+
+  #unlink(id: NodeId): void {
+    const node = this.#nodes.get(id)
+    if (!node?.up) return
+    node.up = false
+    const away = node.away
+    const coordinator = this.#coordinator
+    this.#after(this.#graceMillis, () => {
+      const back = this.#nodes.get(id)?.away !== away
+      if (!back && coordinator === this.#coordinator) coordinator?.push({ kind: 'left', node: id })
+    })
+  }
+
+  #later(most: Millis, act: () => void): void {
+    this.#after(Math.floor(this.#draw() * most), act)
+  }
+
+  #after(millis: Millis, act: () => void): void {
+    this.#clock.wakeAt(this.#clock.now() + millis, this.#end).then(act, () => undefined)
+  }
+}
