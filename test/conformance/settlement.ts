@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { signerOf } from '#protocol/envelope.ts'
-import type { Amount, OperatorId, RunId } from '#protocol/ids.ts'
+import { sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { type Amount, nodeIdOf, type OperatorId, type RunId } from '#protocol/ids.ts'
 import type { Settlement } from '#protocol/ports.ts'
 
 /** One set of books and as many doors to it as asked for: a restart, or another process. */
@@ -14,8 +15,7 @@ const other = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
 
 /** Distinct operators, ascending. */
 export function operators(count: number): readonly OperatorId[] {
-  const secret = (index: number) => Uint8Array.from({ length: 32 }, (_, byte) => (byte < 2 ? index >> (8 * byte) : 7))
-  return Array.from({ length: count }, (_, index) => signerOf(secret(index)).id).toSorted()
+  return Array.from({ length: count }, (_, index) => nodeIdOf(sha256(utf8(`operator ${index}`)))).toSorted()
 }
 
 /** What every settlement door promises. */

@@ -80,7 +80,7 @@ describe('the record', () => {
           for (const { payee, amount } of payouts) expect(balances.get(`operator:${payee}`)).toBe(amount)
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
