@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
-import { unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
+import { type Result, refuse } from '#protocol/result.ts'
+import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
 import { fileSizeOf, NotAFile, readFile } from '#protocol/unixfs.ts'
 import type { Checked } from './verdict.ts'
 
@@ -26,6 +26,8 @@ export function checkBlock(cid: Cid, bytes: Bytes | undefined): Bytes {
   if (!parseCid(cid).ok || cidOf(codecOf(cid), bytes) !== cid) throw new BadBlock(`${cid} names other bytes`)
   return bytes
 }
+
+type SignedBy<T> = { readonly from: NodeId; readonly value: T }
 
 /** Reads a record's blocks, each one hashed every time it is read, and counts what it has checked. */
 export class Blocks {
@@ -49,20 +51,12 @@ export class Blocks {
   }
 
   /** A signed object, by its seal's CID: of this type and, where `from` is given, by that key. */
-  async signed<S extends z.ZodType>(
-    cid: Cid,
-    type: string,
-    schema: S,
-    from?: NodeId,
-  ): Promise<Result<{ readonly from: NodeId; readonly value: z.output<S> }>> {
+  async signed<T extends SealedType>(cid: Cid, type: T, from?: NodeId): Promise<Result<SignedBy<Sealed<T>>>> {
     if (codecOf(cid) !== DAG_CBOR) return refuse('malformed', `${cid} is not DAG-CBOR`)
-    const signed = await unseal(await this.#block(cid), (body) => this.#block(body))
+    const signed = await readSealed(cid, type, (block) => this.#block(block))
     if (!signed.ok) return signed
     this.#signatures++
-    if (signed.value.type !== type) return refuse('wrong-type', `signed as ${signed.value.type}`)
-    if (from !== undefined && signed.value.from !== from) return refuse('wrong-signer', signed.value.from)
-    const value = decode(schema, signed.value.body, BLOCK_BYTES_MAX)
-    return value.ok ? accept({ from: signed.value.from, value: value.value }) : value
+    return from === undefined || signed.value.from === from ? signed : refuse('wrong-signer', signed.value.from)
   }
 
   /** A file of exactly this size, piece by piece. Throws {@link NotAFile}. */

@@ -2,7 +2,6 @@ import { roundPayouts } from '#payments/allocate.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import type { Purpose } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
-import { receiptSchema } from '#protocol/receipt.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Blocks } from './blocks.ts'
 import type { RoundEntry } from './round.ts'
@@ -37,7 +36,7 @@ export async function checkPayouts(
     return refuse('payout', `${list.value.length} receipts for ${reports.length} reports`)
   for (const [index, cid] of list.value.entries()) {
     const { seat, node, update } = reports[index] as Report
-    const signed = await blocks.signed(cid, 'receipt', receiptSchema, run.coordinator)
+    const signed = await blocks.signed(cid, 'receipt', run.coordinator)
     if (!signed.ok) return asStep('payout', `the receipt of seat ${seat}`, signed)
     const receipt = signed.value.value
     const { amount } = expected[index] as Payout

@@ -4,8 +4,8 @@ import { encodeWeights } from '#aggregation/weights.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import { type RoundManifest, roundManifestSchema } from '#protocol/manifest.ts'
-import { type Plan, type Purpose, planSchema, quantiserSchema } from '#protocol/plan.ts'
+import type { RoundManifest } from '#protocol/manifest.ts'
+import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
@@ -105,7 +105,7 @@ async function checkManifest(
   start: Standing,
   entry: RoundEntry,
 ): Promise<Result<RoundManifest, Step>> {
-  const signed = await blocks.signed(entry.manifest, 'round', roundManifestSchema, run.coordinator)
+  const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
   if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
@@ -123,7 +123,7 @@ async function checkPlan(
   start: Standing,
   manifest: RoundManifest,
 ): Promise<Result<Plan, Step>> {
-  const signed = await blocks.signed(manifest.plan, 'plan', planSchema, run.coordinator)
+  const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
   if (!signed.ok) return asStep('plan', 'the plan', signed)
   const plan = signed.value.value
   const expected = {

@@ -6,7 +6,7 @@ import { once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
-import { type Evaluation, modelSchema, type RunManifest, runManifestSchema } from '#protocol/manifest.ts'
+import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manifest.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
@@ -32,10 +32,12 @@ export type Order = {
 
 /** Steps `run-manifest`, `coordinator` and `expect`. */
 export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<Result<RunManifest, Step>> {
-  const signed = asStep('run-manifest', 'the root', await blocks.signed(root, 'run', runManifestSchema))
+  const signed = asStep('run-manifest', 'the root', await blocks.signed(root, 'run'))
   if (!signed.ok) return signed
   const { from, value: run } = signed.value
   if (run.coordinator !== from) return refuse('run-manifest', `names ${run.coordinator}, signed by ${from}`)
+  if ((run.outcome === 'completed') !== (run.reason === null))
+    return refuse('run-manifest', 'a run is completed or has a reason why not')
   if (run.rounds.length > run.planned + 1) return refuse('run-manifest', 'more rounds than planned and one to evaluate')
   for (const [index, { round, manifest, reason }] of run.rounds.entries()) {
     if (round !== index + 1) return refuse('run-manifest', `round ${round} is in place ${index + 1}`)

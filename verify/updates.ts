@@ -3,7 +3,6 @@ import { inspectVector } from '#aggregation/inspect.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import type { Bytes, Cid, NodeId, Seat } from '#protocol/ids.ts'
 import type { RoundManifest, RunManifest } from '#protocol/manifest.ts'
-import { clientBodies } from '#protocol/messages.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
@@ -26,7 +25,7 @@ export async function checkReports(
   const reports: Report[] = []
   for (const [seat, { node, update }] of manifest.seats.entries()) {
     if (update === null) continue
-    const signed = await blocks.signed(update, 'report', clientBodies.report, node)
+    const signed = await blocks.signed(update, 'report', node)
     if (!signed.ok) return asStep('update', `seat ${seat}`, signed)
     const report = signed.value.value
     const expected = {

@@ -1,3 +1,4 @@
+import { strategyOf } from '#aggregation/strategies/strategy.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
@@ -63,7 +64,7 @@ async function prove(
   let standing: Standing = {
     model: order.value.task.genesis,
     weights: genesis.value,
-    memory: new Float32Array(0),
+    memory: new Float32Array(strategyOf(order.value.task.strategy).memoryLength(order.value.parameters)),
     parent: null,
   }
   const rounds: RoundProof[] = []

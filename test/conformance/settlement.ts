@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import { signerOf } from '#protocol/envelope.ts'
-import type { Amount, OperatorId, RunId } from '#protocol/ids.ts'
+import { sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { type Amount, nodeIdOf, type OperatorId, type RunId } from '#protocol/ids.ts'
 import type { Settlement } from '#protocol/ports.ts'
 
 /** One set of books and as many doors to it as asked for: a restart, or another process. */
-export type Books = {
+export type Books = AsyncDisposable & {
   readonly door: () => Settlement
   readonly balances: () => Promise<ReadonlyMap<string, Amount>>
 }
@@ -14,8 +15,7 @@ const other = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
 
 /** Distinct operators, ascending. */
 export function operators(count: number): readonly OperatorId[] {
-  const secret = (index: number) => Uint8Array.from({ length: 32 }, (_, byte) => (byte < 2 ? index >> (8 * byte) : 7))
-  return Array.from({ length: count }, (_, index) => signerOf(secret(index)).id).toSorted()
+  return Array.from({ length: count }, (_, index) => nodeIdOf(sha256(utf8(`operator ${index}`)))).toSorted()
 }
 
 /** What every settlement door promises. */
@@ -30,7 +30,7 @@ export function settlementConformance(name: string, open: () => Promise<Books>):
 
   describe(`${name} settles`, () => {
     test('a hold is paid out and what is left goes back', async () => {
-      const books = await open()
+      await using books = await open()
       const door = books.door()
       await door.hold('a-0-0', run, 100n)
       expect(await rows(books)).toEqual({ sponsor: -100n, [`escrow:${run}`]: 100n })
@@ -43,7 +43,7 @@ export function settlementConformance(name: string, open: () => Promise<Books>):
     })
 
     test('a repeat pays nobody twice, from this process or another', async () => {
-      const books = await open()
+      await using books = await open()
       for (const door of [books.door(), books.door()]) {
         for (let again = 0; again < 2; again++) {
           await door.hold('a-0-0', run, 10n)
@@ -55,7 +55,7 @@ export function settlementConformance(name: string, open: () => Promise<Books>):
     })
 
     test('an id that comes back with other words is thrown out and changes nothing', async () => {
-      const books = await open()
+      await using books = await open()
       const door = books.door()
       await door.hold('a-0-0', run, 10n)
       await door.post('a-1-0', run, [{ payee: ann, amount: 4n }])
@@ -71,7 +71,7 @@ export function settlementConformance(name: string, open: () => Promise<Books>):
     })
 
     test('no more leaves an escrow than it holds, and one run never pays from another', async () => {
-      const books = await open()
+      await using books = await open()
       const door = books.door()
       await door.hold('a-0-0', run, 10n)
       await door.hold('b-0-0', other, 100n)
@@ -89,7 +89,7 @@ export function settlementConformance(name: string, open: () => Promise<Books>):
     })
 
     test('a list of 4,096 payouts that is one unit too dear is not paid in part', async () => {
-      const books = await open()
+      await using books = await open()
       const door = books.door()
       const payouts = operators(4096).map((payee) => ({ payee, amount: 10n ** 20n }))
       await door.hold('a-0-0', run, 4096n * 10n ** 20n - 1n)
@@ -105,7 +105,7 @@ export function settlementConformance(name: string, open: () => Promise<Books>):
     })
 
     test('doors that race with the same and with other orders lose none and repeat none', async () => {
-      const books = await open()
+      await using books = await open()
       const doors = [books.door(), books.door(), books.door()]
       await doors[0]?.hold('a-0-0', run, 1000n)
       const orders = Array.from({ length: 12 }, (_, index) => (door: Settlement) => {

@@ -1,33 +1,36 @@
-import { describe, expect, test } from '@jest/globals'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
-import type { Bytes, OperatorId, RunId } from '#protocol/ids.ts'
+import type { OperatorId, RunId } from '#protocol/ids.ts'
 import { EVENT_BYTES_MAX } from '#protocol/limits.ts'
 import type { EventLog } from '#protocol/ports.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { operators, settlementConformance } from '#test/conformance/settlement.ts'
+import { temporaryFolder } from '#test/content.ts'
 
-function openLog(): EventLog {
-  const streams = new Map<string, Bytes[]>()
-  const entries = (stream: string) => streams.get(stream) ?? []
+const shared = await temporaryFolder()
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]()
+})
+
+settlementConformance('the record in memory', async () => {
+  const log = openMemoryLog()
   return {
-    append: async (stream, position, entry) => {
-      if (entries(stream).length !== position) return 'conflict'
-      streams.set(stream, [...entries(stream), entry])
-      return 'appended'
-    },
-    read: async function* (stream, from = 0) {
-      yield* entries(stream).slice(from)
-    },
-    head: async (stream) => entries(stream).length,
-    streams: async function* (prefix) {
-      yield* [...streams.keys()].filter((name) => name.startsWith(prefix)).toSorted()
-    },
+    door: () => openRecordSettlement(log),
+    balances: () => openRecordSettlement(log).balances(),
+    [Symbol.asyncDispose]: async () => undefined,
   }
-}
+})
 
-settlementConformance('the record', async () => {
-  const log = openLog()
-  return { door: () => openRecordSettlement(log), balances: () => openRecordSettlement(log).balances() }
+let files = 0
+/** Each door has the file open for itself, as processes do. */
+settlementConformance('the record in a file', async () => {
+  const file = join(shared.path, `ledger-${files++}.sqlite`)
+  const opened = new AsyncDisposableStack()
+  const door = () => openRecordSettlement(opened.use(openSqliteLog({ file })))
+  return { door, balances: () => door().balances(), [Symbol.asyncDispose]: () => opened.disposeAsync() }
 })
 
 const run = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
@@ -58,7 +61,7 @@ describe('the record', () => {
         fc.constantFrom('before', 'after'),
         fc.boolean(),
         async (at, when, restart) => {
-          const log = openLog()
+          const log = openMemoryLog()
           let door = openRecordSettlement(failing(log, at, when))
           let faults = 0
           const insist = async (operation: () => Promise<void>) => {
@@ -80,12 +83,12 @@ describe('the record', () => {
           for (const { payee, amount } of payouts) expect(balances.get(`operator:${payee}`)).toBe(amount)
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
   test('notices another list under an id of which only the first part was written', async () => {
-    const log = openLog()
+    const log = openMemoryLog()
     const payouts = everyone.map((payee) => ({ payee, amount: 1n }))
     const broken = openRecordSettlement(failing(log, 3, 'before'))
     await broken.hold('a-0-0', run, 1000n)
@@ -99,7 +102,7 @@ describe('the record', () => {
   })
 
   test('keeps every entry within an event, at 4,096 payees of the largest amounts', async () => {
-    const log = openLog()
+    const log = openMemoryLog()
     const door = openRecordSettlement(log)
     const amount = 10n ** 25n
     const id = `${'x'.repeat(90)}-1-0`
@@ -113,12 +116,12 @@ describe('the record', () => {
   })
 
   test('gives up with a fault, not a loop, on a log that reports conflicts and shows nothing', async () => {
-    const log = { ...openLog(), append: async () => 'conflict' as const }
+    const log = { ...openMemoryLog(), append: async () => 'conflict' as const }
     await expect(openRecordSettlement(log).hold('a-0-0', run, 1n)).rejects.toThrow('shows no entry')
   })
 
   test('stops at an entry that it did not write', async () => {
-    const log = openLog()
+    const log = openMemoryLog()
     await log.append('ledger', 0, Uint8Array.of(0xa0))
     await expect(openRecordSettlement(log).balances()).rejects.toThrow('can be read')
   })

@@ -11,7 +11,8 @@ import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { fileOf, readBundle } from '#verify/bundle.ts'
 import { verifyBundle } from '#verify/verify.ts'
-import { fileUnder, type RecordedRun, recordRun } from './fixture.ts'
+import { type RecordedRun, recordRun } from './fixture.ts'
+import { fileUnder } from './store.ts'
 
 const run: RecordedRun = await recordRun({ planned: 1, nodes: 2 })
 const file = await run.file()

@@ -8,7 +8,7 @@ import { verifyRecord } from '#verify/verify.ts'
 import { recordRun } from './fixture.ts'
 
 /** What a signer may say as it likes: nothing that is proved follows from it. */
-const FREE = [/^plan\.timing\./, /^plan\.cohort\.(min|quorum)$/, /^report\.seq$/, /^run\.reason$/, /^run\.outcome$/]
+const FREE = [/^plan\.timing\./, /^plan\.cohort\.(min|quorum)$/, /^report\.(seq|trainMillis)$/]
 
 type Tree = { [key: string]: unknown }
 const isTree = (value: unknown): value is Tree =>
@@ -81,7 +81,7 @@ test('nothing that follows from anything can be changed by its signer without be
         expect(where === '' || same || FREE.some((free) => free.test(where)) ? 'free' : where).toBe('free')
       else expect(verdict.detail).not.toBe('')
     }),
-    { numRuns: 250 },
+    { numRuns: 150 },
   )
-  expect(tried.size).toBeGreaterThan(60)
+  expect(tried.size).toBeGreaterThan(50)
 })

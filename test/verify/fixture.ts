@@ -5,33 +5,94 @@ import { evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise
 import { uint32Stream } from '#aggregation/rng.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
-import { concat, once, utf8 } from '#protocol/bytes.ts'
-import { carOf } from '#protocol/car.ts'
-import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { type Signed, type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
-import type { Amount, Bytes, Cid, NodeId, Round, RunId, Seat } from '#protocol/ids.ts'
+import { type Signed, type Signer, signerOf } from '#protocol/envelope.ts'
+import type { Amount, Bytes, Cid, Round, RunId, Seat } from '#protocol/ids.ts'
 import {
   type Evaluation,
+  manifestTypes,
   modelSchema,
   type RoundManifest,
   type RunManifest,
   receiptListSchema,
-  roundManifestSchema,
-  runManifestSchema,
+  type updateSchema,
 } from '#protocol/manifest.ts'
-import { clientBodies } from '#protocol/messages.ts'
-import { type Plan, planSchema } from '#protocol/plan.ts'
-import { type Receipt, receiptSchema } from '#protocol/receipt.ts'
+import type { Plan } from '#protocol/plan.ts'
+import type { Receipt } from '#protocol/receipt.ts'
+import type { Sealed, SealedType } from '#protocol/sealed.ts'
 import { cohortSeed, demoSecret, quantiseSeed } from '#protocol/seeds.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
-import { importFile } from '#protocol/unixfs.ts'
+import { fileUnder, Store } from './store.ts'
+import { TINY, tinyTask } from './tiny.ts'
 
 /**
- * A small coordinator and its nodes, written from the specification and apart from coordinator/ and from the verifier: its
- * sums are of bigints, its pay is divided by hand. Each hook changes what it says before it is signed, so that everything
- * after follows from the lie: a record that is consistent but for one thing.
+ * A small coordinator and its nodes, written from the specification and apart from coordinator/ and the verifier: it sums
+ * bigints, dequantises and divides the budget by itself. Each hook changes what is said before it is signed, so that all
+ * that comes after follows from the lie: a record that is consistent but for one thing.
  */
+export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {
+  const play = await prepare(shape)
+  const { planned, coordinator, nodes, budget, hooks } = play
+  const rounds: RunManifest['rounds'][number][] = []
+  let at = play.start
+  let evaluation: Evaluation | null = null
+  let paid = 0n
+  for (let round = 1; round <= planned + 1; round++) {
+    const aborted = shape.aborted?.includes(round) ?? false
+    const closed = aborted ? undefined : await playRound(play, at, round, shape.absent?.[round] ?? [])
+    const sealed = closed && round <= planned ? await payOut(play, closed.manifest, closed.sealed) : []
+    const list = hooks.receipts ? hooks.receipts(sealed, round) : sealed.length > 0 ? sealed : null
+    const receipts = list && (await play.store.block(receiptListSchema, list))
+    rounds.push({ round, manifest: closed?.sealed ?? null, receipts, reason: closed ? null : 'too-few-reports' })
+    if (!closed) continue
+    at = closed.end
+    if (round <= planned) paid += evenly(budget, planned, round - 1)
+    else evaluation = closed.manifest.evaluation
+  }
+  const honest: RunManifest = {
+    v: 1,
+    run: RUN,
+    coordinator: coordinator.id,
+    population: 'open',
+    masking: 'none',
+    task: play.taskCid,
+    planned,
+    rounds,
+    outcome: 'completed',
+    reason: null,
+    model: at.model,
+    evaluation,
+    budget,
+    paid,
+    released: budget - paid,
+  }
+  const manifest = hooks.run?.(honest) ?? honest
+  const root = await say(play, coordinator, 'run', manifest, {})
+  const { blocks } = play.store
+  return {
+    root,
+    coordinator,
+    nodes: nodes.map(({ signer }) => signer),
+    manifest,
+    blocks,
+    file: () => fileUnder(root, blocks),
+  }
+}
+
+export type Shape = {
+  /** One character, which makes all keys. */
+  readonly seed?: string
+  readonly nodes?: number
+  readonly planned?: number
+  readonly budget?: Amount
+  readonly architecture?: Architecture
+  /** Rounds that are aborted. */
+  readonly aborted?: readonly Round[]
+  /** Seats that do not report, by round. */
+  readonly absent?: Readonly<Record<Round, readonly Seat[]>>
+  readonly hooks?: Hooks
+}
+
 export type Hooks = {
   readonly task?: (task: Task) => Task
   readonly plan?: (plan: Plan) => Plan
@@ -46,20 +107,7 @@ export type Hooks = {
   readonly signed?: (signed: Signed, at: Partial<At>, signer: Signer) => Signed
 }
 type At = { readonly round: Round; readonly seat: Seat }
-export type ReportBody = z.output<typeof clientBodies.report>
-
-export type Shape = {
-  readonly seed?: string
-  readonly nodes?: number
-  readonly planned?: number
-  readonly budget?: Amount
-  readonly architecture?: Architecture
-  /** Rounds that are aborted. */
-  readonly aborted?: readonly Round[]
-  /** Seats that do not report, by round. */
-  readonly absent?: Readonly<Record<Round, readonly Seat[]>>
-  readonly hooks?: Hooks
-}
+export type ReportBody = z.output<typeof updateSchema>
 
 export type RecordedRun = {
   readonly root: Cid
@@ -73,255 +121,169 @@ export type RecordedRun = {
 }
 
 const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
-const TINY: Architecture = {
-  v: 1,
-  input: [4],
-  layers: [
-    { layer: 'dense', name: 'hidden', units: 3, activation: 'relu' },
-    { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
-  ],
-}
 
-export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {
-  const { hooks = {}, planned = 2, budget = 1_000_001n, architecture = TINY } = shape
-  const seed = utf8(shape.seed ?? 'one').slice(0, 32)
-  const coordinator = signerOf(demoSecret(concat(seed, new Uint8Array(29)), 0))
-  const secrets = Array.from({ length: shape.nodes ?? 3 }, (_, index) => demoSecret(seed, index + 1))
-  const nodes = secrets
+/** Everything that the rounds share. */
+type Play = Awaited<ReturnType<typeof prepare>>
+type Standing = { readonly weights: Float32Array; readonly model: Cid; readonly parent: Cid | null }
+
+async function prepare(shape: Shape) {
+  const { hooks = {}, planned = 2, budget = 1_000_001n, architecture = TINY, seed = '1' } = shape
+  const store = new Store()
+  const secretOf = (place: number) => demoSecret(new Uint8Array(32).fill(seed.charCodeAt(0)), place)
+  const nodes = Array.from({ length: shape.nodes ?? 3 }, (_, index) => secretOf(index + 1))
     .map((secret) => ({ secret, signer: signerOf(secret) }))
     .toSorted((a, b) => (a.signer.id < b.signer.id ? -1 : 1))
-
-  const blocks = new Map<Cid, Bytes>()
-  const keep = async ({ cid, bytes }: { cid: Cid; bytes: Bytes }) => void blocks.set(cid, Uint8Array.from(bytes))
-  const block = async (bytes: Bytes): Promise<Cid> => {
-    const cid = cidOf(DAG_CBOR, bytes)
-    await keep({ cid, bytes })
-    return cid
-  }
-  const blob = (array: Float32Array | Uint32Array) =>
-    importFile(once(new Uint8Array(array.buffer, array.byteOffset, array.byteLength)), keep)
-  const sealed = async (signer: Signer, type: string, bytes: Bytes, at: Partial<At>): Promise<Cid> => {
-    const signed = signer.sign(type, bytes)
-    const { seal, body } = sealOf(hooks.signed?.(signed, at, signer) ?? signed)
-    await keep(body)
-    await keep(seal)
-    return seal.cid
-  }
-
   const inferred = shapeOf(architecture)
   assert(inferred.ok, 'the fixture has a sound architecture')
-  const { tensors, parameters } = inferred.value
-  const architectureCid = await block(encode(architectureSchema, architecture))
-  const modelCid = async (weights: Float32Array) =>
-    block(
-      encode(modelSchema, {
-        architecture: architectureCid,
-        tensors: tensors.map(({ name, shape, role }) => ({ name, shape, role })),
-        weights: await blob(weights),
-      }),
-    )
+  const { parameters } = inferred.value
+  const tensors = inferred.value.tensors.map(({ name, shape, role }) => ({ name, shape, role }))
+  const architectureCid = await store.block(architectureSchema, architecture)
+  const modelOf = async (weights: Float32Array) =>
+    store.block(modelSchema, { architecture: architectureCid, tensors, weights: await store.file(weights) })
 
   const taskSeed = new Uint8Array(32).fill(9)
-  let weights = genesisWeights(architecture, taskSeed)
-  let model = await modelCid(weights)
-  const honest: Task = {
-    v: 1,
-    name: 'tiny',
-    seed: taskSeed,
-    architecture: architectureCid,
-    genesis: model,
-    data: {
-      kind: 'table',
-      columns: ['a', 'b', 'c', 'd'].map((name) => ({ kind: 'number', name, gaps: false })),
-      label: { column: 'ill', rule: 'not-zero', classes: 2 },
-      rowsMax: 500,
-    },
-    loss: 'sigmoid-cross-entropy',
-    optimiser: { kind: 'sgd', rateMicro: 50_000, momentumMicro: 0 },
-    epochs: 1,
-    batchSize: 16,
-    clipNormMicro: 2_000_000,
-    strategy: { kind: 'fedavg', rateMicro: 1_000_000 },
-  }
+  const weights = genesisWeights(architecture, taskSeed)
+  const genesis = await modelOf(weights)
+  const honest = tinyTask(taskSeed, architectureCid, genesis)
   const task = hooks.task?.(honest) ?? honest
-  const taskCid = await block(encode(taskSchema, task))
+  const taskCid = await store.block(taskSchema, task)
+  const start: Standing = { weights, model: genesis, parent: null }
+  const coordinator = signerOf(secretOf(0))
+  return { hooks, store, coordinator, nodes, planned, budget, parameters, modelOf, task, taskCid, start }
+}
 
-  let parent: Cid | null = null
-  let paid = 0n
-  let evaluation: Evaluation | null = null
-  const rounds: RunManifest['rounds'][number][] = []
-  for (let round = 1; round <= planned + 1; round++) {
-    if (shape.aborted?.includes(round)) {
-      const list = hooks.receipts?.([], round) ?? null
-      const receipts = list && (await block(encode(receiptListSchema, list)))
-      rounds.push({ round, manifest: null, receipts, reason: 'too-few-reports' })
+async function playRound(play: Play, start: Standing, round: Round, absent: readonly Seat[]) {
+  const { hooks, store, coordinator, nodes, task } = play
+  const trains = round <= play.planned
+  const parameters = trains ? play.parameters : 0
+  const plan = planOf(play, start, round)
+  const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
+
+  const sum: bigint[] = []
+  const seats: RoundManifest['seats'][number][] = []
+  for (const [seat, { secret, signer }] of nodes.entries()) {
+    const at = { round, seat }
+    if (absent.includes(seat)) {
+      seats.push({ node: signer.id, update: null, reason: 'left' })
       continue
     }
-    const trains = round <= planned
-    const max = Math.max(nodes.length, 2)
-    const quantiser = quantiserFor({ clipNormMicro: task.clipNormMicro, rowsMax: task.data.rowsMax, cohortMax: max })
-    const plan: Plan = {
-      v: 1,
+    const trained = train(task, plan, uint32Stream(quantiseSeed(secret, play.taskCid, round)), parameters, at)
+    const lanes = hooks.vector?.(trained, at) ?? trained
+    for (const [index, lane] of lanes.entries()) sum[index] = ((sum[index] ?? 0n) + BigInt(lane)) % 2n ** 32n
+    const report: ReportBody = {
+      to: coordinator.id,
+      seq: round,
       run: RUN,
-      round,
-      purpose: trains ? 'train' : 'evaluate',
-      population: 'open',
-      masking: 'none',
-      task: taskCid,
-      model,
-      parent,
-      cohortSeed: cohortSeed(task.seed, model, round),
-      cohort: { min: 2, max, quorum: 2 },
-      quantiser,
-      timing: { selectionMillis: 1000, reportingMillis: 2000, aggregationMillis: 3000, settlementMillis: 4000 },
-    }
-    const planCid = await sealed(coordinator, 'plan', encode(planSchema, hooks.plan?.(plan) ?? plan), { round })
-
-    const sum: bigint[] = []
-    const seats: RoundManifest['seats'][number][] = []
-    for (const [seat, { secret, signer }] of nodes.entries()) {
-      const at = { round, seat }
-      if (shape.absent?.[round]?.includes(seat)) {
-        seats.push({ node: signer.id, update: null, reason: 'left' })
-        continue
-      }
-      const rng = uint32Stream(quantiseSeed(secret, taskCid, round))
-      const learned = Float32Array.from({ length: trains ? parameters : 0 }, () => rng() / 2 ** 31 - 1)
-      const rows = Math.min(20 + seat + round, evaluationRowsMax(quantiser))
-      const quantised = quantise(
-        {
-          delta: clip(learned, task.clipNormMicro / 1e6),
-          weight: 80 + seat,
-          evaluation: { rows, correct: rows - 10 + round, lossSumNats: rows * 0.6 },
-        },
-        quantiser,
-        rng,
-      )
-      assert(quantised.ok, 'the fixture has a sound update')
-      const lanes = hooks.vector?.(quantised.value, at) ?? quantised.value
-      for (const [index, lane] of lanes.entries()) sum[index] = ((sum[index] ?? 0n) + BigInt(lane)) % 2n ** 32n
-      const report: ReportBody = {
-        to: coordinator.id,
-        seq: round,
-        run: RUN,
-        round,
-        seat,
-        plan: planCid,
-        model,
-        vector: await blob(lanes),
-        sizeBytes: lanes.byteLength,
-        lanes: lanes.length,
-      }
-      const body = encode(clientBodies.report, hooks.report?.(report, at) ?? report)
-      seats.push({ node: signer.id, update: await sealed(signer, 'report', body, at), reason: null })
-    }
-
-    const count = trains ? parameters : 0
-    const steps = sum.map(Number)
-    const total = hooks.aggregate?.(Uint32Array.from(steps), round) ?? Uint32Array.from(steps)
-    const [weight, reports] = steps as [number, number]
-    if (trains) {
-      const range = task.clipNormMicro / 1e6
-      weights = weights.map((value, index) => {
-        const summed = (steps[8 + index] as number) * ((2 * range) / (2 ** quantiser.bits - 1)) - reports * range
-        return value + Math.fround((task.strategy.rateMicro / 1e6) * (summed * (quantiser.weightMax / weight)))
-      })
-    }
-    const [rows, correct, high, low] = steps.slice(8 + count) as [number, number, number, number]
-    const incoming = { rows, correct, lossQ16: high * 65_536 + low }
-    model = await modelCid(weights)
-    const manifest: RoundManifest = {
-      v: 1,
-      run: RUN,
-      round,
-      purpose: plan.purpose,
-      parent,
+      ...at,
       plan: planCid,
-      seats,
-      aggregate: await blob(total),
-      memory: await blob(new Float32Array(0)),
-      model,
-      evaluation: incoming,
+      model: start.model,
+      vector: await store.file(lanes),
+      sizeBytes: lanes.byteLength,
+      lanes: lanes.length,
+      trainMillis: 5,
     }
-    const said = hooks.manifest?.(manifest) ?? manifest
-    const manifestCid = await sealed(coordinator, 'round', encode(roundManifestSchema, said), { round })
-    parent = manifestCid
-    if (!trains) evaluation = incoming
-
-    const receipts: Cid[] = []
-    const contributors = seats.flatMap(({ node, update }, seat) => (update === null ? [] : [{ node, update, seat }]))
-    for (const [index, { node, update, seat }] of trains ? contributors.entries() : []) {
-      const part = evenly(budget, planned, round - 1)
-      const receipt: Receipt = {
-        v: 1,
-        run: RUN,
-        round,
-        seat,
-        node,
-        update,
-        manifest: manifestCid,
-        amount: evenly(part, contributors.length, index),
-      }
-      const body = encode(receiptSchema, hooks.receipt?.(receipt, { round, seat }) ?? receipt)
-      receipts.push(await sealed(coordinator, 'receipt', body, { round, seat }))
-      paid += receipt.amount
-    }
-    const list = hooks.receipts ? hooks.receipts(receipts, round) : receipts.length > 0 ? receipts : null
-    rounds.push({
-      round,
-      manifest: manifestCid,
-      receipts: list && (await block(encode(receiptListSchema, list))),
-      reason: null,
-    })
+    const update = await say(play, signer, 'report', hooks.report?.(report, at) ?? report, at)
+    seats.push({ node: signer.id, update, reason: null })
   }
 
-  const run: RunManifest = {
+  const lanes = Uint32Array.from(sum.map(Number))
+  const [rows, correct, high, low] = [...lanes.slice(8 + parameters)] as [number, number, number, number]
+  const weights = trains ? start.weights.map((weight, index) => weight + step(task, plan, lanes, index)) : start.weights
+  const honest: RoundManifest = {
     v: 1,
     run: RUN,
-    coordinator: coordinator.id,
+    round,
+    purpose: plan.purpose,
+    parent: start.parent,
+    plan: planCid,
+    seats,
+    aggregate: await store.file(hooks.aggregate?.(lanes, round) ?? lanes),
+    memory: await store.file(new Float32Array(0)),
+    model: await play.modelOf(weights),
+    evaluation: { rows, correct, lossQ16: high * 65_536 + low },
+  }
+  const manifest = hooks.manifest?.(honest) ?? honest
+  const sealed = await say(play, coordinator, 'round', manifest, { round })
+  return { manifest: honest, sealed, end: { weights, model: honest.model, parent: sealed } }
+}
+
+function planOf({ task, taskCid, nodes, planned }: Play, start: Standing, round: Round): Plan {
+  const max = nodes.length
+  const { clipNormMicro, data } = task
+  return {
+    v: 1,
+    run: RUN,
+    round,
+    purpose: round <= planned ? 'train' : 'evaluate',
     population: 'open',
     masking: 'none',
     task: taskCid,
-    planned,
-    rounds,
-    outcome: 'completed',
-    reason: null,
-    model,
-    evaluation,
-    budget,
-    paid,
-    released: budget - paid,
-  }
-  const manifest = hooks.run?.(run) ?? run
-  const root = await sealed(coordinator, 'run', encode(runManifestSchema, manifest), {})
-  return {
-    root,
-    coordinator,
-    nodes: nodes.map(({ signer }) => signer),
-    manifest,
-    blocks,
-    file: () => fileUnder(root, blocks),
+    model: start.model,
+    parent: start.parent,
+    cohortSeed: cohortSeed(task.seed, start.model, round),
+    cohort: { min: 2, max, quorum: 2 },
+    quantiser: quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: max }),
+    timing: { selectionMillis: 1000, reportingMillis: 2000, aggregationMillis: 3000, settlementMillis: 4000 },
   }
 }
 
-/** The bundle of what is under a root. */
-export async function fileUnder(root: Cid, blocks: ReadonlyMap<Cid, Bytes>): Promise<Bytes> {
-  const parts: Bytes[] = []
-  for await (const part of carOf(root, async (cid) => found(blocks, cid))) parts.push(part)
-  return concat(...parts)
+/** What a node would have learned: any delta will do. */
+function train(
+  task: Task,
+  { quantiser }: Plan,
+  rng: () => number,
+  parameters: number,
+  { round, seat }: At,
+): Uint32Array {
+  const learned = Float32Array.from({ length: parameters }, () => rng() / 2 ** 31 - 1)
+  const rows = Math.min(20 + seat + round, evaluationRowsMax(quantiser))
+  const lanes = quantise(
+    {
+      delta: clip(learned, task.clipNormMicro / 1e6),
+      weight: Math.min(80 + seat, task.data.rowsMax),
+      evaluation: { rows, correct: rows - 10 + round, lossSumNats: rows * 0.6 },
+    },
+    quantiser,
+    rng,
+  )
+  assert(lanes.ok, 'the fixture has a sound update')
+  return lanes.value
 }
 
-export function idsOf(signers: readonly Signer[]): readonly NodeId[] {
-  return signers.map(({ id }) => id)
+/** How far one weight moves, from docs/protocol.md, "The vector", in its order of operations. */
+function step(task: Task, { quantiser }: Plan, lanes: Uint32Array, index: number): number {
+  const [weight, reports, lane] = [lanes[0], lanes[1], lanes[8 + index]] as [number, number, number]
+  const range = task.clipNormMicro / 1e6
+  const summed = lane * ((2 * range) / (2 ** quantiser.bits - 1)) - reports * range
+  return Math.fround((task.strategy.rateMicro / 1e6) * (summed * (quantiser.weightMax / weight)))
+}
+
+/** A receipt for every report. */
+async function payOut(play: Play, { round, seats }: RoundManifest, manifest: Cid): Promise<readonly Cid[]> {
+  const part = evenly(play.budget, play.planned, round - 1)
+  const earners = seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
+  const sealed: Cid[] = []
+  for (const [index, { node, update, seat }] of earners.entries()) {
+    const amount = evenly(part, earners.length, index)
+    const honest: Receipt = { v: 1, run: RUN, round, seat, node, update, manifest, amount }
+    const at = { round, seat }
+    sealed.push(await say(play, play.coordinator, 'receipt', play.hooks.receipt?.(honest, at) ?? honest, at))
+  }
+  return sealed
+}
+
+async function say<T extends SealedType>(
+  { hooks, store }: Play,
+  signer: Signer,
+  type: T,
+  value: Sealed<T>,
+  at: Partial<At>,
+): Promise<Cid> {
+  const signed = signer.sign(type, encode(manifestTypes[type] as z.ZodType, value))
+  return store.sealed(hooks.signed?.(signed, at, signer) ?? signed)
 }
 
 /** Equal parts of a whole, the odd units to the first ones. */
 function evenly(whole: bigint, parts: number, index: number): bigint {
   return whole / BigInt(parts) + (BigInt(index) < whole % BigInt(parts) ? 1n : 0n)
-}
-
-function found(blocks: ReadonlyMap<Cid, Bytes>, cid: Cid): Bytes {
-  const bytes = blocks.get(cid)
-  assert(bytes, `the record holds ${cid}`)
-  return bytes
 }

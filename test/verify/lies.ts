@@ -98,6 +98,8 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
     ["another coordinator's name", undefined, run(() => ({ coordinator: stranger.id }))],
     ['a round left out', undefined, run(({ rounds }) => ({ rounds: rounds.toSpliced(0, 1) }))],
     ['rounds in another order', undefined, run(({ rounds }) => ({ rounds: rounds.toReversed() }))],
+    ['a reason for failing though it was completed', undefined, run(() => ({ reason: 'tired' }))],
+    ['a failure without a reason', undefined, run(() => ({ outcome: 'failed' }))],
     ['more rounds than planned', undefined, run(() => ({ planned: 1 }))],
     [
       'a closed round with a reason why it was not',

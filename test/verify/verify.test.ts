@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { Cid } from '#protocol/ids.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { type VerifyProgress, verifyBundle, verifyRecord } from '#verify/verify.ts'
-import { idsOf, type RecordedRun, recordRun } from './fixture.ts'
+import { type RecordedRun, recordRun } from './fixture.ts'
 import { LIES } from './lies.ts'
 
 async function verdictOf(run: RecordedRun) {
@@ -18,7 +18,7 @@ describe('an honest record', () => {
       pinned: true,
       root: run.root,
       coordinator: run.coordinator.id,
-      nodes: idsOf(run.nodes),
+      nodes: run.nodes.map(({ id }) => id),
       model: run.manifest.model,
       evaluation: run.manifest.evaluation,
       accuracy: (run.manifest.evaluation?.correct ?? 0) / (run.manifest.evaluation?.rows ?? 1),
@@ -62,7 +62,7 @@ describe('an honest record', () => {
 
   test('that somebody signed anew with other keys is proved, but never as the first coordinator’s', async () => {
     const first = await recordRun()
-    const second = await recordRun({ seed: 'two' })
+    const second = await recordRun({ seed: '2' })
     expect(await verdictOf(second)).toMatchObject({ ok: true, pinned: false })
     const file = fileOf(await second.file())
     const pinned = await verifyBundle(file, { coordinator: first.coordinator.id })

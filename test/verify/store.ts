@@ -1,0 +1,48 @@
+import type { z } from 'zod'
+import { assert } from '#protocol/assert.ts'
+import { concat, once } from '#protocol/bytes.ts'
+import { carOf } from '#protocol/car.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { encode } from '#protocol/codec.ts'
+import { type Block, type Signed, sealOf } from '#protocol/envelope.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { importFile } from '#protocol/unixfs.ts'
+
+/** Blocks in the order they were made. */
+export class Store {
+  readonly blocks = new Map<Cid, Bytes>()
+
+  readonly #keep = async ({ cid, bytes }: Block): Promise<void> => {
+    this.blocks.set(cid, Uint8Array.from(bytes))
+  }
+
+  async block<S extends z.ZodType>(schema: S, value: z.output<S>): Promise<Cid> {
+    const bytes = encode(schema, value)
+    const cid = cidOf(DAG_CBOR, bytes)
+    await this.#keep({ cid, bytes })
+    return cid
+  }
+
+  file(array: Float32Array | Uint32Array): Promise<Cid> {
+    return importFile(once(new Uint8Array(array.buffer, array.byteOffset, array.byteLength)), this.#keep)
+  }
+
+  async sealed(signed: Signed): Promise<Cid> {
+    const { seal, body } = sealOf(signed)
+    await this.#keep(body)
+    await this.#keep(seal)
+    return seal.cid
+  }
+}
+
+/** The bundle of what is under a root. */
+export async function fileUnder(root: Cid, blocks: ReadonlyMap<Cid, Bytes>): Promise<Bytes> {
+  const parts: Bytes[] = []
+  const block = async (cid: Cid) => {
+    const bytes = blocks.get(cid)
+    assert(bytes, `the record holds ${cid}`)
+    return bytes
+  }
+  for await (const part of carOf(root, block)) parts.push(part)
+  return concat(...parts)
+}
