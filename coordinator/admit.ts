@@ -1,5 +1,7 @@
 import { lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
+import { codecOf, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { NodeId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { type Collecting, seatOf } from './round/round.ts'
@@ -46,6 +48,9 @@ export function admitReport(
   const trained = parametersReported(round, parameters)
   if (report.lanes !== lanesOf(trained) || report.sizeBytes !== vectorBytesOf(trained))
     return refuse('wrong-shape', `${lanesOf(trained)} lanes in ${vectorBytesOf(trained)} bytes are due`)
+  // A vector is a file; under another codec the same bytes would have a second name, and the record would not be one.
+  if (codecOf(report.vector) !== (report.sizeBytes > BLOCK_BYTES_MAX ? DAG_PB : RAW))
+    return refuse('wrong-shape', 'not a file')
   const state = round.seats[seat]
   if (state !== 'waiting') return refuse(state && 'update' in state ? 'already-reported' : 'seat-gone')
   return accept(round)

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import swagger from '@fastify/swagger'
-import { type FastifyBaseLogger, type FastifyRequest, fastify } from 'fastify'
+import { type FastifyBaseLogger, type FastifyRequest, fastify, LogController } from 'fastify'
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -48,7 +48,7 @@ const BODY_BYTES_MAX = 256 * 1024
 export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   const server = fastify({
     loggerInstance: options.logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES_MAX,
     genReqId: () => `req_${ulid()}`,
     requestTimeout: 0,
