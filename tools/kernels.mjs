@@ -1,65 +1,48 @@
-<<<<<<< HEAD
-
-// Compiles aggregation/kernels/assembly to WebAssembly and writes the binary as base64 next to it, so that neither a clone
-// nor an installed package needs the compiler. `--print` writes it to standard output instead: the test compares it.
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+// Compiles the AssemblyScript kernels to WebAssembly and writes each binary as base64 next to its sources, so that neither a
+// clone nor an installed package needs the compiler. `node tools/kernels.mjs` writes them, `--check` compares them instead.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const kernels = join(root, 'aggregation/kernels')
-const asc = join(root, 'node_modules/assemblyscript/bin/asc.js')
-const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--enable', 'simd']
 
-const folder = mkdtempSync(join(tmpdir(), 'kernels-'))
-try {
-  const outFile = join(folder, 'ring.wasm')
-  const source = join(kernels, 'assembly/ring.ts')
-  const made = spawnSync(process.execPath, [asc, source, '--outFile', outFile, ...flags], { stdio: ['ignore', 2, 2] })
-  if (made.status !== 0) process.exit(made.status ?? 1)
-  const base64 = readFileSync(outFile).toString('base64')
-  if (process.argv.includes('--print')) process.stdout.write(`${base64}\n`)
-  else writeFileSync(join(kernels, 'binary.ts'), module(base64))
-} finally {
-  rmSync(folder, { recursive: true })
-}
+const KERNELS = [
+  { folder: 'aggregation/kernels', sources: ['ring.ts'], name: 'RING_BINARY', flags: ['--noExportMemory'] },
+  {
+    folder: 'client/trainers/kernels',
+    sources: ['convolution.ts', 'matrix.ts', 'pooling.ts'],
+    name: 'KERNELS_BINARY',
+    flags: [],
+  },
+]
 
-function module(base64) {
-  const lines = base64.match(/.{1,100}/g).map((line) => `  '${line}'`)
-  return `/** WebAssembly made from assembly/ring.ts by tools/kernels.mjs, base64. */\nexport const RING_BINARY =\n${lines.join(' +\n')}\n`
-}
-=======
-
-// Compiles the AssemblyScript kernels of client/trainers/kernels/assembly and writes them as base64 into binary.ts, where
-// they run from without a file of their own. `node tools/kernels.mjs`; a test compiles again and compares.
-import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), 'client/trainers/kernels')
-
-/** @returns the text of binary.ts */
-export async function compile() {
+/** @returns the text of the kernel's binary.ts */
+async function compile({ folder, sources, name, flags }) {
   const asc = await import('assemblyscript/asc')
-  const sources = ['convolution.ts', 'matrix.ts', 'pooling.ts']
-  const options = ['-O3', '--runtime', 'stub', '--importMemory', '--enable', 'simd', '--noAssert']
+  const options = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd', ...flags]
   let binary
   const { error, stderr } = await asc.main(
-    [...sources, '--baseDir', join(folder, 'assembly'), '-o', 'kernels.wasm', ...options],
-    {
-      writeFile: (_, contents) => {
-        binary = contents
-      },
-    },
+    [...sources, '--baseDir', join(root, folder, 'assembly'), '-o', 'kernels.wasm', ...options],
+    { writeFile: (_, contents) => void (binary = contents) },
   )
   if (error) throw new Error(`${error.message}\n${stderr}`)
   const lines = Buffer.from(binary)
     .toString('base64')
     .match(/.{1,112}/g)
-  return `/** The kernels of assembly/, compiled by tools/kernels.mjs. */\nexport const BINARY =\n${lines.map((line) => `  '${line}'`).join(' +\n')}\n`
+    .map((line) => `  '${line}'`)
+  return `/** WebAssembly made from assembly/ by tools/kernels.mjs, base64. */\nexport const ${name} =\n${lines.join(' +\n')}\n`
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(join(folder, 'binary.ts'), await compile())
->>>>>>> trainer
+for (const kernel of KERNELS) {
+  const path = join(root, kernel.folder, 'binary.ts')
+  const made = await compile(kernel)
+  if (!process.argv.includes('--check')) writeFileSync(path, made)
+  else if (readFileSync(path, 'utf8') === made)
+    process.stdout.write(`${kernel.folder} is what its source compiles to\n`)
+  else {
+    process.stderr.write(
+      `error  ${kernel.folder}/binary.ts is not what its source compiles to\n  fix  node tools/kernels.mjs\n`,
+    )
+    process.exitCode = 1
+  }
+}

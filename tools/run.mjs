@@ -22,6 +22,7 @@ const commands = {
   ],
   campaign: (rest) => [['node', ...jest, '--testMatch', '<rootDir>/test/campaign/*.campaign.ts', ...rest]],
   bench: (rest) => [['node', join(root, 'bench/main.ts'), ...rest]],
+  openapi: () => [['node', join(root, 'tools/openapi.mjs')]],
   build: () => [['node', join(root, 'tools/build.mjs')]],
 }
 

@@ -1,5 +1,5 @@
-/** The kernels of assembly/, compiled by tools/kernels.mjs. */
-export const BINARY =
+/** WebAssembly made from assembly/ by tools/kernels.mjs, base64. */
+export const KERNELS_BINARY =
   'AGFzbQEAAAABRgVgBH9/f38AYA1/f39/f39/f39/f39/AGAQf39/f39/f39/f39/f39/fwBgBn9/f39/fwBgD39/f39/f39/f39/f39/fwACDwED' +
   'ZW52Bm1lbW9yeQIAAAMJCAIAAAADBAEBB34JC3BhY2tGaWx0ZXJzAAQIY29udm9sdmUABQ5iYWNrcHJvcEZpbHRlcgAHDWJhY2twcm9wSW5wdXQA' +
   'Bgl0cmFuc3Bvc2UAAQpjb2x1bW5TdW1zAAMMcmVsdUdyYWRpZW50AAIPbWF4UG9vbEdyYWRpZW50AAAGbWVtb3J5AgAKmBoI/gMDDH8BfQR7A0Ag' +

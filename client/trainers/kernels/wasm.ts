@@ -1,4 +1,4 @@
-import { BINARY } from './binary.ts'
+import { KERNELS_BINARY } from './binary.ts'
 
 /** What assembly/ compiles to. Every number is an address in TF.js's memory, a step between addresses, or a count. */
 export type Kernels = {
@@ -51,6 +51,6 @@ declare const WebAssembly: {
 
 /** Instantiated on a memory that somebody else owns. Four kilobytes compile faster than a promise turns. */
 export function instantiate(memory: Memory): Kernels {
-  const module = new WebAssembly.Module(Uint8Array.from(atob(BINARY), (letter) => letter.charCodeAt(0)))
+  const module = new WebAssembly.Module(Uint8Array.from(atob(KERNELS_BINARY), (letter) => letter.charCodeAt(0)))
   return new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels
 }
