@@ -1,11 +1,10 @@
 // Compiles the AssemblyScript kernels to WebAssembly and writes each binary as base64 into a `.ts`, so that neither a
 // clone nor an installed package needs the compiler. `--print` writes {path: text} to standard output instead of files:
 // a test compares them with what is there.
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import asc from 'assemblyscript/asc'
 
 const kernels = [
   { source: 'aggregation/kernels/assembly/ring.ts', target: 'aggregation/kernels/ring-binary.ts', name: 'RING_BINARY' },
@@ -14,23 +13,20 @@ const kernels = [
 const flags = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--enable', 'simd']
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const asc = join(root, 'node_modules/assemblyscript/bin/asc.js')
-const folder = mkdtempSync(join(tmpdir(), 'kernels-'))
-try {
-  const made = Object.fromEntries(kernels.map((kernel) => [kernel.target, textOf(kernel)]))
-  if (process.argv.includes('--print')) process.stdout.write(JSON.stringify(made))
-  else for (const [path, text] of Object.entries(made)) writeFileSync(join(root, path), text)
-} finally {
-  rmSync(folder, { recursive: true })
-}
+const made = {}
+for (const kernel of kernels) made[kernel.target] = await compile(kernel)
+if (process.argv.includes('--print')) process.stdout.write(JSON.stringify(made))
+else for (const [path, text] of Object.entries(made)) writeFileSync(join(root, path), text)
 
-function textOf({ source, name }) {
-  const binary = join(folder, `${name}.wasm`)
-  const compiled = spawnSync(process.execPath, [asc, join(root, source), '--outFile', binary, ...flags], {
-    stdio: ['ignore', 2, 2],
-  })
-  if (compiled.status !== 0) throw new Error(`${source} does not compile`)
-  const lines = readFileSync(binary)
+async function compile({ source, name }) {
+  let binary
+  const keep = (_, bytes) => {
+    binary = bytes
+  }
+  const args = [source, '--baseDir', root, '--outFile', 'kernel.wasm', ...flags]
+  const { error, stderr } = await asc.main(args, { writeFile: keep })
+  if (error) throw new Error(`${source} does not compile: ${stderr}`)
+  const lines = Buffer.from(binary)
     .toString('base64')
     .match(/.{1,100}/g)
     .map((line) => `  '${line}'`)
