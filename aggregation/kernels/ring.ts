@@ -1,6 +1,6 @@
 import type { Bytes } from '#protocol/ids.ts'
 import { decodeLanes, LITTLE_ENDIAN, type RingVector } from '../vector.ts'
-import { RING_BINARY } from './binary.ts'
+import { RING_BINARY } from './ring-binary.ts'
 
 /** A running sum in Z/2^32 of vectors that come in tiles, up to four vectors abreast. */
 export interface RingSum {
@@ -61,10 +61,19 @@ export function kernelSum(kernel: Kernel, lanes: number): RingSum {
   const { Memory, Instance } = api as WebAssemblyApi
   const memory = new Memory({ initial: Math.ceil((TILE_BYTES * TILES + lanes * 4) / PAGE_BYTES) })
   const { addTiles } = new Instance(kernel, { env: { memory } }).exports
+  const sum = new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes)
+  let touchedBytes = 0
   return {
     tiles: tilesIn(memory.buffer, TILE_BYTES),
-    addTiles,
-    lanes: new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes),
+    addTiles(atBytes, sizeBytes) {
+      // Fresh pages are written before they are read: read first, each would fault twice.
+      if (atBytes >= touchedBytes) {
+        sum.fill(0, atBytes / 4, (atBytes + sizeBytes) / 4)
+        touchedBytes = atBytes + sizeBytes
+      }
+      addTiles(atBytes, sizeBytes)
+    },
+    lanes: sum,
   }
 }
 
