@@ -1,0 +1,319 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { genesisWeights } from '#aggregation/genesis.ts'
+import { quantiserFor } from '#aggregation/quantise.ts'
+import { vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { type Progress, participate } from '#client/participate.ts'
+import { policyFor } from '#client/policy.ts'
+import { sequenceFrom } from '#client/sequence.ts'
+import { sha256 } from '#crypto'
+import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { fromHex, once, utf8 } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { encode } from '#protocol/codec.ts'
+import { frameOf, open, type Signer, signerOf } from '#protocol/envelope.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { Mailbox } from '#protocol/mailbox.ts'
+import { modelSchema } from '#protocol/manifest.ts'
+import { type ClientMessage, type CoordinatorMessage, readClientMessage, say, sign } from '#protocol/messages.ts'
+import type { Plan } from '#protocol/plan.ts'
+import {
+  type BlobStore,
+  type ClientTransport,
+  type LocalUpdate,
+  type TrainerBackend,
+  TrainingRefused,
+} from '#protocol/ports.ts'
+import { keepSealed } from '#protocol/sealed.ts'
+import { cohortSeed } from '#protocol/seeds.ts'
+import { taskSchema } from '#protocol/task.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { fakeClock } from '#test/fake-clock.ts'
+import { RUN } from '#test/sim/cluster.ts'
+import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
+
+const coordinator = signerOf(sha256(utf8('the coordinator')))
+const stranger = signerOf(sha256(utf8('a stranger')))
+const secret = sha256(utf8('the node'))
+const parameters = 3
+
+/** A node on a link that the test holds the other end of. */
+class Bench {
+  readonly signer = signerOf(secret)
+  readonly blobs = openMemoryBlobs()
+  readonly uploads: Cid[] = []
+  readonly progress: Progress[] = []
+  readonly #said = new Mailbox<ClientMessage>()
+  readonly frames: Bytes[] = []
+  readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
+  readonly end = new AbortController()
+  #waiting: { kind: string; resolve: () => void } | undefined
+
+  constructor(change: { trainer?: TrainerBackend; population?: 'open' | 'hospital'; cohortMin?: number } = {}) {
+    const transport: ClientTransport = {
+      send: async (frame) => {
+        this.frames.push(frame)
+        const signed = open(frame, 65_536)
+        const message = signed.ok ? readClientMessage(signed.value) : signed
+        if (!message.ok) throw new Error(message.refusal)
+        this.#said.push(message.value)
+      },
+      events: (signal) => this.#inbox.items(signal),
+      async [Symbol.asyncDispose]() {},
+    }
+    const blobs: BlobStore = {
+      ...this.blobs,
+      put: async (...args) => {
+        const cid = await this.blobs.put(...args)
+        this.uploads.push(cid)
+        return cid
+      },
+    }
+    const clock = fakeClock(1_000_000)
+    const doors = {
+      ...{ transport, blobs, trainer: change.trainer ?? toyTrainer(0), clock, signer: this.signer, secret },
+      ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
+      policy: policyFor(change.population ?? 'open', change.cohortMin ?? 2),
+    }
+    void (async () => {
+      for await (const made of participate(doors, this.end.signal)) {
+        this.progress.push(made)
+        if (made.kind === this.#waiting?.kind) this.#waiting.resolve()
+      }
+    })()
+  }
+
+  raw(frame: Bytes): void {
+    this.#inbox.push({ kind: 'frame', frame })
+  }
+
+  say(message: CoordinatorMessage, signer: Signer = coordinator): void {
+    this.raw(say(signer, message))
+  }
+
+  async heard(): Promise<ClientMessage> {
+    for await (const message of this.#said.items(this.end.signal)) return message
+    throw new Error('the node said nothing more')
+  }
+
+  /** Resolves at the next progress of this kind. */
+  async next(kind: Progress['kind']): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting = { kind, resolve }
+    await promise
+  }
+
+  /** A sealed plan with everything under it, honest but for the change. */
+  async plan(change: Partial<Plan> = {}, by: Signer = coordinator): Promise<Cid> {
+    const architecture = await this.#block(architectureSchema, TOY_ARCHITECTURE)
+    const shape = shapeOf(TOY_ARCHITECTURE)
+    if (!shape.ok) throw new Error(shape.refusal)
+    const seed = fromHex(TOY_TASK.seed)
+    const weights = await this.blobs.put(once(encodeWeights(genesisWeights(TOY_ARCHITECTURE, seed))), 100)
+    const model = await this.#block(modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
+    const { architecture: _, seed: __, ...task } = TOY_TASK
+    const taskCid = await this.#block(taskSchema, { v: 1, ...task, seed, architecture, genesis: model })
+    const cohort = { min: 2, max: 5, quorum: 2 }
+    return keepSealed(this.blobs, by, 'plan', {
+      ...{ v: 1, run: RUN, round: 1, purpose: 'train', population: 'open', masking: 'none', task: taskCid, model },
+      ...{ parent: null, cohortSeed: cohortSeed(seed, model, 1), cohort },
+      quantiser: quantiserFor({ clipNormMicro: task.clipNormMicro, rowsMax: task.data.rowsMax, cohortMax: 5 }),
+      timing: { selectionMillis: 1, reportingMillis: 1, aggregationMillis: 1, settlementMillis: 1 },
+      ...change,
+    })
+  }
+
+  async otherModel(): Promise<Cid> {
+    const architecture = await this.#block(architectureSchema, TOY_ARCHITECTURE)
+    const shape = shapeOf(TOY_ARCHITECTURE)
+    if (!shape.ok) throw new Error(shape.refusal)
+    const weights = await this.blobs.put(once(encodeWeights(new Float32Array(parameters).fill(9))), 100)
+    return this.#block(modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
+  }
+
+  async #block(schema: Parameters<typeof encode>[0], value: unknown): Promise<Cid> {
+    const bytes = encode(schema, value)
+    const cid = cidOf(DAG_CBOR, bytes)
+    await this.blobs.putBlock(cid, bytes)
+    return cid
+  }
+}
+
+const made: Bench[] = []
+function bench(change?: ConstructorParameters<typeof Bench>[0]): Bench {
+  const node = new Bench(change)
+  made.push(node)
+  return node
+}
+afterEach(() => {
+  for (const node of made.splice(0)) node.end.abort()
+})
+
+const invite = (plan: Cid, round = 1): CoordinatorMessage => ({ kind: 'invite', run: RUN, round, plan, closesAt: 5 })
+const seated = (plan: Cid, seat = 0): CoordinatorMessage => ({
+  kind: 'seated',
+  run: RUN,
+  round: 1,
+  plan,
+  seat,
+  endsAt: 9,
+  ticket: 't',
+})
+
+async function seat(node: Bench): Promise<Cid> {
+  const plan = await node.plan()
+  node.say(invite(plan))
+  expect(await node.heard()).toMatchObject({ kind: 'join', round: 1, to: coordinator.id })
+  node.say(seated(plan))
+  return plan
+}
+
+describe('a node', () => {
+  test('joins, trains and reports one vector; nothing else of it leaves', async () => {
+    const node = bench()
+    const plan = await seat(node)
+    const report = await node.heard()
+    expect(report).toMatchObject({ kind: 'report', run: RUN, round: 1, seat: 0, plan, vector: node.uploads[0] })
+    expect(report).toMatchObject({ sizeBytes: vectorBytesOf(parameters) })
+    expect(node.uploads).toHaveLength(1)
+    expect(node.frames).toHaveLength(2)
+  })
+
+  test('says the same again when it is asked again, byte for byte', async () => {
+    const node = bench()
+    const plan = await node.plan()
+    node.say(invite(plan))
+    await node.heard()
+    node.say(invite(plan))
+    await node.heard()
+    node.say(seated(plan))
+    await node.heard()
+    node.say(seated(plan))
+    await node.heard()
+    const [join, joinAgain, report, reportAgain] = node.frames as [Bytes, Bytes, Bytes, Bytes]
+    expect(joinAgain).toEqual(join)
+    expect(reportAgain).toEqual(report)
+    expect(node.uploads).toHaveLength(1)
+  })
+
+  test('takes up its seat after a restart: the same seeds give the same update', async () => {
+    const [before, after] = [bench(), bench()]
+    await seat(before)
+    const first = await before.heard()
+    after.say(seated(await after.plan()))
+    expect(await after.heard()).toMatchObject({ kind: 'report', vector: (first as { vector: Cid }).vector })
+  })
+
+  test('listens to nobody but its pinned coordinator, and to nothing that is not a message', async () => {
+    const node = bench()
+    const plan = await node.plan()
+    node.say(invite(plan), stranger)
+    node.raw(new Uint8Array([1, 2, 3]))
+    node.raw(frameOf({ ...sign(coordinator, invite(plan)), signature: new Uint8Array(64).fill(1) }))
+    node.raw(frameOf(coordinator.sign('give-me-your-data', new Uint8Array([0xa0]))))
+    node.say({ kind: 'challenge', nonce: new Uint8Array(32) })
+    node.say(invite(plan))
+    expect(await node.heard()).toMatchObject({ kind: 'join' })
+    expect(node.frames).toHaveLength(1)
+  })
+
+  const lies: readonly [string, (node: Bench) => Promise<Cid>][] = [
+    ['unreadable-plan', (node) => node.plan({}, stranger)],
+    ['foreign-plan', (node) => node.plan({ round: 2 })],
+    ['wrong-model', async (node) => node.plan({ model: await node.otherModel() })],
+    [
+      'wrong-quantiser',
+      (node) => node.plan({ quantiser: { bits: 8, rangeMicro: 10_000_000, weightMax: 1000, nMax: 5 } }),
+    ],
+    ['foreign-parent', async (node) => node.plan({ round: 1, parent: await node.plan() })],
+    ['foreign-population', (node) => node.plan({ population: 'hospital' })],
+    ['fault', async () => cidOf(DAG_CBOR, utf8('nowhere'))],
+  ]
+  test.each(lies)('declines a plan that does not hold (%s)', async (reason, plan) => {
+    const node = bench()
+    node.say(invite(await plan(node)))
+    expect(await node.heard()).toMatchObject({ kind: 'decline', reason })
+    expect(node.uploads).toEqual([])
+  })
+
+  test('of a hospital sends nothing unmasked, whatever the run calls itself', async () => {
+    const node = bench({ population: 'hospital' })
+    node.say(invite(await node.plan({ population: 'hospital' })))
+    expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'masking-required' })
+    node.say(invite(await node.plan({ round: 1, population: 'open' })))
+    expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'foreign-population' })
+  })
+
+  test('takes no part in a cohort smaller than its operator allows', async () => {
+    const node = bench({ cohortMin: 3 })
+    node.say(invite(await node.plan()))
+    expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'cohort-too-small' })
+  })
+
+  test('gives its seat up by name when it cannot train, and is ready for the next round', async () => {
+    const refusing = {
+      ...toyTrainer(0),
+      fit: async () => Promise.reject(new TrainingRefused('data-contract', 'no column x')),
+    }
+    const node = bench({ trainer: refusing })
+    await seat(node)
+    expect(await node.heard()).toMatchObject({ kind: 'leave', reason: 'data-contract' })
+    node.say(invite(await node.plan({ round: 2 }), 2))
+    expect(await node.heard()).toMatchObject({ kind: 'join', round: 2 })
+  })
+
+  test('does not report what is not a number', async () => {
+    const update: LocalUpdate = {
+      ...{ delta: new Float32Array([1, Number.NaN, 2]), examples: 5, trainMillis: 1 },
+      evaluation: { rows: 1, correct: 1, lossSumNats: 0 },
+    }
+    const node = bench({ trainer: { ...toyTrainer(0), fit: async () => update } })
+    await seat(node)
+    expect(await node.heard()).toMatchObject({ kind: 'leave', reason: 'not-finite' })
+    expect(node.uploads).toEqual([])
+  })
+
+  test('stops training when the round is over, and reports nothing', async () => {
+    const begun = Promise.withResolvers<void>()
+    const stopped = Promise.withResolvers<void>()
+    const endless: TrainerBackend = {
+      ...toyTrainer(0),
+      fit: (_model, _task, signal) =>
+        new Promise((_, reject) => {
+          begun.resolve()
+          signal.addEventListener('abort', () => {
+            stopped.resolve()
+            reject(signal.reason)
+          })
+        }),
+    }
+    const node = bench({ trainer: endless })
+    await seat(node)
+    await begun.promise
+    node.say({ kind: 'ended', run: RUN, round: 1, outcome: 'aborted', reason: 'too-few-reports' })
+    await stopped.promise
+    node.say(invite(await node.plan({ round: 2 }), 2))
+    expect(await node.heard()).toMatchObject({ kind: 'join', round: 2 })
+    expect(node.uploads).toEqual([])
+  })
+
+  test('is paid only by a receipt that its coordinator signed for it', async () => {
+    const node = bench()
+    await seat(node)
+    const report = (await node.heard()) as { vector: Cid }
+    const receipt = (by: Signer, to: NodeId) =>
+      keepSealed(node.blobs, by, 'receipt', {
+        ...{ v: 1, run: RUN, round: 1, seat: 0, node: to, update: report.vector, manifest: report.vector, amount: 7n },
+      })
+    const tell = (cid: Cid) => node.say({ kind: 'receipt', run: RUN, round: 1, receipt: cid })
+    for (const forged of [await receipt(stranger, node.signer.id), await receipt(coordinator, stranger.id)]) {
+      const failed = node.next('failed')
+      tell(forged)
+      await failed
+    }
+    const paid = node.next('paid')
+    tell(await receipt(coordinator, node.signer.id))
+    await paid
+    expect(node.progress.filter(({ kind }) => kind === 'paid')).toMatchObject([{ amount: 7n, round: 1 }])
+  })
+})
