@@ -49,6 +49,9 @@ export function problemOf(code: ProblemCode, detail?: string): Problem {
 export async function answerProblem(asked: Asked, { code, detail }: Problem): Promise<string> {
   const { response } = asked
   const [status, title] = PROBLEMS[code]
+  // What was said of the blob before it turned out otherwise.
+  for (const name of response.getHeaderNames())
+    if (OF_THE_BLOB.has(name) || (name === 'content-range' && status !== 416)) response.removeHeader(name)
   const problem = { type: `urn:consilium:problem:${code}`, title, status, detail, code }
   if (status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`)
   if (status === 429 || status === 503 || status === 507) response.setHeader('Retry-After', '5')
@@ -72,7 +75,8 @@ export async function answerWhole(
   response.statusCode = status
   if (contentType !== undefined) response.setHeader('Content-Type', contentType)
   response.setHeader('Content-Length', Buffer.byteLength(text))
-  const unread = !request.complete && request.method === 'PUT'
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
+  const unread = !request.complete && (length !== '0' || coding !== undefined)
   if (unread) response.setHeader('Connection', 'close')
   if (request.method === 'HEAD') response.flushHeaders()
   else if (text !== '') response.write(text)
@@ -142,6 +146,15 @@ async function discard(request: IncomingMessage): Promise<void> {
     clearTimeout(timer)
   }
 }
+
+const OF_THE_BLOB: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'content-disposition',
+  'content-location',
+  'etag',
+  'x-ipfs-path',
+  'x-ipfs-roots',
+])
 
 /** Small enough that a slow link moves one within the idle time. */
 const STEP_BYTES = 65_536

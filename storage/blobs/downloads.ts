@@ -118,7 +118,6 @@ async function send(asked: Asked, doors: Doors, what: Representation): Promise<s
     const ranged = request.method === 'GET' && (ifRange === undefined || ifRange === what.etag)
     const span = spanOf(ranged ? request.headers.range : undefined, what.sizeBytes)
     if (span === 'unsatisfiable') {
-      for (const name of ['ETag', 'Content-Disposition']) response.removeHeader(name)
       response.setHeader('Content-Range', `bytes */${what.sizeBytes}`)
       return answerProblem(asked, problemOf('unsatisfiable-range', `the file has ${what.sizeBytes} bytes`))
     }
