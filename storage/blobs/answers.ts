@@ -8,6 +8,7 @@ export type Asked = {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly query: URLSearchParams
+  readonly clock: Clock
 }
 
 /** What the gateway says no with, and the status it says it with. Codes are stable names, RFC 9457 `type` is made of them. */
@@ -66,7 +67,7 @@ export async function answerProblem(asked: Asked, { code, detail }: Problem): Pr
  * connection closes: closing at once would reset it, and the client would lose the answer with its unsent bytes.
  */
 export async function answerWhole(
-  { request, response }: Asked,
+  { request, response, clock }: Asked,
   status: number,
   contentType: string | undefined,
   text: string,
@@ -81,7 +82,7 @@ export async function answerWhole(
   if (request.method === 'HEAD') response.flushHeaders()
   else if (text !== '') response.write(text)
   else response.flushHeaders()
-  if (unread) await discard(request)
+  if (unread) await discard(request, clock)
   await new Promise<void>((resolve) => {
     response.once('close', resolve)
     response.end(resolve)
@@ -90,9 +91,9 @@ export async function answerWhole(
 
 /** Sends a body piece by piece; rejects when the other side goes away or stands still for `idleMillis`. */
 export async function answerStream(
-  { response }: Asked,
+  { response, clock }: Asked,
   pieces: AsyncIterable<Bytes>,
-  { clock, idleMillis }: { readonly clock: Clock; readonly idleMillis: Millis },
+  idleMillis: Millis,
 ): Promise<void> {
   let sent = 0
   const idle = watchIdle(clock, idleMillis, () => sent)
@@ -132,8 +133,12 @@ export class TooSlow extends Error {
 }
 
 /** Reads what a client goes on sending after it was told no, within bounds. */
-async function discard(request: IncomingMessage): Promise<void> {
-  const timer = setTimeout(() => request.destroy(), LINGER_MILLIS)
+async function discard(request: IncomingMessage, clock: Clock): Promise<void> {
+  const done = new AbortController()
+  clock.wakeAt(clock.now() + LINGER_MILLIS, done.signal).then(
+    () => request.destroy(),
+    () => undefined,
+  )
   try {
     let bytes = 0
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
@@ -143,7 +148,7 @@ async function discard(request: IncomingMessage): Promise<void> {
   } catch {
     // It went away: that is as good.
   } finally {
-    clearTimeout(timer)
+    done.abort()
   }
 }
 

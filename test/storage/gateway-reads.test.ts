@@ -17,7 +17,9 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf, loopback, temporaryFolder } from '#test/content.ts'
+import { contentOf } from '#test/content.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { loopback, until } from '#test/loopback.ts'
 
 const MIB = 2 ** 20
 
@@ -86,6 +88,7 @@ describe('gateway, reading', () => {
     })
     expect(accepted.headers.get('content-location')).toBe(`/ipfs/${smallCid}?format=raw`)
     same(await bodyOf(accepted), small)
+    await until(() => server.outcomes.length === 2)
     expect(server.outcomes).toEqual(['sent', 'sent'])
   })
 
@@ -200,7 +203,7 @@ describe('gateway, reading', () => {
     ['bytes=-99999999', 206, 1000],
     ['bytes=-0', 416, undefined],
     ['bytes=0-0,5-9', 200, 1000],
-    ['bytes=0-0,'.repeat(500), 200, 1000],
+    [`bytes=0-0${',1-1'.repeat(20)}`, 200, 1000],
     ['bytes=5-4', 200, 1000],
     ['bytes=-', 200, 1000],
     ['bytes=a-b', 200, 1000],
@@ -275,6 +278,7 @@ describe('gateway, reading', () => {
     await using server = await serving(blobs)
     for (const method of ['GET', 'HEAD', 'PUT'])
       expect((await exactly(server.port, `/ipfs/${path}`, { method })).status).toBe(400)
+    await until(() => server.outcomes.length === 3)
     expect(new Set(server.outcomes)).toEqual(new Set(['bad-cid']))
   })
 

@@ -10,8 +10,9 @@ import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf, loopback } from '#test/content.ts'
+import { contentOf } from '#test/content.ts'
 import { fakeClock } from '#test/fake-clock.ts'
+import { loopback, until } from '#test/loopback.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('the coordinator', 32)
@@ -50,14 +51,6 @@ async function expectNothingOf(blobs: BlobStore, bytes: Bytes) {
   for (const { cid } of await blocksOf(bytes)) await expect(blobs.getBlock(cid, MIB)).rejects.toThrow(BlobMissing)
 }
 
-/** Lets input and output happen until the condition holds. */
-async function until(condition: () => boolean) {
-  for (let turn = 0; !condition(); turn++) {
-    if (turn > 100_000) throw new Error('it never came to that')
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
 /** A PUT of which the test decides when what is sent. */
 function slowPut(port: number, cid: Cid, headers: Record<string, string | number>) {
   const sent: ClientRequest = httpRequest({ port, host: '127.0.0.1', method: 'PUT', path: `/ipfs/${cid}`, headers })
@@ -84,6 +77,7 @@ describe('gateway, uploads', () => {
     expect([first.status, first.headers.get('location')]).toEqual([201, `/ipfs/${cid}`])
     expect(equalBytes(await collect(server.blobs.get(cid, { limitBytes: size }), size), bytes)).toBe(true)
     expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(200)
+    await until(() => server.outcomes.length === 2)
     expect(server.outcomes).toEqual(['kept', 'already-here'])
   })
 
@@ -283,10 +277,7 @@ describe('gateway, uploads', () => {
     sent.write(bytes.subarray(0, MIB + 1))
     await until(() => server.clock.waiting() === 1)
     await until(() => sent.writableLength === 0)
-    while (server.outcomes.length === 0) {
-      await server.clock.advance(IDLE)
-      if (server.clock.waiting() === 0) sent.end()
-    }
+    while (server.outcomes.length === 0) await server.clock.advance(IDLE)
     expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
     await expectNothingOf(server.blobs, bytes)
     expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(201)

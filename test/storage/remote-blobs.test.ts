@@ -6,7 +6,8 @@ import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { blobStoreConformance } from '#test/conformance/blobs.ts'
-import { contentOf, loopback } from '#test/content.ts'
+import { contentOf } from '#test/content.ts'
+import { loopback } from '#test/loopback.ts'
 
 const key = contentOf('ticket key', 32)
 
