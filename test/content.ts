@@ -1,8 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { keystream, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -19,28 +14,5 @@ export async function* inPieces(bytes: Bytes, ...sizes: readonly number[]): Asyn
     const size = cycle[turn % cycle.length] as number
     yield bytes.subarray(at, at + size)
     at += size
-  }
-}
-
-/** A new folder, removed at the end of the scope. */
-export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), 'consilium-'))
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
-}
-
-/** A server on a free loopback port, closed with its connections at the end of the scope. */
-export async function loopback(
-  listener: RequestListener,
-): Promise<{ readonly url: string; readonly port: number } & AsyncDisposable> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return {
-    port,
-    url: `http://127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
   }
 }

@@ -8,6 +8,7 @@ export type Asked = {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly query: URLSearchParams
+  readonly clock: Clock
 }
 
 /** What the gateway says no with, and the status it says it with. Codes are stable names, RFC 9457 `type` is made of them. */
@@ -49,6 +50,9 @@ export function problemOf(code: ProblemCode, detail?: string): Problem {
 export async function answerProblem(asked: Asked, { code, detail }: Problem): Promise<string> {
   const { response } = asked
   const [status, title] = PROBLEMS[code]
+  // What was said of the blob before it turned out otherwise.
+  for (const name of response.getHeaderNames())
+    if (OF_THE_BLOB.has(name) || (name === 'content-range' && status !== 416)) response.removeHeader(name)
   const problem = { type: `urn:consilium:problem:${code}`, title, status, detail, code }
   if (status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`)
   if (status === 429 || status === 503 || status === 507) response.setHeader('Retry-After', '5')
@@ -63,7 +67,7 @@ export async function answerProblem(asked: Asked, { code, detail }: Problem): Pr
  * connection closes: closing at once would reset it, and the client would lose the answer with its unsent bytes.
  */
 export async function answerWhole(
-  { request, response }: Asked,
+  { request, response, clock }: Asked,
   status: number,
   contentType: string | undefined,
   text: string,
@@ -72,12 +76,13 @@ export async function answerWhole(
   response.statusCode = status
   if (contentType !== undefined) response.setHeader('Content-Type', contentType)
   response.setHeader('Content-Length', Buffer.byteLength(text))
-  const unread = !request.complete && request.method === 'PUT'
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
+  const unread = !request.complete && (length !== '0' || coding !== undefined)
   if (unread) response.setHeader('Connection', 'close')
   if (request.method === 'HEAD') response.flushHeaders()
   else if (text !== '') response.write(text)
   else response.flushHeaders()
-  if (unread) await discard(request)
+  if (unread) await discard(request, clock)
   await new Promise<void>((resolve) => {
     response.once('close', resolve)
     response.end(resolve)
@@ -86,9 +91,9 @@ export async function answerWhole(
 
 /** Sends a body piece by piece; rejects when the other side goes away or stands still for `idleMillis`. */
 export async function answerStream(
-  { response }: Asked,
+  { response, clock }: Asked,
   pieces: AsyncIterable<Bytes>,
-  { clock, idleMillis }: { readonly clock: Clock; readonly idleMillis: Millis },
+  idleMillis: Millis,
 ): Promise<void> {
   let sent = 0
   const idle = watchIdle(clock, idleMillis, () => sent)
@@ -128,8 +133,12 @@ export class TooSlow extends Error {
 }
 
 /** Reads what a client goes on sending after it was told no, within bounds. */
-async function discard(request: IncomingMessage): Promise<void> {
-  const timer = setTimeout(() => request.destroy(), LINGER_MILLIS)
+async function discard(request: IncomingMessage, clock: Clock): Promise<void> {
+  const done = new AbortController()
+  clock.wakeAt(clock.now() + LINGER_MILLIS, done.signal).then(
+    () => request.destroy(),
+    () => undefined,
+  )
   try {
     let bytes = 0
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
@@ -139,9 +148,18 @@ async function discard(request: IncomingMessage): Promise<void> {
   } catch {
     // It went away: that is as good.
   } finally {
-    clearTimeout(timer)
+    done.abort()
   }
 }
+
+const OF_THE_BLOB: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'content-disposition',
+  'content-location',
+  'etag',
+  'x-ipfs-path',
+  'x-ipfs-roots',
+])
 
 /** Small enough that a slow link moves one within the idle time. */
 const STEP_BYTES = 65_536

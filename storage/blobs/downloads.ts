@@ -3,13 +3,13 @@ import { codecOf, DAG_CBOR, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore, type Clock } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, type BlobStore } from '#protocol/ports.ts'
 import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Asked, answerProblem, answerStream, problemOf } from './answers.ts'
 import { type Form, formOf, matches } from './negotiation.ts'
 import { spanOf } from './ranges.ts'
 
-type Doors = { readonly blobs: BlobStore; readonly clock: Clock; readonly limits: { readonly idleMillis: Millis } }
+type Doors = { readonly blobs: BlobStore; readonly limits: { readonly idleMillis: Millis } }
 
 /** Answers a GET or HEAD. @returns how it ended */
 export async function download(asked: Asked, doors: Doors, cid: Named): Promise<string> {
@@ -118,7 +118,6 @@ async function send(asked: Asked, doors: Doors, what: Representation): Promise<s
     const ranged = request.method === 'GET' && (ifRange === undefined || ifRange === what.etag)
     const span = spanOf(ranged ? request.headers.range : undefined, what.sizeBytes)
     if (span === 'unsatisfiable') {
-      for (const name of ['ETag', 'Content-Disposition']) response.removeHeader(name)
       response.setHeader('Content-Range', `bytes */${what.sizeBytes}`)
       return answerProblem(asked, problemOf('unsatisfiable-range', `the file has ${what.sizeBytes} bytes`))
     }
@@ -130,8 +129,7 @@ async function send(asked: Asked, doors: Doors, what: Representation): Promise<s
     response.setHeader('Content-Length', length)
   }
   if (request.method === 'HEAD') await new Promise<void>((resolve) => response.end(resolve))
-  else
-    await answerStream(asked, what.pieces(first, length), { clock: doors.clock, idleMillis: doors.limits.idleMillis })
+  else await answerStream(asked, what.pieces(first, length), doors.limits.idleMillis)
   return 'sent'
 }
 

@@ -24,7 +24,7 @@ export type FileBlobs = BlobStore & AsyncDisposable & { usedBytes(): number }
  */
 export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): Promise<FileBlobs> {
   const at = (...names: readonly string[]) => join(folder, ...names)
-  const shardOf = (cid: Cid) => at('blocks', cid.at(-2) as string)
+  const shardOf = (cid: Cid) => at('blocks', nameOf(cid).at(-2) as string)
   const pathOf = (cid: Cid) => join(shardOf(cid), nameOf(cid))
   const markOf = (cid: Cid) => at('roots', nameOf(cid))
 

@@ -20,7 +20,7 @@ export function openGateway(options: GatewayOptions): Gateway {
     if (!path.startsWith('/ipfs/')) return false
     // Read as it came, never normalised or decoded: what is not exactly a CID is refused.
     const name = path.slice('/ipfs/'.length)
-    const asked = { request, response, query: new URLSearchParams(query) }
+    const asked = { request, response, query: new URLSearchParams(query), clock: options.clock }
     // The other side may go away at any time; whoever reads or writes hears of it, and nobody else need.
     response.on('error', () => undefined)
     let outcome: string

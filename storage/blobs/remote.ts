@@ -187,10 +187,15 @@ async function problemIn(response: Response): Promise<{ readonly code?: string; 
 async function readAtMost(response: Response, limitBytes: number): Promise<Bytes> {
   const pieces: Bytes[] = []
   let length = 0
-  for await (const piece of response.body ?? []) {
-    pieces.push(piece)
-    length += piece.length
-    if (length > limitBytes) break
+  // Not `for await`: not every browser iterates over streams.
+  const reader = response.body?.getReader()
+  for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
+    pieces.push(next.value)
+    length += next.value.length
+    if (length > limitBytes) {
+      await reader?.cancel()
+      break
+    }
   }
   return concat(...pieces).subarray(0, limitBytes + 1)
 }

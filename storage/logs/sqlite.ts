@@ -38,9 +38,9 @@ export function openSqliteLog({ file, busyMillis = 5000 }: SqliteLogOptions): Ev
       database.exec('COMMIT')
       for (const [index, { answer }] of batch.entries()) answer.resolve(answers[index] as 'appended' | 'conflict')
     } catch (cause) {
+      for (const { answer } of batch) answer.reject(cause)
       // SQLite may have rolled back by itself (a full disk); what it has not, this does.
       if (database.isTransaction) database.exec('ROLLBACK')
-      for (const { answer } of batch) answer.reject(cause)
     }
   }
 

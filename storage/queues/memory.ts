@@ -37,7 +37,6 @@ export function openMemoryQueue<Job>({
     work(handler) {
       const stop = new AbortController()
       const running = new Set<Promise<void>>()
-      const paused = new AbortController()
 
       const wake = () => {
         while (running.size < concurrency && !stop.signal.aborted) {
@@ -62,7 +61,7 @@ export function openMemoryQueue<Job>({
           onFailure({ id: waiting.id, failures: waiting.failures, cause })
           const pause = Math.min(longestPauseMillis, firstPauseMillis * 2 ** Math.min(waiting.failures - 1, 30))
           // Not awaited: a job that waits for the world to mend holds no place among the running.
-          clock.wakeAt(clock.now() + pause, paused.signal).then(
+          clock.wakeAt(clock.now() + pause, stop.signal).then(
             () => enqueue(waiting),
             () => enqueue(waiting),
           )
@@ -74,10 +73,8 @@ export function openMemoryQueue<Job>({
       return {
         async [Symbol.asyncDispose]() {
           workers.delete(wake)
-          const reason = new DOMException('the worker stops', 'AbortError')
-          stop.abort(reason)
-          // Its pauses end now, so that another worker may take the jobs.
-          paused.abort(reason)
+          // Its pauses end with it, so that another worker may take those jobs.
+          stop.abort(new DOMException('the worker stops', 'AbortError'))
           await Promise.all(running)
         },
       }

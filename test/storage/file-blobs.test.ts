@@ -1,9 +1,22 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll } from '@jest/globals'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from '@jest/globals'
+import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { cidOf, codecOf, RAW } from '#protocol/cid.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { BlobCorrupt, StorageFull } from '#protocol/ports.ts'
+import { worldFault } from '#storage/blobs/disk.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
-import { blobStoreConformance } from '#test/conformance/blobs.ts'
-import { temporaryFolder } from '#test/content.ts'
+import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
+import { contentOf, inPieces } from '#test/content.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { linesUntilKilled } from '#test/killed.ts'
+
+const MIB = 2 ** 20
+/** Two lives of a child process and its syncs, on a busy disk. */
+const CRASH_MILLIS = 60_000
+const pathOf = (folder: string, cid: Cid) => join(folder, 'blocks', cid.at(-2) as string, cid)
 
 const shared = await temporaryFolder()
 afterAll(async () => {
@@ -11,5 +24,161 @@ afterAll(async () => {
 })
 
 blobStoreConformance('files', () => openFileBlobs({ folder: shared.path, quotaBytes: 2 ** 30 }), {
-  damage: (cid, bytes) => writeFile(join(shared.path, 'blocks', cid.at(-2) as string, cid), bytes),
+  damage: (cid, bytes) => writeFile(pathOf(shared.path, cid), bytes),
 })
+
+describe('file blobs', () => {
+  test('what was put is there after closing and opening again, and as large', async () => {
+    await using folder = await temporaryFolder()
+    const kept = [contentOf('a', 10), contentOf('b', 2 * MIB + 3)]
+    let used = 0
+    {
+      await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+      for (const bytes of kept) await blobs.put(once(bytes), 4 * MIB)
+      used = blobs.usedBytes()
+    }
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+    for (const bytes of kept) {
+      const cid = (await blocksOf(bytes)).at(-1)?.cid as Cid
+      expect(await blobs.has(cid)).toBe(true)
+      expect(equalBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)).toBe(true)
+    }
+    expect(blobs.usedBytes()).toBe(used)
+    expect(used).toBe(await bytesIn(folder.path))
+  })
+
+  test('the quota counts each block once, counts uploads on their way, and is free again after deleting', async () => {
+    await using folder = await temporaryFolder()
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 3 * MIB })
+    const [first, second] = [contentOf('first', 2 * MIB), contentOf('second', 2 * MIB)]
+    const cid = await blobs.put(once(first), 2 * MIB)
+    await expect(blobs.put(once(second), 2 * MIB)).rejects.toThrow(StorageFull)
+    expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
+    expect(await readdir(join(folder.path, 'temp'))).toEqual([])
+    await blobs.delete(cid)
+    expect(blobs.usedBytes()).toBe(0)
+    // Two at once do not fit either: whoever comes second is told, and the other is whole.
+    const outcomes = await Promise.allSettled(
+      [first, second].map((bytes) => blobs.put(inPieces(bytes, 65_536), 2 * MIB)),
+    )
+    expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBeLessThanOrEqual(1)
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(StorageFull)
+    expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
+    await blobs.put(once(contentOf('small', 10)), 10)
+  })
+
+  test('a full disk is a full store, other faults stay what they are', () => {
+    for (const code of ['ENOSPC', 'EDQUOT'])
+      expect(worldFault(Object.assign(new Error(code), { code }))).toBeInstanceOf(StorageFull)
+    const other = Object.assign(new Error('EIO'), { code: 'EIO' })
+    expect(worldFault(other)).toBe(other)
+  })
+
+  test('one process at a time: a second opening is refused, and possible after the first has closed', async () => {
+    await using folder = await temporaryFolder()
+    const open = () => openFileBlobs({ folder: folder.path, quotaBytes: MIB })
+    const first = await open()
+    await expect(open()).rejects.toThrow('in use')
+    await first.put(once(contentOf('still works', 10)), 10)
+    await first[Symbol.asyncDispose]()
+    await expect(first.put(once(contentOf('closed', 10)), 10)).rejects.toThrow('closed')
+    await using second = await open()
+    expect(await second.has(cidOf(RAW, contentOf('still works', 10)))).toBe(true)
+  })
+
+  test('opening sweeps what a crash left: half uploads, and blocks that no blob reaches', async () => {
+    await using folder = await temporaryFolder()
+    const bytes = contentOf('kept', 2 * MIB + 1)
+    {
+      await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+      await blobs.put(once(bytes), 4 * MIB)
+    }
+    const orphan = { bytes: contentOf('orphan', 100), cid: cidOf(RAW, contentOf('orphan', 100)) }
+    await writeFile(pathOf(folder.path, orphan.cid), orphan.bytes)
+    await writeFile(join(folder.path, 'blocks', 'a', 'not-a-cid'), 'what is this')
+    await mkdir(join(folder.path, 'temp', 'half'))
+    await writeFile(join(folder.path, 'temp', 'half', orphan.cid), orphan.bytes.subarray(0, 50))
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+    expect(await blobs.has(orphan.cid)).toBe(false)
+    expect(await readdir(join(folder.path, 'temp'))).toEqual([])
+    expect(await filesIn(folder.path)).toEqual((await blocksOf(bytes)).map(({ cid }) => cid).sort())
+    expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
+  })
+
+  test('a damaged block is set aside at the first reading, and counts no longer', async () => {
+    await using folder = await temporaryFolder()
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+    const bytes = contentOf('rots', 1000)
+    const cid = await blobs.put(once(bytes), 1000)
+    await writeFile(pathOf(folder.path, cid), contentOf('rotten', 1000))
+    // Nobody has looked yet.
+    expect(await blobs.has(cid)).toBe(true)
+    await Promise.all([1, 2, 3].map(() => expect(blobs.getBlock(cid, MIB)).rejects.toThrow()))
+    expect(await blobs.has(cid)).toBe(false)
+    expect(equalBytes(await readFile(join(folder.path, 'damaged', cid)), contentOf('rotten', 1000))).toBe(true)
+    expect(blobs.usedBytes()).toBe(0)
+    await blobs.put(once(bytes), 1000)
+    expect(await blobs.has(cid)).toBe(true)
+  })
+
+  test('a file that grew on the disk is damaged, not too large', async () => {
+    await using folder = await temporaryFolder()
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+    const cid = await blobs.put(once(contentOf('grows', MIB)), MIB)
+    await writeFile(pathOf(folder.path, cid), contentOf('grows', MIB + 1))
+    await expect(blobs.getBlock(cid, MIB)).rejects.toThrow(BlobCorrupt)
+  })
+
+  test('a name that is no CID reaches no file', async () => {
+    await using folder = await temporaryFolder()
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: MIB })
+    for (const bad of ['../lock', '../../etc/passwd', '', 'temp'])
+      await expect(blobs.getBlock(bad as Cid, MIB)).rejects.toThrow('not a CID')
+  })
+
+  test(
+    'killed while it puts and deletes, it has every acknowledged blob, whole, and nothing by halves',
+    async () => {
+      await using folder = await temporaryFolder()
+      const expected = new Map<Cid, { seed: string; size: number }>()
+      for (const [life, lines] of [15, 40].entries()) {
+        const script = fileURLToPath(new URL('./children/put-blobs.ts', import.meta.url))
+        for (const line of await linesUntilKilled(script, [folder.path, `${life}`], lines)) {
+          const [what, cid, seed, size] = line.split(' ') as [string, Cid, string, string]
+          if (what === 'put') expected.set(cid, { seed, size: Number(size) })
+          if (what !== 'put') expected.delete(cid)
+        }
+        await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 2 ** 30 })
+        expect(expected.size).toBeGreaterThan(5)
+        for (const [cid, { seed, size }] of expected) {
+          expect(await blobs.has(cid)).toBe(true)
+          const whole = await collect(blobs.get(cid, { limitBytes: size }), size)
+          expect(equalBytes(whole, contentOf(seed, size))).toBe(true)
+        }
+        // Whatever else is there is a whole blob whose acknowledgement was cut off, and no block lies about unreached.
+        const reached = new Set<string>()
+        for (const root of (await readdir(join(folder.path, 'roots'))) as Cid[]) {
+          expect(await blobs.has(root)).toBe(true)
+          const whole = await collect(blobs.get(root, { limitBytes: 4 * MIB }), 4 * MIB)
+          for (const { cid } of codecOf(root) === RAW ? [{ cid: root }] : await blocksOf(whole)) reached.add(cid)
+        }
+        expect(await filesIn(folder.path)).toEqual([...reached].sort())
+        expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
+        expect(await readdir(join(folder.path, 'temp'))).toEqual([])
+      }
+    },
+    CRASH_MILLIS,
+  )
+})
+
+async function filesIn(folder: string): Promise<string[]> {
+  const shards = await readdir(join(folder, 'blocks'))
+  return (await Promise.all(shards.map((shard) => readdir(join(folder, 'blocks', shard))))).flat().sort()
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  const files = (await filesIn(folder)) as Cid[]
+  const blocks: Bytes[] = await Promise.all(files.map((cid) => readFile(pathOf(folder, cid))))
+  return blocks.reduce((sum, { length }) => sum + length, 0)
+}

@@ -3,7 +3,7 @@ import { afterAll } from '@jest/globals'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { eventLogConformance } from '#test/conformance/logs.ts'
-import { temporaryFolder } from '#test/content.ts'
+import { temporaryFolder } from '#test/folder.ts'
 
 const shared = await temporaryFolder()
 afterAll(async () => {

@@ -1,0 +1,27 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** A server on a free loopback port, closed with its connections at the end of the scope. */
+export async function loopback(
+  listener: RequestListener,
+): Promise<{ readonly url: string; readonly port: number } & AsyncDisposable> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** Lets input and output happen until the condition holds. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; !condition(); turn++) {
+    if (turn > 100_000) throw new Error(`it never came to ${condition}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}

@@ -1,0 +1,307 @@
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { describe, expect, test } from '@jest/globals'
+import { collect, equalBytes } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
+import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
+import { BlobMissing, type BlobStore } from '#protocol/ports.ts'
+import { issueTicket, type Ticket } from '#protocol/ticket.ts'
+import { openGateway } from '#storage/blobs/gateway.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { openTickets } from '#storage/blobs/tickets.ts'
+import { blocksOf } from '#test/conformance/blobs.ts'
+import { contentOf } from '#test/content.ts'
+import { fakeClock } from '#test/fake-clock.ts'
+import { loopback, until } from '#test/loopback.ts'
+
+const MIB = 2 ** 20
+const key = contentOf('the coordinator', 32)
+const IDLE = 1000
+
+async function serving({ blobs = openMemoryBlobs(), uploadsMax = 8 }: { blobs?: BlobStore; uploadsMax?: number } = {}) {
+  const clock = fakeClock(1_000_000)
+  const outcomes: string[] = []
+  const gateway = openGateway({
+    blobs,
+    clock,
+    tickets: openTickets({ key, clock }),
+    limits: { idleMillis: IDLE, uploadsMax },
+    count: (outcome) => void outcomes.push(outcome),
+  })
+  const server = await loopback((request, response) => void gateway(request, response))
+  const ticket = (fields: Partial<Ticket> = {}, signedBy = key) =>
+    issueTicket(signedBy, {
+      run: 'run_01K00000000000000000000000' as RunId,
+      round: 1,
+      seat: 0,
+      sizeBytes: 2 * MIB,
+      expiresAt: clock.now() + 60_000,
+      ...fields,
+    })
+  const put = (cid: Cid, body: Bytes, headers: Record<string, string> = {}) =>
+    fetch(`${server.url}/ipfs/${cid}`, { method: 'PUT', body: body as Uint8Array<ArrayBuffer>, headers })
+  return Object.assign(server, { clock, outcomes, blobs, ticket, put })
+}
+
+const bearer = (ticket: string) => ({ Authorization: `Bearer ${ticket}` })
+const rootOf = async (bytes: Bytes) => (await blocksOf(bytes)).at(-1)?.cid as Cid
+const refused = async (response: Response) => [response.status, ((await response.json()) as { code: string }).code]
+
+async function expectNothingOf(blobs: BlobStore, bytes: Bytes) {
+  for (const { cid } of await blocksOf(bytes)) await expect(blobs.getBlock(cid, MIB)).rejects.toThrow(BlobMissing)
+}
+
+/** A PUT of which the test decides when what is sent. */
+function slowPut(port: number, cid: Cid, headers: Record<string, string | number>) {
+  const sent: ClientRequest = httpRequest({ port, host: '127.0.0.1', method: 'PUT', path: `/ipfs/${cid}`, headers })
+  const answer = new Promise<IncomingMessage>((resolve, reject) => {
+    sent.on('response', resolve)
+    sent.on('error', reject)
+  })
+  answer.catch(() => undefined)
+  sent.flushHeaders()
+  return { sent, answer }
+}
+
+async function codeIn(response: IncomingMessage) {
+  const text = new TextDecoder().decode(await collect(response, 10_000))
+  return [response.statusCode, (JSON.parse(text) as { code: string }).code]
+}
+
+describe('gateway, uploads', () => {
+  test.each([1, MIB, MIB + 1])('a ticket lets its seat upload %i bytes; again is the same blob', async (size) => {
+    await using server = await serving()
+    const bytes = contentOf('vector', size)
+    const cid = await rootOf(bytes)
+    const first = await server.put(cid, bytes, bearer(server.ticket()))
+    expect([first.status, first.headers.get('location')]).toEqual([201, `/ipfs/${cid}`])
+    expect(equalBytes(await collect(server.blobs.get(cid, { limitBytes: size }), size), bytes)).toBe(true)
+    expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(200)
+    await until(() => server.outcomes.length === 2)
+    expect(server.outcomes).toEqual(['kept', 'already-here'])
+  })
+
+  test('without a ticket, or with a foreign, changed, expired or malformed one, nothing is kept', async () => {
+    await using server = await serving()
+    const bytes = contentOf('anonymous', MIB + 5)
+    const cid = await rootOf(bytes)
+    const good = server.ticket()
+    const cases: [string, string | undefined][] = [
+      ['no-ticket', undefined],
+      ['no-ticket', 'Basic dXNlcjpwYXNz'],
+      ['no-ticket', 'Bearer '],
+      ['bad-ticket', `Bearer ${server.ticket({}, contentOf('another coordinator', 32))}`],
+      ['bad-ticket', `Bearer ${good.slice(0, -2)}${good.endsWith('AA') ? 'BB' : 'AA'}`],
+      ['bad-ticket', `Bearer ${good}.${good}`],
+      ['bad-ticket', `Bearer ${'x'.repeat(2000)}.y`],
+      ['expired-ticket', `Bearer ${server.ticket({ expiresAt: server.clock.now() })}`],
+    ]
+    for (const [code, authorization] of cases) {
+      const response = await server.put(cid, bytes, authorization === undefined ? {} : { Authorization: authorization })
+      expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/)
+      expect(await refused(response)).toEqual([401, code])
+    }
+    await expectNothingOf(server.blobs, bytes)
+  })
+
+  test('bytes of another CID are refused and not kept, under either name', async () => {
+    await using server = await serving()
+    const [bytes, other] = [contentOf('promised', MIB + 5), contentOf('sent', MIB + 5)]
+    const response = await server.put(await rootOf(bytes), other, bearer(server.ticket()))
+    expect(await refused(response)).toEqual([422, 'wrong-content'])
+    await expectNothingOf(server.blobs, bytes)
+    await expectNothingOf(server.blobs, other)
+    // The place is free again: a wrong upload costs the seat nothing.
+    for (const name of ['first', 'second']) {
+      const good = contentOf(name, 10)
+      expect((await server.put(await rootOf(good), good, bearer(server.ticket()))).status).toBe(201)
+    }
+  })
+
+  test('a wrong upload does not take away the blob whose bytes it sent', async () => {
+    await using server = await serving()
+    const [bytes, kept] = [contentOf('promised', 100), contentOf('kept before', 100)]
+    const keptCid = await rootOf(kept)
+    await server.put(keptCid, kept, bearer(server.ticket()))
+    const response = await server.put(await rootOf(bytes), kept, bearer(server.ticket({ seat: 1 })))
+    expect(await refused(response)).toEqual([422, 'wrong-content'])
+    expect(await server.blobs.has(keptCid)).toBe(true)
+  })
+
+  test('a manifest, an inner node and an encoded body are no uploads', async () => {
+    await using server = await serving()
+    const bytes = contentOf('file', 2 * MIB)
+    const root = (await blocksOf(bytes)).at(-1)
+    const ticket = bearer(server.ticket())
+    expect(await refused(await server.put(cidOf(DAG_CBOR, bytes), bytes, ticket))).toEqual([400, 'not-uploadable'])
+    expect(await refused(await server.put(root?.cid as Cid, root?.bytes as Bytes, ticket))).toEqual([
+      422,
+      'wrong-content',
+    ])
+    expect(await refused(await server.put(cidOf(DAG_PB, contentOf('x', 9)), contentOf('x', 9), ticket))).toEqual([
+      422,
+      'wrong-content',
+    ])
+    const encoded = { ...ticket, 'Content-Encoding': 'gzip' }
+    expect(await refused(await server.put(cidOf(RAW, bytes), bytes, encoded))).toEqual([415, 'encoded-body'])
+  })
+
+  test('a body that says it is too long is refused before any of it is read', async () => {
+    await using server = await serving()
+    const { sent, answer } = slowPut(server.port, cidOf(RAW, contentOf('x', 1)), {
+      ...bearer(server.ticket()),
+      'Content-Length': 2 * MIB + 1,
+    })
+    expect(await codeIn(await answer)).toEqual([413, 'too-large'])
+    sent.destroy()
+  })
+
+  test('a body that turns out too long is cut off and not kept', async () => {
+    await using server = await serving()
+    const bytes = contentOf('endless', 3 * MIB)
+    const { sent, answer } = slowPut(server.port, await rootOf(bytes), bearer(server.ticket()))
+    sent.end(bytes)
+    expect(await codeIn(await answer)).toEqual([413, 'too-large'])
+    await expectNothingOf(server.blobs, bytes)
+  })
+
+  test('a large body that was refused still brings its sender the answer', async () => {
+    await using server = await serving()
+    const bytes = contentOf('large and refused', 3 * MIB)
+    const cid = await rootOf(bytes)
+    for (let turn = 0; turn < 5; turn++)
+      expect(await refused(await server.put(cid, bytes, bearer('not.one')))).toEqual([401, 'bad-ticket'])
+  })
+
+  test('a connection that breaks midway leaves nothing, and frees its place', async () => {
+    await using server = await serving({ uploadsMax: 1 })
+    const bytes = contentOf('truncated', 2 * MIB)
+    const cid = await rootOf(bytes)
+    const headers = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
+    for (let turn = 1; turn <= 3; turn++) {
+      const { sent } = slowPut(server.port, cid, headers)
+      sent.on('error', () => undefined)
+      sent.write(bytes.subarray(0, MIB + 100))
+      await until(() => server.clock.waiting() === 1)
+      sent.destroy()
+      await until(() => server.outcomes.length === turn)
+    }
+    expect(server.outcomes).toEqual(['broken-off', 'broken-off', 'broken-off'])
+    await expectNothingOf(server.blobs, bytes)
+    expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(201)
+  })
+
+  test('bytes beyond the Content-Length are no part of the blob', async () => {
+    await using server = await serving()
+    const bytes = contentOf('exact', 500)
+    const cid = await rootOf(bytes)
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write(
+      `PUT /ipfs/${cid} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.ticket()}\r\nContent-Length: 500\r\n\r\n`,
+    )
+    socket.write(bytes)
+    socket.write(contentOf('and more that is no HTTP', 5000))
+    let said = ''
+    socket.on('data', (chunk) => {
+      said += chunk.toString('latin1')
+    })
+    await new Promise((resolve) => socket.on('close', resolve))
+    expect(said).toMatch(/^HTTP\/1.1 (201|400) /)
+    // Whether or not the sender got to hear of it: what is kept is the blob and nothing else.
+    await until(() => server.outcomes.length === 1)
+    const kept = await server.blobs.has(cid)
+    expect(server.outcomes).toEqual([kept ? 'kept' : 'broken-off'])
+    if (kept) expect(equalBytes(await server.blobs.getBlock(cid, MIB), bytes)).toBe(true)
+    expect((await fetch(`${server.url}/ipfs/${cid}`)).status).toBe(kept ? 200 : 404)
+  })
+
+  test('a ticket replayed with other content fills no disk: two blobs a seat, whatever ticket it shows', async () => {
+    await using server = await serving()
+    const upload = async (name: string, ticket: string) => {
+      const bytes = contentOf(name, 1000)
+      return (await server.put(await rootOf(bytes), bytes, bearer(ticket))).status
+    }
+    const ticket = server.ticket()
+    expect(await upload('one', ticket)).toBe(201)
+    expect(await upload('two', ticket)).toBe(201)
+    expect(await upload('three', ticket)).toBe(403)
+    expect(await upload('three', server.ticket({ expiresAt: server.clock.now() + 70_000 }))).toBe(403)
+    expect(await upload('one', ticket)).toBe(200)
+    expect(await upload('three', server.ticket({ seat: 1 }))).toBe(201)
+    expect(await upload('four', server.ticket({ round: 2 }))).toBe(201)
+    await expect(server.blobs.getBlock(await rootOf(contentOf('five', 1000)), MIB)).rejects.toThrow(BlobMissing)
+  })
+
+  test('a seat has two uploads at a time, and the house has its own limit', async () => {
+    await using server = await serving({ uploadsMax: 3 })
+    const open = async (name: string, seat: number) => {
+      const bytes = contentOf(name, 100)
+      const put = slowPut(server.port, await rootOf(bytes), {
+        ...bearer(server.ticket({ seat })),
+        'Content-Length': 100,
+      })
+      put.sent.write(bytes.subarray(0, 50))
+      return { ...put, rest: () => put.sent.end(bytes.subarray(50)) }
+    }
+    const first = await open('a', 0)
+    await until(() => server.clock.waiting() === 1)
+    const second = await open('b', 0)
+    await until(() => server.clock.waiting() === 2)
+    const third = await (await open('c', 0)).answer
+    expect(third.headers['retry-after']).toBe('5')
+    expect(await codeIn(third)).toEqual([429, 'busy-ticket'])
+    const other = await open('d', 1)
+    await until(() => server.clock.waiting() === 3)
+    expect(await codeIn(await (await open('e', 2)).answer)).toEqual([503, 'busy'])
+    for (const put of [first, second, other]) {
+      put.rest()
+      expect((await put.answer).statusCode).toBe(201)
+    }
+  })
+
+  test('a full store says so, and when to come back', async () => {
+    await using server = await serving({ blobs: openMemoryBlobs({ quotaBytes: MIB }) })
+    const bytes = contentOf('no room', 2 * MIB)
+    const response = await server.put(await rootOf(bytes), bytes, bearer(server.ticket()))
+    expect(response.headers.get('retry-after')).toBe('5')
+    expect(await refused(response)).toEqual([507, 'storage-full'])
+    await expectNothingOf(server.blobs, bytes)
+  })
+
+  test('who stops sending is let go, and nothing of it is kept', async () => {
+    await using server = await serving({ uploadsMax: 1 })
+    const bytes = contentOf('slow loris', 2 * MIB)
+    const cid = await rootOf(bytes)
+    const { sent, answer } = slowPut(server.port, cid, { ...bearer(server.ticket()), 'Content-Length': bytes.length })
+    sent.on('error', () => undefined)
+    sent.write(bytes.subarray(0, MIB + 1))
+    await until(() => server.clock.waiting() === 1)
+    await until(() => sent.writableLength === 0)
+    while (server.outcomes.length === 0) await server.clock.advance(IDLE)
+    expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
+    await expectNothingOf(server.blobs, bytes)
+    expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(201)
+  })
+
+  test('who sends a byte at a time is stopped when the ticket runs out', async () => {
+    await using server = await serving()
+    const bytes = contentOf('drips', 1000)
+    const ticket = server.ticket({ expiresAt: server.clock.now() + 5 * IDLE })
+    const { sent, answer } = slowPut(server.port, await rootOf(bytes), { ...bearer(ticket), 'Content-Length': 1000 })
+    sent.on('error', () => undefined)
+    let answered = false
+    answer.then(
+      () => {
+        answered = true
+      },
+      () => undefined,
+    )
+    for (let at = 0; at < 999 && !answered; at++) {
+      sent.write(bytes.subarray(at, at + 1))
+      await server.clock.advance(IDLE / 10)
+    }
+    sent.end()
+    expect(await codeIn(await answer)).toEqual([401, 'expired-ticket'])
+    await expectNothingOf(server.blobs, bytes)
+  })
+})
