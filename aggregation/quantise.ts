@@ -54,8 +54,7 @@ export function quantise(
   const ratio = weight / quantiser.weightMax
   const steps = levels / (2 * range)
   for (let i = 0; i < delta.length; i++) {
-    const coordinate = Math.min(Math.max(delta[i] as number, -range), range)
-    const value = (coordinate * ratio + range) * steps
+    const value = ((delta[i] as number) * ratio + range) * steps
     lanes[HEADER_LANES + i] = Math.min(Math.floor(value + rng() / 2 ** 32), levels)
   }
   const loss = Math.round(lossSumNats * LOSS_ONE)

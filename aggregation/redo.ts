@@ -7,8 +7,8 @@ import type { Figures, RangeRefusal } from './ranges.ts'
 import { strategyOf } from './strategies/strategy.ts'
 import { lanesOf, type RingVector } from './vector.ts'
 
-export type NextModel = Figures & { readonly model: Float32Array; readonly memory: Float32Array }
-export type RedoRefusal = RangeRefusal | 'wrong-length'
+type NextModel = Figures & { readonly model: Float32Array; readonly memory: Float32Array }
+type RedoRefusal = RangeRefusal | 'wrong-length'
 
 /**
  * What a round's sum makes of its model. The coordinator does it once and every verifier does it again with this same

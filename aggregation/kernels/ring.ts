@@ -61,10 +61,19 @@ export function kernelSum(kernel: Kernel, lanes: number): RingSum {
   const { Memory, Instance } = api as WebAssemblyApi
   const memory = new Memory({ initial: Math.ceil((TILE_BYTES * TILES + lanes * 4) / PAGE_BYTES) })
   const { addTiles } = new Instance(kernel, { env: { memory } }).exports
+  const sum = new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes)
+  let touchedBytes = 0
   return {
     tiles: tilesIn(memory.buffer, TILE_BYTES),
-    addTiles,
-    lanes: new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes),
+    addTiles(atBytes, sizeBytes) {
+      // Fresh pages are written before they are read: read first, each would fault twice.
+      if (atBytes >= touchedBytes) {
+        sum.fill(0, atBytes / 4, (atBytes + sizeBytes) / 4)
+        touchedBytes = atBytes + sizeBytes
+      }
+      addTiles(atBytes, sizeBytes)
+    },
+    lanes: sum,
   }
 }
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { accumulate } from '#aggregation/accumulate.ts'
+import { clip } from '#aggregation/clip.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
-import { dequantise, evaluationRowsMax, quantiserFor } from '#aggregation/quantise.ts'
+import { dequantise, evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { decodeLanes, encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -30,6 +31,13 @@ function changed(changes: Readonly<Record<number, number>>): RingVector {
   const vector = decodeLanes(sound.slice())
   for (const [lane, value] of Object.entries(changes)) vector[Number(lane)] = value
   return vector
+}
+
+/** One coordinate at the clip norm for the sound vector's weight, and a step or a little less than two more; else zeros. */
+function beyond(steps: number): Readonly<Record<number, number>> {
+  const zeros = [0, 1, 2, 3, 4, 5].map((index) => [payload + index, Math.round(half)])
+  const edge = half + Math.sign(steps) * (half / 2)
+  return { ...Object.fromEntries(zeros), [payload]: steps > 0 ? Math.ceil(edge) + steps : Math.floor(edge) + steps }
 }
 
 const inspect = (bytes: Bytes) => inspectVector(once(bytes), parameters, quantiser)
@@ -67,6 +75,9 @@ describe('one report', () => {
       (index) => [`* parameter ${index} above every level`, { [payload + index]: levels + 1 }, 'out-of-range'] as const,
     ),
     ['* a parameter that wraps', { [payload]: 2 ** 32 - 1 }, 'out-of-range'],
+    ['* one level too many, for all of the weight', { ...beyond(1), 0: 1_000, [payload]: levels + 1 }, 'out-of-range'],
+    ['* more than a step further than half of the weight reaches', beyond(1), 'out-of-range'],
+    ['* more than a step further the other way', beyond(-1), 'out-of-range'],
     ['* the end of the range, for half of the weight', { [payload]: levels }, 'out-of-range'],
     ['* a light report that weighs like a heavy one', { 0: 1 }, 'out-of-range'],
     [
@@ -133,6 +144,20 @@ describe('one report', () => {
       throw new Error('asked for more')
     }
     expect(await inspectVector(headerOnly(), parameters, quantiser)).toMatchObject({ refusal: 'bad-header' })
+  })
+
+  test.each([
+    ['up', 1, 2 ** 32 - 1],
+    ['down', -1, 0],
+  ])('at the clip norm, rounded %s as far as chance can, is accepted for any weight', async (_, sign, word) => {
+    const evaluation = { rows: 0, correct: 0, lossSumNats: 0 }
+    const alone = Float32Array.of(2 * sign, 0, 0, 0, 0, 0)
+    const together = clip(new Float32Array(6).fill(2 * sign), 2)
+    for (let weight = 1; weight <= 1_000; weight++)
+      for (const delta of [alone, together]) {
+        const vector = encodeLanes(must(quantise({ delta, weight, evaluation }, quantiser, () => word)))
+        expect(await inspect(vector)).toEqual({ ok: true, value: { weight } })
+      }
   })
 
   test('of a site without held-out rows is accepted', async () => {
