@@ -14,6 +14,7 @@ const KERNELS = [
     name: 'KERNELS_BINARY',
     flags: [],
   },
+  { folder: 'bench', sources: ['read.ts'], name: 'READ_BINARY', flags: ['--noExportMemory'] },
 ]
 
 /** @returns the text of the kernel's binary.ts */
@@ -23,7 +24,11 @@ async function compile({ folder, sources, name, flags }) {
   let binary
   const { error, stderr } = await asc.main(
     [...sources, '--baseDir', join(root, folder, 'assembly'), '-o', 'kernels.wasm', ...options],
-    { writeFile: (_, contents) => void (binary = contents) },
+    {
+      writeFile: (_, contents) => {
+        binary = contents
+      },
+    },
   )
   if (error) throw new Error(`${error.message}\n${stderr}`)
   const lines = Buffer.from(binary)
