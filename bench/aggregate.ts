@@ -6,7 +6,7 @@ import { lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { READ_BINARY } from './read-binary.ts'
+import { READ_BINARY } from './binary.ts'
 import type { Report, Table } from './report.ts'
 
 /** How fast updates are summed, beside how fast this machine can read them at all; and what the sum holds meanwhile. */

@@ -1,6 +1,6 @@
 import type { Bytes } from '#protocol/ids.ts'
 import { decodeLanes, LITTLE_ENDIAN, type RingVector } from '../vector.ts'
-import { RING_BINARY } from './ring-binary.ts'
+import { RING_BINARY } from './binary.ts'
 
 /** A running sum in Z/2^32 of vectors that come in tiles, up to four vectors abreast. */
 export interface RingSum {

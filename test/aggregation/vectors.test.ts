@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip } from '#aggregation/clip.ts'
@@ -37,7 +37,7 @@ type Case = {
 }
 
 /** Written by oracle.py, which shares no line with the code here. */
-const path = fileURLToPath(new URL('../vectors/arithmetic.json', import.meta.url))
+const path = join(import.meta.dirname, '../vectors/arithmetic.json')
 const vectors = JSON.parse(readFileSync(path, 'utf8')) as { readonly cases: readonly Case[] }
 
 describe.each(vectors.cases)('the golden vectors: $name', (golden) => {
@@ -92,7 +92,7 @@ if (python.status !== 0) console.log('skipped: the vectors are not written again
 const withPython = python.status === 0 ? test : test.skip
 
 withPython('the vectors in the repository are what the Python oracle writes', () => {
-  const oracle = fileURLToPath(new URL('./oracle.py', import.meta.url))
+  const oracle = join(import.meta.dirname, 'oracle.py')
   const said = spawnSync('python3', [oracle], { encoding: 'utf8' })
   expect(said.stderr).toBe('')
   expect(JSON.parse(said.stdout)).toEqual(vectors)

@@ -8,7 +8,7 @@ import type { EventLog } from '#protocol/ports.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { operators, settlementConformance } from '#test/conformance/settlement.ts'
-import { temporaryFolder } from '#test/content.ts'
+import { temporaryFolder } from '#test/folder.ts'
 
 const shared = await temporaryFolder()
 afterAll(async () => {

@@ -1,4 +1,4 @@
-/** WebAssembly made from client/trainers/kernels/assembly/convolution.ts, client/trainers/kernels/assembly/matrix.ts, client/trainers/kernels/assembly/pooling.ts by tools/kernels.mjs, in base64. */
+/** WebAssembly made from assembly/ by tools/kernels.mjs, base64. */
 export const KERNELS_BINARY =
   'AGFzbQEAAAABRgVgBH9/f38AYA1/f39/f39/f39/f39/AGAQf39/f39/f39/f39/f39/fwBgBn9/f39/fwBgD39/f39/f39/f39/f39/fwACDwED' +
   'ZW52Bm1lbW9yeQIAAAMJCAIAAAADBAEBB34JC3BhY2tGaWx0ZXJzAAQIY29udm9sdmUABQ5iYWNrcHJvcEZpbHRlcgAHDWJhY2twcm9wSW5wdXQA' +

@@ -1,4 +1,4 @@
-/** WebAssembly made from bench/assembly/read.ts by tools/kernels.mjs, in base64. */
+/** WebAssembly made from assembly/ by tools/kernels.mjs, base64. */
 export const READ_BINARY =
   'AGFzbQEAAAABBgFgAX8BfwIPAQNlbnYGbWVtb3J5AgAAAwIBAAcIAQRyZWFkAAAKcQFvAgR7AX8DQCAAIAVLBEAgASAF/QAEAP1RIQEgAiAF/QAE' +
   'EP1RIQIgAyAF/QAEIP1RIQMgBCAF/QAEMP1RIQQgBUFAayEFDAELCyABIAL9USADIAT9Uf1RIgH9GwAgAf0bAXMgAf0bAnMgAf0bA3ML'
