@@ -25,7 +25,7 @@ export async function* walk(root: Cid, block: (cid: Cid) => Promise<Bytes>): Asy
 }
 
 /** What a block names: manifests by their links, files by their parts. A dag-pb block that is no file names nothing. */
-export function linksFrom(block: Block): readonly Cid[] {
+function linksFrom(block: Block): readonly Cid[] {
   if (codecOf(block.cid) === DAG_CBOR) return linksOf(block.bytes)
   const parts = partsOf(block)
   return parts.ok ? parts.value.map((part) => part.cid) : []

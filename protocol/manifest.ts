@@ -24,7 +24,7 @@ export const modelSchema = z.strictObject({
 })
 
 /** What a node signs about its update (envelope type `report`, next to run, round, recipient and sequence). */
-export const updateFields = {
+const updateFields = {
   seat: count(COHORT_MAX),
   /** The sealed plan it followed. */
   plan: cidField,

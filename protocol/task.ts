@@ -70,7 +70,6 @@ export const taskSchema = z.strictObject({
 export type DataContract = z.output<typeof dataContractSchema>
 export type TableContract = z.output<typeof tableContract>
 export type ImageContract = z.output<typeof imageContract>
-export type Optimiser = z.output<typeof optimiserSchema>
 export type StrategySpec = z.output<typeof strategySchema>
 export type Loss = z.output<typeof lossField>
 export type Task = z.output<typeof taskSchema>

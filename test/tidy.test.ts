@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { blank, LINES_SOFT, type Rule, tidy } from './tidy.ts'
 
 const root = join(import.meta.dirname, '..')
-const TEXT = /(\.(ts|js|mjs|json|md|sh|yml|yaml)|\.ci\/run|\.gitignore|LICENSE)$/
+const TEXT = /(\.(ts|js|mjs|py|json|md|sh|yml|yaml)|\.ci\/run|\.gitignore|LICENSE)$/
 
 /** What belongs to the project: what git tracks or would, or the whole folder where there is no git. */
 function projectFiles(): readonly string[] {

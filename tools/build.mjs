@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
+/** AssemblyScript: another language in .ts files, compiled into the binaries beside them. */
+const { exclude: excluded } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Rooms that are published: every `#room/*.ts` of the package's map but the tests, where the folder is there. */
@@ -19,8 +21,8 @@ function sources(room) {
   const here = join(root, room)
   try {
     return readdirSync(here, { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.ts') && !path.split(sep).includes('assembly'))
       .map((path) => join(here, path))
+      .filter((path) => path.endsWith('.ts') && !excluded.some((away) => path.startsWith(join(root, away) + sep)))
   } catch (cause) {
     if (cause.code === 'ENOENT') return []
     throw cause
@@ -51,7 +53,7 @@ function declarations() {
       extends: '../tsconfig.json',
       compilerOptions: options,
       include: rooms.map((room) => `../${room}`),
-      exclude: ['**/assembly/**'],
+      exclude: excluded.map((path) => `../${path}`),
     }),
   )
   const tsc = join(root, 'node_modules/typescript/bin/tsc')

@@ -6,7 +6,7 @@ import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 
 /** Values as the protocol may meet them, for properties. */
 export const bytesOf = (length: number): fc.Arbitrary<Bytes> => fc.uint8Array({ minLength: length, maxLength: length })
-export const upTo = (max: number, min = 0): fc.Arbitrary<number> =>
+const upTo = (max: number, min = 0): fc.Arbitrary<number> =>
   fc.oneof(fc.integer({ min, max: Math.min(max, 2 ** 31 - 1) }), fc.constantFrom(min, max))
 
 export const nodeIds = bytesOf(32).map(nodeIdOf)

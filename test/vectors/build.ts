@@ -1,0 +1,104 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { allocate, roundBudget, roundPayouts } from '#payments/allocate.ts'
+import { concat, toHex, utf8 } from '#protocol/bytes.ts'
+import { digestOf } from '#protocol/cid.ts'
+import { frameOf, sealOf, signerOf } from '#protocol/envelope.ts'
+import { type Cid, type NodeId, publicKeyOf } from '#protocol/ids.ts'
+import { sign } from '#protocol/messages.ts'
+import {
+  cohortSeed,
+  demoSecret,
+  drawRank,
+  genesisSeed,
+  holdoutSeed,
+  quantiseSeed,
+  shuffleSeed,
+  ticketKey,
+} from '#protocol/seeds.ts'
+import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
+
+/**
+ * The specification's test vectors, computed from their inputs: a whole run of two nodes, one training round and one
+ * evaluate round, small enough to follow by hand. `node test/vectors/build.ts` writes them again.
+ */
+export async function buildVectors() {
+  const record = new Recorder()
+  const run = await buildRun(record)
+  return {
+    vectors: { identity: identity(), envelope: envelope(), seeds: seeds(run.task), payment: payment(), ...run.vectors },
+    blocks: record.blocks,
+    root: run.root,
+    coordinator: coordinator.id,
+  }
+}
+
+function identity() {
+  return {
+    secretKey: toHex(secretOf(2)),
+    publicKey: toHex(publicKeyOf(signerOf(secretOf(2)).id)),
+    nodeId: signerOf(secretOf(2)).id,
+    runId,
+    rawCidOfNoBytes: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku' as Cid,
+  }
+}
+
+function envelope() {
+  const message = { kind: 'join', to: coordinator.id, seq: 5, run: runId, round: 1 } as const
+  const signed = sign(signerOf(secretOf(2)), message)
+  const { seal, body } = sealOf(signed)
+  const signedBytes = concat(utf8('consilium/1 sig\0join\0'), digestOf(body.cid))
+  return {
+    secretKey: toHex(secretOf(2)),
+    message,
+    body: toHex(signed.body),
+    signed: toHex(signedBytes),
+    signature: toHex(signed.signature),
+    frame: toHex(frameOf(signed)),
+    bodyCid: body.cid,
+    seal: toHex(seal.bytes),
+    sealCid: seal.cid,
+  }
+}
+
+function seeds(task: Cid) {
+  const [secret, node] = [secretOf(2), signerOf(secretOf(2)).id]
+  return {
+    taskSeed: toHex(taskSeed),
+    nodeSecret: toHex(secret),
+    task,
+    round: 1,
+    genesis: toHex(genesisSeed(taskSeed, 0)),
+    cohort: toHex(cohortSeed(taskSeed, task, 1)),
+    holdout: toHex(holdoutSeed(secret, task)),
+    shuffle: toHex(shuffleSeed(secret, task, 1)),
+    quantise: toHex(quantiseSeed(secret, task, 1)),
+    ticket: toHex(ticketKey(secret)),
+    demoSite0: toHex(demoSecret(secret, 0)),
+    drawRank: toHex(drawRank(cohortSeed(taskSeed, task, 1), node)),
+  }
+}
+
+function payment() {
+  const weighted = allocate(
+    100n,
+    nodes.map((payee, index) => ({ payee, weight: BigInt(index + 1) })),
+  )
+  return {
+    budget: '1000001',
+    planned: 3,
+    roundParts: [1, 2, 3].map((round) => roundBudget(1_000_001n, 3, round).toString()),
+    round1: payoutsOf(roundPayouts(1_000_001n, 3, 1, nodes)),
+    weights1And2Of100: payoutsOf(weighted),
+  }
+}
+
+function payoutsOf(payouts: readonly { readonly payee: NodeId; readonly amount: bigint }[]) {
+  return payouts.map(({ payee, amount }) => ({ payee, amount: amount.toString() }))
+}
+
+if (import.meta.main) {
+  const { vectors } = await buildVectors()
+  for (const [name, value] of Object.entries(vectors))
+    writeFileSync(join(import.meta.dirname, `${name}.json`), `${JSON.stringify(value, null, 2)}\n`)
+}
