@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import { collect, equalBytes, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, StorageFull } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -154,22 +154,35 @@ describe('remote blobs', () => {
 
   test('pauses grow, and an abort ends them at once', async () => {
     const clock = fakeClock(0)
+    const pauses: number[] = []
+    const watched: Clock = {
+      now: () => clock.now(),
+      wakeAt(at, signal) {
+        // A request's own time limit is far longer than any pause here.
+        if (at - clock.now() <= 1600) pauses.push(at - clock.now())
+        return clock.wakeAt(at, signal)
+      },
+    }
     await using server = await tripping((_request, response) => {
       problem(response, 503, 'busy')
       return true
     })
-    const remote = openRemoteBlobs({ url: server.url, clock, firstPauseMillis: 100, attempts: 100 })
+    const remote = openRemoteBlobs({ url: server.url, clock: watched, firstPauseMillis: 100, attempts: 100 })
     const stop = new AbortController()
     const reading = collect(remote.get(cidOf(RAW, contentOf('x', 9)), { limitBytes: 9 }, stop.signal), 9)
     reading.catch(() => undefined)
     for (let attempt = 1; attempt <= 4; attempt++) {
-      await until(() => server.asked.length === attempt && clock.waiting() === 1)
-      const longest = 100 * 2 ** (attempt - 1)
-      await clock.advance(longest / 2 - 1)
+      await until(() => pauses.length === attempt)
       expect(server.asked).toHaveLength(attempt)
-      await clock.advance(longest / 2 + 1)
+      const longest = 100 * 2 ** (attempt - 1)
+      const pause = pauses[attempt - 1] as number
+      expect(pause).toBeGreaterThanOrEqual(longest / 2)
+      expect(pause).toBeLessThanOrEqual(longest)
+      await clock.advance(pause - 1)
+      expect(server.asked).toHaveLength(attempt)
+      await clock.advance(1)
     }
-    await until(() => server.asked.length === 5 && clock.waiting() === 1)
+    await until(() => pauses.length === 5)
     stop.abort(new Error('the round is over'))
     await expect(reading).rejects.toThrow('the round is over')
     expect(clock.waiting()).toBe(0)
