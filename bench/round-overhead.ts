@@ -1,0 +1,152 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startCoordinator } from '#coordinator/main.ts'
+import { verify } from '#crypto'
+import { signerOf } from '#protocol/envelope.ts'
+import { publicKeyOf } from '#protocol/ids.ts'
+import type { Report, Table } from './report.ts'
+
+const ROUNDS = 30
+const PARAMETERS = 1001
+
+/**
+ * What a round costs beyond training: no-op nodes in processes of their own, on loopback, with signatures, durable log,
+ * durable blobs and pay on. Beside it the floor of the same minute: the signature checks and the synced writes that a
+ * round cannot do without.
+ */
+export async function bench(): Promise<Report> {
+  const rows: Table['rows'][number][] = []
+  const [checkMillis, syncMillis] = [signatureCheckMillis(), syncedWriteMillis()]
+  for (const nodes of [2, 10, 100]) rows.push(await measure(nodes, checkMillis, syncMillis))
+  return {
+    bench: 'round-overhead',
+    notes: [
+      `${ROUNDS} rounds of no-op training of ${PARAMETERS} parameters; a node's whole path: plan, model, vector upload, report, receipt.`,
+      `One signature check takes ${checkMillis.toFixed(3)} ms, one synced write of 4 KiB ${syncMillis.toFixed(3)} ms here.`,
+      'floor: (2 checks a node) ÷ cores + the synced writes that must follow one another (6 log entries, 8 blobs).',
+    ],
+    tables: [
+      {
+        title: 'Round overhead',
+        columns: ['nodes', 'p50 ms', 'p99 ms', 'floor ms', 'p50 ÷ floor', 'first 10 p50 ms', 'last 10 p50 ms'],
+        rows,
+      },
+    ],
+  }
+}
+
+async function measure(nodes: number, checkMillis: number, syncMillis: number) {
+  const state = mkdtempSync(join(tmpdir(), 'consilium-bench-'))
+  const coordinator = await startCoordinator({
+    ...{ state, host: '127.0.0.1', port: 0, tls: undefined, admits: 'open', graceMillis: 5000 },
+    ...{ quotaBytes: 2 ** 32, logLevel: 'error', version: 'bench', fatal: console.error },
+  })
+  const processes = Math.min(nodes, 4)
+  const children: ChildProcess[] = []
+  try {
+    for (let index = 0; index < processes; index++) {
+      const [first, next] = [index, index + 1].map((at) => Math.floor((at * nodes) / processes)) as [number, number]
+      const args = [coordinator.url, coordinator.id, String(first), String(next - first)]
+      children.push(fork(fileURLToPath(new URL('./round-overhead-nodes.ts', import.meta.url)), args))
+    }
+    const key = await readFile(coordinator.apiKeyFile, 'utf8')
+    const api = (path: string, init: RequestInit = {}) =>
+      fetch(`${coordinator.url}${path}`, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } })
+    await allLinked(api, nodes)
+    const launched = await api('/v1/runs', {
+      method: 'POST',
+      body: JSON.stringify(runOf(nodes)),
+      headers: { 'content-type': 'application/json' },
+    })
+    if (!launched.ok) throw new Error(await launched.text())
+    const { id } = (await launched.json()) as { id: string }
+    const stream = await api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })
+    const events = (await stream.text())
+      .split('\n')
+      .filter((line) => line.startsWith('data: '))
+      .map(
+        (line) => JSON.parse(line.slice(6)) as { type: string; purpose?: string; overhead_ms: number; reports: number },
+      )
+    const took = events
+      .filter(({ type, purpose }) => type === 'round.completed' && purpose === 'train')
+      .map(({ overhead_ms }) => overhead_ms)
+    if (took.length !== ROUNDS) throw new Error(`${took.length} of ${ROUNDS} rounds closed`)
+    const floor = (2 * nodes * checkMillis) / Math.min(2, availableParallelism()) + 14 * syncMillis
+    const p50 = quantile(took, 0.5)
+    return [
+      ...[nodes, p50, quantile(took, 0.99), floor.toFixed(1), (p50 / floor).toFixed(1)],
+      ...[quantile(took.slice(0, 10), 0.5), quantile(took.slice(-10), 0.5)],
+    ]
+  } finally {
+    for (const child of children) child.disconnect()
+    await coordinator[Symbol.asyncDispose]()
+    rmSync(state, { recursive: true, force: true })
+  }
+}
+
+/** Polls because a link has no other witness; it is over before anything is measured. */
+async function allLinked(api: (path: string) => Promise<Response>, nodes: number): Promise<void> {
+  for (;;) {
+    const { data } = (await (await api('/v1/nodes')).json()) as { data: unknown[] }
+    if (data.length === nodes) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+function runOf(nodes: number): object {
+  return {
+    task: {
+      ...{ name: 'no-op', seed: '00'.repeat(32), loss: 'sigmoid-cross-entropy', epochs: 1, batchSize: 1 },
+      architecture: {
+        ...{ v: 1, input: [25, 40, 1] },
+        layers: [
+          { layer: 'flatten', name: 'flat' },
+          { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
+        ],
+      },
+      data: { kind: 'image', height: 25, width: 40, channels: 1, classes: 2, rowsMax: 1000 },
+      optimiser: { kind: 'sgd', rateMicro: 1, momentumMicro: 0 },
+    },
+    ...{ rounds: ROUNDS, budget: '1000000', cohort: { min: nodes, max: nodes, quorum: nodes } },
+  }
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
+}
+
+function signatureCheckMillis(): number {
+  const signer = signerOf(new Uint8Array(32).fill(1))
+  const body = new Uint8Array(200)
+  const { signature } = signer.sign('bench', body)
+  const key = publicKeyOf(signer.id)
+  return bestOf(5, 200, () => verify(key, body, signature))
+}
+
+function syncedWriteMillis(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'consilium-bench-'))
+  const file = openSync(join(folder, 'file'), 'w')
+  const page = new Uint8Array(4096)
+  const took = bestOf(5, 20, () => {
+    writeSync(file, page)
+    fsyncSync(file)
+  })
+  closeSync(file)
+  rmSync(folder, { recursive: true })
+  return took
+}
+
+function bestOf(repeats: number, times: number, act: () => void): number {
+  let best = Number.POSITIVE_INFINITY
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const started = performance.now()
+    for (let index = 0; index < times; index++) act()
+    best = Math.min(best, (performance.now() - started) / times)
+  }
+  return best
+}
