@@ -16,6 +16,7 @@ import {
   shuffleSeed,
   ticketKey,
 } from '#protocol/seeds.ts'
+import { issueTicket } from '#protocol/ticket.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 
 /**
@@ -26,7 +27,14 @@ export async function buildVectors() {
   const record = new Recorder()
   const run = await buildRun(record)
   return {
-    vectors: { identity: identity(), envelope: envelope(), seeds: seeds(run.task), payment: payment(), ...run.vectors },
+    vectors: {
+      identity: identity(),
+      envelope: envelope(),
+      seeds: seeds(run.task),
+      payment: payment(),
+      ticket: ticket(),
+      ...run.vectors,
+    },
     blocks: record.blocks,
     root: run.root,
     coordinator: coordinator.id,
@@ -77,6 +85,12 @@ function seeds(task: Cid) {
     demoSite0: toHex(demoSecret(secret, 0)),
     drawRank: toHex(drawRank(cohortSeed(taskSeed, task, 1), node)),
   }
+}
+
+function ticket() {
+  const key = ticketKey(secretOf(1))
+  const fields = { run: runId, round: 1, seat: 0, sizeBytes: 80, expiresAt: 1_700_000_060_000 }
+  return { coordinatorSecret: toHex(secretOf(1)), key: toHex(key), fields, ticket: issueTicket(key, fields) }
 }
 
 function payment() {
