@@ -16,7 +16,7 @@ export type RingVector = Uint32Array
  */
 export const HEADER_LANES = 8
 export const EVALUATION_LANES = 4
-export const CHECK_LANES = 4
+const CHECK_LANES = 4
 
 /** One nat in the loss lanes, and what the high one counts in. */
 export const LOSS_ONE = 65_536
