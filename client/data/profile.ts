@@ -80,8 +80,13 @@ function labelOf(
   sites: number,
   classes: number | undefined,
 ): Result<TableContract['label'], ContractRefusal> {
-  if (found.length < sites || sites === 0) return refuse('no-label', `${sites - found.length} of ${sites} sites have no column ${column}`)
-  if (found.some(({ kind }) => kind !== 'category')) return refuse('bad-label', `${column} is no class: it holds more than ${CATEGORY_LEVELS} values, or others than whole numbers`)
+  if (found.length < sites || sites === 0)
+    return refuse('no-label', `${sites - found.length} of ${sites} sites have no column ${column}`)
+  if (found.some(({ kind }) => kind !== 'category'))
+    return refuse(
+      'bad-label',
+      `${column} is no class: it holds more than ${CATEGORY_LEVELS} values, or others than whole numbers`,
+    )
   const levels = union(found)
   const count = classes ?? 2
   if (classes === undefined && levels.length > 2) return accept({ column, rule: 'not-zero', classes: 2 })

@@ -1,4 +1,15 @@
-import { add, keep, mul, type NamedTensorMap, type Scalar, scalar, sub, type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core'
+import {
+  add,
+  keep,
+  mul,
+  type NamedTensorMap,
+  type Scalar,
+  scalar,
+  sub,
+  type Tensor,
+  tidy,
+  type Variable,
+} from '@tensorflow/tfjs-core'
 import { assert } from '#protocol/assert.ts'
 import type { Optimiser } from '#protocol/task.ts'
 

@@ -24,7 +24,11 @@ const image: Architecture = {
     { layer: 'dense', name: 'd', units: 3, activation: 'linear' },
   ],
 }
-const linear: Architecture = { v: 1, input: [4], layers: [{ layer: 'dense', name: 'a', units: 3, activation: 'linear' }] }
+const linear: Architecture = {
+  v: 1,
+  input: [4],
+  layers: [{ layer: 'dense', name: 'a', units: 3, activation: 'linear' }],
+}
 
 describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
   beforeAll(async () => {
@@ -58,7 +62,13 @@ describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
     const before = memory().numTensors
     for (let turn = 0; turn < 5; turn++) {
       fitHere(model, training, dataset)
-      expect(() => fitHere(model.map(() => Number.NaN), training, dataset)).toThrow(TrainingRefused)
+      expect(() =>
+        fitHere(
+          model.map(() => Number.NaN),
+          training,
+          dataset,
+        ),
+      ).toThrow(TrainingRefused)
       let asked = 0
       const checkpoint = () => {
         if (++asked === 4) throw new Error('stop')
@@ -99,10 +109,14 @@ describe('a fit', () => {
       expect(step).toBeCloseTo((weights[index] as number) - (model[index] as number), 5)
     }
     const seen: number[] = []
-    const watched = { ...dataset, heldOut: new Int32Array(0), copyRow: (row: number, into: Float32Array, at: number) => {
-      seen.push(row)
-      dataset.copyRow(row, into, at)
-    } }
+    const watched = {
+      ...dataset,
+      heldOut: new Int32Array(0),
+      copyRow: (row: number, into: Float32Array, at: number) => {
+        seen.push(row)
+        dataset.copyRow(row, into, at)
+      },
+    }
     fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 3, epochs: 2 }), watched)
     expect(seen).toHaveLength(14)
     expect(seen.slice(0, 7).toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6])
@@ -128,7 +142,11 @@ describe('a fit', () => {
 
   test('of an evaluate round gives no delta and trains on nothing', () => {
     const dataset = someDataset([4], 9, 3, 2)
-    const update = fitHere(someModel(linear, 1), trainingOf(linear, 'softmax-cross-entropy', 3, { purpose: 'evaluate' }), dataset)
+    const update = fitHere(
+      someModel(linear, 1),
+      trainingOf(linear, 'softmax-cross-entropy', 3, { purpose: 'evaluate' }),
+      dataset,
+    )
     expect(update.delta).toHaveLength(0)
     expect(update.examples).toBe(0)
     expect(update.evaluation.rows).toBe(9)
@@ -141,7 +159,10 @@ describe('a fit', () => {
       batchSize: 4,
       optimiser: { kind: 'sgd', rateMicro: 1_000_000_000, momentumMicro: 999_999 },
     })
-    const steep = { ...dataset, copyRow: (_: number, into: Float32Array, at: number) => void into.fill(1e30, at, at + 4) }
+    const steep = {
+      ...dataset,
+      copyRow: (_: number, into: Float32Array, at: number) => void into.fill(1e30, at, at + 4),
+    }
     expect(() => fitHere(someModel(linear, 1), training, steep)).toThrow(/^not-finite: /)
   })
 
@@ -157,8 +178,8 @@ describe('a fit', () => {
   test('with a layer whose gradients nobody has checked is refused by name', () => {
     const lstm = { layer: 'lstm', name: 'memory', units: 3 } as unknown as Layer
     const architecture: Architecture = { ...linear, layers: [lstm, ...linear.layers] }
-    expect(() => fitHere(new Float32Array(15), trainingOf(architecture, 'softmax-cross-entropy', 3), someDataset([4], 6, 3, 2))).toThrow(
-      'unsupported-layer: memory is a lstm',
-    )
+    expect(() =>
+      fitHere(new Float32Array(15), trainingOf(architecture, 'softmax-cross-entropy', 3), someDataset([4], 6, 3, 2)),
+    ).toThrow('unsupported-layer: memory is a lstm')
   })
 })

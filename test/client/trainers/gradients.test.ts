@@ -21,7 +21,16 @@ const conv = (
   filters: number,
   kernel: [number, number],
   rest: Partial<Extract<Layer, { layer: 'conv2d' }>> = {},
-): Layer => ({ layer: 'conv2d', name, filters, kernel, strides: [1, 1], padding: 'valid', activation: 'linear', ...rest })
+): Layer => ({
+  layer: 'conv2d',
+  name,
+  filters,
+  kernel,
+  strides: [1, 1],
+  padding: 'valid',
+  activation: 'linear',
+  ...rest,
+})
 const pool = (name: string, window: [number, number], strides: [number, number]): Layer => ({
   layer: 'maxPooling2d',
   name,
@@ -90,26 +99,29 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
-test.each(Object.entries(cases))('the gradients of %s are the slopes of the loss, on both backends', async (name, example) => {
-  const { input, layers, loss = 'softmax-cross-entropy' } = example
-  const architecture: Architecture = { v: 1, input, layers }
-  const model = someModel(architecture, 5)
-  if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
-  const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
-  const dataset = someDataset(input, 5, classes, 11)
-  const at = someWeights(architecture, 30)
-  const slopes = referenceGradient(model, at, (weights) =>
-    referenceLoss(architecture, weights, rowsOf(dataset), [...dataset.labels], loss),
-  )
-  const scale = Math.max(...slopes.map(Math.abs))
-  expect(scale).toBeGreaterThan(1e-3)
-  for (const backend of ['wasm', 'cpu'] as const) {
-    expect((await openBackend(backend)).name).toBe(backend)
-    const gradient = gradientOf(model, architecture, loss, dataset)
-    const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
-    expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
-  }
-})
+test.each(Object.entries(cases))(
+  'the gradients of %s are the slopes of the loss, on both backends',
+  async (name, example) => {
+    const { input, layers, loss = 'softmax-cross-entropy' } = example
+    const architecture: Architecture = { v: 1, input, layers }
+    const model = someModel(architecture, 5)
+    if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
+    const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
+    const dataset = someDataset(input, 5, classes, 11)
+    const at = someWeights(architecture, 30)
+    const slopes = referenceGradient(model, at, (weights) =>
+      referenceLoss(architecture, weights, rowsOf(dataset), [...dataset.labels], loss),
+    )
+    const scale = Math.max(...slopes.map(Math.abs))
+    expect(scale).toBeGreaterThan(1e-3)
+    for (const backend of ['wasm', 'cpu'] as const) {
+      expect((await openBackend(backend)).name).toBe(backend)
+      const gradient = gradientOf(model, architecture, loss, dataset)
+      const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
+      expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
+    }
+  },
+)
 
 /** Kernel sizes, strides, depths and paddings at random: 60 networks of two convolutions and a pool. */
 test('random convolutions and pools have the same gradients on wasm as on cpu', async () => {

@@ -30,7 +30,10 @@ export function referenceLoss(
 
 function referenceOutput(architecture: Architecture, weights: Float64Array, row: Float32Array): Volume {
   let at = 0
-  const take = (length: number) => weights.subarray(at, (at += length))
+  const take = (length: number) => {
+    at += length
+    return weights.subarray(at - length, at)
+  }
   return architecture.layers.reduce<Volume>((x, layer) => applyLayer(layer, x, take), {
     shape: architecture.input,
     values: Float64Array.from(row),
@@ -110,7 +113,8 @@ function convolveLayer(
     window.reduce(
       (sum, { tap, values }) =>
         values.reduce(
-          (inner, value, channel) => inner + value * (kernel[(tap * channels + channel) * layer.filters + filter] as number),
+          (inner, value, channel) =>
+            inner + value * (kernel[(tap * channels + channel) * layer.filters + filter] as number),
           sum,
         ),
       bias[filter] as number,

@@ -1,8 +1,8 @@
-import { fitModel } from '#client/trainers/fit.ts'
 import type { Dataset } from '#client/data/dataset.ts'
+import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
-import type { LocalUpdate, TrainingTask } from '#protocol/ports.ts'
 import type { Cid } from '#protocol/ids.ts'
+import type { LocalUpdate, TrainingTask } from '#protocol/ports.ts'
 import type { Loss, Task } from '#protocol/task.ts'
 
 /** Numbers that look random and are the same each time: a linear congruential generator (Numerical Recipes), in −1…1. */
@@ -42,13 +42,23 @@ export function someDataset(shape: readonly number[], rows: number, classes: num
   const next = noise(seed)
   const width = shape.reduce((product, side) => product * side, 1)
   const values = Array.from({ length: rows }, () => Float32Array.from({ length: width }, next))
-  return datasetOf(shape, values, values.map((_, row) => row % classes), [...values.keys()])
+  return datasetOf(
+    shape,
+    values,
+    values.map((_, row) => row % classes),
+    [...values.keys()],
+  )
 }
 
 type Changes = Partial<Pick<Task, 'optimiser' | 'epochs' | 'batchSize' | 'data'>> &
   Partial<Pick<TrainingTask, 'purpose' | 'shuffleSeed' | 'evaluationRowsMax'>>
 
-export function trainingOf(architecture: Architecture, loss: Loss, classes: number, changes: Changes = {}): TrainingTask {
+export function trainingOf(
+  architecture: Architecture,
+  loss: Loss,
+  classes: number,
+  changes: Changes = {},
+): TrainingTask {
   const { purpose = 'train', shuffleSeed = new Uint8Array(32).fill(1), evaluationRowsMax = 1000, ...task } = changes
   return {
     architecture,
@@ -89,7 +99,12 @@ export function fitHere(model: Float32Array, training: TrainingTask, dataset: Da
 }
 
 /** The gradient that one whole-batch step went down: the step is the rate times it. */
-export function gradientOf(model: Float32Array, architecture: Architecture, loss: Loss, dataset: Dataset): Float32Array {
+export function gradientOf(
+  model: Float32Array,
+  architecture: Architecture,
+  loss: Loss,
+  dataset: Dataset,
+): Float32Array {
   const rate = 100
   const classes = Math.max(2, ...dataset.labels.map((label) => label + 1))
   const optimiser = { kind: 'sgd', rateMicro: rate * 1e6, momentumMicro: 0 } as const
