@@ -11,13 +11,13 @@ import {
   type Variable,
 } from '@tensorflow/tfjs-core'
 import { assert } from '#protocol/assert.ts'
-import type { Optimiser } from '#protocol/task.ts'
+import type { Task } from '#protocol/task.ts'
 
 /** Velocity ← momentum · velocity + gradient; weight ← weight − rate · velocity. */
 export type Sgd = { step(gradients: NamedTensorMap): void; dispose(): void }
 
 /** Starts at rest. TF.js's own momentum optimiser leaves a tensor behind each time it is disposed of. */
-export function sgd(variables: readonly Variable[], { rateMicro, momentumMicro }: Optimiser): Sgd {
+export function sgd(variables: readonly Variable[], { rateMicro, momentumMicro }: Task['optimiser']): Sgd {
   const [rate, momentum] = [scalar(rateMicro / 1e6), scalar(momentumMicro / 1e6)]
   const velocities: (Tensor | undefined)[] = variables.map(() => undefined)
   return {
