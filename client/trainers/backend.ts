@@ -1,4 +1,4 @@
-import { grads, reshape, scalar, setBackend, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core'
+import { enableProdMode, grads, reshape, scalar, setBackend, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core'
 import { registerGradients, run } from './gradients.ts'
 import { mendWasm } from './kernels/mend.ts'
 
@@ -16,6 +16,8 @@ const CANDIDATES: readonly BackendName[] = ['wasm', 'cpu']
 /** Sets TF.js's backend for this thread. Throws when none of the wanted ones computes right. */
 export async function openBackend(choice: BackendChoice): Promise<OpenBackend> {
   const passedOver: { readonly backend: BackendName; readonly reason: string }[] = []
+  // Else TF.js greets on the console and offers another backend.
+  enableProdMode()
   registerGradients()
   for (const backend of choice === 'auto' ? CANDIDATES : [choice]) {
     try {

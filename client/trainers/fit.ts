@@ -1,22 +1,13 @@
-import {
-  customGrad,
-  type Optimizer,
-  type Scalar,
-  scalar,
-  type Tensor,
-  tensor,
-  tidy,
-  train,
-  variableGrads,
-} from '@tensorflow/tfjs-core'
+import { customGrad, type Scalar, scalar, type Tensor, tensor, tidy, variableGrads } from '@tensorflow/tfjs-core'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
-import { classesOf, type Loss, type Task } from '#protocol/task.ts'
+import { classesOf, type Loss } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { crossEntropy, outputsFor } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
+import { type Sgd, sgd } from './sgd.ts'
 
 /** Rows tested at once: enough to keep the kernels busy, few enough to stay in the cache. */
 const EVALUATION_ROWS = 64
@@ -96,7 +87,7 @@ function evaluate(
 
 function trainNetwork(network: Network, { task, shuffleSeed }: TrainingTask, dataset: Dataset, doors: FitDoors): void {
   const next = uint32Stream(shuffleSeed)
-  const optimiser = optimiserOf(task)
+  const optimiser = sgd(network.variables, task.optimiser)
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
@@ -115,7 +106,7 @@ function trainNetwork(network: Network, { task, shuffleSeed }: TrainingTask, dat
 }
 
 /** One step down the gradient. @returns the batch's loss before it, summed over its rows, in nats */
-function trainBatch(network: Network, optimiser: Optimizer, loss: Loss, dataset: Dataset, batch: Int32Array): number {
+function trainBatch(network: Network, optimiser: Sgd, loss: Loss, dataset: Dataset, batch: Int32Array): number {
   let lossSum = 0
   const x = inputOf(dataset, batch)
   const labels = labelsOf(dataset, batch)
@@ -129,14 +120,8 @@ function trainBatch(network: Network, optimiser: Optimizer, loss: Loss, dataset:
     return { value: scalar(lossSum / batch.length), gradFunc: () => tensor(mean, shape) }
   })
   const { grads } = variableGrads(() => meanLoss(network.predict(x)) as Scalar, [...network.variables])
-  optimiser.applyGradients(grads)
+  optimiser.step(grads)
   return lossSum
-}
-
-/** v ← momentum · v + gradient; w ← w − rate · v. The velocity starts at zero in every round. */
-function optimiserOf({ optimiser }: Task): Optimizer {
-  const [rate, momentum] = [optimiser.rateMicro / 1e6, optimiser.momentumMicro / 1e6]
-  return momentum === 0 ? train.sgd(rate) : train.momentum(rate, momentum)
 }
 
 /** The last one may be short. */

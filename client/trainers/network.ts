@@ -28,10 +28,10 @@ export type Network = {
 /** Throws {@link TrainingRefused} for an architecture that does not fit together, or a layer nobody has checked. */
 export function buildNetwork(architecture: Architecture): Network {
   registerGradients()
+  checkLayers(architecture)
   const shaped = shapeOf(architecture)
   if (!shaped.ok) throw new TrainingRefused(shaped.refusal, shaped.detail ?? '')
   const { tensors, output, parameters } = shaped.value
-  checkLayers(architecture)
   const variables = tensors.map((each) =>
     tidy(() => variable(tensor(new Float32Array(sizeOf(each)), [...each.shape]), true)),
   )

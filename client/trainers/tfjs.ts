@@ -24,17 +24,23 @@ export type TfjsTrainer = TrainerBackend & {
 export async function openTfjsTrainer(options: {
   readonly data: DataSource
   readonly backend?: BackendChoice
+  /** The thread's JavaScript heap, in MiB: a table that outgrows it ends the thread, and not the node. */
+  readonly heapMiB?: number
 }): Promise<TfjsTrainer> {
+  const { heapMiB = HEAP_MIB } = options
   const opening: Opening = { data: options.data, backend: options.backend ?? 'auto' }
-  let thread: Thread | undefined = await startThread(opening)
+  let thread = await startThread(opening, heapMiB)
   const { name, passedOver } = thread.backend
   let queue: Promise<unknown> = Promise.resolve()
   let closed = false
   const fit: TrainerBackend['fit'] = async (model, task, signal, progress) => {
     const turn = queue.then(async () => {
       signal.throwIfAborted()
-      if (closed) throw new TrainerFault('the trainer is closed')
-      if (!thread?.alive()) thread = await startThread({ ...opening, backend: name })
+      if (!closed && !thread.alive()) thread = await startThread({ ...opening, backend: name }, heapMiB)
+      if (closed) {
+        await thread.end()
+        throw new TrainerFault('the trainer is closed')
+      }
       return thread.ask({ model, task }, signal, progress)
     })
     queue = turn.catch(() => undefined)
@@ -46,7 +52,7 @@ export async function openTfjsTrainer(options: {
     fit,
     async [Symbol.asyncDispose]() {
       closed = true
-      await thread?.end()
+      await thread.end()
     },
   }
 }
@@ -59,9 +65,15 @@ type Thread = {
   end(): Promise<void>
 }
 
-async function startThread(opening: Opening): Promise<Thread> {
+/** 65,536 rows of 512 columns are 256 MiB of cells while they are read. */
+const HEAP_MIB = 1024
+
+async function startThread(opening: Opening, heapMiB: number): Promise<Thread> {
   // `.ts` in a clone, `.js` in the package that is built from it.
-  const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData: opening })
+  const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
+    workerData: opening,
+    resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+  })
   let death: TrainerFault | undefined
   let waiting: { readonly answer: PromiseWithResolvers<Answer>; readonly progress: Progress } | undefined
   const die = (reason: string) => {

@@ -26,6 +26,8 @@ import { backpropMaxPool } from './pooling.ts'
  * remembers packed weights by the id of a tensor, without its shape. Call before the backend is first set.
  */
 export function mendWasm(): void {
+  if (mended) return
+  mended = true
   replace<Image & Filter, Conv2DAttrs>('Conv2D', ({ inputs: { x, filter }, attrs, backend }, stock) => {
     const info = convInfo(x.shape, filter.shape, attrs)
     return info ? convolve(heapOf(backend), { x, filter, bias: undefined }, info, false) : stock()
@@ -68,6 +70,8 @@ export function mendWasm(): void {
     return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
   })
 }
+
+let mended = false
 
 type Sides = [number, number, number, number]
 type Image = { readonly x: TensorInfo }

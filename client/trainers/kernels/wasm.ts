@@ -14,7 +14,6 @@ export type Kernels = {
   backpropInput(imageGradient: number, gradient: number, kernel: number, ...geometry: Geometry): void
   transpose(from: number, out: number, rows: number, columns: number): void
   columnSums(from: number, out: number, rows: number, columns: number): void
-  reluGradient(gradient: number, y: number, out: number, length: number): void
   maxPoolGradient(
     input: number,
     output: number,

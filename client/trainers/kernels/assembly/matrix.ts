@@ -25,13 +25,3 @@ export function columnSums(from: usize, out: usize, rows: usize, columns: usize)
     }
   }
 }
-
-/** out = gradient where y > 0, else 0: how a ReLU passes a gradient back. */
-export function reluGradient(gradient: usize, y: usize, out: usize, length: usize): void {
-  const zero = f32x4.splat(0)
-  const end = out + (length << 2)
-  for (; out + 16 <= end; out += 16, gradient += 16, y += 16) {
-    v128.store(out, v128.and(v128.load(gradient), f32x4.gt(v128.load(y), zero)))
-  }
-  for (; out < end; out += 4, gradient += 4, y += 4) store<f32>(out, load<f32>(y) > 0 ? load<f32>(gradient) : 0)
-}

@@ -1,0 +1,137 @@
+import { expect, test } from '@jest/globals'
+import { applyImageContract, applyTableContract } from '#client/data/contract.ts'
+import { parseCsv } from '#client/data/csv.ts'
+import type { Dataset } from '#client/data/dataset.ts'
+import { featuresOf, type ImageContract, type TableContract } from '#protocol/task.ts'
+
+const seed = new Uint8Array(32)
+const table = (text: string) => parseCsv('site.csv', new TextEncoder().encode(text))
+
+const contract: TableContract = {
+  kind: 'table',
+  columns: [
+    { kind: 'number', name: 'age', gaps: true },
+    { kind: 'category', name: 'cp', levels: [1, 2, 4], gaps: true },
+    { kind: 'number', name: 'chol', gaps: false },
+  ],
+  label: { column: 'num', rule: 'not-zero', classes: 2 },
+  rowsMax: 100,
+}
+const text = `num,age,cp,chol,other
+0,50,1,200,x
+3,60,2,,x
+,99,9,1,x
+1,,4,210,x
+0,70,,200,x
+2,40,4,240,x`.replace('3,60,2,,x', '3,60,2,220,x')
+
+function rowOf(dataset: Dataset, row: number): number[] {
+  const into = new Float32Array(dataset.shape[0] as number)
+  dataset.copyRow(row, into, 0)
+  return [...into]
+}
+
+test('rows become features as the contract says, by what the training rows alone know', () => {
+  const dataset = applyTableContract(table(text), contract, seed)
+  expect(dataset.shape).toEqual(featuresOf(contract))
+  expect([...dataset.labels]).toEqual([0, 1, 1, 0, 1])
+  expect(dataset.dropped).toBe(1)
+  expect(dataset.heldOut).toHaveLength(1)
+  const ages = [50, 60, undefined, 70, 40]
+  const known = [...dataset.train].flatMap((row) => ages[row] ?? [])
+  const mean = known.reduce((sum, age) => sum + age, 0) / known.length
+  const deviation = Math.sqrt(known.reduce((sum, age) => sum + (age - mean) ** 2, 0) / (known.length - 1))
+  const levels = [1, 2, 4, undefined, 4]
+  const trained = [...dataset.train].flatMap((row) => levels[row] ?? [])
+  const share = (level: number) => trained.filter((each) => each === level).length / trained.length
+  for (const [row, age] of ages.entries()) {
+    const level = levels[row]
+    const features = rowOf(dataset, row)
+    expect(features[0]).toBeCloseTo(age === undefined ? 0 : (age - mean) / deviation, 5)
+    expect(features[1]).toBe(age === undefined ? 1 : 0)
+    expect(features[2]).toBeCloseTo(level === undefined ? share(2) : Number(level === 2), 6)
+    expect(features[3]).toBeCloseTo(level === undefined ? share(4) : Number(level === 4), 6)
+    expect(features[4]).toBe(level === undefined ? 1 : 0)
+  }
+})
+
+test('a column that says one thing everywhere is zero, not no number', () => {
+  const flat = `age,num\n${'7,0\n7,1\n'.repeat(5)}`
+  const columns = [{ kind: 'number', name: 'age', gaps: false }] as const
+  const dataset = applyTableContract(table(flat), { ...contract, columns }, seed)
+  for (let row = 0; row < 10; row++) expect(rowOf(dataset, row)).toEqual([0])
+})
+
+test('integer labels are the classes themselves', () => {
+  const classes: TableContract = { ...contract, label: { column: 'num', rule: 'integer', classes: 4 } }
+  expect([...applyTableContract(table(text), classes, seed).labels]).toEqual([0, 3, 1, 0, 2])
+})
+
+const label = (rule: 'integer' | 'not-zero', classes: number) => ({ label: { column: 'num', rule, classes } })
+test.each<[string, string, Partial<TableContract>, string]>([
+  ['a missing column', text.replace('age', 'years'), {}, 'data-contract: no column age'],
+  ['a missing label', text.replace('num', 'target'), {}, 'data-contract: no column num'],
+  ['text', text.replace('60,', 'sixty,'), {}, 'data-contract: column age holds text'],
+  [
+    'an unexpected gap',
+    text.replace('220', ''),
+    {},
+    'data-contract: column chol has gaps, which its contract does not expect',
+  ],
+  [
+    'an unknown level',
+    text.replace('60,2', '60,77'),
+    {},
+    'data-contract: column cp holds a level that its contract does not name',
+  ],
+  [
+    'a label too high',
+    text,
+    label('integer', 3),
+    "data-contract: column num holds a label outside the contract's 3 classes",
+  ],
+  [
+    'a broken label',
+    text.replace('3,60', '0.5,60'),
+    label('integer', 4),
+    "data-contract: column num holds a label outside the contract's 4 classes",
+  ],
+  ['too many rows', text, { rowsMax: 4 }, "data-contract: more rows than the contract's 4"],
+  ['no labelled row', 'num,age,cp,chol\n,1,1,1\n', {}, 'no-data: no labelled row to train on'],
+])('%s is refused by name, and no value is in the words', (_, text, changes, message) => {
+  let said = ''
+  try {
+    applyTableContract(table(text), { ...contract, ...changes }, seed)
+  } catch (cause) {
+    said = (cause as Error).message
+  }
+  expect(said).toBe(message)
+})
+
+const images: ImageContract = { kind: 'image', height: 2, width: 2, channels: 1, classes: 3, rowsMax: 5 }
+const files = {
+  images: { sides: [3, 2, 2], bytes: Uint8Array.from({ length: 12 }, (_, index) => index * 23) },
+  labels: { sides: [3], bytes: Uint8Array.of(0, 2, 1) },
+}
+
+test('pixels are scaled to 0…1', () => {
+  const dataset = applyImageContract(files, images, seed)
+  const into = new Float32Array(5)
+  dataset.copyRow(2, into, 1)
+  expect([...into]).toEqual([0, ...[8, 9, 10, 11].map((index) => Math.fround((index * 23) / 255))])
+  expect([...dataset.labels]).toEqual([0, 2, 1])
+})
+
+test.each<[string, typeof files, Partial<ImageContract>, string]>([
+  ['another size', files, { width: 3 }, 'data-contract: images of [2, 2, 1], where the contract says [2, 3, 1]'],
+  [
+    'a label too few',
+    { ...files, labels: { sides: [2], bytes: Uint8Array.of(0, 1) } },
+    {},
+    'data-contract: another number of labels than of images',
+  ],
+  ['a label too high', files, { classes: 2 }, "data-contract: a label outside the contract's 2 classes"],
+  ['too many images', files, { rowsMax: 2 }, "data-contract: more rows than the contract's 2"],
+])('images with %s are refused by name', (_, files, changes, message) => {
+  expect(() => applyImageContract(files, { ...images, ...changes }, seed)).toThrow(message)
+})

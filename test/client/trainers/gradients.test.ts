@@ -1,0 +1,180 @@
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { Dataset } from '#client/data/dataset.ts'
+import { openBackend } from '#client/trainers/backend.ts'
+import { type Architecture, type Layer, shapeOf } from '#protocol/architecture.ts'
+import { referenceGradient, referenceLoss, someWeights } from './reference.ts'
+import { gradientOf, someDataset, someModel } from './tasks.ts'
+
+/**
+ * Every layer, activation, stride, padding and loss that an architecture may have, on every backend, against float64
+ * differences of an implementation that shares nothing with it. Sizes are odd on purpose: they end inside a vector.
+ */
+const dense = (name: string, units: number, activation: 'linear' | 'relu' | 'tanh' | 'sigmoid' = 'linear'): Layer => ({
+  layer: 'dense',
+  name,
+  units,
+  activation,
+})
+const conv = (
+  name: string,
+  filters: number,
+  kernel: [number, number],
+  rest: Partial<Extract<Layer, { layer: 'conv2d' }>> = {},
+): Layer => ({
+  layer: 'conv2d',
+  name,
+  filters,
+  kernel,
+  strides: [1, 1],
+  padding: 'valid',
+  activation: 'linear',
+  ...rest,
+})
+const pool = (name: string, window: [number, number], strides: [number, number]): Layer => ({
+  layer: 'maxPooling2d',
+  name,
+  pool: window,
+  strides,
+})
+const flat: Layer = { layer: 'flatten', name: 'flat' }
+
+type Case = {
+  readonly input: readonly number[]
+  readonly layers: readonly Layer[]
+  readonly loss?: 'sigmoid-cross-entropy'
+}
+const cases: Readonly<Record<string, Case>> = {
+  'softmax regression': { input: [5], layers: [dense('out', 3)] },
+  'logistic regression': { input: [7], layers: [dense('out', 1)], loss: 'sigmoid-cross-entropy' },
+  'dense layers of every activation': {
+    input: [6],
+    layers: [dense('a', 9, 'relu'), dense('b', 5, 'tanh'), dense('c', 4, 'sigmoid'), dense('out', 3)],
+  },
+  'convolutions, ReLU and pools as in the demo': {
+    input: [12, 12, 1],
+    layers: [
+      conv('a', 8, [5, 5], { activation: 'relu' }),
+      pool('b', [2, 2], [2, 2]),
+      conv('c', 16, [3, 3], { activation: 'relu' }),
+      pool('d', [2, 2], [2, 2]),
+      flat,
+      dense('out', 3),
+    ],
+  },
+  'convolutions with uneven strides, tanh and sigmoid': {
+    input: [9, 8, 3],
+    layers: [
+      conv('a', 7, [3, 2], { strides: [2, 1], activation: 'tanh' }),
+      conv('b', 9, [2, 3], { strides: [1, 2], activation: 'sigmoid' }),
+      flat,
+      dense('out', 1),
+    ],
+    loss: 'sigmoid-cross-entropy',
+  },
+  'convolutions with padding on one side more than on the other': {
+    input: [7, 6, 2],
+    layers: [
+      conv('a', 5, [4, 2], { padding: 'same', activation: 'relu' }),
+      conv('b', 3, [3, 3], { padding: 'same', strides: [2, 3] }),
+      conv('c', 2, [2, 2], { padding: 'same', strides: [3, 3] }),
+      flat,
+      dense('out', 2),
+    ],
+  },
+  'pools whose largest value is below zero': {
+    input: [7, 7, 2],
+    layers: [conv('a', 5, [2, 2]), pool('b', [2, 2], [2, 2]), flat, dense('out', 3)],
+  },
+  'pools that overlap or leave gaps': {
+    input: [9, 9, 1],
+    layers: [
+      conv('a', 6, [2, 2]),
+      pool('b', [3, 2], [1, 1]),
+      conv('c', 3, [2, 2], { activation: 'tanh' }),
+      pool('d', [1, 2], [2, 3]),
+      flat,
+      dense('out', 3),
+    ],
+  },
+}
+
+test.each(Object.entries(cases))(
+  'the gradients of %s are the slopes of the loss, on both backends',
+  async (name, example) => {
+    const { input, layers, loss = 'softmax-cross-entropy' } = example
+    const architecture: Architecture = { v: 1, input, layers }
+    const model = someModel(architecture, 5)
+    if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
+    const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
+    const dataset = someDataset(input, 5, classes, 11)
+    const at = someWeights(architecture, 15)
+    const slopes = referenceGradient(model, at, (weights) =>
+      referenceLoss(architecture, weights, rowsOf(dataset), [...dataset.labels], loss),
+    )
+    const scale = Math.max(...slopes.map(Math.abs))
+    expect(scale).toBeGreaterThan(1e-3)
+    for (const backend of ['wasm', 'cpu'] as const) {
+      expect((await openBackend(backend)).name).toBe(backend)
+      const gradient = gradientOf(model, architecture, loss, dataset)
+      const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
+      expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
+    }
+  },
+)
+
+/** Kernel sizes, strides, depths and paddings at random: 40 networks of two convolutions and a pool. */
+test('random convolutions and pools have the same gradients on wasm as on cpu', async () => {
+  const side = fc.integer({ min: 1, max: 4 })
+  const sides = fc.tuple(side, side)
+  const convolution = fc.record({
+    filters: fc.integer({ min: 1, max: 19 }),
+    kernel: sides,
+    strides: sides,
+    padding: fc.constantFrom('valid', 'same'),
+    activation: fc.constantFrom('linear', 'relu', 'tanh', 'sigmoid'),
+  })
+  const random = fc.record({
+    input: fc.tuple(fc.integer({ min: 4, max: 11 }), fc.integer({ min: 4, max: 11 }), fc.integer({ min: 1, max: 6 })),
+    first: convolution,
+    window: sides,
+    poolStrides: sides,
+    second: convolution,
+    seed: fc.nat(),
+  })
+  let checked = 0
+  await fc.assert(
+    fc.asyncProperty(random, async ({ input, first, window, poolStrides, second, seed }) => {
+      const layers = [
+        conv('a', first.filters, first.kernel, first),
+        pool('b', window, poolStrides),
+        conv('c', second.filters, second.kernel, second),
+        flat,
+        dense('out', 3),
+      ]
+      const architecture: Architecture = { v: 1, input, layers }
+      fc.pre(shapeOf(architecture).ok)
+      const model = someModel(architecture, seed)
+      const dataset = someDataset(input, 3, 3, seed)
+      await openBackend('cpu')
+      const expected = gradientOf(model, architecture, 'softmax-cross-entropy', dataset)
+      await openBackend('wasm')
+      const found = gradientOf(model, architecture, 'softmax-cross-entropy', dataset)
+      const scale = expected.reduce((largest, each) => Math.max(largest, Math.abs(each)), 0)
+      const worst = found.reduce((most, each, index) => Math.max(most, Math.abs(each - (expected[index] as number))), 0)
+      expect(worst).toBeLessThanOrEqual(2e-5 * scale)
+      checked++
+    }),
+    { numRuns: 40, seed: 20_261 },
+  )
+  expect(checked).toBe(40)
+})
+
+function rowsOf(dataset: Dataset): readonly Float32Array[] {
+  const width = dataset.shape.reduce((product, side) => product * side, 1)
+  return Array.from(dataset.train, (row) => {
+    const values = new Float32Array(width)
+    dataset.copyRow(row, values, 0)
+    return values
+  })
+}
