@@ -274,6 +274,7 @@ describe('gateway, uploads', () => {
     const third = await (await open('c', 0)).answer
     expect(third.headers['retry-after']).toBe('5')
     expect(await codeIn(third)).toEqual([429, 'busy-ticket'])
+    await until(() => server.outcomes.length === 1)
     const other = await open('d', 1)
     await until(() => server.clock.waiting() === 3)
     expect(await codeIn(await (await open('e', 2)).answer)).toEqual([503, 'busy'])
