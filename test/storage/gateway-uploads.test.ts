@@ -165,12 +165,36 @@ describe('gateway, uploads', () => {
     await expectNothingOf(server.blobs, bytes)
   })
 
-  test('a large body that was refused still brings its sender the answer', async () => {
+  test('who sends all of a refused body before it listens still gets the answer, not a reset', async () => {
     await using server = await serving()
     const bytes = contentOf('large and refused', 3 * MIB)
     const cid = await rootOf(bytes)
-    for (let turn = 0; turn < 5; turn++)
-      expect(await refused(await server.put(cid, bytes, bearer('not.one')))).toEqual([401, 'bad-ticket'])
+    // Paused before it is connected, so that not even its buffers read: a reset would throw away what they have not.
+    const socket = connect({ port: server.port, host: '127.0.0.1' }).pause()
+    let said = ''
+    const closed = new Promise<void>((resolve, reject) => {
+      socket.on('close', () => resolve())
+      socket.on('error', reject)
+    })
+    closed.catch(() => undefined)
+    const authorization = 'Authorization: Bearer not.one'
+    socket.write(`PUT /ipfs/${cid} HTTP/1.1\r\nHost: x\r\n${authorization}\r\nContent-Length: ${bytes.length}\r\n\r\n`)
+    for (let at = 0; at < bytes.length; at += 65_536) {
+      // Slowly enough that a server which closed at once would have closed by now.
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await new Promise<void>((resolve, reject) => {
+        socket.write(bytes.subarray(at, at + 65_536), (cause) => (cause ? reject(cause) : resolve()))
+      })
+    }
+    socket.on('data', (chunk) => {
+      said += chunk.toString('latin1')
+    })
+    socket.resume()
+    await closed
+    expect(said).toMatch(/^HTTP\/1.1 401 /)
+    expect(said).toContain('"code":"bad-ticket"')
+    await until(() => server.outcomes.length === 1)
+    expect(server.outcomes).toEqual(['bad-ticket'])
   })
 
   test('a connection that breaks midway leaves nothing, and frees its place', async () => {
@@ -250,6 +274,7 @@ describe('gateway, uploads', () => {
     const third = await (await open('c', 0)).answer
     expect(third.headers['retry-after']).toBe('5')
     expect(await codeIn(third)).toEqual([429, 'busy-ticket'])
+    await until(() => server.outcomes.length === 1)
     const other = await open('d', 1)
     await until(() => server.clock.waiting() === 3)
     expect(await codeIn(await (await open('e', 2)).answer)).toEqual([503, 'busy'])
