@@ -2,6 +2,7 @@ import { clip } from '#aggregation/clip.ts'
 import { evaluationRowsMax, quantise } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
+import { BrokenInvariant } from '#protocol/assert.ts'
 import { once } from '#protocol/bytes.ts'
 import { open, type Signer } from '#protocol/envelope.ts'
 import type { Amount, Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
@@ -84,7 +85,15 @@ async function listen(node: Participant, { transport, coordinator }: ClientDoors
     const signed = open(event.frame, FRAME_BYTES_MAX)
     if (!signed.ok || signed.value.from !== coordinator) continue
     const message = readCoordinatorMessage(signed.value)
-    if (message.ok) await node.hear(message.value)
+    if (!message.ok) continue
+    try {
+      await node.hear(message.value)
+    } catch (cause) {
+      // The world's fault (a block that cannot be fetched) costs this message, not the node.
+      if (signal.aborted) return
+      if (cause instanceof BrokenInvariant) throw cause
+      node.missed(message.value, cause)
+    }
   }
 }
 
@@ -126,6 +135,13 @@ class Participant {
       case 'challenge':
         return
     }
+  }
+
+  missed(message: CoordinatorMessage, cause: unknown): void {
+    if (!('run' in message)) return
+    const { run, round, kind } = message
+    const reason = `${kind}: ${cause instanceof Error ? cause.message : String(cause)}`
+    this.#tell({ kind: 'failed', run, round, reason })
   }
 
   /** Stops whatever is being trained. */

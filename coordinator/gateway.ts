@@ -1,5 +1,6 @@
 import { inspectVector } from '#aggregation/inspect.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
+import { BrokenInvariant } from '#protocol/assert.ts'
 import { open, type Signed, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
@@ -38,6 +39,8 @@ export type GatewayDoors = {
   readonly ticketKey: Bytes
   readonly runner: Runner
   readonly counters: Counters
+  /** Told of broken invariants: the process stops. */
+  readonly fatal: (cause: unknown) => void
 }
 
 /**
@@ -85,11 +88,17 @@ export class Gateway {
     turn.waiting++
     turn.last = turn.last
       .then(act)
-      .catch(() => this.#doors.counters.count('frames_refused', 'fault'))
+      .catch((cause: unknown) => this.#fault(cause))
       .then(() => {
         if (--turn.waiting === 0) this.#turns.delete(node)
       })
     this.#turns.set(node, turn)
+  }
+
+  /** The world's fault is counted and costs one message; our own mistake stops the process. */
+  #fault(cause: unknown): void {
+    if (cause instanceof BrokenInvariant) this.#doors.fatal(cause)
+    this.#doors.counters.count('faults', cause instanceof Error ? cause.name : 'unknown')
   }
 
   async #hear(from: NodeId, frame: Bytes): Promise<void> {
@@ -212,7 +221,7 @@ export class Gateway {
   /** After a restart nobody is linked yet: who holds a seat and does not come back within the grace has left. */
   async #missAbsent(graceMillis: Millis, signal: AbortSignal): Promise<void> {
     const { clock, transport, runner } = this.#doors
-    const held = runner.runs().flatMap(({ round }) => (round && 'cohort' in round && round.cohort ? round.cohort : []))
+    const held = runner.runs().flatMap(({ round }) => membersOf(round))
     try {
       await clock.wakeAt(clock.now() + graceMillis, signal)
     } catch {
@@ -225,6 +234,7 @@ export class Gateway {
   /** Says what a transition means to the nodes it concerns. */
   async #announce({ before, after }: Advanced): Promise<void> {
     const [was, is] = [before?.round, after.round]
+    if (after.phase === 'ended') this.#shapes.delete(after.spec.run)
     try {
       if (was && (!is || is.round !== was.round)) await this.#sayEnded(before as Run, was, after)
       if (!is || (was?.round === is.round && was.phase === is.phase)) return
@@ -236,15 +246,14 @@ export class Gateway {
         for (const node of was.joined)
           if (seatOf(is.cohort, node) < 0) await this.#say(node, endedOf(after, is.round, 'not-selected', ''))
     } catch (cause) {
-      this.#doors.counters.count('announcements_failed', cause instanceof Error ? cause.name : 'unknown')
+      this.#fault(cause)
     }
   }
 
   async #sayEnded(before: Run, was: Round, after: Run): Promise<void> {
     const past = after.past[was.round - 1]
-    const nodes = 'cohort' in was && was.cohort ? was.cohort : was.phase === 'selection' ? was.joined : []
     const outcome = past?.manifest ? 'closed' : 'aborted'
-    for (const node of nodes) await this.#say(node, endedOf(before, was.round, outcome, past?.reason ?? ''))
+    for (const node of membersOf(was)) await this.#say(node, endedOf(before, was.round, outcome, past?.reason ?? ''))
   }
 
   async #seated(run: Run, round: Collecting, seat: number): Promise<CoordinatorMessage> {
@@ -270,6 +279,12 @@ export class Gateway {
   async #say(to: NodeId, message: CoordinatorMessage): Promise<void> {
     await this.#doors.transport.send(to, say(this.#doors.signer, message))
   }
+}
+
+/** Who is waited for or has worked in a round. */
+function membersOf(round: Round | undefined): readonly NodeId[] {
+  if (round?.phase === 'selection') return round.joined
+  return (round && 'cohort' in round && round.cohort) || []
 }
 
 /** What a run's vectors look like. */

@@ -129,7 +129,16 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     }),
   )
   const link = transport
-  const gateway = new Gateway({ transport, blobs, clock, signer, ticketKey: macKey, runner, counters })
+  const gateway = new Gateway({
+    transport,
+    blobs,
+    clock,
+    signer,
+    ticketKey: macKey,
+    runner,
+    counters,
+    fatal: config.fatal,
+  })
   doors.use(
     runner.work({
       hold: holdEffect({ settlement }),

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { StorageFull } from '#protocol/ports.ts'
 
 /** RFC 9457 problem details: one shape for every error of the API. */
 export class Problem extends Error {
@@ -54,6 +55,16 @@ export function answerProblem(cause: FastifyError | Problem, request: FastifyReq
 }
 
 function problemOf(cause: FastifyError): Problem {
+  if (cause instanceof StorageFull)
+    return new Problem(
+      507,
+      'storage_full',
+      'The coordinator has no room left',
+      'raise --quota or free disk, then try again',
+      {
+        headers: { 'retry-after': '60' },
+      },
+    )
   if (hasZodFastifySchemaValidationErrors(cause)) {
     const errors = cause.validation.map(({ instancePath, message }) => ({
       pointer: instancePath || '/',

@@ -26,6 +26,9 @@ export type LinkOptions = {
   readonly count: (name: string, reason: string) => void
 }
 
+/** Sockets that have not said hello yet. */
+const STRANGERS_MAX = 1024
+
 /** Events that wait for the gateway; past it new frames are refused. */
 const WAITING_EVENTS_MAX = 65_536
 
@@ -41,6 +44,7 @@ export class SocketTransport implements CoordinatorTransport {
   readonly #leaving = new Map<NodeId, NodeJS.Timeout>()
   readonly #mailbox = new Mailbox<LinkEvent>()
   #sockets = 0
+  #strangers = 0
 
   constructor(http: HttpServer, options: LinkOptions) {
     this.#options = options
@@ -76,8 +80,12 @@ export class SocketTransport implements CoordinatorTransport {
   }
 
   #meet(socket: Socket): void {
-    if (this.#sockets >= this.#options.linksMax) return this.#turnAway(socket, 'too-many-links')
+    // Whoever has not said hello holds few places, so that silent strangers cannot keep the nodes out.
+    if (this.#sockets >= this.#options.linksMax || this.#strangers >= STRANGERS_MAX)
+      return this.#turnAway(socket, 'too-many-links')
     this.#sockets++
+    this.#strangers++
+    const known = once(() => this.#strangers--)
     const nonce = randomBytes(32)
     const late = setTimeout(() => this.#turnAway(socket, 'no-hello'), this.#options.helloMillis)
     let node: NodeId | undefined
@@ -85,6 +93,7 @@ export class SocketTransport implements CoordinatorTransport {
       if (node) return this.#hear(node, frame)
       const hello = this.#check(frame, nonce)
       clearTimeout(late)
+      known()
       if (!hello.ok) return this.#turnAway(socket, hello.refusal)
       node = hello.value
       this.#link(node, socket)
@@ -92,6 +101,7 @@ export class SocketTransport implements CoordinatorTransport {
     socket.on('disconnect', () => {
       this.#sockets--
       clearTimeout(late)
+      known()
       if (node && this.#links.get(node) === socket) this.#unlink(node)
     })
     socket.emit('frame', say(this.#options.signer, { kind: 'challenge', nonce }))
@@ -140,6 +150,14 @@ export class SocketTransport implements CoordinatorTransport {
     if (frame.length > FRAME_BYTES_MAX) return this.#options.count('frames_refused', 'too-large')
     if (this.#mailbox.size >= WAITING_EVENTS_MAX) return this.#options.count('frames_refused', 'overload')
     this.#mailbox.push({ kind: 'frame', from, frame: new Uint8Array(frame) })
+  }
+}
+
+function once(act: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) act()
+    done = true
   }
 }
 

@@ -297,6 +297,15 @@ describe('a node', () => {
     expect(node.uploads).toEqual([])
   })
 
+  test('outlives a block that cannot be fetched', async () => {
+    const node = bench()
+    const failed = node.next('failed')
+    node.say({ kind: 'receipt', run: RUN, round: 1, receipt: cidOf(DAG_CBOR, utf8('lost')) })
+    await failed
+    node.say(invite(await node.plan()))
+    expect(await node.heard()).toMatchObject({ kind: 'join' })
+  })
+
   test('is paid only by a receipt that its coordinator signed for it', async () => {
     const node = bench()
     await seat(node)

@@ -157,6 +157,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         ticketKey: ticketKey(coordinatorSecret),
         runner,
         counters,
+        fatal: rethrow,
       })
       const doors = { blobs: mortal.blobs, signer, settlement }
       runner.work({
