@@ -43,6 +43,8 @@ export type ClientDoors = {
 /** What a node tells its operator. */
 export type Progress =
   | { readonly kind: 'joined'; readonly run: RunId; readonly round: Round }
+  /** Training begins. */
+  | { readonly kind: 'seated'; readonly run: RunId; readonly round: Round; readonly seat: number }
   | { readonly kind: 'declined'; readonly run: RunId; readonly round: Round; readonly reason: string }
   | ({ readonly kind: 'training'; readonly run: RunId; readonly round: Round } & TrainProgress)
   | {
@@ -183,6 +185,7 @@ class Participant {
     }
     seat.stage = 'training'
     this.#doors.useTicket(ticket)
+    this.#tell({ kind: 'seated', run, round, seat: message.seat })
     void this.#work(seat, message)
   }
 
@@ -231,7 +234,12 @@ class Participant {
     )
     const { delta, examples, evaluation, trainMillis } = update
     const lanes = quantise(
-      { delta: clip(delta, plan.quantiser.rangeMicro / 1e6), weight: examples, evaluation },
+      // Nothing was trained on in an evaluate round; a report weighs at least 1 all the same.
+      {
+        delta: clip(delta, plan.quantiser.rangeMicro / 1e6),
+        weight: plan.purpose === 'train' ? examples : 1,
+        evaluation,
+      },
       plan.quantiser,
       uint32Stream(quantiseSeed(secret, plan.task, round)),
     )

@@ -51,6 +51,15 @@ export function demoSecret(seed: Bytes, site: number): Bytes {
   return derive(seed, 'demo node', u64(site))
 }
 
+/** Demo only: the task's seed, and how the demo's own data are dealt to its sites. */
+export function demoTaskSeed(seed: Bytes): Bytes {
+  return derive(seed, 'demo task')
+}
+
+export function demoSplitSeed(seed: Bytes): Bytes {
+  return derive(seed, 'demo split')
+}
+
 /** Rank of a node in a draw: smaller first. */
 export function drawRank(seed: Bytes, node: NodeId): Bytes {
   return sha256(concat(seed, publicKeyOf(node)))

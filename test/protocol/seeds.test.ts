@@ -7,6 +7,8 @@ import { nodeIdOf } from '#protocol/ids.ts'
 import {
   cohortSeed,
   demoSecret,
+  demoSplitSeed,
+  demoTaskSeed,
   drawRank,
   genesisSeed,
   holdoutSeed,
@@ -32,6 +34,8 @@ describe('every seed', () => {
     expect(toHex(quantiseSeed(secret, task, 300))).toBe(derived('quantise', digestOf(task), u64(300)))
     expect(toHex(ticketKey(secret))).toBe(derived('ticket'))
     expect(toHex(demoSecret(secret, 4))).toBe(derived('demo node', u64(4)))
+    expect(toHex(demoTaskSeed(secret))).toBe(derived('demo task'))
+    expect(toHex(demoSplitSeed(secret))).toBe(derived('demo split'))
     expect(toHex(cohortSeed(secret, model, 2))).toBe(
       toHex(sha256(concat(utf8('consilium/1 cohort\0'), digestOf(model), secret, u64(2)))),
     )
@@ -54,6 +58,8 @@ describe('every seed', () => {
       cohortSeed(secret, task, 1),
       cohortSeed(other, model, 1),
       ticketKey(secret),
+      demoTaskSeed(secret),
+      demoSplitSeed(secret),
     ].map(toHex)
     expect(new Set(all).size).toBe(all.length)
   })

@@ -43,7 +43,8 @@ export function toyTrainer(site: number): TrainerBackend {
       const pull = (weight: number, index: number) => (site + index - weight) / 3 + words() / 2 ** 34
       const delta = task.purpose === 'train' ? Float32Array.from(model, pull) : new Float32Array(0)
       const evaluation = { rows: 20 + site, correct: 10, lossSumNats: 3.5 * (site + 1) }
-      return { delta, examples: 50 + site, evaluation, trainMillis: 100 + 37 * site }
+      const examples = task.purpose === 'train' ? 50 + site : 0
+      return { delta, examples, evaluation, trainMillis: 100 + 37 * site }
     },
     async [Symbol.asyncDispose]() {},
   }
