@@ -17,6 +17,9 @@ import { COHORT_MAX, FRAME_BYTES_MAX, ROUNDS_MAX } from './limits.ts'
 import { updateSchema } from './manifest.ts'
 import { accept, type Result, refuse } from './result.ts'
 
+/** Where a coordinator's nodes link: socket.io over WebSocket. */
+export const LINK_PATH = '/v1/node-link'
+
 /** Everything that is ever said on the node link. The envelope's type is the message's kind; the body is the rest. */
 const roundFields = { run: runIdField, round: count(ROUNDS_MAX, 1) }
 /** `to` is the coordinator's key: a frame said to one coordinator means nothing to another. `seq` grows per node. */

@@ -4,7 +4,7 @@ import { open, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import { readCoordinatorMessage, say } from '#protocol/messages.ts'
+import { LINK_PATH, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import type { ClientTransport } from '#protocol/ports.ts'
 import type { Sequence } from '../sequence.ts'
 
@@ -34,7 +34,7 @@ export class SocketLink implements ClientTransport {
   constructor(to: LinkTo) {
     this.#to = to
     this.#socket = io(to.url, {
-      path: '/v1/node-link',
+      path: LINK_PATH,
       transports: ['websocket'],
       reconnectionDelay: 200,
       reconnectionDelayMax: 10_000,

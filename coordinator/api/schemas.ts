@@ -50,7 +50,7 @@ export const createRunSchema = z
   })
   .meta({ id: 'CreateRun' })
 
-export const evaluationView = z
+const evaluationView = z
   .object({ rows: z.int(), accuracy: z.number(), loss: z.number().meta({ description: 'nats per row' }) })
   .meta({ id: 'Evaluation' })
 

@@ -32,13 +32,13 @@ export function runOf(run: Run, task: Task) {
   }
 }
 
-export function evaluationOf(evaluation: Evaluation | null) {
+function evaluationOf(evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
   const { rows, correct, lossQ16 } = evaluation
   return { rows, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
 }
 
-export function timeOf(millis: number): string {
+function timeOf(millis: number): string {
   return new Date(millis).toISOString()
 }
 

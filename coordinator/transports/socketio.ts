@@ -7,12 +7,9 @@ import { open, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import { readClientMessage, say } from '#protocol/messages.ts'
+import { LINK_PATH, readClientMessage, say } from '#protocol/messages.ts'
 import type { CoordinatorTransport, LinkEvent } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-
-/** Where nodes link: socket.io over WebSocket only. */
-export const LINK_PATH = '/v1/node-link'
 
 export type LinkOptions = {
   readonly signer: Signer
