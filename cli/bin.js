@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command's entry, in plain JavaScript: an older Node must reach the sentence that says how to fix it.
 import { existsSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
 
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
@@ -10,6 +11,9 @@ if (major < 24) {
   )
   process.exit(1)
 }
+
+// Stripping types and compiling take most of the time until the first line: Node keeps what it made for the next start.
+enableCompileCache?.()
 
 // A clone runs its sources as they are; Node strips no types under node_modules, so a package runs what it was built to.
 const source = new URL('./main.ts', import.meta.url)

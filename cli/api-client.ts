@@ -1,0 +1,158 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import { page, runView } from '#coordinator/api/schemas.ts'
+import type { Arguments } from './arguments.ts'
+import { EXIT, Failure } from './failure.ts'
+import { type ApiEvent, eventsIn } from './sse.ts'
+import { apiKey } from './state.ts'
+
+export type RunView = z.output<typeof runView>
+
+/** Pauses between attempts to reach an event stream again: growing to the last, which stays. */
+const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const
+/** A coordinator that is away for longer is given up: it may be gone for good. */
+const AWAY_MILLIS_MAX = 300_000
+
+/** A client of the coordinator's API. Everything that goes wrong is a {@link Failure} with its exit code. */
+export class ApiClient {
+  readonly url: string
+  readonly #key: string
+
+  /** @param url `http(s)://host:port` */
+  constructor(url: string, key: string) {
+    this.url = url.replace(/\/+$/, '')
+    this.#key = key
+  }
+
+  async nodes(): Promise<readonly string[]> {
+    const { data } = await this.#json('/v1/nodes', page(z.object({ id: z.string() })))
+    return data.map(({ id }) => id)
+  }
+
+  runs(limit: number): Promise<{ data: RunView[]; has_more: boolean; next: string | null }> {
+    return this.#json(`/v1/runs?limit=${limit}`, page(runView))
+  }
+
+  run(id: string): Promise<RunView> {
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}`, runView)
+  }
+
+  /** @param task the body of POST /v1/runs, as it is */
+  launch(task: string, idempotencyKey: string | undefined): Promise<RunView> {
+    const idempotency = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+    const headers = { 'content-type': 'application/json', ...idempotency }
+    return this.#json('/v1/runs', runView, { method: 'POST', body: task, headers })
+  }
+
+  /** The record of a run that has ended, as one CAR file. */
+  async bundle(id: string): Promise<ReadableStream<Uint8Array>> {
+    const { body } = await this.#fetch(`/v1/runs/${encodeURIComponent(id)}/bundle`, {})
+    if (!body) throw new Failure(EXIT.unexpected, 'bad_answer', 'the coordinator answered without a bundle')
+    return body
+  }
+
+  /** A run's events from the first on, each once, over whatever happens to the connection; ends with the run. */
+  async *events(id: string, signal: AbortSignal): AsyncIterable<ApiEvent> {
+    let last = -1
+    let failures = 0
+    let awaySince: number | undefined
+    while (!signal.aborted) {
+      try {
+        const path = `/v1/runs/${encodeURIComponent(id)}/events`
+        const headers = { accept: 'text/event-stream', ...(last < 0 ? {} : { 'last-event-id': String(last) }) }
+        const { body } = await this.#fetch(path, { headers, signal })
+        awaySince = undefined
+        for await (const event of body ? eventsIn(body) : []) {
+          if (event.seq <= last) continue
+          last = event.seq
+          failures = 0
+          yield event
+          if (event.type === 'run.completed' || event.type === 'run.failed') return
+        }
+      } catch (cause) {
+        if (signal.aborted) return
+        if (cause instanceof Failure && cause.exit !== EXIT.network) throw cause
+        awaySince ??= Date.now()
+        if (Date.now() - awaySince > AWAY_MILLIS_MAX) throw cause
+      }
+      await pause(PAUSES_MILLIS[Math.min(failures++, PAUSES_MILLIS.length - 1)], undefined, { signal }).catch(
+        () => undefined,
+      )
+    }
+  }
+
+  async #json<S extends z.ZodType>(path: string, schema: S, init: RequestInit = {}): Promise<z.output<S>> {
+    const response = await this.#fetch(path, init)
+    const value = schema.safeParse(await response.json().catch(() => undefined))
+    if (value.success) return value.data
+    throw new Failure(EXIT.unexpected, 'bad_answer', `${this.url}${path} answered something else than its API says`, {
+      fix: 'is it a consilium coordinator of this version?',
+      cause: value.error,
+    })
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers = { ...init.headers, authorization: `Bearer ${this.#key}` }
+    let response: Response
+    try {
+      response = await fetch(`${this.url}${path}`, { ...init, headers })
+    } catch (cause) {
+      if (init.signal?.aborted) throw cause
+      throw unreachable(this.url, cause)
+    }
+    if (response.ok) return response
+    throw refused(response.status, await response.text().catch(() => ''))
+  }
+}
+
+export async function openApiClient(args: Arguments): Promise<ApiClient> {
+  const url = args.text('coordinator') ?? ''
+  if (!URL.canParse(url)) throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
+  return new ApiClient(url, await apiKey(args))
+}
+
+export function unreachable(url: string, cause: unknown): Failure {
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+  const why = inner instanceof Error ? inner.message || inner.name : String(inner)
+  return new Failure(EXIT.network, 'unreachable', `${url} cannot be reached: ${why}`, {
+    fix: 'is the coordinator up? consilium coordinator up; or point --coordinator elsewhere',
+    cause,
+  })
+}
+
+const problemSchema = z.looseObject({
+  code: z.string(),
+  detail: z.string(),
+  retryable: z.boolean().default(false),
+  request_id: z.string().optional(),
+  errors: z.array(z.object({ pointer: z.string(), message: z.string() })).default([]),
+})
+
+function refused(status: number, body: string): Failure {
+  const problem = problemSchema.safeParse(parseJson(body))
+  if (!problem.success)
+    return new Failure(exitOf(status, status >= 500), `http_${status}`, `the coordinator answered ${status}`)
+  const { code, detail, retryable, request_id: request, errors } = problem.data
+  const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
+  return new Failure(exitOf(status, retryable), code, detail, {
+    lines: request === undefined ? lines : [...lines, ['request', request]],
+    fix: status === 401 ? 'set CONSILIUM_API_KEY, or point --key at the file that the coordinator named' : undefined,
+    problem: problem.data,
+  })
+}
+
+function exitOf(status: number, retryable: boolean): number {
+  if (retryable) return EXIT.network
+  if (status === 401 || status === 403) return EXIT.denied
+  if (status === 404) return EXIT.notFound
+  if (status === 409 || status === 412) return EXIT.conflict
+  return status < 500 ? EXIT.usage : EXIT.unexpected
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

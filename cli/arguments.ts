@@ -1,0 +1,131 @@
+import { parseArgs } from 'node:util'
+import type { Command, Option } from './commands.ts'
+import { EXIT, Failure } from './failure.ts'
+import { nearest } from './nearest.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What a command was given: by flag, else by its environment variable, else its default. */
+export class Arguments {
+  readonly command: Command
+  readonly positionals: readonly string[]
+  readonly environment: Environment
+  readonly #values: ReadonlyMap<string, string | true>
+
+  constructor(
+    command: Command,
+    values: ReadonlyMap<string, string | true>,
+    positionals: readonly string[],
+    environment: Environment,
+  ) {
+    this.command = command
+    this.#values = values
+    this.positionals = positionals
+    this.environment = environment
+  }
+
+  flag(name: string): boolean {
+    return this.#values.get(name) === true
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values.get(name)
+    if (typeof value === 'string') return value
+    const option = this.command.options.find((other) => other.name === name)
+    return (option?.env && this.environment[option.env]) || option?.default
+  }
+
+  /** @param why what a person needs to know to choose a value */
+  required(name: string, why: string): string {
+    const value = this.text(name)
+    if (value !== undefined) return value
+    throw usage('missing_flag', `${this.command.name} needs --${name}`, why)
+  }
+
+  oneOf<T extends string>(name: string, choices: readonly T[], why?: string): T {
+    const value = why === undefined ? this.text(name) : this.required(name, why)
+    const found = choices.find((choice) => choice === value)
+    if (found !== undefined) return found
+    const close = nearest(value ?? '', choices)
+    throw usage('bad_value', `--${name} is ${choices.join(' or ')}, not ${value}`, close && `did you mean ${close}?`)
+  }
+
+  integer(name: string, { min, max }: { readonly min: number; readonly max: number }): number {
+    const text = this.text(name) ?? ''
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    throw usage('bad_value', `--${name} is a whole number from ${min} to ${max}, not ${text || 'nothing'}`)
+  }
+}
+
+/** Options that every command takes. */
+export const COMMON: readonly Option[] = [
+  { name: 'json', summary: 'write JSON to stdout: one object, or one a line' },
+  { name: 'quiet', short: 'q', summary: 'say nothing on stderr but errors' },
+  { name: 'help', short: 'h', summary: 'show this' },
+]
+
+/** Throws {@link Failure} with a suggestion. @param rest what follows the command's name */
+export function parseArguments(command: Command, rest: readonly string[], environment: Environment): Arguments {
+  const options = [...command.options, ...COMMON]
+  const { tokens } = parseArgs({
+    args: [...rest],
+    options: Object.fromEntries(
+      options.map(({ name, value, short }) => [
+        name,
+        { type: value === undefined ? 'boolean' : 'string', ...(short ? { short } : {}) } as const,
+      ]),
+    ),
+    strict: false,
+    tokens: true,
+    allowPositionals: true,
+  })
+  const values = new Map<string, string | true>()
+  const positionals: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    if (token.kind === 'option') values.set(token.name, optionValue(token, command, options))
+  }
+  const room = command.positional ? (command.positional.max ?? 1) : 0
+  if (positionals.length > room)
+    throw usage('unexpected_argument', `${command.name} does not take ${positionals[room]}`, seeHelp(command))
+  if (command.positional?.required && positionals.length === 0 && !values.has('help'))
+    throw usage('missing_argument', `${command.name} needs ${command.positional.name}`, seeHelp(command))
+  return new Arguments(command, values, positionals, environment)
+}
+
+type OptionToken = {
+  readonly name: string
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+function optionValue(token: OptionToken, command: Command, options: readonly Option[]): string | true {
+  const option = options.find(({ name }) => name === token.name)
+  if (!option) {
+    const names = options.filter(({ hidden }) => !hidden).map(({ name }) => `--${name}`)
+    const close = nearest(token.rawName, names)
+    const help = seeHelp(command)
+    throw usage(
+      'unknown_flag',
+      `${command.name} has no ${token.rawName}`,
+      close ? `did you mean ${close}? ${help}` : help,
+    )
+  }
+  if (option.value === undefined) {
+    if (token.value === undefined) return true
+    throw usage('unexpected_value', `${token.rawName} takes no value`, `write ${token.rawName} alone`)
+  }
+  const taken = token.value === undefined || (token.inlineValue !== true && /^-./.test(token.value))
+  if (!taken) return token.value as string
+  throw usage('missing_value', `${token.rawName} needs a value`, `${token.rawName} ${option.value}`)
+}
+
+function seeHelp(command: Command): string {
+  return `consilium ${command.name} --help lists what it takes`
+}
+
+export function usage(code: string, what: string, fix?: string): Failure {
+  return new Failure(EXIT.usage, code, what, { fix })
+}

@@ -1,0 +1,222 @@
+import type { Arguments } from './arguments.ts'
+import type { Output } from './output.ts'
+
+/** Every command: what `--help` shows, and where its work is. Nothing else is loaded until a command runs. */
+export type Command = {
+  /** One or two words: noun, verb. */
+  readonly name: string
+  readonly summary: string
+  readonly positional?: { readonly name: string; readonly required: boolean; readonly max?: number }
+  readonly options: readonly Option[]
+  readonly examples: readonly string[]
+  readonly load: () => Promise<{ readonly execute: Execute }>
+}
+
+export type Option = {
+  readonly name: string
+  readonly short?: string
+  /** How the value is called; an option without one is a flag. */
+  readonly value?: string
+  readonly summary: string
+  /** The environment variable that is read when the flag is not given. */
+  readonly env?: string
+  readonly default?: string
+  /** For our own processes: works, is not shown. */
+  readonly hidden?: true
+}
+
+export type Call = { readonly args: Arguments; readonly output: Output }
+/** @returns the exit code. Throws Failure. */
+export type Execute = (call: Call) => Promise<number>
+
+const state: Option = {
+  name: 'state',
+  value: '<folder>',
+  env: 'CONSILIUM_HOME',
+  summary: "the coordinator's folder; else $XDG_STATE_HOME/consilium",
+}
+const coordinator: Option = {
+  name: 'coordinator',
+  value: '<url>',
+  env: 'CONSILIUM_COORDINATOR',
+  default: 'http://127.0.0.1:7410',
+  summary: 'where the coordinator listens',
+}
+const key: Option = {
+  name: 'key',
+  value: '<file>',
+  summary: 'file of the API key; else CONSILIUM_API_KEY, else <state>/api-key',
+}
+const tethered: Option = {
+  name: 'tethered',
+  summary: 'end when stdin closes: whoever started this is gone',
+  hidden: true,
+}
+const api = [coordinator, key, state]
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'demo',
+    summary: 'train a real model across separate node processes on this machine, and verify it',
+    options: [
+      { name: 'nodes', value: '<n>', summary: 'node processes; default 5, or one for each CSV file' },
+      { name: 'rounds', value: '<n>', default: '8', summary: 'training rounds' },
+      { name: 'seed', value: '<text>', default: '1', summary: 'root of all randomness: the same seed, the same model' },
+      { name: 'data', value: '<folder>', summary: 'your own data, one CSV file a site, instead of handwritten digits' },
+      { name: 'label', value: '<column>', summary: 'with --data: the column to predict' },
+      {
+        name: 'classes',
+        value: '<n>',
+        summary: 'with --data: labels are 0 … n-1; else more than two values mean "not 0"',
+      },
+      { name: 'chaos', summary: 'kill one node while it trains in round 2' },
+      { name: 'folder', value: '<folder>', summary: 'where to keep everything; default ./.consilium/demo-<time>' },
+      { name: 'keep', summary: 'leave coordinator and nodes running afterwards, until Ctrl-C' },
+    ],
+    examples: ['consilium demo', 'consilium demo --chaos', 'consilium demo --data ./hospitals --label num --rounds 15'],
+    load: () => import('./demo.ts'),
+  },
+  {
+    name: 'coordinator up',
+    summary: 'run the coordinator: API, blocks and node link on one port',
+    options: [
+      {
+        name: 'host',
+        value: '<address>',
+        default: '127.0.0.1',
+        summary: 'address to listen on; off loopback only with TLS',
+      },
+      { name: 'port', value: '<n>', default: '7410', summary: 'port to listen on; 0 takes a free one' },
+      state,
+      { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line' },
+      { name: 'open', summary: 'let any node link' },
+      { name: 'tls-cert', value: '<file>', summary: 'certificate chain, PEM' },
+      { name: 'tls-key', value: '<file>', summary: 'its private key, PEM' },
+      {
+        name: 'grace',
+        value: '<ms>',
+        default: '10000',
+        summary: 'how long a node may be away before its seat is given up',
+      },
+      { name: 'quota', value: '<bytes>', default: '10737418240', summary: 'disk that blocks may take' },
+      {
+        name: 'log-level',
+        value: '<level>',
+        default: 'info',
+        summary: 'fatal, error, warn, info, debug, trace or silent',
+      },
+      tethered,
+    ],
+    examples: ['consilium coordinator up --allow nodes.txt', 'consilium coordinator up --open --port 0 --json'],
+    load: () => import('./coordinator-up.ts'),
+  },
+  {
+    name: 'node up',
+    summary: 'run a node: it trains on data that stays here, and is paid',
+    options: [
+      coordinator,
+      {
+        name: 'coordinator-key',
+        value: '<z6Mk…>',
+        env: 'CONSILIUM_COORDINATOR_KEY',
+        summary: 'its key, pinned: nobody else is listened to',
+      },
+      { ...state, summary: "the node's folder: its key, its receipts; else $XDG_STATE_HOME/consilium/node" },
+      { name: 'data', value: '<path>', summary: 'a CSV file, or a folder with images.idx and labels.idx' },
+      {
+        name: 'population',
+        value: '<kind>',
+        summary: 'hospital: refuse whatever is not masked; open: take unmasked rounds',
+      },
+      {
+        name: 'cohort-min',
+        value: '<n>',
+        default: '2',
+        summary: 'fewest reports in a round that this node takes part in',
+      },
+      { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
+      tethered,
+    ],
+    examples: ['consilium node up --coordinator-key z6Mk… --data ./site.csv --population open'],
+    load: () => import('./node-up.ts'),
+  },
+  {
+    name: 'node id',
+    summary: "print a node's id, making its key if there is none",
+    options: [{ ...state, summary: "the node's folder; else $XDG_STATE_HOME/consilium/node" }],
+    examples: ['consilium node id --state ./site-1 >> nodes.txt'],
+    load: () => import('./node-id.ts'),
+  },
+  {
+    name: 'run',
+    summary: 'launch a run from a task file',
+    positional: { name: '<task.json>', required: true },
+    options: [
+      ...api,
+      { name: 'watch', summary: 'follow it to its end' },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
+    ],
+    examples: ['consilium run task.json --watch', 'consilium run - < task.json'],
+    load: () => import('./run.ts'),
+  },
+  {
+    name: 'runs ls',
+    summary: 'list runs, the newest first',
+    options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
+    examples: ['consilium runs ls', 'consilium runs ls --json'],
+    load: () => import('./runs-ls.ts'),
+  },
+  {
+    name: 'runs show',
+    summary: 'show one run',
+    positional: { name: '<run>', required: true },
+    options: api,
+    examples: ['consilium runs show run_01KQ7'],
+    load: () => import('./runs-show.ts'),
+  },
+  {
+    name: 'runs watch',
+    summary: 'follow a run to its end, from its beginning',
+    positional: { name: '<run>', required: true },
+    options: api,
+    examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
+    load: () => import('./runs-watch.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'redo a run from its record: every hash, signature, sum, model, figure and payment',
+    positional: { name: '<CAR file, folder or URL>', required: true },
+    options: [
+      { name: 'run', value: '<run or CID>', summary: 'which run; a bundle holds just one, a folder needs its CID' },
+      {
+        name: 'coordinator',
+        value: '<z6Mk…>',
+        env: 'CONSILIUM_COORDINATOR_KEY',
+        summary: 'pin: the record must be signed by this key',
+      },
+      { name: 'expect', value: '<CID>', summary: "pin: the record's, or the final model's, CID" },
+      key,
+      state,
+    ],
+    examples: [
+      'consilium verify bundle.car --coordinator z6Mk…',
+      'consilium verify http://127.0.0.1:7410 --run run_01KQ7',
+    ],
+    load: () => import('./verify.ts'),
+  },
+  {
+    name: 'help',
+    summary: 'explain a command or a topic',
+    positional: { name: '[command or topic]', required: false, max: 2 },
+    options: [],
+    examples: ['consilium help verify', 'consilium help exit-codes'],
+    load: () => import('./help.ts'),
+  },
+  {
+    name: 'version',
+    summary: 'print the version',
+    options: [],
+    examples: ['consilium version --json'],
+    load: () => import('./version.ts'),
+  },
+]

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises'
+import { startCoordinator } from '#coordinator/main.ts'
+import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import { type Arguments, usage } from './arguments.ts'
+import type { Call } from './commands.ts'
+import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
+import type { Output } from './output.ts'
+import { packageOf } from './package.ts'
+import { coordinatorState } from './state.ts'
+import { listenForStop, stopped } from './stopping.ts'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+const DAY_MILLIS = 86_400_000
+
+/** `consilium coordinator up`: serves until it is told to stop. */
+export async function execute({ args, output }: Call): Promise<number> {
+  const host = args.text('host') ?? '127.0.0.1'
+  const port = args.integer('port', { min: 0, max: 65_535 })
+  const config = {
+    state: coordinatorState(args),
+    host,
+    port,
+    tls: tlsOf(args),
+    admits: await admitsOf(args),
+    graceMillis: args.integer('grace', { min: 0, max: DAY_MILLIS }),
+    quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
+    logLevel: args.oneOf('log-level', LOG_LEVELS),
+    version: packageOf().version,
+    fatal,
+  }
+  using stopping = listenForStop(args.flag('tethered'))
+  await using coordinator = await startCoordinator(config).catch((cause: unknown) => {
+    throw cannotStart(cause, host, port)
+  })
+  const { url, id, apiKeyFile } = coordinator
+  if (output.json)
+    output.object({ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid })
+  else describe(output, { url, id, apiKeyFile, admits: config.admits })
+  await stopped(stopping)
+  output.note('stopping: what is under way is finished or will be taken up again; once more to stop now')
+  return stopping.exit() ?? EXIT.ok
+}
+
+function describe(
+  { line, note }: Output,
+  {
+    url,
+    id,
+    apiKeyFile,
+    admits,
+  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlySet<NodeId> | 'open' },
+): void {
+  line(`listening    ${url}`)
+  line(`key          ${id}`)
+  line(`API key in   ${apiKeyFile}`)
+  line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes`}`)
+  note(`nodes join with: consilium node up --coordinator ${url} --coordinator-key ${id} …      Ctrl-C stops`)
+}
+
+/** A broken invariant or a dead log: going on could write a wrong history, so nothing is closed, only the process. */
+function fatal(cause: unknown): void {
+  const { message } = failureOf(cause)
+  const failure = new Failure(EXIT.unexpected, 'coordinator_cannot_go_on', message, {
+    fix: 'start it again: it goes on from its log',
+    cause,
+  })
+  const stack = cause instanceof Error && cause.stack ? [cause.stack] : []
+  process.stderr.write(`${[...failureLines(failure), ...stack].join('\n')}\n`)
+  process.exit(EXIT.unexpected)
+}
+
+function cannotStart(cause: unknown, host: string, port: number): Failure {
+  const { message } = failureOf(cause)
+  const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+  const fix = inUse ? 'another process listens there: choose another --port, or 0 for a free one' : undefined
+  const what = inUse ? `${host}:${port} is in use` : message
+  return new Failure(EXIT.unexpected, inUse ? 'address_in_use' : 'cannot_start', what, { fix, cause })
+}
+
+function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: string } | undefined {
+  const [certFile, keyFile] = [args.text('tls-cert'), args.text('tls-key')]
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
+  if (certFile === undefined && keyFile === undefined) return undefined
+  throw usage('incomplete_tls', 'TLS needs both its files', '--tls-cert chain.pem --tls-key key.pem')
+}
+
+/** Who may link has no default: open to all by oversight is how strangers get into a run. */
+async function admitsOf(args: Arguments): Promise<ReadonlySet<NodeId> | 'open'> {
+  const file = args.text('allow')
+  if (args.flag('open') && file !== undefined)
+    throw usage('allow_or_open', '--allow and --open exclude each other', 'give one of them')
+  if (args.flag('open')) return 'open'
+  if (file === undefined)
+    throw usage(
+      'who_may_link',
+      'say who may link: nobody is let in by default, since whoever links can join runs and be paid',
+      '--allow nodes.txt (ids from consilium node id, one a line), or --open for any node',
+    )
+  return readAllowList(file)
+}
+
+async function readAllowList(file: string): Promise<ReadonlySet<NodeId>> {
+  const nodes = new Set<NodeId>()
+  for (const [index, line] of (await readFile(file, 'utf8')).split('\n').entries()) {
+    const text = line.replace(/#.*/, '').trim()
+    if (text === '') continue
+    const node = parseNodeId(text)
+    if (!node.ok) throw usage('bad_allow_list', `${file}, line ${index + 1}: ${node.detail ?? node.refusal}`)
+    nodes.add(node.value)
+  }
+  if (nodes.size === 0) throw usage('bad_allow_list', `${file} lists no node`, 'one id a line, from consilium node id')
+  return nodes
+}

@@ -1,0 +1,130 @@
+import { createWriteStream } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { relative } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { NodeId } from '#protocol/ids.ts'
+import type { Verdict } from '#verify/verdict.ts'
+import { verifyBundle } from '#verify/verify.ts'
+import type { Call } from './commands.ts'
+import { openFederation, type Site } from './demo/federation.ts'
+import { followRun } from './demo/follow.ts'
+import { bundleOf, type DemoOptions, demoOptions } from './demo/options.ts'
+import { digitSites, tableSites } from './demo/sites.ts'
+import { digitsRun, type LaunchRequest, tableRun } from './demo/task.ts'
+import { demoLines, type Outcome } from './demo-report.ts'
+import { EXIT, Failure } from './failure.ts'
+import type { Output } from './output.ts'
+import { openBundle } from './record-source.ts'
+import type { RunEnd } from './run-progress.ts'
+import { maskingLine } from './run-report.ts'
+import { runFailed } from './runs-watch.ts'
+import { listenForStop, type Stopping, stopped } from './stopping.ts'
+
+/** A killed node's seat is given up this long after its link broke. */
+const GRACE_MILLIS = 3000
+
+/** `consilium demo`: a whole federation on this machine, in processes of their own, and the check of what it made. */
+export async function execute({ args, output }: Call): Promise<number> {
+  const options = demoOptions(args, new Date())
+  using stopping = listenForStop()
+  try {
+    return await demonstrate(options, output, stopping)
+  } catch (cause) {
+    const exit = stopping.exit()
+    if (exit !== undefined) return exit
+    throw cause
+  }
+}
+
+async function demonstrate(options: DemoOptions, output: Output, stopping: Stopping): Promise<number> {
+  const { folder, seedText, chaos } = options
+  if (output.json)
+    output.object({
+      type: 'demo.started',
+      time: new Date().toISOString(),
+      masking: 'none',
+      seed: seedText,
+      folder,
+      chaos,
+    })
+  else output.line(`${maskingLine('none')}; seed ${seedText}`)
+  await mkdir(folder, { recursive: true })
+  const { sites, launch } = await prepare(options, output)
+  output.note(`starting one coordinator and ${sites.length} nodes, each a process of its own …`)
+  const { signal } = stopping
+  await using federation = await openFederation(folder, sites, { graceMillis: GRACE_MILLIS, signal })
+  const { id: run } = await federation.api.launch(JSON.stringify(launch), undefined)
+  const least = launch.cohort.min
+  const { end, paid } = await followRun(federation, run, { chaos, least, output, signal })
+  if (!end) return stopping.exit() ?? EXIT.unexpected
+  if (!end.completed) throw runFailed(run, end)
+
+  const bundle = bundleOf(options)
+  await pipeline(Readable.fromWeb(await federation.api.bundle(run)), createWriteStream(bundle, { flush: true }))
+  output.note('verifying the whole record, from the first model on …')
+  const verdict = await verifyDemo(bundle, federation.key, end)
+  const backend = [...new Set(federation.nodes.map((node) => node.backend))].sort().join('+')
+  const { rounds } = options
+  const outcome: Outcome = {
+    rounds,
+    sites,
+    end,
+    paid,
+    bundle,
+    verdict,
+    backend,
+    masking: 'none',
+    coordinator: federation.key,
+  }
+  say(output, outcome)
+  if (options.keep) {
+    output.note(
+      `${federation.api.url} stays up; its API key is in ${relative('', folder)}/coordinator/api-key; Ctrl-C ends it`,
+    )
+    await stopped(stopping)
+  }
+  return verdict.ok ? EXIT.ok : EXIT.unverified
+}
+
+async function prepare(
+  { folder, data, seed, rounds }: DemoOptions,
+  output: Output,
+): Promise<{ readonly sites: readonly Site[]; readonly launch: LaunchRequest }> {
+  if (data.kind === 'digits') {
+    output.note(`dealing 10,000 handwritten digits unevenly to ${data.nodes} sites …`)
+    const sites = await digitSites(folder, data.nodes, seed)
+    return { sites, launch: digitsRun(sites.length, rounds, seed) }
+  }
+  const { sites, contract } = await tableSites(folder, data.folder, data.label, data.classes, seed)
+  output.note(`${sites.length} sites agree on ${contract.columns.length} columns that predict ${contract.label.column}`)
+  return { sites, launch: tableRun(contract, sites.length, rounds, seed) }
+}
+
+/** Here, in this process, from the file that was downloaded: as anybody else would. */
+async function verifyDemo(bundle: string, coordinator: NodeId, { model }: RunEnd): Promise<Verdict> {
+  await using record = await openBundle(bundle)
+  const verdict = await verifyBundle(record.file, { coordinator })
+  if (verdict.ok && verdict.model !== model)
+    throw new Failure(
+      EXIT.unverified,
+      'other_model',
+      `the record ends in ${verdict.model}, the coordinator told ${model}`,
+    )
+  return verdict
+}
+
+function say(output: Output, outcome: Outcome): void {
+  const { rounds, sites, end, bundle, verdict, backend, masking } = outcome
+  if (!output.json) {
+    for (const line of demoLines(outcome)) output.line(line)
+    return
+  }
+  output.object({
+    type: 'run.completed',
+    ...{ rounds, nodes: sites.length, accuracy: end.evaluation?.accuracy ?? null, model: end.model, bundle },
+    verify: verdict.ok ? { ok: true, model: verdict.model } : verdict,
+    ledger: end.ledger,
+    ...{ backend, masking },
+  })
+}

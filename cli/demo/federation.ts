@@ -1,0 +1,136 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { DataSource } from '#client/data/dataset.ts'
+import { nodeSecret } from '#client/node.ts'
+import { signerOf } from '#protocol/envelope.ts'
+import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
+import { demoSecret } from '#protocol/seeds.ts'
+import { ApiClient } from '../api-client.ts'
+import { EXIT, Failure } from '../failure.ts'
+import { type ConsiliumProcess, startProcess } from './process.ts'
+
+/** A site before its node runs: its folder holds its key, and its data lie somewhere on disk. */
+export type Site = { readonly name: string; readonly folder: string; readonly id: NodeId; readonly data: DataSource }
+
+/** One coordinator and its nodes, each a process of its own, all linked. Disposing closes all of them. */
+export type Federation = AsyncDisposable & {
+  readonly key: NodeId
+  readonly api: ApiClient
+  readonly coordinator: ConsiliumProcess
+  readonly nodes: readonly NodeProcess[]
+}
+export type NodeProcess = { readonly site: Site; readonly process: ConsiliumProcess; readonly backend: string }
+
+/** Starting a process that loads a training engine can take long on a machine that is busy; longer than this, it hangs. */
+const LINKED_MILLIS_MAX = 180_000
+const POLL_MILLIS = 50
+
+/** Starts them and waits until the coordinator sees every node. @param signal stops them all, whatever they are at */
+export async function openFederation(
+  folder: string,
+  sites: readonly Site[],
+  { graceMillis, signal }: { readonly graceMillis: number; readonly signal: AbortSignal },
+): Promise<Federation> {
+  await using started = new AsyncDisposableStack()
+  const own = (process: ConsiliumProcess): ConsiliumProcess => {
+    signal.addEventListener('abort', () => process.signal('SIGTERM'), { once: true })
+    if (signal.aborted) process.signal('SIGTERM')
+    return started.use(process)
+  }
+  const { process, url, key, apiKeyFile } = await startCoordinatorProcess(
+    join(folder, 'coordinator'),
+    sites.map(({ id }) => id),
+    { graceMillis, own },
+  )
+  const api = new ApiClient(url, (await readFile(apiKeyFile, 'utf8')).trim())
+  const nodes = await Promise.all(
+    sites.map(async (site) => ({ site, process: own(await startNodeProcess(site, { url, key })) })),
+  )
+  const ready = await Promise.all(nodes.map((node) => node.process.first('node.ready')))
+  await untilLinked(api, nodes, signal)
+  const open = started.move()
+  return {
+    ...{ key, api, coordinator: process },
+    nodes: nodes.map((node, index) => ({ ...node, backend: String(ready[index]?.['backend']) })),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+/**
+ * Makes a site's folder and the key in it. People count sites from 1, the seeds from 0.
+ * @param seed 32 bytes: whoever knows it is that node, which is for demonstrations only
+ */
+export async function makeSite(folder: string, site: number, seed: Bytes): Promise<Omit<Site, 'data'>> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const secret = await nodeSecret(folder, () => demoSecret(seed, site - 1))
+  return { name: `site-${site}`, folder, id: signerOf(secret).id }
+}
+
+export type CoordinatorProcess = {
+  readonly process: ConsiliumProcess
+  readonly url: string
+  readonly key: NodeId
+  readonly apiKeyFile: string
+}
+export type CoordinatorOptions = {
+  readonly port?: number
+  readonly graceMillis: number
+  /** Takes charge of the process before it is waited for. */
+  readonly own: (process: ConsiliumProcess) => ConsiliumProcess
+}
+
+/** The coordinator admits these nodes and nobody else. @param port 0 takes a free one */
+export async function startCoordinatorProcess(
+  folder: string,
+  nodes: readonly NodeId[],
+  { port = 0, graceMillis, own }: CoordinatorOptions,
+): Promise<CoordinatorProcess> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const allow = join(folder, 'allow.txt')
+  await writeFile(allow, nodes.map((id) => `${id}\n`).join(''))
+  const flags = ['--state', folder, '--port', String(port), '--allow', allow, '--grace', String(graceMillis)]
+  const args = ['coordinator', 'up', ...flags, '--log-level', 'warn']
+  const process = own(await startProcess('coordinator', folder, args))
+  const ready = await process.first('coordinator.ready')
+  const key = parseNodeId(String(ready['coordinator']))
+  if (!key.ok) throw new Failure(EXIT.unexpected, 'bad_answer', 'the coordinator named no key when it started')
+  return { process, url: String(ready['url']), key: key.value, apiKeyFile: String(ready['api_key_file']) }
+}
+
+/** A node that trains on its site's data, for this coordinator only. */
+export function startNodeProcess(
+  { name, folder, data }: Site,
+  coordinator: { readonly url: string; readonly key: NodeId },
+): Promise<ConsiliumProcess> {
+  const path = data.kind === 'csv' ? data.path : join(data.images, '..')
+  const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
+  const flags = ['--state', folder, '--data', path, '--population', 'open']
+  return startProcess(name, folder, ['node', 'up', ...link, ...flags])
+}
+
+/** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */
+export async function untilLinked(
+  api: ApiClient,
+  nodes: readonly { readonly site: Site; readonly process: ConsiliumProcess }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const started = Date.now()
+  for (;;) {
+    const linked = new Set(await api.nodes())
+    const missing = nodes.filter(({ site }) => !linked.has(site.id))
+    if (missing.length === 0) return
+    const ended = missing.find(({ process }) => !process.alive())
+    if (ended) throw await ended.process.failure()
+    if (Date.now() - started > LINKED_MILLIS_MAX)
+      throw new Failure(
+        EXIT.network,
+        'nodes_missing',
+        `${missing.map(({ site }) => site.name).join(', ')} did not link`,
+        {
+          fix: `look into ${missing.map(({ site }) => join(site.folder, 'stderr.log')).join(', ')}`,
+        },
+      )
+    await pause(POLL_MILLIS, undefined, { signal })
+  }
+}

@@ -1,0 +1,61 @@
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { readCsv } from '#client/data/csv.ts'
+import { DataFault } from '#client/data/fault.ts'
+import { contractOf, profileOf } from '#client/data/profile.ts'
+import type { Bytes } from '#protocol/ids.ts'
+import { WEIGHT_MAX } from '#protocol/limits.ts'
+import { demoSplitSeed } from '#protocol/seeds.ts'
+import type { TableContract } from '#protocol/task.ts'
+import { readDigits, writeDigits } from '../digits.ts'
+import { EXIT, Failure } from '../failure.ts'
+import { makeSite, type Site } from './federation.ts'
+
+/** Sites that own handwritten digits, dealt unevenly: what one site sees often, another has hardly seen. */
+export async function digitSites(folder: string, count: number, seed: Bytes): Promise<readonly Site[]> {
+  const made = await Promise.all(siteNumbers(count).map((site) => makeSite(join(folder, `site-${site}`), site, seed)))
+  const split = { alpha: 0.5, minimum: Math.min(400, Math.floor(6000 / count)), seed: demoSplitSeed(seed) }
+  const data = await writeDigits(
+    await readDigits(),
+    made.map((site) => site.folder),
+    split,
+  )
+  return made.map((site, index) => ({ ...site, data: data[index] as Site['data'] }))
+}
+
+/** Sites that own one CSV file each, in the order of the files' names, and the contract that all of them can keep. */
+export async function tableSites(
+  folder: string,
+  source: string,
+  label: string,
+  classes: number | undefined,
+  seed: Bytes,
+): Promise<{ readonly sites: readonly Site[]; readonly contract: TableContract }> {
+  const files = (await readdir(source)).filter((name) => name.toLowerCase().endsWith('.csv')).sort()
+  if (files.length < 2)
+    throw new Failure(EXIT.data, 'too_few_sites', `${source} holds ${files.length} CSV files, at least 2 are needed`, {
+      fix: 'put one CSV file for each site into the folder',
+    })
+  const paths = files.map((name) => resolve(source, name))
+  // Each site's public profile, as its node would tell it: names, kinds and levels, no rows.
+  const profiles = await Promise.all(paths.map(async (path) => profileOf(await readCsv(path)))).catch(
+    (cause: unknown) => {
+      throw cause instanceof DataFault ? new Failure(EXIT.data, 'bad_data', cause.message, { cause }) : cause
+    },
+  )
+  const rowsMax = Math.min(WEIGHT_MAX, 2 * Math.max(...profiles.map(({ rowsAtLeast }) => rowsAtLeast), 1))
+  const contract = contractOf(profiles, label, classes === undefined ? { rowsMax } : { rowsMax, classes })
+  if (!contract.ok)
+    throw new Failure(EXIT.data, contract.refusal.replaceAll('-', '_'), contract.detail ?? contract.refusal)
+  const sites = await Promise.all(
+    paths.map(async (path, index): Promise<Site> => {
+      const site = index + 1
+      return { ...(await makeSite(join(folder, `site-${site}`), site, seed)), data: { kind: 'csv', path } }
+    }),
+  )
+  return { sites, contract: contract.value }
+}
+
+function siteNumbers(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index + 1)
+}

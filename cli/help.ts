@@ -1,0 +1,119 @@
+import { COMMON, usage } from './arguments.ts'
+import { type Call, COMMANDS, type Command, type Option } from './commands.ts'
+import { EXIT } from './failure.ts'
+import { nearest } from './nearest.ts'
+
+/** `consilium help [command or topic]` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const asked = args.positionals.join(' ')
+  const command = COMMANDS.find(({ name }) => name === asked)
+  const group = COMMANDS.filter(({ name }) => name.split(' ')[0] === asked)
+  const topic = TOPICS.find(({ name }) => name === asked)
+  if (output.json)
+    output.object({ commands: (command ? [command] : group.length > 0 ? group : COMMANDS).map(commandData) })
+  else if (command) output.line(commandHelp(command))
+  else if (topic) output.line(`${topic.name} - ${topic.summary}\n\n${topic.text}`)
+  else if (asked === '' || group.length > 0) output.line(overview(asked === '' ? COMMANDS : group))
+  else {
+    const close = nearest(
+      asked,
+      [...COMMANDS, ...TOPICS].map(({ name }) => name),
+    )
+    throw usage(
+      'unknown_topic',
+      `there is no help on ${asked}`,
+      close ? `did you mean consilium help ${close}?` : 'consilium help',
+    )
+  }
+  return EXIT.ok
+}
+
+export function overview(commands: readonly Command[]): string {
+  return [
+    'consilium - federated learning over decentralised nodes: rounds that cannot hang, models anyone can recompute,',
+    'exact pay for verified work',
+    '',
+    ...columns(commands.map(({ name, summary }) => [`consilium ${name}`, summary])),
+    '',
+    ...columns([
+      ['consilium <command> --help', 'its options and examples'],
+      ...TOPICS.map(({ name, summary }): readonly [string, string] => [`consilium help ${name}`, summary]),
+    ]),
+  ].join('\n')
+}
+
+export function commandHelp(command: Command): string {
+  const { name, summary, positional, options, examples } = command
+  const shown = [...options, ...COMMON].filter(({ hidden }) => !hidden)
+  return [
+    `consilium ${name}${positional ? ` ${positional.name}` : ''} [options]`,
+    '',
+    summary,
+    '',
+    ...columns(shown.map((option) => [flagOf(option), meaningOf(option)])),
+    '',
+    ...examples.map((example) => `  $ ${example}`),
+  ].join('\n')
+}
+
+function flagOf({ name, short, value }: Option): string {
+  return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`
+}
+
+function meaningOf({ summary, env, default: value }: Option): string {
+  const notes = [env, value === undefined ? undefined : `default ${value}`].filter((note) => note !== undefined)
+  return notes.length > 0 ? `${summary} (${notes.join(', ')})` : summary
+}
+
+function commandData({ name, summary, positional, options }: Command): object {
+  const shown = [...options, ...COMMON].filter(({ hidden }) => !hidden)
+  return {
+    name,
+    summary,
+    positional: positional?.name ?? null,
+    options: shown.map(({ hidden: _, ...option }) => option),
+  }
+}
+
+function columns(rows: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}
+
+const TOPICS = [
+  {
+    name: 'exit-codes',
+    summary: 'what a command ends with',
+    text: [
+      '  0  done                          5  conflict',
+      '  1  unexpected                    7  the run failed',
+      '  2  wrong use of the command      8  verification failed',
+      '  3  no or wrong API key          10  the network; the same again may work',
+      '  4  not found                    11  the data is not as it must be',
+      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM)',
+    ].join('\n'),
+  },
+  {
+    name: 'environment',
+    summary: 'variables that are read',
+    text: [
+      'A flag wins over its variable, the variable over the default.',
+      '',
+      '  CONSILIUM_HOME             state folder of a coordinator or a node (--state)',
+      '  CONSILIUM_COORDINATOR      URL of the coordinator',
+      '  CONSILIUM_COORDINATOR_KEY  its key, to pin (--coordinator-key; --coordinator of verify)',
+      '  CONSILIUM_API_KEY          API key; else the file <state>/api-key is read',
+      '  XDG_STATE_HOME             the state folder is consilium under it; else under ~/.local/state',
+      '  NO_COLOR, FORCE_COLOR, TERM=dumb, CI   colour, and lines that are drawn over',
+    ].join('\n'),
+  },
+  {
+    name: 'output',
+    summary: 'what is written where',
+    text: [
+      'Data goes to stdout; progress and errors go to stderr. On a terminal a long command draws one block over itself;',
+      'elsewhere it writes a line per round. With --json a command writes one object, and a stream writes one a line:',
+      'flat, snake_case, times in RFC 3339, durations in *_ms, money as decimal texts of micro-credits.',
+    ].join('\n'),
+  },
+] as const

@@ -1,0 +1,178 @@
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { DataSource } from '#client/data/dataset.ts'
+import { type RunningNode, startNode } from '#client/node.ts'
+import type { Progress } from '#client/participate.ts'
+import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import { COHORT_MAX, COHORT_MIN } from '#protocol/limits.ts'
+import { type Arguments, usage } from './arguments.ts'
+import type { Call } from './commands.ts'
+import { EXIT, Failure } from './failure.ts'
+import type { Output } from './output.ts'
+import { formatBytes, formatCredits, formatSeconds } from './render/units.ts'
+import { nodeState } from './state.ts'
+import { listenForStop } from './stopping.ts'
+
+/** `consilium node up`: takes part until it is told to stop. */
+export async function execute({ args, output }: Call): Promise<number> {
+  const url = urlOf(args)
+  const coordinator = coordinatorOf(args)
+  const population = args.oneOf(
+    'population',
+    ['open', 'hospital'],
+    '--population hospital refuses every round that is not masked; --population open takes plain ones, where the ' +
+      "coordinator can read this node's update",
+  )
+  const cohortMin = args.integer('cohort-min', { min: COHORT_MIN, max: COHORT_MAX })
+  const backend = args.oneOf('backend', ['auto', 'wasm', 'cpu'])
+  const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
+  using stopping = listenForStop(args.flag('tethered'))
+  const linkChanged = linkTeller(output)
+  await using node = await startNode({
+    state: nodeState(args),
+    url,
+    coordinator,
+    data,
+    backend,
+    population,
+    cohortMin,
+    linkChanged,
+  })
+  sayReady(output, node, { url, coordinator })
+  const work = node.progress[Symbol.asyncIterator]()
+  const asked = new Promise<undefined>((end) => stopping.signal.addEventListener('abort', () => end(undefined)))
+  while (!stopping.signal.aborted) {
+    const made = await Promise.race([work.next(), asked])
+    if (made === undefined || made.done) break
+    sayProgress(output, made.value)
+  }
+  return stopping.exit() ?? EXIT.ok
+}
+
+function urlOf(args: Arguments): string {
+  const text = args.text('coordinator') ?? ''
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  throw usage('bad_value', `--coordinator is an http or https URL, not ${text}`)
+}
+
+function coordinatorOf(args: Arguments): NodeId {
+  const text = args.required(
+    'coordinator-key',
+    'the coordinator prints its key when it starts; take it from whoever runs it, not from the network',
+  )
+  const id = parseNodeId(text)
+  if (id.ok) return id.value
+  throw usage('bad_value', `--coordinator-key is not a key: ${id.detail ?? id.refusal}`)
+}
+
+async function dataOf(path: string): Promise<DataSource> {
+  const at = resolve(path)
+  const found = await stat(at).catch(() => undefined)
+  if (found?.isFile()) return { kind: 'csv', path: at }
+  const [images, labels] = [join(at, 'images.idx'), join(at, 'labels.idx')]
+  const both =
+    found?.isDirectory() && (await stat(images).catch(() => undefined)) && (await stat(labels).catch(() => undefined))
+  if (both) return { kind: 'idx', images, labels }
+  throw new Failure(
+    EXIT.data,
+    'no_data',
+    found ? `${path} holds no images.idx and labels.idx` : `there is no ${path}`,
+    {
+      fix: 'give a CSV file with a header line, or a folder with images.idx and labels.idx',
+    },
+  )
+}
+
+type LinkState = 'linked' | 'lost' | 'refused' | 'wrong-coordinator' | 'unreachable'
+const LINK_MEANS: Readonly<Record<LinkState, string>> = {
+  linked: 'linked to',
+  lost: 'link lost, trying again:',
+  refused: 'the coordinator turned this node away, trying again:',
+  'wrong-coordinator': 'another key than the pinned one answered, not talking to it:',
+  unreachable: 'the coordinator cannot be reached, trying again:',
+}
+
+/** The link is tried again and again: only a change is news. */
+function linkTeller(output: Output): (state: LinkState, detail: string) => void {
+  let last = ''
+  return (state, detail) => {
+    if (last === `${state} ${detail}`) return
+    last = `${state} ${detail}`
+    if (output.json) output.object({ type: 'node.link', state, detail })
+    else if (!output.quiet) output.line(`${LINK_MEANS[state]} ${detail}`)
+  }
+}
+
+function sayReady(
+  output: Output,
+  { id, backend, passedOver }: RunningNode,
+  { url, coordinator }: { url: string; coordinator: NodeId },
+): void {
+  if (output.json)
+    return output.object({
+      type: 'node.ready',
+      node: id,
+      backend,
+      passed_over: passedOver,
+      url,
+      coordinator,
+      pid: process.pid,
+    })
+  output.line(`node         ${id}`)
+  output.line(`backend      ${backend}`)
+  for (const { backend: other, reason } of passedOver) output.line(`passed over  ${other}: ${reason}`)
+  output.line(`coordinator  ${url}  ${coordinator}`)
+}
+
+function sayProgress(output: Output, made: Progress): void {
+  if (output.json) return output.object(eventOf(made))
+  if (output.quiet && made.kind !== 'failed') return
+  output.line(`r${made.round}  ${textOf(made)}`)
+}
+
+/** Flat, snake_case, units in the names, money as text. */
+function eventOf(made: Progress): object {
+  const { kind, run, round } = made
+  const base = { type: `node.${kind}`, run, round, time: new Date().toISOString() }
+  switch (made.kind) {
+    case 'joined':
+      return base
+    case 'seated':
+      return { ...base, seat: made.seat }
+    case 'training':
+      return { ...base, epoch: made.epoch, epochs: made.epochs, loss: made.loss }
+    case 'reported':
+      return { ...base, bytes: made.bytes, train_ms: made.trainMillis }
+    case 'declined':
+    case 'refused':
+    case 'failed':
+      return { ...base, reason: made.reason }
+    case 'ended':
+      return { ...base, outcome: made.outcome }
+    case 'paid':
+      return { ...base, amount: made.amount.toString(), receipt: made.receipt }
+  }
+}
+
+function textOf(made: Progress): string {
+  switch (made.kind) {
+    case 'joined':
+      return 'joined'
+    case 'seated':
+      return `seat ${made.seat}, training`
+    case 'training':
+      return `trained   epoch ${made.epoch}/${made.epochs}  loss ${made.loss.toFixed(4)}`
+    case 'reported':
+      return `reported  ${formatBytes(made.bytes)} after ${formatSeconds(made.trainMillis)}`
+    case 'declined':
+      return `declined  ${made.reason}`
+    case 'refused':
+      return `refused   ${made.reason}`
+    case 'failed':
+      return `failed    ${made.reason}`
+    case 'ended':
+      return `over      ${made.outcome}`
+    case 'paid':
+      return `paid      ${formatCredits(made.amount)} credits  receipt ${made.receipt}`
+  }
+}

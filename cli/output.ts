@@ -1,0 +1,71 @@
+import { styleText } from 'node:util'
+
+/** Where a command writes: data to stdout, progress and diagnosis to stderr. */
+export type Output = {
+  readonly out: Terminal
+  readonly err: Terminal
+  /** Programs read stdout: one object, or one a line. */
+  readonly json: boolean
+  readonly quiet: boolean
+  /** A line of data. */
+  line(text: string): void
+  /** An object of data, with --json. */
+  object(value: object): void
+  /** A line for whoever waits; none when quiet or with --json. */
+  note(text: string): void
+}
+
+export type Terminal = {
+  write(text: string): void
+  columns(): number
+  rows(): number
+  /** Lines may be drawn over. */
+  readonly live: boolean
+  readonly unicode: boolean
+  paint(colour: Colour, text: string): string
+}
+export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+
+type Stream = {
+  write(text: string): unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+}
+type Environment = Readonly<Record<string, string | undefined>>
+
+export function outputTo(
+  streams: { readonly out: Stream; readonly err: Stream },
+  environment: Environment,
+  { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
+): Output {
+  const [out, err] = [terminalOf(streams.out, environment), terminalOf(streams.err, environment)]
+  return {
+    ...{ out, err, json, quiet },
+    line: (text) => out.write(`${text}\n`),
+    object: (value) => out.write(`${JSON.stringify(value)}\n`),
+    note: (text) => {
+      if (!json && !quiet) err.write(`${text}\n`)
+    },
+  }
+}
+
+/** What may be done to a stream: NO_COLOR, FORCE_COLOR, TERM=dumb and CI are honoured, FORCE_COLOR over the others. */
+export function terminalOf(stream: Stream, environment: Environment): Terminal {
+  const { NO_COLOR, FORCE_COLOR, TERM, CI } = environment
+  const live = stream.isTTY === true && TERM !== 'dumb' && !isSet(CI)
+  const colour = FORCE_COLOR === undefined ? live && !isSet(NO_COLOR) : FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  const locale = environment['LC_ALL'] || environment['LC_CTYPE'] || environment['LANG'] || ''
+  return {
+    write: (text) => void stream.write(text),
+    columns: () => Math.max(40, stream.columns ?? 80),
+    rows: () => Math.max(8, stream.rows ?? 24),
+    live,
+    unicode: /utf-?8/i.test(locale) || isSet(environment['WT_SESSION']) || environment['TERM_PROGRAM'] === 'vscode',
+    paint: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text),
+  }
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== 'false' && value !== '0'
+}

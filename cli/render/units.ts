@@ -1,0 +1,16 @@
+/** Figures for a person. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} KB`
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`
+}
+
+/** Under a tenth of a second in milliseconds. */
+export function formatSeconds(millis: number): string {
+  return millis < 100 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(2)} s`
+}
+
+/** @param amount micro-credits; all six decimals, since money is exact */
+export function formatCredits(amount: bigint): string {
+  return `${amount / 1_000_000n}.${(amount % 1_000_000n).toString().padStart(6, '0')}`
+}

@@ -1,0 +1,22 @@
+import { openApiClient, type RunView } from './api-client.ts'
+import type { Call } from './commands.ts'
+import { EXIT } from './failure.ts'
+
+/** `consilium runs ls` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const limit = args.integer('limit', { min: 1, max: 200 })
+  const runs = await (await openApiClient(args)).runs(limit)
+  if (output.json) output.object(runs)
+  else {
+    for (const run of runs.data) output.line(rowOf(run))
+    if (runs.data.length === 0) output.note('no runs yet: consilium run task.json')
+    if (runs.has_more) output.note(`more runs are older: --limit ${Math.min(200, limit * 2)}`)
+  }
+  return EXIT.ok
+}
+
+/** The id first and whole, so that it can be copied and cut. */
+function rowOf({ id, status, round, rounds, evaluation, name }: RunView): string {
+  const where = status === 'running' && round !== null ? `${status} ${round}/${rounds}` : status
+  return [id, where.padEnd(14), (evaluation?.accuracy.toFixed(4) ?? '-').padEnd(6), name].join('  ')
+}

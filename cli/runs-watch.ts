@@ -1,0 +1,43 @@
+import { type ApiClient, openApiClient } from './api-client.ts'
+import type { Call } from './commands.ts'
+import { EXIT, Failure } from './failure.ts'
+import type { Output } from './output.ts'
+import type { RunEnd } from './run-progress.ts'
+import { RunReport } from './run-report.ts'
+import { listenForStop } from './stopping.ts'
+
+/** `consilium runs watch <run>` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const api = await openApiClient(args)
+  const { id } = await api.run(args.positionals[0] as string)
+  return watchRun(api, id, output)
+}
+
+/** Follows a run to its end. Ctrl-C stops watching, not the run. Throws {@link Failure} when the run fails. */
+export async function watchRun(api: ApiClient, run: string, output: Output): Promise<number> {
+  using stopping = listenForStop()
+  let end: RunEnd | undefined
+  {
+    using report = new RunReport(output, run)
+    for await (const event of api.events(run, stopping.signal)) {
+      if (output.json) output.object(event)
+      report.tell(event)
+    }
+    end = report.progress.end
+  }
+  if (!end) return stopping.exit() ?? EXIT.unexpected
+  if (!end.completed) throw runFailed(run, end)
+  if (!output.json) {
+    const { evaluation, model } = end
+    if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} held-out rows`)
+    output.line(`model      ${model}`)
+    output.note(`verify it with: consilium verify ${api.url} --run ${run}`)
+  }
+  return EXIT.ok
+}
+
+export function runFailed(run: string, { reason }: RunEnd): Failure {
+  return new Failure(EXIT.runFailed, 'run_failed', `${run} failed: ${reason ?? 'no reason given'}`, {
+    fix: `consilium runs watch ${run} tells its rounds; are enough nodes linked, and do they take its task?`,
+  })
+}

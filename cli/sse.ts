@@ -1,0 +1,49 @@
+/** One event of a run as the API tells it: flat, snake_case, by type. */
+export type ApiEvent = {
+  readonly type: string
+  readonly run: string
+  readonly seq: number
+  readonly time: string
+  readonly [field: string]: unknown
+}
+
+/** An event is at most 4 KiB in the log; what grows past this on the wire is no event stream. */
+const EVENT_CHARS_MAX = 1024 * 1024
+
+/** Reads a stream of server-sent events (HTML Living Standard, 9.2.6) whose data are our events. Others are passed over. */
+export async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncIterable<ApiEvent> {
+  let waiting = ''
+  let data: string[] = []
+  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
+    waiting += piece
+    if (waiting.length > EVENT_CHARS_MAX) throw new RangeError('an event without an end')
+    // A line may end in CR LF whose LF is still to come: a CR at the very end waits.
+    const lines = waiting.split(/\r\n|\n|\r(?!$)/)
+    waiting = lines.pop() ?? ''
+    for (const line of lines) {
+      if (line !== '') {
+        const text = /^data:(?: ?)(.*)$/.exec(line)
+        if (text) data.push(text[1] as string)
+        continue
+      }
+      const event = data.length > 0 ? parse(data.join('\n')) : undefined
+      data = []
+      if (event) yield event
+    }
+  }
+}
+
+function parse(text: string): ApiEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isEvent(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isEvent(value: unknown): value is ApiEvent {
+  if (value === null || typeof value !== 'object') return false
+  const { type, run, seq, time } = value as Partial<Record<string, unknown>>
+  return typeof type === 'string' && typeof run === 'string' && Number.isInteger(seq) && typeof time === 'string'
+}

@@ -1,0 +1,201 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { COMMANDS } from '#cli/commands.ts'
+import { commandHelp } from '#cli/help.ts'
+import { parseNodeId } from '#protocol/ids.ts'
+import { request } from '#test/coordinator/live.ts'
+import { BIN, consilium, jsonLines } from './command.ts'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'consilium-command-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('help', () => {
+  test.each(COMMANDS.map((command) => [command.name, command] as const))(
+    'of %s names all its options and an example',
+    (name, command) => {
+      const help = commandHelp(command)
+      for (const { name: option, hidden } of command.options) expect(help.includes(`--${option}`)).toBe(hidden !== true)
+      expect(help).toContain(`$ consilium ${name}`)
+      expect(help).toContain('--json')
+    },
+  )
+
+  test.each(COMMANDS.map(({ name, load }) => [name, load] as const))(
+    '%s has its work where the table says',
+    async (_name, load) => {
+      expect(typeof (await load()).execute).toBe('function')
+    },
+  )
+
+  test('without arguments, and with --help, lists every command on stdout and nothing on stderr', async () => {
+    for (const args of [[], ['--help'], ['help']]) {
+      const { code, stdout, stderr } = await consilium(args)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      for (const { name } of COMMANDS) expect(stdout).toContain(`consilium ${name}`)
+    }
+  })
+
+  test('is a topic too, and a command by two words', async () => {
+    expect((await consilium(['help', 'exit-codes'])).stdout).toMatch(/8 {2}verification failed/)
+    expect((await consilium(['help', 'node', 'up'])).stdout).toMatch(/--coordinator-key/)
+    expect(await consilium(['help', 'exitcodes'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/exit-codes\?/),
+    })
+  })
+
+  test('loads nothing but the table', async () => {
+    const trace =
+      "process.on('exit',()=>console.error(process.moduleLoadList.filter(m=>/sqlite|tls|http/.test(m)).join()))"
+    const { stderr } = await consilium(['--help'], { env: { NODE_OPTIONS: `--import=data:text/javascript,${trace}` } })
+    expect(stderr.trim()).toBe('')
+  })
+})
+
+describe('what is typed wrongly is exit 2, with what was meant', () => {
+  test.each([
+    [['demmo'], 'unknown_command', /did you mean consilium demo\?/],
+    [['node', 'pu'], 'unknown_command', /did you mean consilium node up\?/],
+    [['runs'], 'missing_verb', /consilium runs ls, consilium runs show, consilium runs watch/],
+    [['--jsno'], 'unknown_flag', /--json/],
+    [['verify', 'x', '--expct', 'y'], 'unknown_flag', /--expect/],
+    [['coordinator', 'up'], 'who_may_link', /--allow nodes.txt .*--open/],
+    [['coordinator', 'up', '--open', '--tls-cert', 'x'], 'incomplete_tls', /--tls-key/],
+    [['node', 'up', '--coordinator-key', 'z6Mkx'], 'bad_value', /z6Mk and 44 more/],
+    [['demo', '--label', 'num'], 'missing_flag', /--data/],
+    [['demo', '--chaos', '--nodes', '2'], 'bad_value', /3 or more/],
+  ] as const)('%j', async (args, code, words) => {
+    const ran = await consilium(args, { cwd: folder })
+    expect(ran).toMatchObject({ code: 2, stdout: '' })
+    expect(ran.stderr).toMatch(new RegExp(`^error  ${code}  .*\\(exit 2\\)\n`))
+    expect(ran.stderr).toMatch(words)
+    expect(ran.stderr).not.toMatch(/\n {4}at /)
+  })
+
+  test('with --json the error is one object on stderr', async () => {
+    const { code, stdout, stderr } = await consilium(['coordinator', 'up', '--json'])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'who_may_link', exit: 2, retryable: false })
+  })
+})
+
+test('version is one line, or one object', async () => {
+  const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'))
+  expect((await consilium(['version'])).stdout).toMatch(new RegExp(`^consilium ${version}  node .*\n$`))
+  expect(jsonLines((await consilium(['--json', 'version'])).stdout)).toMatchObject([{ version }])
+  expect(jsonLines((await consilium(['--version', '--json'])).stdout)).toMatchObject([{ version }])
+})
+
+test('a node has one id for its folder, and its key is for its owner only', async () => {
+  const state = join(folder, 'node')
+  const first = await consilium(['node', 'id', '--state', state])
+  expect(parseNodeId(first.stdout.trim()).ok).toBe(true)
+  expect((await consilium(['node', 'id'], { env: { CONSILIUM_HOME: state } })).stdout).toBe(first.stdout)
+  expect((await consilium(['node', 'id'], { env: { XDG_STATE_HOME: folder } })).stdout).not.toBe(first.stdout)
+  expect((await stat(join(folder, 'consilium/node/node.key'))).mode & 0o777).toBe(0o600)
+})
+
+test('what cannot be reached, is not there, or is not as it must be has an exit code of its own', async () => {
+  const key = { CONSILIUM_API_KEY: 'ck_0' }
+  const nowhere = await consilium(['runs', 'ls', '--coordinator', 'http://127.0.0.1:9'], { env: key })
+  expect(nowhere).toMatchObject({ code: 10, stderr: expect.stringMatching(/^error {2}unreachable/) })
+  expect(await consilium(['runs', 'ls', '--state', folder])).toMatchObject({ code: 3 })
+  expect(await consilium(['run', 'nothing.json'], { env: key, cwd: folder })).toMatchObject({ code: 4 })
+  expect(await consilium(['run', '-'], { env: key, input: '{' })).toMatchObject({ code: 2 })
+  expect(await consilium(['verify', 'nothing.car'], { cwd: folder })).toMatchObject({ code: 4 })
+  await writeFile(join(folder, 'text.car'), 'text')
+  expect(await consilium(['verify', 'text.car'], { cwd: folder })).toMatchObject({
+    code: 8,
+    stdout: expect.stringMatching(/FAILED at container/),
+  })
+  const empty = ['demo', '--data', folder, '--label', 'x', '--folder', join(folder, 'demo')]
+  expect(await consilium(empty)).toMatchObject({ code: 11, stderr: expect.stringMatching(/0 CSV files/) })
+})
+
+describe('a coordinator', () => {
+  const started = () =>
+    spawn(process.execPath, [
+      BIN,
+      'coordinator',
+      'up',
+      '--open',
+      '--port',
+      '0',
+      '--json',
+      '--tethered',
+      '--state',
+      join(folder, 'coordinator'),
+    ])
+  const firstLine = (child: ReturnType<typeof started>) =>
+    new Promise<Record<string, unknown>>((heard) =>
+      child.stdout.once('data', (data) => heard(JSON.parse(String(data)))),
+    )
+  const ended = (child: ReturnType<typeof started>) =>
+    new Promise((over) => child.once('close', (code, signal) => over(code ?? signal)))
+
+  test('says where it is and where its key lies, never the key, and stops cleanly on SIGTERM', async () => {
+    const child = started()
+    const over = ended(child)
+    const ready = await firstLine(child)
+    expect(ready).toEqual({
+      ...{ type: 'coordinator.ready', url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), pid: child.pid },
+      ...{ coordinator: expect.stringMatching(/^z6Mk/), api_key_file: join(folder, 'coordinator/api-key') },
+    })
+    const state = ['--state', join(folder, 'coordinator'), '--coordinator', String(ready['url'])]
+    const listed = await consilium(['runs', 'ls', ...state, '--json'])
+    expect(jsonLines(listed.stdout)).toEqual([{ data: [], has_more: false, next: null }])
+    const second = await consilium([
+      'coordinator',
+      'up',
+      '--open',
+      '--port',
+      '0',
+      '--state',
+      join(folder, 'coordinator'),
+    ])
+    expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/in use by another process/) })
+    const lonely = JSON.stringify(request({ timing: { selectionMillis: 50 } }))
+    const failed = await consilium(['run', '-', '--watch', ...state], { input: lonely })
+    expect(failed).toMatchObject({
+      code: 7,
+      stdout: expect.stringMatching(/^masking none[\s\S]*aborted="too-few-nodes"/),
+    })
+    expect(failed.stderr).toMatch(/^error {2}run_failed .*too-few-nodes .*\(exit 7\)/)
+    child.kill('SIGTERM')
+    expect(await over).toBe(143)
+  })
+
+  test('that is tethered ends with whoever started it', async () => {
+    const child = started()
+    const over = ended(child)
+    await firstLine(child)
+    child.stdin.destroy()
+    expect(await over).toBe(143)
+  })
+
+  test('refuses an allow-list that it cannot read as one, with the line', async () => {
+    const list = join(folder, 'allow.txt')
+    await writeFile(list, '# our nodes\n\nz6Mk-nobody # a typo\n')
+    const refused = await consilium(['coordinator', 'up', '--allow', list, '--state', join(folder, 'other')])
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/allow\.txt, line 3: /) })
+  })
+
+  test('does not listen beyond this machine without TLS', async () => {
+    const refused = await consilium([
+      'coordinator',
+      'up',
+      '--open',
+      '--host',
+      '0.0.0.0',
+      '--state',
+      join(folder, 'other'),
+    ])
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/without TLS/) })
+  })
+})

@@ -1,0 +1,73 @@
+import { describe, expect, test } from '@jest/globals'
+import { EXIT, Failure, failureLines, failureOf, failureProblem } from '#cli/failure.ts'
+import { terminalOf } from '#cli/output.ts'
+
+const stream = (isTTY: boolean) => ({ isTTY, columns: 100, write: () => true })
+
+describe('lines are drawn over, and colour is used', () => {
+  test.each([
+    ['on a terminal', true, {}, true, true],
+    ['not in a file or a pipe', false, {}, false, false],
+    ['not on a terminal that is dumb', true, { TERM: 'dumb' }, false, false],
+    ['not in CI', true, { CI: 'true' }, false, false],
+    ['in no CI', true, { CI: 'false' }, true, true],
+    ['without colour under NO_COLOR', true, { NO_COLOR: '1' }, true, false],
+    ['with colour in a pipe under FORCE_COLOR', false, { FORCE_COLOR: '1' }, false, true],
+    ['FORCE_COLOR over NO_COLOR', true, { FORCE_COLOR: '1', NO_COLOR: '1' }, true, true],
+    ['without colour under FORCE_COLOR=0', true, { FORCE_COLOR: '0' }, true, false],
+  ] as const)('%s', (_what, isTTY, environment, live, colour) => {
+    const terminal = terminalOf(stream(isTTY), environment)
+    expect(terminal.live).toBe(live)
+    expect(terminal.paint('red', 'x') !== 'x').toBe(colour)
+  })
+
+  test.each([
+    [{ LANG: 'de_CH.UTF-8' }, true],
+    [{ LC_ALL: 'C', LANG: 'de_CH.UTF-8' }, false],
+    [{}, false],
+  ])('letters beyond ASCII under %j: %j', (environment, unicode) => {
+    expect(terminalOf(stream(true), environment).unicode).toBe(unicode)
+  })
+})
+
+describe('a failure', () => {
+  const failure = new Failure(EXIT.conflict, 'run_not_ended', 'the run has not ended', {
+    lines: [['request', 'req_1']],
+    fix: 'wait for it',
+  })
+
+  test('is a block that a person can act on', () => {
+    expect(failureLines(failure)).toEqual([
+      'error  run_not_ended  the run has not ended  (exit 5)',
+      '  request  req_1',
+      '  fix      wait for it',
+    ])
+  })
+
+  test('is an RFC 9457 object for a program, whatever the API said of its own', () => {
+    expect(failureProblem(failure)).toEqual({
+      ...{ type: 'urn:consilium:problem:run_not_ended', title: 'run not ended', detail: 'the run has not ended' },
+      ...{ code: 'run_not_ended', exit: 5, retryable: false, fix: 'wait for it' },
+    })
+    const answered = new Failure(EXIT.denied, 'unauthorized', 'no key', {
+      problem: { status: 401, title: 'A key, please' },
+    })
+    expect(failureProblem(answered)).toMatchObject({
+      status: 401,
+      title: 'A key, please',
+      code: 'unauthorized',
+      exit: 3,
+    })
+  })
+
+  test('keeps its exit code when it is thrown, and anything else is exit 1', () => {
+    expect(failureOf(failure)).toBe(failure)
+    expect(failureOf(new Error('broken'))).toMatchObject({ exit: 1, code: 'unexpected', message: 'broken' })
+    expect(failureOf('text')).toMatchObject({ exit: 1, message: 'text' })
+  })
+
+  test('of a file that is not there is exit 4 and names the file', () => {
+    const missing = Object.assign(new Error('ENOENT: …'), { code: 'ENOENT', path: 'nodes.txt' })
+    expect(failureOf(missing)).toMatchObject({ exit: 4, message: 'there is no nodes.txt' })
+  })
+})
