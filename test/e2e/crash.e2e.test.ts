@@ -1,0 +1,89 @@
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { follow, watching } from '#cli/run-progress.ts'
+import type { ApiEvent } from '#cli/sse.ts'
+import { openRecordSettlement } from '#payments/settlements/record.ts'
+import { collect } from '#protocol/bytes.ts'
+import type { RunId } from '#protocol/ids.ts'
+import { openSqliteLog } from '#storage/logs/sqlite.ts'
+import { consilium, jsonLines } from '#test/cli/command.ts'
+import { fileOf } from '#verify/bundle.ts'
+import { verifyBundle } from '#verify/verify.ts'
+import { Cluster } from './cluster.ts'
+
+type Moment = readonly [phase: string, is: (event: ApiEvent) => boolean]
+
+let reports = 0
+const inRound = (round: number, type: string) => (event: ApiEvent) => event['round'] === round && event.type === type
+/** A moment in each phase, in the order in which a run of three rounds comes by them. */
+const MOMENTS: readonly Moment[] = [
+  ['funding', ({ type }) => type === 'run.created'],
+  ['selection', inRound(1, 'round.opened')],
+  ['reporting, before anybody reported', (event) => inRound(1, 'node.joined')(event) && event['phase'] === 'reporting'],
+  ['reporting, with one report in', inRound(2, 'update.reported')],
+  ['aggregation', (event) => inRound(3, 'update.reported')(event) && ++reports === 3],
+  ['settlement', inRound(3, 'model.aggregated')],
+  ['between rounds', inRound(3, 'round.completed')],
+  ['evaluation', (event) => inRound(4, 'node.joined')(event) && event['phase'] === 'evaluation'],
+  ['finishing', inRound(4, 'round.completed')],
+]
+
+test('a coordinator that is killed in every phase finishes the run as if nothing had been, and nobody is paid twice', async () => {
+  await using cluster = await Cluster.open({ seed: 'crash', nodes: 3, rounds: 3 })
+  await cluster.startNodes(cluster.sites)
+  // Every round waits for all three, so that a crash cannot change who is in it.
+  const launch = JSON.stringify({ ...cluster.launch, cohort: { min: 3, max: 3, quorum: 3 } })
+  const { id } = await cluster.api.launch(launch, undefined)
+
+  const seen: ApiEvent[] = []
+  let progress = watching(id)
+  const ahead = [...MOMENTS]
+  for await (const event of cluster.api.events(id, AbortSignal.timeout(150_000))) {
+    seen.push(event)
+    progress = follow(progress, event)
+    if (!ahead[0]?.[1](event)) continue
+    ahead.shift()
+    await cluster.crashCoordinator()
+  }
+  expect(ahead.map(([phase]) => phase)).toEqual([])
+  // The stream was cut nine times, and told everything once.
+  expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, index) => index))
+  expect(seen.at(-1)).toMatchObject({ type: 'run.completed', ledger: { paid: '1000000', released: '0' } })
+
+  const car = await collect(readable(await cluster.api.bundle(id)), 2 ** 24)
+  const verdict = await verifyBundle(fileOf(car), { coordinator: cluster.coordinator.key })
+  expect(verdict).toMatchObject({ ok: true, pinned: true, run: id, outcome: 'completed', paid: 1_000_000n })
+
+  const url = cluster.coordinator.url
+  const state = ['--state', join(cluster.folder, 'coordinator')]
+  const overHttp = await consilium(['verify', url, '--run', id, ...state, '--json'])
+  expect(jsonLines(overHttp.stdout)[0]).toMatchObject({ ok: true, run: id })
+  const shown = await consilium(['runs', 'show', id.slice(0, 12), '--coordinator', url, ...state, '--json'])
+  expect(jsonLines(shown.stdout)[0]).toMatchObject({ id, status: 'completed', paid: '1000000' })
+
+  // The same task again, this time undisturbed: the crashes left no trace in the model.
+  const calm = await consilium(['run', '-', '--watch', '--coordinator', url, ...state], { input: launch })
+  expect(calm).toMatchObject({ code: 0, stderr: expect.stringMatching(/verify it with: consilium verify/) })
+  const [first, ...lines] = calm.stdout.trimEnd().split('\n')
+  expect(first).toMatch(/^masking none: .* run_/)
+  expect(lines.slice(0, 3).map((line) => line.split(' ', 2))).toEqual(
+    [1, 2, 3].map((n) => [`round=${n}/3`, 'sites=3/3']),
+  )
+  expect(lines.at(-1)).toBe(`model      ${seen.at(-1)?.['model']}`)
+  expect((await consilium(['runs', 'ls', '--coordinator', url, ...state])).stdout).toMatch(
+    /^run_\S+ {2}completed .*\nrun_/,
+  )
+
+  await cluster.coordinator.process[Symbol.asyncDispose]()
+  await using log = openSqliteLog({ file: join(cluster.folder, 'coordinator/log.sqlite') })
+  const settlement = openRecordSettlement(log)
+  expect(await settlement.totals(id as RunId)).toEqual({ held: 1_000_000n, paid: 1_000_000n, released: 0n })
+  const { paid: told } = progress
+  expect([...told.values()].reduce((sum, amount) => sum + amount, 0n)).toBe(1_000_000n)
+  const balances = await settlement.balances()
+  for (const { id: node } of cluster.sites) expect(balances.get(`operator:${node}`)).toBe(2n * (told.get(node) ?? 0n))
+}, 180_000)
+
+async function* readable(stream: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> {
+  for await (const piece of stream) yield new Uint8Array(piece)
+}
