@@ -76,6 +76,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const closing = new AbortController()
   const clock = systemClock
+  const settledAt = clock.now() + config.graceMillis
   const counters = new Counters()
   const blobs = doors.use(await openFileBlobs({ folder: join(state, 'blobs'), quotaBytes: config.quotaBytes }))
   const log = doors.use(openSqliteLog({ file: join(state, 'log.sqlite') }))
@@ -143,7 +144,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runner.work({
       hold: holdEffect({ settlement }),
       release: releaseEffect({ settlement }),
-      open: openEffect({ blobs, signer, linked: () => link.linked().length }),
+      open: openEffect({ blobs, signer, clock, settledAt, linked: () => link.linked().length }),
       aggregate: aggregateEffect({ blobs, signer }),
       settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => void gateway.tellReceipt(made) }),
       finish: finishEffect({ blobs, signer, settlement }),

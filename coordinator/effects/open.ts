@@ -1,9 +1,9 @@
 import { quantiserFor } from '#aggregation/quantise.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Signer } from '#protocol/envelope.ts'
-import type { Cid, Round } from '#protocol/ids.ts'
+import type { Cid, Millis, Round } from '#protocol/ids.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
@@ -11,14 +11,38 @@ import { readBlock } from '../record.ts'
 import { purposeOf, type Run, type RunSpec } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
-/** Seals the next round's plan and opens it to the nodes that are linked now. */
-export function openEffect(doors: { blobs: BlobStore; signer: Signer; linked: () => number }): EffectHandler {
-  return async (run, owed) => {
+/**
+ * Seals the next round's plan and opens it to the nodes that are linked now. Right after a start they are still coming
+ * back: until `settledAt` it waits for as many as the cohort takes, so that a restart costs no node its round.
+ */
+export function openEffect(doors: OpenDoors): EffectHandler {
+  return async (run, owed, signal) => {
     assert(owed.kind === 'open', 'this effect opens a round')
     const task = await readBlock(doors.blobs, run.spec.task, taskSchema)
+    await untilSettled(doors, run.spec.cohort.max, signal)
     const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, task, owed.round))
     return { kind: 'opened', round: owed.round, plan, invited: doors.linked() }
   }
+}
+
+export type OpenDoors = {
+  readonly blobs: BlobStore
+  readonly signer: Signer
+  readonly linked: () => number
+  readonly clock: Clock
+  /** When every node that was linked before this process began has had its time to come back. */
+  readonly settledAt: Millis
+}
+
+const LOOK_MILLIS = 50
+
+async function untilSettled(
+  { linked, clock, settledAt }: OpenDoors,
+  enough: number,
+  signal: AbortSignal,
+): Promise<void> {
+  while (clock.now() < settledAt && linked() < enough)
+    await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
 }
 
 /** The plan of a round, from the run's state alone: the same whoever makes it. */

@@ -163,7 +163,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
-        open: openEffect({ ...doors, linked: () => transport.linked().length }),
+        open: openEffect({ ...doors, clock, settledAt: clock.now() + GRACE, linked: () => transport.linked().length }),
         aggregate: aggregateEffect(doors),
         settle: settleEffect({ ...doors, receiptMade: (made) => void gateway.tellReceipt(made) }),
         finish: finishEffect(doors),
