@@ -49,13 +49,14 @@ export class StorageFull extends Error {
   override name = 'StorageFull'
 }
 
-/** Append-only streams. Writes at `position` or reports that somebody already did; never overwrites. */
+/** Append-only streams. Writes from `position` on or reports that somebody already did; never overwrites. */
 export interface EventLog {
   /**
-   * `conflict` when the stream's length is not `position`. Durable when it answers. A stream's name is 1 to 200 visible
-   * ASCII characters, an entry at most LOG_ENTRY_BYTES_MAX; anything else is our own mistake.
+   * Appends the entries, in their order, all or none of them: `conflict` when the stream's length is not `position`.
+   * Durable when it answers. A stream's name is 1 to 200 visible ASCII characters, the entries are 1 to LOG_APPEND_MAX,
+   * each at most LOG_ENTRY_BYTES_MAX; anything else is our own mistake.
    */
-  append(stream: string, position: number, entry: Bytes): Promise<'appended' | 'conflict'>
+  append(stream: string, position: number, entries: readonly Bytes[]): Promise<'appended' | 'conflict'>
   read(stream: string, from?: number): AsyncIterable<Bytes>
   /** The stream's length: 0 for one that does not exist. */
   head(stream: string): Promise<number>

@@ -30,10 +30,10 @@ describe('sqlite log', () => {
     await using log = openSqliteLog({ file })
     const before = await commitsIn(file)
     await Promise.all(
-      Array.from({ length: 100 }, (_, node) => log.append(`run_${node % 7}`, Math.floor(node / 7), utf8('x'))),
+      Array.from({ length: 100 }, (_, node) => log.append(`run_${node % 7}`, Math.floor(node / 7), [utf8('x')])),
     )
     expect(await commitsIn(file)).toBe(before + 1)
-    await log.append('run_0', 15, utf8('alone'))
+    await log.append('run_0', 15, [utf8('alone')])
     expect(await commitsIn(file)).toBe(before + 2)
   })
 
@@ -41,7 +41,7 @@ describe('sqlite log', () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'log')
     await using log = openSqliteLog({ file })
-    await log.append('a', 0, utf8('x'))
+    await log.append('a', 0, [utf8('x')])
     const database = new DatabaseSync(file)
     expect(database.prepare('PRAGMA journal_mode').get()).toEqual(expect.objectContaining({ journal_mode: 'wal' }))
     database.close()
@@ -52,13 +52,13 @@ describe('sqlite log', () => {
     const file = join(folder.path, 'log')
     await using first = openSqliteLog({ file })
     await using second = openSqliteLog({ file })
-    expect(await first.append('run', 0, utf8('first'))).toBe('appended')
-    expect(await second.append('run', 0, utf8('second'))).toBe('conflict')
+    expect(await first.append('run', 0, [utf8('first')])).toBe('appended')
+    expect(await second.append('run', 0, [utf8('second')])).toBe('conflict')
     expect(await textsOf(second.read('run'))).toEqual(['first'])
     for (let position = 1; position <= 20; position++) {
       const answers = await Promise.all([
-        first.append('run', position, utf8(`first ${position}`)),
-        second.append('run', position, utf8(`second ${position}`)),
+        first.append('run', position, [utf8(`first ${position}`)]),
+        second.append('run', position, [utf8(`second ${position}`)]),
       ])
       expect(answers.sort()).toEqual(['appended', 'conflict'])
     }
@@ -72,22 +72,22 @@ describe('sqlite log', () => {
     await using log = openSqliteLog({ file, busyMillis: 20 })
     const other = new DatabaseSync(file)
     other.exec('BEGIN IMMEDIATE')
-    const answers = await Promise.allSettled([log.append('run', 0, utf8('a')), log.append('other', 0, utf8('b'))])
+    const answers = await Promise.allSettled([log.append('run', 0, [utf8('a')]), log.append('other', 0, [utf8('b')])])
     expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
     other.exec('ROLLBACK')
     other.close()
     expect(await log.head('run')).toBe(0)
-    expect(await log.append('run', 0, utf8('a'))).toBe('appended')
+    expect(await log.append('run', 0, [utf8('a')])).toBe('appended')
   })
 
   test('what waits when the log closes is kept, what comes later is refused, and all is there when it opens again', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'log')
     const log = openSqliteLog({ file })
-    const waiting = log.append('run', 0, utf8('just in time'))
+    const waiting = log.append('run', 0, [utf8('just in time')])
     await log[Symbol.asyncDispose]()
     expect(await waiting).toBe('appended')
-    await expect(log.append('run', 1, utf8('too late'))).rejects.toThrow('closed')
+    await expect(log.append('run', 1, [utf8('too late')])).rejects.toThrow('closed')
     await using again = openSqliteLog({ file })
     expect(await textsOf(again.read('run'))).toEqual(['just in time'])
   })
