@@ -1,6 +1,6 @@
 import { inspectVector } from '#aggregation/inspect.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
-import { open, type Signed, type Signer } from '#protocol/envelope.ts'
+import { open, type Signed, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
@@ -14,7 +14,6 @@ import {
   type CoordinatorTransport,
 } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { keepSigned } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
@@ -137,8 +136,10 @@ export class Gateway {
         if (!collecting.ok) return collecting
         const whole = await this.#inspect(collecting.value, message.vector, shape)
         if (!whole.ok) return whole
-        const update = await keepSigned(this.#doors.blobs, signed)
-        return runner.advance(run, { kind: 'reported', round, node, update, trainMillis: message.trainMillis })
+        const { seal, body } = sealOf(signed)
+        await this.#doors.blobs.putBlocks([body, seal])
+        const { trainMillis } = message
+        return runner.advance(run, { kind: 'reported', round, node, update: seal.cid, trainMillis })
       }
     }
   }

@@ -1,4 +1,5 @@
 import type { Architecture } from './architecture.ts'
+import type { Block } from './envelope.ts'
 import type { Amount, Bytes, Cid, Millis, NodeId, OperatorId, RunId } from './ids.ts'
 import type { Task } from './task.ts'
 
@@ -23,8 +24,11 @@ export interface BlobStore {
    * {@link BlobCorrupt} when the bytes are not those of `expected`, and whatever the source or the signal throws.
    */
   put(source: AsyncIterable<Bytes>, limitBytes: number, signal?: AbortSignal, expected?: Cid): Promise<Cid>
-  /** One block as it is (a manifest, a seal). The CID must be its hash, or this throws {@link BlobCorrupt}. */
-  putBlock(cid: Cid, block: Bytes): Promise<void>
+  /**
+   * Blocks as they are (a manifest, a seal with its body), each a blob of its own: all of them durable when it answers,
+   * or none. A CID must be its block's hash, or this throws {@link BlobCorrupt}.
+   */
+  putBlocks(blocks: readonly Block[]): Promise<void>
   /** Throws {@link BlobMissing}, {@link BlobCorrupt}, or {@link BlobTooLarge} when the whole is larger than `limitBytes`. */
   get(cid: Cid, range: ByteRange, signal?: AbortSignal): AsyncIterable<Bytes>
   /** One block's own bytes, of any codec, not the file under it. Throws as `get` does. */

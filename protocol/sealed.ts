@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { decode, encode } from './codec.ts'
-import { type OpenRefusal, type Signed, type Signer, sealOf, unseal } from './envelope.ts'
+import { type Block, type OpenRefusal, type Signer, sealOf, unseal } from './envelope.ts'
 import type { Bytes, Cid, NodeId } from './ids.ts'
 import { BLOCK_BYTES_MAX } from './limits.ts'
 import { manifestTypes } from './manifest.ts'
@@ -11,6 +11,15 @@ import { accept, type Result, refuse } from './result.ts'
 export type SealedType = keyof typeof manifestTypes
 export type Sealed<T extends SealedType> = z.output<(typeof manifestTypes)[T]>
 
+/** Signs an object: seal and body, to be kept together with others. */
+export function sealBlocks<T extends SealedType>(
+  signer: Signer,
+  type: T,
+  value: Sealed<T>,
+): { readonly seal: Block; readonly body: Block } {
+  return sealOf(signer.sign(type, encode(manifestTypes[type] as z.ZodType, value)))
+}
+
 /** Signs and keeps an object. Ed25519 is deterministic: doing it again gives the same CID. */
 export async function keepSealed<T extends SealedType>(
   blobs: BlobStore,
@@ -18,14 +27,9 @@ export async function keepSealed<T extends SealedType>(
   type: T,
   value: Sealed<T>,
 ): Promise<Cid> {
-  return keepSigned(blobs, signer.sign(type, encode(manifestTypes[type] as z.ZodType, value)))
-}
-
-/** Keeps something that was signed before: the body first, so that a seal never points at nothing. */
-export async function keepSigned(blobs: BlobStore, signed: Signed): Promise<Cid> {
-  const { seal, body } = sealOf(signed)
-  await blobs.putBlock(body.cid, body.bytes)
-  await blobs.putBlock(seal.cid, seal.bytes)
+  const { seal, body } = sealBlocks(signer, type, value)
+  // At once, so that a seal never points at nothing.
+  await blobs.putBlocks([body, seal])
   return seal.cid
 }
 

@@ -5,8 +5,8 @@ import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
-import { keepSealed, readSealed } from '#protocol/sealed.ts'
-import { keepBlock } from '../record.ts'
+import { readSealed, sealBlocks } from '#protocol/sealed.ts'
+import { blockOf } from '../record.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /** A receipt was made for a node: the root tells it, if it is there. */
@@ -39,15 +39,18 @@ export function settleEffect(doors: {
     const payouts = roundPayouts(run.spec.budget, run.spec.planned, owed.round, nodes)
     const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))
     await settlement.post(`${run.spec.run}-${owed.round}`, run.spec.run, payouts)
-    const receipts: Cid[] = []
-    for (const { node, update, seat } of paid) {
+    const { run: id } = run.spec
+    const receipts = paid.map(({ node, update, seat }) => {
       const amount = amounts.get(node) ?? 0n
-      const { run: id } = run.spec
       const body = { v: 1, run: id, round: owed.round, seat, node, update, manifest, amount } as const
-      const receipt = await keepSealed(blobs, signer, 'receipt', body)
-      receipts.push(receipt)
-      doors.receiptMade({ run: id, round: owed.round, node, receipt })
-    }
-    return { kind: 'settled', round: owed.round, receipts: await keepBlock(blobs, receiptListSchema, receipts) }
+      return { node, ...sealBlocks(signer, 'receipt', body) }
+    })
+    const list = blockOf(
+      receiptListSchema,
+      receipts.map(({ seal }) => seal.cid),
+    )
+    await blobs.putBlocks([...receipts.flatMap(({ body, seal }) => [body, seal]), list])
+    for (const { node, seal } of receipts) doors.receiptMade({ run: id, round: owed.round, node, receipt: seal.cid })
+    return { kind: 'settled', round: owed.round, receipts: list.cid }
   }
 }

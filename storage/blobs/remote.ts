@@ -1,11 +1,10 @@
 import { collect, concat, once } from '#protocol/bytes.ts'
-import { codecOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import { importFile } from '#protocol/unixfs.ts'
 import { systemClock } from '../clock.ts'
 import { type Load, readingOf } from './reading.ts'
-import { bounded, checkBlock } from './writing.ts'
+import { bounded } from './writing.ts'
 
 /**
  * The blobs behind a gateway, from anywhere that has `fetch`. Nothing that the gateway says is believed: files come block
@@ -109,10 +108,8 @@ export function openRemoteBlobs({
       await upload(cid, bytes, signal)
       return cid
     },
-    async putBlock(cid, block) {
-      checkBlock(cid, block)
-      if (codecOf(cid) !== RAW) throw new TypeError('a gateway takes files, not manifests or inner nodes')
-      await upload(cid, block)
+    async putBlocks() {
+      throw new TypeError('a gateway takes files, not manifests or inner nodes')
     },
     has,
     async delete() {

@@ -134,7 +134,7 @@ class Bench {
   async #block(schema: Parameters<typeof encode>[0], value: unknown): Promise<Cid> {
     const bytes = encode(schema, value)
     const cid = cidOf(DAG_CBOR, bytes)
-    await this.blobs.putBlock(cid, bytes)
+    await this.blobs.putBlocks([{ cid, bytes }])
     return cid
   }
 }

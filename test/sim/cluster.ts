@@ -239,7 +239,7 @@ function mortalBlobs(blobs: BlobStore, dead: AbortSignal): BlobStore {
     }
   return {
     put: alive((...args: Parameters<BlobStore['put']>) => blobs.put(...args)),
-    putBlock: alive((cid, block) => blobs.putBlock(cid, block)),
+    putBlocks: alive((blocks) => blobs.putBlocks(blocks)),
     get: (cid, range, signal) => blobs.get(cid, range, signal),
     getBlock: alive((cid, limit) => blobs.getBlock(cid, limit)),
     has: alive((cid) => blobs.has(cid)),

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
@@ -7,15 +6,7 @@ import { utf8 } from '#protocol/bytes.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { linesUntilKilled } from '#test/killed.ts'
-
-/** Commits in a write-ahead log: frames whose header says how large the database is after them (sqlite.org/fileformat). */
-async function commitsIn(file: string): Promise<number> {
-  const wal = await readFile(`${file}-wal`)
-  const frameBytes = 24 + wal.readUInt32BE(8)
-  let commits = 0
-  for (let at = 32; at < wal.length; at += frameBytes) if (wal.readUInt32BE(at + 4) !== 0) commits++
-  return commits
-}
+import { commitsIn } from './commits.ts'
 
 async function textsOf(source: AsyncIterable<Uint8Array>): Promise<string[]> {
   const texts: string[] = []
