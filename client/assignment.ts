@@ -44,32 +44,33 @@ export async function readAssignment(
   const plan = await readFrom(blobs, coordinator, cid, 'plan')
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
   const { task: taskCid, model, parent, quantiser, cohort } = plan.value
-  const task = decode(taskSchema, await blobs.getBlock(taskCid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
+  const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
+  const [taskBlock, modelBlock, before] = await Promise.all([
+    block(taskCid),
+    block(model),
+    parent && readFrom(blobs, coordinator, parent, 'round'),
+  ])
+  const task = decode(taskSchema, taskBlock, BLOCK_BYTES_MAX)
   if (!task.ok) return refuse('unreadable-task', task.detail ?? task.refusal)
   const { architecture: architectureCid, clipNormMicro, data, seed, genesis } = task.value
   const due = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: cohort.max })
   if (JSON.stringify(due) !== JSON.stringify(quantiser)) return refuse('wrong-quantiser')
 
-  const architecture = decode(
-    architectureSchema,
-    await blobs.getBlock(architectureCid, BLOCK_BYTES_MAX),
-    BLOCK_BYTES_MAX,
-  )
+  const architecture = decode(architectureSchema, await block(architectureCid), BLOCK_BYTES_MAX)
   if (!architecture.ok) return refuse('unreadable-task', 'its architecture cannot be read')
   const shape = shapeOf(architecture.value)
   if (!shape.ok) return refuse('unreadable-task', shape.detail ?? shape.refusal)
-  const manifest = decode(modelSchema, await blobs.getBlock(model, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
+  const manifest = decode(modelSchema, modelBlock, BLOCK_BYTES_MAX)
   if (!manifest.ok) return refuse('unreadable-model', manifest.detail ?? manifest.refusal)
   if (manifest.value.architecture !== architectureCid) return refuse('wrong-model', 'of another architecture')
   const bytes = await weightsOf(blobs, manifest.value, shape.value.parameters)
   const weights = decodeWeights(bytes, shape.value.parameters)
   if (!weights.ok) return refuse('unreadable-model', weights.refusal)
 
-  if (parent === null) {
+  if (before === null) {
     if (model !== genesis) return refuse('wrong-model', 'the first round starts from the genesis')
     if (!sameFloats(weights.value, genesisWeights(architecture.value, seed))) return refuse('wrong-genesis')
   } else {
-    const before = await readFrom(blobs, coordinator, parent, 'round')
     if (!before.ok) return refuse('foreign-parent', before.detail ?? before.refusal)
     if (before.value.run !== plan.value.run || before.value.round >= plan.value.round) return refuse('foreign-parent')
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { decode, encode } from './codec.ts'
-import { type Block, type OpenRefusal, type Signer, sealOf, unseal } from './envelope.ts'
+import { type OpenRefusal, type Signed, type Signer, sealOf, unseal } from './envelope.ts'
 import type { Bytes, Cid, NodeId } from './ids.ts'
 import { BLOCK_BYTES_MAX } from './limits.ts'
 import { manifestTypes } from './manifest.ts'
@@ -11,23 +11,19 @@ import { accept, type Result, refuse } from './result.ts'
 export type SealedType = keyof typeof manifestTypes
 export type Sealed<T extends SealedType> = z.output<(typeof manifestTypes)[T]>
 
-/** Signs an object: seal and body, to be kept together with others. */
-export function sealBlocks<T extends SealedType>(
-  signer: Signer,
-  type: T,
-  value: Sealed<T>,
-): { readonly seal: Block; readonly body: Block } {
-  return sealOf(signer.sign(type, encode(manifestTypes[type] as z.ZodType, value)))
+/** Signs an object, to be said or to be kept together with others. Ed25519 is deterministic: again gives the same CID. */
+export function signAs<T extends SealedType>(signer: Signer, type: T, value: Sealed<T>): Signed {
+  return signer.sign(type, encode(manifestTypes[type] as z.ZodType, value))
 }
 
-/** Signs and keeps an object. Ed25519 is deterministic: doing it again gives the same CID. */
+/** Signs and keeps an object. */
 export async function keepSealed<T extends SealedType>(
   blobs: BlobStore,
   signer: Signer,
   type: T,
   value: Sealed<T>,
 ): Promise<Cid> {
-  const { seal, body } = sealBlocks(signer, type, value)
+  const { seal, body } = sealOf(signAs(signer, type, value))
   // At once, so that a seal never points at nothing.
   await blobs.putBlocks([body, seal])
   return seal.cid

@@ -4,12 +4,12 @@ import { strategyOf } from '#aggregation/strategies/strategy.ts'
 import { encodeLanes, lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { assert } from '#protocol/assert.ts'
-import type { Signer } from '#protocol/envelope.ts'
+import { type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { readSealed, sealBlocks } from '#protocol/sealed.ts'
+import { readSealed, signAs } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { blockOf, keepFile, readBlock, readFloats, readModel } from '../record.ts'
 import { type Aggregation, reportedSeats } from '../round/round.ts'
@@ -53,7 +53,7 @@ export function aggregateEffect(doors: { blobs: BlobStore; signer: Signer }): Ef
     const model = blockOf(modelSchema, { ...incoming.manifest, weights })
     const { evaluation, reports } = next.value
     const record = recordOf(run, round, { aggregate, memory: made, model: model.cid, evaluation })
-    const manifest = sealBlocks(signer, 'round', record)
+    const manifest = sealOf(signAs(signer, 'round', record))
     await blobs.putBlocks([model, manifest.body, manifest.seal])
     const named = { manifest: manifest.seal.cid, model: model.cid, memory: made }
     return { kind: 'aggregated', round: round.round, ...named, evaluation, reports }

@@ -1,16 +1,16 @@
 import { roundPayouts } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
-import type { Signer } from '#protocol/envelope.ts'
-import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
+import { type Signed, type Signer, sealOf } from '#protocol/envelope.ts'
+import type { NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
-import { readSealed, sealBlocks } from '#protocol/sealed.ts'
+import { readSealed, signAs } from '#protocol/sealed.ts'
 import { blockOf } from '../record.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /** A receipt was made for a node: the root tells it, if it is there. */
-export type ReceiptMade = { readonly run: RunId; readonly round: Round; readonly node: NodeId; readonly receipt: Cid }
+export type ReceiptMade = { readonly node: NodeId; readonly receipt: Signed }
 
 /**
  * Pays a closed round's contributors and signs their receipts, from the sealed round manifest alone. The payment's id is
@@ -43,14 +43,15 @@ export function settleEffect(doors: {
     const receipts = paid.map(({ node, update, seat }) => {
       const amount = amounts.get(node) ?? 0n
       const body = { v: 1, run: id, round: owed.round, seat, node, update, manifest, amount } as const
-      return { node, ...sealBlocks(signer, 'receipt', body) }
+      const signed = signAs(signer, 'receipt', body)
+      return { node, signed, ...sealOf(signed) }
     })
     const list = blockOf(
       receiptListSchema,
       receipts.map(({ seal }) => seal.cid),
     )
     await blobs.putBlocks([...receipts.flatMap(({ body, seal }) => [body, seal]), list])
-    for (const { node, seal } of receipts) doors.receiptMade({ run: id, round: owed.round, node, receipt: seal.cid })
+    for (const { node, signed } of receipts) doors.receiptMade({ node, receipt: signed })
     return { kind: 'settled', round: owed.round, receipts: list.cid }
   }
 }

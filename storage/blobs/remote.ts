@@ -70,7 +70,8 @@ export function openRemoteBlobs({
     )
 
   async function upload(cid: Cid, bytes: Bytes, signal?: AbortSignal): Promise<void> {
-    if (await has(cid, signal)) return
+    // Worth a question where the answer may save many bytes; a small blob is its own question, and may be here already.
+    if (bytes.length > ASK_FIRST_BYTES && (await has(cid, signal))) return
     const given = ticket()
     await exchange(
       at(cid),
@@ -146,6 +147,7 @@ export class RemoteFault extends Error {
   override name = 'RemoteFault'
 }
 
+const ASK_FIRST_BYTES = 65_536
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16
 const PROBLEM_BYTES_MAX = 4096
