@@ -1,16 +1,18 @@
+import { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
 import { quantiserFor } from '#aggregation/quantise.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { collect } from '#protocol/bytes.ts'
-import { decode } from '#protocol/codec.ts'
+import { cidField, count, decode, runIdField } from '#protocol/codec.ts'
+import { unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { BLOCK_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
+import { readSealed } from '#protocol/sealed.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
 
 /** A plan with everything it names, read and checked: what a node is asked to do. */
@@ -41,35 +43,36 @@ export async function readAssignment(
   coordinator: NodeId,
   cid: Cid,
 ): Promise<Result<Assignment, AssignmentRefusal>> {
-  const plan = await readFrom(blobs, coordinator, cid, 'plan')
+  const plan = await readPlan(blobs, coordinator, cid)
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
   const { task: taskCid, model, parent, quantiser, cohort } = plan.value
-  const task = decode(taskSchema, await blobs.getBlock(taskCid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
+  const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
+  const [taskBlock, modelBlock, before] = await Promise.all([
+    block(taskCid),
+    block(model),
+    parent && readLineage(blobs, coordinator, parent),
+  ])
+  const task = decode(taskSchema, taskBlock, BLOCK_BYTES_MAX)
   if (!task.ok) return refuse('unreadable-task', task.detail ?? task.refusal)
   const { architecture: architectureCid, clipNormMicro, data, seed, genesis } = task.value
   const due = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: cohort.max })
   if (JSON.stringify(due) !== JSON.stringify(quantiser)) return refuse('wrong-quantiser')
 
-  const architecture = decode(
-    architectureSchema,
-    await blobs.getBlock(architectureCid, BLOCK_BYTES_MAX),
-    BLOCK_BYTES_MAX,
-  )
+  const architecture = decode(architectureSchema, await block(architectureCid), BLOCK_BYTES_MAX)
   if (!architecture.ok) return refuse('unreadable-task', 'its architecture cannot be read')
   const shape = shapeOf(architecture.value)
   if (!shape.ok) return refuse('unreadable-task', shape.detail ?? shape.refusal)
-  const manifest = decode(modelSchema, await blobs.getBlock(model, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
+  const manifest = decode(modelSchema, modelBlock, BLOCK_BYTES_MAX)
   if (!manifest.ok) return refuse('unreadable-model', manifest.detail ?? manifest.refusal)
   if (manifest.value.architecture !== architectureCid) return refuse('wrong-model', 'of another architecture')
   const bytes = await weightsOf(blobs, manifest.value, shape.value.parameters)
   const weights = decodeWeights(bytes, shape.value.parameters)
   if (!weights.ok) return refuse('unreadable-model', weights.refusal)
 
-  if (parent === null) {
+  if (before === null) {
     if (model !== genesis) return refuse('wrong-model', 'the first round starts from the genesis')
     if (!sameFloats(weights.value, genesisWeights(architecture.value, seed))) return refuse('wrong-genesis')
   } else {
-    const before = await readFrom(blobs, coordinator, parent, 'round')
     if (!before.ok) return refuse('foreign-parent', before.detail ?? before.refusal)
     if (before.value.run !== plan.value.run || before.value.round >= plan.value.round) return refuse('foreign-parent')
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')
@@ -77,16 +80,27 @@ export async function readAssignment(
   return accept({ plan: plan.value, task: task.value, architecture: architecture.value, weights: weights.value })
 }
 
-/** A sealed object that the pinned coordinator signed. */
-export async function readFrom<T extends SealedType>(
+/** A sealed plan that the pinned coordinator signed. */
+async function readPlan(blobs: BlobStore, coordinator: NodeId, cid: Cid): Promise<Result<Plan>> {
+  const read = await readSealed(cid, 'plan', (at) => blobs.getBlock(at, BLOCK_BYTES_MAX))
+  if (!read.ok) return read
+  return read.value.from === coordinator ? accept(read.value.value) : refuse('foreign-signature')
+}
+
+/** What a node asks of its model's parent. Its list of seats is for the verifier: reading it would cost a node O(cohort). */
+const lineageSchema = z.looseObject({ run: runIdField, round: count(ROUNDS_MAX, 1), model: cidField })
+
+async function readLineage(
   blobs: BlobStore,
   coordinator: NodeId,
   cid: Cid,
-  type: T,
-): Promise<Result<Sealed<T>>> {
-  const read = await readSealed(cid, type, (at) => blobs.getBlock(at, BLOCK_BYTES_MAX))
-  if (!read.ok) return read
-  return read.value.from === coordinator ? accept(read.value.value) : refuse('foreign-signature')
+): Promise<Result<z.output<typeof lineageSchema>>> {
+  const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
+  const signed = await unseal(await block(cid), block)
+  if (!signed.ok) return signed
+  if (signed.value.type !== 'round') return refuse('wrong-type', `${cid} is a ${signed.value.type}, not a round`)
+  if (signed.value.from !== coordinator) return refuse('foreign-signature')
+  return decode(lineageSchema, signed.value.body, BLOCK_BYTES_MAX)
 }
 
 function weightsOf(blobs: BlobStore, manifest: ModelManifest, parameters: number): Promise<Bytes> {

@@ -4,7 +4,8 @@ import { uint32Stream } from '#aggregation/rng.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { once } from '#protocol/bytes.ts'
-import { open, type Signer } from '#protocol/envelope.ts'
+import { cidOf, RAW } from '#protocol/cid.ts'
+import { type Block, type Heard, isAttachable, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Amount, Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
@@ -17,9 +18,11 @@ import {
   TrainingRefused,
   type TrainProgress,
 } from '#protocol/ports.ts'
+import type { Receipt } from '#protocol/receipt.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { holdoutSeed, quantiseSeed, shuffleSeed } from '#protocol/seeds.ts'
-import { type Assignment, readAssignment, readFrom } from './assignment.ts'
+import { type Assignment, readAssignment } from './assignment.ts'
+import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import type { Policy } from './policy.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -89,7 +92,7 @@ async function listen(node: Participant, { transport, coordinator }: ClientDoors
     const message = readCoordinatorMessage(signed.value)
     if (!message.ok) continue
     try {
-      await node.hear(message.value)
+      await node.hear(message.value, signed.value)
     } catch (cause) {
       // The world's fault (a block that cannot be fetched) costs this message, not the node.
       if (signal.aborted) return
@@ -109,17 +112,23 @@ type Seat = {
   readonly stop: AbortController
 }
 
+/** Plans, manifests and small models of a few rounds. */
+const CACHE_BYTES_MAX = 2 ** 22
+
 class Participant {
   readonly #doors: ClientDoors
   readonly #tell: (progress: Progress) => void
+  readonly #blobs: CachedBlobs
   #seat: Seat | undefined
 
   constructor(doors: ClientDoors, tell: (progress: Progress) => void) {
     this.#doors = doors
+    this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
     this.#tell = tell
   }
 
-  async hear(message: CoordinatorMessage): Promise<void> {
+  async hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
+    this.#blobs.remember(heard.attached)
     switch (message.kind) {
       case 'invite':
         return this.#consider(message)
@@ -133,7 +142,7 @@ class Participant {
         return
       }
       case 'receipt':
-        return this.#keepReceipt(message)
+        return this.#keepReceipt(message, sealOf(heard).seal.cid)
       case 'challenge':
         return
     }
@@ -196,15 +205,17 @@ class Participant {
       const made = await this.#train(seat)
       if (!made.ok) return await this.#leave(run, round, made.refusal)
       const vector = encodeLanes(made.value.lanes)
-      const cid = await this.#doors.blobs.put(once(vector), vector.length, stop.signal)
+      // A small vector travels with its report; a large one goes ahead, under the seat's ticket.
+      const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
+      const cid = attached[0]?.cid ?? (await this.#blobs.put(once(vector), vector.length, stop.signal))
       if (stop.signal.aborted) return
       const { trainMillis } = made.value
-      seat.frame = this.#frame({
-        kind: 'report',
-        ...this.#said(),
+      const report = {
+        ...{ kind: 'report' as const, ...this.#said() },
         ...{ run, round, seat: seated.seat, plan: seated.plan, model: seat.assignment.plan.model },
         ...{ vector: cid, sizeBytes: vector.length, lanes: made.value.lanes.length, trainMillis },
-      })
+      }
+      seat.frame = this.#frame(report, attached)
       seat.stage = 'reported'
       await this.#doors.transport.send(seat.frame)
       this.#tell({ kind: 'reported', run, round, bytes: vector.length, trainMillis })
@@ -251,19 +262,15 @@ class Participant {
     this.#tell({ kind: 'ended', run, round, outcome: reason ? `${outcome}: ${reason}` : outcome })
   }
 
-  async #keepReceipt({ run, round, receipt }: Extract<CoordinatorMessage, { kind: 'receipt' }>): Promise<void> {
-    const read = await readFrom(this.#doors.blobs, this.#doors.coordinator, receipt, 'receipt')
-    if (!read.ok) return this.#tell({ kind: 'failed', run, round, reason: `receipt: ${read.refusal}` })
-    const { value } = read
-    if (value.node !== this.#doors.signer.id || value.run !== run || value.round !== round)
-      return this.#tell({ kind: 'failed', run, round, reason: 'receipt: not ours' })
-    this.#tell({ kind: 'paid', run, round, amount: value.amount, receipt })
+  async #keepReceipt({ run, round, node, amount }: Receipt, receipt: Cid): Promise<void> {
+    if (node !== this.#doors.signer.id) return this.#tell({ kind: 'failed', run, round, reason: 'receipt: not ours' })
+    this.#tell({ kind: 'paid', run, round, amount, receipt })
   }
 
   /** Reads a plan and everything under it, and judges it: a node trains only what it has checked for itself. */
   async #read(cid: Cid, run: RunId, round: Round): Promise<Result<Assignment>> {
     try {
-      const assignment = await readAssignment(this.#doors.blobs, this.#doors.coordinator, cid)
+      const assignment = await readAssignment(this.#blobs, this.#doors.coordinator, cid)
       if (!assignment.ok) return assignment
       const { plan } = assignment.value
       if (plan.run !== run || plan.round !== round) return refuse('foreign-plan')
@@ -292,7 +299,7 @@ class Participant {
     return { to: this.#doors.coordinator, seq: this.#doors.sequence.next() }
   }
 
-  #frame(message: ClientMessage): Bytes {
-    return say(this.#doors.signer, message)
+  #frame(message: ClientMessage, attached: readonly Block[] = []): Bytes {
+    return say(this.#doors.signer, message, attached)
   }
 }

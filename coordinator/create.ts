@@ -10,7 +10,7 @@ import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
 import type { createRunSchema } from './api/schemas.ts'
-import { keepBlock, keepFile } from './record.ts'
+import { blockOf, keepFile } from './record.ts'
 import type { RunSpec } from './run.ts'
 
 export type CreateRun = z.output<typeof createRunSchema>
@@ -34,18 +34,23 @@ export async function createRun(
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return refuse('invalid_request', shape.detail)
 
-  const architecture = await keepBlock(blobs, architectureSchema, task.architecture)
-  const weights = await keepFile(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed)))
-  const genesis = await keepBlock(blobs, modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
+  const architecture = blockOf(architectureSchema, task.architecture)
+  const noMemory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.parameters))
+  const [weights, memory] = await Promise.all([
+    keepFile(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed))),
+    keepFile(blobs, encodeWeights(noMemory)),
+  ])
+  const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights))
   const { seed: _seed, architecture: _layers, ...rest } = task
-  const taskCid = await keepBlock(blobs, taskSchema, { v: 1, ...rest, seed: taskSeed, architecture, genesis })
-  const memory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.parameters))
+  const made = { v: 1, ...rest, seed: taskSeed, architecture: architecture.cid, genesis: genesis.cid } as const
+  const taskBlock = blockOf(taskSchema, made)
+  await blobs.putBlocks([architecture, genesis, taskBlock])
   return accept({
     run: id,
-    task: taskCid,
+    task: taskBlock.cid,
     taskSeed,
-    genesis,
-    memory: await keepFile(blobs, encodeWeights(memory)),
+    genesis: genesis.cid,
+    memory,
     planned: rounds,
     budget: BigInt(budget),
     population,

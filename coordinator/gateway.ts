@@ -1,7 +1,8 @@
 import { inspectVector } from '#aggregation/inspect.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
-import { open, type Signed, type Signer } from '#protocol/envelope.ts'
+import { once } from '#protocol/bytes.ts'
+import { type Block, frameOf, type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
@@ -15,13 +16,13 @@ import {
   type CoordinatorTransport,
 } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { keepSigned } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
 import type { Counters } from './counters.ts'
 import { quantiserOf } from './effects/open.ts'
 import type { ReceiptMade } from './effects/settle.ts'
+import { invitation } from './invitation.ts'
 import { parametersOf, readBlock } from './record.ts'
 import { type Collecting, type Round, seatOf } from './round/round.ts'
 import type { Run } from './run.ts'
@@ -51,6 +52,8 @@ export type GatewayDoors = {
 export class Gateway {
   readonly #doors: GatewayDoors
   readonly #shapes = new Map<RunId, Promise<Shape>>()
+  /** Each run's open round, as it is announced. */
+  readonly #invites = new Map<RunId, { readonly plan: Cid; readonly frame: Promise<Bytes> }>()
   readonly #turns = new Map<NodeId, { last: Promise<void>; waiting: number }>()
   /** Highest sequence number accepted from a node: an older frame is a replay. */
   readonly #heard = new Map<NodeId, number>()
@@ -78,8 +81,9 @@ export class Gateway {
     }
   }
 
-  async tellReceipt({ run, round, node, receipt }: ReceiptMade): Promise<void> {
-    await this.#say(node, { kind: 'receipt', run, round, receipt })
+  /** The receipt itself is the message. */
+  async tellReceipt({ node, receipt }: ReceiptMade): Promise<void> {
+    await this.#doors.transport.send(node, frameOf(receipt))
   }
 
   /** One node's frames in their order, nodes beside one another. */
@@ -112,7 +116,7 @@ export class Gateway {
     else this.#doors.counters.count('frames_accepted', message.value.kind)
   }
 
-  async #take(from: NodeId, signed: Signed, message: ClientMessage): Promise<Result<unknown>> {
+  async #take(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
     if (message.to !== this.#doors.signer.id) return refuse('wrong-coordinator')
     if (message.kind === 'hello') return refuse('wrong-phase', 'the link is open already')
     if (message.seq <= (this.#heard.get(from) ?? -1)) return refuse('replayed')
@@ -127,7 +131,7 @@ export class Gateway {
 
   async #advance(
     node: NodeId,
-    signed: Signed,
+    signed: Heard,
     message: Exclude<ClientMessage, { kind: 'hello' }>,
     current: Run,
     { run, round }: { run: RunId; round: number },
@@ -144,19 +148,24 @@ export class Gateway {
         const shape = await this.#shapeOf(current)
         const collecting = admitReport(current, node, message, shape.parameters)
         if (!collecting.ok) return collecting
-        const whole = await this.#inspect(collecting.value, message.vector, shape)
+        // A small vector comes along; a large one was uploaded before.
+        const vector = signed.attached.find(({ cid }) => cid === message.vector)
+        const whole = await this.#inspect(collecting.value, message.vector, vector, shape)
         if (!whole.ok) return whole
-        const update = await keepSigned(this.#doors.blobs, signed)
-        return runner.advance(run, { kind: 'reported', round, node, update, trainMillis: message.trainMillis })
+        const { seal, body } = sealOf(signed)
+        await this.#doors.blobs.putBlocks([...(vector ? [vector] : []), body, seal])
+        const { trainMillis } = message
+        return runner.advance(run, { kind: 'reported', round, node, update: seal.cid, trainMillis })
       }
     }
   }
 
   /** A plain vector is read before it counts: a broken one costs its sender the seat's report, not the round its sum. */
-  async #inspect(round: Collecting, vector: Cid, shape: Shape): Promise<Result<unknown>> {
+  async #inspect(round: Collecting, vector: Cid, here: Block | undefined, shape: Shape): Promise<Result<unknown>> {
     const parameters = parametersReported(round, shape.parameters)
     try {
-      const source = this.#doors.blobs.get(vector, { limitBytes: vectorBytesOf(parameters) })
+      const limitBytes = vectorBytesOf(parameters)
+      const source = here ? once(here.bytes) : this.#doors.blobs.get(vector, { limitBytes })
       return await inspectVector(source, parameters, shape.quantiser)
     } catch (cause) {
       if (cause instanceof BlobMissing) return refuse('no-such-blob', vector)
@@ -198,7 +207,7 @@ export class Gateway {
     const round = run.round
     if (!round) return
     if (round.phase === 'selection') {
-      if (seatOf(round.joined, node) < 0) await this.#say(node, inviteTo(run, round))
+      if (seatOf(round.joined, node) < 0) await this.#doors.transport.send(node, await this.#invite(run, round))
     } else if (round.phase === 'reporting' || round.phase === 'evaluation') {
       const seat = seatOf(round.cohort, node)
       if (seat >= 0 && round.seats[seat] === 'waiting') await this.#say(node, await this.#seated(run, round, seat))
@@ -234,17 +243,19 @@ export class Gateway {
   /** Says what a transition means to the nodes it concerns. */
   async #announce({ before, after }: Advanced): Promise<void> {
     const [was, is] = [before?.round, after.round]
-    if (after.phase === 'ended') this.#shapes.delete(after.spec.run)
+    if (after.phase === 'ended') {
+      this.#shapes.delete(after.spec.run)
+      this.#invites.delete(after.spec.run)
+    }
     try {
       if (was && (!is || is.round !== was.round)) await this.#sayEnded(before as Run, was, after)
       if (!is || (was?.round === is.round && was.phase === is.phase)) return
-      if (is.phase === 'selection')
-        for (const node of this.#doors.transport.linked()) await this.#say(node, inviteTo(after, is))
+      if (is.phase === 'selection') await this.#sayToAll(this.#doors.transport.linked(), await this.#invite(after, is))
       if (is.phase !== 'reporting' && is.phase !== 'evaluation') return
       for (const [seat, node] of is.cohort.entries()) await this.#say(node, await this.#seated(after, is, seat))
-      if (was?.phase === 'selection')
-        for (const node of was.joined)
-          if (seatOf(is.cohort, node) < 0) await this.#say(node, endedOf(after, is.round, 'not-selected', ''))
+      if (was?.phase !== 'selection') return
+      const left = was.joined.filter((node) => seatOf(is.cohort, node) < 0)
+      if (left.length > 0) await this.#sayToAll(left, this.#frame(endedOf(after, is.round, 'not-selected', '')))
     } catch (cause) {
       this.#fault(cause)
     }
@@ -253,7 +264,20 @@ export class Gateway {
   async #sayEnded(before: Run, was: Round, after: Run): Promise<void> {
     const past = after.past[was.round - 1]
     const outcome = past?.manifest ? 'closed' : 'aborted'
-    for (const node of membersOf(was)) await this.#say(node, endedOf(before, was.round, outcome, past?.reason ?? ''))
+    await this.#sayToAll(membersOf(was), this.#frame(endedOf(before, was.round, outcome, past?.reason ?? '')))
+  }
+
+  /** One frame for everybody, signed once, with what everybody will ask for next. */
+  #invite(run: Run, round: Extract<Round, { phase: 'selection' }>): Promise<Bytes> {
+    const id = run.spec.run
+    const known = this.#invites.get(id)
+    if (known?.plan === round.plan) return known.frame
+    const frame = invitation(this.#doors.blobs, run, round).then((blocks) =>
+      say(this.#doors.signer, inviteTo(run, round), blocks),
+    )
+    this.#invites.set(id, { plan: round.plan, frame })
+    frame.catch(() => this.#invites.delete(id))
+    return frame
   }
 
   async #seated(run: Run, round: Collecting, seat: number): Promise<CoordinatorMessage> {
@@ -277,7 +301,15 @@ export class Gateway {
   }
 
   async #say(to: NodeId, message: CoordinatorMessage): Promise<void> {
-    await this.#doors.transport.send(to, say(this.#doors.signer, message))
+    await this.#doors.transport.send(to, this.#frame(message))
+  }
+
+  async #sayToAll(nodes: readonly NodeId[], frame: Bytes): Promise<void> {
+    await Promise.all(nodes.map((node) => this.#doors.transport.send(node, frame)))
+  }
+
+  #frame(message: CoordinatorMessage): Bytes {
+    return say(this.#doors.signer, message)
   }
 }
 

@@ -6,6 +6,7 @@ import { assert } from '#protocol/assert.ts'
 import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { decode, encode } from '#protocol/codec.ts'
+import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, PARAMETERS_MAX } from '#protocol/limits.ts'
 import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
@@ -21,12 +22,11 @@ export async function readBlock<S extends z.ZodType>(blobs: BlobStore, cid: Cid,
   return value.value
 }
 
-export async function keepBlock<S extends z.ZodType>(blobs: BlobStore, schema: S, value: z.output<S>): Promise<Cid> {
-  const block = encode(schema, value)
-  assert(block.length <= BLOCK_BYTES_MAX, 'a manifest is one block')
-  const cid = cidOf(DAG_CBOR, block)
-  await blobs.putBlock(cid, block)
-  return cid
+/** A manifest as a block, to be kept together with others. */
+export function blockOf<S extends z.ZodType>(schema: S, value: z.output<S>): Block {
+  const bytes = encode(schema, value)
+  assert(bytes.length <= BLOCK_BYTES_MAX, 'a manifest is one block')
+  return { cid: cidOf(DAG_CBOR, bytes), bytes }
 }
 
 /** Keeps bytes as a file. */

@@ -1,5 +1,6 @@
 import { assert } from '#protocol/assert.ts'
 import type { Millis, RunId } from '#protocol/ids.ts'
+import { LOG_APPEND_MAX } from '#protocol/limits.ts'
 import type { Clock, EventLog, Queue } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import {
@@ -33,8 +34,9 @@ export type EffectHandler = (run: Run, owed: Obligation, signal: AbortSignal) =>
 const RETRY_MILLIS = 1000
 
 /**
- * Keeps every run moving: truth first (append), consequences after (push what is owed). One turn at a time per run;
- * append-at-position fences out any other writer, after which this one reads what the other wrote and goes on from there.
+ * Keeps every run moving: truth first (append), consequences after (push what is owed). One turn at a time per run, and
+ * what came in while the last one was being made durable shares the next: a burst of joins costs one sync, not one each.
+ * Append-at-position fences out any other writer, after which this one reads what the other wrote and goes on from there.
  */
 export class Runner implements AsyncDisposable {
   readonly #doors: { readonly log: EventLog; readonly queue: Queue<Job>; readonly clock: Clock }
@@ -57,7 +59,7 @@ export class Runner implements AsyncDisposable {
       await this.#catchUp(live)
       if (!live.run) continue
       this.#runs.set(live.id, live)
-      await this.#consequences(live, undefined)
+      await this.#consequences(live, undefined, live.position - 1, [{ after: live.run }])
     }
   }
 
@@ -129,35 +131,65 @@ export class Runner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    await Promise.allSettled([...this.#runs.values()].map((live) => live.turn))
+    await Promise.allSettled([...this.#runs.values()].map((live) => live.turning))
     await Promise.allSettled([...this.#tasks])
   }
 
   #turn(live: Live, event: Unstamped): Promise<Result<Run, RunRefusal>> {
-    const mine = live.turn.then(() => this.#append(live, event))
-    live.turn = mine.then(ignore, ignore)
-    return mine
+    const answer = Promise.withResolvers<Result<Run, RunRefusal>>()
+    live.waiting.push({ event, answer })
+    live.turning ??= this.#takeTurns(live)
+    return answer.promise
   }
 
-  async #append(live: Live, unstamped: Unstamped): Promise<Result<Run, RunRefusal>> {
+  async #takeTurns(live: Live): Promise<void> {
+    while (live.waiting.length > 0) {
+      // After the input that is here already: what one turn of the event loop brings shares a turn of the run.
+      await new Promise((resolve) => setImmediate(resolve))
+      const batch = live.waiting.splice(0, LOG_APPEND_MAX)
+      try {
+        await this.#append(live, batch)
+      } catch (cause) {
+        for (const { answer } of batch) answer.reject(cause)
+      }
+      if (!live.run) this.#runs.delete(live.id)
+    }
+    // At once with having found nothing: whoever comes next begins a new one.
+    live.turning = undefined
+  }
+
+  /** Takes the batch in its order. Nobody is answered, not even with a refusal, before what it rests on is durable. */
+  async #append(live: Live, batch: readonly Waiting[]): Promise<void> {
     for (;;) {
       if (this.#closing.signal.aborted) throw new Error('the coordinator is closing')
-      const before = live.run
-      const event = { ...unstamped, at: Math.max(this.#doors.clock.now(), before?.at ?? 0) } as RunEvent
-      const next = stepRun(before, event)
-      if (!next.ok) {
-        if (!before) this.#runs.delete(live.id)
-        return next
-      }
+      const { answers, accepted } = this.#judge(live.run, batch)
       const position = live.position
-      if ((await this.#doors.log.append(live.id, position, encodeEvent(event))) === 'conflict') {
+      const entries = accepted.map(({ event }) => encodeEvent(event))
+      if (entries.length > 0 && (await this.#doors.log.append(live.id, position, entries)) === 'conflict') {
         await this.#catchUp(live)
         continue
       }
-      this.#accept(live, next.value, event)
-      await this.#consequences(live, before)
-      return next
+      const before = live.run
+      for (const { after, event } of accepted) this.#accept(live, after, event)
+      if (accepted.length > 0) await this.#consequences(live, before, position, accepted)
+      for (const [index, { answer }] of batch.entries()) answer.resolve(answers[index] as Result<Run, RunRefusal>)
+      return
     }
+  }
+
+  /** What the batch makes of the state, each event upon the ones before it. */
+  #judge(state: Run | undefined, batch: readonly Waiting[]) {
+    const accepted: { readonly after: Run; readonly event: RunEvent }[] = []
+    let run = state
+    const answers = batch.map(({ event: unstamped }) => {
+      const event = { ...unstamped, at: Math.max(this.#doors.clock.now(), run?.at ?? 0) } as RunEvent
+      const next = stepRun(run, event)
+      if (!next.ok) return next
+      run = next.value
+      accepted.push({ after: run, event })
+      return next
+    })
+    return { answers, accepted }
   }
 
   /** Reads what another writer appended. */
@@ -178,15 +210,28 @@ export class Runner implements AsyncDisposable {
     live.wake()
   }
 
-  /** Pushes what is owed now and was not owed before, and sets the clock for the open phase's deadline. */
-  async #consequences(live: Live, before: Run | undefined): Promise<void> {
-    const run = live.run
-    assert(run, 'a run has a state once an event is accepted')
-    const known = before ? obligations(before) : []
-    const fresh = obligations(run).filter((owed) => !known.some((other) => sameObligation(owed, other)))
-    for (const [index, owed] of fresh.entries())
-      await this.#doors.queue.push(`${live.id}-${live.position - 1}-${index}`, { run: live.id, owed })
-    this.#watchDeadline(live, nextDeadline(run))
+  /**
+   * Pushes what each of these states owes that the one before it did not, under an id that is its place in history, and
+   * sets the clock for the open phase's deadline.
+   *
+   * @param position of the first state
+   */
+  async #consequences(
+    live: Live,
+    before: Run | undefined,
+    position: number,
+    states: readonly { readonly after: Run }[],
+  ): Promise<void> {
+    let known = before ? obligations(before) : []
+    for (const [step, { after }] of states.entries()) {
+      const owed = obligations(after)
+      const fresh = owed.filter((one) => !known.some((other) => sameObligation(one, other)))
+      for (const [index, one] of fresh.entries())
+        await this.#doors.queue.push(`${live.id}-${position + step}-${index}`, { run: live.id, owed: one })
+      known = owed
+    }
+    assert(live.run, 'a run has a state once an event is accepted')
+    this.#watchDeadline(live, nextDeadline(live.run))
   }
 
   #watchDeadline(live: Live, at: Millis | undefined): void {
@@ -219,15 +264,23 @@ export class Runner implements AsyncDisposable {
   }
 }
 
+/** An event whose turn has not come, and who waits to hear what became of it. */
+type Waiting = {
+  readonly event: Unstamped
+  readonly answer: PromiseWithResolvers<Result<Run, RunRefusal>>
+}
+
 /** One run in memory: its state, its place in the log, its turn. */
 class Live {
   readonly id: RunId
   run: Run | undefined
   position = 0
-  turn: Promise<unknown> = Promise.resolve()
+  /** Events that came while a turn was under way. */
+  readonly waiting: Waiting[] = []
+  turning: Promise<void> | undefined
   deadline: Millis | undefined
   timer = new AbortController()
-  #waiting = Promise.withResolvers<void>()
+  #change = Promise.withResolvers<void>()
 
   constructor(id: RunId) {
     this.id = id
@@ -235,16 +288,14 @@ class Live {
 
   /** Settles at the next change. */
   changed(): Promise<void> {
-    return this.#waiting.promise
+    return this.#change.promise
   }
 
   wake(): void {
-    this.#waiting.resolve()
-    this.#waiting = Promise.withResolvers<void>()
+    this.#change.resolve()
+    this.#change = Promise.withResolvers<void>()
   }
 }
-
-function ignore(): void {}
 
 async function untilAborted(change: Promise<void>, signal: AbortSignal): Promise<void> {
   const aborted = Promise.withResolvers<void>()

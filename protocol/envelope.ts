@@ -1,26 +1,36 @@
 import { z } from 'zod'
 import { publicKey, sha256, sign, verify } from '#crypto'
 import { concat, utf8 } from './bytes.ts'
-import { cidOf, cidOfDigest, DAG_CBOR } from './cid.ts'
+import { cidOf, cidOfDigest, codecOf, DAG_CBOR } from './cid.ts'
 import { bytesField, cidField, type DecodeRefusal, decode, encode, isBytes, nodeIdField } from './codec.ts'
 import { type Bytes, type Cid, type NodeId, nodeIdOf, publicKeyOf } from './ids.ts'
-import { BLOCK_BYTES_MAX } from './limits.ts'
+import { ATTACHED_BLOCKS_MAX, ATTACHED_BYTES_MAX, BLOCK_BYTES_MAX } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 /**
- * Who said it. On the wire an envelope is DAG-CBOR `{b: body bytes, f: sender's key, s: signature, t: type}`; kept, it is
- * two blocks: the body under its own CID, and a seal `{b: link to the body, f, s, t}`. The signature covers
+ * Who said it. On the wire an envelope is DAG-CBOR `{a: blocks, b: body bytes, f: sender's key, s: signature, t: type}`;
+ * kept, it is two blocks: the body under its own CID, and a seal `{b: link to the body, f, s, t}`. The signature covers
  * `"consilium/1 sig" 00 t 00 SHA-256(body)`, and the body's CID holds that same hash, so both forms have one signature.
+ *
+ * `a` holds small blocks that the reader would ask for next, so that it need not: `{c: CID, d: bytes}` each. Nothing but
+ * their hashes vouches for them. They are worth what their CIDs are worth to the reader, as if it had fetched them.
  */
 const DOMAIN = utf8('consilium/1 sig\0')
 
 const typeField = z.string().regex(/^[a-z][a-z-]{0,31}$/)
 const signature = { f: nodeIdField, s: bytesField(64), t: typeField }
-const envelopeSchema = z.strictObject({ b: z.custom<Bytes>(isBytes, 'bytes'), ...signature })
+const anyBytes = z.custom<Bytes>(isBytes, 'bytes')
+const attached = z
+  .array(z.strictObject({ c: cidField, d: anyBytes }))
+  .max(ATTACHED_BLOCKS_MAX)
+  .readonly()
+const envelopeSchema = z.strictObject({ a: attached, b: anyBytes, ...signature })
 const sealSchema = z.strictObject({ b: cidField, ...signature })
 
 /** What a signed object says, before its meaning is looked at. `body` is the exact signed bytes. */
 export type Signed = { readonly from: NodeId; readonly type: string; readonly body: Bytes; readonly signature: Bytes }
+/** A signed object as it was heard, with the blocks that came along; each hashes to its CID. */
+export type Heard = Signed & { readonly attached: readonly Block[] }
 export type OpenRefusal = DecodeRefusal | 'bad-signature'
 
 /** Who can sign: a secret key and the id it stands for. The key never leaves this object. */
@@ -35,18 +45,40 @@ export function signerOf(secretKey: Bytes): Signer {
   }
 }
 
-/** The wire form. */
-export function frameOf(signed: Signed): Bytes {
-  return encode(envelopeSchema, { b: signed.body, f: signed.from, s: signed.signature, t: signed.type })
+/** The wire form, with as many of the blocks, in their order, as there is room for. */
+export function frameOf(signed: Signed, blocks: readonly Block[] = []): Bytes {
+  const a = withinFrame(blocks).map(({ cid, bytes }) => ({ c: cid, d: bytes }))
+  return encode(envelopeSchema, { a, b: signed.body, f: signed.from, s: signed.signature, t: signed.type })
 }
 
-/** Opens a frame: bounded, canonical, signed. Nothing in it has meaning before this succeeds. */
-export function open(frame: Bytes, limitBytes: number): Result<Signed, OpenRefusal> {
+/** Opens a frame: bounded, canonical, signed, every block as named. Nothing in it has meaning before this succeeds. */
+export function open(frame: Bytes, limitBytes: number): Result<Heard, OpenRefusal | 'wrong-block'> {
   const envelope = decode(envelopeSchema, frame, limitBytes)
   if (!envelope.ok) return envelope
-  const { b, f, s, t } = envelope.value
+  const { a, b, f, s, t } = envelope.value
   if (!verify(publicKeyOf(f), signedBytes(t, sha256(b)), s)) return refuse('bad-signature')
-  return accept({ from: f, type: t, body: b, signature: s })
+  const wrong = a.find(({ c, d }) => cidOf(codecOf(c), d) !== c)
+  if (wrong) return refuse('wrong-block', `these are not the bytes of ${wrong.c}`)
+  return accept({ from: f, type: t, body: b, signature: s, attached: a.map(({ c, d }) => ({ cid: c, bytes: d })) })
+}
+
+function withinFrame(blocks: readonly Block[]): readonly Block[] {
+  let left = ATTACHED_BYTES_MAX
+  const fitting = blocks.filter(({ bytes }) => {
+    const size = bytes.length + ATTACHED_EXTRA_BYTES
+    if (size > left) return false
+    left -= size
+    return true
+  })
+  return fitting.slice(0, ATTACHED_BLOCKS_MAX)
+}
+
+/** A link of 41 bytes, two keys, a map head and the longest head of bytes. */
+const ATTACHED_EXTRA_BYTES = 56
+
+/** Whether a block of this many bytes finds room in a frame by itself. */
+export function isAttachable(sizeBytes: number): boolean {
+  return sizeBytes + ATTACHED_EXTRA_BYTES <= ATTACHED_BYTES_MAX
 }
 
 export type Block = { readonly cid: Cid; readonly bytes: Bytes }

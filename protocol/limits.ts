@@ -6,6 +6,10 @@ const MIB = 1024 * KIB
 
 /** A signed frame on the node link. What grows with the cohort is a blob and travels by CID. */
 export const FRAME_BYTES_MAX = 64 * KIB
+/** Blocks that travel with a frame: what is left of it beside the largest body and the envelope. */
+export const ATTACHED_BYTES_MAX = 60 * KIB
+/** How many: a report's vector; or plan, parent, model and what else a node will ask for next. */
+export const ATTACHED_BLOCKS_MAX = 16
 /** socket.io's own cap: above ours, so that an oversized frame is refused by name instead of dropping the link. */
 export const SOCKET_BYTES_MAX = 128 * KIB
 /** One event of a run's log. Events hold names, blobs hold bytes. */
@@ -14,6 +18,8 @@ export const EVENT_BYTES_MAX = 4 * KIB
 export const BLOCK_BYTES_MAX = MIB
 /** One entry of any log: 256 full events. A larger thing is a blob. */
 export const LOG_ENTRY_BYTES_MAX = MIB
+/** Entries of one append: a burst of a large cohort in a few appends, and no transaction that holds up the others for long. */
+export const LOG_APPEND_MAX = 256
 /** Jobs that wait in one in-memory queue: far above one per seat, so that only a leak meets it. */
 export const QUEUE_JOBS_MAX = 100_000
 /** An upload ticket in text: its fields and its MAC take under 250. */

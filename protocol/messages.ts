@@ -11,10 +11,11 @@ import {
   reasonField,
   runIdField,
 } from './codec.ts'
-import { frameOf, type Signed, type Signer } from './envelope.ts'
+import { type Block, frameOf, type Signed, type Signer } from './envelope.ts'
 import type { Bytes } from './ids.ts'
-import { COHORT_MAX, FRAME_BYTES_MAX, ROUNDS_MAX } from './limits.ts'
+import { COHORT_MAX, FRAME_BYTES_MAX, ROUNDS_MAX, TICKET_CHARS_MAX } from './limits.ts'
 import { updateSchema } from './manifest.ts'
+import { receiptSchema } from './receipt.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 /** Where a coordinator's nodes link: socket.io over WebSocket. */
@@ -44,7 +45,7 @@ export const coordinatorBodies = {
     plan: cidField,
     seat: count(COHORT_MAX),
     endsAt: millisField,
-    ticket: z.string().max(1000),
+    ticket: z.string().max(TICKET_CHARS_MAX),
   }),
   refused: z.strictObject({
     ...roundFields,
@@ -53,7 +54,8 @@ export const coordinatorBodies = {
     refusal: z.string().max(64),
     detail: reasonField,
   }),
-  receipt: z.strictObject({ ...roundFields, receipt: cidField }),
+  /** The node's signed receipt is this very frame, as it is kept. */
+  receipt: receiptSchema,
   /** The round is over for this node: trained for nothing, or done. */
   ended: z.strictObject({
     ...roundFields,
@@ -69,9 +71,9 @@ export type ClientMessage = MessageOf<typeof clientBodies>
 export type CoordinatorMessage = MessageOf<typeof coordinatorBodies>
 export type MessageRefusal = DecodeRefusal | 'unknown-kind'
 
-/** Signs a message. The whole frame is what travels. */
-export function say(signer: Signer, message: ClientMessage | CoordinatorMessage): Bytes {
-  return frameOf(sign(signer, message))
+/** Signs a message. The whole frame is what travels, with the blocks that find room in it. */
+export function say(signer: Signer, message: ClientMessage | CoordinatorMessage, blocks: readonly Block[] = []): Bytes {
+  return frameOf(sign(signer, message), blocks)
 }
 
 export function sign(signer: Signer, message: ClientMessage | CoordinatorMessage): Signed {

@@ -1,4 +1,5 @@
 import type { Architecture } from './architecture.ts'
+import type { Block } from './envelope.ts'
 import type { Amount, Bytes, Cid, Millis, NodeId, OperatorId, RunId } from './ids.ts'
 import type { Task } from './task.ts'
 
@@ -23,8 +24,11 @@ export interface BlobStore {
    * {@link BlobCorrupt} when the bytes are not those of `expected`, and whatever the source or the signal throws.
    */
   put(source: AsyncIterable<Bytes>, limitBytes: number, signal?: AbortSignal, expected?: Cid): Promise<Cid>
-  /** One block as it is (a manifest, a seal). The CID must be its hash, or this throws {@link BlobCorrupt}. */
-  putBlock(cid: Cid, block: Bytes): Promise<void>
+  /**
+   * Blocks as they are (a manifest, a seal with its body), each a blob of its own: all of them durable when it answers,
+   * or none. A CID must be its block's hash, or this throws {@link BlobCorrupt}.
+   */
+  putBlocks(blocks: readonly Block[]): Promise<void>
   /** Throws {@link BlobMissing}, {@link BlobCorrupt}, or {@link BlobTooLarge} when the whole is larger than `limitBytes`. */
   get(cid: Cid, range: ByteRange, signal?: AbortSignal): AsyncIterable<Bytes>
   /** One block's own bytes, of any codec, not the file under it. Throws as `get` does. */
@@ -49,13 +53,14 @@ export class StorageFull extends Error {
   override name = 'StorageFull'
 }
 
-/** Append-only streams. Writes at `position` or reports that somebody already did; never overwrites. */
+/** Append-only streams. Writes from `position` on or reports that somebody already did; never overwrites. */
 export interface EventLog {
   /**
-   * `conflict` when the stream's length is not `position`. Durable when it answers. A stream's name is 1 to 200 visible
-   * ASCII characters, an entry at most LOG_ENTRY_BYTES_MAX; anything else is our own mistake.
+   * Appends the entries, in their order, all or none of them: `conflict` when the stream's length is not `position`.
+   * Durable when it answers. A stream's name is 1 to 200 visible ASCII characters, the entries are 1 to LOG_APPEND_MAX,
+   * each at most LOG_ENTRY_BYTES_MAX; anything else is our own mistake.
    */
-  append(stream: string, position: number, entry: Bytes): Promise<'appended' | 'conflict'>
+  append(stream: string, position: number, entries: readonly Bytes[]): Promise<'appended' | 'conflict'>
   read(stream: string, from?: number): AsyncIterable<Bytes>
   /** The stream's length: 0 for one that does not exist. */
   head(stream: string): Promise<number>

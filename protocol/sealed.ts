@@ -11,21 +11,21 @@ import { accept, type Result, refuse } from './result.ts'
 export type SealedType = keyof typeof manifestTypes
 export type Sealed<T extends SealedType> = z.output<(typeof manifestTypes)[T]>
 
-/** Signs and keeps an object. Ed25519 is deterministic: doing it again gives the same CID. */
+/** Signs an object, to be said or to be kept together with others. Ed25519 is deterministic: again gives the same CID. */
+export function signAs<T extends SealedType>(signer: Signer, type: T, value: Sealed<T>): Signed {
+  return signer.sign(type, encode(manifestTypes[type] as z.ZodType, value))
+}
+
+/** Signs and keeps an object. */
 export async function keepSealed<T extends SealedType>(
   blobs: BlobStore,
   signer: Signer,
   type: T,
   value: Sealed<T>,
 ): Promise<Cid> {
-  return keepSigned(blobs, signer.sign(type, encode(manifestTypes[type] as z.ZodType, value)))
-}
-
-/** Keeps something that was signed before: the body first, so that a seal never points at nothing. */
-export async function keepSigned(blobs: BlobStore, signed: Signed): Promise<Cid> {
-  const { seal, body } = sealOf(signed)
-  await blobs.putBlock(body.cid, body.bytes)
-  await blobs.putBlock(seal.cid, seal.bytes)
+  const { seal, body } = sealOf(signAs(signer, type, value))
+  // At once, so that a seal never points at nothing.
+  await blobs.putBlocks([body, seal])
   return seal.cid
 }
 

@@ -4,14 +4,14 @@ import { strategyOf } from '#aggregation/strategies/strategy.ts'
 import { encodeLanes, lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { assert } from '#protocol/assert.ts'
-import type { Signer } from '#protocol/envelope.ts'
+import { type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { keepSealed, readSealed } from '#protocol/sealed.ts'
+import { readSealed, signAs } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
-import { keepBlock, keepFile, readBlock, readFloats, readModel } from '../record.ts'
+import { blockOf, keepFile, readBlock, readFloats, readModel } from '../record.ts'
 import { type Aggregation, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
@@ -44,14 +44,19 @@ export function aggregateEffect(doors: { blobs: BlobStore; signer: Signer }): Ef
     })
     if (!next.ok) return { kind: 'spoiled', round: round.round, reason: `sum-${next.refusal}` }
 
-    const aggregate = await keepFile(blobs, encodeLanes(sum.value))
-    const memoryCid = await keepFile(blobs, encodeWeights(next.value.memory))
-    const weights = await keepFile(blobs, encodeWeights(next.value.model))
-    const model = await keepBlock(blobs, modelSchema, { ...incoming.manifest, weights })
+    const files = [encodeLanes(sum.value), encodeWeights(next.value.memory), encodeWeights(next.value.model)]
+    const [aggregate, made, weights] = (await Promise.all(files.map((bytes) => keepFile(blobs, bytes)))) as [
+      Cid,
+      Cid,
+      Cid,
+    ]
+    const model = blockOf(modelSchema, { ...incoming.manifest, weights })
     const { evaluation, reports } = next.value
-    const record = recordOf(run, round, { aggregate, memory: memoryCid, model, evaluation })
-    const manifest = await keepSealed(blobs, signer, 'round', record)
-    return { kind: 'aggregated', round: round.round, manifest, model, memory: memoryCid, evaluation, reports }
+    const record = recordOf(run, round, { aggregate, memory: made, model: model.cid, evaluation })
+    const manifest = sealOf(signAs(signer, 'round', record))
+    await blobs.putBlocks([model, manifest.body, manifest.seal])
+    const named = { manifest: manifest.seal.cid, model: model.cid, memory: made }
+    return { kind: 'aggregated', round: round.round, ...named, evaluation, reports }
   }
 }
 

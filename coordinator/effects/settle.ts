@@ -1,16 +1,16 @@
 import { roundPayouts } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
-import type { Signer } from '#protocol/envelope.ts'
-import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
+import { type Signed, type Signer, sealOf } from '#protocol/envelope.ts'
+import type { NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
-import { keepSealed, readSealed } from '#protocol/sealed.ts'
-import { keepBlock } from '../record.ts'
+import { readSealed, signAs } from '#protocol/sealed.ts'
+import { blockOf } from '../record.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /** A receipt was made for a node: the root tells it, if it is there. */
-export type ReceiptMade = { readonly run: RunId; readonly round: Round; readonly node: NodeId; readonly receipt: Cid }
+export type ReceiptMade = { readonly node: NodeId; readonly receipt: Signed }
 
 /**
  * Pays a closed round's contributors and signs their receipts, from the sealed round manifest alone. The payment's id is
@@ -39,15 +39,19 @@ export function settleEffect(doors: {
     const payouts = roundPayouts(run.spec.budget, run.spec.planned, owed.round, nodes)
     const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))
     await settlement.post(`${run.spec.run}-${owed.round}`, run.spec.run, payouts)
-    const receipts: Cid[] = []
-    for (const { node, update, seat } of paid) {
+    const { run: id } = run.spec
+    const receipts = paid.map(({ node, update, seat }) => {
       const amount = amounts.get(node) ?? 0n
-      const { run: id } = run.spec
       const body = { v: 1, run: id, round: owed.round, seat, node, update, manifest, amount } as const
-      const receipt = await keepSealed(blobs, signer, 'receipt', body)
-      receipts.push(receipt)
-      doors.receiptMade({ run: id, round: owed.round, node, receipt })
-    }
-    return { kind: 'settled', round: owed.round, receipts: await keepBlock(blobs, receiptListSchema, receipts) }
+      const signed = signAs(signer, 'receipt', body)
+      return { node, signed, ...sealOf(signed) }
+    })
+    const list = blockOf(
+      receiptListSchema,
+      receipts.map(({ seal }) => seal.cid),
+    )
+    await blobs.putBlocks([...receipts.flatMap(({ body, seal }) => [body, seal]), list])
+    for (const { node, signed } of receipts) doors.receiptMade({ node, receipt: signed })
+    return { kind: 'settled', round: owed.round, receipts: list.cid }
   }
 }

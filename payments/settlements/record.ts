@@ -100,11 +100,12 @@ export function openRecordSettlement(log: EventLog): RecordSettlement {
     return admitted.value === 'repeated'
   }
 
-  async function write(entry: LedgerEntry): Promise<void> {
-    const bytes = encode(entrySchema, entry)
-    assert(bytes.length <= EVENT_BYTES_MAX, 'an entry of the ledger fits an event')
-    while (!isWritten(entry)) {
-      if ((await log.append(STREAM, position, bytes)) === 'appended') return apply(entry)
+  /** Those of the entries that are not in the ledger yet, in one append. */
+  async function write(entries: readonly LedgerEntry[]): Promise<void> {
+    for (;;) {
+      const missing = entries.filter((entry) => !isWritten(entry))
+      if (missing.length === 0) return
+      if ((await log.append(STREAM, position, missing.map(bytesOf))) === 'appended') return missing.forEach(apply)
       const seen = position
       await catchUp()
       if (position === seen) throw new Error('the log reports a conflict and shows no entry that caused it')
@@ -116,16 +117,22 @@ export function openRecordSettlement(log: EventLog): RecordSettlement {
     const parts = partsOf(id, run, payouts)
     const missing = parts.filter((part) => !isWritten(part)).flatMap((part) => part.payouts)
     assert(admit(ledger, pay(`${id}/missing`, run, missing)).ok, `the escrow of ${run} holds what ${id} takes`)
-    for (const part of parts) await write(part)
+    await write(parts)
   }
 
   return {
-    hold: (id, run, amount) => inTurn(() => write({ v: 1, kind: 'hold', id, run, amount })),
+    hold: (id, run, amount) => inTurn(() => write([{ v: 1, kind: 'hold', id, run, amount }])),
     post: (id, run, payouts) => inTurn(() => writeParts(id, run, payouts)),
-    release: (id, run, amount) => inTurn(() => write({ v: 1, kind: 'release', id, run, amount })),
+    release: (id, run, amount) => inTurn(() => write([{ v: 1, kind: 'release', id, run, amount }])),
     balances: () => inTurn(async () => new Map(ledger.balances)),
     totals: (run) => inTurn(async () => totalsOf(ledger, run)),
   }
+}
+
+function bytesOf(entry: LedgerEntry): Bytes {
+  const bytes = encode(entrySchema, entry)
+  assert(bytes.length <= EVENT_BYTES_MAX, 'an entry of the ledger fits an event')
+  return bytes
 }
 
 function partsOf(id: string, run: RunId, payouts: readonly Payout[]): readonly PostEntry[] {

@@ -50,7 +50,9 @@ export function sign(secretKey: Bytes, message: Bytes): Bytes {
 
 /** OpenSSL's check is cofactorless; the two predicates close what it leaves open (small order, torsion, encodings). */
 export function verify(key: Bytes, message: Bytes, signature: Bytes): boolean {
-  return isSoundSignature(signature) && isSoundKey(key) && nodeVerify(null, message, publicKeyObject(key), signature)
+  if (!isSoundSignature(signature)) return false
+  const sound = soundKeyOf(key)
+  return sound !== undefined && nodeVerify(null, message, sound, signature)
 }
 
 /** The AES-256-CTR keystream from counter block `iv` on, a piece a call. */
@@ -74,8 +76,25 @@ function privateKeyOf(secretKey: Bytes): KeyObject {
   return made
 }
 
-function publicKeyObject(key: Bytes): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' })
+/** Public keys that passed, by their bytes, the oldest first: to read a key costs as much as to check a signature with it. */
+const soundKeys = new Map<string, KeyObject>()
+/** Two of the largest cohorts; about 4 MiB. */
+const SOUND_KEYS_MAX = 8192
+
+/** Undefined for a key under which no signature is valid. */
+function soundKeyOf(key: Bytes): KeyObject | undefined {
+  const name = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+  const known = soundKeys.get(name)
+  if (known) return known
+  if (!isSoundKey(key)) return undefined
+  const made = createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' })
+  if (soundKeys.size >= SOUND_KEYS_MAX)
+    for (const oldest of soundKeys.keys()) {
+      soundKeys.delete(oldest)
+      break
+    }
+  soundKeys.set(name, made)
+  return made
 }
 
 /** Buffers carry methods that change meaning (`slice` aliases): what leaves this file is a plain array of bytes. */

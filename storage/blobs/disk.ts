@@ -17,17 +17,6 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync()
 }
 
-/** Makes an empty file. False when it was there already. */
-export async function touch(path: string): Promise<boolean> {
-  try {
-    await using _file = await open(path, 'wx')
-    return true
-  } catch (cause) {
-    if (codeOf(cause) === 'EEXIST') return false
-    throw cause
-  }
-}
-
 /** Undefined when there is no such file. */
 export async function sizeOf(path: string): Promise<number | undefined> {
   try {
@@ -58,8 +47,13 @@ export async function readUpTo(path: string, limitBytes: number): Promise<Bytes 
 
 /** A full disk by the door's name, anything else as it is. */
 export function worldFault(cause: unknown): unknown {
-  const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(cause) ?? '')
+  const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(cause) ?? '') || isSqliteFull(cause)
   return full ? new StorageFull('the disk is full', { cause }) : cause
+}
+
+/** SQLITE_FULL, sqlite.org/rescode.html. */
+function isSqliteFull(cause: unknown): boolean {
+  return codeOf(cause) === 'ERR_SQLITE_ERROR' && (cause as { readonly errcode?: unknown }).errcode === 13
 }
 
 function codeOf(cause: unknown): string | undefined {

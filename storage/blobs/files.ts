@@ -1,24 +1,28 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codecOf, DAG_PB, parseCid } from '#protocol/cid.ts'
+import { parseCid } from '#protocol/cid.ts'
+import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, type BlobStore, StorageFull } from '#protocol/ports.ts'
 import { lockFolder } from '../folder-lock.ts'
 import { turns } from '../turns.ts'
-import { readUpTo, sizeOf, syncFolder, touch, worldFault, writeDurably } from './disk.ts'
+import { type CatalogueEntry, openCatalogue } from './catalogue.ts'
+import { readUpTo, sizeOf, syncFolder, worldFault, writeDurably } from './disk.ts'
 import { blocksUnder, checkedBlock, type Load, readingOf } from './reading.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
 export type FileBlobs = BlobStore & AsyncDisposable & { usedBytes(): number }
 
 /**
- * Blobs as files: `blocks/<letter>/<cid>` holds a block, an empty `roots/<cid>` says that this blob was put. An upload
- * is staged under `temp/`, each file synced; then, in one turn for all uploads that wait: blocks renamed into place,
- * their folders synced, marks made, their folder synced, and only then do the puts answer. A crash at any point leaves
- * staged files or blocks without a root, which the next opening removes. It opens in time proportional to the number of
- * blocks; deleting reads the inner nodes of every other multi-block blob, to keep what they share. One process at a time.
+ * Blobs on a disk. A block of more than 64 KiB is a file, `blocks/<letter>/<cid>`; smaller ones, and the marks that say
+ * which blobs were put, are rows of the catalogue. An upload's large blocks are staged under `temp/`, each file synced;
+ * then, in one turn for all uploads that wait: renamed into place, their folders synced, and one commit of the catalogue
+ * with every small block and mark. That commit is the truth, and only then do the puts answer: blocks put together are
+ * there together. A crash before it leaves files that no root reaches, which the next opening removes. It opens in time
+ * proportional to the number of files; deleting reads the inner nodes of every other multi-block blob, to keep what they
+ * share. One process at a time.
  *
  * @param quotaBytes of blocks, staged ones included; past it, and on a full disk, puts throw {@link StorageFull}
  */
@@ -26,25 +30,28 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
   const at = (...names: readonly string[]) => join(folder, ...names)
   const shardOf = (cid: Cid) => at('blocks', nameOf(cid).at(-2) as string)
   const pathOf = (cid: Cid) => join(shardOf(cid), nameOf(cid))
-  const markOf = (cid: Cid) => at('roots', nameOf(cid))
 
   await mkdir(folder, { recursive: true })
-  const lock = lockFolder(folder)
+  await using doors = new AsyncDisposableStack()
+  doors.use(lockFolder(folder))
+  const catalogue = doors.use(openCatalogue(at('catalogue.sqlite')))
   const inTurn = turns()
   const waiting: Staged[] = []
   let usedBytes = 0
   let stagedBytes = 0
   let closed = false
 
-  const load: Load = (cid) => readUpTo(pathOf(cid), BLOCK_BYTES_MAX)
+  const load: Load = async (cid) => catalogue.bytesOf(nameOf(cid)) ?? readUpTo(pathOf(cid), BLOCK_BYTES_MAX)
+  const keptSize = async (cid: Cid) => catalogue.sizeOf(nameOf(cid)) ?? sizeOf(pathOf(cid))
 
   async function open(): Promise<void> {
     await rm(at('temp'), { recursive: true, force: true })
-    await Promise.all(['temp', 'roots', 'damaged'].map((name) => mkdir(at(name), { recursive: true })))
+    await Promise.all(['temp', 'damaged'].map((name) => mkdir(at(name), { recursive: true })))
     await Promise.all([...SHARDS].map((letter) => mkdir(at('blocks', letter), { recursive: true })))
     await Promise.all([folder, at('blocks')].map(syncFolder))
-    const reached = new Set<string>()
-    for (const root of await roots()) for await (const cid of blocksUnder(root, load)) reached.add(cid)
+    const reached = new Set<string>(catalogue.rootsInFiles())
+    for (const root of catalogue.trees()) for await (const cid of blocksUnder(root, load)) reached.add(cid)
+    usedBytes = catalogue.totalBytes()
     for (const letter of SHARDS) {
       const sizes = (await readdir(at('blocks', letter))).map(async (name) => {
         const path = at('blocks', letter, name)
@@ -56,49 +63,48 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
     }
   }
 
-  async function roots(): Promise<readonly Cid[]> {
-    const named = (await readdir(at('roots'))).map(parseCid)
-    return named.flatMap((cid) => (cid.ok ? [cid.value] : []))
-  }
-
-  /** Writes one upload's blocks under `temp/`, lets `fill` say which blob they make, and commits or drops them. */
-  async function stage(fill: (keep: (cid: Cid, block: Bytes) => Promise<void>) => Promise<Cid>): Promise<Cid> {
+  /** Takes one upload's blocks, the large ones under `temp/`, lets `fill` say which blobs they make, and commits or drops them. */
+  async function stage<T extends Cid | readonly Cid[]>(fill: (keep: (block: Block) => Promise<void>) => Promise<T>) {
     if (closed) throw new Error('the store is closed')
     const temp = at('temp', randomUUID())
-    const blocks = new Map<Cid, number>()
+    const [small, large] = [new Map<Cid, Bytes>(), new Map<Cid, number>()]
     let bytes = 0
     try {
-      await mkdir(temp)
-      const root = await fill(async (cid, block) => {
-        if (blocks.has(cid)) return
-        if (usedBytes + stagedBytes + block.length > quotaBytes) throw new StorageFull(`${quotaBytes} bytes are in use`)
-        blocks.set(cid, block.length)
-        bytes += block.length
-        stagedBytes += block.length
-        await writeDurably(join(temp, cid), block)
+      const made = await fill(async (block) => {
+        if (small.has(block.cid) || large.has(block.cid)) return
+        const size = block.bytes.length
+        if (usedBytes + stagedBytes + size > quotaBytes) throw new StorageFull(`${quotaBytes} bytes are in use`)
+        bytes += size
+        stagedBytes += size
+        if (size <= SMALL_BYTES_MAX) return void small.set(block.cid, block.bytes.slice())
+        large.set(block.cid, size)
+        await mkdir(temp, { recursive: true })
+        await writeDurably(join(temp, block.cid), block.bytes)
       })
       if (closed) throw new Error('the store is closed')
       const committed = Promise.withResolvers<void>()
-      waiting.push({ root, temp, blocks, committed })
+      waiting.push({ roots: typeof made === 'string' ? [made] : made, temp, small, large, committed })
       void inTurn(commitWaiting)
       await committed.promise
-      return root
+      return made
     } catch (cause) {
       throw worldFault(cause)
     } finally {
       stagedBytes -= bytes
-      await rm(temp, { recursive: true, force: true }).catch(() => undefined)
+      if (large.size > 0) await rm(temp, { recursive: true, force: true }).catch(() => undefined)
     }
   }
 
   /** All that waited while the last turn synced share this turn's syncs. Never rejects: each upload hears for itself. */
   async function commitWaiting(): Promise<void> {
+    // After the input that is here already: what one turn of the event loop brings shares a commit.
+    await new Promise((resolve) => setImmediate(resolve))
     const batch = waiting.splice(0)
-    const marked: Cid[] = []
+    if (batch.length === 0) return
     const moved = new Set<Cid>()
     try {
-      for (const { temp, blocks } of batch)
-        for (const [cid, size] of blocks) {
+      for (const { temp, large } of batch)
+        for (const [cid, size] of large) {
           const replaced = await sizeOf(pathOf(cid))
           // Renamed over what is there, so that putting a blob again mends a block that the disk has damaged.
           await rename(join(temp, cid), pathOf(cid))
@@ -106,28 +112,45 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
           moved.add(cid)
         }
       await Promise.all([...new Set([...moved].map(shardOf))].map(syncFolder))
-      for (const { root } of batch) if (await touch(markOf(root))) marked.push(root)
-      await syncFolder(at('roots'))
+      const entries = batch.flatMap(entriesOf)
+      const small = new Map(entries.flatMap(({ cid, bytes }) => (bytes ? [[cid, bytes.length]] : [])))
+      const fresh = [...small].reduce((sum, [cid, size]) => sum + size - (catalogue.sizeOf(cid) ?? 0), 0)
+      catalogue.add(entries)
+      usedBytes += fresh
       for (const upload of batch) upload.committed.resolve()
     } catch (cause) {
-      for (const root of marked) await unlink(markOf(root)).catch(() => undefined)
-      await sweep(moved).catch(() => undefined)
+      await removeFiles(await unreached(moved)).catch(() => undefined)
       for (const upload of batch) upload.committed.reject(cause)
     }
   }
 
-  /** Removes those of the blocks that no root reaches. Only ever in turn, so no root comes or goes meanwhile. */
-  async function sweep(blocks: Iterable<Cid>): Promise<void> {
+  /** Those of the blocks that no root reaches, but for `without`. Only ever in turn, so no root comes or goes meanwhile. */
+  async function unreached(blocks: Iterable<Cid>, without?: Cid): Promise<ReadonlySet<Cid>> {
     const unwanted = new Set(blocks)
-    for (const root of await roots()) {
-      unwanted.delete(root)
-      if (codecOf(root) === DAG_PB) for await (const cid of blocksUnder(root, load)) unwanted.delete(cid)
-      if (unwanted.size === 0) return
+    for (const cid of unwanted) if (cid !== without && catalogue.isRoot(cid)) unwanted.delete(cid)
+    for (const root of catalogue.trees()) {
+      if (unwanted.size === 0) break
+      if (root !== without) for await (const cid of blocksUnder(root, load)) unwanted.delete(cid)
     }
-    for (const cid of unwanted) {
+    return unwanted
+  }
+
+  async function removeFiles(cids: Iterable<Cid>): Promise<void> {
+    for (const cid of cids) {
       usedBytes -= (await sizeOf(pathOf(cid))) ?? 0
       await rm(pathOf(cid), { force: true })
     }
+  }
+
+  async function forget(root: Cid): Promise<void> {
+    if (!catalogue.isRoot(root)) return
+    const blocks: Cid[] = []
+    for await (const part of blocksUnder(root, load)) blocks.push(part)
+    const unwanted = await unreached(blocks, root)
+    const rows = [...unwanted].reduce((sum, cid) => sum + (catalogue.sizeOf(cid) ?? 0), 0)
+    catalogue.forget(root, unwanted)
+    usedBytes -= rows
+    await removeFiles(unwanted)
   }
 
   /** Sets a damaged block aside, so that `has` tells the truth from now on. Looks again first: it may be mended by now. */
@@ -136,65 +159,79 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
       await checkedBlock(load, cid, BLOCK_BYTES_MAX)
     } catch (cause) {
       if (!(cause instanceof BlobCorrupt)) throw cause
-      usedBytes -= (await sizeOf(pathOf(cid))) ?? 0
-      await rename(pathOf(cid), at('damaged', cid))
+      const bytes = catalogue.bytesOf(cid)
+      usedBytes -= (await keptSize(cid)) ?? 0
+      if (!bytes) return rename(pathOf(cid), at('damaged', cid))
+      await writeFile(at('damaged', cid), bytes)
+      catalogue.clear(cid)
     }
   }
 
   try {
     await open()
   } catch (cause) {
-    lock[Symbol.dispose]()
     throw worldFault(cause)
   }
 
+  const opened = doors.move()
   return {
     ...readingOf(load, (cid) => inTurn(() => setAside(cid)).catch(() => undefined)),
     put: (source, limitBytes, signal, expected) =>
-      stage((keep) => importBounded(source, limitBytes, signal, expected, ({ cid, bytes }) => keep(cid, bytes))),
-    async putBlock(cid, block) {
-      checkBlock(cid, block)
+      stage((keep) => importBounded(source, limitBytes, signal, expected, keep)),
+    async putBlocks(blocks) {
+      for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
       await stage(async (keep) => {
-        await keep(cid, block)
-        return cid
+        for (const block of blocks) await keep(block)
+        return blocks.map(({ cid }) => cid)
       })
     },
     async has(cid) {
-      for await (const part of blocksUnder(cid, load)) if ((await sizeOf(pathOf(part))) === undefined) return false
+      for await (const part of blocksUnder(cid, load)) if ((await keptSize(part)) === undefined) return false
       return true
     },
-    delete: (cid) =>
-      inTurn(async () => {
-        if ((await sizeOf(markOf(cid))) === undefined) return
-        const blocks: Cid[] = []
-        for await (const part of blocksUnder(cid, load)) blocks.push(part)
-        await unlink(markOf(cid))
-        await syncFolder(at('roots'))
-        await sweep(blocks)
-      }),
+    delete: (cid) => inTurn(() => forget(nameOf(cid))),
     usedBytes: () => usedBytes,
     async [Symbol.asyncDispose]() {
+      if (closed) return
       closed = true
       await inTurn(commitWaiting)
-      lock[Symbol.dispose]()
+      await opened.disposeAsync()
     },
   }
 }
 
+/**
+ * A block up to this size is a row: one sync for all that wait, where a file costs several. Above it a file is read and
+ * written faster than a chain of pages, and the write-ahead log would hold everything twice.
+ */
+const SMALL_BYTES_MAX = 65_536
+
 type FileBlobsOptions = { readonly folder: string; readonly quotaBytes: number }
 
 type Staged = {
-  readonly root: Cid
+  readonly roots: readonly Cid[]
   readonly temp: string
-  readonly blocks: ReadonlyMap<Cid, number>
+  readonly small: ReadonlyMap<Cid, Bytes>
+  /** Their sizes. */
+  readonly large: ReadonlyMap<Cid, number>
   readonly committed: PromiseWithResolvers<void>
+}
+
+/** What the catalogue is to know of an upload. */
+function entriesOf({ roots, small }: Staged): readonly CatalogueEntry[] {
+  const marked = new Set(roots)
+  const inFiles = roots.filter((cid) => !small.has(cid))
+  return [
+    ...inFiles.map((cid) => ({ cid, root: true, bytes: null })),
+    ...[...small].map(([cid, bytes]) => ({ cid, root: marked.has(cid), bytes })),
+  ]
 }
 
 /** The second-last letter of a CID: the last one holds only three bits. */
 const SHARDS = 'abcdefghijklmnopqrstuvwxyz234567'
 
 /** A file's name is made from a CID only after it has been read as one: nothing else reaches the disk. */
-function nameOf(cid: Cid): string {
+function nameOf(cid: Cid): Cid {
   const checked = parseCid(cid)
   if (!checked.ok) throw new TypeError(`not a CID: ${JSON.stringify(cid)}`)
   return checked.value

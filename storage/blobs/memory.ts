@@ -14,13 +14,13 @@ export function openMemoryBlobs({ quotaBytes = Number.POSITIVE_INFINITY } = {}):
   const load: Load = async (cid) => blocks.get(cid)?.slice()
 
   /** In turn with `delete`, which must see every root there is while it looks for blocks that nobody needs. */
-  async function keep(root: Cid, staged: ReadonlyMap<Cid, Bytes>): Promise<void> {
+  async function keep(put: readonly Cid[], staged: ReadonlyMap<Cid, Bytes>): Promise<void> {
     const added = [...staged].filter(([cid]) => !blocks.has(cid))
     const addedBytes = added.reduce((sum, [, block]) => sum + block.length, 0)
     if (usedBytes + addedBytes > quotaBytes) throw new StorageFull(`${quotaBytes} bytes are in use`)
     usedBytes += addedBytes
     for (const [cid, block] of added) blocks.set(cid, block)
-    roots.add(root)
+    for (const root of put) roots.add(root)
   }
 
   return {
@@ -33,13 +33,13 @@ export function openMemoryBlobs({ quotaBytes = Number.POSITIVE_INFINITY } = {}):
         if (stagedBytes > quotaBytes) throw new StorageFull(`more than ${quotaBytes} bytes`)
         staged.set(block.cid, block.bytes.slice())
       })
-      await inTurn(() => keep(cid, staged))
+      await inTurn(() => keep([cid], staged))
       return cid
     },
-    async putBlock(cid, block) {
-      checkBlock(cid, block)
-      const staged = new Map([[cid, block.slice()]])
-      await inTurn(() => keep(cid, staged))
+    async putBlocks(given) {
+      for (const { cid, bytes } of given) checkBlock(cid, bytes)
+      const staged = new Map(given.map(({ cid, bytes }) => [cid, bytes.slice()]))
+      await inTurn(() => keep([...staged.keys()], staged))
     },
     async has(cid) {
       for await (const part of blocksUnder(cid, load)) if (!blocks.has(part)) return false

@@ -1,11 +1,10 @@
 import { collect, concat, once } from '#protocol/bytes.ts'
-import { codecOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import { importFile } from '#protocol/unixfs.ts'
 import { systemClock } from '../clock.ts'
 import { type Load, readingOf } from './reading.ts'
-import { bounded, checkBlock } from './writing.ts'
+import { bounded } from './writing.ts'
 
 /**
  * The blobs behind a gateway, from anywhere that has `fetch`. Nothing that the gateway says is believed: files come block
@@ -71,7 +70,8 @@ export function openRemoteBlobs({
     )
 
   async function upload(cid: Cid, bytes: Bytes, signal?: AbortSignal): Promise<void> {
-    if (await has(cid, signal)) return
+    // Worth a question where the answer may save many bytes; a small blob is its own question, and may be here already.
+    if (bytes.length > ASK_FIRST_BYTES && (await has(cid, signal))) return
     const given = ticket()
     await exchange(
       at(cid),
@@ -109,10 +109,8 @@ export function openRemoteBlobs({
       await upload(cid, bytes, signal)
       return cid
     },
-    async putBlock(cid, block) {
-      checkBlock(cid, block)
-      if (codecOf(cid) !== RAW) throw new TypeError('a gateway takes files, not manifests or inner nodes')
-      await upload(cid, block)
+    async putBlocks() {
+      throw new TypeError('a gateway takes files, not manifests or inner nodes')
     },
     has,
     async delete() {
@@ -149,6 +147,7 @@ export class RemoteFault extends Error {
   override name = 'RemoteFault'
 }
 
+const ASK_FIRST_BYTES = 65_536
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16
 const PROBLEM_BYTES_MAX = 4096

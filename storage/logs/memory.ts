@@ -7,12 +7,12 @@ export function openMemoryLog(): EventLog {
   const streams = new Map<string, Bytes[]>()
 
   return {
-    async append(stream, position, entry) {
-      checkAppend(stream, position, entry)
-      const entries = streams.get(stream) ?? []
-      if (entries.length !== position) return 'conflict'
-      entries.push(entry.slice())
-      streams.set(stream, entries)
+    async append(stream, position, entries) {
+      checkAppend(stream, position, entries)
+      const kept = streams.get(stream) ?? []
+      if (kept.length !== position) return 'conflict'
+      kept.push(...entries.map((entry) => entry.slice()))
+      streams.set(stream, kept)
       return 'appended'
     },
     async *read(stream, from = 0) {

@@ -30,9 +30,9 @@ export function openSqliteLog({ file, busyMillis = 5000 }: SqliteLogOptions): Ev
     if (batch.length === 0) return
     try {
       database.exec('BEGIN IMMEDIATE')
-      const answers = batch.map(({ stream, position, entry }) => {
+      const answers = batch.map(({ stream, position, entries }) => {
         if (headOf(stream) !== position) return 'conflict'
-        insert.run(stream, position, entry)
+        for (const [index, entry] of entries.entries()) insert.run(stream, position + index, entry)
         return 'appended'
       })
       database.exec('COMMIT')
@@ -45,11 +45,11 @@ export function openSqliteLog({ file, busyMillis = 5000 }: SqliteLogOptions): Ev
   }
 
   return {
-    async append(stream, position, entry) {
-      checkAppend(stream, position, entry)
+    async append(stream, position, entries) {
+      checkAppend(stream, position, entries)
       if (closed) throw new Error('the log is closed')
       const answer = Promise.withResolvers<'appended' | 'conflict'>()
-      waiting.push({ stream, position, entry: entry.slice(), answer })
+      waiting.push({ stream, position, entries: entries.map((entry) => entry.slice()), answer })
       if (waiting.length === 1) setImmediate(commitWaiting)
       return answer.promise
     },
@@ -85,7 +85,7 @@ type SqliteLogOptions = { readonly file: string; readonly busyMillis?: number }
 type Append = {
   readonly stream: string
   readonly position: number
-  readonly entry: Bytes
+  readonly entries: readonly Bytes[]
   readonly answer: PromiseWithResolvers<'appended' | 'conflict'>
 }
 

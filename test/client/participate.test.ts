@@ -7,11 +7,12 @@ import { type Progress, participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import { sequenceFrom } from '#client/sequence.ts'
 import { sha256 } from '#crypto'
-import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { fromHex, once, utf8 } from '#protocol/bytes.ts'
+import { walk } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { frameOf, open, type Signer, signerOf } from '#protocol/envelope.ts'
+import { type Block, frameOf, open, type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { modelSchema } from '#protocol/manifest.ts'
@@ -24,7 +25,7 @@ import {
   type TrainerBackend,
   TrainingRefused,
 } from '#protocol/ports.ts'
-import { keepSealed } from '#protocol/sealed.ts'
+import { keepSealed, signAs } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -37,6 +38,13 @@ const stranger = signerOf(sha256(utf8('a stranger')))
 const secret = sha256(utf8('the node'))
 const parameters = 3
 
+type BenchChange = {
+  readonly trainer?: TrainerBackend
+  readonly population?: 'open' | 'hospital'
+  readonly cohortMin?: number
+  readonly architecture?: Architecture
+}
+
 /** A node on a link that the test holds the other end of. */
 class Bench {
   readonly signer = signerOf(secret)
@@ -45,17 +53,25 @@ class Bench {
   readonly progress: Progress[] = []
   readonly #said = new Mailbox<ClientMessage>()
   readonly frames: Bytes[] = []
+  /** How many sends fail from now on. */
+  breaks = 0
+  /** What travelled with frames. */
+  readonly attached: Cid[] = []
+  readonly #architecture: Architecture
   readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
   readonly end = new AbortController()
   #waiting: { kind: string; resolve: () => void } | undefined
 
-  constructor(change: { trainer?: TrainerBackend; population?: 'open' | 'hospital'; cohortMin?: number } = {}) {
+  constructor(change: BenchChange = {}) {
+    this.#architecture = change.architecture ?? TOY_ARCHITECTURE
     const transport: ClientTransport = {
       send: async (frame) => {
+        if (this.breaks-- > 0) throw new Error('the link broke')
         this.frames.push(frame)
         const signed = open(frame, 65_536)
         const message = signed.ok ? readClientMessage(signed.value) : signed
         if (!message.ok) throw new Error(message.refusal)
+        if (signed.ok) this.attached.push(...signed.value.attached.map(({ cid }) => cid))
         this.#said.push(message.value)
       },
       events: (signal) => this.#inbox.items(signal),
@@ -105,11 +121,11 @@ class Bench {
 
   /** A sealed plan with everything under it, honest but for the change. */
   async plan(change: Partial<Plan> = {}, by: Signer = coordinator): Promise<Cid> {
-    const architecture = await this.#block(architectureSchema, TOY_ARCHITECTURE)
-    const shape = shapeOf(TOY_ARCHITECTURE)
+    const architecture = await this.#block(architectureSchema, this.#architecture)
+    const shape = shapeOf(this.#architecture)
     if (!shape.ok) throw new Error(shape.refusal)
     const seed = fromHex(TOY_TASK.seed)
-    const weights = await this.blobs.put(once(encodeWeights(genesisWeights(TOY_ARCHITECTURE, seed))), 100)
+    const weights = await this.blobs.put(once(encodeWeights(genesisWeights(this.#architecture, seed))), 2 ** 20)
     const model = await this.#block(modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
     const { architecture: _, seed: __, ...task } = TOY_TASK
     const taskCid = await this.#block(taskSchema, { v: 1, ...task, seed, architecture, genesis: model })
@@ -134,7 +150,7 @@ class Bench {
   async #block(schema: Parameters<typeof encode>[0], value: unknown): Promise<Cid> {
     const bytes = encode(schema, value)
     const cid = cidOf(DAG_CBOR, bytes)
-    await this.blobs.putBlock(cid, bytes)
+    await this.blobs.putBlocks([{ cid, bytes }])
     return cid
   }
 }
@@ -173,10 +189,29 @@ describe('a node', () => {
     const node = bench()
     const plan = await seat(node)
     const report = await node.heard()
-    expect(report).toMatchObject({ kind: 'report', run: RUN, round: 1, seat: 0, plan, vector: node.uploads[0] })
+    expect(report).toMatchObject({ kind: 'report', run: RUN, round: 1, seat: 0, plan, vector: node.attached[0] })
     expect(report).toMatchObject({ sizeBytes: vectorBytesOf(parameters) })
-    expect(node.uploads).toHaveLength(1)
+    expect(node.attached).toHaveLength(1)
+    expect(node.uploads).toEqual([])
     expect(node.frames).toHaveLength(2)
+  })
+
+  test('uploads a vector that no frame has room for, before it reports it', async () => {
+    const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
+    const node = bench({ architecture: { v: 1, input: [20_000], layers } })
+    await seat(node)
+    expect(await node.heard()).toMatchObject({ kind: 'report', vector: node.uploads[0] })
+    expect(node.uploads).toHaveLength(1)
+    expect(node.attached).toEqual([])
+  })
+
+  test('reads what travels with an invitation, and asks for nothing that it has been given', async () => {
+    const [full, node] = [bench(), bench()]
+    const plan = await full.plan()
+    const blocks: Block[] = []
+    for await (const block of walk(plan, (cid) => full.blobs.getBlock(cid, 2 ** 20))) blocks.push(block)
+    node.raw(say(coordinator, invite(plan), blocks))
+    expect(await node.heard()).toMatchObject({ kind: 'join', round: 1 })
   })
 
   test('says the same again when it is asked again, byte for byte', async () => {
@@ -193,7 +228,7 @@ describe('a node', () => {
     const [join, joinAgain, report, reportAgain] = node.frames as [Bytes, Bytes, Bytes, Bytes]
     expect(joinAgain).toEqual(join)
     expect(reportAgain).toEqual(report)
-    expect(node.uploads).toHaveLength(1)
+    expect(new Set(node.attached).size).toBe(1)
   })
 
   test('takes up its seat after a restart: the same seeds give the same update', async () => {
@@ -297,10 +332,11 @@ describe('a node', () => {
     expect(node.uploads).toEqual([])
   })
 
-  test('outlives a block that cannot be fetched', async () => {
+  test('outlives a link that breaks while it speaks', async () => {
     const node = bench()
+    node.breaks = 1
     const failed = node.next('failed')
-    node.say({ kind: 'receipt', run: RUN, round: 1, receipt: cidOf(DAG_CBOR, utf8('lost')) })
+    node.say(invite(await node.plan()))
     await failed
     node.say(invite(await node.plan()))
     expect(await node.heard()).toMatchObject({ kind: 'join' })
@@ -310,19 +346,21 @@ describe('a node', () => {
     const node = bench()
     await seat(node)
     const report = (await node.heard()) as { vector: Cid }
-    const receipt = (by: Signer, to: NodeId) =>
-      keepSealed(node.blobs, by, 'receipt', {
-        ...{ v: 1, run: RUN, round: 1, seat: 0, node: to, update: report.vector, manifest: report.vector, amount: 7n },
-      })
-    const tell = (cid: Cid) => node.say({ kind: 'receipt', run: RUN, round: 1, receipt: cid })
-    for (const forged of [await receipt(stranger, node.signer.id), await receipt(coordinator, stranger.id)]) {
-      const failed = node.next('failed')
-      tell(forged)
-      await failed
-    }
+    const receipt = (to: NodeId, amount: bigint) => ({
+      ...{ kind: 'receipt' as const, v: 1 as const, run: RUN, round: 1, seat: 0, node: to },
+      ...{ update: report.vector, manifest: report.vector, amount },
+    })
+    const failed = node.next('failed')
+    node.say(receipt(node.signer.id, 5n), stranger)
+    node.say(receipt(stranger.id, 6n))
+    await failed
     const paid = node.next('paid')
-    tell(await receipt(coordinator, node.signer.id))
+    node.say(receipt(node.signer.id, 7n))
     await paid
-    expect(node.progress.filter(({ kind }) => kind === 'paid')).toMatchObject([{ amount: 7n, round: 1 }])
+    const { kind: _, ...body } = receipt(node.signer.id, 7n)
+    expect(node.progress.filter(({ kind }) => kind === 'failed')).toHaveLength(1)
+    expect(node.progress.filter(({ kind }) => kind === 'paid')).toEqual([
+      { kind: 'paid', run: RUN, round: 1, amount: 7n, receipt: sealOf(signAs(coordinator, 'receipt', body)).seal.cid },
+    ])
   })
 })

@@ -16,7 +16,7 @@ import { contentOf, inPieces } from '#test/content.ts'
 const MIB = BLOCK_BYTES_MAX
 
 export type BlobConformance = {
-  /** False where the adapter offers no `putBlock` of manifests and inner nodes (a gateway's client). */
+  /** False where the adapter offers no `putBlocks` of manifests and inner nodes (a gateway's client). */
   readonly blocks?: boolean
   /** False where nothing can be deleted. */
   readonly deletes?: boolean
@@ -222,7 +222,7 @@ export function blobStoreConformance(
       test('a manifest is one block, read back as it is', async () => {
         const block = dagCbor.encode({ name: 'a manifest', next: CID.parse(cidOf(RAW, contentOf('elsewhere', 3))) })
         const cid = cidOf(DAG_CBOR, block)
-        await store.putBlock(cid, block)
+        await store.putBlocks([{ cid, bytes: block }])
         expect(await store.has(cid)).toBe(true)
         expectSame(await store.getBlock(cid, block.length), block)
         expectSame(await whole(cid), block)
@@ -232,35 +232,48 @@ export function blobStoreConformance(
       test('a block under another name, or larger than a block may be, is refused', async () => {
         const block = contentOf('a block', 100)
         const cid = cidOf(RAW, contentOf('another block', 100))
-        await expect(store.putBlock(cid, block)).rejects.toThrow(BlobCorrupt)
+        await expect(store.putBlocks([{ cid, bytes: block }])).rejects.toThrow(BlobCorrupt)
         expect(await store.has(cid)).toBe(false)
         const large = contentOf('a large block', MIB + 1)
-        await expect(store.putBlock(cidOf(RAW, large), large)).rejects.toThrow(BlobTooLarge)
+        await expect(store.putBlocks([{ cid: cidOf(RAW, large), bytes: large }])).rejects.toThrow(BlobTooLarge)
+      })
+
+      test('blocks put together are kept together, or none of them', async () => {
+        const blocks = [10, 70_000, 20, 300].map((size, index) => {
+          const bytes = contentOf(`together ${index}`, size)
+          return { cid: cidOf(RAW, bytes), bytes }
+        })
+        const wrong = { cid: cidOf(RAW, contentOf('promised', 20)), bytes: contentOf('given', 20) }
+        await expect(store.putBlocks([...blocks, wrong])).rejects.toThrow(BlobCorrupt)
+        for (const { cid } of blocks) expect(await store.has(cid)).toBe(false)
+        await store.putBlocks([...blocks, ...blocks])
+        for (const { cid, bytes } of blocks) expectSame(await store.getBlock(cid, MIB), bytes)
+        await store.putBlocks([])
       })
 
       test('a file without one of its parts is not here, and reading it says so', async () => {
         const bytes = contentOf('parts', 2 * MIB + 1)
         const [first, second, third, root] = (await blocksOf(bytes)) as [Block, Block, Block, Block]
-        for (const { cid, bytes } of [root, first, third]) await store.putBlock(cid, bytes)
+        await store.putBlocks([root, first, third])
         expect(await store.has(root.cid)).toBe(false)
         await expect(whole(root.cid)).rejects.toThrow(BlobMissing)
-        await store.putBlock(second.cid, second.bytes)
+        await store.putBlocks([second])
         expect(await store.has(root.cid)).toBe(true)
         expectSame(await whole(root.cid), bytes)
       })
 
       test('a tree that is no file, lies about its sizes or is deeper than any file is not read as one', async () => {
         const leaf = { cid: cidOf(RAW, contentOf('leaf', 100)), bytes: contentOf('leaf', 100) }
-        await store.putBlock(leaf.cid, leaf.bytes)
+        await store.putBlocks([leaf])
         const lie = nodeOf([{ cid: leaf.cid, sizeBytes: 200 }])
         const folder = blockOf({ Data: new UnixFS({ type: 'directory' }).marshal(), Links: [] })
         let deep = leaf
         for (let level = 0; level < 10; level++) {
           deep = nodeOf([{ cid: deep.cid, sizeBytes: 100 }])
-          await store.putBlock(deep.cid, deep.bytes)
+          await store.putBlocks([deep])
         }
         for (const { cid, bytes } of [lie, folder, deep]) {
-          await store.putBlock(cid, bytes)
+          await store.putBlocks([{ cid, bytes }])
           await expect(whole(cid)).rejects.toThrow(BlobCorrupt)
           expectSame(await store.getBlock(cid, MIB), bytes)
         }
@@ -276,6 +289,18 @@ export function blobStoreConformance(
         await store.delete(cid)
         expect(await store.put(once(bytes), bytes.length)).toBe(cid)
         expectSame(await whole(cid), bytes)
+      })
+
+      test('each of the blocks that were put together is a blob of its own', async () => {
+        const [kept, gone] = ['kept', 'gone'].map((seed) => ({
+          cid: cidOf(RAW, contentOf(seed, 50)),
+          bytes: contentOf(seed, 50),
+        })) as [Block, Block]
+        if (blocks) await store.putBlocks([kept, gone])
+        else for (const { bytes } of [kept, gone]) await store.put(once(bytes), 50)
+        await store.delete(gone.cid)
+        expect(await store.has(gone.cid)).toBe(false)
+        expectSame(await store.getBlock(kept.cid, MIB), kept.bytes)
       })
 
       test('deleting takes only what no other blob needs, whatever is put and deleted', async () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
-import { LOG_ENTRY_BYTES_MAX } from '#protocol/limits.ts'
+import { LOG_APPEND_MAX, LOG_ENTRY_BYTES_MAX } from '#protocol/limits.ts'
 import type { EventLog } from '#protocol/ports.ts'
 import { contentOf } from '#test/content.ts'
 
@@ -28,10 +28,10 @@ export function eventLogConformance(
 
     test('it is a list of entries for each stream, whatever is done in whatever order', async () => {
       const stream = fc.constantFrom('run_A', 'run_B', 'run_B2', 'runs')
-      const entry = fc.uint8Array({ maxLength: 40 })
+      const added = fc.array(fc.uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 4 })
       const acts = fc.array(
         fc.oneof(
-          fc.record({ act: fc.constant('append' as const), stream, off: fc.constantFrom(0, 0, 0, -1, 1, 7), entry }),
+          fc.record({ act: fc.constant('append' as const), stream, off: fc.constantFrom(0, 0, 0, -1, 1, 7), added }),
           fc.record({ act: fc.constant('read' as const), stream, from: fc.nat({ max: 6 }) }),
           fc.record({ act: fc.constant('streams' as const), prefix: fc.constantFrom('', 'run', 'run_', 'run_B', 'x') }),
         ),
@@ -46,8 +46,8 @@ export function eventLogConformance(
               const entries = model.get(act.stream) ?? []
               const position = Math.max(0, entries.length + act.off)
               const expected = position === entries.length ? 'appended' : 'conflict'
-              expect(await log.append(own + act.stream, position, act.entry)).toBe(expected)
-              if (expected === 'appended') model.set(act.stream, [...entries, toHex(act.entry)])
+              expect(await log.append(own + act.stream, position, act.added)).toBe(expected)
+              if (expected === 'appended') model.set(act.stream, [...entries, ...act.added.map(toHex)])
               expect(await log.head(own + act.stream)).toBe(model.get(act.stream)?.length ?? 0)
             } else if (act.act === 'read') {
               const entries = await all(log.read(own + act.stream, act.from))
@@ -67,7 +67,7 @@ export function eventLogConformance(
       for (const position of [0, 1, 2]) {
         const answers = await Promise.all(
           Array.from({ length: 20 }, (_, writer) =>
-            log.append('contended', position, utf8(`${position} by ${writer}`)),
+            log.append('contended', position, [utf8(`${position} by ${writer}`)]),
           ),
         )
         expect(answers.filter((answer) => answer === 'appended')).toHaveLength(1)
@@ -78,7 +78,7 @@ export function eventLogConformance(
 
     test('appends that wait together are kept in the order they were asked for', async () => {
       const answers = await Promise.all(
-        Array.from({ length: 50 }, (_, at) => log.append('together', at, utf8(`${at}`))),
+        Array.from({ length: 50 }, (_, at) => log.append('together', at, [utf8(`${at}`)])),
       )
       expect(new Set(answers)).toEqual(new Set(['appended']))
       const entries = await all(log.read('together'))
@@ -87,12 +87,39 @@ export function eventLogConformance(
       )
     })
 
+    test('what is appended together is appended whole and in order, or not at all', async () => {
+      const entries = Array.from({ length: LOG_APPEND_MAX }, (_, at) => utf8(`together ${at}`))
+      expect(await log.append('whole', 0, entries)).toBe('appended')
+      expect(await log.append('whole', LOG_APPEND_MAX - 1, entries)).toBe('conflict')
+      expect(await log.append('whole', LOG_APPEND_MAX + 1, entries)).toBe('conflict')
+      // Two that overlap, at once: the second comes too late with all it has, not with the part that is taken.
+      const [first, second] = [[utf8('a'), utf8('b'), utf8('c')], [utf8('d')]]
+      const answers = await Promise.all([
+        log.append('whole', LOG_APPEND_MAX, first),
+        log.append('whole', LOG_APPEND_MAX, second),
+        log.append('whole', LOG_APPEND_MAX + 3, [utf8('e')]),
+      ])
+      expect(answers).toEqual(['appended', 'conflict', 'appended'])
+      const texts = (await all(log.read('whole'))).map((entry) => new TextDecoder().decode(entry))
+      expect(texts).toEqual([...entries.map((_, at) => `together ${at}`), 'a', 'b', 'c', 'e'])
+    })
+
+    test.each([0, LOG_APPEND_MAX + 1])('an append of %i entries is our own mistake', async (count) => {
+      const append = async () =>
+        log.append(
+          'counted',
+          0,
+          Array.from({ length: count }, () => utf8('x')),
+        )
+      await expect(append()).rejects.toThrow(BrokenInvariant)
+    })
+
     test('an open reading stops no writer, and loses nothing by it', async () => {
-      for (let at = 0; at < 3; at++) await log.append('read-and-written', at, utf8(`${at}`))
+      for (let at = 0; at < 3; at++) await log.append('read-and-written', at, [utf8(`${at}`)])
       let seen = 0
       for await (const entry of log.read('read-and-written')) {
         expect(new TextDecoder().decode(entry)).toBe(`${seen++}`)
-        if (seen === 1) expect(await log.append('read-and-written', 3, utf8('3'))).toBe('appended')
+        if (seen === 1) expect(await log.append('read-and-written', 3, [utf8('3')])).toBe('appended')
       }
       expect([3, 4]).toContain(seen)
       expect(await log.head('read-and-written')).toBe(4)
@@ -100,7 +127,7 @@ export function eventLogConformance(
 
     test('a long stream comes back whole, in order, from any place', async () => {
       const length = 500
-      await Promise.all(Array.from({ length }, (_, at) => log.append('long', at, utf8(`entry ${at}`))))
+      await Promise.all(Array.from({ length }, (_, at) => log.append('long', at, [utf8(`entry ${at}`)])))
       for (const from of [0, 1, 63, 64, 65, 255, 256, 499, 500, 501]) {
         const entries = await all(log.read('long', from))
         expect(entries.map((entry) => new TextDecoder().decode(entry))).toEqual(
@@ -111,22 +138,22 @@ export function eventLogConformance(
 
     test('an entry may be as large as the bound, and not larger', async () => {
       const entry = contentOf('largest entry', LOG_ENTRY_BYTES_MAX)
-      expect(await log.append('large', 0, entry)).toBe('appended')
+      expect(await log.append('large', 0, [entry])).toBe('appended')
       const [back] = await all(log.read('large'))
       expect(toHex((back as Bytes).slice(0, 64))).toBe(toHex(entry.slice(0, 64)))
       expect(back).toHaveLength(entry.length)
       await expect(
-        (async () => log.append('large', 1, contentOf('larger', LOG_ENTRY_BYTES_MAX + 1)))(),
+        (async () => log.append('large', 1, [contentOf('larger', LOG_ENTRY_BYTES_MAX + 1)]))(),
       ).rejects.toThrow(BrokenInvariant)
     })
 
     test.each(['', 'with space', 'a\nb', 'é', 'x'.repeat(201)])('a stream cannot be named %j', async (bad) => {
-      await expect(log.append(bad, 0, utf8('entry'))).rejects.toThrow(BrokenInvariant)
+      await expect(log.append(bad, 0, [utf8('entry')])).rejects.toThrow(BrokenInvariant)
     })
 
     test('what was appended is not changed by who holds the array', async () => {
       const entry = utf8('as it was')
-      const appended = log.append('mutable', 0, entry)
+      const appended = log.append('mutable', 0, [entry])
       entry.fill(0)
       await appended
       const [first] = await all(log.read('mutable'))

@@ -5,7 +5,7 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Cid, type NodeId, nodeIdOf, type RunId } from '#protocol/ids.ts'
 
 /** Ids that look like the real ones and are told apart at a glance. */
-const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
+export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
 
 export function cid(name: string): Cid {
   return cidOf(RAW, utf8(name))

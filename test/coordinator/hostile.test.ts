@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { encodeLanes, lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
+import { cidOf, RAW } from '#protocol/cid.ts'
 import { frameOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
 import { type CoordinatorMessage, say, sign } from '#protocol/messages.ts'
@@ -136,6 +137,7 @@ describe('a hostile member of the cohort', () => {
     const { run, round } = mine
     const { cid } = await upload(at, vector(), mine.ticket)
 
+    const notHere = cidOf(RAW, new Uint8Array(9))
     const report = (change: object) => reportOf(at, bad, mine, cid, change)
     const frames: readonly [string, unknown][] = [
       ['malformed', new Uint8Array([0xa1, 0x61])],
@@ -154,6 +156,8 @@ describe('a hostile member of the cohort', () => {
       ['wrong-model', say(bad.signer, await report({ model: cid }))],
       ['wrong-shape', say(bad.signer, await report({ lanes: 12, sizeBytes: 48 }))],
       ['wrong-phase', say(bad.signer, { kind: 'join', ...bad.said(), run, round })],
+      ['wrong-block', say(bad.signer, await report({}), [{ cid, bytes: new Uint8Array(8) }])],
+      ['no-such-blob', say(bad.signer, await report({ vector: notHere }), [{ cid, bytes: vector() }])],
       ['no-such-blob', say(bad.signer, await report({ vector: (await upload(at, new Uint8Array(8), 'x')).cid }))],
     ]
     const expected = new Map<string, number>()
@@ -191,6 +195,31 @@ describe('a hostile member of the cohort', () => {
     await honest(at, bad, mine)
     await honest(at, good, yours)
     expect(await bad.hear('receipt')).toMatchObject({ run: mine.run, round: 1 })
+    await Promise.all(members.map((node) => node[Symbol.asyncDispose]()))
+  })
+
+  test('leaves nothing behind with a vector that came along and is refused; a sound one is kept and counts', async () => {
+    await using at = await live()
+    const members = await nodes(at, 2)
+    const [bad, good] = members as [RawNode, RawNode]
+    const [mine, yours] = (await seated(at, members)) as [Seated, Seated]
+    const here = async (cid: Cid) => (await fetch(`${at.coordinator.url}/ipfs/${cid}`)).status
+    const along = (bytes: Bytes) => ({ cid: cidOf(RAW, bytes), bytes })
+    const spoiled = along(vector((lanes) => lanes.fill(2 ** 24, 8, 9)))
+    const [short, unnamed] = [along(new Uint8Array(12)), along(new Uint8Array(vectorBytesOf(PARAMETERS)))]
+    for (const [refusal, block] of [
+      ['out-of-range', spoiled],
+      ['wrong-length', short],
+    ] as const) {
+      bad.raw(say(bad.signer, await reportOf(at, bad, mine, block.cid), [block]))
+      expect(await bad.hear('refused')).toMatchObject({ of: 'report', refusal })
+      expect(await here(block.cid)).toBe(404)
+    }
+    const sound = along(vector())
+    bad.raw(say(bad.signer, await reportOf(at, bad, mine, sound.cid), [unnamed, sound]))
+    good.raw(say(good.signer, await reportOf(at, good, yours, sound.cid), [sound]))
+    expect(await bad.hear('receipt')).toMatchObject({ run: mine.run, round: 1, node: bad.signer.id, amount: 50n })
+    expect([await here(sound.cid), await here(unnamed.cid)]).toEqual([200, 404])
     await Promise.all(members.map((node) => node[Symbol.asyncDispose]()))
   })
 

@@ -63,7 +63,10 @@ export const coordinatorMessages: fc.Arbitrary<CoordinatorMessage> = fc.oneof(
     refusal: fc.string({ maxLength: 64 }),
     detail: reason,
   }),
-  fc.record({ kind: kind('receipt'), ...about, receipt: cids }),
+  fc.record({
+    ...{ kind: kind('receipt'), v: fc.constant(1 as const), ...about, seat: upTo(COHORT_MAX), node: nodeIds },
+    ...{ update: cids, manifest: cids, amount: fc.bigInt({ min: 0n, max: 10n ** 29n }) },
+  }),
   fc.record({
     kind: kind('ended'),
     ...about,

@@ -5,7 +5,7 @@ import { concat, fromHex, toHex, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, digestOf, RAW } from '#protocol/cid.ts'
 import { frameOf, open, sealOf, signerOf, unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
+import { ATTACHED_BLOCKS_MAX, ATTACHED_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { flip } from '#test/conformance/crypto.ts'
 
 const signer = signerOf(new Uint8Array(32).fill(7))
@@ -35,8 +35,47 @@ describe('a frame', () => {
   })
 
   test('is refused with any one bit changed', () => {
-    const frame = frameOf(signer.sign('join', fromHex('a16161182a')))
+    const bytes = utf8('a block')
+    const frame = frameOf(signer.sign('join', fromHex('a16161182a')), [{ cid: cidOf(RAW, bytes), bytes }])
     for (let bit = 0; bit < frame.length * 8; bit += 1) expect(open(flip(frame, bit), FRAME_BYTES_MAX).ok).toBe(false)
+  })
+
+  test('brings blocks along in their order, each as it is named, and none that has no room', () => {
+    const block = (size: number) => {
+      const bytes = new Uint8Array(size).fill(size)
+      return { cid: cidOf(RAW, bytes), bytes }
+    }
+    const blocks = [block(30_000), block(40_000), block(20_000), block(0)]
+    const opened = open(frameOf(signer.sign('join', new Uint8Array(3000)), blocks), FRAME_BYTES_MAX)
+    if (!opened.ok) throw new Error(opened.refusal)
+    expect(opened.value.attached.map(({ cid }) => cid)).toEqual([0, 2, 3].map((index) => blocks[index]?.cid))
+    expect(toHex(opened.value.attached[1]?.bytes as Bytes)).toBe(toHex(blocks[2]?.bytes as Bytes))
+    const many = frameOf(
+      signer.sign('join', new Uint8Array(3000)),
+      Array.from({ length: 40 }, (_, size) => block(size)),
+    )
+    expect(open(many, FRAME_BYTES_MAX)).toMatchObject({
+      ok: true,
+      value: { attached: { length: ATTACHED_BLOCKS_MAX } },
+    })
+  })
+
+  test('with the largest body and as many blocks as there is room for is within the limit', () => {
+    const small = Array.from({ length: ATTACHED_BLOCKS_MAX - 1 }, (_, index) => new Uint8Array(3500).fill(index))
+    const named = small.map((bytes) => ({ cid: cidOf(DAG_CBOR, bytes), bytes }))
+    const left = ATTACHED_BYTES_MAX - named.length * 3556 - 56
+    const last = { cid: cidOf(RAW, new Uint8Array(left)), bytes: new Uint8Array(left) }
+    const frame = frameOf(signer.sign('a'.repeat(32), new Uint8Array(3800)), [...named, last])
+    expect(open(frame, FRAME_BYTES_MAX)).toMatchObject({
+      ok: true,
+      value: { attached: { length: ATTACHED_BLOCKS_MAX } },
+    })
+  })
+
+  test('whose block is another than it says is refused', () => {
+    const block = { cid: cidOf(RAW, utf8('promised')), bytes: utf8('given') }
+    const frame = frameOf(signer.sign('join', Uint8Array.of(0xa0)), [block])
+    expect(open(frame, FRAME_BYTES_MAX)).toMatchObject({ ok: false, refusal: 'wrong-block' })
   })
 
   test('cut short or with something after it is malformed', () => {

@@ -41,8 +41,7 @@ describe('a sealed object', () => {
   test('with a body of another shape is refused, though it is signed as this type', async () => {
     const body = Uint8Array.of(0xa0)
     const made = sealOf(coordinator.sign('receipt', body))
-    await blobs.putBlock(made.body.cid, made.body.bytes)
-    await blobs.putBlock(made.seal.cid, made.seal.bytes)
+    await blobs.putBlocks([made.body, made.seal])
     expect(await readSealed(made.seal.cid, 'receipt', block)).toMatchObject({ ok: false, refusal: 'wrong-shape' })
   })
 })

@@ -208,16 +208,16 @@ function startNode(site: number, { network, blobs, clock, coordinator, draw, end
   return signer.id
 }
 
-/** Dies at an append, before or after it is durable; from then on nothing of this life reaches the log. */
+/** Dies at an append (of one entry or a batch), before or after it is durable; from then on nothing of this life reaches the log. */
 function mortalLog(log: EventLog, death: AbortController, draw: () => number, crash: number): EventLog {
   return {
-    async append(stream, position, entry) {
+    async append(stream, position, entries) {
       death.signal.throwIfAborted()
       const dies = draw() < crash
       const after = draw() < 0.5
       if (dies && !after) death.abort(new Crashed('before the append'))
       death.signal.throwIfAborted()
-      const answer = await log.append(stream, position, entry)
+      const answer = await log.append(stream, position, entries)
       if (dies) death.abort(new Crashed('after the append'))
       death.signal.throwIfAborted()
       return answer
@@ -240,7 +240,7 @@ function mortalBlobs(blobs: BlobStore, dead: AbortSignal): BlobStore {
     }
   return {
     put: alive((...args: Parameters<BlobStore['put']>) => blobs.put(...args)),
-    putBlock: alive((cid, block) => blobs.putBlock(cid, block)),
+    putBlocks: alive((blocks) => blobs.putBlocks(blocks)),
     get: (cid, range, signal) => blobs.get(cid, range, signal),
     getBlock: alive((cid, limit) => blobs.getBlock(cid, limit)),
     has: alive((cid) => blobs.has(cid)),

@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { collect, equalBytes, once } from '#protocol/bytes.ts'
@@ -12,6 +13,7 @@ import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf, inPieces } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { linesUntilKilled } from '#test/killed.ts'
+import { commitsIn } from './commits.ts'
 
 const MIB = 2 ** 20
 /** Two lives of a child process and its syncs, on a busy disk. */
@@ -24,7 +26,7 @@ afterAll(async () => {
 })
 
 blobStoreConformance('files', () => openFileBlobs({ folder: shared.path, quotaBytes: 2 ** 30 }), {
-  damage: (cid, bytes) => writeFile(pathOf(shared.path, cid), bytes),
+  damage: (cid, bytes) => damage(shared.path, cid, bytes),
 })
 
 describe('file blobs', () => {
@@ -94,32 +96,78 @@ describe('file blobs', () => {
       await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
       await blobs.put(once(bytes), 4 * MIB)
     }
-    const orphan = { bytes: contentOf('orphan', 100), cid: cidOf(RAW, contentOf('orphan', 100)) }
+    const orphan = { bytes: contentOf('orphan', 100_000), cid: cidOf(RAW, contentOf('orphan', 100_000)) }
     await writeFile(pathOf(folder.path, orphan.cid), orphan.bytes)
     await writeFile(join(folder.path, 'blocks', 'a', 'not-a-cid'), 'what is this')
     await mkdir(join(folder.path, 'temp', 'half'))
-    await writeFile(join(folder.path, 'temp', 'half', orphan.cid), orphan.bytes.subarray(0, 50))
+    await writeFile(join(folder.path, 'temp', 'half', orphan.cid), orphan.bytes.subarray(0, 50_000))
     await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
     expect(await blobs.has(orphan.cid)).toBe(false)
     expect(await readdir(join(folder.path, 'temp'))).toEqual([])
-    expect(await filesIn(folder.path)).toEqual((await blocksOf(bytes)).map(({ cid }) => cid).sort())
+    expect(await blocksIn(folder.path)).toEqual((await blocksOf(bytes)).map(({ cid }) => cid).sort())
     expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
   })
 
-  test('a damaged block is set aside at the first reading, and counts no longer', async () => {
+  test.each([1000, 100_000])(
+    'a damaged block of %i bytes is set aside at the first reading, and counts no longer',
+    async (size) => {
+      await using folder = await temporaryFolder()
+      await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+      const bytes = contentOf('rots', size)
+      const cid = await blobs.put(once(bytes), size)
+      await damage(folder.path, cid, contentOf('rotten', size))
+      // Nobody has looked yet.
+      expect(await blobs.has(cid)).toBe(true)
+      await Promise.all([1, 2, 3].map(() => expect(blobs.getBlock(cid, MIB)).rejects.toThrow()))
+      expect(await blobs.has(cid)).toBe(false)
+      expect(equalBytes(await readFile(join(folder.path, 'damaged', cid)), contentOf('rotten', size))).toBe(true)
+      expect(blobs.usedBytes()).toBe(0)
+      await blobs.put(once(bytes), size)
+      expect(await blobs.has(cid)).toBe(true)
+      expect(blobs.usedBytes()).toBe(size)
+    },
+  )
+
+  test('a hundred small puts of one turn cost one commit, and so do blocks put together', async () => {
     await using folder = await temporaryFolder()
     await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
-    const bytes = contentOf('rots', 1000)
-    const cid = await blobs.put(once(bytes), 1000)
-    await writeFile(pathOf(folder.path, cid), contentOf('rotten', 1000))
-    // Nobody has looked yet.
-    expect(await blobs.has(cid)).toBe(true)
-    await Promise.all([1, 2, 3].map(() => expect(blobs.getBlock(cid, MIB)).rejects.toThrow()))
-    expect(await blobs.has(cid)).toBe(false)
-    expect(equalBytes(await readFile(join(folder.path, 'damaged', cid)), contentOf('rotten', 1000))).toBe(true)
+    const block = (index: number) => {
+      const bytes = contentOf(`block ${index}`, 100 + index)
+      return { cid: cidOf(RAW, bytes), bytes }
+    }
+    const before = await commitsIn(join(folder.path, 'catalogue.sqlite'))
+    await blobs.putBlocks(Array.from({ length: 100 }, (_, index) => block(index)))
+    expect(await commitsIn(join(folder.path, 'catalogue.sqlite'))).toBe(before + 1)
+    await Promise.all(Array.from({ length: 100 }, (_, index) => blobs.putBlocks([block(200 + index)])))
+    expect(await commitsIn(join(folder.path, 'catalogue.sqlite'))).toBe(before + 2)
+  })
+
+  test('blocks put together that do not fit are none of them kept', async () => {
+    await using folder = await temporaryFolder()
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 200_000 })
+    const blocks = [100, 90_000, 120_000].map((size) => ({
+      cid: cidOf(RAW, contentOf('full', size)),
+      bytes: contentOf('full', size),
+    }))
+    await expect(blobs.putBlocks(blocks)).rejects.toThrow(StorageFull)
+    expect(await blocksIn(folder.path)).toEqual([])
     expect(blobs.usedBytes()).toBe(0)
-    await blobs.put(once(bytes), 1000)
-    expect(await blobs.has(cid)).toBe(true)
+    await blobs.putBlocks(blocks.slice(0, 2))
+    expect(blobs.usedBytes()).toBe(90_100)
+  })
+
+  test('a file whose parts lie partly in files and partly in the catalogue comes and goes whole', async () => {
+    await using folder = await temporaryFolder()
+    await using blobs = await openFileBlobs({ folder: folder.path, quotaBytes: 64 * MIB })
+    const [short, long] = [contentOf('parts', MIB + 10), contentOf('parts', 2 * MIB + 10)]
+    const [first, second] = [await blobs.put(once(short), 4 * MIB), await blobs.put(once(long), 4 * MIB)]
+    await blobs.delete(first)
+    expect(equalBytes(await collect(blobs.get(second, { limitBytes: 4 * MIB }), 4 * MIB), long)).toBe(true)
+    expect(await blocksIn(folder.path)).toEqual((await blocksOf(long)).map(({ cid }) => cid).sort())
+    expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
+    await blobs.delete(second)
+    expect(await blocksIn(folder.path)).toEqual([])
+    expect(blobs.usedBytes()).toBe(0)
   })
 
   test('a file that grew on the disk is damaged, not too large', async () => {
@@ -158,12 +206,12 @@ describe('file blobs', () => {
         }
         // Whatever else is there is a whole blob whose acknowledgement was cut off, and no block lies about unreached.
         const reached = new Set<string>()
-        for (const root of (await readdir(join(folder.path, 'roots'))) as Cid[]) {
+        for (const root of rowsIn(folder.path, 'root = 1').map(({ cid }) => cid)) {
           expect(await blobs.has(root)).toBe(true)
           const whole = await collect(blobs.get(root, { limitBytes: 4 * MIB }), 4 * MIB)
           for (const { cid } of codecOf(root) === RAW ? [{ cid: root }] : await blocksOf(whole)) reached.add(cid)
         }
-        expect(await filesIn(folder.path)).toEqual([...reached].sort())
+        expect(await blocksIn(folder.path)).toEqual([...reached].sort())
         expect(blobs.usedBytes()).toBe(await bytesIn(folder.path))
         expect(await readdir(join(folder.path, 'temp'))).toEqual([])
       }
@@ -172,13 +220,37 @@ describe('file blobs', () => {
   )
 })
 
+type Row = { readonly cid: Cid; readonly bytes: Bytes | null }
+
+function rowsIn(folder: string, where: string): readonly Row[] {
+  const database = new DatabaseSync(join(folder, 'catalogue.sqlite'))
+  const rows = database.prepare(`SELECT cid, bytes FROM blocks WHERE ${where}`).all() as Row[]
+  database.close()
+  return rows
+}
+
+/** Puts other bytes where the block is kept. */
+async function damage(folder: string, cid: Cid, bytes: Bytes): Promise<void> {
+  const database = new DatabaseSync(join(folder, 'catalogue.sqlite'))
+  const { changes } = database
+    .prepare('UPDATE blocks SET bytes = ? WHERE cid = ? AND bytes IS NOT NULL')
+    .run(bytes, cid)
+  database.close()
+  if (changes === 0) await writeFile(pathOf(folder, cid), bytes)
+}
+
 async function filesIn(folder: string): Promise<string[]> {
   const shards = await readdir(join(folder, 'blocks'))
-  return (await Promise.all(shards.map((shard) => readdir(join(folder, 'blocks', shard))))).flat().sort()
+  return (await Promise.all(shards.map((shard) => readdir(join(folder, 'blocks', shard))))).flat()
+}
+
+async function blocksIn(folder: string): Promise<string[]> {
+  return [...(await filesIn(folder)), ...rowsIn(folder, 'bytes IS NOT NULL').map(({ cid }) => cid)].sort()
 }
 
 async function bytesIn(folder: string): Promise<number> {
   const files = (await filesIn(folder)) as Cid[]
   const blocks: Bytes[] = await Promise.all(files.map((cid) => readFile(pathOf(folder, cid))))
-  return blocks.reduce((sum, { length }) => sum + length, 0)
+  const rows = rowsIn(folder, 'bytes IS NOT NULL').map(({ bytes }) => bytes as Bytes)
+  return [...blocks, ...rows].reduce((sum, { length }) => sum + length, 0)
 }

@@ -63,7 +63,7 @@ describe('gateway, reading', () => {
     const blobs = openMemoryBlobs()
     const smallCid = await blobs.put(once(small), MIB)
     const largeCid = await blobs.put(once(large), 4 * MIB)
-    await blobs.putBlock(manifestCid, manifest)
+    await blobs.putBlocks([{ cid: manifestCid, bytes: manifest }])
     return { blobs, smallCid, largeCid }
   }
 
@@ -115,8 +115,8 @@ describe('gateway, reading', () => {
     const top = dagCbor.encode({ file: CID.parse(cid), more: [CID.parse(manifestCid)] })
     const topCid = cidOf(DAG_CBOR, top)
     await blobs.put(once(small), MIB)
-    await blobs.putBlock(manifestCid, manifest)
-    await blobs.putBlock(topCid, top)
+    await blobs.putBlocks([{ cid: manifestCid, bytes: manifest }])
+    await blobs.putBlocks([{ cid: topCid, bytes: top }])
     await using server = await serving(blobs)
     const response = await fetch(server.at(`${topCid}?format=car`))
     expect(response.headers.get('content-type')).toBe('application/vnd.ipld.car; version=1; order=dfs; dups=n')

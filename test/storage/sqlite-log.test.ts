@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
@@ -7,15 +6,7 @@ import { utf8 } from '#protocol/bytes.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { linesUntilKilled } from '#test/killed.ts'
-
-/** Commits in a write-ahead log: frames whose header says how large the database is after them (sqlite.org/fileformat). */
-async function commitsIn(file: string): Promise<number> {
-  const wal = await readFile(`${file}-wal`)
-  const frameBytes = 24 + wal.readUInt32BE(8)
-  let commits = 0
-  for (let at = 32; at < wal.length; at += frameBytes) if (wal.readUInt32BE(at + 4) !== 0) commits++
-  return commits
-}
+import { commitsIn } from './commits.ts'
 
 async function textsOf(source: AsyncIterable<Uint8Array>): Promise<string[]> {
   const texts: string[] = []
@@ -30,10 +21,10 @@ describe('sqlite log', () => {
     await using log = openSqliteLog({ file })
     const before = await commitsIn(file)
     await Promise.all(
-      Array.from({ length: 100 }, (_, node) => log.append(`run_${node % 7}`, Math.floor(node / 7), utf8('x'))),
+      Array.from({ length: 100 }, (_, node) => log.append(`run_${node % 7}`, Math.floor(node / 7), [utf8('x')])),
     )
     expect(await commitsIn(file)).toBe(before + 1)
-    await log.append('run_0', 15, utf8('alone'))
+    await log.append('run_0', 15, [utf8('alone')])
     expect(await commitsIn(file)).toBe(before + 2)
   })
 
@@ -41,7 +32,7 @@ describe('sqlite log', () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'log')
     await using log = openSqliteLog({ file })
-    await log.append('a', 0, utf8('x'))
+    await log.append('a', 0, [utf8('x')])
     const database = new DatabaseSync(file)
     expect(database.prepare('PRAGMA journal_mode').get()).toEqual(expect.objectContaining({ journal_mode: 'wal' }))
     database.close()
@@ -52,13 +43,13 @@ describe('sqlite log', () => {
     const file = join(folder.path, 'log')
     await using first = openSqliteLog({ file })
     await using second = openSqliteLog({ file })
-    expect(await first.append('run', 0, utf8('first'))).toBe('appended')
-    expect(await second.append('run', 0, utf8('second'))).toBe('conflict')
+    expect(await first.append('run', 0, [utf8('first')])).toBe('appended')
+    expect(await second.append('run', 0, [utf8('second')])).toBe('conflict')
     expect(await textsOf(second.read('run'))).toEqual(['first'])
     for (let position = 1; position <= 20; position++) {
       const answers = await Promise.all([
-        first.append('run', position, utf8(`first ${position}`)),
-        second.append('run', position, utf8(`second ${position}`)),
+        first.append('run', position, [utf8(`first ${position}`)]),
+        second.append('run', position, [utf8(`second ${position}`)]),
       ])
       expect(answers.sort()).toEqual(['appended', 'conflict'])
     }
@@ -72,22 +63,22 @@ describe('sqlite log', () => {
     await using log = openSqliteLog({ file, busyMillis: 20 })
     const other = new DatabaseSync(file)
     other.exec('BEGIN IMMEDIATE')
-    const answers = await Promise.allSettled([log.append('run', 0, utf8('a')), log.append('other', 0, utf8('b'))])
+    const answers = await Promise.allSettled([log.append('run', 0, [utf8('a')]), log.append('other', 0, [utf8('b')])])
     expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
     other.exec('ROLLBACK')
     other.close()
     expect(await log.head('run')).toBe(0)
-    expect(await log.append('run', 0, utf8('a'))).toBe('appended')
+    expect(await log.append('run', 0, [utf8('a')])).toBe('appended')
   })
 
   test('what waits when the log closes is kept, what comes later is refused, and all is there when it opens again', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'log')
     const log = openSqliteLog({ file })
-    const waiting = log.append('run', 0, utf8('just in time'))
+    const waiting = log.append('run', 0, [utf8('just in time')])
     await log[Symbol.asyncDispose]()
     expect(await waiting).toBe('appended')
-    await expect(log.append('run', 1, utf8('too late'))).rejects.toThrow('closed')
+    await expect(log.append('run', 1, [utf8('too late')])).rejects.toThrow('closed')
     await using again = openSqliteLog({ file })
     expect(await textsOf(again.read('run'))).toEqual(['just in time'])
   })

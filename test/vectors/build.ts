@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { allocate, roundBudget, roundPayouts } from '#payments/allocate.ts'
 import { concat, toHex, utf8 } from '#protocol/bytes.ts'
-import { digestOf } from '#protocol/cid.ts'
+import { cidOf, digestOf, RAW } from '#protocol/cid.ts'
 import { frameOf, sealOf, signerOf } from '#protocol/envelope.ts'
 import { type Cid, type NodeId, publicKeyOf } from '#protocol/ids.ts'
 import { sign } from '#protocol/messages.ts'
@@ -55,6 +55,7 @@ function envelope() {
   const message = { kind: 'join', to: coordinator.id, seq: 5, run: runId, round: 1 } as const
   const signed = sign(signerOf(secretOf(2)), message)
   const { seal, body } = sealOf(signed)
+  const block = { cid: cidOf(RAW, utf8('a block')), bytes: utf8('a block') }
   const signedBytes = concat(utf8('consilium/1 sig\0join\0'), digestOf(body.cid))
   return {
     secretKey: toHex(secretOf(2)),
@@ -63,6 +64,8 @@ function envelope() {
     signed: toHex(signedBytes),
     signature: toHex(signed.signature),
     frame: toHex(frameOf(signed)),
+    block: { cid: block.cid, bytes: toHex(block.bytes) },
+    frameWithBlock: toHex(frameOf(signed, [block])),
     bodyCid: body.cid,
     seal: toHex(seal.bytes),
     sealCid: seal.cid,

@@ -8,7 +8,7 @@ const log = openSqliteLog({ file })
 
 async function work(stream: string): Promise<void> {
   for (let position = await log.head(stream); ; position++) {
-    if ((await log.append(stream, position, utf8(`${stream} ${position}`))) !== 'appended') return
+    if ((await log.append(stream, position, [utf8(`${stream} ${position}`)])) !== 'appended') return
     writeSync(1, `${stream} ${position}\n`)
   }
 }

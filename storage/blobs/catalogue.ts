@@ -1,0 +1,111 @@
+import { DatabaseSync } from 'node:sqlite'
+import { assert } from '#protocol/assert.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+
+/** What is to be in the catalogue: a block whose bytes lie here, or (null) one whose bytes lie in a file. */
+export type CatalogueEntry = { readonly cid: Cid; readonly root: boolean; readonly bytes: Bytes | null }
+
+/**
+ * What a folder of blobs knows by heart, in one SQLite file (write-ahead, every commit synced): which blobs were put, the
+ * roots, and the bytes of every block too small to be worth a file of its own. A row is a block that is a root, or lies
+ * here, or both. One process at a time: its owner holds the folder's lock.
+ */
+export function openCatalogue(file: string): Catalogue {
+  const database = new DatabaseSync(file, { timeout: 5000 })
+  try {
+    prepareSchema(database)
+  } catch (cause) {
+    database.close()
+    throw cause
+  }
+  const select = {
+    bytes: database.prepare('SELECT bytes FROM blocks WHERE cid = ?'),
+    size: database.prepare('SELECT length(bytes) AS size FROM blocks WHERE cid = ?'),
+    root: database.prepare('SELECT root FROM blocks WHERE cid = ?'),
+    total: database.prepare('SELECT coalesce(sum(length(bytes)), 0) AS total FROM blocks'),
+    // Every dag-pb CIDv1 with a SHA-256 begins so in base32, and no other does.
+    trees: database.prepare("SELECT cid FROM blocks WHERE root = 1 AND cid >= 'bafybei' AND cid < 'bafybej'"),
+    inFiles: database.prepare('SELECT cid FROM blocks WHERE root = 1 AND bytes IS NULL'),
+  }
+  const upsert = database.prepare(`
+    INSERT INTO blocks (cid, root, bytes) VALUES (?, ?, ?)
+    ON CONFLICT (cid) DO UPDATE SET root = max(root, excluded.root), bytes = coalesce(excluded.bytes, bytes)
+  `)
+  const unmark = database.prepare('UPDATE blocks SET root = 0 WHERE cid = ?')
+  const clear = database.prepare('UPDATE blocks SET bytes = NULL WHERE cid = ?')
+  const remove = database.prepare('DELETE FROM blocks WHERE cid = ?')
+
+  /** All of it or nothing, and durable when it returns. */
+  function commit(act: () => void): void {
+    database.exec('BEGIN IMMEDIATE')
+    try {
+      act()
+      database.exec('COMMIT')
+    } catch (cause) {
+      // SQLite may have rolled back by itself (a full disk); what it has not, this does.
+      if (database.isTransaction) database.exec('ROLLBACK')
+      throw cause
+    }
+  }
+
+  const isRoot = (cid: Cid) => select.root.get(cid)?.['root'] === 1
+  const cidsOf = (rows: readonly Record<string, unknown>[]) => rows.map((row) => row['cid'] as Cid)
+
+  return {
+    bytesOf: (cid) => (select.bytes.get(cid)?.['bytes'] as Bytes | null | undefined) ?? undefined,
+    sizeOf: (cid) => (select.size.get(cid)?.['size'] as number | null | undefined) ?? undefined,
+    isRoot,
+    trees: () => cidsOf(select.trees.all()),
+    rootsInFiles: () => cidsOf(select.inFiles.all()),
+    totalBytes: () => Number(select.total.get()?.['total']),
+    add(entries) {
+      commit(() => {
+        for (const { cid, root, bytes } of entries) upsert.run(cid, root ? 1 : 0, bytes)
+      })
+    },
+    forget(root, blocks) {
+      assert(isRoot(root), 'what is forgotten was put')
+      commit(() => {
+        unmark.run(root)
+        for (const cid of blocks) remove.run(cid)
+      })
+    },
+    clear: (cid) => commit(() => void clear.run(cid)),
+    [Symbol.dispose]: () => database.close(),
+  }
+}
+
+export type Catalogue = Disposable & {
+  /** Unchecked, as the disk has them. Undefined when they do not lie here. */
+  bytesOf(cid: Cid): Bytes | undefined
+  sizeOf(cid: Cid): number | undefined
+  isRoot(cid: Cid): boolean
+  /** Roots that have parts. */
+  trees(): readonly Cid[]
+  /** Roots whose own block is a file. */
+  rootsInFiles(): readonly Cid[]
+  /** Of the blocks that lie here. */
+  totalBytes(): number
+  add(entries: readonly CatalogueEntry[]): void
+  /** The root is none any more, and these blocks are gone from here. */
+  forget(root: Cid, blocks: Iterable<Cid>): void
+  /** The bytes are gone, the mark stays. */
+  clear(cid: Cid): void
+}
+
+const SCHEMA_VERSION = 1
+
+function prepareSchema(database: DatabaseSync): void {
+  database.exec('PRAGMA synchronous = FULL')
+  const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
+  if (mode !== 'wal') throw new Error(`the blobs' file system cannot do a write-ahead log (SQLite answers ${mode})`)
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  if (version > SCHEMA_VERSION)
+    throw new Error(`the blobs are of version ${version}; this program reads ${SCHEMA_VERSION}`)
+  // CIDs are hashes, so every commit touches pages all over the index; a longer log merges more of them into one write.
+  database.exec(`
+    PRAGMA wal_autocheckpoint = 4096;
+    CREATE TABLE IF NOT EXISTS blocks (cid TEXT NOT NULL UNIQUE, root INTEGER NOT NULL, bytes BLOB) STRICT;
+    PRAGMA user_version = ${SCHEMA_VERSION};
+  `)
+}

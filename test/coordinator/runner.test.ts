@@ -1,0 +1,170 @@
+import { describe, expect, test } from '@jest/globals'
+import { decodeEvent, type RunRefusal } from '#coordinator/run.ts'
+import { type Advanced, type Job, Runner, type Unstamped } from '#coordinator/runner.ts'
+import type { Bytes } from '#protocol/ids.ts'
+import type { EventLog, Queue } from '#protocol/ports.ts'
+import type { Result } from '#protocol/result.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { fakeClock } from '#test/fake-clock.ts'
+import { cid, node, RUN, specOf } from './fixture.ts'
+
+/** A log that says what is appended, and waits for `release` before it appends when told to hold. */
+class WatchedLog implements EventLog {
+  readonly #log: EventLog
+  readonly appends: { readonly position: number; readonly kinds: readonly string[] }[] = []
+  #held: PromiseWithResolvers<void> | undefined
+  #fault: Error | undefined
+
+  constructor(log: EventLog) {
+    this.#log = log
+  }
+
+  hold(): void {
+    this.#held = Promise.withResolvers()
+  }
+
+  release(fault?: Error): void {
+    this.#fault = fault
+    this.#held?.resolve()
+    this.#held = undefined
+  }
+
+  async append(stream: string, position: number, entries: readonly Bytes[]): Promise<'appended' | 'conflict'> {
+    this.appends.push({ position, kinds: entries.map((entry) => decodeEvent(entry).kind) })
+    await this.#held?.promise
+    if (this.#fault) throw this.#fault
+    return this.#log.append(stream, position, entries)
+  }
+
+  read(stream: string, from?: number): AsyncIterable<Bytes> {
+    return this.#log.read(stream, from)
+  }
+
+  head(stream: string): Promise<number> {
+    return this.#log.head(stream)
+  }
+
+  streams(prefix: string): AsyncIterable<string> {
+    return this.#log.streams(prefix)
+  }
+}
+
+/** A run with its first round open, over a log and a queue that remember. */
+async function opened(log: EventLog = openMemoryLog()) {
+  const watched = new WatchedLog(log)
+  const pushed: string[] = []
+  const queue: Queue<Job> = {
+    push: async (id, { owed }) => void pushed.push(`${id.slice(RUN.length + 1)} ${owed.kind}`),
+    work: () => ({ async [Symbol.asyncDispose]() {} }),
+  }
+  const clock = fakeClock(1000)
+  const faults: unknown[] = []
+  const runner = new Runner({ log: watched, queue, clock }, (cause) => faults.push(cause))
+  const told: Advanced[] = []
+  runner.subscribe((advanced) => told.push(advanced))
+  for (const made of [
+    await runner.create(specOf()),
+    await runner.advance(RUN, { kind: 'held' }),
+    await runner.advance(RUN, { kind: 'opened', round: 1, plan: cid('plan'), invited: 3 }),
+  ])
+    expect(made.ok).toBe(true)
+  watched.appends.length = 0
+  told.length = 0
+  return { runner, log: watched, pushed, told, clock, faults }
+}
+
+const joined = (index: number): Unstamped => ({ kind: 'joined', round: 1, node: node(index) })
+const reported = (index: number): Unstamped => ({
+  ...{ kind: 'reported', round: 1, node: node(index), update: cid(`update ${index}`), trainMillis: 1 },
+})
+const refusalOf = (answer: Result<unknown, RunRefusal>) => (answer.ok ? null : answer.refusal)
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('the runner', () => {
+  test('a burst is one append, in the order it came, and each is answered for itself', async () => {
+    const { runner, log, told } = await opened()
+    const events = [joined(1), joined(0), joined(1), { ...joined(2), round: 7 } as Unstamped, reported(0)]
+    const answers = await Promise.all(events.map((event) => runner.advance(RUN, event)))
+    expect(answers.map(refusalOf)).toEqual([null, null, 'already-joined', 'future-round', 'wrong-phase'])
+    expect(log.appends).toEqual([{ position: 3, kinds: ['joined', 'joined'] }])
+    expect(told.map(({ event, position }) => [position, 'node' in event && event.node])).toEqual([
+      [3, node(1)],
+      [4, node(0)],
+    ])
+  })
+
+  test('what comes while an append is under way waits, and shares the next one', async () => {
+    const { runner, log } = await opened()
+    log.hold()
+    const first = runner.advance(RUN, joined(0))
+    while (log.appends.length === 0) await turn()
+    const rest = [joined(1), joined(0), joined(2), reported(1)].map((event) => runner.advance(RUN, event))
+    await turn()
+    log.release()
+    expect((await first).ok).toBe(true)
+    expect((await Promise.all(rest)).map(refusalOf)).toEqual([null, 'already-joined', null, null])
+    expect(log.appends).toEqual([
+      { position: 3, kinds: ['joined'] },
+      { position: 4, kinds: ['joined', 'joined', 'reported'] },
+    ])
+  })
+
+  test('nobody is answered and nobody is told before it is durable, nor is one refused for what is not', async () => {
+    const { runner, log, told } = await opened()
+    log.hold()
+    const answered: string[] = []
+    const all = [joined(0), joined(0), joined(1)].map((event, index) =>
+      runner.advance(RUN, event).finally(() => answered.push(`${index}`)),
+    )
+    while (log.appends.length === 0) await turn()
+    await turn()
+    expect([answered, told, runner.position(RUN)]).toEqual([[], [], 3])
+    log.release(new Error('the disk is away'))
+    expect((await Promise.allSettled(all)).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect([told, runner.position(RUN)]).toEqual([[], 3])
+    log.release()
+    expect(refusalOf(await runner.advance(RUN, joined(0)))).toBeNull()
+  })
+
+  test('of two writers one is fenced, reads what the other wrote, and judges its whole batch again', async () => {
+    const shared = openMemoryLog()
+    const { runner: first } = await opened(shared)
+    const second = new Runner(
+      {
+        log: shared,
+        queue: { push: async () => {}, work: () => ({ async [Symbol.asyncDispose]() {} }) },
+        clock: fakeClock(1000),
+      },
+      () => undefined,
+    )
+    await second.recover()
+    await Promise.all([joined(0), joined(1)].map((event) => first.advance(RUN, event)))
+    const answers = await Promise.all([joined(1), joined(2), reported(0)].map((event) => second.advance(RUN, event)))
+    expect(answers.map(refusalOf)).toEqual(['already-joined', null, null])
+    expect(second.run(RUN)?.round).toMatchObject({ phase: 'reporting', reported: 1, waiting: 2 })
+    expect((await first.advance(RUN, { kind: 'left', round: 1, node: node(2), reason: 'link-lost' })).ok).toBe(true)
+    expect(first.run(RUN)?.round).toMatchObject({ phase: 'reporting', reported: 1, waiting: 1 })
+  })
+
+  test('consequences of a batch are pushed under the place of the event that owes them', async () => {
+    const { runner, pushed } = await opened()
+    expect(pushed).toEqual(['0-0 hold', '1-0 open'])
+    await Promise.all([0, 1, 2].map((index) => runner.advance(RUN, joined(index))))
+    await Promise.all([reported(0), reported(0), reported(1), reported(2)].map((event) => runner.advance(RUN, event)))
+    expect(pushed).toEqual(['0-0 hold', '1-0 open', '8-0 aggregate'])
+  })
+
+  test('a burst of more than one append holds is several, and loses nothing', async () => {
+    const { runner, log } = await opened()
+    const [join, decline] = [joined(0), { kind: 'declined', round: 1, node: node(0), reason: 'busy' } as Unstamped]
+    const answers = await Promise.all(
+      Array.from({ length: 600 }, (_, index) => runner.advance(RUN, index % 2 ? decline : join)),
+    )
+    expect(answers.every(({ ok }) => ok)).toBe(true)
+    expect(log.appends.map(({ position, kinds }) => [position, kinds.length])).toEqual([
+      [3, 256],
+      [259, 256],
+      [515, 88],
+    ])
+  })
+})
