@@ -1,9 +1,9 @@
-import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { parseCid } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge } from '#protocol/ports.ts'
+import { openFolderReader } from '#storage/blobs/folder-reader.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import type { BlockSource } from '#verify/blocks.ts'
@@ -50,7 +50,7 @@ async function readFully(handle: FileHandle, offset: number, length: number): Pr
   return bytes.subarray(0, filled)
 }
 
-/** A folder that holds each block under its CID: side by side, or spread over folders by a letter, as a coordinator keeps them. */
+/** A folder of blocks: any, or a coordinator's own, also while it runs. */
 async function openFolder(folder: string, args: Arguments): Promise<RecordSource> {
   const root = parseCid(args.text('run') ?? '')
   if (!root.ok)
@@ -59,26 +59,10 @@ async function openFolder(folder: string, args: Arguments): Promise<RecordSource
       'a folder of blocks can hold many runs: name the record by its CID',
       '--run bafy… (the record that consilium runs show tells, or that verify prints for a bundle)',
     )
-  const candidates = [folder, join(folder, 'blocks'), join(folder, 'blobs/blocks')]
-  const block = async (cid: Cid): Promise<Bytes | undefined> => {
-    for (const place of candidates) {
-      const bytes = (await readBounded(join(place, cid))) ?? (await readBounded(join(place, cid.at(-2) as string, cid)))
-      if (bytes) return bytes
-    }
-    return undefined
-  }
-  return { kind: 'blocks', root: root.value, block, [Symbol.asyncDispose]: async () => undefined }
-}
-
-/** @returns undefined when there is no such file, or it is larger than any block */
-async function readBounded(path: string): Promise<Bytes | undefined> {
-  try {
-    const { size } = await stat(path)
-    return size > BLOCK_BYTES_MAX ? undefined : new Uint8Array(await readFile(path))
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw cause
+  const reader = openFolderReader(folder)
+  return {
+    ...{ kind: 'blocks', root: root.value, block: (cid) => reader.block(cid) },
+    [Symbol.asyncDispose]: async () => reader[Symbol.dispose](),
   }
 }
 
