@@ -10,7 +10,7 @@ import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
 import type { createRunSchema } from './api/schemas.ts'
-import { blockOf, keepFile } from './record.ts'
+import { blockOf, fileOf } from './record.ts'
 import type { RunSpec } from './run.ts'
 
 export type CreateRun = z.output<typeof createRunSchema>
@@ -36,21 +36,19 @@ export async function createRun(
 
   const architecture = blockOf(architectureSchema, task.architecture)
   const noMemory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.parameters))
-  const [weights, memory] = await Promise.all([
-    keepFile(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed))),
-    keepFile(blobs, encodeWeights(noMemory)),
-  ])
-  const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights))
+  const weights = await fileOf(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed)))
+  const memory = await fileOf(blobs, encodeWeights(noMemory))
+  const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights.cid))
   const { seed: _seed, architecture: _layers, ...rest } = task
   const made = { v: 1, ...rest, seed: taskSeed, architecture: architecture.cid, genesis: genesis.cid } as const
   const taskBlock = blockOf(taskSchema, made)
-  await blobs.putBlocks([architecture, genesis, taskBlock])
+  await blobs.putBlocks([...weights.blocks, ...memory.blocks, architecture, genesis, taskBlock])
   return accept({
     run: id,
     task: taskBlock.cid,
     taskSeed,
     genesis: genesis.cid,
-    memory,
+    memory: memory.cid,
     planned: rounds,
     budget: BigInt(budget),
     population,

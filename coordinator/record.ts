@@ -4,7 +4,7 @@ import { decodeWeights } from '#aggregation/weights.ts'
 import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import { collect, once } from '#protocol/bytes.ts'
-import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { decode, encode } from '#protocol/codec.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
@@ -29,9 +29,14 @@ export function blockOf<S extends z.ZodType>(schema: S, value: z.output<S>): Blo
   return { cid: cidOf(DAG_CBOR, bytes), bytes }
 }
 
-/** Keeps bytes as a file. */
-export function keepFile(blobs: BlobStore, bytes: Bytes): Promise<Cid> {
-  return blobs.put(once(bytes), bytes.length)
+/** Bytes as a file: of one block, to be kept together with others, or kept at once when they are more. */
+export async function fileOf(
+  blobs: BlobStore,
+  bytes: Bytes,
+): Promise<{ readonly cid: Cid; readonly blocks: readonly Block[] }> {
+  if (bytes.length > BLOCK_BYTES_MAX) return { cid: await blobs.put(once(bytes), bytes.length), blocks: [] }
+  const block = { cid: cidOf(RAW, bytes), bytes }
+  return { cid: block.cid, blocks: [block] }
 }
 
 export async function readFloats(blobs: BlobStore, cid: Cid, length: number): Promise<Float32Array> {

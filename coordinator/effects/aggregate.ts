@@ -11,7 +11,7 @@ import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { readSealed, signAs } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
-import { blockOf, keepFile, readBlock, readFloats, readModel } from '../record.ts'
+import { blockOf, fileOf, readBlock, readFloats, readModel } from '../record.ts'
 import { type Aggregation, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
@@ -44,18 +44,16 @@ export function aggregateEffect(doors: { blobs: BlobStore; signer: Signer }): Ef
     })
     if (!next.ok) return { kind: 'spoiled', round: round.round, reason: `sum-${next.refusal}` }
 
-    const files = [encodeLanes(sum.value), encodeWeights(next.value.memory), encodeWeights(next.value.model)]
-    const [aggregate, made, weights] = (await Promise.all(files.map((bytes) => keepFile(blobs, bytes)))) as [
-      Cid,
-      Cid,
-      Cid,
-    ]
-    const model = blockOf(modelSchema, { ...incoming.manifest, weights })
+    const aggregate = await fileOf(blobs, encodeLanes(sum.value))
+    const made = await fileOf(blobs, encodeWeights(next.value.memory))
+    const weights = await fileOf(blobs, encodeWeights(next.value.model))
+    const model = blockOf(modelSchema, { ...incoming.manifest, weights: weights.cid })
     const { evaluation, reports } = next.value
-    const record = recordOf(run, round, { aggregate, memory: made, model: model.cid, evaluation })
+    const record = recordOf(run, round, { aggregate: aggregate.cid, memory: made.cid, model: model.cid, evaluation })
     const manifest = sealOf(signAs(signer, 'round', record))
-    await blobs.putBlocks([model, manifest.body, manifest.seal])
-    const named = { manifest: manifest.seal.cid, model: model.cid, memory: made }
+    const files = [aggregate, made, weights].flatMap(({ blocks }) => blocks)
+    await blobs.putBlocks([...files, model, manifest.body, manifest.seal])
+    const named = { manifest: manifest.seal.cid, model: model.cid, memory: made.cid }
     return { kind: 'aggregated', round: round.round, ...named, evaluation, reports }
   }
 }
