@@ -27,7 +27,7 @@ export async function bench(): Promise<Report> {
     notes: [
       `${ROUNDS} rounds of no-op training of ${PARAMETERS} parameters; a node's whole path: plan, model, vector upload, report, receipt.`,
       `One signature check takes ${checkMillis.toFixed(3)} ms, one synced write of 4 KiB ${syncMillis.toFixed(3)} ms here.`,
-      'floor: (2 checks a node) ÷ cores + the synced writes that must follow one another (6 log entries, 8 blobs).',
+      'floor: (2 checks a node) ÷ cores + the synced writes that must follow one another (6 of the log, 3 of the blobs).',
     ],
     tables: [
       {
@@ -75,7 +75,7 @@ async function measure(nodes: number, checkMillis: number, syncMillis: number) {
       .filter(({ type, purpose }) => type === 'round.completed' && purpose === 'train')
       .map(({ overhead_ms }) => overhead_ms)
     if (took.length !== ROUNDS) throw new Error(`${took.length} of ${ROUNDS} rounds closed`)
-    const floor = (2 * nodes * checkMillis) / Math.min(2, availableParallelism()) + 14 * syncMillis
+    const floor = (2 * nodes * checkMillis) / Math.min(2, availableParallelism()) + 9 * syncMillis
     const p50 = quantile(took, 0.5)
     return [
       ...[nodes, p50, quantile(took, 0.99), floor.toFixed(1), (p50 / floor).toFixed(1)],
