@@ -24,6 +24,7 @@ import { holdoutSeed, quantiseSeed, shuffleSeed } from '#protocol/seeds.ts'
 import { type Assignment, readAssignment } from './assignment.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import type { Policy } from './policy.ts'
+import { type Seat, seatIn } from './seat.ts'
 import type { Sequence } from './sequence.ts'
 
 /** What a node's core needs of the world. */
@@ -102,16 +103,6 @@ async function listen(node: Participant, { transport, coordinator }: ClientDoors
   }
 }
 
-/** The one round that this node is in, if any, and what it said last in it: said again as it was when asked again. */
-type Seat = {
-  readonly run: RunId
-  readonly round: Round
-  readonly assignment: Assignment
-  frame: Bytes
-  stage: 'joined' | 'training' | 'reported'
-  readonly stop: AbortController
-}
-
 /** Plans, manifests and small models of a few rounds. */
 const CACHE_BYTES_MAX = 2 ** 22
 
@@ -161,41 +152,48 @@ class Participant {
     this.#seat = undefined
   }
 
-  async #consider({ run, round, plan: cid }: Extract<CoordinatorMessage, { kind: 'invite' }>): Promise<void> {
+  async #consider({ run, round, plan, closesAt }: Extract<CoordinatorMessage, { kind: 'invite' }>): Promise<void> {
     const seat = this.#seat
     if (seat?.run === run && seat.round === round) {
       if (seat.stage === 'joined') await this.#doors.transport.send(seat.frame)
       return
     }
-    if (seat && seat.run !== run && seat.stage !== 'reported') return this.#decline(run, round, 'busy')
-    const assignment = await this.#read(cid, run, round)
+    if (this.#isBusyElsewhere(run)) return this.#decline(run, round, 'busy')
+    const assignment = await this.#read(plan, run, round)
     if (!assignment.ok) return this.#decline(run, round, assignment.refusal, assignment.detail)
     this.abandon('a newer round')
     const frame = this.#frame({ kind: 'join', ...this.#said(), run, round })
-    this.#seat = { run, round, assignment: assignment.value, frame, stage: 'joined', stop: new AbortController() }
+    this.#seat = seatIn({ run, round, plan, closesAt }, assignment.value, frame)
     this.#tell({ kind: 'joined', run, round })
     await this.#doors.transport.send(frame)
   }
 
   async #sit(message: Extract<CoordinatorMessage, { kind: 'seated' }>): Promise<void> {
-    const { run, round, plan, ticket } = message
+    const { run, round, plan, endsAt, ticket } = message
     let seat = this.#seat
     if (seat?.run === run && seat.round === round) {
       if (seat.stage === 'reported') return this.#doors.transport.send(seat.frame)
+      if (seat.plan !== plan) return this.#leave(run, round, 'foreign-plan')
       if (seat.stage === 'training') return this.#doors.useTicket(ticket)
     } else {
+      if (this.#seat?.stage === 'training' && this.#isBusyElsewhere(run)) return this.#leave(run, round, 'busy')
       // We joined before a restart and came back in time: the same data, seeds and model give the same update.
       const assignment = await this.#read(plan, run, round)
       if (!assignment.ok) return this.#leave(run, round, assignment.refusal)
       this.abandon('a newer round')
-      const frame = new Uint8Array(0)
-      seat = { run, round, assignment: assignment.value, frame, stage: 'joined', stop: new AbortController() }
+      seat = seatIn({ run, round, plan, closesAt: endsAt }, assignment.value, new Uint8Array(0))
       this.#seat = seat
     }
     seat.stage = 'training'
     this.#doors.useTicket(ticket)
     this.#tell({ kind: 'seated', run, round, seat: message.seat })
     void this.#work(seat, message)
+  }
+
+  #isBusyElsewhere(run: RunId): boolean {
+    const seat = this.#seat
+    if (!seat || seat.run === run || seat.stage === 'reported') return false
+    return seat.stage === 'training' || this.#doors.clock.now() < seat.closesAt
   }
 
   /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
@@ -212,7 +210,7 @@ class Participant {
       const { trainMillis } = made.value
       const report = {
         ...{ kind: 'report' as const, ...this.#said() },
-        ...{ run, round, seat: seated.seat, plan: seated.plan, model: seat.assignment.plan.model },
+        ...{ run, round, seat: seated.seat, plan: seat.plan, model: seat.assignment.plan.model },
         ...{ vector: cid, sizeBytes: vector.length, lanes: made.value.lanes.length, trainMillis },
       }
       seat.frame = this.#frame(report, attached)
@@ -289,7 +287,7 @@ class Participant {
   }
 
   async #leave(run: RunId, round: Round, reason: string): Promise<void> {
-    if (this.#seat?.run === run && this.#seat.round === round) this.#seat = undefined
+    if (this.#seat?.run === run && this.#seat.round === round) this.abandon(reason)
     await this.#doors.transport.send(
       this.#frame({ kind: 'leave', ...this.#said(), run, round, reason: reason.slice(0, REASON_CHARS_MAX) }),
     )

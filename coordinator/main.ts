@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { ulid } from 'ulid'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
+import { BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
@@ -88,7 +89,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   })
   const settlement = openRecordSettlement(log)
   const runner = doors.use(
-    new Runner({ log, queue, clock }, (err) => logger.error({ err }, 'a deadline could not be kept')),
+    new Runner({ log, queue, clock }, (err) =>
+      err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'a deadline could not be kept'),
+    ),
   )
   await runner.recover()
 
@@ -116,7 +119,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     {
       logger,
       tls: config.tls && (await readTls(config.tls)),
-      gateway: (request, response) => void blocks(request, response),
+      gateway: blocks,
     },
   )
   transport = doors.use(

@@ -166,7 +166,7 @@ export class Runner implements AsyncDisposable {
       const position = live.position
       const entries = accepted.map(({ event }) => encodeEvent(event))
       if (entries.length > 0 && (await this.#doors.log.append(live.id, position, entries)) === 'conflict') {
-        await this.#catchUp(live)
+        await this.#hearOthers(live)
         continue
       }
       const before = live.run
@@ -192,7 +192,17 @@ export class Runner implements AsyncDisposable {
     return { answers, accepted }
   }
 
-  /** Reads what another writer appended. */
+  /**
+   * Another writer was first: it may have died since, or have been this one, whose append failed after it was durable.
+   * So what its events owe is pushed from here as well; work that is done twice is done once.
+   */
+  async #hearOthers(live: Live): Promise<void> {
+    const [before, position] = [live.run, live.position]
+    await this.#catchUp(live)
+    if (!live.run || live.position === position) throw new Error('the log reports a conflict and shows no entry for it')
+    await this.#consequences(live, before, live.position - 1, [{ after: live.run }])
+  }
+
   async #catchUp(live: Live): Promise<void> {
     for await (const entry of this.#doors.log.read(live.id, live.position)) {
       const event = decodeEvent(entry)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { count, nameField } from './codec.ts'
-import { LAYERS_MAX, PARAMETERS_MAX } from './limits.ts'
+import { LAYERS_MAX, NAME_CHARS_MAX, PARAMETERS_MAX } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 /**
@@ -9,20 +9,22 @@ import { accept, type Result, refuse } from './result.ts'
  */
 const side = count(4096, 1)
 const pair = z.tuple([side, side]).readonly()
+/** Leaves room for what a tensor's name adds to its layer's. */
+const layerName = nameField.max(NAME_CHARS_MAX - '/kernel'.length)
 const activation = z.enum(['linear', 'relu', 'tanh', 'sigmoid'])
 
 const conv2d = z.strictObject({
   layer: z.literal('conv2d'),
-  name: nameField,
+  name: layerName,
   filters: count(65_536, 1),
   kernel: pair,
   strides: pair,
   padding: z.enum(['valid', 'same']),
   activation,
 })
-const maxPooling2d = z.strictObject({ layer: z.literal('maxPooling2d'), name: nameField, pool: pair, strides: pair })
-const flatten = z.strictObject({ layer: z.literal('flatten'), name: nameField })
-const dense = z.strictObject({ layer: z.literal('dense'), name: nameField, units: count(1_000_000, 1), activation })
+const maxPooling2d = z.strictObject({ layer: z.literal('maxPooling2d'), name: layerName, pool: pair, strides: pair })
+const flatten = z.strictObject({ layer: z.literal('flatten'), name: layerName })
+const dense = z.strictObject({ layer: z.literal('dense'), name: layerName, units: count(1_000_000, 1), activation })
 
 export const layerSchema = z.discriminatedUnion('layer', [conv2d, maxPooling2d, flatten, dense])
 export const architectureSchema = z.strictObject({

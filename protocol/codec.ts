@@ -81,7 +81,12 @@ export const amountField = z.codec(z.string().regex(/^(0|[1-9][0-9]{0,29})$/), z
   encode: (amount) => amount.toString(),
 })
 
-export const nameField = z.string().min(1).max(NAME_CHARS_MAX)
+/** Half a surrogate pair would be another character once it is encoded, and two names could become one. */
+export const nameField = z
+  .string()
+  .min(1)
+  .max(NAME_CHARS_MAX)
+  .refine((name) => name.isWellFormed(), 'is not Unicode')
 export const reasonField = z.string().max(REASON_CHARS_MAX)
 export const count = (max: number, min = 0) => z.int().min(min).max(max)
 export const millisField = z.int().min(0)

@@ -30,6 +30,8 @@ export const UNIXFS_WIDTH = 1024
 export const UNIXFS_DEPTH_MAX = 5
 /** Nodes in one round: 4,096 dense seats replay in well under a second. */
 export const COHORT_MAX = 4096
+/** Times that a node may come back in one selection: each costs two entries of the log, which nobody may fill. */
+export const RETURNS_MAX = 16
 /** Fewer than two contributors is not an aggregate. */
 export const COHORT_MIN = 2
 /** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */

@@ -97,6 +97,11 @@ export function checkLedger(
   if (paid + released !== held) return refuse('ledger', `paid ${paid} and released ${released}, of ${held}`)
   if (run.outcome === 'completed' && run.rounds.length !== run.planned + 1)
     return refuse('ledger', `completed after ${run.rounds.length} of ${run.planned + 1} rounds`)
+  // A run ends early, or is a failure, only where its rounds came to nothing.
+  const trained = run.rounds.some(({ round, manifest }) => manifest !== null && round <= run.planned)
+  if (run.outcome === 'completed' && !trained) return refuse('ledger', 'completed though no training round closed')
+  if (run.outcome === 'failed' && trained && run.rounds.at(-1)?.manifest !== null)
+    return refuse('ledger', 'failed though its last round closed')
   if (run.model !== end.model) return refuse('ledger', `the rounds end at ${end.model}, the run at ${run.model}`)
   if (!isSameEvaluation(run.evaluation, end.evaluation))
     return refuse('ledger', 'the final figures are not those of the evaluate round')

@@ -30,8 +30,12 @@ export function runRoutes(routes: Routes, doors: ApiDoors): void {
   let creating: Promise<unknown> = Promise.resolve()
   const tasks = new Map<Cid, Promise<Task>>()
   const taskOf = ({ spec }: Run): Promise<Task> => {
-    const task = tasks.get(spec.task) ?? readBlock(blobs, spec.task, taskSchema)
+    const known = tasks.get(spec.task)
+    if (known) return known
+    const task = readBlock(blobs, spec.task, taskSchema)
     tasks.set(spec.task, task)
+    // A disk that fails once must not hide the run, and every list with it, until the next start.
+    task.catch(() => tasks.delete(spec.task))
     return task
   }
   const viewOf = async (run: Run) => runOf(run, await taskOf(run))

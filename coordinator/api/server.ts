@@ -37,8 +37,8 @@ export type ApiDoors = {
 export type ApiServerOptions = {
   readonly logger: FastifyBaseLogger
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined
-  /** The trustless gateway, which answers everything under `/ipfs/`. */
-  readonly gateway: (request: IncomingMessage, response: ServerResponse) => void
+  /** The trustless gateway: answers what lies under `/ipfs/` as it is written, and says whether it did. */
+  readonly gateway: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
 }
 
 /** A request body: a task with its architecture and contract is a few KiB. */
@@ -93,7 +93,10 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     ipfs.addContentTypeParser('*', (_request, _payload, done) => done(null))
     ipfs.all('/ipfs/*', gateway, (request, reply) => {
       reply.hijack()
-      options.gateway(request.raw, reply.raw)
+      // The router decodes, the gateway does not: `/%69pfs/` is the one's and not the other's, and is answered all the same.
+      void options.gateway(request.raw, reply.raw).then((answered) => {
+        if (!answered) reply.raw.writeHead(404).end()
+      })
     })
   })
 

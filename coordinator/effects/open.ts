@@ -2,6 +2,7 @@ import { quantiserFor } from '#aggregation/quantise.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Cid, Millis, Round } from '#protocol/ids.ts'
+import { COHORT_MAX } from '#protocol/limits.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
@@ -21,7 +22,8 @@ export function openEffect(doors: OpenDoors): EffectHandler {
     const task = await readBlock(doors.blobs, run.spec.task, taskSchema)
     await untilSettled(doors, run.spec.cohort.max, signal)
     const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, task, owed.round))
-    return { kind: 'opened', round: owed.round, plan, invited: doors.linked() }
+    // No more can join, so that no more are waited for: any number of nodes may be linked.
+    return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
   }
 }
 

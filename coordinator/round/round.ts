@@ -51,6 +51,7 @@ export type RoundRefusal =
   | 'not-in-cohort'
   | 'seat-gone'
   | 'selection-full'
+  | 'returned-too-often'
   | 'not-due'
 
 /** What every phase knows. */
@@ -72,6 +73,8 @@ export type Selection = Opened & {
   /** Ascending. */
   readonly joined: readonly NodeId[]
   readonly declined: readonly NodeId[]
+  /** How often a node joined again after it had declined or left. */
+  readonly returns: Readonly<Record<NodeId, number>>
   readonly endsAt: Millis
 }
 

@@ -1,6 +1,6 @@
 import { toHex } from '#protocol/bytes.ts'
 import type { Millis, NodeId } from '#protocol/ids.ts'
-import { COHORT_MAX } from '#protocol/limits.ts'
+import { COHORT_MAX, RETURNS_MAX } from '#protocol/limits.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { drawRank } from '#protocol/seeds.ts'
 import { abort } from './aborted.ts'
@@ -17,6 +17,7 @@ export function openSelection(opened: Opened, invited: number): Selection {
     invited,
     joined: [],
     declined: [],
+    returns: {},
     endsAt: opened.openedAt + opened.timing.selectionMillis,
   }
 }
@@ -24,14 +25,21 @@ export function openSelection(opened: Opened, invited: number): Selection {
 export function stepSelection(round: Selection, event: RoundEvent): Result<Round, RoundRefusal> {
   switch (event.kind) {
     case 'joined': {
-      if (seatOf(round.joined, event.node) >= 0) return refuse('already-joined')
-      if (round.joined.length >= COHORT_MAX) return refuse('selection-full')
-      const joined = insert(round.joined, event.node)
-      return accept(conclude({ ...round, joined, declined: without(round.declined, event.node) }, event.at))
+      const { node, at } = event
+      if (seatOf(round.joined, node) >= 0) return refuse('already-joined')
+      const returned = seatOf(round.declined, node) >= 0
+      const before = round.returns[node] ?? 0
+      if (before >= RETURNS_MAX) return refuse('returned-too-often')
+      if (round.joined.length >= COHORT_MAX || (!returned && answered(round) >= ANSWERS_MAX))
+        return refuse('selection-full')
+      const returns = returned ? { ...round.returns, [node]: before + 1 } : round.returns
+      const joined = insert(round.joined, node)
+      return accept(conclude({ ...round, joined, declined: without(round.declined, node), returns }, at))
     }
     case 'declined':
     case 'left': {
       if (seatOf(round.declined, event.node) >= 0) return refuse('not-in-cohort')
+      if (seatOf(round.joined, event.node) < 0 && round.declined.length >= COHORT_MAX) return refuse('selection-full')
       const declined = insert(round.declined, event.node)
       return accept(conclude({ ...round, joined: without(round.joined, event.node), declined }, event.at))
     }
@@ -45,12 +53,18 @@ export function stepSelection(round: Selection, event: RoundEvent): Result<Round
   }
 }
 
+/** Those who joined or declined, and those who did both: what an open population can make selection remember. */
+const ANSWERS_MAX = 2 * COHORT_MAX
+
+function answered(round: Selection): number {
+  return round.joined.length + round.declined.length
+}
+
 /** The one place that ends selection. */
 function conclude(round: Selection, at: Millis): Round {
   const due = at >= round.endsAt
   const enough = round.joined.length >= round.rule.min
-  const answered = round.joined.length + round.declined.length
-  if (!due && !(enough && answered >= round.invited)) return round
+  if (!due && !(enough && answered(round) >= round.invited)) return round
   if (!enough) return abort(round, 'too-few-nodes', at)
   return collect(round, draw(round.joined, round.rule.max, round.cohortSeed), at)
 }

@@ -26,8 +26,13 @@ export type LinkOptions = {
 /** Sockets that have not said hello yet. */
 const STRANGERS_MAX = 1024
 
+/** Frames that a node has not taken from the wire yet: more than it is ever told at once, of all runs together. */
+const UNREAD_FRAMES_MAX = 1024
+
 /** Events that wait for the gateway; past it new frames are refused. */
 const WAITING_EVENTS_MAX = 65_536
+
+type Link = { readonly socket: Socket; unread: number }
 
 /**
  * The node link. A socket says nothing until it has answered our challenge with a `hello` signed by an admitted key;
@@ -37,7 +42,7 @@ const WAITING_EVENTS_MAX = 65_536
 export class SocketTransport implements CoordinatorTransport {
   readonly #io: Server
   readonly #options: LinkOptions
-  readonly #links = new Map<NodeId, Socket>()
+  readonly #links = new Map<NodeId, Link>()
   readonly #leaving = new Map<NodeId, NodeJS.Timeout>()
   readonly #mailbox = new Mailbox<LinkEvent>()
   #sockets = 0
@@ -58,7 +63,11 @@ export class SocketTransport implements CoordinatorTransport {
   }
 
   async send(to: NodeId, frame: Bytes): Promise<void> {
-    this.#links.get(to)?.emit('frame', frame)
+    const link = this.#links.get(to)
+    if (!link) return
+    link.unread++
+    if (link.unread <= UNREAD_FRAMES_MAX) link.socket.emit('frame', frame)
+    else this.#drop(link)
   }
 
   linked(): readonly NodeId[] {
@@ -99,7 +108,7 @@ export class SocketTransport implements CoordinatorTransport {
       this.#sockets--
       clearTimeout(late)
       known()
-      if (node && this.#links.get(node) === socket) this.#unlink(node)
+      if (node && this.#links.get(node)?.socket === socket) this.#unlink(node)
     })
     socket.emit('frame', say(this.#options.signer, { kind: 'challenge', nonce }))
   }
@@ -127,10 +136,21 @@ export class SocketTransport implements CoordinatorTransport {
     clearTimeout(this.#leaving.get(node))
     this.#leaving.delete(node)
     const older = this.#links.get(node)
-    this.#links.set(node, socket)
-    older?.disconnect(true)
+    const link = { socket, unread: 0 }
+    this.#links.set(node, link)
+    // Whatever waited is on the wire from here on, where the kernel bounds it.
+    socket.conn.on('flush', () => {
+      link.unread = 0
+    })
+    older?.socket.disconnect(true)
     socket.emit('linked')
     this.#mailbox.push({ kind: 'linked', node })
+  }
+
+  /** It may read what it is sent or come back and be told where things stand, but it is not buffered for. */
+  #drop({ socket }: Link): void {
+    this.#options.count('links_refused', 'slow-reader')
+    socket.conn.close(true)
   }
 
   #unlink(node: NodeId): void {

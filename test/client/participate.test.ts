@@ -13,7 +13,7 @@ import { walk } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Block, frameOf, open, type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say, sign } from '#protocol/messages.ts'
@@ -37,6 +37,7 @@ const coordinator = signerOf(sha256(utf8('the coordinator')))
 const stranger = signerOf(sha256(utf8('a stranger')))
 const secret = sha256(utf8('the node'))
 const parameters = 3
+const NOW = 1_000_000
 
 type BenchChange = {
   readonly trainer?: TrainerBackend
@@ -59,6 +60,7 @@ class Bench {
   readonly attached: Cid[] = []
   readonly #architecture: Architecture
   readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
+  readonly clock = fakeClock(NOW)
   readonly end = new AbortController()
   #waiting: { kind: string; resolve: () => void } | undefined
 
@@ -85,7 +87,7 @@ class Bench {
         return cid
       },
     }
-    const clock = fakeClock(1_000_000)
+    const { clock } = this
     const doors = {
       ...{ transport, blobs, trainer: change.trainer ?? toyTrainer(0), clock, signer: this.signer, secret },
       ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
@@ -165,10 +167,14 @@ afterEach(() => {
   for (const node of made.splice(0)) node.end.abort()
 })
 
-const invite = (plan: Cid, round = 1): CoordinatorMessage => ({ kind: 'invite', run: RUN, round, plan, closesAt: 5 })
-const seated = (plan: Cid, seat = 0): CoordinatorMessage => ({
+const OTHER_RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
+const SELECTION_MILLIS = 1000
+const invite = (plan: Cid, round = 1, run = RUN): CoordinatorMessage => {
+  return { kind: 'invite', run, round, plan, closesAt: NOW + SELECTION_MILLIS }
+}
+const seated = (plan: Cid, seat = 0, run = RUN): CoordinatorMessage => ({
   kind: 'seated',
-  run: RUN,
+  run,
   round: 1,
   plan,
   seat,
@@ -330,6 +336,49 @@ describe('a node', () => {
     node.say(invite(await node.plan({ round: 2 }), 2))
     expect(await node.heard()).toMatchObject({ kind: 'join', round: 2 })
     expect(node.uploads).toEqual([])
+  })
+
+  test('signs for the plan that it read and judged, and for no other under the same seat', async () => {
+    const node = bench({ cohortMin: 5 })
+    const judged = await node.plan({ cohort: { min: 5, max: 5, quorum: 5 } })
+    node.say(invite(judged))
+    expect(await node.heard()).toMatchObject({ kind: 'join' })
+    node.say(seated(await node.plan({ cohort: { min: 2, max: 5, quorum: 2 } })))
+    expect(await node.heard()).toMatchObject({ kind: 'leave', reason: 'foreign-plan' })
+    expect(node.frames).toHaveLength(2)
+  })
+
+  test('that missed the end of a round it only joined is free for other runs once its selection is over', async () => {
+    const node = bench()
+    node.say(invite(await node.plan()))
+    expect(await node.heard()).toMatchObject({ kind: 'join', run: RUN })
+    const elsewhere = invite(await node.plan({ run: OTHER_RUN }), 1, OTHER_RUN)
+    node.say(elsewhere)
+    expect(await node.heard()).toMatchObject({ kind: 'decline', run: OTHER_RUN, reason: 'busy' })
+    await node.clock.advance(SELECTION_MILLIS)
+    node.say(elsewhere)
+    expect(await node.heard()).toMatchObject({ kind: 'join', run: OTHER_RUN })
+  })
+
+  test('keeps to the round that it trains for: a seat elsewhere is given up at once', async () => {
+    const begun = Promise.withResolvers<void>()
+    const finish = Promise.withResolvers<void>()
+    const toy = toyTrainer(0)
+    const slow: TrainerBackend = {
+      ...toy,
+      async fit(...args) {
+        begun.resolve()
+        await finish.promise
+        return toy.fit(...args)
+      },
+    }
+    const node = bench({ trainer: slow })
+    await seat(node)
+    await begun.promise
+    node.say(seated(await node.plan({ run: OTHER_RUN }), 0, OTHER_RUN))
+    expect(await node.heard()).toMatchObject({ kind: 'leave', run: OTHER_RUN, reason: 'busy' })
+    finish.resolve()
+    expect(await node.heard()).toMatchObject({ kind: 'report', run: RUN })
   })
 
   test('outlives a link that breaks while it speaks', async () => {

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
@@ -154,3 +156,20 @@ function set(body: Json, path: readonly string[], value: unknown): void {
   const parent = path.slice(0, -1).reduce<Json>((at, key) => at[key] as Json, body)
   parent[last] = value
 }
+
+describe('the blocks', () => {
+  test('are answered, with a block or a refusal, however their address is written', async () => {
+    await using at = await live()
+    const { hostname, port } = new URL(at.coordinator.url)
+    const statusOf = async (target: string): Promise<number> => {
+      const socket = connect(Number(port), hostname)
+      socket.end(`GET ${target} HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\n\r\n`)
+      const [answer] = (await once(socket, 'data')) as [Buffer]
+      socket.destroy()
+      return Number(answer.toString().split(' ')[1])
+    }
+    expect(await statusOf('/ipfs/bafkqaaa')).toBe(200)
+    for (const target of ['/%69pfs/bafkqaaa', 'http://elsewhere/ipfs/bafkqaaa', '/%2569pfs/x', '//ipfs/bafkqaaa'])
+      expect([400, 404]).toContain(await statusOf(target))
+  })
+})

@@ -1,4 +1,5 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import type { Socket as NetSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
@@ -107,6 +108,12 @@ export class RawNode implements AsyncDisposable {
 
   raw(frame: unknown): void {
     this.#socket.emit('frame', frame)
+  }
+
+  /** Leaves what the coordinator sends on the wire. */
+  stopReading(): void {
+    const { transport } = this.#socket.io.engine as unknown as { transport: { ws: { _socket: NetSocket } } }
+    transport.ws._socket.pause()
   }
 
   /** The next message of a kind; others are passed over. */

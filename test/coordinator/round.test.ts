@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import type { RoundEvent } from '#coordinator/round/events.ts'
 import { type Opened, type Round, stepRound } from '#coordinator/round/round.ts'
 import { openSelection } from '#coordinator/round/selection.ts'
-import type { NodeId } from '#protocol/ids.ts'
+import { type NodeId, nodeIdOf } from '#protocol/ids.ts'
+import { COHORT_MAX } from '#protocol/limits.ts'
 import { cid, EVALUATION, node, specOf } from './fixture.ts'
 
 type Said = RoundEvent extends infer E ? (E extends RoundEvent ? Omit<E, 'round'> & { round?: number } : never) : never
@@ -173,5 +174,36 @@ describe('aggregation and settlement', () => {
 
   test('a second aggregate is refused: a round makes one model', () => {
     expect(refusal(play(summing(), aggregated()), aggregated())).toBe('wrong-phase')
+  })
+})
+
+describe('a node that cannot make up its mind', () => {
+  test('may come back, but not so often that it fills the log', () => {
+    let round = open({}, 32)
+    let events = 0
+    for (let turn = 0; turn < 10_000; turn++) {
+      for (const event of [join(0), leave(0, 1)]) {
+        const next = stepRound(round, { round: 1, ...event } as RoundEvent)
+        if (!next.ok) continue
+        round = next.value
+        events++
+      }
+    }
+    expect(events).toBeGreaterThanOrEqual(4)
+    expect(events).toBeLessThan(100)
+    expect(refusal(round, join(0))).toBe('returned-too-often')
+    expect(refusal(round, join(1))).toBe('accepted')
+  })
+
+  test('nor do many that decline: what selection remembers is bounded', () => {
+    let round = open({}, COHORT_MAX)
+    for (let place = 0; place < COHORT_MAX + 100; place++) {
+      const key = new Uint8Array(32)
+      new DataView(key.buffer).setUint32(0, place)
+      const next = stepRound(round, { kind: 'declined', at: 1, round: 1, node: nodeIdOf(key), reason: '' })
+      if (next.ok) round = next.value
+    }
+    expect(round.phase === 'selection' && round.declined.length).toBe(COHORT_MAX)
+    expect(refusal(round, join(0))).toBe('accepted')
   })
 })

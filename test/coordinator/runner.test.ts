@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { decodeEvent, type RunRefusal } from '#coordinator/run.ts'
 import { type Advanced, type Job, Runner, type Unstamped } from '#coordinator/runner.ts'
-import type { Bytes } from '#protocol/ids.ts'
+import { sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { type Bytes, nodeIdOf } from '#protocol/ids.ts'
 import type { EventLog, Queue } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
@@ -156,9 +158,11 @@ describe('the runner', () => {
 
   test('a burst of more than one append holds is several, and loses nothing', async () => {
     const { runner, log } = await opened()
-    const [join, decline] = [joined(0), { kind: 'declined', round: 1, node: node(0), reason: 'busy' } as Unstamped]
+    const busy = { kind: 'declined', round: 1, reason: 'busy' } as const
     const answers = await Promise.all(
-      Array.from({ length: 600 }, (_, index) => runner.advance(RUN, index % 2 ? decline : join)),
+      Array.from({ length: 600 }, (_, index) =>
+        runner.advance(RUN, { ...busy, node: nodeIdOf(sha256(utf8(`busy ${index}`))) }),
+      ),
     )
     expect(answers.every(({ ok }) => ok)).toBe(true)
     expect(log.appends.map(({ position, kinds }) => [position, kinds.length])).toEqual([
@@ -166,5 +170,35 @@ describe('the runner', () => {
       [259, 256],
       [515, 88],
     ])
+  })
+
+  test('an append that was durable though it failed leaves nothing undone', async () => {
+    const memory = openMemoryLog()
+    let faults = 0
+    const ambiguous: EventLog = {
+      ...memory,
+      async append(...args) {
+        const answer = await memory.append(...args)
+        if (faults-- > 0) throw new Error('the disk said no after it had said yes')
+        return answer
+      },
+    }
+    const { runner, pushed } = await opened(ambiguous)
+    await Promise.all([0, 1, 2].map((index) => runner.advance(RUN, joined(index))))
+    await Promise.all([reported(0), reported(1)].map((event) => runner.advance(RUN, event)))
+    faults = 1
+    await expect(runner.advance(RUN, reported(2))).rejects.toThrow('after it had said yes')
+    expect(pushed.at(-1)).toBe('1-0 open')
+    expect(refusalOf(await runner.advance(RUN, reported(2)))).toBe('wrong-phase')
+    expect(pushed.at(-1)).toBe('8-0 aggregate')
+  })
+
+  test('a log that reports a conflict and shows no entry is a fault, not a loop', async () => {
+    const memory = openMemoryLog()
+    let torn = false
+    const restored: EventLog = { ...memory, append: async (...args) => (torn ? 'conflict' : memory.append(...args)) }
+    const { runner } = await opened(restored)
+    torn = true
+    await expect(runner.advance(RUN, joined(0))).rejects.toThrow('conflict')
   })
 })

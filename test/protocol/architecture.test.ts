@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
+import { modelManifestOf } from '#aggregation/weights.ts'
 import { type Architecture, architectureSchema, type Layer, shapeOf, sizeOf } from '#protocol/architecture.ts'
+import { cidOf, RAW } from '#protocol/cid.ts'
 import { decode, encode } from '#protocol/codec.ts'
+import { modelSchema } from '#protocol/manifest.ts'
 
 const conv = (name: string, filters: number, more: Partial<Extract<Layer, { layer: 'conv2d' }>> = {}): Layer => ({
   layer: 'conv2d',
@@ -101,4 +104,28 @@ describe('an architecture is refused', () => {
 
 test('an architecture comes back from its block', () => {
   expect(decode(architectureSchema, encode(architectureSchema, digits), 65_536)).toEqual({ ok: true, value: digits })
+})
+
+describe('a name', () => {
+  const named = (name: string) => of([2], dense(name, 1))
+
+  test('of a layer leaves room for its tensors’, so that every architecture that is read makes a model', () => {
+    for (let length = 1; length <= 120; length++) {
+      const architecture = architectureSchema.safeParse(named('x'.repeat(length)))
+      if (!architecture.success) {
+        expect(length).toBeGreaterThan(90)
+        continue
+      }
+      const shape = shapeOf(architecture.data)
+      if (!shape.ok) throw new Error(shape.refusal)
+      const file = cidOf(RAW, new Uint8Array(0))
+      encode(modelSchema, modelManifestOf(file, shape.value.tensors, file))
+    }
+  })
+
+  test('is the same after it was encoded: two that differ cannot become one', () => {
+    for (const half of ['\ud800', 'a\udc00', '\udbff\ud800'])
+      expect(architectureSchema.safeParse(named(half)).success).toBe(false)
+    expect(architectureSchema.safeParse(named('\ud83d\ude00')).success).toBe(true)
+  })
 })
