@@ -49,6 +49,7 @@ export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {
     if (round <= planned) paid += evenly(budget, planned, round - 1)
     else evaluation = closed.manifest.evaluation
   }
+  const trained = rounds.some(({ round, manifest }) => manifest !== null && round <= planned)
   const honest: RunManifest = {
     v: 1,
     run: RUN,
@@ -58,8 +59,7 @@ export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {
     task: play.taskCid,
     planned,
     rounds,
-    outcome: 'completed',
-    reason: null,
+    ...(trained ? { outcome: 'completed', reason: null } : { outcome: 'failed', reason: 'no training round closed' }),
     model: at.model,
     evaluation,
     budget,

@@ -287,7 +287,13 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       undefined,
       run(({ evaluation }) => ({ evaluation: evaluation && { ...evaluation, correct: evaluation.rows } })),
     ],
-    ['a run that was completed though it trained nothing', undefined, {}, { aborted: [1, 2] }],
+    ['a run that failed though every round closed', undefined, run(() => ({ outcome: 'failed', reason: 'tired' }))],
+    [
+      'a run that was completed though it trained nothing',
+      undefined,
+      run(() => ({ outcome: 'completed', reason: null })),
+      { aborted: [1, 2] },
+    ],
     ['a run that failed though every round closed', undefined, run(() => ({ outcome: 'failed', reason: 'tired' }))],
     [
       'a run that was completed without its last round',
