@@ -1,20 +1,10 @@
-import { inspectVector } from '#aggregation/inspect.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
-import { once } from '#protocol/bytes.ts'
-import { type Block, frameOf, type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
+import { frameOf, type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
-import type { Quantiser } from '#protocol/plan.ts'
-import {
-  BlobCorrupt,
-  BlobMissing,
-  type BlobStore,
-  BlobTooLarge,
-  type Clock,
-  type CoordinatorTransport,
-} from '#protocol/ports.ts'
+import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { issueTicket } from '#protocol/ticket.ts'
@@ -22,6 +12,7 @@ import { admit, admitReport, parametersReported } from './admit.ts'
 import type { Counters } from './counters.ts'
 import { quantiserOf } from './effects/open.ts'
 import type { ReceiptMade } from './effects/settle.ts'
+import { Inspection } from './inspection.ts'
 import { invitation } from './invitation.ts'
 import { parametersOf, readBlock } from './record.ts'
 import { type Collecting, type Round, seatOf } from './round/round.ts'
@@ -150,28 +141,14 @@ export class Gateway {
         if (!collecting.ok) return collecting
         // A small vector comes along; a large one was uploaded before.
         const vector = signed.attached.find(({ cid }) => cid === message.vector)
-        const whole = await this.#inspect(collecting.value, message.vector, vector, shape)
+        const parameters = parametersReported(collecting.value, shape.parameters)
+        const whole = await shape.vectors.inspect(message.vector, parameters, vector)
         if (!whole.ok) return whole
         const { seal, body } = sealOf(signed)
         await this.#doors.blobs.putBlocks([...(vector ? [vector] : []), body, seal])
         const { trainMillis } = message
         return runner.advance(run, { kind: 'reported', round, node, update: seal.cid, trainMillis })
       }
-    }
-  }
-
-  /** A plain vector is read before it counts: a broken one costs its sender the seat's report, not the round its sum. */
-  async #inspect(round: Collecting, vector: Cid, here: Block | undefined, shape: Shape): Promise<Result<unknown>> {
-    const parameters = parametersReported(round, shape.parameters)
-    try {
-      const limitBytes = vectorBytesOf(parameters)
-      const source = here ? once(here.bytes) : this.#doors.blobs.get(vector, { limitBytes })
-      return await inspectVector(source, parameters, shape.quantiser)
-    } catch (cause) {
-      if (cause instanceof BlobMissing) return refuse('no-such-blob', vector)
-      if (cause instanceof BlobTooLarge) return refuse('wrong-length')
-      if (cause instanceof BlobCorrupt) return refuse('corrupt-blob')
-      throw cause
     }
   }
 
@@ -188,7 +165,7 @@ export class Gateway {
   async #readShape(run: Run): Promise<Shape> {
     const task = await readBlock(this.#doors.blobs, run.spec.task, taskSchema)
     const parameters = await parametersOf(this.#doors.blobs, task.architecture)
-    return { parameters, quantiser: quantiserOf(run.spec, task) }
+    return { parameters, vectors: new Inspection(this.#doors.blobs, quantiserOf(run.spec, task)) }
   }
 
   #refuse(to: NodeId, message: ClientMessage | undefined, refusal: string, detail = ''): void {
@@ -320,7 +297,7 @@ function membersOf(round: Round | undefined): readonly NodeId[] {
 }
 
 /** What a run's vectors look like. */
-type Shape = { readonly parameters: number; readonly quantiser: Quantiser }
+type Shape = { readonly parameters: number; readonly vectors: Inspection }
 
 function inviteTo(run: Run, round: Extract<Round, { phase: 'selection' }>): CoordinatorMessage {
   return { kind: 'invite', run: run.spec.run, round: round.round, plan: round.plan, closesAt: round.endsAt }

@@ -1,0 +1,32 @@
+import { expect, test } from '@jest/globals'
+import { quantiserFor } from '#aggregation/quantise.ts'
+import { vectorBytesOf } from '#aggregation/vector.ts'
+import { Inspection } from '#coordinator/inspection.ts'
+import { once } from '#protocol/bytes.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { cid } from './fixture.ts'
+
+const PARAMETERS = 3
+const quantiser = quantiserFor({ clipNormMicro: 10_000_000, rowsMax: 1000, cohortMax: 3 })
+
+test('a vector that was refused is not read again, however often it is reported', async () => {
+  const blobs = openMemoryBlobs()
+  let reads = 0
+  const counting: typeof blobs = {
+    ...blobs,
+    get: (...args) => {
+      reads++
+      return blobs.get(...args)
+    },
+  }
+  const inspection = new Inspection(counting, quantiser)
+  const bad = await blobs.put(once(new Uint8Array(vectorBytesOf(PARAMETERS))), 1000)
+  for (let report = 0; report < 5; report++)
+    expect(await inspection.inspect(bad, PARAMETERS, undefined)).toMatchObject({ ok: false, refusal: 'bad-header' })
+  expect(reads).toBe(1)
+  // A blob that is not there may come yet, and the same bytes may be due at another length.
+  for (let report = 0; report < 2; report++)
+    expect(await inspection.inspect(cid('later'), PARAMETERS, undefined)).toMatchObject({ refusal: 'no-such-blob' })
+  expect(await inspection.inspect(bad, 0, undefined)).toMatchObject({ ok: false, refusal: 'wrong-length' })
+  expect(reads).toBe(4)
+})
