@@ -7,7 +7,7 @@ import { once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Block, type Heard, isAttachable, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Amount, Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
+import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { type ClientMessage, type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import {
@@ -281,16 +281,12 @@ class Participant {
 
   async #decline(run: RunId, round: Round, reason: string, detail = ''): Promise<void> {
     this.#tell({ kind: 'declined', run, round, reason: detail ? `${reason}: ${detail}` : reason })
-    await this.#doors.transport.send(
-      this.#frame({ kind: 'decline', ...this.#said(), run, round, reason: reason.slice(0, REASON_CHARS_MAX) }),
-    )
+    await this.#doors.transport.send(this.#frame({ kind: 'decline', ...this.#said(), run, round, reason }))
   }
 
   async #leave(run: RunId, round: Round, reason: string): Promise<void> {
     if (this.#seat?.run === run && this.#seat.round === round) this.abandon(reason)
-    await this.#doors.transport.send(
-      this.#frame({ kind: 'leave', ...this.#said(), run, round, reason: reason.slice(0, REASON_CHARS_MAX) }),
-    )
+    await this.#doors.transport.send(this.#frame({ kind: 'leave', ...this.#said(), run, round, reason }))
   }
 
   #said(): { readonly to: NodeId; readonly seq: number } {

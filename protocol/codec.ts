@@ -87,6 +87,8 @@ export const nameField = z
   .min(1)
   .max(NAME_CHARS_MAX)
   .refine((name) => name.isWellFormed(), 'is not Unicode')
+/** A reason by its name, as refusals have: a node's goes into records, whose size it must not choose, and to terminals. */
+export const reasonName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/)
 export const reasonField = z.string().max(REASON_CHARS_MAX)
 export const count = (max: number, min = 0) => z.int().min(min).max(max)
 export const millisField = z.int().min(0)

@@ -9,6 +9,7 @@ import {
   millisField,
   nodeIdField,
   reasonField,
+  reasonName,
   runIdField,
 } from './codec.ts'
 import { type Block, frameOf, type Signed, type Signer } from './envelope.ts'
@@ -29,10 +30,10 @@ const said = { to: nodeIdField, seq: count(Number.MAX_SAFE_INTEGER) }
 export const clientBodies = {
   hello: z.strictObject({ ...said, nonce: bytesField(32), version: z.literal(1) }),
   join: z.strictObject({ ...said, ...roundFields }),
-  decline: z.strictObject({ ...said, ...roundFields, reason: reasonField }),
+  decline: z.strictObject({ ...said, ...roundFields, reason: reasonName }),
   /** The node's signed update manifest is this very frame. */
   report: updateSchema,
-  leave: z.strictObject({ ...said, ...roundFields, reason: reasonField }),
+  leave: z.strictObject({ ...said, ...roundFields, reason: reasonName }),
 } as const
 
 export const coordinatorBodies = {

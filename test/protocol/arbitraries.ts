@@ -21,6 +21,7 @@ export const runIds: fc.Arbitrary<RunId> = fc
     return run.value
   })
 
+const reasonName = fc.stringMatching(/^[a-z][a-z0-9-]{0,31}$/)
 const reason = fc.string({ maxLength: 60, unit: 'grapheme' }).filter((text) => text.length <= 200)
 const about = { run: runIds, round: upTo(ROUNDS_MAX, 1) }
 const said = { to: nodeIds, seq: upTo(Number.MAX_SAFE_INTEGER) }
@@ -29,7 +30,7 @@ const kind = <const K extends string>(name: K): fc.Arbitrary<K> => fc.constant(n
 export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ kind: kind('hello'), ...said, nonce: bytesOf(32), version: fc.constant(1 as const) }),
   fc.record({ kind: kind('join'), ...said, ...about }),
-  fc.record({ kind: kind('decline'), ...said, ...about, reason }),
+  fc.record({ kind: kind('decline'), ...said, ...about, reason: reasonName }),
   fc.record({
     kind: kind('report'),
     ...said,
@@ -42,7 +43,7 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
     lanes: upTo(2 ** 31),
     trainMillis: upTo(PHASE_MILLIS_MAX),
   }),
-  fc.record({ kind: kind('leave'), ...said, ...about, reason }),
+  fc.record({ kind: kind('leave'), ...said, ...about, reason: reasonName }),
 )
 
 export const coordinatorMessages: fc.Arbitrary<CoordinatorMessage> = fc.oneof(

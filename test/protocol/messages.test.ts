@@ -1,7 +1,9 @@
+import * as dagCbor from '@ipld/dag-cbor'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { concat, toHex } from '#protocol/bytes.ts'
 import { open, signerOf } from '#protocol/envelope.ts'
+import type { RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import {
   type ClientMessage,
@@ -102,4 +104,19 @@ test('a body with something after it is malformed', () => {
 
 test('a message out of its bounds cannot be said: that is our own mistake, and it throws', () => {
   expect(() => say(signer, { kind: 'challenge', nonce: new Uint8Array(31) })).toThrow()
+})
+
+describe('a reason that a node gives', () => {
+  const about = { to: signer.id, seq: 1, run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId, round: 1 }
+
+  test.each(['leave', 'decline'] as const)('is a name, no text for records and terminals (%s)', (kind) => {
+    const { body } = sign(signer, { kind, ...about, reason: 'data-contract' })
+    const saying = (reason: string) => {
+      const changed = dagCbor.encode({ ...dagCbor.decode<object>(body), reason })
+      return readClientMessage(signer.sign(kind, changed))
+    }
+    expect(saying('data-contract')).toMatchObject({ ok: true })
+    for (const reason of ['', 'x'.repeat(33), '\u001b[2Jowned', 'two words', '漢'.repeat(30)])
+      expect(saying(reason)).toMatchObject({ ok: false, refusal: 'wrong-shape' })
+  })
 })
