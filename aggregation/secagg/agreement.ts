@@ -113,17 +113,17 @@ export function openMasks(
   u: number,
   secrets: Secrets,
   parcel: Parcel,
-): Result<readonly Mask[], ParcelRefusal> {
+): Result<ReadonlyMap<number, Mask>, ParcelRefusal> {
   const { session } = sharing
   const { sid } = session
-  const masks: Mask[] = [{ seed: selfMaskSeed(secrets.self, sid, u), sign: 1 }]
+  const masks = new Map<number, Mask>([[u, { seed: selfMaskSeed(secrets.self, sid, u), sign: 1 }]])
   for (const v of sharing.keys.keys()) {
     if (v === u) continue
     const { advert } = memberOf(session, v)
     const kem = v < u ? lowerKem(sharing, v, u, secrets, parcel) : accept(higherKem(session, v, secrets))
     if (!kem.ok) return kem
     const pair = pairOf(secrets.mask, advert.sPk, { sid, from: u, to: v }, kem.value)
-    masks.push({ seed: pairMaskSeed(pair, sid, u, v), sign: u < v ? 1 : -1 })
+    masks.set(v, { seed: pairMaskSeed(pair, sid, u, v), sign: u < v ? 1 : -1 })
     pair.fill(0)
   }
   return accept(masks)

@@ -32,6 +32,7 @@ import {
   Held,
   type Keyed,
   type Masked,
+  narrowed,
   type Shared,
   type Site,
   type Spent,
@@ -157,13 +158,8 @@ function checkRoster(session: Session, site: Site, expected: Expectation) {
   return undefined
 }
 
-export type AgreeRefusal =
-  | SharingRefusal
-  | ParcelRefusal
-  | 'keys-used'
-  | 'own-keys-missing'
-  | 'another-version'
-  | 'not-a-subset'
+type VersionRefusal = 'own-keys-missing' | 'another-version' | 'not-a-subset'
+export type AgreeRefusal = SharingRefusal | ParcelRefusal | VersionRefusal | 'keys-used'
 
 /** What became of a U2: agreed with all of it, or complaints about dealers whose boxes do not hold what they promised. */
 export type Agreement =
@@ -187,8 +183,9 @@ export function agree(
   const { site, session, u, heard } = state
   const sharing = openSharing(session, shared, keys)
   if (!sharing.ok) return sharing
-  if (sharing.value.keys.get(u)?.cid !== state.keys.cid) return refuse('own-keys-missing')
-  const refused = checkVersion(shared, heard)
+  const own = state.keys.cid
+  if (sharing.value.keys.get(u)?.cid !== own) return refuse('own-keys-missing')
+  const refused = heard && checkVersion(heard, shared)
   if (refused) return refused
   const opened = openParcel(sharing.value, u, secrets, parcel)
   if (!opened.ok) return opened
@@ -206,12 +203,31 @@ export function agree(
   return accept({ next: { phase: 'keyed', site, sharing: sharing.value, u, held: new Held(agreed) }, say: [] })
 }
 
-/** R4: at most two versions, the second a subset of the first. */
-function checkVersion(shared: Said<'Shared'>, heard: Said<'Shared'> | undefined) {
-  if (!heard || equalBytes(heard.hash, shared.hash)) return undefined
-  if (shared.body.ver !== heard.body.ver + 1) return refuse('another-version', `version ${shared.body.ver} again`)
-  const before = new Set(heard.body.list.map(({ cid }) => cid))
-  return shared.body.list.every(({ cid }) => before.has(cid)) ? undefined : refuse('not-a-subset')
+/** Version 2 of U2, for a member that had agreed to version 1 when another complained: the same without some. */
+export function narrow(
+  state: Keyed,
+  shared: Said<'Shared'>,
+  keys: readonly Said<'ShareKeys'>[],
+): Result<Step<Keyed, readonly []>, SharingRefusal | VersionRefusal | 'already-masked'> {
+  const agreed = state.held.look()
+  if (!agreed) return refuse('already-masked')
+  const { site, sharing: before, u } = state
+  const sharing = openSharing(before.session, shared, keys)
+  if (!sharing.ok) return sharing
+  if (!sharing.value.keys.has(u)) return refuse('own-keys-missing')
+  const refused = checkVersion(before.said, shared)
+  if (refused) return refused
+  state.held.take()
+  const next = narrowed(agreed, sharing.value.keys)
+  return accept({ next: { phase: 'keyed', site, sharing: sharing.value, u, held: new Held(next) }, say: [] })
+}
+
+/** R4: at most two versions, the second a subset of the first. The same again changes nothing. */
+function checkVersion(before: Said<'Shared'>, shared: Said<'Shared'>) {
+  if (equalBytes(before.hash, shared.hash)) return undefined
+  if (shared.body.ver !== before.body.ver + 1) return refuse('another-version', `version ${shared.body.ver} again`)
+  const known = new Set(before.body.list.map(({ cid }) => cid))
+  return shared.body.list.every(({ cid }) => known.has(cid)) ? undefined : refuse('not-a-subset')
 }
 
 /**
@@ -234,7 +250,7 @@ export async function mask(
   const kept = { self: agreed.secrets.self.slice(), shares: agreed.shares }
   const weight = session.members[u - 1]?.weight ?? 0
   try {
-    const made = await maskInto(plain, { weight, sizeBytes, masks: agreed.masks }, keep)
+    const made = await maskInto(plain, { weight, sizeBytes, masks: [...agreed.masks.values()] }, keep)
     const { sid } = session
     const input = say(site.signer, 'MaskedInput', { sid, u, u2Hash: sharing.hash, bytes: sizeBytes, ...made })
     return accept({ next: { phase: 'masked', site, sharing, u, input, held: new Held(kept) }, say: input })
@@ -243,7 +259,7 @@ export async function mask(
     throw cause
   } finally {
     erase(agreed.secrets)
-    for (const { seed } of agreed.masks) seed.fill(0)
+    for (const { seed } of agreed.masks.values()) seed.fill(0)
   }
 }
 

@@ -115,7 +115,7 @@ export type Sharing = {
   readonly session: Session
   /** SHA-256 of the `Shared` body. */
   readonly hash: Bytes
-  readonly version: number
+  readonly said: Said<'Shared'>
   readonly keys: ReadonlyMap<number, Said<'ShareKeys'>>
 }
 
@@ -138,7 +138,7 @@ export function openSharing(
     if (!dealer.ok) return dealer
     found.set(u, said)
   }
-  return accept({ session, hash: shared.hash, version: shared.body.ver, keys: found })
+  return accept({ session, hash: shared.hash, said: shared, keys: found })
 }
 
 /** U3: the members whose inputs are in the sum. */

@@ -117,15 +117,25 @@ export class Held<S> {
 
 /** What a member holds of the others: for each dealer, one share of either kind. */
 export type Shares = ReadonlyMap<number, SharePair>
+/** A mask for each member: the one in common, and under one's own index one's own. */
+export type Masks = ReadonlyMap<number, Mask>
 /** With the keys agreed, before masking. */
-export type Agreed = { readonly secrets: Secrets; readonly shares: Shares; readonly masks: readonly Mask[] }
+export type Agreed = { readonly secrets: Secrets; readonly shares: Shares; readonly masks: Masks }
 /** After masking: what unmasking needs, and no more. */
 export type Kept = { readonly self: Bytes; readonly shares: Shares }
+
+/** Of fewer members; what was held of the others is zeroed. */
+export function narrowed({ secrets, shares, masks }: Agreed, members: ReadonlyMap<number, unknown>): Agreed {
+  for (const [v, pair] of shares) if (!members.has(v)) eraseShares(new Map([[v, pair]]))
+  for (const [v, { seed }] of masks) if (!members.has(v)) seed.fill(0)
+  const within = <T>(all: ReadonlyMap<number, T>) => new Map([...all].filter(([v]) => members.has(v)))
+  return { secrets, shares: within(shares), masks: within(masks) }
+}
 
 export function eraseAgreed({ secrets, shares, masks }: Agreed): void {
   erase(secrets)
   eraseShares(shares)
-  for (const { seed } of masks) seed.fill(0)
+  for (const { seed } of masks.values()) seed.fill(0)
 }
 
 export function eraseKept({ self, shares }: Kept): void {
