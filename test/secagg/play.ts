@@ -42,6 +42,7 @@ export type Played = {
   readonly sum: RingVector
   readonly survivors: readonly number[]
   readonly record: SessionRecord
+  readonly answers: readonly Said<'Unmask'>[]
   readonly vectors: Vectors
 }
 
@@ -153,7 +154,7 @@ async function conclude(
   const result = say(cohort.coordinator, 'Result', resultOf(survival.value, revealed.value, about))
   const { adverts, roster, keys } = dealt
   const record = { roster, adverts, shared, keys, survivors, inputs, certificate, result, maskCts }
-  return accept({ sum, survivors: inputs.map(({ body }) => body.u), record, vectors })
+  return accept({ sum, survivors: inputs.map(({ body }) => body.u), record, answers, vectors })
 }
 
 export function without<State>(cast: Cast<State>, absent: readonly number[] = []): Cast<State> {
