@@ -1,6 +1,5 @@
 import { keystream } from '#crypto'
 import { assert } from '#protocol/assert.ts'
-import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 
 /**
@@ -39,16 +38,18 @@ export function combine(shares: readonly Share[]): Bytes {
   return bytes(secret)
 }
 
-/** Lagrange weights at 0: Π x_j / (x_j − x_i), where minus is plus. Public, for their coordinates are. */
+/** Lagrange weights at 0: Π x_j ÷ Π (x_j − x_i), where minus is plus. Public, for their coordinates are. */
 function weigh(shares: readonly Share[]): readonly (readonly [number, Share])[] {
+  const places = new Set(shares.map(({ x }) => x))
+  assert(places.size === shares.length && !places.has(0), 'shares at different places, none of them 0')
   return shares.map((own) => {
-    let weight = 1
-    for (const other of shares) {
-      if (other === own) continue
-      assert(other.x !== own.x && own.x > 0, `shares at different places, none at 0: ${toHex(Uint8Array.of(own.x))}`)
-      weight = times(weight, times(other.x, inverse(other.x ^ own.x)))
+    let [above, below] = [1, 1]
+    for (const { x } of shares) {
+      if (x === own.x) continue
+      above = times(above, x)
+      below = times(below, x ^ own.x)
     }
-    return [weight, own]
+    return [times(above, inverse(below)), own]
   })
 }
 

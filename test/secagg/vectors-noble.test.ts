@@ -14,18 +14,19 @@ import { keystream } from '#crypto'
 import { toHex } from '#protocol/bytes.ts'
 import * as noble from '#protocol/crypto/noble.ts'
 import { must } from '#test/aggregation/given.ts'
-import { secaggVectors } from '#test/vectors/secagg.ts'
+import { secaggSession, secaggVectors } from '#test/vectors/secagg.ts'
 import { cohortOf, plainSum } from './cohort.ts'
 import { play } from './play.ts'
 
-const path = join(import.meta.dirname, '../vectors/secagg.json')
+const read = (name: string) => JSON.parse(readFileSync(join(import.meta.dirname, '../vectors', name), 'utf8'))
 
 test('this file runs without node:crypto', () => {
   expect(keystream).toBe(noble.keystream)
 })
 
-test('the vectors are the same bytes in pure JavaScript', () => {
-  expect(secaggVectors()).toEqual(JSON.parse(readFileSync(path, 'utf8')))
+test('the vectors are the same bytes in pure JavaScript', async () => {
+  expect(secaggVectors()).toEqual(read('secagg.json'))
+  expect(await secaggSession()).toEqual(read('secagg-session.json'))
 })
 
 test.each([SUITE_X25519, SUITE_HYBRID] as const)(

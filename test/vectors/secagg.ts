@@ -8,6 +8,7 @@ import {
   secretsOf,
   selfCommitment,
   selfMaskSeed,
+  sessionId,
 } from '#aggregation/secagg/derive.ts'
 import { decapsulate } from '#aggregation/secagg/kem.ts'
 import { type Mask, openMasker, opposite } from '#aggregation/secagg/mask.ts'
@@ -17,7 +18,10 @@ import { encodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { keystream, sha256, x25519 } from '#crypto'
 import { concat, toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import { type Bytes, nodeIdOf, publicKeyOf } from '#protocol/ids.ts'
+import { type Bytes, type Cid, nodeIdOf, publicKeyOf } from '#protocol/ids.ts'
+import { must } from '#test/aggregation/given.ts'
+import { chanceOf, cohortOf } from '#test/secagg/cohort.ts'
+import { play } from '#test/secagg/play.ts'
 
 /**
  * The vectors of the secure aggregation specification, whose first edition two other implementations computed as well: five
@@ -91,6 +95,39 @@ export function secaggVectors() {
       signature: toHex(confirm.signed.signature),
       cid: confirm.cid,
     },
+  }
+}
+
+/** A whole session as its messages: four members, the second drops out after it shared its keys. */
+export async function secaggSession() {
+  const cohort = cohortOf('vector session', 4, { parameters: 3 })
+  const { record, answers, vectors, sum } = must(await play(cohort, { mask: [2] }))
+  const { roster, adverts, shared, keys, survivors, inputs, certificate, result } = record
+  const cids = (said: readonly { readonly cid: Cid }[]) => said.map(({ cid }) => cid)
+  return {
+    coordinator: cohort.coordinator.id,
+    members: cohort.sites.map(({ signer }) => signer.id),
+    roots: cohort.sites.map((_, index) => toHex(chanceOf(cohort, index + 1)(32))),
+    inputs: cohort.inputs.map((vector) => toHex(encodeLanes(vector))),
+    advert_1: toHex((adverts[0] as (typeof adverts)[number]).signed.body),
+    adverts: cids(adverts),
+    roster: toHex(roster.signed.body),
+    rosterCid: roster.cid,
+    sid: toHex(sessionId(roster.hash)),
+    shareKeys_1: toHex((keys[0] as (typeof keys)[number]).signed.body),
+    shareKeys: cids(keys),
+    shared: toHex(shared.signed.body),
+    u2Hash: toHex(shared.hash),
+    maskedInput_1: toHex((inputs[0] as (typeof inputs)[number]).signed.body),
+    maskedInputs: cids(inputs),
+    masked: inputs.map(({ body }) => toHex(vectors.bytes.get(body.cid) as Bytes)),
+    survivors: toHex(survivors.signed.body),
+    u3Hash: toHex(survivors.hash),
+    certificateCid: certificate.cid,
+    unmask_1: toHex((answers[0] as (typeof answers)[number]).signed.body),
+    result: toHex(result.signed.body),
+    resultCid: result.cid,
+    sum: toHex(encodeLanes(sum)),
   }
 }
 
