@@ -8,6 +8,7 @@ import { toHex } from '#protocol/bytes.ts'
 import { must } from '#test/aggregation/given.ts'
 import { cohortOf, plainSum } from './cohort.ts'
 import { type Absent, type Played, play } from './play.ts'
+import { roughSession } from './rough.ts'
 
 async function isExact(cohort: ReturnType<typeof cohortOf>, played: Played): Promise<void> {
   expect(toHex(encodeLanes(played.sum))).toBe(toHex(encodeLanes(plainSum(cohort, played.survivors))))
@@ -68,7 +69,17 @@ describe('a session', () => {
           expect(left('share', 'mask', 'confirm', 'unmask')).toBeLessThanOrEqual(rule.t)
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 10 },
     )
+  })
+
+  test('over a network that repeats and reorders, with stale words among the right ones, is exact or named', async () => {
+    const endings = []
+    for (let seed = 0; seed < 40; seed++) endings.push(await roughSession(seed, { min: 3, max: 10 }))
+    const lacking = endings.flatMap((ending) => ('lacking' in ending ? [ending.lacking] : []))
+    expect(lacking.every((name) => name.startsWith('too-few'))).toBe(true)
+    expect(lacking.length).toBeGreaterThan(2)
+    expect(endings.length - lacking.length).toBeGreaterThan(20)
+    expect(endings.every(({ n, refused }) => refused >= n / 2)).toBe(true)
   })
 })
