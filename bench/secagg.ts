@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { removeMasks, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import { type Mask, openMasker } from '#aggregation/secagg/mask.ts'
@@ -55,6 +57,11 @@ export async function bench(): Promise<Report> {
         title: 'Mask rate',
         columns: ['masks', 'AES GB/s', 'masked GB/s', 'ratio'],
         rows: [await maskRate(10), await maskRate(100)],
+      },
+      {
+        title: 'Streaming: a vector that never is in memory, masked in a process of its own',
+        columns: ['nodes', 'parameters', 'vector MB', 's', 'largest resident MB'],
+        rows: [streaming(10, 1_000_000), streaming(10, 100_000_000)],
       },
       {
         title: 'Shamir, both secrets of one member',
@@ -166,6 +173,14 @@ async function removal(
     ),
   )
   return [dropouts, keys.value.length, s(keys.cpu), s(taken.cpu), s(summed.cpu)]
+}
+
+function streaming(n: number, parameters: number): Row {
+  const child = fileURLToPath(new URL('./secagg-memory.ts', import.meta.url))
+  const made = spawnSync(process.execPath, [child, String(n), String(parameters)], { encoding: 'utf8' })
+  assert(made.status === 0, `the process that measures memory ran: ${made.stderr}`)
+  const { seconds, peakBytes } = JSON.parse(made.stdout) as { readonly seconds: number; readonly peakBytes: number }
+  return [n, parameters, Math.round(vectorBytesOf(parameters) / 1e6), seconds.toFixed(1), Math.round(peakBytes / 1e6)]
 }
 
 function shamir(n: number, t: number): Row {

@@ -59,7 +59,7 @@ function hashOf(sizeBytes: number) {
  *
  * @param sizeBytes of the whole vector
  */
-export async function* maskStream(
+async function* maskStream(
   plain: AsyncIterable<Bytes>,
   sizeBytes: number,
   masks: readonly Mask[],

@@ -176,8 +176,6 @@ export const boxSchema = z.strictObject({
 export const maskCtSchema = z.strictObject({ sid: hash, u: index, v: index, ct: bytesField(KEM_CIPHERTEXT_BYTES) })
 /** What one member sends to all, or gets from all, in one blob. */
 export const parcelSchema = z.strictObject({ boxes: listOf(boxSchema), maskCts: listOf(maskCtSchema) })
-/** The allow-list's block: keys, ascending. */
-export const allowListSchema = z.array(nodeIdField).readonly()
 
 export type Kind = keyof typeof bodies
 export type Body<K extends Kind> = z.output<(typeof bodies)[K]>

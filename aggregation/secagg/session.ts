@@ -1,6 +1,6 @@
 import { equalBytes } from '#protocol/bytes.ts'
 import { isGenuine } from '#protocol/envelope.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { vectorBytesOf } from '../vector.ts'
 import { isSound } from './channel.ts'
@@ -30,17 +30,19 @@ export type Member = {
   readonly weight: number
 }
 
-export type SessionRefusal =
-  | ParameterRefusal
-  | 'not-the-coordinator'
-  | 'members-not-sorted'
-  | 'deadlines-not-sorted'
+export type AdvertRefusal =
   | 'wrong-advert'
   | 'advert-of-another-suite'
   | 'advert-of-another-round'
   | 'advert-expired'
   | 'wrong-weight'
   | 'bad-key'
+export type SessionRefusal =
+  | ParameterRefusal
+  | AdvertRefusal
+  | 'not-the-coordinator'
+  | 'members-not-sorted'
+  | 'deadlines-not-sorted'
 
 /** @param adverts in the order of the roster's members */
 export function openSession(
@@ -49,35 +51,43 @@ export function openSession(
   coordinator: NodeId,
 ): Result<Session, SessionRefusal> {
   if (roster.from !== coordinator) return refuse('not-the-coordinator', `signed by ${roster.from}`)
-  const { suite, params, members: named, deadlines } = roster.body
+  const { suite, task, round, params, members: named, deadlines } = roster.body
   if (!ascending(named.map(({ id }) => id))) return refuse('members-not-sorted')
   if (!ascending(deadlines)) return refuse('deadlines-not-sorted')
   const rule = checkParameters(params, named.length)
   if (!rule.ok) return rule
+  const terms = { suite, task, round, keysDue: deadlines[0], weightMax: params.quantiser.weightMax }
   const members: Member[] = []
   for (const [index, { id, advert: cid }] of named.entries()) {
     const advert = adverts[index]
-    if (advert?.cid !== cid || advert.from !== id || advert.body.id !== id)
+    if (advert?.cid !== cid || advert.from !== id)
       return refuse('wrong-advert', `member ${index + 1} needs the advert ${cid}, by itself`)
-    const refused = checkAdvert(advert.body, roster.body)
-    if (refused) return refused
+    const checked = checkAdvert(advert, terms)
+    if (!checked.ok) return checked
     members.push({ u: index + 1, id, cid, advert: advert.body, weight: advert.body.w ?? 1 })
   }
   return accept({ sid: sessionId(roster.hash), roster, suite, params, coordinator, members })
 }
 
-function checkAdvert(advert: Body<'Advert'>, roster: Body<'Roster'>) {
-  const hybrid = roster.suite === SUITE_HYBRID
-  if (advert.suite !== roster.suite || !advert.cKemPk !== !hybrid || !advert.sKemPk !== !hybrid)
-    return refuse('advert-of-another-suite', advert.id)
-  if (advert.task !== roster.task || advert.round !== roster.round) return refuse('advert-of-another-round', advert.id)
-  if (advert.exp < roster.deadlines[0]) return refuse('advert-expired', advert.id)
-  if ((advert.w ?? 1) > roster.params.quantiser.weightMax) return refuse('wrong-weight', advert.id)
+/** What a roster asks of every advert in it; the coordinator asks it before it makes one. */
+export type AdvertTerms = Pick<Body<'Roster'>, 'suite' | 'task' | 'round'> & {
+  readonly keysDue: Millis
+  readonly weightMax: number
+}
+
+export function checkAdvert({ from, body }: Said<'Advert'>, terms: AdvertTerms): Result<void, AdvertRefusal> {
+  const hybrid = terms.suite === SUITE_HYBRID
+  if (body.id !== from) return refuse('wrong-advert', `${from} speaks for ${body.id}`)
+  if (body.suite !== terms.suite || !body.cKemPk !== !hybrid || !body.sKemPk !== !hybrid)
+    return refuse('advert-of-another-suite', from)
+  if (body.task !== terms.task || body.round !== terms.round) return refuse('advert-of-another-round', from)
+  if (body.exp < terms.keysDue) return refuse('advert-expired', from)
+  if ((body.w ?? 1) > terms.weightMax) return refuse('wrong-weight', from)
   const keys = [
-    { x25519: advert.cPk, kem: advert.cKemPk },
-    { x25519: advert.sPk, kem: advert.sKemPk },
+    { x25519: body.cPk, kem: body.cKemPk },
+    { x25519: body.sPk, kem: body.sKemPk },
   ]
-  return keys.every(isSound) ? undefined : refuse('bad-key', `of member ${advert.id}`)
+  return keys.every(isSound) ? accept(undefined) : refuse('bad-key', `of ${from}`)
 }
 
 export type SpeechRefusal = 'another-session' | 'not-a-member' | 'not-the-sender'
@@ -219,7 +229,7 @@ export function checkCertificate(survival: Survival, cert: Said<'QuorumCert'>): 
   return checkConfirmations(survival, cert.body.sigs)
 }
 
-export function checkConfirmations(
+function checkConfirmations(
   survival: Survival,
   sigs: Body<'QuorumCert'>['sigs'],
 ): Result<void, 'too-few-signatures' | 'not-a-survivor' | 'list-not-sorted' | 'bad-signature'> {

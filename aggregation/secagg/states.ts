@@ -132,7 +132,7 @@ export function narrowed({ secrets, shares, masks }: Agreed, members: ReadonlyMa
   return { secrets, shares: within(shares), masks: within(masks) }
 }
 
-export function eraseAgreed({ secrets, shares, masks }: Agreed): void {
+function eraseAgreed({ secrets, shares, masks }: Agreed): void {
   erase(secrets)
   eraseShares(shares)
   for (const { seed } of masks.values()) seed.fill(0)

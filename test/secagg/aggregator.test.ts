@@ -10,10 +10,10 @@ import {
   survivorsOf,
 } from '#aggregation/secagg/aggregator.ts'
 import { shareHash } from '#aggregation/secagg/derive.ts'
-import { type Body, type Parcel, type Said, SUITE_HYBRID, say } from '#aggregation/secagg/messages.ts'
+import { type Body, type Parcel, type Said, SUITE_HYBRID, SUITE_X25519, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, unmask } from '#aggregation/secagg/participant.ts'
 import { masksOf } from '#aggregation/secagg/removal.ts'
-import { openSession, openSharing, openSurvival, type Survival } from '#aggregation/secagg/session.ts'
+import { checkAdvert, openSession, openSharing, openSurvival, type Survival } from '#aggregation/secagg/session.ts'
 import { UNSPENT } from '#aggregation/secagg/spending.ts'
 import type { Shared, Site } from '#aggregation/secagg/states.ts'
 import { sha256 } from '#crypto'
@@ -21,7 +21,7 @@ import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { must, seed } from '#test/aggregation/given.ts'
 import { flip } from '#test/conformance/crypto.ts'
-import { type Cohort, cohortOf, Vectors } from './cohort.ts'
+import { advertiseAs, type Cohort, cohortOf, Vectors } from './cohort.ts'
 import { type Dealt, dealAll, maskAll, shareOut, without } from './play.ts'
 
 const refuses = (refusal: string) => ({ ok: false, refusal })
@@ -77,6 +77,19 @@ describe('the coordinator', () => {
   ] as const)('carries no parcel with %s', (_, odd, refusal) => {
     expect(checkParcel(said, parcel).ok).toBe(true)
     expect(checkParcel(said, odd)).toMatchObject(refuses(refusal))
+  })
+
+  test('asks of every advert what a roster will, so that one bad key does not end a round', () => {
+    const terms = { suite: SUITE_HYBRID, task: cohort.task, round: 1, keysDue: 10, weightMax: 1 } as const
+    const good = advertiseAs(cohort, 2).say
+    expect(checkAdvert(good, terms).ok).toBe(true)
+    const lent = say(signerOf(cohort, 3), 'Advert', good.body)
+    expect(checkAdvert(lent, terms)).toMatchObject(refuses('wrong-advert'))
+    const weak = say(signerOf(cohort, 2), 'Advert', { ...good.body, sPk: new Uint8Array(32) })
+    expect(checkAdvert(weak, terms)).toMatchObject(refuses('bad-key'))
+    expect(checkAdvert(good, { ...terms, keysDue: 10_001 })).toMatchObject(refuses('advert-expired'))
+    expect(checkAdvert(good, { ...terms, round: 2 })).toMatchObject(refuses('advert-of-another-round'))
+    expect(checkAdvert(good, { ...terms, suite: SUITE_X25519 })).toMatchObject(refuses('advert-of-another-suite'))
   })
 
   test('gives each member what is for it alone', () => {

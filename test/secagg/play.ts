@@ -1,4 +1,3 @@
-import { accumulate } from '#aggregation/accumulate.ts'
 import {
   certificateOf,
   checkParcel,
@@ -22,8 +21,8 @@ import {
 } from '#aggregation/secagg/session.ts'
 import { UNSPENT } from '#aggregation/secagg/spending.ts'
 import type { Advertised, Confirmed, Keyed, Masked, Shared } from '#aggregation/secagg/states.ts'
-import type { SessionRecord } from '#aggregation/secagg/verification.ts'
-import { encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
+import { type SessionRecord, sumOf } from '#aggregation/secagg/verification.ts'
+import { encodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { accept, type Result } from '#protocol/result.ts'
@@ -146,8 +145,7 @@ async function conclude(
   if (!revealed.ok) return revealed
   const removal = masksOf(survival.value, revealed.value, maskCts)
   if (!removal.masks.ok) return removal.masks
-  const streams = inputs.map(({ body }) => vectors.read(body.cid))
-  const sum = must(await accumulate(streams, lanesOf(cohort.parameters)))
+  const sum = must(await sumOf(survival.value, vectors.read))
   removeMasks(sum, removal.masks.value)
   const bytes = encodeLanes(sum)
   const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: cohort.model, verifier: 'test' }

@@ -3,6 +3,7 @@ import { type Body, type Kind, type Said, SUITE_HYBRID, say } from '#aggregation
 import type { Site } from '#aggregation/secagg/states.ts'
 import {
   checkSession,
+  checkSum,
   type SessionRecord,
   type VerificationStep,
   verifySession,
@@ -63,6 +64,8 @@ const mutations: Readonly<Record<string, readonly [Partial<SessionRecord>, Verif
   'a result signed by a member': [{ result: again(result, {}, 2) }, 'sum'],
 }
 
+const openRecord = () => checkSession(record, cohort.coordinator.id)
+
 describe('the public verifier', () => {
   test('takes an honest record, and finds its sum by itself', async () => {
     const verified = must(await verifySession(record, cohort.coordinator.id, vectors.read))
@@ -89,6 +92,14 @@ describe('the public verifier', () => {
       }
       expect(await verifySession(record, cohort.coordinator.id, read)).toMatchObject({ ok: false, refusal: 'vector' })
     }
+  })
+
+  test('and the aggregator judge a sum alike', () => {
+    const verified = must(openRecord())
+    expect(checkSum(verified.survival, played.sum).ok).toBe(true)
+    const odd = Uint32Array.from(played.sum)
+    odd[2] = 1
+    expect(checkSum(verified.survival, odd)).toMatchObject({ ok: false, refusal: 'bad-header' })
   })
 
   test('checks all but the sum where only hashes were published', () => {
