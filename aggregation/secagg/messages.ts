@@ -214,7 +214,9 @@ export function bodyBytes<K extends Kind>(kind: K, body: Body<K>): Bytes {
   return encode(bodies[kind] as z.ZodType, body)
 }
 
-function saidOf<K extends Kind>(kind: K, signed: Signed, body: Body<K>): Said<K> {
-  const said = { kind, from: signed.from, body, hash: sha256(signed.body), cid: sealOf(signed).seal.cid, signed }
+/** What came along in the frame stays behind: a message is what was signed. */
+function saidOf<K extends Kind>(kind: K, { from, type, body: bytes, signature }: Signed, body: Body<K>): Said<K> {
+  const signed = { from, type, body: bytes, signature }
+  const said = { kind, from, body, hash: sha256(bytes), cid: sealOf(signed).seal.cid, signed }
   return said as Omit<Said<K>, typeof heard> as Said<K>
 }
