@@ -198,7 +198,7 @@ function shamir(n: number, t: number): Row {
   return [n, t, best(() => split(secret, t, n, key)).toFixed(2), best(() => combine(shares.slice(0, t))).toFixed(2)]
 }
 
-/** A vector of 10^6 lanes under so many masks, beside bare keystream of as many bytes: turn by turn, the best of each. */
+/** A vector of 10^6 lanes under so many masks, beside bare keystream of as many bytes: turn by turn, and the middle turn. */
 async function maskRate(count: number): Promise<Row> {
   const vector = new Uint32Array(lanesOf(1_000_000))
   const masks = Array.from(
@@ -207,16 +207,23 @@ async function maskRate(count: number): Promise<Row> {
   )
   const masker = openMasker(vector.length)
   const bytes = count * vector.byteLength
-  let [masked, bare] = [0, 0]
-  for (let turn = 0; turn < 5; turn++) {
+  const turns: { readonly bare: number; readonly masked: number }[] = []
+  while (turns.length < 9) {
     const next = keystream(chanceOf('aes')(32), new Uint8Array(16))
     const aes = await timed(() => {
       for (let at = 0; at < bytes; at += 65_536) next(65_536)
     })
-    bare = Math.max(bare, bytes / aes.cpu / 1e6)
-    masked = Math.max(masked, bytes / (await timed(() => masker.add(vector, masks, 0))).cpu / 1e6)
+    const own = await timed(() => masker.add(vector, masks, 0))
+    turns.push({ bare: bytes / aes.cpu / 1e6, masked: bytes / own.cpu / 1e6 })
   }
-  return [count, bare.toFixed(2), masked.toFixed(2), (masked / bare).toFixed(2)]
+  const middle = (of: (turn: (typeof turns)[number]) => number) =>
+    (turns.map(of).toSorted((a, b) => a - b)[4] as number).toFixed(2)
+  return [
+    count,
+    middle(({ bare }) => bare),
+    middle(({ masked }) => masked),
+    middle(({ bare, masked }) => masked / bare),
+  ]
 }
 
 async function timed<T>(
