@@ -6,6 +6,7 @@ import { type Report, textOf } from './report.ts'
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Promise<Report> }>>> = {
   aggregate: () => import('./aggregate.ts'),
   'round-overhead': () => import('./round-overhead.ts'),
+  secagg: () => import('./secagg.ts'),
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })

@@ -61,7 +61,8 @@ export const nodeIdField = z.codec(bytesField(32), z.custom<NodeId>(), { decode:
 
 export const cidField = z.codec(
   z.custom<CID>((value) => CID.asCID(value) !== null, 'a link'),
-  z.custom<Cid>(),
+  // A field that may be left out is tried as undefined, too: without a check here, encoding would run on that.
+  z.custom<Cid>((value) => typeof value === 'string', 'a CID'),
   {
     decode: (link, context) => {
       const checked = checkCid(link)

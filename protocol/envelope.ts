@@ -10,14 +10,21 @@ import { accept, type Result, refuse } from './result.ts'
 /**
  * Who said it. On the wire an envelope is DAG-CBOR `{a: blocks, b: body bytes, f: sender's key, s: signature, t: type}`;
  * kept, it is two blocks: the body under its own CID, and a seal `{b: link to the body, f, s, t}`. The signature covers
- * `"consilium/1 sig" 00 t 00 SHA-256(body)`, and the body's CID holds that same hash, so both forms have one signature.
+ * `domain 00 t 00 SHA-256(body)`, and the body's CID holds that same hash, so both forms have one signature. The type
+ * says the domain: the types of secure aggregation are of "secagg/1 sig", every other is of "consilium/1 sig".
  *
  * `a` holds small blocks that the reader would ask for next, so that it need not: `{c: CID, d: bytes}` each. Nothing but
  * their hashes vouches for them. They are worth what their CIDs are worth to the reader, as if it had fetched them.
  */
 const DOMAIN = utf8('consilium/1 sig\0')
+const SECAGG_DOMAIN = utf8('secagg/1 sig\0')
 
-const typeField = z.string().regex(/^[a-z][a-z-]{0,31}$/)
+/** Capitalised, as their specification has them; no type of ours can be spelt like one. */
+const SECAGG_TYPE =
+  /^(Advert|Roster|ShareKeys|Shared|MaskedInput|Survivors|Confirm|Abandon|QuorumCert|Unmask|Result|Verified|Complaint|Abort)$/
+const OWN_TYPE = /^[a-z][a-z-]{0,31}$/
+
+const typeField = z.string().refine((type) => OWN_TYPE.test(type) || SECAGG_TYPE.test(type), 'a message type')
 const signature = { f: nodeIdField, s: bytesField(64), t: typeField }
 const anyBytes = z.custom<Bytes>(isBytes, 'bytes')
 const attached = z
@@ -56,10 +63,11 @@ export function open(frame: Bytes, limitBytes: number): Result<Heard, OpenRefusa
   const envelope = decode(envelopeSchema, frame, limitBytes)
   if (!envelope.ok) return envelope
   const { a, b, f, s, t } = envelope.value
-  if (!verify(publicKeyOf(f), signedBytes(t, sha256(b)), s)) return refuse('bad-signature')
+  const signed = { from: f, type: t, body: b, signature: s }
+  if (!isGenuine(signed)) return refuse('bad-signature')
   const wrong = a.find(({ c, d }) => cidOf(codecOf(c), d) !== c)
   if (wrong) return refuse('wrong-block', `these are not the bytes of ${wrong.c}`)
-  return accept({ from: f, type: t, body: b, signature: s, attached: a.map(({ c, d }) => ({ cid: c, bytes: d })) })
+  return accept({ ...signed, attached: a.map(({ c, d }) => ({ cid: c, bytes: d })) })
 }
 
 function withinFrame(blocks: readonly Block[]): readonly Block[] {
@@ -98,10 +106,15 @@ export async function unseal(seal: Bytes, block: (cid: Cid) => Promise<Bytes>): 
   const body = await block(b)
   const digest = sha256(body)
   if (cidOfDigest(DAG_CBOR, digest) !== b) return refuse('malformed', 'the body is not the block that the seal names')
-  if (!verify(publicKeyOf(f), signedBytes(t, digest), s)) return refuse('bad-signature')
-  return accept({ from: f, type: t, body, signature: s })
+  const signed = { from: f, type: t, body, signature: s }
+  return isGenuine(signed) ? accept(signed) : refuse('bad-signature')
+}
+
+/** Whether the sender signed this body under this type: for a signature that travels apart from what it signs. */
+export function isGenuine({ from, type, body, signature }: Signed): boolean {
+  return verify(publicKeyOf(from), signedBytes(type, sha256(body)), signature)
 }
 
 function signedBytes(type: string, digest: Bytes): Bytes {
-  return concat(DOMAIN, utf8(type), Uint8Array.of(0), digest)
+  return concat(SECAGG_TYPE.test(type) ? SECAGG_DOMAIN : DOMAIN, utf8(type), Uint8Array.of(0), digest)
 }

@@ -12,6 +12,12 @@ export interface RingSum {
   readonly lanes: RingVector
 }
 
+/** A piece of a vector, written by its owner, to which tiles are added and from which they are taken. */
+export interface RingPiece extends RingSum {
+  /** As `addTiles`, the other way. */
+  subtractTiles(atBytes: number, sizeBytes: number): void
+}
+
 /** Four tiles stay in a core's second-level cache. assembly/ring.ts names the same number. */
 export const TILE_BYTES = 65_536
 export const TILES = 4
@@ -23,8 +29,14 @@ export function ringSum(lanes: number): RingSum {
   return kernel ? kernelSum(kernel, lanes) : scriptSum(lanes)
 }
 
+/** Likewise; the owner writes its lanes. */
+export function ringPiece(lanes: number): RingPiece {
+  const kernel = lanes * 4 > TILE_BYTES * TILES ? ringKernel() : undefined
+  return kernel ? kernelPiece(kernel, lanes) : scriptSum(lanes)
+}
+
 /** What the kernel is held equal to, and the way without it. */
-export function scriptSum(lanes: number): RingSum {
+export function scriptSum(lanes: number): RingPiece {
   const sum = new Uint32Array(lanes)
   const tileBytes = Math.min(TILE_BYTES, sum.byteLength)
   const tiles = tilesIn(new ArrayBuffer(tileBytes * TILES), tileBytes)
@@ -35,6 +47,13 @@ export function scriptSum(lanes: number): RingSum {
         const words = decodeLanes(tile.subarray(0, sizeBytes))
         const at = atBytes / 4
         for (let i = 0; i < words.length; i++) sum[at + i] = (sum[at + i] as number) + (words[i] as number)
+      }
+    },
+    subtractTiles(atBytes, sizeBytes) {
+      for (const tile of tiles) {
+        const words = decodeLanes(tile.subarray(0, sizeBytes))
+        const at = atBytes / 4
+        for (let i = 0; i < words.length; i++) sum[at + i] = (sum[at + i] as number) - (words[i] as number)
       }
     },
     lanes: sum,
@@ -50,21 +69,26 @@ type WebAssemblyApi = {
   readonly Instance: new (
     kernel: Kernel,
     imports: { readonly env: { readonly memory: object } },
-  ) => { readonly exports: Pick<RingSum, 'addTiles'> }
+  ) => { readonly exports: Pick<RingPiece, 'addTiles' | 'subtractTiles'> }
 }
 const api = (globalThis as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly
 
 const PAGE_BYTES = 65_536
 
-/** Tiles and sum lie in the kernel's own memory: filling a tile is the only time that an update's bytes are copied. */
-export function kernelSum(kernel: Kernel, lanes: number): RingSum {
+/** Tiles and lanes lie in the kernel's own memory: filling a tile is the only time that an update's bytes are copied. */
+export function kernelPiece(kernel: Kernel, lanes: number): RingPiece {
   const { Memory, Instance } = api as WebAssemblyApi
   const memory = new Memory({ initial: Math.ceil((TILE_BYTES * TILES + lanes * 4) / PAGE_BYTES) })
-  const { addTiles } = new Instance(kernel, { env: { memory } }).exports
+  const { addTiles, subtractTiles } = new Instance(kernel, { env: { memory } }).exports
   const sum = new Uint32Array(memory.buffer, TILE_BYTES * TILES, lanes)
+  return { tiles: tilesIn(memory.buffer, TILE_BYTES), addTiles, subtractTiles, lanes: sum }
+}
+
+export function kernelSum(kernel: Kernel, lanes: number): RingSum {
+  const { tiles, addTiles, lanes: sum } = kernelPiece(kernel, lanes)
   let touchedBytes = 0
   return {
-    tiles: tilesIn(memory.buffer, TILE_BYTES),
+    tiles,
     addTiles(atBytes, sizeBytes) {
       // Fresh pages are written before they are read: read first, each would fault twice.
       if (atBytes >= touchedBytes) {

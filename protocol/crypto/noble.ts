@@ -1,5 +1,5 @@
-import { ctr } from '@noble/ciphers/aes.js'
-import { ed25519 } from '@noble/curves/ed25519.js'
+import { ctr, gcm } from '@noble/ciphers/aes.js'
+import { ed25519, x25519 as montgomery } from '@noble/curves/ed25519.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 as nobleSha256, sha512 } from '@noble/hashes/sha2.js'
@@ -51,6 +51,36 @@ export function verify(key: Bytes, message: Bytes, signature: Bytes): boolean {
   const a = ed25519.Point.fromBytes(key)
   const left = ed25519.Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(k))
   return left.toBytes().every((byte, index) => byte === r[index])
+}
+
+/** @param secretKey 32 bytes, clamped at use (RFC 7748 section 5) @returns 32 bytes */
+export function x25519PublicKey(secretKey: Bytes): Bytes {
+  return montgomery.getPublicKey(secretKey)
+}
+
+/** The shared secret, 32 bytes; undefined for a peer's key of small order, whose output would be all zero. */
+export function x25519(secretKey: Bytes, peerKey: Bytes): Bytes | undefined {
+  if (peerKey.length !== 32) return undefined
+  try {
+    return montgomery.getSharedSecret(secretKey, peerKey)
+  } catch {
+    return undefined
+  }
+}
+
+/** AES-256-GCM (SP 800-38D). @param nonce 12 bytes, once per key @returns ciphertext ‖ tag of 16 bytes */
+export function gcmSeal(key: Bytes, nonce: Bytes, aad: Bytes, plaintext: Bytes): Bytes {
+  return gcm(key, nonce, aad).encrypt(plaintext)
+}
+
+/** @returns undefined unless every byte is as it was sealed */
+export function gcmOpen(key: Bytes, nonce: Bytes, aad: Bytes, sealed: Bytes): Bytes | undefined {
+  const cipher = gcm(key, nonce, aad)
+  try {
+    return cipher.decrypt(sealed)
+  } catch {
+    return undefined
+  }
 }
 
 /** The AES-256-CTR keystream from counter block `iv` on, a piece a call. The counter is all 128 bits of the block. */

@@ -1,9 +1,11 @@
 import {
   createCipheriv,
+  createDecipheriv,
   createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
+  diffieHellman,
   hkdfSync,
   type KeyObject,
   randomBytes as nodeRandomBytes,
@@ -61,6 +63,50 @@ export function keystream(key: Bytes, iv: Bytes): (lengthBytes: number) => Bytes
   return (lengthBytes) => plain(cipher.update(zeros(lengthBytes)))
 }
 
+/** @param secretKey 32 bytes, clamped at use (RFC 7748 section 5) @returns 32 bytes */
+export function x25519PublicKey(secretKey: Bytes): Bytes {
+  const { x } = createPublicKey(x25519PrivateKey(secretKey)).export({ format: 'jwk' })
+  return plain(Buffer.from(x as string, 'base64url'))
+}
+
+/** The shared secret, 32 bytes; undefined for a peer's key of small order, whose output would be all zero. */
+export function x25519(secretKey: Bytes, peerKey: Bytes): Bytes | undefined {
+  if (peerKey.length !== 32) return undefined
+  const x = Buffer.from(peerKey).toString('base64url')
+  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
+  try {
+    return plain(diffieHellman({ privateKey: x25519PrivateKey(secretKey), publicKey }))
+  } catch {
+    return undefined
+  }
+}
+
+const GCM_TAG_BYTES = 16
+
+/** AES-256-GCM (SP 800-38D). @param nonce 12 bytes, once per key @returns ciphertext ‖ tag of 16 bytes */
+export function gcmSeal(key: Bytes, nonce: Bytes, aad: Bytes, plaintext: Bytes): Bytes {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  cipher.setAAD(aad)
+  return plain(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]))
+}
+
+/** @returns undefined unless every byte is as it was sealed */
+export function gcmOpen(key: Bytes, nonce: Bytes, aad: Bytes, sealed: Bytes): Bytes | undefined {
+  if (sealed.length < GCM_TAG_BYTES) return undefined
+  const cipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: GCM_TAG_BYTES })
+  cipher.setAAD(aad)
+  cipher.setAuthTag(sealed.subarray(-GCM_TAG_BYTES))
+  const opened = cipher.update(sealed.subarray(0, -GCM_TAG_BYTES))
+  try {
+    return plain(Buffer.concat([opened, cipher.final()]))
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 8410: the PKCS#8 wrapper of a raw X25519 key. */
+const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
+
 /** RFC 8410: the PKCS#8 and SPKI wrappers of a raw Ed25519 key. */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex')
@@ -69,10 +115,20 @@ const privateKeys = new WeakMap<Bytes, KeyObject>()
 
 /** Remembered per array object, so that no secret is kept longer than its owner keeps it. */
 function privateKeyOf(secretKey: Bytes): KeyObject {
-  const known = privateKeys.get(secretKey)
+  return remembered(privateKeys, PKCS8, secretKey)
+}
+
+const x25519Keys = new WeakMap<Bytes, KeyObject>()
+
+function x25519PrivateKey(secretKey: Bytes): KeyObject {
+  return remembered(x25519Keys, X25519_PKCS8, secretKey)
+}
+
+function remembered(keys: WeakMap<Bytes, KeyObject>, wrapper: Buffer, secretKey: Bytes): KeyObject {
+  const known = keys.get(secretKey)
   if (known) return known
-  const made = createPrivateKey({ key: Buffer.concat([PKCS8, secretKey]), format: 'der', type: 'pkcs8' })
-  privateKeys.set(secretKey, made)
+  const made = createPrivateKey({ key: Buffer.concat([wrapper, secretKey]), format: 'der', type: 'pkcs8' })
+  keys.set(secretKey, made)
   return made
 }
 

@@ -82,12 +82,115 @@ export function cryptoConformance(name: string, crypto: CryptoBackend): void {
       expect(toHex(stream(16))).toBe(toHex(crypto.keystream(fromHex(CTR.key), fromHex(after))(16)))
     })
 
+    test.each(X25519)('X25519 of RFC 7748 5.2: $name', ({ secret, peer, shared }) => {
+      expect(toHex(crypto.x25519(fromHex(secret), fromHex(peer)) ?? new Uint8Array(0))).toBe(shared)
+    })
+
+    test('an X25519 public key is the base point times its secret', () => {
+      const secret = fromHex((X25519[0] as (typeof X25519)[number]).secret)
+      expect(toHex(crypto.x25519PublicKey(secret))).toBe(toHex(crypto.x25519(secret, fromHex(BASE)) as Bytes))
+    })
+
+    test.each(SMALL_ORDER_U)('X25519 with the small-order key %s answers nothing, never zeros', (key) => {
+      for (const last of [0, 0x80]) {
+        const peer = fromHex(key)
+        peer[31] = (peer[31] as number) | last
+        expect(crypto.x25519(new Uint8Array(32).fill(7), peer)).toBeUndefined()
+      }
+    })
+
+    test('X25519 with a key of another length answers nothing', () => {
+      for (const length of [0, 31, 33])
+        expect(crypto.x25519(new Uint8Array(32).fill(7), new Uint8Array(length))).toBeUndefined()
+    })
+
+    test.each(GCM)('AES-256-GCM of SP 800-38D, case $name', ({ key, nonce, aad, plaintext, sealed }) => {
+      const [k, n, a] = [key, nonce, aad].map(fromHex) as [Bytes, Bytes, Bytes]
+      expect(toHex(crypto.gcmSeal(k, n, a, fromHex(plaintext)))).toBe(sealed)
+      expect(toHex(crypto.gcmOpen(k, n, a, fromHex(sealed)) as Bytes)).toBe(plaintext)
+    })
+
+    test('AES-256-GCM opens nothing that was changed by one bit, cut short, or is of another context', () => {
+      const { key, nonce, aad, sealed } = GCM[2] as (typeof GCM)[number]
+      const [k, n, a, s] = [key, nonce, aad, sealed].map(fromHex) as [Bytes, Bytes, Bytes, Bytes]
+      for (let bit = 0; bit < s.length * 8; bit += 7) expect(crypto.gcmOpen(k, n, a, flip(s, bit))).toBeUndefined()
+      for (const end of [0, 1, 15, 16, s.length - 1])
+        expect(crypto.gcmOpen(k, n, a, s.subarray(0, end))).toBeUndefined()
+      expect(crypto.gcmOpen(k, n, new Uint8Array(0), s)).toBeUndefined()
+      expect(crypto.gcmOpen(k, flip(n, 0), a, s)).toBeUndefined()
+      expect(crypto.gcmOpen(flip(k, 0), n, a, s)).toBeUndefined()
+    })
+
     test('two draws of random bytes are of the asked length and not the same', () => {
       expect(crypto.randomBytes(32)).toHaveLength(32)
       expect(toHex(crypto.randomBytes(32))).not.toBe(toHex(crypto.randomBytes(32)))
     })
   })
 }
+
+const BASE = `09${'00'.repeat(31)}`
+
+const X25519 = [
+  {
+    name: 'the first vector',
+    secret: 'a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4',
+    peer: 'e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c',
+    shared: 'c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552',
+  },
+  {
+    name: 'the second, whose key has its unused bit set',
+    secret: '4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d',
+    peer: 'e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493',
+    shared: '95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957',
+  },
+  {
+    name: 'one step of the iterated one',
+    secret: BASE,
+    peer: BASE,
+    shared: '422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079',
+  },
+] as const
+
+/** Zero, one, two points of order 8, p − 1, and p and p + 1, which are zero and one again. */
+const SMALL_ORDER_U: readonly string[] = [
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+]
+
+/** McGrew and Viega's cases for a key of 256 bits, which the publication's reference implementation is tested by. */
+const GCM = [
+  {
+    name: '13, nothing sealed',
+    key: '00'.repeat(32),
+    nonce: '00'.repeat(12),
+    aad: '',
+    plaintext: '',
+    sealed: '530f8afbc74536b9a963b4f1c4cb738b',
+  },
+  {
+    name: '14, one block',
+    key: '00'.repeat(32),
+    nonce: '00'.repeat(12),
+    aad: '',
+    plaintext: '00'.repeat(16),
+    sealed: 'cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919',
+  },
+  {
+    name: '16, with a context and a part of a block',
+    key: 'feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308',
+    nonce: 'cafebabefacedbaddecaf888',
+    aad: 'feedfacedeadbeeffeedfacedeadbeefabaddad2',
+    plaintext:
+      'd9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39',
+    sealed:
+      '522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b',
+  },
+] as const
 
 export function flip(bytes: Bytes, bit: number): Bytes {
   const out = Uint8Array.from(bytes)

@@ -120,8 +120,19 @@ describe('a signature means one thing', () => {
     expect(open(frameOf(honest), FRAME_BYTES_MAX).ok).toBe(true)
   })
 
+  test('and a type of secure aggregation means it in its own domain alone', () => {
+    const secret = new Uint8Array(32).fill(7)
+    const tail = concat(utf8('Confirm'), Uint8Array.of(0), fromHex(digestHex(body)))
+    const own = { ...signed, type: 'Confirm' }
+    const inOurs = { ...own, signature: signRaw(secret, concat(utf8('consilium/1 sig\0'), tail)) }
+    expect(open(frameOf(inOurs), FRAME_BYTES_MAX)).toMatchObject({ ok: false, refusal: 'bad-signature' })
+    const inIts = { ...own, signature: signRaw(secret, concat(utf8('secagg/1 sig\0'), tail)) }
+    expect(open(frameOf(inIts), FRAME_BYTES_MAX).ok).toBe(true)
+    expect(toHex(signer.sign('Confirm', body).signature)).toBe(toHex(inIts.signature))
+  })
+
   test('and a type that is no plain word has no frame at all', () => {
-    for (const type of ['', 'Join', 'jo in', '-join', 'join\0', 'j'.repeat(33)])
+    for (const type of ['', 'Join', 'Confirms', 'confirM', 'jo in', '-join', 'join\0', 'j'.repeat(33)])
       expect(() => frameOf({ ...signed, type })).toThrow()
   })
 })

@@ -18,6 +18,7 @@ import {
 } from '#protocol/seeds.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
+import { secaggSession, secaggVectors } from './secagg.ts'
 
 /**
  * The specification's test vectors, computed from their inputs: a whole run of two nodes, one training round and one
@@ -34,6 +35,8 @@ export async function buildVectors() {
       payment: payment(),
       ticket: ticket(),
       ...run.vectors,
+      secagg: secaggVectors(),
+      'secagg-session': await secaggSession(),
     },
     blocks: record.blocks,
     root: run.root,

@@ -1,0 +1,91 @@
+import { equalBytes } from '#protocol/bytes.ts'
+import type { Bytes, NodeId } from '#protocol/ids.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Said } from './messages.ts'
+import { type CertificateRefusal, checkCertificate, type Session, type Survival, speaker } from './session.ts'
+
+/**
+ * R5: an input is spent when its masked vector leaves, and a sum of it may be opened without the member's own doing. A
+ * member keeps one record per session that an input went into, written before masking, and goes into another session with
+ * the same key only when it is shown how each of those ended.
+ *
+ * The key is the model that the update was trained on, or the dataset's version for statistics; never anything that the
+ * coordinator can vary.
+ */
+export type Spending = { readonly inputKey: string; readonly sid: Bytes }
+
+/** How one recorded session ended. */
+export type Ending =
+  | { readonly kind: 'abandoned'; readonly session: Session; readonly abandons: readonly Said<'Abandon'>[] }
+  | { readonly kind: 'certified'; readonly survival: Survival; readonly certificate: Said<'QuorumCert'> }
+
+/** What R5 allows this time: the sets in which an input of this key was summed before. */
+export type Freshness = {
+  readonly certified: readonly ReadonlySet<NodeId>[]
+  /** The member was in a certified sum: its next input of this key must be trained afresh. */
+  readonly mustBeFresh: boolean
+}
+/** For an input that no session has seen. */
+export const UNSPENT: Freshness = { certified: [], mustBeFresh: false }
+
+export type SpendingRefusal = 'input-spent' | 'too-few-abandoned' | 'too-many-sums' | 'sums-too-alike'
+
+/** Whether an input may go into another session, and under which conditions. */
+export function maySpend(
+  own: NodeId,
+  records: readonly Spending[],
+  endings: readonly Ending[],
+): Result<Freshness, SpendingRefusal | CertificateRefusal> {
+  const certified = new Map<string, ReadonlySet<NodeId>>()
+  for (const { sid } of records) {
+    const ending = endings.find((one) => equalBytes(sessionOf(one).sid, sid))
+    if (!ending) return refuse('input-spent', 'nothing shows how a session with this input ended')
+    if (ending.kind === 'abandoned') {
+      if (!isAbandoned(ending.session, ending.abandons)) return refuse('too-few-abandoned')
+      continue
+    }
+    const checked = checkCertificate(ending.survival, ending.certificate)
+    if (!checked.ok) return checked
+    const ids = namesOf(ending.survival)
+    certified.set([...ids].join(), ids)
+  }
+  if (certified.size > 2) return refuse('too-many-sums', 'an input is in at most two sums')
+  const sets = [...certified.values()]
+  return accept({ certified: sets, mustBeFresh: sets.some((ids) => ids.has(own)) })
+}
+
+/** A set that was summed before, or one that differs from the only such set by more than the corrupt could fill. */
+export function mayConfirm({ certified }: Freshness, survival: Survival): Result<void, SpendingRefusal> {
+  const ids = namesOf(survival)
+  const differences = certified.map((before) => ids.symmetricDifference(before).size)
+  if (differences.length === 0 || differences.includes(0)) return accept(undefined)
+  if (differences.length > 1) return refuse('too-many-sums', 'an input is in at most two sums')
+  const { C } = survival.sharing.session.params
+  const [difference = 0] = differences
+  if (difference >= C + 2) return accept(undefined)
+  return refuse('sums-too-alike', `the sums differ by ${difference} members, at least ${C + 2} would hide one`)
+}
+
+/**
+ * An abandonment certificate: so many have erased what they held that no sum of the session can be opened any more.
+ * q that never confirmed leave too few to sign; n − t + C + 1 of any kind leave too few shares.
+ */
+export function isAbandoned(session: Session, abandons: readonly Said<'Abandon'>[]): boolean {
+  const { q, t, C } = session.params
+  const all = new Set<number>()
+  const unconfirmed = new Set<number>()
+  for (const said of abandons) {
+    if (!speaker(session, said).ok) continue
+    all.add(said.body.u)
+    if (!said.body.confirmed) unconfirmed.add(said.body.u)
+  }
+  return unconfirmed.size >= q || all.size >= session.members.length - t + C + 1
+}
+
+function sessionOf(ending: Ending): Session {
+  return ending.kind === 'abandoned' ? ending.session : ending.survival.sharing.session
+}
+
+function namesOf({ sharing, inputs }: Survival): ReadonlySet<NodeId> {
+  return new Set(sharing.session.members.filter(({ u }) => inputs.has(u)).map(({ id }) => id))
+}

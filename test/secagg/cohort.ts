@@ -1,0 +1,163 @@
+import { clip } from '#aggregation/clip.ts'
+import { quantise } from '#aggregation/quantise.ts'
+import { uint32Stream, unitStream } from '#aggregation/rng.ts'
+import { type Body, type Said, SUITE_X25519, type Suite, say } from '#aggregation/secagg/messages.ts'
+import { secureRule } from '#aggregation/secagg/parameters.ts'
+import { advertise, type Expectation } from '#aggregation/secagg/participant.ts'
+import type { Advertised, Chance, Site } from '#aggregation/secagg/states.ts'
+import { encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
+import { keystream, sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
+import { type Signer, signerOf } from '#protocol/envelope.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Quantiser } from '#protocol/plan.ts'
+import { must } from '#test/aggregation/given.ts'
+
+/** A cohort of sites and its coordinator, everything drawn from a seed: the same cohort has the same bytes. */
+export type Cohort = {
+  readonly name: string
+  readonly suite: Suite
+  readonly coordinator: Signer
+  /** By key: site i is member i + 1. */
+  readonly sites: readonly Site[]
+  readonly task: Cid
+  readonly model: Cid
+  readonly spec: Cid
+  readonly parameters: number
+  readonly quantiser: Quantiser
+  readonly maxCorrupt: number
+  /** Each site's plain vector. */
+  readonly inputs: readonly RingVector[]
+}
+
+export const DEADLINES = [1_000, 2_000, 3_000, 4_000] as const
+
+export function cohortOf(
+  name: string,
+  n: number,
+  {
+    parameters = 5,
+    suite = SUITE_X25519 as Suite,
+    maxCorrupt = 1,
+  }: { readonly parameters?: number; readonly suite?: Suite; readonly maxCorrupt?: number } = {},
+): Cohort {
+  const coordinator = signerOf(sha256(utf8(`${name} coordinator`)))
+  const signers = Array.from({ length: n }, (_, index) => signerOf(sha256(utf8(`${name} site ${index}`))))
+  signers.sort((a, b) => (a.id < b.id ? -1 : 1))
+  const allowed = new Set(signers.map(({ id }) => id))
+  const quantiser = { bits: Math.min(24, 32 - Math.ceil(Math.log2(n))), rangeMicro: 10_000_000, weightMax: 1, nMax: n }
+  return {
+    name,
+    suite,
+    coordinator,
+    sites: signers.map((signer) => ({
+      signer,
+      coordinator: coordinator.id,
+      allowed,
+      publish: ['full', 'commit-only'] as const,
+      maxCorrupt,
+    })),
+    task: cidOf(DAG_CBOR, utf8(`${name} task`)),
+    model: cidOf(DAG_CBOR, utf8(`${name} model`)),
+    spec: cidOf(DAG_CBOR, utf8(`${name} plan`)),
+    parameters,
+    quantiser,
+    maxCorrupt,
+    inputs: signers.map((_, index) => inputOf(`${name} input ${index}`, parameters, quantiser)),
+  }
+}
+
+/** A report as a site makes it: clipped, quantised, with figures. */
+function inputOf(name: string, parameters: number, quantiser: Quantiser): RingVector {
+  const unit = unitStream(sha256(utf8(name)))
+  const delta = clip(
+    Float32Array.from({ length: parameters }, () => 6 * unit() - 3),
+    10,
+  )
+  const evaluation = { rows: 9, correct: Math.floor(10 * unit()), lossSumNats: 9 * unit() }
+  return must(quantise({ delta, weight: 1, evaluation }, quantiser, uint32Stream(sha256(utf8(`${name} rounding`)))))
+}
+
+/** Chance of one site in one session; another `turn` is another draw. */
+export function chanceOf({ name }: Cohort, u: number, turn = 0): Chance {
+  const next = keystream(sha256(utf8(`${name} chance ${u} ${turn}`)), new Uint8Array(16))
+  return (lengthBytes) => next(lengthBytes).slice()
+}
+
+export function expectedBy(cohort: Cohort): Expectation {
+  const { task, model, spec, parameters, quantiser } = cohort
+  return { task, round: 1, model, spec, parameters, quantiser, now: 0 }
+}
+
+/** @param turn another one gives another advert, with fresh secrets */
+export function advertiseAs(cohort: Cohort, u: number, turn = 0, about: Partial<Parameters<typeof advertise>[1]> = {}) {
+  const { task, suite } = cohort
+  return advertise(
+    cohort.sites[u - 1] as Site,
+    { suite, task, round: 1, seq: turn, expiresAt: 10_000, ...about },
+    chanceOf(cohort, u, turn),
+  )
+}
+
+export function advertiseAll(cohort: Cohort, turn = 0): readonly Advertised[] {
+  return cohort.sites.map((_, index) => advertiseAs(cohort, index + 1, turn).next)
+}
+
+/** An honest roster, with whatever a test says otherwise. */
+export function rosterOf(
+  cohort: Cohort,
+  adverts: readonly Said<'Advert'>[],
+  lies: Partial<Omit<Body<'Roster'>, 'params'>> & { readonly params?: Partial<Body<'Roster'>['params']> } = {},
+  signer: Signer = cohort.coordinator,
+): Said<'Roster'> {
+  const { C, q, t, live } = must(secureRule(adverts.length, { maxCorrupt: cohort.maxCorrupt }))
+  const { task, model: modelCid, spec: specCid, suite, quantiser } = cohort
+  const { params, ...rest } = lies
+  return say(signer, 'Roster', {
+    v: 1,
+    suite,
+    task,
+    round: 1,
+    attempt: 1,
+    publish: 'full',
+    modelCid,
+    specCid,
+    graph: { kind: 'complete' },
+    params: { laneBits: 32, d: cohort.parameters, quantiser, C, q, t, live, s2: 0, ...params },
+    deadlines: DEADLINES,
+    members: adverts.map(({ from, cid }) => ({ id: from, advert: cid })).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    ...rest,
+  })
+}
+
+/** Keeps masked vectors by their CID, as a store does. */
+export class Vectors {
+  readonly bytes = new Map<Cid, Bytes>()
+
+  keep = async (masked: AsyncIterable<Bytes>): Promise<Cid> => {
+    const parts: number[] = []
+    for await (const piece of masked) parts.push(...piece)
+    const bytes = Uint8Array.from(parts)
+    const cid = cidOf(RAW, bytes)
+    this.bytes.set(cid, bytes)
+    return cid
+  }
+
+  read = async function* (this: Vectors, cid: Cid): AsyncIterable<Bytes> {
+    yield this.bytes.get(cid) as Bytes
+  }.bind(this)
+}
+
+export async function* streamOf(vector: RingVector): AsyncIterable<Bytes> {
+  yield encodeLanes(vector)
+}
+
+/** Lane by lane, mod 2^32: what a session's sum must be. */
+export function plainSum(cohort: Cohort, members: Iterable<number>): RingVector {
+  const sum = new Uint32Array(lanesOf(cohort.parameters))
+  for (const u of members)
+    for (const [lane, value] of (cohort.inputs[u - 1] as RingVector).entries())
+      sum[lane] = (sum[lane] as number) + value
+  return sum
+}
