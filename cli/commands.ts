@@ -52,6 +52,13 @@ const tethered: Option = {
   summary: 'end when stdin closes: whoever started this is gone',
   hidden: true,
 }
+/** From outside the blow may come when the report is out already: the node that is to die takes it upon itself. */
+const diesInRound: Option = {
+  name: 'dies-in-round',
+  value: '<n>',
+  summary: 'for demo --chaos: kill -9 of oneself when training begins in this round',
+  hidden: true,
+}
 const api = [coordinator, key, state]
 
 export const COMMANDS: readonly Command[] = [
@@ -136,6 +143,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
       tethered,
+      diesInRound,
     ],
     examples: ['consilium node up --coordinator-key z6Mk… --data ./site.csv --population open'],
     load: () => import('./node-up.ts'),

@@ -23,6 +23,8 @@ import { listenForStop, type Stopping, stopped } from './stopping.ts'
 
 /** A killed node's seat is given up this long after its link broke. */
 const GRACE_MILLIS = 3000
+/** The round in which --chaos strikes: kill -9 while it trains, no goodbye, as when the power fails. */
+const CHAOS_ROUND = 2
 
 /** `consilium demo`: a whole federation on this machine, in processes of their own, and the check of what it made. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -53,10 +55,13 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   const { sites, launch } = await prepare(options, output)
   output.note(`starting one coordinator and ${sites.length} nodes, each a process of its own …`)
   const { signal } = stopping
-  await using federation = await openFederation(folder, sites, { graceMillis: GRACE_MILLIS, signal })
+  await using federation = await openFederation(folder, sites, {
+    ...{ graceMillis: GRACE_MILLIS, signal },
+    diesInRound: chaos ? CHAOS_ROUND : undefined,
+  })
   const { id: run } = await federation.api.launch(JSON.stringify(launch), undefined)
   const least = launch.cohort.min
-  const { end, paid } = await followRun(federation, run, { chaos, least, output, signal })
+  const { end, paid } = await followRun(federation, run, { least, output, signal })
   if (!end) return stopping.exit() ?? EXIT.unexpected
   if (!end.completed) throw runFailed(run, end)
 

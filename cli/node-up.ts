@@ -39,12 +39,15 @@ export async function execute({ args, output }: Call): Promise<number> {
     linkChanged,
   })
   sayReady(output, node, { url, coordinator })
+  const lastRound = args.text('dies-in-round')
   const work = node.progress[Symbol.asyncIterator]()
   const asked = new Promise<undefined>((end) => stopping.signal.addEventListener('abort', () => end(undefined)))
   while (!stopping.signal.aborted) {
     const made = await Promise.race([work.next(), asked])
     if (made === undefined || made.done) break
     sayProgress(output, made.value)
+    if (lastRound && made.value.kind === 'seated' && made.value.round >= Number(lastRound))
+      process.kill(process.pid, 'SIGKILL')
   }
   return stopping.exit() ?? EXIT.ok
 }

@@ -30,7 +30,16 @@ const POLL_MILLIS = 50
 export async function openFederation(
   folder: string,
   sites: readonly Site[],
-  { graceMillis, signal }: { readonly graceMillis: number; readonly signal: AbortSignal },
+  {
+    graceMillis,
+    signal,
+    diesInRound,
+  }: {
+    readonly graceMillis: number
+    readonly signal: AbortSignal
+    /** The last site's process kills itself when it begins to train in this round. */
+    readonly diesInRound?: number | undefined
+  },
 ): Promise<Federation> {
   await using started = new AsyncDisposableStack()
   const own = (process: ConsiliumProcess): ConsiliumProcess => {
@@ -45,7 +54,10 @@ export async function openFederation(
   )
   const api = new ApiClient(url, (await readFile(apiKeyFile, 'utf8')).trim())
   const nodes = await Promise.all(
-    sites.map(async (site) => ({ site, process: own(await startNodeProcess(site, { url, key })) })),
+    sites.map(async (site) => {
+      const dies = site === sites.at(-1) ? diesInRound : undefined
+      return { site, process: own(await startNodeProcess(site, { url, key }, dies)) }
+    }),
   )
   const ready = await Promise.all(nodes.map((node) => node.process.first('node.ready')))
   await untilLinked(api, nodes, signal)
@@ -102,11 +114,13 @@ export async function startCoordinatorProcess(
 export function startNodeProcess(
   { name, folder, data }: Site,
   coordinator: { readonly url: string; readonly key: NodeId },
+  diesInRound?: number,
 ): Promise<ConsiliumProcess> {
   const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
   const flags = ['--state', folder, '--data', path, '--population', 'open']
-  return startProcess(name, folder, ['node', 'up', ...link, ...flags])
+  const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
+  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies])
 }
 
 /** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */

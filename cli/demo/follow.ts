@@ -7,9 +7,6 @@ import type { Federation } from './federation.ts'
 import type { ConsiliumProcess } from './process.ts'
 import { siteAfter } from './site-state.ts'
 
-/** The round in which --chaos strikes. */
-const CHAOS_ROUND = 2
-
 /**
  * Shows a run and its nodes until it ends or the signal fires. Throws when the coordinator's process ends by itself, or so
  * many nodes' that no round can close any more.
@@ -18,7 +15,7 @@ const CHAOS_ROUND = 2
 export async function followRun(
   federation: Federation,
   run: string,
-  { chaos, least, output, signal }: { chaos: boolean; least: number; output: Output; signal: AbortSignal },
+  { least, output, signal }: { least: number; output: Output; signal: AbortSignal },
 ): Promise<Pick<RunProgress, 'end' | 'paid'>> {
   const { api, coordinator, nodes } = federation
   using report = new RunReport(output, run, { introduced: true })
@@ -44,7 +41,6 @@ export async function followRun(
       if (nodes.filter((other) => other.process.alive()).length < least) lost.abort(process)
     })
   }
-  if (chaos) strike(federation)
   for await (const event of api.events(run, over)) {
     // The demo's own last line says the same and more.
     if (output.json && event.type !== 'run.completed') output.object(event)
@@ -53,12 +49,4 @@ export async function followRun(
   finished = true
   if (lost.signal.aborted && !signal.aborted) throw await (lost.signal.reason as ConsiliumProcess).failure()
   return report.progress
-}
-
-/** kill -9 while it trains: no goodbye, as when the power fails. */
-function strike({ nodes }: Federation): void {
-  const victim = nodes.at(-1)
-  victim?.process.listen(({ type, round }) => {
-    if (type === 'node.seated' && Number(round) >= CHAOS_ROUND) victim.process.signal('SIGKILL')
-  })
 }
