@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The command's entry, in plain JavaScript: an older Node must reach the sentence that says how to fix it.
 import { existsSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
+// The whole module, not its names: an older Node lacks some, and would stop here before it reached the sentence.
+import module from 'node:module'
 
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
@@ -13,7 +14,7 @@ if (major < 24) {
 }
 
 // Stripping types and compiling take most of the time until the first line: Node keeps what it made for the next start.
-enableCompileCache?.()
+module.enableCompileCache?.()
 
 // A clone runs its sources as they are; Node strips no types under node_modules, so a package runs what it was built to.
 const source = new URL('./main.ts', import.meta.url)

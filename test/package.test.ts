@@ -67,7 +67,16 @@ describe('the installed package', () => {
 })
 
 test('an older Node is told what to do', async () => {
-  const older = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } })'
+  // As Node 20 is: another version, and a node:module without what came later.
+  const older = `
+    import module from 'node:module'
+    Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.1.0' } })
+    module.registerHooks({
+      resolve: (name, context, next) =>
+        name === 'node:module' && context.parentURL?.endsWith('/cli/bin.js')
+          ? { url: 'data:text/javascript,export default {}', shortCircuit: true }
+          : next(name, context),
+    })`
   const refused = node(
     '--import',
     `data:text/javascript,${encodeURIComponent(older)}`,
