@@ -66,6 +66,18 @@ describe('the API', () => {
     expect(await json(answer)).toMatchObject({ code: 'invalid_run', errors: [{ pointer }] })
   })
 
+  test('takes the example of the docs as it stands', async () => {
+    await using at = await live()
+    const body = await readFile('docs/example-task.json', 'utf8')
+    const answer = await at.api('/v1/runs', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+    expect(answer.status).toBe(201)
+    expect(await json(answer)).toMatchObject({
+      name: 'outcome from age, pressure and sex',
+      rounds: 10,
+      masking: 'none',
+    })
+  })
+
   test('answers hostile requests with a named problem, never with a fault', async () => {
     await using at = await live()
     const paths = fc.constantFrom(
