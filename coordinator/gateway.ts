@@ -73,8 +73,8 @@ export class Gateway {
   }
 
   /** The receipt itself is the message. */
-  async tellReceipt({ node, receipt }: ReceiptMade): Promise<void> {
-    await this.#doors.transport.send(node, frameOf(receipt))
+  tellReceipt({ node, receipt }: ReceiptMade): void {
+    this.#doors.transport.send(node, frameOf(receipt)).catch((cause: unknown) => this.#fault(cause))
   }
 
   /** One node's frames in their order, nodes beside one another. */
@@ -172,7 +172,8 @@ export class Gateway {
     this.#doors.counters.count('frames_refused', refusal)
     if (!message || message.kind === 'hello') return
     const { run, round, kind } = message
-    void this.#say(to, { kind: 'refused', run, round, of: kind, refusal, detail: detail.slice(0, REASON_CHARS_MAX) })
+    const why = { kind: 'refused', run, round, of: kind, refusal, detail: detail.slice(0, REASON_CHARS_MAX) } as const
+    this.#say(to, why).catch((cause: unknown) => this.#fault(cause))
   }
 
   /** A node came back or is new: its current message in every run. */

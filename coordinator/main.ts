@@ -112,7 +112,6 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       keyHash: sha256(apiKey),
       linked: () => transport?.linked() ?? [],
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
-      now: () => clock.now(),
       version: config.version,
       closing: closing.signal,
     },
@@ -149,7 +148,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       release: releaseEffect({ settlement }),
       open: openEffect({ blobs, signer, clock, settledAt, linked: () => link.linked().length }),
       aggregate: aggregateEffect({ blobs, signer }),
-      settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => void gateway.tellReceipt(made) }),
+      settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => gateway.tellReceipt(made) }),
       finish: finishEffect({ blobs, signer, settlement }),
     }),
   )

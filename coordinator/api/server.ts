@@ -28,7 +28,6 @@ export type ApiDoors = {
   readonly keyHash: Uint8Array
   readonly linked: () => readonly NodeId[]
   readonly newRunId: () => RunId
-  readonly now: () => number
   readonly version: string
   /** Fires when the coordinator drains: open event streams end. */
   readonly closing: AbortSignal
@@ -86,7 +85,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
   })
 
-  const gateway = { schema: { hide: true }, config: { raw: true } }
+  const gateway = { schema: { hide: true } }
   // The gateway reads and answers the raw exchange itself: bodies stream into the store and are never buffered here.
   await server.register(async (ipfs) => {
     ipfs.removeAllContentTypeParsers()

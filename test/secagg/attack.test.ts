@@ -47,7 +47,16 @@ async function masked(from: Cohort) {
     const some = inputs.filter(({ body }) => members.includes(body.u))
     return { some, said: say(from.coordinator, 'Survivors', survivorsOf(sharing, some)) }
   }
-  return { ...out, vectors, states, sharing, inputs, listed }
+  /** These members confirm, and the coordinator certifies it. */
+  const certified = (members: readonly number[]) => {
+    const { some, said } = listed(members)
+    const confirmed = some.map(({ body }) => must(confirm(states.get(body.u) as Masked, said, some, UNSPENT)))
+    const survival = must(openSurvival(sharing, said, some))
+    const signatures = confirmed.map(({ say }) => say)
+    const certificate = say(from.coordinator, 'QuorumCert', must(certificateOf(survival, signatures)))
+    return { survival, confirmed, certificate }
+  }
+  return { ...out, vectors, states, sharing, inputs, listed, certified }
 }
 
 describe('a coordinator that shows different members different survivors', () => {
@@ -160,20 +169,8 @@ describe('a coordinator that asks for more than the rules give', () => {
   test('gets of every other member one share of one kind, whatever the survivors', async () => {
     const all = [1, 2, 3, 4, 5, 6]
     for (const gone of [[], [2], [6], [3, 5]]) {
-      const { states, sharing, listed } = await masked(cohort)
-      const { some, said } = listed(all.filter((u) => !gone.includes(u)))
-      const confirmed = some.map(({ body }) => must(confirm(states.get(body.u) as Masked, said, some, UNSPENT)))
-      const survival = must(openSurvival(sharing, said, some))
-      const certificate = say(
-        cohort.coordinator,
-        'QuorumCert',
-        must(
-          certificateOf(
-            survival,
-            confirmed.map(({ say }) => say),
-          ),
-        ),
-      )
+      const { certified } = await masked(cohort)
+      const { confirmed, certificate } = certified(all.filter((u) => !gone.includes(u)))
       for (const { next } of confirmed) {
         const { body } = must(unmask(next, certificate)).say
         const [alive, dead] = [body.bShares.map(({ u }) => u), body.rootShares.map(({ u }) => u)]
@@ -186,20 +183,8 @@ describe('a coordinator that asks for more than the rules give', () => {
   })
 
   test('cannot open a late input: without the pairwise masks it is still a one-time pad', async () => {
-    const { states, sharing, listed, inputs, vectors, keyed } = await masked(cohort)
-    const { some, said } = listed([1, 2, 3, 4, 5])
-    const confirmed = some.map(({ body }) => must(confirm(states.get(body.u) as Masked, said, some, UNSPENT)))
-    const survival = must(openSurvival(sharing, said, some))
-    const certificate = say(
-      cohort.coordinator,
-      'QuorumCert',
-      must(
-        certificateOf(
-          survival,
-          confirmed.map(({ say }) => say),
-        ),
-      ),
-    )
+    const { states, certified, inputs, vectors, keyed } = await masked(cohort)
+    const { survival, confirmed, certificate } = certified([1, 2, 3, 4, 5])
     const answers = confirmed.map(({ next }) => must(unmask(next, certificate)).say)
     const revealed = must(reveal(survival, answers).revealed)
     expect([...revealed.roots.keys()]).toEqual([6])

@@ -165,7 +165,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         release: releaseEffect(doors),
         open: openEffect({ ...doors, clock, settledAt: clock.now() + GRACE, linked: () => transport.linked().length }),
         aggregate: aggregateEffect(doors),
-        settle: settleEffect({ ...doors, receiptMade: (made) => void gateway.tellReceipt(made) }),
+        settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
         finish: finishEffect(doors),
       })
       gateway.serve(GRACE, death.signal).catch(() => undefined)
