@@ -1,7 +1,8 @@
 import { assert } from '#protocol/assert.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
-import type { Quantiser } from '#protocol/plan.ts'
+import type { Plan, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Task } from '#protocol/task.ts'
 import { normOf } from './clip.ts'
 import { type Figures, RangeCheck, type RangeRefusal, type VectorLimits } from './ranges.ts'
 import { HEADER_LANES, LOSS_ONE, lanesOf, type RingVector } from './vector.ts'
@@ -62,7 +63,15 @@ export function quantise(
   return accept(lanes)
 }
 
-/** The quantiser of a task's plan: as many bits as a full cohort's sum has room for, and no more than float32 has. */
+/** The quantiser of a task's plan. Under masks all weigh the same: sums over rounds would give hidden counts away (R9). */
+export function quantiserOf(
+  { clipNormMicro, data }: Pick<Task, 'clipNormMicro' | 'data'>,
+  { masking, cohort }: Pick<Plan, 'masking' | 'cohort'>,
+): Quantiser {
+  return quantiserFor({ clipNormMicro, rowsMax: masking === 'none' ? data.rowsMax : 1, cohortMax: cohort.max })
+}
+
+/** As many bits as a full cohort's sum has room for, and no more than float32 has. @param task rowsMax: the largest weight */
 export function quantiserFor(task: {
   readonly clipNormMicro: number
   readonly rowsMax: number
@@ -76,6 +85,19 @@ export function quantiserFor(task: {
   }
   assert(isSound(quantiser), 'the sum of a full cohort fits 32 bits')
   return quantiser
+}
+
+/** Rows that a site stands for in a masked round, whatever it has: each counts alike, and no count leaves. */
+const EQUAL_ROWS = 65_536
+
+/** A site's figures as those of `EQUAL_ROWS` rows: its own accuracy and mean loss, and nothing about how many rows. */
+export function equalEvaluation({ rows, correct, lossSumNats }: LocalUpdate['evaluation']): LocalUpdate['evaluation'] {
+  if (rows === 0) return { rows: 0, correct: 0, lossSumNats: 0 }
+  return {
+    rows: EQUAL_ROWS,
+    correct: Math.round((correct / rows) * EQUAL_ROWS),
+    lossSumNats: (lossSumNats / rows) * EQUAL_ROWS,
+  }
 }
 
 /** The mean update of a sum, and what the cohort measured. */

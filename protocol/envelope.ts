@@ -82,7 +82,7 @@ function withinFrame(blocks: readonly Block[]): readonly Block[] {
 }
 
 /** A link of 41 bytes, two keys, a map head and the longest head of bytes. */
-const ATTACHED_EXTRA_BYTES = 56
+export const ATTACHED_EXTRA_BYTES = 56
 
 /** Whether a block of this many bytes finds room in a frame by itself. */
 export function isAttachable(sizeBytes: number): boolean {

@@ -8,8 +8,8 @@ const MIB = 1024 * KIB
 export const FRAME_BYTES_MAX = 64 * KIB
 /** Blocks that travel with a frame: what is left of it beside the largest body and the envelope. */
 export const ATTACHED_BYTES_MAX = 60 * KIB
-/** How many: a report's vector; or plan, parent, model and what else a node will ask for next. */
-export const ATTACHED_BLOCKS_MAX = 16
+/** How many: a report's vector; plan, parent and model; or a small session's signed messages, two blocks each. */
+export const ATTACHED_BLOCKS_MAX = 128
 /** socket.io's own cap: above ours, so that an oversized frame is refused by name instead of dropping the link. */
 export const SOCKET_BYTES_MAX = 128 * KIB
 /** One event of a run's log. Events hold names, blobs hold bytes. */
@@ -30,6 +30,14 @@ export const UNIXFS_WIDTH = 1024
 export const UNIXFS_DEPTH_MAX = 5
 /** Nodes in one round: 4,096 dense seats replay in well under a second. */
 export const COHORT_MAX = 4096
+/** Members of one session of secure aggregation: what a client can mask against, and a byte is a Shamir coordinate. */
+export const SESSION_MEMBERS_MAX = 128
+/** Frames that one parcel is cut into: the largest, 127 boxes with both ciphertexts, takes 6. */
+export const PARCEL_PARTS_MAX = 16
+/** Complaints of one member: more dealers than that cannot be left out of any session. */
+export const COMPLAINTS_MAX = 64
+/** Sessions over one model that came to nothing and are told of in a plan. */
+export const ENDINGS_MAX = 16
 /** Times that a node may come back in one selection: each costs two entries of the log, which nobody may fill. */
 export const RETURNS_MAX = 16
 /** Fewer than two contributors is not an aggregate. */

@@ -1,7 +1,7 @@
 import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import type { Said } from './messages.ts'
+import type { Params, Said } from './messages.ts'
 import { type CertificateRefusal, checkCertificate, type Session, type Survival, speaker } from './session.ts'
 
 /**
@@ -68,10 +68,10 @@ export function mayConfirm({ certified }: Freshness, survival: Survival): Result
 
 /**
  * An abandonment certificate: so many have erased what they held that no sum of the session can be opened any more.
- * q that never confirmed leave too few to sign; n − t + C + 1 of any kind leave too few shares.
+ * n + C − q + 1 that never confirmed leave fewer than q to sign, C liars among them included; n − t + C + 1 of any kind
+ * leave too few shares.
  */
 export function isAbandoned(session: Session, abandons: readonly Said<'Abandon'>[]): boolean {
-  const { q, t, C } = session.params
   const all = new Set<number>()
   const unconfirmed = new Set<number>()
   for (const said of abandons) {
@@ -79,7 +79,16 @@ export function isAbandoned(session: Session, abandons: readonly Said<'Abandon'>
     all.add(said.body.u)
     if (!said.body.confirmed) unconfirmed.add(said.body.u)
   }
-  return unconfirmed.size >= q || all.size >= session.members.length - t + C + 1
+  return isEnough(session.members.length, session.params, { all: all.size, unconfirmed: unconfirmed.size })
+}
+
+/** The same by numbers. @param n members of the roster */
+export function isEnough(
+  n: number,
+  { q, t, C }: Pick<Params, 'q' | 't' | 'C'>,
+  abandoned: { readonly all: number; readonly unconfirmed: number },
+): boolean {
+  return abandoned.unconfirmed >= n + C - q + 1 || abandoned.all >= n - t + C + 1
 }
 
 function sessionOf(ending: Ending): Session {

@@ -1,6 +1,6 @@
 import { createSha256, sha256 } from '#crypto'
 import { equalBytes } from '#protocol/bytes.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { accumulate } from '../accumulate.ts'
 import { limitsOf } from '../quantise.ts'
@@ -40,18 +40,20 @@ export type VerificationStep =
   | 'ranges'
   | 'sum'
 
+/** Where a member's masked vector is: by its link, or, where only hashes are public, wherever the caller has it. */
+export type VectorSource = (input: Body<'MaskedInput'>) => AsyncIterable<Bytes>
 export type VerifiedSession = { readonly survival: Survival; readonly sum: RingVector }
 
 /**
  * Redoes a session from its public record, with no trust in the coordinator but for its key: who was asked, who survived by
  * whose signatures, every revealed seed against its commitment, and the sum. What follows from the sum is the caller's.
  *
- * @param vector a masked vector's bytes by its CID; they are checked here
+ * @param vector a masked vector's bytes; they are checked here
  */
 export async function verifySession(
   record: SessionRecord,
   coordinator: NodeId,
-  vector: (cid: Cid) => AsyncIterable<Bytes>,
+  vector: VectorSource,
 ): Promise<Result<VerifiedSession, VerificationStep>> {
   const checked = checkSession(record, coordinator)
   if (!checked.ok) return checked
@@ -110,14 +112,12 @@ function same(entries: readonly { readonly u: number }[], indices: readonly numb
 }
 
 /** The sum of the masked vectors, each of which must be the bytes that its member signed. */
-export async function sumOf(
-  survival: Survival,
-  vector: (cid: Cid) => AsyncIterable<Bytes>,
-): Promise<Result<RingVector, 'vector'>> {
+export async function sumOf(survival: Survival, vector: VectorSource): Promise<Result<RingVector, 'vector'>> {
   const wrong: number[] = []
-  async function* checked({ u, cid, sha256: expected }: Body<'MaskedInput'>): AsyncIterable<Bytes> {
+  async function* checked(input: Body<'MaskedInput'>): AsyncIterable<Bytes> {
+    const { u, sha256: expected } = input
     const hash = createSha256()
-    for await (const piece of vector(cid)) {
+    for await (const piece of vector(input)) {
       hash.update(piece)
       yield piece
     }

@@ -1,5 +1,7 @@
 import { assert } from '#protocol/assert.ts'
-import type { Round, Seated } from './round.ts'
+import { quorumOf } from './collecting.ts'
+import { hasReported, type Round, type Seated } from './round.ts'
+import { countOf } from './session.ts'
 
 /** What must hold after every accepted event, whatever came in. A breach is our own mistake, and the process stops. */
 export function checkRound(before: Round, after: Round): void {
@@ -7,16 +9,33 @@ export function checkRound(before: Round, after: Round): void {
   assert(order[after.phase] >= order[before.phase], 'a round never goes back')
   if ('cohort' in after && after.cohort) checkSeats(before, after as Round & Seated)
   switch (after.phase) {
+    case 'keys':
+      assert(after.secure !== null, 'only a masked round shares keys')
+      assert(after.session.roster !== null || after.step === 'enrolling', 'nothing is dealt before the roster')
+      return
     case 'reporting':
     case 'evaluation':
+      assert((after.secure === null) === (after.session === null), 'a masked round has a session')
       assert(after.phase === (after.purpose === 'train' ? 'reporting' : 'evaluation'), 'the purpose names the phase')
       assert(after.waiting > 0, 'a phase that awaits nobody has ended')
-      assert(after.reported + after.waiting >= after.rule.quorum, 'a phase that cannot reach its quorum has ended')
+      assert(after.reported + after.waiting >= quorumOf(after), 'a phase that cannot reach its quorum has ended')
+      return
+    case 'consistency':
+    case 'unmasking':
+      assert(reports(after) >= quorumOf(after), 'nothing is confirmed below the quorum')
+      assert(
+        (after.session.certificate !== null) === (after.phase === 'unmasking'),
+        'masks come off by certificate only',
+      )
       return
     case 'aggregation':
     case 'settlement':
     case 'closed':
-      assert(reports(after) >= after.rule.quorum, 'nothing is summed below the quorum')
+      assert(reports(after) >= quorumOf(after), 'nothing is summed below the quorum')
+      if (after.session) checkUnmasked(after.session)
+      return
+    case 'abandonment':
+      assert(after.session.shared !== null, 'an input can have left only after U2')
       return
     case 'selection':
     case 'aborted':
@@ -26,12 +45,16 @@ export function checkRound(before: Round, after: Round): void {
 
 const order = {
   selection: 0,
-  reporting: 1,
-  evaluation: 1,
-  aggregation: 2,
-  settlement: 3,
-  closed: 4,
-  aborted: 5,
+  keys: 1,
+  reporting: 2,
+  evaluation: 2,
+  consistency: 3,
+  unmasking: 4,
+  aggregation: 5,
+  settlement: 6,
+  closed: 7,
+  abandonment: 8,
+  aborted: 9,
 } as const
 
 function checkSeats(before: Round, after: Seated): void {
@@ -49,6 +72,11 @@ function checkSeats(before: Round, after: Seated): void {
     assert(state === 'waiting' || state === after.seats[seat], 'a filled seat never changes')
 }
 
+function checkUnmasked({ rule, confirms, unmasks, certificate }: NonNullable<Seated['session']>): void {
+  assert(certificate !== null && countOf(confirms) >= rule.q, 'nothing is unmasked without a quorum')
+  assert(countOf(unmasks) >= rule.t, 'nothing is unmasked below the threshold')
+}
+
 function reports(seated: Seated): number {
-  return seated.seats.reduce((sum, state) => sum + (state !== 'waiting' && 'update' in state ? 1 : 0), 0)
+  return seated.seats.filter(hasReported).length
 }
