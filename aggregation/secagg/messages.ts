@@ -175,6 +175,8 @@ export const boxSchema = z.strictObject({
   cKemCt: bytesField(KEM_CIPHERTEXT_BYTES).exactOptional(),
 })
 export const maskCtSchema = z.strictObject({ sid: hash, u: index, v: index, ct: bytesField(KEM_CIPHERTEXT_BYTES) })
+/** What a record publishes of one survivor's ciphertexts: those to higher dropouts, ascending. */
+export const maskCtListSchema = z.array(maskCtSchema).min(1).max(MEMBERS_MAX).readonly()
 /** What one member sends to all, or gets from all, in one blob. */
 export const parcelSchema = z.strictObject({ boxes: listOf(boxSchema), maskCts: listOf(maskCtSchema) })
 
