@@ -23,9 +23,11 @@ import { aggregateEffect } from './effects/aggregate.ts'
 import { finishEffect } from './effects/finish.ts'
 import { holdEffect, releaseEffect } from './effects/fund.ts'
 import { openEffect } from './effects/open.ts'
+import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
 import { type Job, Runner } from './runner.ts'
+import { Sessions } from './sessions.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
 export type CoordinatorConfig = {
@@ -80,6 +82,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const settledAt = clock.now() + config.graceMillis
   const counters = new Counters()
   const blobs = doors.use(await openFileBlobs({ folder: join(state, 'blobs'), quotaBytes: config.quotaBytes }))
+  const vault = doors.use(await openFileBlobs({ folder: join(state, 'vault'), quotaBytes: config.quotaBytes }))
+  const sessions = new Sessions(blobs, signer.id)
   const log = doors.use(openSqliteLog({ file: join(state, 'log.sqlite') }))
   const queue = openMemoryQueue<Job>({
     clock,
@@ -111,6 +115,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       counters,
       keyHash: sha256(apiKey),
       linked: () => transport?.linked() ?? [],
+      populationSize: config.admits === 'open' ? undefined : config.admits.size,
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,
@@ -135,6 +140,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const gateway = new Gateway({
     transport,
     blobs,
+    vault,
+    sessions,
     clock,
     signer,
     ticketKey: macKey,
@@ -142,12 +149,14 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     counters,
     fatal: config.fatal,
   })
+  const session = { blobs, vault, signer, sessions }
   doors.use(
     runner.work({
       hold: holdEffect({ settlement }),
       release: releaseEffect({ settlement }),
       open: openEffect({ blobs, signer, clock, settledAt, linked: () => link.linked().length }),
-      aggregate: aggregateEffect({ blobs, signer }),
+      ...sessionEffects(session),
+      aggregate: aggregateEffect(session),
       settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => gateway.tellReceipt(made) }),
       finish: finishEffect({ blobs, signer, settlement }),
     }),

@@ -2,7 +2,14 @@ import { z } from 'zod'
 import { architectureSchema } from '#protocol/architecture.ts'
 import { count, nameField } from '#protocol/codec.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
-import { cohortSchema, maskingField, populationField, timingSchema } from '#protocol/plan.ts'
+import {
+  cohortSchema,
+  maskingField,
+  populationField,
+  publishField,
+  secureSchema,
+  timingSchema,
+} from '#protocol/plan.ts'
 import { dataContractSchema, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
@@ -17,7 +24,16 @@ const time = text('RFC 3339')
 const timingWithDefaults = z
   .strictObject({
     selectionMillis: timingSchema.shape.selectionMillis.default(30_000),
+    keysMillis: timingSchema.shape.keysMillis
+      .default(60_000)
+      .meta({ description: 'masked rounds: to share keys, and again to agree on them, beside the training' }),
     reportingMillis: timingSchema.shape.reportingMillis.default(600_000),
+    consistencyMillis: timingSchema.shape.consistencyMillis
+      .default(60_000)
+      .meta({ description: 'masked rounds: to confirm the survivors' }),
+    unmaskingMillis: timingSchema.shape.unmaskingMillis
+      .default(60_000)
+      .meta({ description: 'masked rounds: to take the masks off' }),
     aggregationMillis: timingSchema.shape.aggregationMillis.default(120_000),
     settlementMillis: timingSchema.shape.settlementMillis.default(60_000),
   })
@@ -43,7 +59,20 @@ export const createRunSchema = z
     rounds: count(ROUNDS_MAX - 1, 1).meta({ description: 'training rounds; one evaluate round follows' }),
     budget: amount.default('0'),
     population: populationField.default('open'),
-    masking: maskingField.default('none'),
+    masking: maskingField
+      .optional()
+      .meta({ description: 'secagg/1 wherever the cohort allows it (3 to 128 seats) unless asked otherwise' }),
+    secure: z
+      .strictObject({
+        suite: secureSchema.shape.suite.default(2).meta({ description: '1: X25519; 2: X25519 and ML-KEM-768' }),
+        corrupt: secureSchema.shape.corrupt
+          .optional()
+          .meta({ description: 'corrupt nodes tolerated in the whole population; a fifth of the others by default' }),
+        publish: publishField
+          .optional()
+          .meta({ description: 'full for open populations, commit-only for hospitals by default' }),
+      })
+      .prefault({}),
     cohort: cohortSchema,
     timing: timingWithDefaults,
     failuresMax: count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that end the run' }),

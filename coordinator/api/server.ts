@@ -27,6 +27,8 @@ export type ApiDoors = {
   /** SHA-256 of the API key. */
   readonly keyHash: Uint8Array
   readonly linked: () => readonly NodeId[]
+  /** Nodes that may link; undefined when anybody may. */
+  readonly populationSize: number | undefined
   readonly newRunId: () => RunId
   readonly version: string
   /** Fires when the coordinator drains: open event streams end. */

@@ -83,6 +83,26 @@ function meaningOf(
       return { type: 'node.left', ...round, node: event.node, reason: event.reason, phase: after.round?.phase }
     case 'reported':
       return { type: 'update.reported', ...round, node: event.node, update: event.update, train_ms: event.trainMillis }
+    case 'enrolled':
+      return { type: 'session.enrolled', ...round, roster: event.roster, ...thresholdsOf(after) }
+    case 'dealt':
+      return { type: 'keys.dealt', ...round, node: event.node }
+    case 'shared':
+      return { type: 'session.shared', ...round, shared: event.shared, out: event.out }
+    case 'agreed':
+      return { type: 'keys.agreed', ...round, node: event.node }
+    case 'objected':
+      return { type: 'keys.disputed', ...round, node: event.node, complaints: event.complaints }
+    case 'surveyed':
+      return { type: 'session.surveyed', ...round, survivors: event.survivors }
+    case 'confirmed':
+      return { type: 'survivors.confirmed', ...round, node: event.node }
+    case 'certified':
+      return { type: 'session.certified', ...round, certificate: event.certificate }
+    case 'unmasked':
+      return { type: 'masks.answered', ...round, node: event.node }
+    case 'abandoned':
+      return { type: 'session.abandoned', ...round, node: event.node, confirmed: event.confirmed }
     case 'ticked':
       return { type: 'phase.ended', ...round, phase: after.round?.phase, cause: 'deadline' }
     case 'aggregated':
@@ -111,6 +131,12 @@ function meaningOf(
       }
     }
   }
+}
+
+function thresholdsOf({ round }: Run) {
+  if (round?.phase !== 'keys') return {}
+  const { C, q, t } = round.session.rule
+  return { members: round.cohort.length, corrupt: C, quorum: q, threshold: t }
 }
 
 /** The round whose model the open round started from; 0 is the genesis. */

@@ -1,15 +1,17 @@
-import { quantiserFor } from '#aggregation/quantise.ts'
+import { quantiserOf } from '#aggregation/quantise.ts'
 import { assert } from '#protocol/assert.ts'
-import type { Signer } from '#protocol/envelope.ts'
+import type { Block, Signer } from '#protocol/envelope.ts'
 import type { Cid, Millis, Round } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
-import type { Plan, Quantiser } from '#protocol/plan.ts'
+import { endingsSchema } from '#protocol/manifest.ts'
+import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
-import { readBlock } from '../record.ts'
-import { purposeOf, type Run, type RunSpec } from '../run.ts'
+import { blockOf, readBlock } from '../record.ts'
+import { endingOf } from '../round/session.ts'
+import { purposeOf, type Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -21,6 +23,8 @@ export function openEffect(doors: OpenDoors): EffectHandler {
     assert(owed.kind === 'open', 'this effect opens a round')
     const task = await readBlock(doors.blobs, run.spec.task, taskSchema)
     await untilSettled(doors, run.spec.cohort.max, signal)
+    const endings = endingsOf(run)
+    if (endings) await doors.blobs.putBlocks([endings])
     const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, task, owed.round))
     // No more can join, so that no more are waited for: any number of nodes may be linked.
     return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
@@ -57,17 +61,20 @@ export function planFor(run: Run, task: Task, round: Round): Plan {
     purpose: purposeOf(spec, round),
     population: spec.population,
     masking: spec.masking,
+    secure: spec.secure,
     task: spec.task,
     model,
     parent: parent as Cid | null,
+    endings: endingsOf(run)?.cid ?? null,
     cohortSeed: cohortSeed(spec.taskSeed, model, round),
     cohort: spec.cohort,
-    quantiser: quantiserOf(spec, task),
+    quantiser: quantiserOf(task, spec),
     timing: spec.timing,
   }
 }
 
-/** One for the whole run: it depends on the task and the largest cohort only. */
-export function quantiserOf(spec: RunSpec, task: Task): Quantiser {
-  return quantiserFor({ clipNormMicro: task.clipNormMicro, rowsMax: task.data.rowsMax, cohortMax: spec.cohort.max })
+/** How the sessions over the present model ended. */
+function endingsOf({ endings }: Run): Block | undefined {
+  const told = endings.map(endingOf).filter((one) => one !== undefined)
+  return told.length > 0 ? blockOf(endingsSchema, told) : undefined
 }

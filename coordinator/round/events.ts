@@ -13,7 +13,7 @@ export const roundEvents = [
   /** The session's roster is signed. */
   z.strictObject({ kind: z.literal('enrolled'), ...here, roster: cidField }),
   z.strictObject({ kind: z.literal('dealt'), ...here, node: nodeIdField, keys: cidField, parcel: cidField }),
-  /** U2 is signed, without the seats in `out`. */
+  /** U2 is signed: of those who dealt, or of the U2 before, without the seats in `out`. */
   z.strictObject({
     kind: z.literal('shared'),
     ...here,

@@ -78,7 +78,9 @@ function share(round: Keys, event: Extract<RoundEvent, { kind: 'shared' }>): Res
   if (step !== 'sharing' && step !== 'judging') return refuse('said-already')
   const version = step === 'sharing' ? 1 : 2
   const { shared: cid, parcels, out, at } = event
-  const members = round.seats.map((_, seat) => isMember(round, seat) && !out.includes(seat))
+  // What was signed counts, also of a member that left while it was being signed.
+  const before = session.shared?.members ?? session.dealt.map((dealt) => dealt !== null)
+  const members = before.map((member, seat) => member && !out.includes(seat))
   const reason = version === 1 ? 'no-keys' : 'keys-in-dispute'
   const seats = round.seats.map((state, seat) => (state === 'waiting' && !members[seat] ? { gone: reason } : state))
   const next = { ...withSession(round, { shared: { cid, version, parcels, members } }), seats }
@@ -87,9 +89,9 @@ function share(round: Keys, event: Extract<RoundEvent, { kind: 'shared' }>): Res
   return accept(conclude({ ...next, step: 'agreeing', endsAt: at + round.timing.keysMillis }, at))
 }
 
-/** Whether a seat is in U2: by version 1 once there is one, else whoever has dealt and is still there. */
-function isMember({ session, seats }: Keys, seat: number): boolean {
-  return session.shared ? session.shared.members[seat] === true : !!session.dealt[seat] && seats[seat] === 'waiting'
+/** Who will be in U2: whoever has dealt and is still there. */
+export function hasDealt({ session, seats }: Keys, seat: number): boolean {
+  return session.dealt[seat] !== null && seats[seat] === 'waiting'
 }
 
 function answer(round: Keys, node: NodeId, said: Answer, at: Millis): Result<Round, RoundRefusal> {
@@ -115,7 +117,7 @@ function conclude(round: Keys, at: Millis): Round {
   switch (step) {
     case 'dealing': {
       const waiting = seats.some((state, seat) => state === 'waiting' && !session.dealt[seat])
-      const dealt = seats.filter((_, seat) => isMember(round, seat)).length
+      const dealt = seats.filter((_, seat) => hasDealt(round, seat)).length
       const hopeless = seats.filter((state) => state === 'waiting').length < leastMembers(session)
       if (!due && waiting && !hopeless) return round
       if (dealt < leastMembers(session)) return abort(round, 'too-few-keys', at)
