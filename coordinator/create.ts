@@ -29,9 +29,9 @@ export async function createRun(
   blobs: BlobStore,
   id: RunId,
   request: CreateRun,
-  /** Nodes that may link; undefined when anybody may. */
-  populationSize: number | undefined,
   idempotency: { readonly key: string; readonly body: Bytes } | null,
+  /** Nodes that may link; undefined when anybody may. */
+  populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
   const masking = request.masking ?? (isMaskable(request.cohort) ? 'secagg/1' : 'none')
   const secure = masking === 'none' ? null : secureOf(request, populationSize)

@@ -36,9 +36,8 @@ export type GatewayDoors = {
 }
 
 /**
- * Where frames become events: bounded, signed, meant for us, about the open round, and
- * (a report) whole, or refused by name and counted. Outward: a node's current message is read off the state, so telling
- * it again when it comes back needs no memory of what it has heard.
+ * Where frames become events: bounded, signed, meant for us, about the open round, and (a report) whole, or refused by
+ * name and counted. What goes the other way is the announcer's.
  */
 export class Gateway {
   readonly #doors: GatewayDoors

@@ -63,7 +63,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors): void {
             replayed: true,
             same: equalBytes(before.spec.idempotency?.body ?? new Uint8Array(0), idempotency.body),
           }
-        const spec = await createRun(blobs, doors.newRunId(), request.body, doors.populationSize, idempotency)
+        const spec = await createRun(blobs, doors.newRunId(), request.body, idempotency, doors.populationSize)
         if (!spec.ok) {
           const errors = spec.where ? [spec.where] : []
           throw new Problem(422, 'invalid_run', 'This run cannot be launched', spec.detail ?? spec.refusal, { errors })

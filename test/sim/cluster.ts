@@ -9,10 +9,12 @@ import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
 import { holdEffect, releaseEffect } from '#coordinator/effects/fund.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
+import { sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
 import type { Run } from '#coordinator/run.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
+import { Sessions } from '#coordinator/sessions.ts'
 import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert } from '#protocol/assert.ts'
@@ -20,6 +22,7 @@ import { utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import type { Masking } from '#protocol/plan.ts'
 import type { BlobStore, EventLog } from '#protocol/ports.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -38,6 +41,7 @@ export type SimOptions = {
   readonly weather: Weather
   /** Chance that the coordinator's process dies at one append to the log, half of the time after it was durable. */
   readonly crash: number
+  readonly masking: Masking
   /** Nodes that die for good at some time during the run. */
   readonly deaths: number
 }
@@ -73,6 +77,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const started = clock.now()
   const end = new AbortController()
   const blobs = openMemoryBlobs()
+  const vault = openMemoryBlobs()
   const log = openMemoryLog()
   const network = new Network({ clock, draw, weather: options.weather, graceMillis: GRACE, end: end.signal })
   const coordinatorSecret = sha256(utf8('sim coordinator'))
@@ -97,8 +102,12 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     task: TOY_TASK,
     rounds: options.rounds,
     budget: String(BUDGET),
-    cohort: { min: 2, max: options.nodes, quorum: 2 },
-    timing: { selectionMillis: 2000, reportingMillis: 5000, aggregationMillis: 2000, settlementMillis: 2000 },
+    masking: options.masking,
+    cohort: { min: options.masking === 'none' ? 2 : 3, max: options.nodes, quorum: 2 },
+    timing: {
+      ...{ selectionMillis: 2000, keysMillis: 3000, reportingMillis: 5000, consistencyMillis: 3000 },
+      ...{ unmaskingMillis: 3000, aggregationMillis: 2000, settlementMillis: 2000 },
+    },
     failuresMax: 3,
   })
   const spec = await createRun(blobs, RUN, request, null)
@@ -136,8 +145,13 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     for (;;) {
       const death = new AbortController()
       const kill = () => death.abort(new Crashed('the process is gone'))
-      const mortal = { log: mortalLog(log, death, draw, options.crash), blobs: mortalBlobs(blobs, death.signal) }
       const signer = signerOf(coordinatorSecret)
+      const mortal = {
+        log: mortalLog(log, death, draw, options.crash),
+        blobs: mortalBlobs(blobs, death.signal),
+        vault: mortalBlobs(vault, death.signal),
+      }
+      const sessions = new Sessions(mortal.blobs, signer.id)
       const queue = openMemoryQueue<Job>({ clock, onBroken: rethrow })
       const runner = new Runner({ log: mortal.log, queue, clock }, () => undefined)
       try {
@@ -151,6 +165,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       const settlement = openRecordSettlement(mortal.log)
       const gateway = new Gateway({
         ...mortal,
+        sessions,
         transport,
         clock,
         signer,
@@ -159,11 +174,13 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         counters,
         fatal: rethrow,
       })
-      const doors = { blobs: mortal.blobs, signer, settlement }
+      const { blobs, vault } = mortal
+      const doors = { blobs, vault, signer, sessions, settlement }
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
         open: openEffect({ ...doors, clock, settledAt: clock.now() + GRACE, linked: () => transport.linked().length }),
+        ...sessionEffects(doors),
         aggregate: aggregateEffect(doors),
         settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
         finish: finishEffect(doors),

@@ -16,7 +16,16 @@ function checkMoney({ run, verdict, balances }: Outcome): void {
 }
 
 async function play(options: Partial<SimOptions>): Promise<Outcome> {
-  const outcome = await simulate({ seed: 1, nodes: 5, rounds: 3, weather: CALM, crash: 0, deaths: 0, ...options })
+  const outcome = await simulate({
+    seed: 1,
+    nodes: 5,
+    rounds: 3,
+    weather: CALM,
+    crash: 0,
+    deaths: 0,
+    masking: 'none',
+    ...options,
+  })
   if (!outcome.verdict.ok) throw new Error(`seed ${options.seed}: ${outcome.verdict.step}: ${outcome.verdict.detail}`)
   checkMoney(outcome)
   return outcome
