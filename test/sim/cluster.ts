@@ -174,8 +174,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         counters,
         fatal: rethrow,
       })
-      const { blobs, vault } = mortal
-      const doors = { blobs, vault, signer, sessions, settlement }
+      const doors = { blobs: mortal.blobs, vault: mortal.vault, signer, sessions, settlement }
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
