@@ -22,8 +22,10 @@ const WAITING_FRAMES_MAX = 16
 export type GatewayDoors = {
   readonly transport: CoordinatorTransport
   readonly blobs: BlobStore
-  /** What nobody outside may read. */
+  /** Boxes and shares: nobody outside may read them. */
   readonly vault: BlobStore
+  /** Masked vectors of which only the hash is public. */
+  readonly withheld: BlobStore
   readonly sessions: Sessions
   readonly clock: Clock
   readonly signer: Signer

@@ -81,8 +81,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const clock = systemClock
   const settledAt = clock.now() + config.graceMillis
   const counters = new Counters()
-  const blobs = doors.use(await openFileBlobs({ folder: join(state, 'blobs'), quotaBytes: config.quotaBytes }))
-  const vault = doors.use(await openFileBlobs({ folder: join(state, 'vault'), quotaBytes: config.quotaBytes }))
+  const store = async (name: string) =>
+    doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes }))
+  const [blobs, vault, withheld] = [await store('blobs'), await store('vault'), await store('withheld')]
   const sessions = new Sessions(blobs, signer.id)
   const log = doors.use(openSqliteLog({ file: join(state, 'log.sqlite') }))
   const queue = openMemoryQueue<Job>({
@@ -141,6 +142,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     transport,
     blobs,
     vault,
+    withheld,
     sessions,
     clock,
     signer,
@@ -149,7 +151,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     counters,
     fatal: config.fatal,
   })
-  const session = { blobs, vault, signer, sessions }
+  const session = { blobs, vault, withheld, signer, sessions }
   doors.use(
     runner.work({
       hold: holdEffect({ settlement }),

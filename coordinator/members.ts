@@ -47,7 +47,10 @@ const KINDS: ReadonlySet<ClientMessage['kind']> = new Set([
 
 export type MemberDoors = {
   readonly blobs: BlobStore
+  /** Boxes and shares: nobody outside may read them. */
   readonly vault: BlobStore
+  /** Masked vectors of which only the hash is public. */
+  readonly withheld: BlobStore
   readonly sessions: Sessions
   readonly inspection: MaskedInspection
 }
@@ -176,7 +179,7 @@ export class Members {
     const { cid, bytes, sha256 } = input.value.body
     if (cid !== undefined && cid !== message.vector) return refuse('wrong-vector', `signed is ${cid}`)
     // A small vector comes along; a large one was uploaded before.
-    const store = cid === undefined ? this.#doors.vault : this.#doors.blobs
+    const store = cid === undefined ? this.#doors.withheld : this.#doors.blobs
     const here = heard.attached.find((block) => block.cid === message.vector)
     const whole = await this.#doors.inspection.inspect(store, message.vector, { bytes, sha256 }, here)
     if (!whole.ok) return whole

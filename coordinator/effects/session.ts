@@ -24,8 +24,10 @@ export const complaintListSchema = z.array(cidField).min(1).max(COMPLAINTS_MAX).
 
 export type SessionDoors = {
   readonly blobs: BlobStore
-  /** What nobody outside may read: boxes, shares, vectors of which only the hash is published. */
+  /** Boxes and shares: nobody outside may read them. */
   readonly vault: BlobStore
+  /** Masked vectors of which only the hash is public. */
+  readonly withheld: BlobStore
   readonly signer: Signer
   readonly sessions: Sessions
 }

@@ -34,7 +34,7 @@ export async function unmaskedSum(
   round: Aggregation & MaskedSeated,
   signal: AbortSignal,
 ): Promise<Result<Unmasked>> {
-  const { blobs, vault, sessions } = doors
+  const { blobs, vault, withheld, sessions } = doors
   const survival = await sessions.survival(round.session)
   const answered = round.session.unmasks.filter((cid) => cid !== null)
   const unmasks = await Promise.all(answered.map((cid) => readSaid(vault, 'Unmask', cid)))
@@ -45,7 +45,7 @@ export async function unmaskedSum(
   if (!removal.masks.ok) return refuse(removal.masks.refusal, seatsOf(removal.convicted))
 
   const vectors = new Map(reportedSeats(round).map(({ seat, vector }) => [seat + 1, vector]))
-  const store = round.secure?.publish === 'commit-only' ? vault : blobs
+  const store = round.secure?.publish === 'commit-only' ? withheld : blobs
   const limitBytes = vectorBytesOf(survival.sharing.session.params.d)
   const sum = await sumOf(survival, ({ u }) => store.get(vectors.get(u) as Cid, { limitBytes }, signal))
   // Each was hashed before it counted: other bytes now are a broken disk's, and the next try may find it mended.

@@ -78,6 +78,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const end = new AbortController()
   const blobs = openMemoryBlobs()
   const vault = openMemoryBlobs()
+  const withheld = openMemoryBlobs()
   const log = openMemoryLog()
   const network = new Network({ clock, draw, weather: options.weather, graceMillis: GRACE, end: end.signal })
   const coordinatorSecret = sha256(utf8('sim coordinator'))
@@ -150,6 +151,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         log: mortalLog(log, death, draw, options.crash),
         blobs: mortalBlobs(blobs, death.signal),
         vault: mortalBlobs(vault, death.signal),
+        withheld: mortalBlobs(withheld, death.signal),
       }
       const sessions = new Sessions(mortal.blobs, signer.id)
       const queue = openMemoryQueue<Job>({ clock, onBroken: rethrow })
@@ -174,7 +176,8 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         counters,
         fatal: rethrow,
       })
-      const doors = { blobs: mortal.blobs, vault: mortal.vault, signer, sessions, settlement }
+      const { log: _log, ...stores } = mortal
+      const doors = { ...stores, signer, sessions, settlement }
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
