@@ -88,7 +88,7 @@ export function quantiserFor(task: {
 }
 
 /** Rows that a site stands for in a masked round, whatever it has: each counts alike, and no count leaves. */
-const EQUAL_ROWS = 65_536
+export const EQUAL_ROWS = 65_536
 
 /** A site's figures as those of `EQUAL_ROWS` rows: its own accuracy and mean loss, and nothing about how many rows. */
 export function equalEvaluation({ rows, correct, lossSumNats }: LocalUpdate['evaluation']): LocalUpdate['evaluation'] {

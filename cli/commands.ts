@@ -56,7 +56,7 @@ const tethered: Option = {
 const diesInRound: Option = {
   name: 'dies-in-round',
   value: '<n>',
-  summary: 'for demo --chaos: kill -9 of oneself when training begins in this round',
+  summary: 'for demo --chaos: kill -9 of oneself in this round, once its keys are shared',
   hidden: true,
 }
 const api = [coordinator, key, state]
@@ -76,7 +76,7 @@ export const COMMANDS: readonly Command[] = [
         value: '<n>',
         summary: 'with --data: labels are 0 … n-1; else more than two values mean "not 0"',
       },
-      { name: 'chaos', summary: 'kill one node while it trains in round 2' },
+      { name: 'chaos', summary: 'kill one node in round 2, after it has shared its keys' },
       { name: 'folder', value: '<folder>', summary: 'where to keep everything; default ./.consilium/demo-<time>' },
       { name: 'keep', summary: 'leave coordinator and nodes running afterwards, until Ctrl-C' },
     ],

@@ -11,7 +11,7 @@ import { openFederation, type Site } from './demo/federation.ts'
 import { followRun } from './demo/follow.ts'
 import { bundleOf, type DemoOptions, demoOptions } from './demo/options.ts'
 import { digitSites, tableSites } from './demo/sites.ts'
-import { digitsRun, type LaunchRequest, tableRun } from './demo/task.ts'
+import { type DemoLaunch, digitsRun, tableRun } from './demo/task.ts'
 import { demoLines, type Outcome } from './demo-report.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
@@ -23,7 +23,7 @@ import { listenForStop, type Stopping, stopped } from './stopping.ts'
 
 /** A killed node's seat is given up this long after its link broke. */
 const GRACE_MILLIS = 3000
-/** The round in which --chaos strikes: kill -9 while it trains, no goodbye, as when the power fails. */
+/** The round in which --chaos strikes: kill -9 after it has shared its keys, no goodbye, as when the power fails. */
 const CHAOS_ROUND = 2
 
 /** `consilium demo`: a whole federation on this machine, in processes of their own, and the check of what it made. */
@@ -41,18 +41,14 @@ export async function execute({ args, output }: Call): Promise<number> {
 
 async function demonstrate(options: DemoOptions, output: Output, stopping: Stopping): Promise<number> {
   const { folder, seedText, chaos } = options
-  if (output.json)
-    output.object({
-      type: 'demo.started',
-      time: new Date().toISOString(),
-      masking: 'none',
-      seed: seedText,
-      folder,
-      chaos,
-    })
-  else output.line(`${maskingLine('none')}; seed ${seedText}`)
   await mkdir(folder, { recursive: true })
-  const { sites, launch } = await prepare(options, output)
+  const { sites, launch } = await prepare(options)
+  const { masking } = launch
+  if (output.json) {
+    const time = new Date().toISOString()
+    output.object({ type: 'demo.started', time, masking, seed: seedText, folder, chaos })
+  } else output.line(`${maskingLine(masking)}; seed ${seedText}`)
+  output.note(dealt(options, launch, sites.length))
   output.note(`starting one coordinator and ${sites.length} nodes, each a process of its own …`)
   const { signal } = stopping
   await using federation = await openFederation(folder, sites, {
@@ -79,7 +75,7 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
     bundle,
     verdict,
     backend,
-    masking: 'none',
+    masking,
     coordinator: federation.key,
   }
   say(output, outcome)
@@ -92,18 +88,21 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   return verdict.ok ? EXIT.ok : EXIT.unverified
 }
 
-async function prepare(
-  { folder, data, seed, rounds }: DemoOptions,
-  output: Output,
-): Promise<{ readonly sites: readonly Site[]; readonly launch: LaunchRequest }> {
+async function prepare({ folder, data, seed, rounds }: DemoOptions): Promise<Prepared> {
   if (data.kind === 'digits') {
-    output.note(`dealing 10,000 handwritten digits unevenly to ${data.nodes} sites …`)
     const sites = await digitSites(folder, data.nodes, seed)
     return { sites, launch: digitsRun(sites.length, rounds, seed) }
   }
   const { sites, contract } = await tableSites(folder, data.folder, data.label, data.classes, seed)
-  output.note(`${sites.length} sites agree on ${contract.columns.length} columns that predict ${contract.label.column}`)
   return { sites, launch: tableRun(contract, sites.length, rounds, seed) }
+}
+
+type Prepared = { readonly sites: readonly Site[]; readonly launch: DemoLaunch }
+
+function dealt({ data }: DemoOptions, { task }: DemoLaunch, sites: number): string {
+  if (data.kind === 'digits') return `10,000 handwritten digits, dealt unevenly to ${sites} sites`
+  const columns = task.data.kind === 'table' ? task.data.columns.length : 0
+  return `${sites} sites agree on ${columns} columns that predict ${data.label}`
 }
 
 /** Here, in this process, from the file that was downloaded: as anybody else would. */

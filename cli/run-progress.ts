@@ -36,7 +36,13 @@ export type PastRound = {
   readonly evaluation: Evaluation | undefined
 }
 
-export type Evaluation = { readonly rows: number; readonly accuracy: number; readonly loss: number }
+export type Evaluation = {
+  /** Held-out rows of all sites; null under masks, where `sites` count alike. */
+  readonly rows: number | null
+  readonly sites: number | null
+  readonly accuracy: number
+  readonly loss: number
+}
 
 export type RunEnd = {
   readonly completed: boolean
@@ -51,7 +57,10 @@ export function watching(run: string): RunProgress {
   return { run, rounds: 0, masking: 'none', open: undefined, past: [], paid: new Map(), end: undefined }
 }
 
-const evaluation = z.object({ rows: z.number(), accuracy: z.number(), loss: z.number() })
+const evaluation = z.object({
+  ...{ rows: z.number().nullable(), sites: z.number().nullable() },
+  ...{ accuracy: z.number(), loss: z.number() },
+})
 const round = z.number()
 const created = z.object({ rounds: z.number(), masking: z.string() })
 const opened = z.object({ round, purpose: z.string(), invited: z.number() })

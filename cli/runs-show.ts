@@ -1,7 +1,7 @@
 import { openApiClient, type RunView } from './api-client.ts'
 import type { Call } from './commands.ts'
 import { EXIT } from './failure.ts'
-import { formatCredits } from './render/units.ts'
+import { formatCredits, formatTested } from './render/units.ts'
 
 /** `consilium runs show <run>` */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -26,7 +26,7 @@ export function describeRun(run: RunView): string {
     ['record', run.manifest],
     [
       'accuracy',
-      evaluation && `${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} rows, loss ${evaluation.loss.toFixed(4)}`,
+      evaluation && `${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}, loss ${evaluation.loss.toFixed(4)}`,
     ],
     ['budget', `${credits(run.budget)} credits, ${credits(run.paid)} paid, ${credits(run.released)} released`],
   ]

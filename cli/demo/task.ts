@@ -3,18 +3,21 @@ import type { createRunSchema } from '#coordinator/api/schemas.ts'
 import type { Architecture, Layer } from '#protocol/architecture.ts'
 import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import type { Masking } from '#protocol/plan.ts'
 import { demoTaskSeed } from '#protocol/seeds.ts'
 import { classesOf, featuresOf, type TableContract } from '#protocol/task.ts'
 import { DIGIT_CLASSES, DIGIT_SIDE } from '../digits.ts'
 
 /** What the demo asks of the API: the body of POST /v1/runs. */
 export type LaunchRequest = z.input<typeof createRunSchema>
+/** … with what it says of masks. */
+export type DemoLaunch = LaunchRequest & { readonly masking: Masking }
 
 /** One credit. */
 const BUDGET_MICRO = '1000000'
 
 /** A small convolutional network: 5,994 parameters. */
-export function digitsRun(nodes: number, rounds: number, seed: Bytes): LaunchRequest {
+export function digitsRun(nodes: number, rounds: number, seed: Bytes): DemoLaunch {
   const side = DIGIT_SIDE
   const conv = (name: string, filters: number): Layer => ({
     layer: 'conv2d',
@@ -52,7 +55,7 @@ export function digitsRun(nodes: number, rounds: number, seed: Bytes): LaunchReq
 }
 
 /** A linear model: what a few hundred rows a site can carry. */
-export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): LaunchRequest {
+export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): DemoLaunch {
   const binary = classesOf(contract) === 2
   const units = binary ? 1 : classesOf(contract)
   return {
@@ -75,18 +78,27 @@ export function tableRun(contract: TableContract, nodes: number, rounds: number,
   }
 }
 
+/** Two sites that see their sum see each other: masks are for three or more. */
+function maskingOf(nodes: number): Masking {
+  return nodes < 3 ? 'none' : 'secagg/1'
+}
+
 /** One node may be lost in any round, where there are enough of them. Deadlines are for what hangs, not for what is slow. */
-function terms(nodes: number, rounds: number): Omit<LaunchRequest, 'task'> {
-  const least = Math.max(2, nodes - 1)
+function terms(nodes: number, rounds: number): Omit<DemoLaunch, 'task'> {
+  const masking = maskingOf(nodes)
+  const least = Math.max(masking === 'none' ? 2 : 3, nodes - 1)
   return {
     rounds,
     budget: BUDGET_MICRO,
     population: 'open',
-    masking: 'none',
+    masking,
     cohort: { min: least, max: nodes, quorum: least },
     timing: {
       selectionMillis: 120_000,
+      keysMillis: 120_000,
       reportingMillis: 1_800_000,
+      consistencyMillis: 120_000,
+      unmaskingMillis: 120_000,
       aggregationMillis: 600_000,
       settlementMillis: 120_000,
     },

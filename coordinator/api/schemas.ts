@@ -80,7 +80,12 @@ export const createRunSchema = z
   .meta({ id: 'CreateRun' })
 
 const evaluationView = z
-  .object({ rows: z.int(), accuracy: z.number(), loss: z.number().meta({ description: 'nats per row' }) })
+  .object({
+    rows: z.int().nullable().meta({ description: 'held-out rows of all sites; null under masks' }),
+    sites: z.int().nullable().meta({ description: 'under masks: sites, each of which counts alike; else null' }),
+    accuracy: z.number(),
+    loss: z.number().meta({ description: 'nats per row' }),
+  })
   .meta({ id: 'Evaluation' })
 
 export const runView = z

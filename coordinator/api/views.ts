@@ -1,3 +1,4 @@
+import { EQUAL_ROWS } from '#aggregation/quantise.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
@@ -25,17 +26,19 @@ export function runOf(run: Run, task: Task) {
     task: run.spec.task as string,
     model: run.model as string,
     manifest: run.manifest as string | null,
-    evaluation: evaluationOf(run.evaluation),
+    evaluation: evaluationOf(run, run.evaluation),
     budget: String(run.spec.budget),
     paid: String(run.paid),
     released: String(run.released),
   }
 }
 
-function evaluationOf(evaluation: Evaluation | null) {
+/** Under masks every site counts alike and nobody learns how many rows it has: the mean is one of sites. */
+function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
   const { rows, correct, lossQ16 } = evaluation
-  return { rows, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
+  const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: rows / EQUAL_ROWS }
+  return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
 }
 
 function timeOf(millis: number): string {
@@ -109,7 +112,7 @@ function meaningOf(
       return {
         type: 'model.aggregated',
         ...{ ...round, manifest: event.manifest, model: event.model, reports: event.reports },
-        evaluated: evaluationOf(event.evaluation),
+        evaluated: evaluationOf(after, event.evaluation),
         evaluated_round: lastClosed(before),
       }
     case 'spoiled':
@@ -124,7 +127,7 @@ function meaningOf(
         type: reason === null ? 'run.completed' : 'run.failed',
         reason,
         rounds: after.spec.planned,
-        evaluation: evaluationOf(after.evaluation),
+        evaluation: evaluationOf(after, after.evaluation),
         model: after.model,
         manifest: event.manifest,
         ledger: { budget: String(after.spec.budget), paid: String(event.paid), released: String(event.released) },
