@@ -8,14 +8,18 @@ import { keystream, sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
-import { signerOf } from '#protocol/envelope.ts'
+import { type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Result } from '#protocol/result.ts'
 
 export type Size = { readonly n: number; readonly parameters: number; readonly hybrid: boolean }
 
-/** A cohort whose keys are all out: real messages of n members, one of whom is then measured. */
-export function dealtCohort({ n, parameters, hybrid }: Size) {
+/**
+ * A cohort whose keys are all out: real messages of n members, one of whom is then measured.
+ *
+ * @param signers the members, in any order
+ */
+export function dealtCohort({ n, parameters, hybrid }: Size, signers: readonly Signer[] = signersOf(n)) {
   const suite = hybrid ? SUITE_HYBRID : SUITE_X25519
   const coordinator = signerOf(sha256(utf8('bench coordinator')))
   const [task, model, spec] = ['task', 'model', 'plan'].map((name) => cidOf(DAG_CBOR, utf8(name))) as [
@@ -23,10 +27,9 @@ export function dealtCohort({ n, parameters, hybrid }: Size) {
     ReturnType<typeof cidOf>,
     ReturnType<typeof cidOf>,
   ]
-  const signers = Array.from({ length: n }, (_, index) => signerOf(sha256(utf8(`bench site ${index}`))))
-  signers.sort((a, b) => (a.id < b.id ? -1 : 1))
-  const allowed = new Set(signers.map(({ id }) => id))
-  const sites = signers.map(
+  const members = signers.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  const allowed = new Set(members.map(({ id }) => id))
+  const sites = members.map(
     (signer): Site => ({ signer, coordinator: coordinator.id, allowed, publish: ['full'], maxCorrupt: 1 }),
   )
   const quantiser = { bits: Math.min(24, 32 - Math.ceil(Math.log2(n))), rangeMicro: 10_000_000, weightMax: 1, nMax: n }
@@ -70,6 +73,11 @@ export function dealtCohort({ n, parameters, hybrid }: Size) {
     advertiseAs,
     shareAs,
   }
+}
+
+/** Sites that are the same in every run. */
+export function signersOf(count: number): readonly Signer[] {
+  return Array.from({ length: count }, (_, index) => signerOf(sha256(utf8(`bench site ${index}`))))
 }
 
 /** Signed claims of inputs that nobody made: what a certificate needs, without masking a hundred vectors. */

@@ -17,8 +17,10 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { frameOf } from '#protocol/envelope.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import { timed } from './cpu.ts'
 import type { Report } from './report.ts'
 import { chanceOf, claimedInputs, dealtCohort, type Size, sure } from './secagg-cohort.ts'
+import { groupsTable } from './secagg-groups.ts'
 
 /** What masking costs a client and the aggregator, in time and bytes. */
 export async function bench(): Promise<Report> {
@@ -68,6 +70,7 @@ export async function bench(): Promise<Report> {
         columns: ['n', 't', 'split ms', 'combine ms'],
         rows: [shamir(10, 5), shamir(100, 51), shamir(128, 65)],
       },
+      await groupsTable(),
     ],
   }
 }
@@ -224,15 +227,6 @@ async function maskRate(count: number): Promise<Row> {
     middle(({ masked }) => masked),
     middle(({ bare, masked }) => masked / bare),
   ]
-}
-
-async function timed<T>(
-  work: () => T | Promise<T>,
-): Promise<{ readonly value: T; readonly cpu: number; readonly wall: number }> {
-  const [cpu, start] = [process.cpuUsage(), performance.now()]
-  const value = await work()
-  const used = process.cpuUsage(cpu)
-  return { value, cpu: (used.user + used.system) / 1_000, wall: performance.now() - start }
 }
 
 async function* pieces(bytes: Bytes): AsyncGenerator<Bytes> {

@@ -7,10 +7,11 @@ import { advertise, type Expectation } from '#aggregation/secagg/participant.ts'
 import type { Advertised, Chance, Site } from '#aggregation/secagg/states.ts'
 import { encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
 import { keystream, sha256 } from '#crypto'
-import { utf8 } from '#protocol/bytes.ts'
+import { collect, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import { must } from '#test/aggregation/given.ts'
 
@@ -136,9 +137,7 @@ export class Vectors {
   readonly bytes = new Map<Cid, Bytes>()
 
   keep = async (masked: AsyncIterable<Bytes>): Promise<Cid> => {
-    const parts: number[] = []
-    for await (const piece of masked) parts.push(...piece)
-    const bytes = Uint8Array.from(parts)
+    const bytes = await collect(masked, BLOCK_BYTES_MAX)
     const cid = cidOf(RAW, bytes)
     this.bytes.set(cid, bytes)
     return cid

@@ -1,4 +1,4 @@
-"""The verifier's arithmetic of secagg/1, suite 1, a second time: Python's integers and standard library, AES by its tables.
+"""The verifier's arithmetic of secagg/1 a second time: Python's integers and standard library, AES by its tables.
 
     python3 oracle.py < session.json > sum.json
 
@@ -10,6 +10,8 @@ import hmac
 import json
 import struct
 import sys
+
+import fips203
 
 PREFIX = b'secagg/1 '
 P = 2**255 - 19
@@ -131,39 +133,93 @@ def combine(shares, t):
     return bytes(out)
 
 
+def self_seed(b, sid, u):
+    return hkdf(b, sid, PREFIX + b'prg\0\x01' + u16(u), 40)
+
+
+def kem_seed(secret, name):
+    """d and z."""
+    seed = hkdf(secret, b'', PREFIX + name + b'-mlkem768', 64)
+    return seed[:32], seed[32:]
+
+
+def coins(lower_root, sid, higher):
+    return hkdf(lower_root, sid, PREFIX + b'mask-kem-coins\0' + u16(higher), 32)
+
+
+def pair_secret(agreed, sid, u, v, binding):
+    return hkdf(agreed, sid, PREFIX + b'pairwise-mask\0' + u16(min(u, v)) + u16(max(u, v)) + binding, 32)
+
+
+def pair_seed(pair, sid, u, v):
+    return hkdf(pair, sid, PREFIX + b'prg\0\x02' + u16(min(u, v)) + u16(max(u, v)), 40)
+
+
 def shares_of(answers, kind, dealer):
     return {a['u']: bytes.fromhex(s['share']) for a in answers for s in a[kind] if s['u'] == dealer}
 
 
-def main():
-    session = json.load(sys.stdin)
-    sid = sha256(PREFIX + b'sid\0' + bytes.fromhex(session['rosterHash']))
-    members = {m['u']: {k: bytes.fromhex(m[k]) for k in ('id', 'sPk', 'bCommit')} for m in session['members']}
-    answers, t = session['answers'], session['t']
-    vectors = {v['u']: bytes.fromhex(v['bytes']) for v in session['vectors']}
-    lanes = len(next(iter(vectors.values()))) // 4
-    total = [0] * lanes
+class Session:
+    """What was published of it."""
 
-    def add(words, sign):
-        for i, word in enumerate(words):
-            total[i] = (total[i] + sign * word) % 2**32
+    def __init__(self, said):
+        self.sid = sha256(PREFIX + b'sid\0' + bytes.fromhex(said['rosterHash']))
+        self.members = {m['u']: {k: bytes.fromhex(m[k]) for k in m if k != 'u'} for m in said['members']}
+        self.answers, self.t, self.dropouts = said['answers'], said['t'], said['dropouts']
+        self.vectors = {v['u']: bytes.fromhex(v['bytes']) for v in said['vectors']}
+        self.promised = {(p['u'], p['v']): bytes.fromhex(p['hM']) for p in said['promised']}
+        self.ciphertexts = {(c['u'], c['v']): bytes.fromhex(c['ct']) for c in said['maskCts']}
 
-    for u, vector in vectors.items():
-        add(struct.unpack(f'<{lanes}I', vector), 1)
-        own = [bytes.fromhex(a['self']) for a in answers if a['u'] == u]
-        b = own[0] if own else combine(shares_of(answers, 'bShares', u), t)
-        assert sha256(PREFIX + b'self-mask-commit\0' + members[u]['id'] + b) == members[u]['bCommit'], f'self seed {u}'
-        add(keystream(hkdf(b, sid, PREFIX + b'prg\0\x01' + u16(u), 40), lanes), -1)
-    for v in session['dropouts']:
-        root = combine(shares_of(answers, 'rootShares', v), t)
+    def self_of(self, u):
+        """A survivor's own word, or the shares of it where it fell silent."""
+        own = [bytes.fromhex(a['self']) for a in self.answers if a['u'] == u]
+        b = own[0] if own else combine(shares_of(self.answers, 'bShares', u), self.t)
+        member = self.members[u]
+        assert sha256(PREFIX + b'self-mask-commit\0' + member['id'] + b) == member['bCommit'], f'self seed {u}'
+        return b
+
+    def root_of(self, v):
+        root = combine(shares_of(self.answers, 'rootShares', v), self.t)
         secret = hkdf(root, b'', PREFIX + b'mask-x25519', 32)
-        assert x25519(secret, bytes([9]) + bytes(31)) == members[v]['sPk'], f'mask root {v}'
-        for u in vectors:
-            both = u16(min(u, v)) + u16(max(u, v))
-            pair = hkdf(x25519(secret, members[u]['sPk']), sid, PREFIX + b'pairwise-mask\0' + both, 32)
-            stream = keystream(hkdf(pair, sid, PREFIX + b'prg\0\x02' + both, 40), lanes)
-            add(stream, -1 if u < v else 1)
-    json.dump({'sid': sid.hex(), 'sum': struct.pack(f'<{lanes}I', *total).hex()}, sys.stdout)
+        assert x25519(secret, bytes([9]) + bytes(31)) == self.members[v]['sPk'], f'mask root {v}'
+        dk = None
+        if 'sKemPk' in self.members[v]:
+            ek, dk = fips203.key_gen(*kem_seed(root, b'mask'))
+            assert ek == self.members[v]['sKemPk'], f'mask root {v}, ML-KEM'
+        return root, secret, dk
+
+    def pair_of(self, u, v, root, secret, dk):
+        """The common mask of survivor u and dropout v, from what v's root makes."""
+        classic = x25519(secret, self.members[u]['sPk'])
+        if dk is None:
+            return pair_secret(classic, self.sid, u, v, b'')
+        if v < u:
+            ct, shared = fips203.encaps(self.members[u]['sKemPk'], coins(root, self.sid, u))
+        else:
+            ct = self.ciphertexts[u, v]
+            shared = fips203.decaps(dk, ct)
+        assert sha256(ct) == self.promised[min(u, v), max(u, v)], f'ciphertext of {u} and {v}'
+        return pair_secret(shared + classic, self.sid, u, v, sha256(ct))
+
+    def sum(self):
+        lanes = len(next(iter(self.vectors.values()))) // 4
+        total = [0] * lanes
+
+        def add(words, sign):
+            for i, word in enumerate(words):
+                total[i] = (total[i] + sign * word) % 2**32
+
+        for u, vector in self.vectors.items():
+            add(struct.unpack(f'<{lanes}I', vector), 1)
+            add(keystream(self_seed(self.self_of(u), self.sid, u), lanes), -1)
+        for v in self.dropouts:
+            keys = self.root_of(v)
+            for u in self.vectors:
+                stream = keystream(pair_seed(self.pair_of(u, v, *keys), self.sid, u, v), lanes)
+                add(stream, -1 if u < v else 1)
+        return struct.pack(f'<{lanes}I', *total)
 
 
-main()
+if __name__ == '__main__':
+    session = Session(json.load(sys.stdin))
+    json.dump({'sid': session.sid.hex(), 'sum': session.sum().hex()}, sys.stdout)

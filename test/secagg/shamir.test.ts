@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import * as privy from 'shamir-secret-sharing'
 import { combine, split } from '#aggregation/secagg/shamir.ts'
 import { keystream } from '#crypto'
-import { toHex } from '#protocol/bytes.ts'
+import { concat, toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { seed } from '#test/aggregation/given.ts'
 
@@ -49,6 +50,9 @@ const sizes = fc
   .integer({ min: 1, max: 128 })
   .chain((n) => fc.record({ n: fc.constant(n), t: fc.integer({ min: 1, max: n }) }))
 
+/** A secret of one share is not one to the package. */
+const pairs = sizes.filter(({ t }) => t > 1)
+
 describe('shares', () => {
   test('are those of an implementation by logarithm tables', () => {
     fc.assert(
@@ -72,6 +76,29 @@ describe('shares', () => {
         expect(plainCombine(drawn)).toBe(toHex(secret))
       }),
       { numRuns: 50 },
+    )
+  })
+
+  test('combine in the package shamir-secret-sharing, whose shares are the bytes and then the place', async () => {
+    await fc.assert(
+      fc.asyncProperty(bytes32, bytes32, pairs, async (secret, key, { n, t }) => {
+        const theirs = split(secret, t, n, key).map((share, index) => concat(share, Uint8Array.of(index + 1)))
+        expect(toHex(await privy.combine(theirs.slice(n - t)))).toBe(toHex(secret))
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  test('of the package shamir-secret-sharing combine here', async () => {
+    await fc.assert(
+      fc.asyncProperty(bytes32, pairs, async (secret, { n, t }) => {
+        const ours = (await privy.split(secret, n, t)).map((theirs) => ({
+          x: theirs[32] as number,
+          share: theirs.slice(0, 32),
+        }))
+        expect(toHex(combine(ours.slice(n - t)))).toBe(toHex(secret))
+      }),
+      { numRuns: 12 },
     )
   })
 

@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { allocate, roundBudget, roundPayouts } from '#payments/allocate.ts'
 import { concat, toHex, utf8 } from '#protocol/bytes.ts'
 import { cidOf, digestOf, RAW } from '#protocol/cid.ts'
@@ -22,7 +20,8 @@ import { secaggSession, secaggVectors } from './secagg.ts'
 
 /**
  * The specification's test vectors, computed from their inputs: a whole run of two nodes, one training round and one
- * evaluate round, small enough to follow by hand. `node test/vectors/build.ts` writes them again.
+ * evaluate round, small enough to follow by hand. `node test/vectors/build.ts` writes them again. A page of a browser
+ * computes them, too, so that nothing here but the writing is Node's.
  */
 export async function buildVectors() {
   const record = new Recorder()
@@ -118,7 +117,8 @@ function payoutsOf(payouts: readonly { readonly payee: NodeId; readonly amount: 
 }
 
 if (import.meta.main) {
+  const { writeFileSync } = await import('node:fs')
   const { vectors } = await buildVectors()
   for (const [name, value] of Object.entries(vectors))
-    writeFileSync(join(import.meta.dirname, `${name}.json`), `${JSON.stringify(value, null, 2)}\n`)
+    writeFileSync(new URL(`${name}.json`, import.meta.url), `${JSON.stringify(value, null, 2)}\n`)
 }

@@ -1,0 +1,62 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { build } from 'esbuild'
+import { launch, type Page } from 'puppeteer-core'
+import { loopback } from './loopback.ts'
+
+/** The environment's CHROMIUM, or the first on the PATH that goes by one of its names. */
+export function chromiumPath(): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  const names = ['chromium', 'chromium-browser', 'google-chrome']
+  return process.env['CHROMIUM'] ?? names.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs)
+}
+
+function runs(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A page whose module is at `/module.js`, and the sources that went into it. It can reach this process and nobody else. */
+export type Opened = { readonly page: Page; readonly sources: readonly string[] } & AsyncDisposable
+
+/** @param chromium the browser's path @param entry the module, in TypeScript, for the conditions of a browser */
+export async function openPage(chromium: string, entry: string): Promise<Opened> {
+  await using scope = new AsyncDisposableStack()
+  const { outputFiles, metafile } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    metafile: true,
+    platform: 'browser',
+    format: 'esm',
+    target: 'es2024',
+    external: ['node:fs'],
+    logLevel: 'silent',
+  })
+  const module = outputFiles[0]?.contents
+  const { url } = scope.use(
+    await loopback(({ url }, response) => {
+      const [type, body] = url === '/module.js' ? ['text/javascript', module] : ['text/html', '<!doctype html>']
+      response.writeHead(200, { 'content-type': type }).end(body)
+    }),
+  )
+  const browser = scope.adopt(
+    await launch({
+      executablePath: chromium,
+      args: [
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+        // Chromium has no sandbox for root, and says so by not starting.
+        ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      ],
+    }),
+    (opened) => opened.close(),
+  )
+  const page = await browser.newPage()
+  await page.goto(url)
+  const opened = scope.move()
+  return { page, sources: Object.keys(metafile.inputs), [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
