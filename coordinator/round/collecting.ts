@@ -23,7 +23,7 @@ export function collect(opened: Opened, cohort: readonly NodeId[], at: Millis): 
   )
 }
 
-/** The same for a masked round, of those in U2; training has been going on since the keys were dealt. */
+/** The same for a masked round, of those in U2 who are still there: training has been going on since they had the roster. */
 export function collectMasked(round: Keys, at: Millis): Round {
   const { cohort, seats, session, startedAt } = round
   return conclude(collecting(round, { cohort, seats, session }, { startedAt, endsAt: session.deadlines[1] }), at)

@@ -4,11 +4,11 @@ import type { Millis, NodeId } from '#protocol/ids.ts'
 import type { Secure } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abort } from './aborted.ts'
-import { collectMasked } from './collecting.ts'
+import { collectMasked, quorumOf } from './collecting.ts'
 import type { RoundEvent } from './events.ts'
 import type { Keys, Round, RoundRefusal, SeatState, Selection } from './round.ts'
 import { seatOf } from './round.ts'
-import { type Answer, type Dealt, leastMembers, openSession } from './session.ts'
+import { type Answer, type Dealt, openSession } from './session.ts'
 
 /**
  * The cohort becomes a session: the roster is signed, its members deal their keys, U2 is signed, and they say whether
@@ -75,7 +75,7 @@ function deal(round: Keys, node: NodeId, dealt: Dealt, at: Millis): Result<Round
 /** U2 is signed: the second has nobody to agree on it, since it is the first without some. */
 function share(round: Keys, event: Extract<RoundEvent, { kind: 'shared' }>): Result<Round, RoundRefusal> {
   const { session, step } = round
-  if (step !== 'sharing' && step !== 'judging') return refuse('said-already')
+  if (step !== 'sharing' && step !== 'judging') return refuse('wrong-phase', step)
   const version = step === 'sharing' ? 1 : 2
   const { shared: cid, parcels, out, at } = event
   // What was signed counts, also of a member that left while it was being signed.
@@ -84,8 +84,7 @@ function share(round: Keys, event: Extract<RoundEvent, { kind: 'shared' }>): Res
   const reason = version === 1 ? 'no-keys' : 'keys-in-dispute'
   const seats = round.seats.map((state, seat) => (state === 'waiting' && !members[seat] ? { gone: reason } : state))
   const next = { ...withSession(round, { shared: { cid, version, parcels, members } }), seats }
-  if (members.filter(Boolean).length < leastMembers(session)) return accept(abort(next, 'too-few-keys', at))
-  if (version === 2) return accept(collectMasked(next, at))
+  if (version === 2) return accept(finish(next, at))
   return accept(conclude({ ...next, step: 'agreeing', endsAt: at + round.timing.keysMillis }, at))
 }
 
@@ -99,6 +98,7 @@ function answer(round: Keys, node: NodeId, said: Answer, at: Millis): Result<Rou
   const seat = seatOf(round.cohort, node)
   if (seat < 0) return refuse('not-in-cohort')
   if (!round.session.shared?.members[seat]) return refuse('not-a-member')
+  if (round.seats[seat] !== 'waiting') return refuse('seat-gone')
   if (round.session.answers[seat]) return refuse('said-already')
   return accept(conclude(withSession(round, { answers: round.session.answers.with(seat, said) }), at))
 }
@@ -117,17 +117,17 @@ function conclude(round: Keys, at: Millis): Round {
   switch (step) {
     case 'dealing': {
       const waiting = seats.some((state, seat) => state === 'waiting' && !session.dealt[seat])
+      if (!due && waiting && !isHopeless(round)) return round
       const dealt = seats.filter((_, seat) => hasDealt(round, seat)).length
-      const hopeless = seats.filter((state) => state === 'waiting').length < leastMembers(session)
-      if (!due && waiting && !hopeless) return round
-      if (dealt < leastMembers(session)) return abort(round, 'too-few-keys', at)
+      if (dealt < quorumOf(round)) return abort(round, 'too-few-keys', at)
       return { ...round, step: 'sharing', endsAt: at + round.timing.keysMillis }
     }
     case 'agreeing': {
       const waiting = seats.some((state, seat) => state === 'waiting' && !session.answers[seat])
-      if (!due && waiting) return round
+      if (!due && waiting && !isHopeless(round)) return round
       const disputed = session.answers.some((said) => said !== null && said !== 'agreed')
-      return disputed ? { ...round, step: 'judging', endsAt: at + round.timing.keysMillis } : collectMasked(round, at)
+      if (!disputed || isHopeless(round)) return finish(round, at)
+      return { ...round, step: 'judging', endsAt: at + round.timing.keysMillis }
     }
     case 'enrolling':
     case 'sharing':
@@ -135,6 +135,20 @@ function conclude(round: Keys, at: Millis): Round {
       // The coordinator's own work: nobody else can end it.
       return due ? abort(round, `${step}-late`, at) : round
   }
+}
+
+/**
+ * U2 is final. Nobody has masked an input before it was told so: with too few members left, or too late for an input, the
+ * round ends here, where there is nothing to abandon.
+ */
+function finish(round: Keys, at: Millis): Round {
+  if (isHopeless(round)) return abort(round, 'too-few-keys', at)
+  return at < round.session.deadlines[1] ? collectMasked(round, at) : abort(round, 'keys-late', at)
+}
+
+/** Fewer are still there than a sum takes. */
+function isHopeless(round: Keys): boolean {
+  return round.seats.filter((state) => state === 'waiting').length < quorumOf(round)
 }
 
 function withSession(round: Keys, change: Partial<Keys['session']>): Keys {
