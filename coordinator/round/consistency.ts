@@ -19,10 +19,10 @@ import { unmask } from './unmasking.ts'
  * Everybody whose input is in signs that this is the set: no honest member signs two, so no coordinator can have two. The
  * phase ends with a certificate; without q signatures nothing is ever opened.
  */
-export function survey(round: Collecting & MaskedSeated, at: Millis): Consistency {
+export function survey(round: Collecting & MaskedSeated, at: Millis): Round {
   const { session, startedAt, timing } = round
   const endsAt = Math.min(session.deadlines[2], at + timing.consistencyMillis)
-  return { ...seatedOf(round), session, phase: 'consistency', startedAt, endsAt }
+  return conclude({ ...seatedOf(round), session, phase: 'consistency', startedAt, endsAt }, at)
 }
 
 export function stepConsistency(round: Consistency, event: RoundEvent): Result<Round, RoundRefusal> {
@@ -34,7 +34,9 @@ export function stepConsistency(round: Consistency, event: RoundEvent): Result<R
     case 'confirmed':
       return confirm(round, event)
     case 'certified':
-      if (!isConfirmed(round) || !session.survivors) return refuse('wrong-phase', 'too few have confirmed')
+      if (!isConfirmed(round)) return refuse('wrong-phase', 'too few have confirmed')
+      // Nobody has seen it yet: a certificate that comes too late for its shares would only bind the members' inputs.
+      if (event.at >= round.endsAt) return accept(conclude(round, event.at))
       return accept(unmask({ ...round, session: { ...session, certificate: event.certificate } }, event.at))
     case 'left':
       return leave(round, event.node, event.at)
@@ -53,7 +55,9 @@ function confirm(round: Consistency, event: Extract<RoundEvent, { kind: 'confirm
   if (!session.survivors) return refuse('wrong-phase', 'nobody was asked yet')
   if (session.confirms[seat]) return refuse('said-already')
   const confirms = session.confirms.with(seat, event.confirm)
-  return accept(conclude({ ...round, session: { ...session, confirms } }, event.at))
+  // Whoever speaks is back.
+  const away = session.away.with(seat, false)
+  return accept(conclude({ ...round, session: { ...session, confirms, away } }, event.at))
 }
 
 function leave(round: Consistency, node: NodeId, at: Millis): Result<Round, RoundRefusal> {
