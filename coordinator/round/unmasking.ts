@@ -7,8 +7,9 @@ import { type Consistency, hasReported, type Round, type RoundRefusal, seatOf, t
 import { countOf } from './session.ts'
 
 /**
- * The survivors answer the certificate with their own seeds and one share of every other member's secret. Ends when
- * nobody is awaited, or at its deadline with at least t answers, which give every secret that is missing.
+ * The survivors answer the certificate with their own seeds and one share of every other member's secret. Ends with at
+ * least t answers, which give every secret that is missing, when nobody is awaited or at its deadline; with fewer it goes
+ * on to its deadline, because a certified session that is not opened costs its members' next inputs.
  */
 export function unmask(round: Consistency, at: Millis): Round {
   const { session, startedAt, timing } = round
@@ -48,10 +49,11 @@ function leave(round: Unmasking, node: NodeId, at: Millis): Result<Round, RoundR
   return accept(conclude({ ...round, session: { ...session, away: session.away.with(seat, true) } }, at))
 }
 
-/** The one place that ends the phase. */
+/** The one place that ends the phase. Who has not even confirmed may be gone since long: it is not waited for either. */
 function conclude(round: Unmasking, at: Millis): Round {
-  const { session, seats } = round
-  const waiting = seats.some((state, seat) => hasReported(state) && !session.unmasks[seat] && !session.away[seat])
-  if (at < round.endsAt && waiting) return round
-  return countOf(session.unmasks) >= session.rule.t ? aggregate(round, at) : abandon(round, 'too-few-shares', at)
+  const { confirms, unmasks, away, rule } = round.session
+  const waiting = confirms.some((confirm, seat) => confirm && !unmasks[seat] && !away[seat])
+  const enough = countOf(unmasks) >= rule.t
+  if (at < round.endsAt && (waiting || !enough)) return round
+  return enough ? aggregate(round, at) : abandon(round, 'too-few-shares', at)
 }
