@@ -35,9 +35,10 @@ export function stepAbandonment(round: Abandonment, event: RoundEvent): Result<R
   }
 }
 
-/** The one place that ends the phase. */
+/** The one place that ends the phase. Who is not in U2 holds nothing: it is not waited for. */
 function conclude(round: Abandonment, at: Millis): Round {
   const { session, reason, endsAt } = round
-  const over = session.certificate !== null || isAbandoned(session) || session.abandons.every((one) => one !== null)
+  const waiting = session.shared?.members.some((member, seat) => member && !session.abandons[seat])
+  const over = session.certificate !== null || isAbandoned(session) || !waiting
   return over || at >= endsAt ? abort(round, reason, at) : round
 }
