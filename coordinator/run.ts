@@ -121,7 +121,7 @@ export type Run = {
   readonly memory: Cid
   /** The sealed manifest of the last closed round. */
   readonly parent: Cid | null
-  /** Sessions over the present model that came to nothing, the latest last. */
+  /** Sessions over the present model that inputs may have gone into, the latest last. */
   readonly endings: readonly Ending[]
   /** Of the model after the evaluate round. */
   readonly evaluation: Evaluation | null
@@ -197,17 +197,20 @@ function conclude(run: Run): Run {
   if (round?.phase !== 'aborted' && round?.phase !== 'closed') return run
   const past = pastOf(round)
   const owing = isOwing(past) ? [...run.owing, past.round] : run.owing
-  const next = { ...run, round: undefined, past: [...run.past, past], owing }
-  if (round.phase === 'aborted') return rest({ ...next, endings: withEnding(run.endings, round) })
+  const next = { ...run, round: undefined, past: [...run.past, past], owing, endings: withEnding(run.endings, round) }
+  if (round.phase === 'aborted') return rest(next)
   const { manifest, model, memory, evaluation } = round
-  const closed = { ...next, parent: manifest, model, memory, endings: [] }
+  // Inputs are spent by the model they were made from: as long as that stays, so does what became of them.
+  const endings = model === run.model ? next.endings : []
+  const closed = { ...next, parent: manifest, model, memory, endings }
   return rest(round.purpose === 'evaluate' ? { ...closed, evaluation } : closed)
 }
 
-function withEnding(endings: readonly Ending[], round: Extract<Round, { phase: 'aborted' }>): readonly Ending[] {
-  const { cohort, session } = round
-  if (!cohort || !session?.shared) return endings
-  return [...endings, { round: round.round, cohort, session }].slice(-ENDINGS_MAX)
+function withEnding(
+  endings: readonly Ending[],
+  { round, cohort, session }: Extract<Round, { phase: 'closed' | 'aborted' }>,
+): readonly Ending[] {
+  return cohort && session ? [...endings, { round, cohort, session }].slice(-ENDINGS_MAX) : endings
 }
 
 function isOwing(past: Past): boolean {
@@ -308,6 +311,7 @@ export function purposeOf(spec: RunSpec, round: RoundNumber): Purpose {
 }
 
 function create(spec: RunSpec, at: Millis): Run {
+  assert((spec.masking === 'none') === (spec.secure === null), 'a masked run says how it is masked')
   const { genesis: model, memory } = spec
   return {
     spec,

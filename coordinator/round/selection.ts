@@ -37,7 +37,7 @@ export function stepSelection(round: Selection, event: RoundEvent): Result<Round
         return refuse('selection-full')
       const returns = returned ? { ...round.returns, [node]: before + 1 } : round.returns
       const joined = insert(round.joined, node)
-      const adverts = advert ? { ...round.adverts, [node]: advert } : round.adverts
+      const adverts = round.secure && advert ? { ...round.adverts, [node]: advert } : round.adverts
       return accept(conclude({ ...round, joined, adverts, declined: without(round.declined, node), returns }, at))
     }
     case 'declined':

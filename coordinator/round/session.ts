@@ -1,6 +1,7 @@
 import type { SecureRule } from '#aggregation/secagg/parameters.ts'
 import { leastSurvivors } from '#aggregation/secagg/session.ts'
 import { isEnough } from '#aggregation/secagg/spending.ts'
+import { assert } from '#protocol/assert.ts'
 import type { Cid, Millis, NodeId, Round as RoundNumber } from '#protocol/ids.ts'
 import type { Endings } from '#protocol/manifest.ts'
 
@@ -62,7 +63,7 @@ export function countOf(list: readonly unknown[]): number {
   return list.reduce<number>((sum, item) => sum + (item ? 1 : 0), 0)
 }
 
-/** How a session over a model that it did not change ended, for the next plan to tell. */
+/** How a session over the present model ended, for the next plan to tell. */
 export type Ending = {
   readonly round: RoundNumber
   readonly cohort: readonly NodeId[]
@@ -76,10 +77,10 @@ export function isAbandoned({ rule, abandons }: Session): boolean {
   return isEnough(abandons.length, rule, { all, unconfirmed })
 }
 
-/** As a plan tells of it. Only of sessions that members may have given an input to. */
-export function endingOf({ round, session }: Ending): Endings[number] | undefined {
+/** As a plan tells of it. */
+export function endingOf({ round, session }: Ending): Endings[number] {
   const { roster, shared, survivors, certificate, abandons } = session
-  if (!roster || !shared) return undefined
+  assert(roster && shared, 'an input can have gone only into a session with a U2')
   const certified = survivors && certificate ? { shared: shared.cid, survivors, certificate } : null
   return { round, roster, certified, abandons: abandons.flatMap((one) => (one ? [one.abandon] : [])) }
 }
