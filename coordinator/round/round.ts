@@ -24,7 +24,7 @@ export function stepRound(round: Round, event: RoundEvent): Result<Round, RoundR
   if (event.round !== round.round)
     return refuse(event.round < round.round ? 'past-round' : 'future-round', `round ${round.round} is open`)
   const next = stepPhase(round, event)
-  if (next.ok) checkRound(round, next.value)
+  if (next.ok) checkRound(round, next.value, event.at)
   return next
 }
 
