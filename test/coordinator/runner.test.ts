@@ -8,7 +8,7 @@ import type { EventLog, Queue } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { fakeClock } from '#test/fake-clock.ts'
-import { cid, node, RUN, specOf } from './fixture.ts'
+import { cid, happens, node, RUN, specOf } from './fixture.ts'
 
 /** A log that says what is appended, and waits for `release` before it appends when told to hold. */
 class WatchedLog implements EventLog {
@@ -75,10 +75,8 @@ async function opened(log: EventLog = openMemoryLog()) {
   return { runner, log: watched, pushed, told, clock, faults }
 }
 
-const joined = (index: number): Unstamped => ({ kind: 'joined', round: 1, node: node(index) })
-const reported = (index: number): Unstamped => ({
-  ...{ kind: 'reported', round: 1, node: node(index), update: cid(`update ${index}`), trainMillis: 1 },
-})
+const joined = (index: number): Unstamped => ({ ...happens.join(index), round: 1 })
+const reported = (index: number): Unstamped => ({ ...happens.report(index), round: 1 })
 const refusalOf = (answer: Result<unknown, RunRefusal>) => (answer.ok ? null : answer.refusal)
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
