@@ -4,14 +4,16 @@ import { ATTACHED_EXTRA_BYTES, type Block } from '#protocol/envelope.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { ATTACHED_BYTES_MAX, BLOCK_BYTES_MAX, PARCEL_PARTS_MAX } from '#protocol/limits.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { type Parcel, parcelSchema } from './messages.ts'
+import { MEMBERS_MAX, type Parcel, parcelSchema } from './messages.ts'
 
 /**
  * A parcel on its way: boxes go to their addressee only (R16), so they travel within the signed frames of the link, never
  * as blobs that anyone could ask for. A parcel of a large session is more than a frame holds and goes in parts, in order.
  */
 
-/** @param besideBytes what is attached to the first frame beside its part */
+/**
+ * @param besideBytes what is attached to the first frame beside its part: each block's bytes and `ATTACHED_EXTRA_BYTES`
+ */
 export function partsOf(parcel: Parcel, besideBytes: number): readonly Block[] {
   const parts: Parcel[] = []
   let [open, left] = [{ boxes: [], maskCts: [] } as Open, roomOf(besideBytes)]
@@ -32,7 +34,7 @@ export function partsOf(parcel: Parcel, besideBytes: number): readonly Block[] {
   })
 }
 
-/** The parcel of all parts, in their order. What is in it has been checked for its shape alone. */
+/** The parcel of all parts, in their order. What is in it has been checked for its shape and bounds alone. */
 export function joinParts(parts: readonly Bytes[]): Result<Parcel, DecodeRefusal> {
   if (parts.length > PARCEL_PARTS_MAX) return refuse('too-large', `${parts.length} parts`)
   const read: Parcel[] = []
@@ -41,7 +43,10 @@ export function joinParts(parts: readonly Bytes[]): Result<Parcel, DecodeRefusal
     if (!one.ok) return one
     read.push(one.value)
   }
-  return accept({ boxes: read.flatMap(({ boxes }) => boxes), maskCts: read.flatMap(({ maskCts }) => maskCts) })
+  const boxes = read.flatMap((part) => part.boxes)
+  const maskCts = read.flatMap((part) => part.maskCts)
+  if (Math.max(boxes.length, maskCts.length) > MEMBERS_MAX) return refuse('too-large', 'more than all members sent')
+  return accept({ boxes, maskCts })
 }
 
 type Open = { readonly boxes: Parcel['boxes'][number][]; readonly maskCts: Parcel['maskCts'][number][] }
