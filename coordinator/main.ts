@@ -102,6 +102,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const blocks = openGateway({
     blobs,
+    withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
     limits: { idleMillis: 30_000, uploadsMax: 64 },
