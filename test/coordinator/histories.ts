@@ -134,7 +134,7 @@ function sayingIn(
   }
 }
 
-export function placeOf(node: (typeof NODES)[number]): number {
+function placeOf(node: (typeof NODES)[number]): number {
   return NODES.indexOf(node)
 }
 
