@@ -205,7 +205,7 @@ describe.each([
 
   test('owes each thing once, one thing a round, and says when a round is over why it came to nothing', () => {
     fc.assert(
-      fc.property(histories(200), ([spec, history]) => {
+      fc.property(histories(120), ([spec, history]) => {
         let run = started(spec)
         const answered = new Set<string>()
         for (const act of history) {
