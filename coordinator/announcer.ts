@@ -8,6 +8,7 @@ import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
 import { type Collecting, hasReported, type Keys, type Round, seatOf } from './round/round.ts'
+import type { Ending } from './round/session.ts'
 import type { Run } from './run.ts'
 import type { Advanced } from './runner.ts'
 import type { Shapes } from './shapes.ts'
@@ -81,6 +82,10 @@ export class Announcer {
 
   /** A node came back or is new: its current message in the run. */
   async brief(run: Run, node: NodeId): Promise<void> {
+    // A member of a session that came to nothing while it was away: its word may free the others' inputs.
+    for (const ending of run.endings)
+      if (isAwaited(ending, node))
+        await this.#doors.transport.send(node, this.#frame(endedOf(run, ending.round, 'aborted', 'session-over')))
     const round = run.round
     if (!round) return
     if (round.phase === 'selection') {
@@ -184,6 +189,11 @@ export class Announcer {
 export function membersOf(round: Round | undefined): readonly NodeId[] {
   if (round?.phase === 'selection') return round.joined
   return (round && 'cohort' in round && round.cohort) || []
+}
+
+function isAwaited({ cohort, session }: Ending, node: NodeId): boolean {
+  const seat = seatOf(cohort, node)
+  return seat >= 0 && session.shared?.members[seat] === true && !session.certificate && !session.abandons[seat]
 }
 
 /** What nodes are told of as one thing: a phase, or a step of the phase in which keys are shared. */

@@ -75,6 +75,6 @@ export function planFor(run: Run, task: Task, round: Round): Plan {
 
 /** How the sessions over the present model ended. */
 function endingsOf({ endings }: Run): Block | undefined {
-  const told = endings.map(endingOf).filter((one) => one !== undefined)
+  const told = endings.map(endingOf)
   return told.length > 0 ? blockOf(endingsSchema, told) : undefined
 }
