@@ -29,6 +29,9 @@ export interface Masker {
   erase(): void
 }
 
+/** Key and half of the counter block. */
+export const MASK_SEED_BYTES = 40
+
 /** 1 MiB: long enough that starting a cipher costs little per byte; four times as much leaves the cache, and is a third slower. */
 export const SEGMENT_LANES = 2 ** 18
 const BLOCK_LANES = 4
