@@ -6,7 +6,6 @@ import {
   checkParcel,
   checkUnmask,
   parcelFor,
-  removeMasks,
   resultOf,
   reveal,
   sharedOf,
@@ -15,7 +14,7 @@ import {
 import { groupsOf } from '#aggregation/secagg/groups.ts'
 import { type Parcel, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, mask, unmask } from '#aggregation/secagg/participant.ts'
-import { masksOf } from '#aggregation/secagg/removal.ts'
+import { masksOf, removeMasks } from '#aggregation/secagg/removal.ts'
 import {
   checkMaskedInput,
   checkShareKeys,
@@ -139,7 +138,7 @@ async function play(signers: readonly Signer[], hybrid: boolean) {
     for (const answer of unmasks) sure(checkUnmask(survival, answer))
     const revealed = sure(reveal(survival, unmasks).revealed)
     const sum = sure(await sumOf(survival, store.read))
-    removeMasks(sum, sure(masksOf(survival, revealed, maskCts).masks))
+    await removeMasks(sum, sure(masksOf(survival, revealed, maskCts).masks))
     const bytes = encodeLanes(sum)
     const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: roster.body.modelCid, verifier: '' }
     return say(coordinator, 'Result', resultOf(survival, revealed, about))

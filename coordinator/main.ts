@@ -17,6 +17,7 @@ import { lockFolder } from '#storage/folder-lock.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
+import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
@@ -152,7 +153,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     counters,
     fatal: config.fatal,
   })
-  const session = { blobs, vault, withheld, signer, sessions }
+  const { removeMasks } = doors.use(openMaskRemoval())
+  const session = { blobs, vault, withheld, signer, sessions, removeMasks }
   doors.use(
     runner.work({
       hold: holdEffect({ settlement }),

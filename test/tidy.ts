@@ -24,6 +24,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
   aggregation: ['protocol/'],
   storage: ['protocol/'],
   payments: ['protocol/'],
+  threads: ['protocol/', 'aggregation/'],
   verify: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts'],
   coordinator: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts', 'verify/'],
   client: ['protocol/', 'aggregation/'],

@@ -6,10 +6,10 @@ import { accumulate } from '../accumulate.ts'
 import { limitsOf } from '../quantise.ts'
 import { RangeCheck } from '../ranges.ts'
 import { encodeLanes, lanesOf, type RingVector } from '../vector.ts'
-import { isMaskRoot, isSelfSeed, type Revealed, removeMasks } from './aggregator.ts'
+import { isMaskRoot, isSelfSeed, type Revealed } from './aggregator.ts'
 import type { Mask } from './mask.ts'
 import type { Body, MaskCt, Said } from './messages.ts'
-import { masksOf } from './removal.ts'
+import { masksOf, type RemoveMasks, removeMasks } from './removal.ts'
 import { checkCertificate, openSession, openSharing, openSurvival, type Session, type Survival } from './session.ts'
 
 /** Everything that was published of one session. */
@@ -49,18 +49,20 @@ export type VerifiedSession = { readonly survival: Survival; readonly sum: RingV
  * whose signatures, every revealed seed against its commitment, and the sum. What follows from the sum is the caller's.
  *
  * @param vector a masked vector's bytes; they are checked here
+ * @param remove by whose hands the masks come off
  */
 export async function verifySession(
   record: SessionRecord,
   coordinator: NodeId,
   vector: VectorSource,
+  remove: RemoveMasks = removeMasks,
 ): Promise<Result<VerifiedSession, VerificationStep>> {
   const checked = checkSession(record, coordinator)
   if (!checked.ok) return checked
   const { survival, masks } = checked.value
   const summed = await sumOf(survival, vector)
   if (!summed.ok) return summed
-  removeMasks(summed.value, masks)
+  await remove(summed.value, masks)
   const sound = checkSum(survival, summed.value)
   if (!sound.ok) return refuse('ranges', sound.detail ?? sound.refusal)
   if (!equalBytes(sha256(encodeLanes(summed.value)), record.result.body.sumSha256))

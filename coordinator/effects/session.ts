@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { certificateOf, judged, parcelFor, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import { type Body, type Parcel, parcelSchema, type Said, say } from '#aggregation/secagg/messages.ts'
+import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import { assert } from '#protocol/assert.ts'
 import { cidField } from '#protocol/codec.ts'
 import type { Signer } from '#protocol/envelope.ts'
@@ -30,6 +31,8 @@ export type SessionDoors = {
   readonly withheld: BlobStore
   readonly signer: Signer
   readonly sessions: Sessions
+  /** By whose hands the masks come off a sum. */
+  readonly removeMasks: RemoveMasks
 }
 
 /**

@@ -1,11 +1,9 @@
-import type { Revealed } from '#aggregation/secagg/aggregator.ts'
-import { type Conviction, removeMasks, resultOf, reveal } from '#aggregation/secagg/aggregator.ts'
+import { type Conviction, type Revealed, resultOf, reveal } from '#aggregation/secagg/aggregator.ts'
 import { type MaskCt, maskCtListSchema, parcelSchema, type Said, say } from '#aggregation/secagg/messages.ts'
 import { masksOf } from '#aggregation/secagg/removal.ts'
 import type { Survival } from '#aggregation/secagg/session.ts'
 import { checkSum, sumOf } from '#aggregation/secagg/verification.ts'
-import type { RingVector } from '#aggregation/vector.ts'
-import { encodeLanes, vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeLanes, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import type { Block } from '#protocol/envelope.ts'
@@ -34,7 +32,7 @@ export async function unmaskedSum(
   round: Aggregation & MaskedSeated,
   signal: AbortSignal,
 ): Promise<Result<Unmasked>> {
-  const { blobs, vault, withheld, sessions } = doors
+  const { blobs, vault, withheld, sessions, removeMasks } = doors
   const survival = await sessions.survival(round.session)
   const answered = round.session.unmasks.filter((cid) => cid !== null)
   const unmasks = await Promise.all(answered.map((cid) => readSaid(vault, 'Unmask', cid)))
@@ -50,7 +48,7 @@ export async function unmaskedSum(
   const sum = await sumOf(survival, ({ u }) => store.get(vectors.get(u) as Cid, { limitBytes }, signal))
   // Each was hashed before it counted: other bytes now are a broken disk's, and the next try may find it mended.
   if (!sum.ok) throw new Error(`a masked vector changed in the store: ${sum.detail}`)
-  removeMasks(sum.value, removal.masks.value)
+  await removeMasks(sum.value, removal.masks.value, signal)
   const sound = checkSum(survival, sum.value)
   if (!sound.ok) return refuse(`sum-${sound.refusal}`, sound.detail)
   const lists = maskCts.filter((list) => list.length > 0).map((list) => blockOf(maskCtListSchema, list))

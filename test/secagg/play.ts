@@ -3,7 +3,6 @@ import {
   checkParcel,
   checkUnmask,
   parcelFor,
-  removeMasks,
   resultOf,
   reveal,
   sharedOf,
@@ -11,7 +10,7 @@ import {
 } from '#aggregation/secagg/aggregator.ts'
 import { type MaskCt, type Parcel, type Said, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, mask, share, unmask } from '#aggregation/secagg/participant.ts'
-import { masksOf } from '#aggregation/secagg/removal.ts'
+import { masksOf, removeMasks } from '#aggregation/secagg/removal.ts'
 import {
   checkMaskedInput,
   checkShareKeys,
@@ -146,7 +145,7 @@ async function conclude(
   const removal = masksOf(survival.value, revealed.value, maskCts)
   if (!removal.masks.ok) return removal.masks
   const sum = must(await sumOf(survival.value, vectors.read))
-  removeMasks(sum, removal.masks.value)
+  await removeMasks(sum, removal.masks.value)
   const bytes = encodeLanes(sum)
   const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: cohort.model, verifier: 'test' }
   const result = say(cohort.coordinator, 'Result', resultOf(survival.value, revealed.value, about))

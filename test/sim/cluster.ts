@@ -1,4 +1,5 @@
 import { uint32Stream } from '#aggregation/rng.ts'
+import { removeMasks } from '#aggregation/secagg/removal.ts'
 import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import { sequenceFrom } from '#client/sequence.ts'
@@ -177,7 +178,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         fatal: rethrow,
       })
       const { log: _log, ...stores } = mortal
-      const doors = { ...stores, signer, sessions, settlement }
+      const doors = { ...stores, signer, sessions, settlement, removeMasks }
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
