@@ -203,6 +203,11 @@ export const COMMANDS: readonly Command[] = [
         summary: 'pin: the record must be signed by this key',
       },
       { name: 'expect', value: '<CID>', summary: "pin: the record's, or the final model's, CID" },
+      {
+        name: 'vectors',
+        value: '<folder>',
+        summary: 'masked vectors of which the record has hashes alone: with them their sums are redone as well',
+      },
       key,
       state,
     ],
