@@ -10,7 +10,7 @@ import type { Call } from './commands.ts'
 import { EXIT } from './failure.ts'
 import type { Output } from './output.ts'
 import { openRecord } from './record-source.ts'
-import { formatBytes, formatCredits } from './render/units.ts'
+import { formatBytes, formatCredits, formatTested } from './render/units.ts'
 import { openVectorFolder } from './vector-folder.ts'
 
 /** `consilium verify`: exit 0 only for a record that holds, and for the pinned coordinator and CID where they are given. */
@@ -82,7 +82,7 @@ function proofLines(proof: Proof): readonly string[] {
     ...(masking === 'none' ? [] : [`sums         ${sumsText(rounds)}`]),
     `model        ${proof.model}`,
     ...(evaluation && accuracy !== null
-      ? [`accuracy     ${accuracy.toFixed(4)}${accuracyOf(masking, evaluation)}`]
+      ? [`accuracy     ${accuracy.toFixed(4)} ${formatTested(countsOf(masking, evaluation))}`]
       : []),
     `budget       ${credits(proof.budget)} credits = ${credits(proof.paid)} paid + ${credits(proof.released)} released`,
     `record       ${proof.root}`,
@@ -92,9 +92,8 @@ function proofLines(proof: Proof): readonly string[] {
 }
 
 /** Under masks every site counts alike: its rows are of nobody, and are not told as if they were. */
-function accuracyOf(masking: Masking, evaluation: Evaluation): string {
-  if (masking === 'none') return ` on ${evaluation.rows} held-out rows`
-  return `, the mean over ${sitesOf(evaluation)} sites`
+function countsOf(masking: Masking, evaluation: Evaluation) {
+  return masking === 'none' ? { rows: evaluation.rows, sites: null } : { rows: null, sites: sitesOf(evaluation) }
 }
 
 function committedOf(rounds: Proof['rounds']): Proof['rounds'] {
@@ -143,7 +142,7 @@ function verdictData(verdict: Verdict): object {
 function evaluationData(evaluation: Proof['evaluation'], masking: Masking): object | null {
   if (!evaluation) return null
   const { rows, correct, lossQ16 } = evaluation
-  const loss = rows > 0 ? lossQ16 / 65_536 / rows : null
-  if (masking === 'none') return { rows, correct, loss }
-  return { sites: sitesOf(evaluation), accuracy: rows > 0 ? correct / rows : null, loss }
+  const figures =
+    rows > 0 ? { accuracy: correct / rows, loss: lossQ16 / 65_536 / rows } : { accuracy: null, loss: null }
+  return { ...countsOf(masking, evaluation), correct: masking === 'none' ? correct : null, ...figures }
 }

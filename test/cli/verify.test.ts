@@ -39,19 +39,25 @@ describe('the verdict on a run', () => {
     expect(stdout).toMatch(/^accuracy {5}0\.\d{4} on \d+ held-out rows$/m)
     expect(stdout).not.toContain('sums')
     const { verdict, vectors } = await verify(at('plain.car'))
-    expect(verdict['evaluation']).toEqual({ rows: 72, correct: 51, loss: expect.any(Number) })
+    expect(verdict['evaluation']).toEqual({
+      ...{ rows: 72, sites: null, correct: 51 },
+      ...{ accuracy: verdict['accuracy'], loss: expect.any(Number) },
+    })
     expect(vectors).toEqual(['recomputed', 'recomputed', 'recomputed'])
   })
 
   test('of masked rounds is the mean over sites, and never tells rows that nobody has', async () => {
     const { code, stdout } = await consilium(['verify', at('open.car')])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^accuracy {5}0\.\d{4}, the mean over 4 sites$/m)
+    expect(stdout).toMatch(/^accuracy {5}0\.\d{4} mean of 4 sites, each on its own held-out rows$/m)
     expect(stdout).toMatch(/^sums {9}3 of 3 recomputed from their masked vectors$/m)
     expect(stdout).toMatch(/^verify {7}ok, unpinned: whole and consistent, [^;]*; --coordinator <z6Mk…> pins who did$/m)
     const { verdict } = await verify(at('open.car'))
-    expect(verdict['evaluation']).toEqual({ sites: 4, accuracy: verdict['accuracy'], loss: expect.any(Number) })
-    expect(JSON.stringify(verdict)).not.toMatch(/"(rows|correct)"/)
+    expect(verdict['evaluation']).toEqual({
+      ...{ rows: null, sites: 4, correct: null },
+      ...{ accuracy: verdict['accuracy'], loss: expect.any(Number) },
+    })
+    expect(JSON.stringify(verdict)).not.toMatch(/"(rows|correct)":\d/)
   })
 
   test('whose vectors are not public says so in its last line, and for every round', async () => {
