@@ -214,6 +214,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       'consilium verify bundle.car --coordinator z6Mk…',
       'consilium verify http://127.0.0.1:7410 --run run_01KQ7',
+      'consilium verify bundle.car --vectors ./masked',
     ],
     load: () => import('./verify.ts'),
   },
