@@ -1,5 +1,6 @@
 import { assert } from '#protocol/assert.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Task } from '#protocol/task.ts'
@@ -98,6 +99,11 @@ export function equalEvaluation({ rows, correct, lossSumNats }: LocalUpdate['eva
     correct: Math.round((correct / rows) * EQUAL_ROWS),
     lossSumNats: (lossSumNats / rows) * EQUAL_ROWS,
   }
+}
+
+/** How many sites a masked sum's figures are the mean of, so that nobody reads its rows as people. */
+export function sitesOf({ rows }: Pick<Evaluation, 'rows'>): number {
+  return Math.round(rows / EQUAL_ROWS)
 }
 
 /** The mean update of a sum, and what the cohort measured. */

@@ -203,12 +203,18 @@ export const COMMANDS: readonly Command[] = [
         summary: 'pin: the record must be signed by this key',
       },
       { name: 'expect', value: '<CID>', summary: "pin: the record's, or the final model's, CID" },
+      {
+        name: 'vectors',
+        value: '<folder>',
+        summary: 'masked vectors of which the record has hashes alone: with them their sums are redone as well',
+      },
       key,
       state,
     ],
     examples: [
       'consilium verify bundle.car --coordinator z6Mk…',
       'consilium verify http://127.0.0.1:7410 --run run_01KQ7',
+      'consilium verify bundle.car --vectors ./masked',
     ],
     load: () => import('./verify.ts'),
   },

@@ -6,7 +6,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Blocks } from './blocks.ts'
 import type { RoundEntry } from './round.ts'
 import type { Order } from './run.ts'
-import type { Report } from './updates.ts'
+import type { Contribution } from './updates.ts'
 import { asStep, type Step } from './verdict.ts'
 
 /**
@@ -19,7 +19,7 @@ export async function checkPayouts(
   { run }: Order,
   entry: RoundEntry,
   purpose: Purpose,
-  reports: readonly Report[],
+  reports: readonly Contribution[],
 ): Promise<Result<readonly Payout[], Step>> {
   if (purpose === 'evaluate')
     return entry.receipts === null ? accept([]) : refuse('payout', 'an evaluate round pays nobody')
@@ -35,7 +35,7 @@ export async function checkPayouts(
   if (list.value.length !== reports.length)
     return refuse('payout', `${list.value.length} receipts for ${reports.length} reports`)
   for (const [index, cid] of list.value.entries()) {
-    const { seat, node, update } = reports[index] as Report
+    const { seat, node, update } = reports[index] as Contribution
     const signed = await blocks.signed(cid, 'receipt', run.coordinator)
     if (!signed.ok) return asStep('payout', `the receipt of seat ${seat}`, signed)
     const receipt = signed.value.value

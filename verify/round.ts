@@ -1,4 +1,4 @@
-import { quantiserFor } from '#aggregation/quantise.ts'
+import { quantiserOf } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { equalBytes } from '#protocol/bytes.ts'
@@ -10,13 +10,17 @@ import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import type { Blocks } from './blocks.ts'
+import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
 import { fileCidOf, isSameEvaluation, modelCidOf, type Order } from './run.ts'
-import { checkReports, checkVectors, sumOf } from './updates.ts'
-import { asStep, type Step } from './verdict.ts'
+import { collectMasked, type VectorFinder } from './session.ts'
+import { type Asked, type Collected, collectPlain } from './updates.ts'
+import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
 /** Where a round starts: the model, with its weights as recomputed here, and the last closed round's sealed manifest. */
 export type Standing = {
+  /** The last closed round; 0 before there is one. */
+  readonly closed: Round
   readonly model: Cid
   readonly weights: Float32Array
   readonly memory: Float32Array
@@ -27,11 +31,18 @@ export type ClosedRound = {
   readonly standing: Standing
   readonly manifest: RoundManifest
   readonly nodes: readonly NodeId[]
+  readonly vectors: VectorsProof
   readonly payouts: readonly Payout[]
 }
 
 /** A closed round as the run names it. */
 export type RoundEntry = { readonly round: Round; readonly manifest: Cid; readonly receipts: Cid | null }
+
+export type RoundOptions = {
+  /** Masked vectors that are not part of the record. */
+  readonly vectors: VectorFinder | undefined
+  readonly progress: (step: Step) => void
+}
 
 /** The steps of one closed round, from `round-manifest` to `payout`. Nothing is taken from the record that can be redone. */
 export async function checkRound(
@@ -39,35 +50,29 @@ export async function checkRound(
   order: Order,
   start: Standing,
   entry: RoundEntry,
-  progress: (step: Step) => void,
+  options: RoundOptions,
 ): Promise<Result<ClosedRound, Step>> {
+  const { progress } = options
   progress('round-manifest')
   const manifest = await checkManifest(blocks, order, start, entry)
   if (!manifest.ok) return manifest
   progress('plan')
   const plan = await checkPlan(blocks, order, start, manifest.value)
   if (!plan.ok) return plan
+  if (plan.value.endings) progress('endings')
+  const endings = await checkEndings(blocks, order, start, plan.value)
+  if (!endings.ok) return endings
   progress('cohort')
   const cohort = checkCohort(plan.value, manifest.value)
   if (!cohort.ok) return cohort
-
-  progress('update')
   const parameters = plan.value.purpose === 'train' ? order.parameters : 0
-  const reports = await checkReports(blocks, order.run, manifest.value, { model: start.model, parameters })
-  if (!reports.ok) return reports
-  progress('vector')
-  const vectors = await checkVectors(blocks, reports.value, parameters, plan.value.quantiser)
-  if (!vectors.ok) return vectors
-  progress('sum')
-  const sum = await sumOf(blocks, reports.value, parameters)
-  if (!sum.ok) return sum
-  const aggregate = await fileCidOf(sum.value.bytes)
-  if (aggregate !== manifest.value.aggregate)
-    return refuse('sum', `the vectors add up to ${aggregate}, not ${manifest.value.aggregate}`)
+  const collected = await collect(blocks, order, { manifest: manifest.value, plan: plan.value, parameters }, options)
+  if (!collected.ok) return collected
+  const { contributions, sum, vectors } = collected.value
 
   progress('model')
   const next = nextModel({
-    sum: sum.value.lanes,
+    sum,
     purpose: plan.value.purpose,
     model: start.weights,
     memory: start.memory,
@@ -84,14 +89,25 @@ export async function checkRound(
     return refuse('evaluation', `the sum says ${JSON.stringify(next.value.evaluation)}`)
 
   progress('payout')
-  const payouts = await checkPayouts(blocks, order, entry, plan.value.purpose, reports.value)
+  const payouts = await checkPayouts(blocks, order, entry, plan.value.purpose, contributions)
   if (!payouts.ok) return payouts
   return accept({
-    standing: { model, weights: next.value.model, memory: next.value.memory, parent: entry.manifest },
+    standing: {
+      ...{ closed: entry.round, model, parent: entry.manifest },
+      ...{ weights: next.value.model, memory: next.value.memory },
+    },
     manifest: manifest.value,
-    nodes: reports.value.map((report) => report.node),
+    nodes: contributions.map(({ node }) => node),
+    vectors,
     payouts: payouts.value,
   })
+}
+
+/** What the seats gave, with masks or without: how the plan has it. */
+function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptions): Promise<Result<Collected, Step>> {
+  return asked.plan.secure
+    ? collectMasked(blocks, order, asked, options)
+    : collectPlain(blocks, order.run, asked, options.progress)
 }
 
 /** Planned rounds train, the one after them evaluates. */
@@ -141,9 +157,10 @@ async function checkPlan(
       return refuse('plan', `its ${field} is ${plan[field]}, it should be ${expected[field]}`)
   if (!equalBytes(plan.cohortSeed, cohortSeed(task.seed, start.model, manifest.round)))
     return refuse('plan', 'the cohort was not drawn by the seed that task, model and round give')
-  const { clipNormMicro, data } = task
-  const quantiser = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: plan.cohort.max })
-  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, quantiser)))
+  if ((plan.secure === null) !== (plan.masking === 'none'))
+    return refuse('plan', 'it says how the round is masked exactly where it is')
+  if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
+  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, quantiserOf(task, plan))))
     return refuse('plan', 'the quantiser is not the one that task and cohort give')
   return accept(plan)
 }

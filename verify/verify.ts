@@ -6,9 +6,14 @@ import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
 import { type BundleFile, readBundle } from './bundle.ts'
 import { checkRound, purposeOf, type Standing } from './round.ts'
 import { checkGenesis, checkLedger, checkRun, checkTask, type Pins } from './run.ts'
+import type { VectorFinder } from './session.ts'
 import type { Failure, RoundProof, Step, Verdict } from './verdict.ts'
 
-export type VerifyOptions = Pins & { readonly progress?: (at: VerifyProgress) => void }
+export type VerifyOptions = Pins & {
+  readonly progress?: (at: VerifyProgress) => void
+  /** Masked vectors of which the record has hashes alone: with them those sums are redone as well. */
+  readonly vectors?: VectorFinder
+}
 /** The step that begins now. `rounds` is how many the run has, once that is known. */
 export type VerifyProgress = { readonly step: Step; readonly round?: Round; readonly rounds?: number }
 
@@ -66,6 +71,7 @@ async function prove(
     weights: genesis.value,
     memory: new Float32Array(strategyOf(order.value.task.strategy).memoryLength(order.value.parameters)),
     parent: null,
+    closed: 0,
   }
   const rounds: RoundProof[] = []
   const payouts: (readonly Payout[])[] = []
@@ -80,6 +86,7 @@ async function prove(
         purpose,
         outcome: 'aborted',
         reports: 0,
+        vectors: null,
         evaluation: null,
         model: standing.model,
         paid: 0n,
@@ -87,8 +94,12 @@ async function prove(
       })
       continue
     }
-    const closed = await checkRound(blocks, order.value, standing, { round, manifest, receipts }, (step) =>
-      progress({ step, round, rounds: run.rounds.length }),
+    const closed = await checkRound(
+      blocks,
+      order.value,
+      standing,
+      { round, manifest, receipts },
+      { vectors: options.vectors, progress: (step) => progress({ step, round, rounds: run.rounds.length }) },
     )
     if (!closed.ok) return failure(closed, round)
     standing = closed.value.standing
@@ -99,6 +110,7 @@ async function prove(
       purpose,
       outcome: 'closed',
       reports: closed.value.nodes.length,
+      vectors: closed.value.vectors,
       evaluation: closed.value.manifest.evaluation,
       model: standing.model,
       paid: closed.value.payouts.reduce((sum, { amount }) => sum + amount, 0n),

@@ -3,7 +3,7 @@ import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { accumulate } from '../accumulate.ts'
-import { limitsOf } from '../quantise.ts'
+import { EQUAL_ROWS, limitsOf } from '../quantise.ts'
 import { RangeCheck } from '../ranges.ts'
 import { encodeLanes, lanesOf, type RingVector } from '../vector.ts'
 import { isMaskRoot, isSelfSeed, type Revealed } from './aggregator.ts'
@@ -131,10 +131,14 @@ export async function sumOf(survival: Survival, vector: VectorSource): Promise<R
   return wrong.length === 0 ? sum : refuse('vector', `not the bytes that member ${wrong[0]} signed`)
 }
 
-/** R9 and R10: every range of the vector, one report per survivor, and the weights that the adverts made public. */
+/**
+ * R9 and R10: every range of the vector, one report per survivor, the weights that the adverts made public, and no more rows
+ * than survivors stand for: nobody sees single figures here, so that one site's could drown all others'.
+ */
 export function checkSum(survival: Survival, sum: RingVector): Result<void> {
   const { params, members } = survival.sharing.session
-  const check = new RangeCheck(limitsOf(params.d, params.quantiser, params.quantiser.nMax))
+  const limits = limitsOf(params.d, params.quantiser, params.quantiser.nMax)
+  const check = new RangeCheck({ ...limits, rowsMax: EQUAL_ROWS })
   const refused = check.take(sum)
   if (refused) return refused
   const { reports, weight } = check.figures()

@@ -5,7 +5,6 @@ import { verifySession } from '#aggregation/secagg/verification.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { frameOf } from '#protocol/envelope.ts'
-import type { Bytes } from '#protocol/ids.ts'
 import { must } from '#test/aggregation/given.ts'
 import { buildVectors } from '#test/vectors/build.ts'
 import { cohortOf } from './cohort.ts'
@@ -56,7 +55,7 @@ async function session(suite: Suite, parameters: number): Promise<readonly strin
   return [
     ...said.map(({ signed }) => toHex(frameOf(signed))),
     ...maskCts.map(({ ct }) => toHex(ct)),
-    ...inputs.map(({ body }) => toHex(vectors.bytes.get(body.cid) as Bytes)),
+    ...inputs.map(({ body }) => toHex(vectors.of(body))),
     toHex(encodeLanes(sum)),
   ]
 }

@@ -41,6 +41,8 @@ export type Played = {
   readonly survivors: readonly number[]
   readonly record: SessionRecord
   readonly answers: readonly Said<'Unmask'>[]
+  /** What members sent to each other alone. */
+  readonly parcels: readonly Parcel[]
   readonly vectors: Vectors
 }
 
@@ -151,7 +153,7 @@ async function conclude(
   const result = say(cohort.coordinator, 'Result', resultOf(survival.value, revealed.value, about))
   const { adverts, roster, keys } = dealt
   const record = { roster, adverts, shared, keys, survivors, inputs, certificate, result, maskCts }
-  return accept({ sum, survivors: inputs.map(({ body }) => body.u), record, answers, vectors })
+  return accept({ sum, survivors: inputs.map(({ body }) => body.u), record, answers, parcels: dealt.parcels, vectors })
 }
 
 export function without<State>(cast: Cast<State>, absent: readonly number[] = []): Cast<State> {

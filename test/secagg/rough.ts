@@ -159,7 +159,7 @@ export async function roughSession(
   const masks = must(masksOf(survival.value, revealed.value, shuffled(maskCts)).masks)
   const sum = must(
     await accumulate(
-      shuffled(said).map(({ body }) => vectors.read(body.cid)),
+      shuffled(said).map(({ body }) => vectors.read(body)),
       lanesOf(cohort.parameters),
     ),
   )
