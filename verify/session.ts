@@ -1,7 +1,8 @@
 import { accumulate } from '#aggregation/accumulate.ts'
-import { removeMasks } from '#aggregation/secagg/aggregator.ts'
+
 import type { Mask } from '#aggregation/secagg/mask.ts'
 import { type Body, type MaskCt, type Said, SUITE_HYBRID } from '#aggregation/secagg/messages.ts'
+import { removeMasks } from '#aggregation/secagg/removal.ts'
 import type { Survival } from '#aggregation/secagg/session.ts'
 import { checkSession, checkSum, sumOf, type VectorSource } from '#aggregation/secagg/verification.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
@@ -149,7 +150,7 @@ async function unmaskedSum(
 ): Promise<Result<RingVector, 'vector'>> {
   try {
     const sum = await sumOf(survival, source)
-    if (sum.ok) removeMasks(sum.value, masks)
+    if (sum.ok) await removeMasks(sum.value, masks)
     return sum
   } catch (cause) {
     if (cause instanceof NotAFile) return refuse('vector', cause.message)

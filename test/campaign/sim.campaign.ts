@@ -10,6 +10,8 @@ function optionsOf(seed: number): SimOptions {
   return {
     seed,
     nodes: 2 + (seed % 7),
+    // Half of the clusters that can are masked.
+    masking: seed % 7 > 0 && (seed >> 1) % 2 ? 'secagg/1' : 'none',
     rounds: 1 + (seed % 4),
     weather: {
       delayMillis: [5, 100, 700][seed % 3] as number,
