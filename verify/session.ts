@@ -1,5 +1,4 @@
 import { accumulate } from '#aggregation/accumulate.ts'
-
 import type { Mask } from '#aggregation/secagg/mask.ts'
 import { type Body, type MaskCt, type Said, SUITE_HYBRID } from '#aggregation/secagg/messages.ts'
 import { removeMasks } from '#aggregation/secagg/removal.ts'
