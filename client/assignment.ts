@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
-import { quantiserFor } from '#aggregation/quantise.ts'
+import { quantiserOf } from '#aggregation/quantise.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { collect } from '#protocol/bytes.ts'
@@ -45,7 +45,9 @@ export async function readAssignment(
 ): Promise<Result<Assignment, AssignmentRefusal>> {
   const plan = await readPlan(blobs, coordinator, cid)
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
-  const { task: taskCid, model, parent, quantiser, cohort } = plan.value
+  const { task: taskCid, model, parent, quantiser, masking, secure } = plan.value
+  if ((secure === null) !== (masking === 'none'))
+    return refuse('unreadable-plan', 'it says how the session is held exactly where it is masked')
   const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
   const [taskBlock, modelBlock, before] = await Promise.all([
     block(taskCid),
@@ -54,8 +56,8 @@ export async function readAssignment(
   ])
   const task = decode(taskSchema, taskBlock, BLOCK_BYTES_MAX)
   if (!task.ok) return refuse('unreadable-task', task.detail ?? task.refusal)
-  const { architecture: architectureCid, clipNormMicro, data, seed, genesis } = task.value
-  const due = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: cohort.max })
+  const { architecture: architectureCid, seed, genesis } = task.value
+  const due = quantiserOf(task.value, plan.value)
   if (JSON.stringify(due) !== JSON.stringify(quantiser)) return refuse('wrong-quantiser')
 
   const architecture = decode(architectureSchema, await block(architectureCid), BLOCK_BYTES_MAX)
