@@ -128,12 +128,15 @@ export const COMMANDS: readonly Command[] = [
         env: 'CONSILIUM_COORDINATOR_KEY',
         summary: 'its key, pinned: nobody else is listened to',
       },
-      { ...state, summary: "the node's folder: its key, its receipts; else $XDG_STATE_HOME/consilium/node" },
+      {
+        ...state,
+        summary: "the node's folder: key, journal of masked rounds, receipts; else $XDG_STATE_HOME/consilium/node",
+      },
       { name: 'data', value: '<path>', summary: 'a CSV file, or a folder with images.idx and labels.idx' },
       {
         name: 'population',
         value: '<kind>',
-        summary: 'hospital: refuse whatever is not masked; open: take unmasked rounds',
+        summary: 'hospital: refuse whatever is not masked; open: take unmasked rounds, too',
       },
       {
         name: 'cohort-min',
@@ -141,11 +144,26 @@ export const COMMANDS: readonly Command[] = [
         default: '2',
         summary: 'fewest reports in a round that this node takes part in',
       },
+      {
+        name: 'allow',
+        value: '<file>',
+        summary: 'who may be in a masked round with this node: node ids, one a line; a hospital node needs it',
+      },
+      {
+        name: 'max-corrupt',
+        value: '<n>',
+        summary:
+          'nodes of all those allowed that may work with the coordinator; default a fifth of the others, at least 1',
+      },
+      { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
       tethered,
       diesInRound,
     ],
-    examples: ['consilium node up --coordinator-key z6Mk… --data ./site.csv --population open'],
+    examples: [
+      'consilium node up --coordinator-key z6Mk… --data ./site.csv --population open',
+      'consilium node up --coordinator-key z6Mk… --data ./site.csv --population hospital --allow nodes.txt',
+    ],
     load: () => import('./node-up.ts'),
   },
   {
