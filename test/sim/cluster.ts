@@ -3,6 +3,7 @@ import { removeMasks } from '#aggregation/secagg/removal.ts'
 import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import { sequenceFrom } from '#client/sequence.ts'
+import { siteTerms } from '#client/site.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
@@ -16,7 +17,7 @@ import { Gateway } from '#coordinator/gateway.ts'
 import type { Run } from '#coordinator/run.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
-import { sha256 } from '#crypto'
+import { hkdfSha256, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert } from '#protocol/assert.ts'
 import { utf8 } from '#protocol/bytes.ts'
@@ -218,9 +219,11 @@ function startNode(site: number, { network, blobs, clock, coordinator, draw, end
       return update
     },
   }
+  const terms = siteTerms('open', 'open')
   const doors = {
     ...{ transport: network.node(signer.id), blobs, trainer, clock, signer, secret, coordinator },
-    ...{ sequence: sequenceFrom(() => clock.now()), policy: policyFor('open', 2), useTicket: () => undefined },
+    ...{ sequence: sequenceFrom(() => clock.now()), policy: policyFor('open', 2, terms), useTicket: () => undefined },
+    ...{ site: terms, chance: chanceOf(site), journal: openMemoryLog(), outbox: openMemoryBlobs() },
   }
   void (async () => {
     for await (const _ of participate(doors, end));
@@ -281,4 +284,11 @@ function rethrow(cause: unknown): void {
   queueMicrotask(() => {
     throw cause
   })
+}
+
+/** Session secrets that a seed gives again, so that a run is the same run twice. */
+function chanceOf(site: number): (lengthBytes: number) => Uint8Array {
+  const secret = sha256(utf8(`sim chance ${site}`))
+  let drawn = 0
+  return (lengthBytes) => hkdfSha256(secret, new Uint8Array(0), utf8(String(drawn++)), lengthBytes)
 }
