@@ -17,6 +17,7 @@ import {
 import { issueTicket } from '#protocol/ticket.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
+import { statisticsVector } from './statistics.ts'
 
 /**
  * The specification's test vectors, computed from their inputs: a whole run of two nodes, one training round and one
@@ -36,6 +37,7 @@ export async function buildVectors() {
       ...run.vectors,
       secagg: secaggVectors(),
       'secagg-session': await secaggSession(),
+      statistics: statisticsVector(),
     },
     blocks: record.blocks,
     root: run.root,
