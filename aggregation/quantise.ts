@@ -85,7 +85,13 @@ export function quantiserFor(task: {
     nMax: task.cohortMax,
   }
   assert(isSound(quantiser), 'the sum of a full cohort fits 32 bits')
+  assert(quantiser.rangeMicro >= 1, 'a model learns from reals, which have a range')
   return quantiser
+}
+
+/** For lanes that are whole numbers: counts, and the limbs of sums. All weigh the same. */
+export function integerQuantiserFor(cohortMax: number): Quantiser {
+  return { ...quantiserFor({ clipNormMicro: 1, rowsMax: 1, cohortMax }), rangeMicro: 0 }
 }
 
 /** Rows that a site stands for in a masked round, whatever it has: each counts alike, and no count leaves. */
@@ -147,18 +153,21 @@ export function evaluationRowsMax(quantiser: Quantiser): number {
 
 /** What a vector may hold. @param reportsMax 1 for a single report, nMax for a sum */
 export function limitsOf(parameters: number, quantiser: Quantiser, reportsMax: number): VectorLimits {
-  return {
-    parameters,
-    reportsMax,
-    weightMax: quantiser.weightMax,
-    levels: scaleOf(quantiser).levels,
-    rowsMax: evaluationRowsMax(quantiser),
-  }
+  // Statistics measure no model: their evaluation lanes are zero.
+  const integers = quantiser.rangeMicro === 0
+  const rowsMax = integers ? 0 : evaluationRowsMax(quantiser)
+  return { parameters, reportsMax, weightMax: quantiser.weightMax, levels: levelsOf(quantiser), rowsMax, integers }
 }
 
-/** `range` is C, and also the L2 bound of a delta; `levels` is 2^b − 1, the largest lane of one report. */
+/** 2^b − 1, the largest lane of one report. */
+function levelsOf({ bits }: Quantiser): number {
+  return 2 ** bits - 1
+}
+
+/** `range` is C, and also the L2 bound of a delta. */
 function scaleOf(quantiser: Quantiser): { readonly range: number; readonly levels: number } {
-  return { range: quantiser.rangeMicro / 1_000_000, levels: 2 ** quantiser.bits - 1 }
+  assert(quantiser.rangeMicro >= 1, 'reals have a range')
+  return { range: quantiser.rangeMicro / 1_000_000, levels: levelsOf(quantiser) }
 }
 
 function isCount(value: number, max: number): boolean {

@@ -60,3 +60,22 @@ export const REASON_CHARS_MAX = 200
 export const LOSS_MAX_NATS = 64
 /** One phase's time limit: a day. */
 export const PHASE_MILLIS_MAX = 86_400_000
+/** Items of one question, and cells of all its items together: at two lanes a cell, the vector still fits beside a frame. */
+export const QUESTION_ITEMS_MAX = 64
+export const QUESTION_CELLS_MAX = 4096
+/** Edges of one histogram: 256 bins. */
+export const HISTOGRAM_EDGES_MAX = 257
+/** Levels that one item counts: more make cells that hold hardly anybody. */
+export const QUESTION_LEVELS_MAX = 40
+/** Quantiles that are read off one histogram. */
+export const QUANTILES_MAX = 99
+/** Largest minimum cell: one that no site could fill would ask for nothing. */
+export const MIN_CELL_MAX = 10_000
+/** Fewest sites that a question is answered over: of two, each could take its own away and read the other's. */
+export const QUESTION_COHORT_MIN = 3
+/** A real that a question names, in millionths: a billion either way, so that every difference is exact. */
+export const REAL_MICRO_MAX = 1_000_000_000_000_000
+/** Steps between the bounds of a moments item: as fine as a float32; a site's sum of squares has 81 bits. */
+export const MOMENT_STEPS_MAX = 2 ** 24
+/** Rows that one site may answer for. */
+export const SITE_ROWS_MAX = 2 ** 32

@@ -6,8 +6,8 @@ import { COHORT_MAX, COHORT_MIN, PHASE_MILLIS_MAX, ROUNDS_MAX, SESSION_MEMBERS_M
 export const quantiserSchema = z.strictObject({
   /** Bits of one coordinate, b. */
   bits: count(24, 1),
-  /** Each coordinate is clipped to ±this, in millionths. */
-  rangeMicro: count(1_000_000_000_000, 1),
+  /** Each coordinate is clipped to ±this, in millionths. 0: lanes are whole numbers as they are, and no model comes of them. */
+  rangeMicro: count(1_000_000_000_000),
   /** Largest public weight (examples) of one node. */
   weightMax: count(WEIGHT_MAX, 1),
   /** Most reports that one sum may hold: the static overflow check is against this. */

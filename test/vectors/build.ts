@@ -19,6 +19,7 @@ import { fileUnder } from '#test/verify/store.ts'
 import { buildMaskedRun } from './masked-run.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
+import { statisticsVector } from './statistics.ts'
 
 /**
  * The specification's test vectors, computed from their inputs: a whole run of two nodes, one training round and one
@@ -41,6 +42,7 @@ export async function buildVectors() {
       'masked-run': masked.vectors,
       secagg: secaggVectors(),
       'secagg-session': await secaggSession(),
+      statistics: statisticsVector(),
     },
     blocks: record.blocks,
     root: run.root,
