@@ -82,7 +82,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const progress = participate(
     {
       ...{ transport, blobs, trainer, clock: systemClock, signer, secret, chance: randomBytes, coordinator, sequence },
-      ...{ policy, site, journal, outbox, useTicket },
+      ...{ policy, site, journal, outbox, useTicket, statistician: trainer },
     },
     stopping.signal,
   )

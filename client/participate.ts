@@ -1,6 +1,6 @@
 import type { Chance } from '#aggregation/secagg/states.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
-import { BrokenInvariant } from '#protocol/assert.ts'
+import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import { once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Block, type Heard, isAttachable, open, type Signer, sealOf } from '#protocol/envelope.ts'
@@ -18,7 +18,8 @@ import {
 } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { type Assignment, readAssignment } from './assignment.ts'
+import { type Asking, answer, inputKeyOf, type Statistician } from './asking.ts'
+import { type Assignment, readAssignment, type Training } from './assignment.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
@@ -37,6 +38,8 @@ export type ClientDoors = {
   readonly transport: ClientTransport
   readonly blobs: BlobStore
   readonly trainer: TrainerBackend
+  /** Absent where the node answers no questions. */
+  readonly statistician?: Statistician | undefined
   readonly clock: Clock
   readonly signer: Signer
   /** 32 bytes, the root of the node's private randomness. */
@@ -172,7 +175,9 @@ class Participant {
     if (this.#isBusyElsewhere(run)) return this.#decline(message, 'busy')
     const assignment = await this.#read(plan, message)
     if (!assignment.ok) return this.#decline(message, assignment.refusal, assignment.detail)
-    const entry = { run, round, plan, closesAt, assignment: assignment.value }
+    const inputKey = await inputKeyOf(assignment.value, this.#doors.statistician)
+    if (!inputKey.ok) return this.#decline(message, inputKey.refusal, inputKey.detail)
+    const entry = { run, round, plan, closesAt, assignment: assignment.value, inputKey: inputKey.value }
     const stop = new AbortController()
     const entered = await this.#sessions.enter(entry, stop)
     if (!entered.ok) return this.#decline(message, entered.refusal, entered.detail)
@@ -204,7 +209,7 @@ class Participant {
       await this.#drop(this.#seat, 'a newer round')
       seat = {
         ...{ run, round, plan, closesAt: endsAt, assignment: assignment.value, frame: NOTHING, stage: 'joined' },
-        ...{ membership: undefined, stop: new AbortController() },
+        ...{ inputKey: assignment.value.plan.model, membership: undefined, stop: new AbortController() },
       }
       this.#seat = seat
     }
@@ -250,9 +255,8 @@ class Participant {
   async #work(seat: Seat, number: number): Promise<void> {
     const { stop, membership, assignment } = seat
     try {
-      const { trainer, secret, site } = this.#doors
-      const doors = { trainer, secret, withholdsEvaluation: site.withholdsEvaluation }
-      const made = await train(doors, assignment, stop.signal, (at) => this.#tell(seat, { kind: 'training', ...at }))
+      const made =
+        assignment.kind === 'asking' ? await this.#answer(seat, assignment) : await this.#train(seat, assignment)
       if (!made.ok) return await this.#leave(seat, made.refusal)
       if (!membership) return await this.#report(seat, number, made.value)
       const given = await membership.submit(made.value)
@@ -265,6 +269,18 @@ class Participant {
         this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
       )
     }
+  }
+
+  #train(seat: Seat, assignment: Training): Promise<Result<Trained>> {
+    const { trainer, secret, site } = this.#doors
+    const doors = { trainer, secret, withholdsEvaluation: site.withholdsEvaluation }
+    return train(doors, assignment, seat.stop.signal, (at) => this.#tell(seat, { kind: 'training', ...at }))
+  }
+
+  async #answer({ inputKey }: Seat, assignment: Asking): Promise<Result<Trained>> {
+    const { statistician } = this.#doors
+    assert(statistician, 'only a node that answers questions joins for one')
+    return answer(statistician, assignment, inputKey)
   }
 
   /** A plain round's report: never of a seat that has a membership. */

@@ -1,4 +1,3 @@
-import { quantiserOf } from '#aggregation/quantise.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Block, Signer } from '#protocol/envelope.ts'
 import type { Cid, Millis, Round } from '#protocol/ids.ts'
@@ -7,11 +6,9 @@ import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
-import { cohortSeed } from '#protocol/seeds.ts'
-import { type Task, taskSchema } from '#protocol/task.ts'
-import { blockOf, readBlock } from '../record.ts'
+import { blockOf, type Ordered, orderOf } from '../record.ts'
 import { endingOf } from '../round/session.ts'
-import { purposeOf, type Run } from '../run.ts'
+import { purposeOf, type Run, seedOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -21,11 +18,11 @@ import type { EffectHandler } from '../runner.ts'
 export function openEffect(doors: OpenDoors): EffectHandler {
   return async (run, owed, signal) => {
     assert(owed.kind === 'open', 'this effect opens a round')
-    const task = await readBlock(doors.blobs, run.spec.task, taskSchema)
+    const order = await orderOf(doors.blobs, run.spec)
     await untilSettled(doors, run.spec.cohort.max, signal)
     const endings = endingsOf(run)
     if (endings) await doors.blobs.putBlocks([endings])
-    const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, task, owed.round))
+    const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, order, owed.round))
     // No more can join, so that no more are waited for: any number of nodes may be linked.
     return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
   }
@@ -52,7 +49,7 @@ async function untilSettled(
 }
 
 /** The plan of a round, from the run's state alone: the same whoever makes it. */
-export function planFor(run: Run, task: Task, round: Round): Plan {
+function planFor(run: Run, { quantiser }: Pick<Ordered, 'quantiser'>, round: Round): Plan {
   const { spec, model, parent } = run
   return {
     v: 1,
@@ -66,9 +63,9 @@ export function planFor(run: Run, task: Task, round: Round): Plan {
     model,
     parent: parent as Cid | null,
     endings: endingsOf(run)?.cid ?? null,
-    cohortSeed: cohortSeed(spec.taskSeed, model, round),
+    cohortSeed: seedOf(run, round),
     cohort: spec.cohort,
-    quantiser: quantiserOf(task, spec),
+    quantiser,
     timing: spec.timing,
   }
 }
