@@ -68,7 +68,7 @@ export const planSchema = z.strictObject({
   model: cidField,
   /** The sealed manifest of the last closed round; null before there is one. */
   parent: cidField.nullable(),
-  /** How earlier sessions over this same model ended (`endingsSchema`), so that a site can judge whether to give another input. */
+  /** How earlier sessions over this same model, or about any question, ended (`endingsSchema`), so that a site can judge whether to give another input. */
   endings: cidField.nullable(),
   cohortSeed: bytesField(32),
   cohort: cohortSchema,

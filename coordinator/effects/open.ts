@@ -6,8 +6,9 @@ import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
+import { endingsFor } from '../endings.ts'
 import { blockOf, type Ordered, orderOf } from '../record.ts'
-import { endingOf } from '../round/session.ts'
+import { type Ending, endingOf } from '../round/session.ts'
 import { purposeOf, type Run, seedOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
@@ -20,9 +21,14 @@ export function openEffect(doors: OpenDoors): EffectHandler {
     assert(owed.kind === 'open', 'this effect opens a round')
     const order = await orderOf(doors.blobs, run.spec)
     await untilSettled(doors, run.spec.cohort.max, signal)
-    const endings = endingsOf(run)
+    const endings = blockOfEndings(endingsFor(run, doors.runs()))
     if (endings) await doors.blobs.putBlocks([endings])
-    const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, order, owed.round))
+    const plan = await keepSealed(
+      doors.blobs,
+      doors.signer,
+      'plan',
+      planFor(run, order, owed.round, endings?.cid ?? null),
+    )
     // No more can join, so that no more are waited for: any number of nodes may be linked.
     return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
   }
@@ -32,6 +38,8 @@ export type OpenDoors = {
   readonly blobs: BlobStore
   readonly signer: Signer
   readonly linked: () => number
+  /** Every run, the oldest first. */
+  readonly runs: () => readonly Run[]
   readonly clock: Clock
   /** When every node that was linked before this process began has had its time to come back. */
   readonly settledAt: Millis
@@ -48,8 +56,7 @@ async function untilSettled(
     await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
 }
 
-/** The plan of a round, from the run's state alone: the same whoever makes it. */
-function planFor(run: Run, { quantiser }: Pick<Ordered, 'quantiser'>, round: Round): Plan {
+function planFor(run: Run, { quantiser }: Ordered, round: Round, endings: Cid | null): Plan {
   const { spec, model, parent } = run
   return {
     v: 1,
@@ -62,7 +69,7 @@ function planFor(run: Run, { quantiser }: Pick<Ordered, 'quantiser'>, round: Rou
     task: spec.task,
     model,
     parent: parent as Cid | null,
-    endings: endingsOf(run)?.cid ?? null,
+    endings,
     cohortSeed: seedOf(run, round),
     cohort: spec.cohort,
     quantiser,
@@ -70,8 +77,6 @@ function planFor(run: Run, { quantiser }: Pick<Ordered, 'quantiser'>, round: Rou
   }
 }
 
-/** How the sessions over the present model ended. */
-function endingsOf({ endings }: Run): Block | undefined {
-  const told = endings.map(endingOf)
-  return told.length > 0 ? blockOf(endingsSchema, told) : undefined
+function blockOfEndings(endings: readonly Ending[]): Block | undefined {
+  return endings.length > 0 ? blockOf(endingsSchema, endings.map(endingOf)) : undefined
 }
