@@ -52,7 +52,7 @@ async function untilSettled(
 }
 
 /** The plan of a round, from the run's state alone: the same whoever makes it. */
-export function planFor(run: Run, task: Task, round: Round): Plan {
+function planFor(run: Run, task: Task, round: Round): Plan {
   const { spec, model, parent } = run
   return {
     v: 1,
