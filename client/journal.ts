@@ -71,8 +71,8 @@ export type Recollection = {
 
 /**
  * What a node keeps of its sessions: the exact bytes of each message, before it is sent (R3), and each session that an
- * input went into, before it is masked (R5). No secret is in it: whoever restores an old copy of it can repeat what was
- * said and sign nothing new, but for `Abandon`.
+ * input went into, before it is masked (R5). Nothing is in it that was not given to the coordinator: whoever restores an old
+ * copy of it can repeat what was said and sign nothing new, but for `Abandon`.
  *
  * It only grows, by a few messages a round: some 240 bytes for each member of the session, so about 30 KiB for one of 128
  * and, over the longest run, 120 MiB.

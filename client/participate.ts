@@ -131,8 +131,7 @@ class Participant {
         return this.#end(message)
       case 'refused': {
         const { refusal, detail } = message
-        // What was heard the first time, or is of no use any more, is no news.
-        if (message.of === 'abandon' || this.#seatOf(message)?.membership?.hasRepeated(message.of)) return
+        if (this.#isNoNews(message)) return
         return this.#tell(message, { kind: 'refused', reason: detail ? `${refusal}: ${detail}` : refusal })
       }
       case 'receipt':
@@ -311,6 +310,13 @@ class Participant {
     } catch (cause) {
       return refuse('fault', reasonOf(cause))
     }
+  }
+
+  /** A repeat was heard the first time, a quorum does not wait for the last Confirm, and not everybody has to abandon. */
+  #isNoNews(message: Hear<'refused'>): boolean {
+    const { of, refusal } = message
+    if (of === 'abandon' || (of === 'confirm' && refusal === 'wrong-phase')) return true
+    return this.#seatOf(message)?.membership?.hasRepeated(of) ?? false
   }
 
   #seatOf({ run, round }: Place): Seat | undefined {
