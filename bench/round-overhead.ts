@@ -26,7 +26,7 @@ export async function bench(): Promise<Report> {
   const [checkMillis, syncMillis] = [signatureCheckMillis(), syncedWriteMillis()]
   const shapes = [
     ...[2, 10, 100].map((nodes) => ({ nodes, masking: 'none', rounds: ROUNDS }) as const),
-    ...[10, 100].map((nodes) => ({ nodes, masking: 'secagg/1', rounds: MASKED_ROUNDS }) as const),
+    ...[10, 40].map((nodes) => ({ nodes, masking: 'secagg/1', rounds: MASKED_ROUNDS }) as const),
   ]
   for (const shape of shapes) rows.push(await measure(shape, checkMillis, syncMillis))
   return {
