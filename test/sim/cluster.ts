@@ -86,7 +86,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const coordinatorSecret = sha256(utf8('sim coordinator'))
   const coordinator = signerOf(coordinatorSecret).id
   const ids = Array.from({ length: options.nodes }, (_, site) =>
-    startNode(site, { network, blobs, clock, coordinator, draw, end: end.signal }),
+    startNode(site, { network, blobs, withheld, clock, coordinator, draw, end: end.signal }),
   )
   for (let death = 0; death < options.deaths; death++) {
     const victim = ids[Math.floor(draw() * ids.length)] as NodeId
@@ -200,13 +200,14 @@ type Incarnation = { readonly runner: Runner; readonly dead: AbortSignal; readon
 type NodeDoors = {
   readonly network: Network
   readonly blobs: BlobStore
+  readonly withheld: BlobStore
   readonly clock: FakeClock
   readonly coordinator: NodeId
   readonly draw: () => number
   readonly end: AbortSignal
 }
 
-function startNode(site: number, { network, blobs, clock, coordinator, draw, end }: NodeDoors): NodeId {
+function startNode(site: number, { network, blobs, withheld, clock, coordinator, draw, end }: NodeDoors): NodeId {
   const secret = sha256(utf8(`sim node ${site}`))
   const signer = signerOf(secret)
   const toy = toyTrainer(site)
@@ -223,7 +224,7 @@ function startNode(site: number, { network, blobs, clock, coordinator, draw, end
   const doors = {
     ...{ transport: network.node(signer.id), blobs, trainer, clock, signer, secret, coordinator },
     ...{ sequence: sequenceFrom(() => clock.now()), policy: policyFor('open', 2, terms), useTicket: () => undefined },
-    ...{ site: terms, chance: chanceOf(site), journal: openMemoryLog(), outbox: openMemoryBlobs() },
+    ...{ site: terms, chance: chanceOf(site), journal: openMemoryLog(), outbox: openMemoryBlobs(), withheld },
   }
   void (async () => {
     for await (const _ of participate(doors, end));
