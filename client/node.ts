@@ -66,6 +66,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
   let ticket: string | undefined
   const blobs = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock })
+  const withheld = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock, reads: 'withheld' })
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
   const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
@@ -83,7 +84,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const progress = participate(
     {
       ...{ transport, blobs, trainer, clock: systemClock, signer, secret, chance: randomBytes, coordinator, sequence },
-      ...{ policy, site, journal, outbox, useTicket },
+      ...{ policy, site, journal, outbox, withheld, useTicket },
     },
     stopping.signal,
   )

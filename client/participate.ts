@@ -36,6 +36,8 @@ import type { Word } from './words.ts'
 export type ClientDoors = {
   readonly transport: ClientTransport
   readonly blobs: BlobStore
+  /** Masked vectors of earlier rounds that only members of the run may read. */
+  readonly withheld: BlobStore
   readonly trainer: TrainerBackend
   readonly clock: Clock
   readonly signer: Signer
@@ -109,7 +111,7 @@ class Participant {
     this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
     this.#push = push
     this.#sessions = new Sessions({
-      ...{ ...doors, blobs: this.#blobs, journal: new Journal(doors.journal), ended },
+      ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
       speak: (place, word) => this.#speak(place, word),
       tell: (place, made) => this.#tell(place, made),
     })
@@ -248,22 +250,41 @@ class Participant {
   /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
   async #work(seat: Seat, number: number): Promise<void> {
     const { stop, membership, assignment } = seat
+    // Nothing that depends on a model leaves a masked round before it is known, not even why training failed.
+    const known = membership ? this.#recompute(seat) : Promise.resolve(true)
     try {
       const { trainer, secret, site } = this.#doors
       const doors = { trainer, secret, withholdsEvaluation: site.withholdsEvaluation }
       const made = await train(doors, assignment, stop.signal, (at) => this.#tell(seat, { kind: 'training', ...at }))
-      if (!made.ok) return await this.#leave(seat, made.refusal)
+      if (!made.ok) return (await known) ? await this.#leave(seat, made.refusal) : undefined
       if (!membership) return await this.#report(seat, number, made.value)
-      const given = await membership.submit(made.value)
+      const given = await membership.submit(made.value, known)
       if (!given.ok) await this.#withdraw(seat, given)
     } catch (cause) {
-      if (stop.signal.aborted) return
-      const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
-      this.#tell(seat, { kind: 'failed', reason: reasonOf(cause) })
-      await this.#leave(seat, reason).catch((fault: unknown) =>
-        this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
-      )
+      if (await known) await this.#giveUp(seat, cause)
     }
+  }
+
+  /** R8. Never throws: where the model is another one, or that cannot be found out, it gives the seat up. */
+  async #recompute(seat: Seat): Promise<boolean> {
+    try {
+      const known = await this.#sessions.recompute(seat, seat.assignment.plan, seat.stop.signal)
+      if (!known.ok) await this.#withdraw(seat, known)
+      return known.ok
+    } catch (cause) {
+      await this.#giveUp(seat, cause)
+      return false
+    }
+  }
+
+  /** Something went wrong, unless it was stopped. */
+  async #giveUp(seat: Seat, cause: unknown): Promise<void> {
+    if (seat.stop.signal.aborted) return
+    const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
+    this.#tell(seat, { kind: 'failed', reason: reasonOf(cause) })
+    await this.#leave(seat, reason).catch((fault: unknown) =>
+      this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
+    )
   }
 
   /** A plain round's report: never of a seat that has a membership. */

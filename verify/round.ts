@@ -4,7 +4,7 @@ import { encodeWeights } from '#aggregation/weights.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { RoundManifest } from '#protocol/manifest.ts'
+import type { RoundManifest, RunManifest } from '#protocol/manifest.ts'
 import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -14,7 +14,7 @@ import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
 import { fileCidOf, isSameEvaluation, modelCidOf, type Order } from './run.ts'
 import { collectMasked, type VectorFinder } from './session.ts'
-import { type Asked, type Collected, collectPlain } from './updates.ts'
+import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
 /** Where a round starts: the model, with its weights as recomputed here, and the last closed round's sealed manifest. */
@@ -27,11 +27,17 @@ export type Standing = {
   readonly parent: Cid | null
 }
 
-export type ClosedRound = {
+/** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
+export type RedoneRound = {
   readonly standing: Standing
   readonly manifest: RoundManifest
-  readonly nodes: readonly NodeId[]
+  readonly plan: Plan
+  readonly contributions: readonly Contribution[]
   readonly vectors: VectorsProof
+}
+
+export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors'> & {
+  readonly nodes: readonly NodeId[]
   readonly payouts: readonly Payout[]
 }
 
@@ -47,11 +53,28 @@ export type RoundOptions = {
 /** The steps of one closed round, from `round-manifest` to `payout`. Nothing is taken from the record that can be redone. */
 export async function checkRound(
   blocks: Blocks,
-  order: Order,
+  order: Order<RunManifest>,
   start: Standing,
   entry: RoundEntry,
   options: RoundOptions,
 ): Promise<Result<ClosedRound, Step>> {
+  const redone = await redoRound(blocks, order, start, entry, options)
+  if (!redone.ok) return redone
+  const { contributions, plan, ...closed } = redone.value
+  options.progress('payout')
+  const payouts = await checkPayouts(blocks, order, entry, plan.purpose, contributions)
+  if (!payouts.ok) return payouts
+  return accept({ ...closed, nodes: contributions.map(({ node }) => node), payouts: payouts.value })
+}
+
+/** Those steps but for `payout`: what anyone can redo while the run goes on. */
+export async function redoRound(
+  blocks: Blocks,
+  order: Order,
+  start: Standing,
+  entry: Pick<RoundEntry, 'round' | 'manifest'>,
+  options: RoundOptions,
+): Promise<Result<RedoneRound, Step>> {
   const { progress } = options
   progress('round-manifest')
   const manifest = await checkManifest(blocks, order, start, entry)
@@ -87,19 +110,12 @@ export async function checkRound(
     return refuse('memory', `the sum leaves ${memory}, not ${manifest.value.memory}`)
   if (!isSameEvaluation(next.value.evaluation, manifest.value.evaluation))
     return refuse('evaluation', `the sum says ${JSON.stringify(next.value.evaluation)}`)
-
-  progress('payout')
-  const payouts = await checkPayouts(blocks, order, entry, plan.value.purpose, contributions)
-  if (!payouts.ok) return payouts
   return accept({
     standing: {
       ...{ closed: entry.round, model, parent: entry.manifest },
       ...{ weights: next.value.model, memory: next.value.memory },
     },
-    manifest: manifest.value,
-    nodes: contributions.map(({ node }) => node),
-    vectors,
-    payouts: payouts.value,
+    ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
   })
 }
 
@@ -119,14 +135,14 @@ async function checkManifest(
   blocks: Blocks,
   { run }: Order,
   start: Standing,
-  entry: RoundEntry,
+  entry: Pick<RoundEntry, 'round' | 'manifest'>,
 ): Promise<Result<RoundManifest, Step>> {
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
   if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
   if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
-  if (manifest.purpose !== purposeOf(entry.round, run.planned))
+  if (run.planned !== undefined && manifest.purpose !== purposeOf(entry.round, run.planned))
     return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)

@@ -5,7 +5,7 @@ import { type Architecture, architectureSchema, shapeOf, type Tensor } from '#pr
 import { once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId, Round } from '#protocol/ids.ts'
 import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manifest.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -21,9 +21,17 @@ export type Pins = {
   readonly expect?: Cid
 }
 
+/**
+ * What the rounds of a run have in common: from its manifest, or, for a node in the middle of it, from the plan that it was
+ * given. There is no manifest then, and nobody can say yet how many rounds are planned.
+ */
+export type Terms = Pick<RunManifest, 'run' | 'coordinator' | 'population' | 'masking' | 'task'> & {
+  readonly planned?: Round
+}
+
 /** What every round of a run shares. */
-export type Order = {
-  readonly run: RunManifest
+export type Order<T extends Terms = Terms> = {
+  readonly run: T
   readonly task: Task
   readonly architecture: Architecture
   readonly tensors: readonly Tensor[]
@@ -52,7 +60,7 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
 }
 
 /** Step `task`. */
-export async function checkTask(blocks: Blocks, run: RunManifest): Promise<Result<Order, Step>> {
+export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promise<Result<Order<T>, Step>> {
   const task = asStep('task', 'the task', await blocks.read(run.task, taskSchema))
   if (!task.ok) return task
   const { architecture: cid } = task.value

@@ -112,7 +112,7 @@ describe('what a member holds', () => {
     }
     const membership = new Membership(doors, entry, new AbortController())
     const lanes = await host.plain(0)
-    const submitting = membership.submit({ lanes, trainMillis: 1 })
+    const submitting = membership.submit({ lanes, trainMillis: 1 }, Promise.resolve(true))
     await membership.close('closed')
     expect(await submitting).toEqual({ ok: true, value: undefined })
     expect(lanes.every((lane) => lane === 0)).toBe(true)
