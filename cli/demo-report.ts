@@ -48,5 +48,7 @@ function verdictText(verdict: Verdict): string {
   if (!verdict.ok)
     return `FAILED at ${verdict.step}${verdict.round ? ` of round ${verdict.round}` : ''}: ${verdict.detail}`
   const { blocks, bytes, signatures } = verdict.checked
-  return `ok (pinned): ${blocks} blocks, ${formatBytes(bytes)}, ${signatures} signatures, every sum and payment redone`
+  const signed = verdict.rounds.filter(({ vectors }) => vectors === 'committed').length
+  const redone = signed === 0 ? 'every sum and payment redone' : `every payment redone, ${signed} sums as signed`
+  return `ok (pinned): ${blocks} blocks, ${formatBytes(bytes)}, ${signatures} signatures, ${redone}`
 }

@@ -185,6 +185,8 @@ function eventOf(made: Progress): object {
       return { ...base, members: made.members }
     case 'masked':
       return { ...base, bytes: made.bytes }
+    case 'recomputed':
+      return { ...base, past_round: made.past, reports: made.reports }
     case 'reported':
       return { ...base, bytes: made.bytes, train_ms: made.trainMillis }
     case 'confirmed':
@@ -214,6 +216,8 @@ function textOf(made: Progress): string {
       return `keys      shared by ${made.members} nodes, this one among them`
     case 'masked':
       return `masked    ${formatBytes(made.bytes)}`
+    case 'recomputed':
+      return `recomputed round ${made.past} from ${made.reports} masked vectors: its model is the one it should be`
     case 'reported':
       return `reported  ${formatBytes(made.bytes)} after ${formatSeconds(made.trainMillis)}`
     case 'confirmed':

@@ -60,7 +60,13 @@ const inputEntry = z.strictObject({
 /** One session that an input went into. */
 export type SpentInput = Spending & z.output<typeof inputEntry>
 
+/** A closed round that was redone, by its sealed manifest: whatever else is known of it hangs on that name. */
+const recomputedEntry = z.strictObject({ manifest: cidField })
+
 const outboxEntry = z.strictObject({ vector: cidField, until: millisField })
+
+/** What rounds follow from: a run has one task, and a round of the same run for another is another's. */
+type Lineage = { readonly run: RunId; readonly task: Cid }
 
 export type Vector = Omit<Extract<SessionEntry, { kind: 'vector' }>, 'kind'>
 
@@ -76,9 +82,10 @@ export type Recollection = {
 }
 
 /**
- * What a node keeps of its sessions: the exact bytes of each message, before it is sent (R3), and each session that an
- * input went into, before it is masked (R5). No secret is in it: whoever restores an old copy of it can repeat what was
- * said and sign nothing new, but for `Abandon`.
+ * What a node keeps of its sessions: the exact bytes of each message, before it is sent (R3), each session that an input
+ * went into, before it is masked (R5), and which rounds it has redone (R8). Nothing is in it that was not given to the
+ * coordinator or made by it: whoever restores an old copy of it can repeat what was said and sign nothing new, but for
+ * `Abandon`, and redoes what it forgot.
  *
  * It only grows, by a few messages a round: some 240 bytes for each member of the session, so about 30 KiB for one of 128
  * and, over the longest run, 120 MiB.
@@ -131,6 +138,17 @@ export class Journal {
     })
   }
 
+  /** R8: the round was redone, and all that its manifest names is what it should be. */
+  recomputed(of: Lineage, manifest: Cid): Promise<void> {
+    return this.#append(lineageStream(of), recomputedEntry, [{ manifest }])
+  }
+
+  async recomputations(of: Lineage): Promise<ReadonlySet<Cid>> {
+    const found = new Set<Cid>()
+    for await (const { manifest } of this.#read(lineageStream(of), recomputedEntry)) found.add(manifest)
+    return found
+  }
+
   /** A masked vector lies in the outbox, of no use after this time. */
   lodge(vector: Cid, until: Millis): Promise<void> {
     return this.#append(OUTBOX, outboxEntry, [{ vector, until }])
@@ -171,6 +189,10 @@ const OUTBOX = 'outbox'
 
 function sessionStream(run: RunId, round: Round): string {
   return `session/${run}/${round}`
+}
+
+function lineageStream({ run, task }: Lineage): string {
+  return `lineage/${run}/${task}`
 }
 
 function inputStream(inputKey: string): string {

@@ -225,12 +225,14 @@ export class Membership {
   /**
    * Masks what was trained as soon as U2 is final, and submits it. The lanes are overwritten, whatever becomes of them.
    *
+   * @param known whether the model is one that this node recomputed: on no other anything is masked (R8)
    * @returns when it is said, or when there is nothing to say any more
    */
-  async submit(trained: Trained): Promise<Result<void>> {
+  async submit(trained: Trained, known: Promise<boolean>): Promise<Result<void>> {
     let overwritten = false
     try {
       await this.#ready.promise
+      if (!(await known)) return accept(undefined)
       const state = this.#tenure.state
       if (state.phase !== 'keyed') return accept(undefined)
       const masked = await this.#tenure.masksIn(this.#mask(state, trained))

@@ -1,4 +1,4 @@
-import { appendFile, mkdir } from 'node:fs/promises'
+import { appendFile, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
@@ -66,8 +66,10 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
   let ticket: string | undefined
   const blobs = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock })
-  const journal = doors.use(openSqliteLog({ file: join(config.state, 'journal.sqlite') }))
-  const outbox = doors.use(await openFileBlobs({ folder: join(config.state, 'outbox'), quotaBytes: OUTBOX_BYTES_MAX }))
+  const withheld = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock, reads: 'withheld' })
+  const kept = await privatePlaces(config.state)
+  const journal = doors.use(openSqliteLog({ file: kept.journal }))
+  const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
   await clearOutbox(outbox, new Journal(journal), systemClock.now())
   const { coordinator, site } = config
   const transport = doors.use(
@@ -82,18 +84,26 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const progress = participate(
     {
       ...{ transport, blobs, trainer, clock: systemClock, signer, secret, chance: randomBytes, coordinator, sequence },
-      ...{ policy, site, journal, outbox, useTicket, statistician: trainer },
+      ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
     },
     stopping.signal,
   )
-  const open = doors.move()
+  const opened = doors.move()
   return {
     id: signer.id,
     backend: trainer.backend,
     passedOver: trainer.passedOver,
     progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
-    [Symbol.asyncDispose]: () => open.disposeAsync(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** For their owner only, also in a folder that others may read: shares that were given are the coordinator's to know. */
+async function privatePlaces(state: string): Promise<{ readonly journal: string; readonly outbox: string }> {
+  const [journal, outbox] = [join(state, 'journal.sqlite'), join(state, 'outbox')]
+  await (await open(journal, 'a', 0o600)).close()
+  await mkdir(outbox, { recursive: true, mode: 0o700 })
+  return { journal, outbox }
 }
 
 /** The node's key, made on its first start. @returns 32 bytes */

@@ -1,6 +1,6 @@
 import type { Chance } from '#aggregation/secagg/states.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
-import { assert, BrokenInvariant } from '#protocol/assert.ts'
+import { BrokenInvariant } from '#protocol/assert.ts'
 import { once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Block, type Heard, isAttachable, open, type Signer, sealOf } from '#protocol/envelope.ts'
@@ -18,8 +18,8 @@ import {
 } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { type Asking, answer, inputKeyOf, type Statistician } from './asking.ts'
-import { type Assignment, readAssignment, type Training } from './assignment.ts'
+import { inputKeyOf, type Statistician } from './asking.ts'
+import { type Assignment, readAssignment } from './assignment.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
@@ -30,13 +30,15 @@ import type { Sequence } from './sequence.ts'
 import { Sessions } from './sessions.ts'
 import type { SiteTerms } from './site.ts'
 import type { Trained } from './submission.ts'
-import { train } from './training.ts'
 import type { Word } from './words.ts'
+import { work } from './work.ts'
 
 /** What a node's core needs of the world. */
 export type ClientDoors = {
   readonly transport: ClientTransport
   readonly blobs: BlobStore
+  /** Masked vectors of earlier rounds that only members of the run may read. */
+  readonly withheld: BlobStore
   readonly trainer: TrainerBackend
   /** Absent where the node answers no questions. */
   readonly statistician?: Statistician | undefined
@@ -112,7 +114,7 @@ class Participant {
     this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
     this.#push = push
     this.#sessions = new Sessions({
-      ...{ ...doors, blobs: this.#blobs, journal: new Journal(doors.journal), ended },
+      ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
       speak: (place, word) => this.#speak(place, word),
       tell: (place, made) => this.#tell(place, made),
     })
@@ -134,8 +136,7 @@ class Participant {
         return this.#end(message)
       case 'refused': {
         const { refusal, detail } = message
-        // What was heard the first time, or is of no use any more, is no news.
-        if (message.of === 'abandon' || this.#seatOf(message)?.membership?.hasRepeated(message.of)) return
+        if (this.#isNoNews(message)) return
         return this.#tell(message, { kind: 'refused', reason: detail ? `${refusal}: ${detail}` : refusal })
       }
       case 'receipt':
@@ -253,34 +254,41 @@ class Participant {
 
   /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
   async #work(seat: Seat, number: number): Promise<void> {
-    const { stop, membership, assignment } = seat
+    const { membership } = seat
+    // Nothing that depends on a model leaves a masked round before it is known, not even why training failed.
+    const known = membership ? this.#recompute(seat) : Promise.resolve(true)
     try {
-      const made =
-        assignment.kind === 'asking' ? await this.#answer(seat, assignment) : await this.#train(seat, assignment)
-      if (!made.ok) return await this.#leave(seat, made.refusal)
+      const doors = { ...this.#doors, withholdsEvaluation: this.#doors.site.withholdsEvaluation }
+      const made = await work(doors, seat, (at) => this.#tell(seat, { kind: 'training', ...at }))
+      if (!made.ok) return (await known) ? await this.#leave(seat, made.refusal) : undefined
       if (!membership) return await this.#report(seat, number, made.value)
-      const given = await membership.submit(made.value)
+      const given = await membership.submit(made.value, known)
       if (!given.ok) await this.#withdraw(seat, given)
     } catch (cause) {
-      if (stop.signal.aborted) return
-      const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
-      this.#tell(seat, { kind: 'failed', reason: reasonOf(cause) })
-      await this.#leave(seat, reason).catch((fault: unknown) =>
-        this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
-      )
+      if (await known) await this.#giveUp(seat, cause)
     }
   }
 
-  #train(seat: Seat, assignment: Training): Promise<Result<Trained>> {
-    const { trainer, secret, site } = this.#doors
-    const doors = { trainer, secret, withholdsEvaluation: site.withholdsEvaluation }
-    return train(doors, assignment, seat.stop.signal, (at) => this.#tell(seat, { kind: 'training', ...at }))
+  /** R8. Never throws: where the model is another one, or that cannot be found out, it gives the seat up. */
+  async #recompute(seat: Seat): Promise<boolean> {
+    try {
+      const known = await this.#sessions.recompute(seat, seat.assignment.plan, seat.stop.signal)
+      if (!known.ok) await this.#withdraw(seat, known)
+      return known.ok
+    } catch (cause) {
+      await this.#giveUp(seat, cause)
+      return false
+    }
   }
 
-  async #answer({ inputKey }: Seat, assignment: Asking): Promise<Result<Trained>> {
-    const { statistician } = this.#doors
-    assert(statistician, 'only a node that answers questions joins for one')
-    return answer(statistician, assignment, inputKey)
+  /** Something went wrong, unless it was stopped. */
+  async #giveUp(seat: Seat, cause: unknown): Promise<void> {
+    if (seat.stop.signal.aborted) return
+    const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
+    this.#tell(seat, { kind: 'failed', reason: reasonOf(cause) })
+    await this.#leave(seat, reason).catch((fault: unknown) =>
+      this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
+    )
   }
 
   /** A plain round's report: never of a seat that has a membership. */
@@ -327,6 +335,13 @@ class Participant {
     } catch (cause) {
       return refuse('fault', reasonOf(cause))
     }
+  }
+
+  /** A repeat was heard the first time, a quorum does not wait for the last Confirm, and not everybody has to abandon. */
+  #isNoNews(message: Hear<'refused'>): boolean {
+    const { of, refusal } = message
+    if (of === 'abandon' || (of === 'confirm' && refusal === 'wrong-phase')) return true
+    return this.#seatOf(message)?.membership?.hasRepeated(of) ?? false
   }
 
   #seatOf({ run, round }: Place): Seat | undefined {

@@ -11,6 +11,8 @@ export type Told =
   | ({ readonly kind: 'training' } & TrainProgress)
   /** Keys are shared with so many, oneself among them: what this node gives will be masked against all of them. */
   | { readonly kind: 'agreed'; readonly members: number }
+  /** An earlier round was redone from its masked vectors, and its model is the one that it should be. */
+  | { readonly kind: 'recomputed'; readonly past: Round; readonly reports: number }
   | { readonly kind: 'masked'; readonly bytes: number }
   | { readonly kind: 'reported'; readonly bytes: number; readonly trainMillis: Millis }
   /** Signed: these, and no others, may be summed. */

@@ -7,6 +7,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { freshnessFor } from './endings.ts'
 import type { Entry } from './entry.ts'
 import type { Journal } from './journal.ts'
+import { checkLineage } from './lineage.ts'
 import { Membership } from './membership.ts'
 import type { Told } from './progress.ts'
 import { type Asked, recollect } from './recollection.ts'
@@ -17,6 +18,8 @@ import type { Word } from './words.ts'
 type Place = { readonly run: RunId; readonly round: Round }
 export type SessionsDoors = {
   readonly blobs: BlobStore
+  readonly uncached: BlobStore
+  readonly withheld: BlobStore
   readonly outbox: BlobStore
   readonly journal: Journal
   readonly clock: Clock
@@ -71,6 +74,11 @@ export class Sessions {
     if (await journal.recall(run, round)) return refuse('masking-required', 'this round was entered as a masked one')
     const [spent] = await journal.spendings(model)
     return spent ? refuse('input-spent', 'one over this model was given under masks') : accept(undefined)
+  }
+
+  /** R8: whether the plan's model is what the rounds before it make. */
+  recompute(place: Place, plan: Plan, signal: AbortSignal): Promise<Result<undefined, 'model-not-recomputed'>> {
+    return checkLineage({ ...this.#doors, tell: (made) => this.#doors.tell(place, made) }, plan, signal)
   }
 
   /** Says again what was said, where it is asked for. @returns whether there was a session at all */

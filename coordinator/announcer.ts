@@ -121,7 +121,8 @@ export class Announcer {
           : []
       case 'unmasking': {
         if (!hasReported(round.seats[seat]) || round.session.unmasks[seat]) return []
-        const survivors = await this.#briefing.survivors(run, round)
+        // Whoever confirmed has them.
+        const survivors = round.session.confirms[seat] ? [] : await this.#briefing.survivors(run, round)
         return [...survivors, ...(await this.#briefing.certificate(run, round))]
       }
       case 'abandonment':

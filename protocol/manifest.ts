@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { amountField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
+import { amountField, bytesField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
 import {
   COHORT_MAX,
   ENDINGS_MAX,
@@ -79,6 +79,11 @@ const sessionSchema = z.strictObject({
   result: cidField,
   /** Blocks of mask ciphertexts from survivors to higher dropouts, one for each such survivor (suite 2). */
   maskCts: z.array(cidField).max(SESSION_MEMBERS_MAX).readonly(),
+  /**
+   * There exactly where the masked vectors are withheld and larger than a block: the hash of each one's root (dag-pb), in the
+   * order of U3. Not links: the vectors are no part of the record, but members read them by these names.
+   */
+  vectorRoots: z.array(bytesField(32)).max(SESSION_MEMBERS_MAX).readonly().optional(),
 })
 
 /**

@@ -40,7 +40,7 @@ export const timingSchema = z.strictObject({
 export const purposeField = z.enum(['train', 'evaluate', 'ask'])
 export const populationField = z.enum(['open', 'hospital'])
 export const maskingField = z.enum(['none', 'secagg/1'])
-/** Whether masked vectors are anyone's to fetch, or go to the aggregator alone and only their hashes are published. */
+/** Whether masked vectors are anyone's to fetch, or go to the aggregator and to members alone and only their hashes are published. */
 export const publishField = z.enum(['full', 'commit-only'])
 
 /** How the sessions of a masked run are held: docs/protocol.md, "Secure aggregation". */

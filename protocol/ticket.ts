@@ -15,7 +15,7 @@ const ticketSchema = z.strictObject({
   round: count(ROUNDS_MAX, 1),
   seat: count(COHORT_MAX),
   sizeBytes: count(Number.MAX_SAFE_INTEGER, 1),
-  /** Whether anyone may read the vector afterwards, or the aggregator alone. */
+  /** Whether anyone may read the vector afterwards, or the aggregator and members alone: this lets one read, too. */
   publish: publishField,
   expiresAt: millisField,
 })

@@ -27,7 +27,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
   threads: ['protocol/', 'aggregation/'],
   verify: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts'],
   coordinator: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts', 'verify/'],
-  client: ['protocol/', 'aggregation/'],
+  client: ['protocol/', 'aggregation/', 'verify/'],
   cli: [],
   bench: [],
   test: [],

@@ -1,5 +1,5 @@
 import { roundPayouts } from '#payments/allocate.ts'
-import { receiptListSchema } from '#protocol/manifest.ts'
+import { type RunManifest, receiptListSchema } from '#protocol/manifest.ts'
 import type { Purpose } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -16,7 +16,7 @@ import { asStep, type Step } from './verdict.ts'
  */
 export async function checkPayouts(
   blocks: Blocks,
-  { run }: Order,
+  { run }: Order<RunManifest>,
   entry: RoundEntry,
   purpose: Purpose,
   reports: readonly Contribution[],

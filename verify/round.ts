@@ -7,7 +7,7 @@ import { encodeWeights } from '#aggregation/weights.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { Evaluation, RoundManifest } from '#protocol/manifest.ts'
+import type { Evaluation, RoundManifest, RunManifest } from '#protocol/manifest.ts'
 import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -17,7 +17,7 @@ import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
 import { fileCidOf, isSameEvaluation, modelCidOf, type Order, subjectOf, type Training } from './run.ts'
 import { collectMasked, type VectorFinder } from './session.ts'
-import { type Asked, type Collected, collectPlain } from './updates.ts'
+import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
 /** Where a round starts: the model, with its weights as recomputed here, and the last closed round's sealed manifest. */
@@ -30,13 +30,19 @@ export type Standing = {
   readonly parent: Cid | null
 }
 
-export type ClosedRound = {
+/** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
+export type RedoneRound = {
   readonly standing: Standing
   readonly manifest: RoundManifest
-  readonly nodes: readonly NodeId[]
+  readonly plan: Plan
+  readonly contributions: readonly Contribution[]
   readonly vectors: VectorsProof
   /** Of a question's round. */
   readonly answer: Answer | null
+}
+
+export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors' | 'answer'> & {
+  readonly nodes: readonly NodeId[]
   readonly payouts: readonly Payout[]
 }
 
@@ -52,11 +58,28 @@ export type RoundOptions = {
 /** The steps of one closed round, from `round-manifest` to `payout`. Nothing is taken from the record that can be redone. */
 export async function checkRound(
   blocks: Blocks,
-  order: Order,
+  order: Order<RunManifest>,
   start: Standing,
   entry: RoundEntry,
   options: RoundOptions,
 ): Promise<Result<ClosedRound, Step>> {
+  const redone = await redoRound(blocks, order, start, entry, options)
+  if (!redone.ok) return redone
+  const { contributions, plan, ...closed } = redone.value
+  options.progress('payout')
+  const payouts = await checkPayouts(blocks, order, entry, plan.purpose, contributions)
+  if (!payouts.ok) return payouts
+  return accept({ ...closed, nodes: contributions.map(({ node }) => node), payouts: payouts.value })
+}
+
+/** Those steps but for `payout`: what anyone can redo while the run goes on. */
+export async function redoRound(
+  blocks: Blocks,
+  order: Order,
+  start: Standing,
+  entry: Pick<RoundEntry, 'round' | 'manifest'>,
+  options: RoundOptions,
+): Promise<Result<RedoneRound, Step>> {
   const { progress } = options
   progress('round-manifest')
   const manifest = await checkManifest(blocks, order, start, entry)
@@ -77,17 +100,10 @@ export async function checkRound(
 
   const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
   if (!made.ok) return made
-
-  progress('payout')
-  const payouts = await checkPayouts(blocks, order, entry, plan.value.purpose, contributions)
-  if (!payouts.ok) return payouts
   return accept({
     standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest },
     answer: made.value.answer,
-    manifest: manifest.value,
-    nodes: contributions.map(({ node }) => node),
-    vectors,
-    payouts: payouts.value,
+    ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
   })
 }
 
@@ -163,7 +179,7 @@ function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
 }
 
 /** Planned rounds train, the one after them evaluates; a question's all ask. */
-export function purposeOf({ kind, run: { planned } }: Order, round: Round): Purpose {
+export function purposeOf({ kind }: Order, round: Round, planned: Round): Purpose {
   if (kind === 'asking') return 'ask'
   return round <= planned ? 'train' : 'evaluate'
 }
@@ -172,7 +188,7 @@ async function checkManifest(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  entry: RoundEntry,
+  entry: Pick<RoundEntry, 'round' | 'manifest'>,
 ): Promise<Result<RoundManifest, Step>> {
   const { run } = order
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
@@ -180,7 +196,7 @@ async function checkManifest(
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
   if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
-  if (manifest.purpose !== purposeOf(order, entry.round))
+  if (run.planned !== undefined && manifest.purpose !== purposeOf(order, entry.round, run.planned))
     return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)

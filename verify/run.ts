@@ -5,7 +5,7 @@ import { type Architecture, architectureSchema, shapeOf, type Tensor } from '#pr
 import { once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId, Round } from '#protocol/ids.ts'
 import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manifest.ts'
 import type { Payout } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
@@ -23,12 +23,20 @@ export type Pins = {
   readonly expect?: Cid
 }
 
+/**
+ * What the rounds of a run have in common: from its manifest, or, for a node in the middle of it, from the plan that it was
+ * given. There is no manifest then, and nobody can say yet how many rounds are planned.
+ */
+export type Terms = Pick<RunManifest, 'run' | 'coordinator' | 'population' | 'masking' | 'task'> & {
+  readonly planned?: Round
+}
+
 /** What every round of a run shares: a task to learn, or a question to answer. */
-export type Order = Training | Asking
-export type Asking = { readonly kind: 'asking'; readonly run: RunManifest; readonly question: Question }
-export type Training = {
+export type Order<T extends Terms = Terms> = Training<T> | Asking<T>
+type Asking<T extends Terms = Terms> = { readonly kind: 'asking'; readonly run: T; readonly question: Question }
+export type Training<T extends Terms = Terms> = {
   readonly kind: 'training'
-  readonly run: RunManifest
+  readonly run: T
   readonly task: Task
   readonly architecture: Architecture
   readonly tensors: readonly Tensor[]
@@ -60,15 +68,10 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
 }
 
 /** Step `task`. */
-export async function checkTask(blocks: Blocks, run: RunManifest): Promise<Result<Order, Step>> {
+export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promise<Result<Order<T>, Step>> {
   const subject = asStep('task', 'the task', await blocks.read(run.task, subjectSchema))
   if (!subject.ok) return subject
-  if (isQuestion(subject.value)) {
-    if (run.masking === 'none' || run.planned !== 1 || run.budget !== 0n)
-      return refuse('task', 'a question is asked once, under masks and for no pay')
-    return accept({ kind: 'asking', run, question: subject.value })
-  }
-  if (run.rounds.length > run.planned + 1) return refuse('run-manifest', 'more rounds than planned and one to evaluate')
+  if (isQuestion(subject.value)) return accept({ kind: 'asking', run, question: subject.value })
   const task = subject.value
   const { architecture: cid } = task
   const architecture = asStep('task', 'the architecture', await blocks.read(cid, architectureSchema))
@@ -77,6 +80,17 @@ export async function checkTask(blocks: Blocks, run: RunManifest): Promise<Resul
   if (!shape.ok) return shape
   const { tensors, parameters } = shape.value
   return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters })
+}
+
+/** What the kind of run allows: a question is asked under masks, for no pay, until it is answered. */
+export function checkShape({ kind, run }: Order<RunManifest>): Result<undefined, Step> {
+  if (kind === 'asking')
+    return run.masking === 'none' || run.planned !== 1 || run.budget !== 0n
+      ? refuse('task', 'a question is asked once, under masks and for no pay')
+      : accept(undefined)
+  return run.rounds.length > run.planned + 1
+    ? refuse('run-manifest', 'more rounds than planned and one to evaluate')
+    : accept(undefined)
 }
 
 /** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
@@ -90,7 +104,7 @@ export async function checkGenesis(order: Training): Promise<Result<Float32Array
 
 /** Step `ledger`: the run's own sums and its last line. */
 export function checkLedger(
-  order: Order,
+  order: Order<RunManifest>,
   end: {
     readonly model: Cid
     readonly evaluation: Evaluation | null

@@ -8,8 +8,10 @@ import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregati
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { equalBytes, toHex } from '#protocol/bytes.ts'
+import { cidOfDigest, DAG_PB, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import type { Bytes } from '#protocol/ids.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { RoundManifest } from '#protocol/manifest.ts'
 import { quantiserSchema } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -20,8 +22,11 @@ import { readTranscript } from './transcript.ts'
 import type { Asked, Collected, Contribution } from './updates.ts'
 import { asStep, type Step } from './verdict.ts'
 
-/** Finds a masked vector that is not part of the record by what its member signed; undefined where there is none. */
-export type VectorFinder = (sha256: Bytes, sizeBytes: number) => Promise<AsyncIterable<Bytes> | undefined>
+/**
+ * Finds a masked vector that is not part of the record by what its member signed; undefined where there is none. A store
+ * that knows files by CID finds it by that: the record tells it, and what comes out is hashed anyway.
+ */
+export type VectorFinder = (sha256: Bytes, sizeBytes: number, cid: Cid) => Promise<AsyncIterable<Bytes> | undefined>
 
 /**
  * The steps of a masked round, from `session` to `sum`: that the session is of this very round, task, plan and cohort, and
@@ -50,7 +55,9 @@ export async function collectMasked(
   const contributions = checkSeats(survival, manifest)
   if (!contributions.ok) return contributions
 
-  const source = sourceOf(blocks, plan.secure?.publish === 'full', vectors)
+  const files = filesOf(survival, asked)
+  if (!files.ok) return files
+  const source = sourceOf(blocks, plan.secure?.publish === 'full', files.value, vectors)
   progress(source ? 'vector' : 'ranges')
   const sum = await (source ? unmaskedSum(survival, masks, source) : signedSum(blocks, asked))
   if (!sum.ok) return sum
@@ -126,17 +133,45 @@ function checkSeats(survival: Survival, { seats }: RoundManifest): Result<readon
   return accept(contributions)
 }
 
-/** Where the vectors are; undefined where only their hashes are at hand. */
-function sourceOf(blocks: Blocks, isPublic: boolean, find: VectorFinder | undefined): VectorSource | undefined {
-  if (!isPublic) return find && ((input) => found(find, input))
-  return ({ cid, bytes }) => {
-    assert(cid, 'an input of a session that publishes its vectors names its own')
-    return blocks.file(cid, bytes)
-  }
+/**
+ * The vectors' names as files. A public one is named by its input; one of a single block has the hash that its member
+ * signed; of larger ones that are not public the record tells the roots, as hashes and not as links, since they are no part
+ * of it.
+ */
+function filesOf(
+  { inputs }: Survival,
+  { manifest, plan, parameters }: Asked,
+): Result<ReadonlyMap<number, Cid>, 'session'> {
+  const roots = manifest.session?.vectorRoots
+  const isLarge = vectorBytesOf(parameters) > BLOCK_BYTES_MAX
+  const expected = plan.secure?.publish === 'commit-only' && isLarge ? inputs.size : undefined
+  if (roots?.length !== expected)
+    return refuse('session', `names the roots of ${roots?.length ?? 0} vectors, of ${expected ?? 0} it should`)
+  const named = [...inputs.values()].map(({ body }, at): [number, Cid] => {
+    const root = roots?.[at]
+    return [body.u, body.cid ?? (root ? cidOfDigest(DAG_PB, root) : cidOfDigest(RAW, body.sha256))]
+  })
+  return accept(new Map(named))
 }
 
-async function* found(find: VectorFinder, { u, sha256, bytes }: Body<'MaskedInput'>): AsyncIterable<Bytes> {
-  const vector = await find(sha256, bytes)
+/** Where the vectors are; undefined where only their hashes are at hand. */
+function sourceOf(
+  blocks: Blocks,
+  isPublic: boolean,
+  files: ReadonlyMap<number, Cid>,
+  find: VectorFinder | undefined,
+): VectorSource | undefined {
+  const fileOf = ({ u }: Body<'MaskedInput'>): Cid => {
+    const cid = files.get(u)
+    assert(cid, 'every survivor gave a vector')
+    return cid
+  }
+  if (!isPublic) return find && ((input) => found(find, input, fileOf(input)))
+  return (input) => blocks.file(fileOf(input), input.bytes)
+}
+
+async function* found(find: VectorFinder, { u, sha256, bytes }: Body<'MaskedInput'>, cid: Cid): AsyncIterable<Bytes> {
+  const vector = await find(sha256, bytes, cid)
   if (!vector) throw new NotAFile(`of member ${u}: nothing that was given has SHA-256 ${toHex(sha256)}`)
   yield* vector
 }

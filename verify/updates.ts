@@ -2,12 +2,12 @@ import { accumulate } from '#aggregation/accumulate.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import type { Cid, NodeId, Seat } from '#protocol/ids.ts'
-import type { RoundManifest, RunManifest } from '#protocol/manifest.ts'
+import type { RoundManifest } from '#protocol/manifest.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
-import { fileCidOf } from './run.ts'
+import { fileCidOf, type Terms } from './run.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
 /** What a seat gave to a sum: its signed update, in a masked round its MaskedInput. */
@@ -28,7 +28,7 @@ export type Asked = { readonly manifest: RoundManifest; readonly plan: Plan; rea
 /** Steps `update`, `vector` and `sum` of a round whose vectors are plain. */
 export async function collectPlain(
   blocks: Blocks,
-  run: RunManifest,
+  run: Terms,
   { manifest, plan, parameters }: Asked,
   progress: (step: Step) => void,
 ): Promise<Result<Collected, Step>> {
@@ -51,7 +51,7 @@ export async function collectPlain(
 /** Step `update`: every seat that reported, in seat order. */
 async function checkReports(
   blocks: Blocks,
-  run: RunManifest,
+  run: Terms,
   manifest: RoundManifest,
   incoming: { readonly model: Cid; readonly parameters: number },
 ): Promise<Result<readonly Report[], Step>> {

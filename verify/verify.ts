@@ -1,12 +1,12 @@
 import type { Answer } from '#aggregation/statistics/answer.ts'
-import { strategyOf } from '#aggregation/strategies/strategy.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
 import { type BundleFile, readBundle } from './bundle.ts'
+import { genesisStanding } from './lineage.ts'
 import { checkRound, purposeOf, type Standing } from './round.ts'
-import { checkGenesis, checkLedger, checkRun, checkTask, type Order, type Pins, subjectOf } from './run.ts'
+import { checkLedger, checkRun, checkShape, checkTask, type Order, type Pins, subjectOf } from './run.ts'
 import type { VectorFinder } from './session.ts'
 import type { Failure, RoundProof, Step, Verdict } from './verdict.ts'
 
@@ -63,6 +63,8 @@ async function prove(
   progress({ step: 'task', rounds: run.rounds.length })
   const order = await checkTask(blocks, run)
   if (!order.ok) return failure(order)
+  const shape = checkShape(order.value)
+  if (!shape.ok) return failure(shape)
   if (order.value.kind === 'training') progress({ step: 'genesis', rounds: run.rounds.length })
   const start = await begin(order.value)
   if (!start.ok) return failure(start)
@@ -74,7 +76,7 @@ async function prove(
   const nodes = new Set<NodeId>()
   for (const { round, manifest, receipts, reason } of run.rounds) {
     enter(round)
-    const purpose = purposeOf(order.value, round)
+    const purpose = purposeOf(order.value, round, run.planned)
     if (manifest === null) {
       if (receipts !== null) return failure(refuse('payout', 'an aborted round pays nobody'), round)
       rounds.push({
@@ -152,10 +154,7 @@ async function begin(order: Order): Promise<Result<Standing, Step>> {
     const nothing = new Float32Array(0)
     return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 })
   }
-  const genesis = await checkGenesis(order)
-  if (!genesis.ok) return genesis
-  const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.parameters))
-  return accept({ model: order.task.genesis, weights: genesis.value, memory, parent: null, closed: 0 })
+  return genesisStanding(order)
 }
 
 function failure(refused: Extract<Result<unknown, Step>, { ok: false }>, round?: Round): Failure {

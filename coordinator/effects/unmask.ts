@@ -6,8 +6,10 @@ import { checkSum, sumOf } from '#aggregation/secagg/verification.ts'
 import { encodeLanes, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
+import { digestOf } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
-import type { Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { SessionManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { blockOf, readBlock } from '../record.ts'
@@ -21,6 +23,8 @@ export type Unmasked = {
   readonly survival: Survival
   readonly revealed: Revealed
   readonly maskCts: readonly Block[]
+  /** Of vectors that are withheld and larger than a block: what members ask for them by, in the order of the survivors. */
+  readonly vectorRoots: readonly Bytes[] | undefined
 }
 
 /**
@@ -52,14 +56,16 @@ export async function unmaskedSum(
   const sound = checkSum(survival, sum.value)
   if (!sound.ok) return refuse(`sum-${sound.refusal}`, sound.detail)
   const lists = maskCts.filter((list) => list.length > 0).map((list) => blockOf(maskCtListSchema, list))
-  return accept({ sum: sum.value, survival, revealed: revealed.value, maskCts: lists })
+  const isNamed = store === blobs || limitBytes <= BLOCK_BYTES_MAX
+  const roots = isNamed ? undefined : [...survival.inputs.keys()].map((u) => digestOf(vectors.get(u) as Cid))
+  return accept({ sum: sum.value, survival, revealed: revealed.value, maskCts: lists, vectorRoots: roots })
 }
 
 /** The session as the round's manifest names it. @returns with the blocks that are new */
 export function sessionManifest(
   { signer }: Pick<SessionDoors, 'signer'>,
   { session }: MaskedSeated,
-  { sum, survival, revealed, maskCts }: Unmasked,
+  { sum, survival, revealed, maskCts, vectorRoots }: Unmasked,
   made: { readonly aggregate: Cid; readonly model: Cid },
 ): { readonly session: SessionManifest; readonly blocks: readonly Block[] } {
   const { roster, shared, survivors, certificate } = session
@@ -72,7 +78,8 @@ export function sessionManifest(
   })
   const result: Said<'Result'> = say(signer, 'Result', body)
   const named = { roster, shared: shared.cid, survivors, certificate, result: result.cid }
-  return { session: { ...named, maskCts: maskCts.map(({ cid }) => cid) }, blocks: [...blocksOf(result), ...maskCts] }
+  const links = { ...named, maskCts: maskCts.map(({ cid }) => cid), ...(vectorRoots && { vectorRoots }) }
+  return { session: links, blocks: [...blocksOf(result), ...maskCts] }
 }
 
 /** Suite 2: of each survivor what it sent to higher dropouts, which their roots cannot make again. */

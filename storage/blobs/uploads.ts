@@ -4,7 +4,7 @@ import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BlobCorrupt, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import type { Ticket } from '#protocol/ticket.ts'
 import { type Asked, answerProblem, answerWhole, type ProblemCode, problemOf, TooSlow, watchIdle } from './answers.ts'
-import type { Tickets } from './tickets.ts'
+import { type Tickets, ticketIn } from './tickets.ts'
 
 type UploadDoors = {
   readonly blobs: BlobStore
@@ -28,7 +28,7 @@ export function openUploads({ blobs, withheld, tickets, clock, limits }: UploadD
   return async (asked, cid) => {
     const { request } = asked
     const no = (code: ProblemCode, detail?: string) => answerProblem(asked, problemOf(code, detail))
-    const ticketText = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const ticketText = ticketIn(request.headers.authorization)
     if (ticketText === undefined) return no('no-ticket', 'an upload needs Authorization: Bearer and its ticket')
     const ticket = tickets.check(ticketText)
     if (!ticket.ok) return no(ticket.refusal, ticket.detail)

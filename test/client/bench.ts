@@ -43,6 +43,8 @@ type BenchChange = {
   readonly clock?: FakeClock
   /** What the coordinator's store has, to read from and to upload to. */
   readonly blobs?: BlobStore
+  /** What it gives to members alone. */
+  readonly withheld?: BlobStore
   /** What an earlier life left on its disk. */
   readonly kept?: Kept
 }
@@ -113,6 +115,7 @@ export class Bench {
     const chance = keystream(sha256(utf8(`${name} chance ${lives++}`)), new Uint8Array(16))
     const doors = {
       ...{ transport, blobs, trainer: change.trainer ?? toyTrainer(0), clock, signer, secret, ...own, site },
+      withheld: change.withheld ?? openMemoryBlobs(),
       ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
       policy: policyFor(population, change.cohortMin ?? 2, site),
       chance: (lengthBytes: number) => chance(lengthBytes).slice(),

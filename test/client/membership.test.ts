@@ -265,15 +265,24 @@ describe('a member that is asked again', () => {
     await host.hear(0, 'agree')
   })
 
-  test('tells of a refusal, but not of those that a repeat earns', async () => {
+  test('tells of a refusal, but not of one that a repeat earns', async () => {
     const host = new Host(4)
-    const { survivors } = await confirmed(host)
-    const refused = { kind: 'refused', of: 'confirm', refusal: 'wrong-phase', detail: '' } as const
+    const { shared } = await submitted(host)
+    const refused = { kind: 'refused', of: 'submit', refusal: 'already-reported', detail: '' } as const
     host.say(0, refused)
-    host.survey(0, survivors)
-    await host.hear(0, 'confirm')
+    host.mask(0, shared)
+    await host.submitted(0)
     host.say(0, refused)
     await quiet(host)
-    expect(told(host.node(0), 'refused')).toEqual(['wrong-phase'])
+    expect(told(host.node(0), 'refused')).toEqual(['already-reported'])
+  })
+
+  test('tells nothing of a Confirm that came after the quorum: nobody waited for it', async () => {
+    const host = new Host(4)
+    await confirmed(host)
+    host.say(0, { kind: 'refused', of: 'confirm', refusal: 'wrong-phase', detail: '' })
+    host.say(0, { kind: 'refused', of: 'confirm', refusal: 'another-set', detail: '' })
+    await quiet(host)
+    expect(told(host.node(0), 'refused')).toEqual(['another-set'])
   })
 })

@@ -11,7 +11,7 @@ import { RUN } from '#test/sim/cluster.ts'
 import { toyTrainer } from '#test/sim/toy.ts'
 import { type Bench, coordinator, invite, NOW, OTHER_RUN } from './bench.ts'
 import { DEADLINES, Host } from './host.ts'
-import { agreed, confirmed, dealt, kindsLeft, quiet, rest, submitted, told, unmasked } from './stages.ts'
+import { agreed, confirmed, dealt, kindsLeft, quiet, submitted, told, unmasked } from './stages.ts'
 
 const broken = (site: number): TrainerBackend => {
   return { ...toyTrainer(site), fit: () => Promise.reject(new TrainingRefused('data-contract', 'no column x')) }
@@ -52,6 +52,15 @@ describe('what a member holds', () => {
     expect(host.clock.waiting()).toBe(0)
     host.sit(0, roster)
     expect(await kindsLeft(host, 0)).toEqual(['leave'])
+  })
+
+  test('is waited for by nothing once the round is over', async () => {
+    const host = new Host(4)
+    await submitted(host)
+    expect(host.clock.waiting()).toBe(4)
+    for (const seat of host.seats) host.end(seat, seat < 2 ? 'aborted' : 'closed')
+    await quiet(host)
+    expect(host.clock.waiting()).toBe(0)
   })
 
   test('is not told to be gone when it was given', async () => {
@@ -103,7 +112,7 @@ describe('what a member holds', () => {
     }
     const membership = new Membership(doors, entry, new AbortController())
     const lanes = await host.plain(0)
-    const submitting = membership.submit({ lanes, trainMillis: 1 })
+    const submitting = membership.submit({ lanes, trainMillis: 1 }, Promise.resolve(true))
     await membership.close('closed')
     expect(await submitting).toEqual({ ok: true, value: undefined })
     expect(lanes.every((lane) => lane === 0)).toBe(true)
@@ -156,27 +165,24 @@ describe('a member whose round is aborted', () => {
     expect(await kindsLeft(third, 2)).toEqual([])
   })
 
-  test('while it masks leaves nothing behind, and then signs', async () => {
+  test('while it masks signs only when the last of what it held is gone', async () => {
     const host = new Host(4)
     const { shared } = await agreed(host)
-    const { outbox } = host.node(0).kept
-    const put = outbox.put.bind(outbox)
-    const begun = Promise.withResolvers<void>()
-    outbox.put = (source, limit, signal, expected) =>
-      put(
-        (async function* () {
-          begun.resolve()
-          await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
-          yield* source
-        })(),
-        ...([limit, signal, expected] as const),
-      )
+    const [begun, disk] = [Promise.withResolvers<void>(), Promise.withResolvers<never>()]
+    host.node(0).kept.outbox.put = () => {
+      begun.resolve()
+      return disk.promise
+    }
     host.mask(0, shared)
     await begun.promise
     host.end(0, 'aborted')
+    expect(await kindsLeft(host, 0)).toEqual([])
+    const journal = new Journal(host.node(0).kept.journal)
+    expect((await journal.recall(RUN, 1))?.said.has('Abandon')).toBe(false)
+    disk.reject(new Error('given up'))
     expect((await abandoned(host, 0)).body.confirmed).toBe(false)
-    expect((await rest(host, 0)).length).toBe(0)
-    expect((await new Journal(host.node(0).kept.journal).recall(RUN, 1))?.vector).toBeUndefined()
+    expect(await kindsLeft(host, 0)).toEqual([])
+    expect((await journal.recall(RUN, 1))?.vector).toBeUndefined()
   })
 
   test('and that was given up for a newer one says of the older one that it holds nothing', async () => {

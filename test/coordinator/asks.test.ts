@@ -63,7 +63,7 @@ class Sites implements AsyncDisposable {
       const doors = {
         ...{ transport, blobs: openRemoteBlobs({ url, ticket: () => ticket, clock: systemClock }), clock: systemClock },
         ...{ trainer: toyTrainer(site), statistician: this.#statistician(site), signer: own, secret: randomBytes(32) },
-        ...{ chance: randomBytes, coordinator, sequence, outbox: openMemoryBlobs() },
+        ...{ chance: randomBytes, coordinator, sequence, withheld: openMemoryBlobs(), outbox: openMemoryBlobs() },
         ...{ journal: this.#journals[site] as EventLog, site: TERMS, policy: policyFor('open', 2, TERMS) },
         useTicket: (text: string) => {
           ticket = text

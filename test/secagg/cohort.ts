@@ -7,12 +7,13 @@ import { advertise, type Expectation } from '#aggregation/secagg/participant.ts'
 import type { Advertised, Chance, Site } from '#aggregation/secagg/states.ts'
 import { encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
 import { keystream, sha256 } from '#crypto'
-import { collect, utf8 } from '#protocol/bytes.ts'
+import { collect, once, utf8 } from '#protocol/bytes.ts'
 import { cidOf, cidOfDigest, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Round } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Quantiser } from '#protocol/plan.ts'
+import { importFile } from '#protocol/unixfs.ts'
 import { must } from '#test/aggregation/given.ts'
 
 /** A cohort of sites and its coordinator, everything drawn from a seed: the same cohort has the same bytes. */
@@ -137,15 +138,17 @@ export function rosterOf(
   })
 }
 
-/** Keeps masked vectors by their CID, as a store does, and finds them by what their members signed. */
+/** As many as a test masks. */
+const VECTOR_BYTES_MAX = 2 * BLOCK_BYTES_MAX
+
+/** Keeps masked vectors by their hash, names them as a store does, and finds them by what their members signed. */
 export class Vectors {
   readonly bytes = new Map<Cid, Bytes>()
 
   keep = async (masked: AsyncIterable<Bytes>): Promise<Cid> => {
-    const bytes = await collect(masked, BLOCK_BYTES_MAX)
-    const cid = cidOf(RAW, bytes)
-    this.bytes.set(cid, bytes)
-    return cid
+    const bytes = await collect(masked, VECTOR_BYTES_MAX)
+    this.bytes.set(cidOf(RAW, bytes), bytes)
+    return importFile(once(bytes), async () => undefined)
   }
 
   of({ sha256 }: Pick<Body<'MaskedInput'>, 'sha256'>): Bytes {

@@ -2,6 +2,7 @@ import { uint32Stream } from '#aggregation/rng.ts'
 import { removeMasks } from '#aggregation/secagg/removal.ts'
 import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
+import type { Progress } from '#client/progress.ts'
 import { sequenceFrom } from '#client/sequence.ts'
 import { siteTerms } from '#client/site.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
@@ -21,10 +22,11 @@ import { hkdfSha256, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert } from '#protocol/assert.ts'
 import { utf8 } from '#protocol/bytes.ts'
+import { codecOf, RAW } from '#protocol/cid.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import type { Masking } from '#protocol/plan.ts'
+import type { Masking, Secure } from '#protocol/plan.ts'
 import type { BlobStore, EventLog } from '#protocol/ports.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -33,6 +35,7 @@ import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { type FakeClock, fakeClock } from '#test/fake-clock.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
+import { craftingAggregate } from './crafted.ts'
 import { Network, type Weather } from './network.ts'
 import { TOY_TASK, toyTrainer } from './toy.ts'
 
@@ -44,6 +47,11 @@ export type SimOptions = {
   /** Chance that the coordinator's process dies at one append to the log, half of the time after it was durable. */
   readonly crash: number
   readonly masking: Masking
+  readonly secure?: Partial<Secure>
+  /** The coordinator publishes a model of its own making after this round. */
+  readonly craftsAfter?: Round
+  /** So many nodes wait for ever for what vectors are made of. */
+  readonly blind?: number
   /** Nodes that die for good at some time during the run. */
   readonly deaths: number
 }
@@ -65,6 +73,8 @@ export type Outcome = {
   readonly elapsedMillis: Millis
   readonly balances: ReadonlyMap<string, bigint>
   readonly counters: Counters
+  /** What each node told its operator. */
+  readonly told: readonly (readonly Progress[])[]
 }
 
 /**
@@ -85,9 +95,12 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const network = new Network({ clock, draw, weather: options.weather, graceMillis: GRACE, end: end.signal })
   const coordinatorSecret = sha256(utf8('sim coordinator'))
   const coordinator = signerOf(coordinatorSecret).id
-  const ids = Array.from({ length: options.nodes }, (_, site) =>
-    startNode(site, { network, blobs, clock, coordinator, draw, end: end.signal }),
-  )
+  const told: Progress[][] = Array.from({ length: options.nodes }, () => [])
+  const ids = told.map((progress, site) => {
+    const seen = site < (options.blind ?? 0) ? withoutVectors : (store: BlobStore) => store
+    const stores = { blobs: seen(blobs), withheld: seen(withheld) }
+    return startNode(site, { network, ...stores, clock, coordinator, draw, progress, end: end.signal })
+  })
   for (let death = 0; death < options.deaths; death++) {
     const victim = ids[Math.floor(draw() * ids.length)] as NodeId
     clock.wakeAt(clock.now() + Math.floor(draw() * 20_000), end.signal).then(
@@ -97,6 +110,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   }
 
   const counters = new Counters()
+  const { craftsAfter } = options
   let crashes = 0
   let live = await boot()
   // Whoever is to be invited has linked by now.
@@ -106,6 +120,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     rounds: options.rounds,
     budget: String(BUDGET),
     masking: options.masking,
+    secure: options.secure,
     cohort: { min: options.masking === 'none' ? 2 : 3, max: options.nodes, quorum: 2 },
     timing: {
       ...{ selectionMillis: 2000, keysMillis: 3000, reportingMillis: 5000, consistencyMillis: 3000 },
@@ -134,7 +149,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const elapsedMillis = clock.now() - started
   end.abort()
   live.kill()
-  return { run, verdict, crashes, elapsedMillis, balances, counters }
+  return { run, verdict, crashes, elapsedMillis, balances, counters, told }
 
   async function reboot(): Promise<Incarnation> {
     crashes++
@@ -188,7 +203,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
           ...{ linked: () => transport.linked().length, runs: () => runner.runs() },
         }),
         ...sessionEffects(doors),
-        aggregate: aggregateEffect(doors),
+        aggregate: craftsAfter === undefined ? aggregateEffect(doors) : craftingAggregate(doors, craftsAfter),
         settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
         finish: finishEffect(doors),
       })
@@ -203,13 +218,18 @@ type Incarnation = { readonly runner: Runner; readonly dead: AbortSignal; readon
 type NodeDoors = {
   readonly network: Network
   readonly blobs: BlobStore
+  readonly withheld: BlobStore
   readonly clock: FakeClock
   readonly coordinator: NodeId
   readonly draw: () => number
+  readonly progress: Progress[]
   readonly end: AbortSignal
 }
 
-function startNode(site: number, { network, blobs, clock, coordinator, draw, end }: NodeDoors): NodeId {
+function startNode(
+  site: number,
+  { network, blobs, withheld, clock, coordinator, draw, progress, end }: NodeDoors,
+): NodeId {
   const secret = sha256(utf8(`sim node ${site}`))
   const signer = signerOf(secret)
   const toy = toyTrainer(site)
@@ -226,12 +246,21 @@ function startNode(site: number, { network, blobs, clock, coordinator, draw, end
   const doors = {
     ...{ transport: network.node(signer.id), blobs, trainer, clock, signer, secret, coordinator },
     ...{ sequence: sequenceFrom(() => clock.now()), policy: policyFor('open', 2, terms), useTicket: () => undefined },
-    ...{ site: terms, chance: chanceOf(site), journal: openMemoryLog(), outbox: openMemoryBlobs() },
+    ...{ site: terms, chance: chanceOf(site), journal: openMemoryLog(), outbox: openMemoryBlobs(), withheld },
   }
   void (async () => {
-    for await (const _ of participate(doors, end));
+    for await (const made of participate(doors, end)) progress.push(made)
   })()
   return signer.id
+}
+
+/** Small blocks and the model come, a vector's bytes never do. */
+function withoutVectors(store: BlobStore): BlobStore {
+  const never = <T>() => new Promise<T>(() => undefined)
+  return {
+    ...store,
+    getBlock: (cid, limit) => (codecOf(cid) === RAW ? never() : store.getBlock(cid, limit)),
+  }
 }
 
 /** Dies at an append (of one entry or a batch), before or after it is durable; from then on nothing of this life reaches the log. */

@@ -26,10 +26,10 @@ async function serving({ blobs = openMemoryBlobs() as BlobStore, withheld = open
     limits: { idleMillis: 1000, uploadsMax: 8 },
   })
   const server = await loopback((request, response) => void gateway(request, response))
-  const ticket = (publish: Ticket['publish'], seat = 0, signedBy = key) =>
+  const ticket = (publish: Ticket['publish'], seat = 0, signedBy = key, expiresAt = clock.now() + 60_000) =>
     issueTicket(signedBy, {
       ...{ run: 'run_01K00000000000000000000000' as RunId, round: 1, seat, sizeBytes: 4 * MIB, publish },
-      expiresAt: clock.now() + 60_000,
+      expiresAt,
     })
   const put = (cid: Cid, body: Bytes, authorization?: string) =>
     fetch(`${server.url}/ipfs/${cid}`, {
@@ -42,7 +42,7 @@ async function serving({ blobs = openMemoryBlobs() as BlobStore, withheld = open
     const cid = await rootOf(bytes)
     return { cid, response: await put(cid, bytes, ticket('commit-only', seat)) }
   }
-  return Object.assign(server, { blobs, withheld, ticket, put, withhold })
+  return Object.assign(server, { blobs, withheld, clock, ticket, put, withhold })
 }
 
 const rootOf = async (bytes: Bytes) => (await blocksOf(bytes)).at(-1)?.cid as Cid
@@ -164,6 +164,28 @@ describe('who asks for what is withheld', () => {
       for (const method of ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS', 'PATCH']) await expectSame(index, method)
   })
 
+  test('also when it shows a ticket that is not for that: of a public run, expired, or by another key', async () => {
+    await using server = await serving()
+    await server.withhold(bytes)
+    const [here, away] = [await blocksOf(bytes), await blocksOf(unknown)]
+    for (const shown of [
+      'not.one',
+      server.ticket('full'),
+      server.ticket('commit-only', 0, key, server.clock.now()),
+      server.ticket('commit-only', 0, contentOf('another coordinator', 32)),
+    ])
+      for (const method of ['GET', 'HEAD'])
+        for (const query of QUERIES) {
+          const headers = { Authorization: `Bearer ${shown}` }
+          const ask = (cid: Cid) => seen(fetch(`${server.url}/ipfs/${cid}${query}`, { method, headers }), cid)
+          for (const index of [0, -1]) {
+            const found = await ask(here.at(index)?.cid as Cid)
+            expect(found).toBe(await ask(away.at(index)?.cid as Cid))
+            expect(JSON.parse(found).status).toBeGreaterThanOrEqual(400)
+          }
+        }
+  })
+
   test('also when it sends something there without the right ticket', async () => {
     await using server = await serving()
     await server.withhold(bytes)
@@ -224,5 +246,41 @@ describe('who asks for what is withheld', () => {
     expect((await server.withhold(bytes)).response.status).toBe(201)
     expect(await server.withheld.has(cid)).toBe(true)
     expect((await fetch(`${server.url}/ipfs/${cid}`)).status).toBe(200)
+  })
+})
+
+describe('a member of a run that withholds its vectors', () => {
+  test.each([1, MIB, 2 * MIB + 5])(
+    'reads one of %i bytes with its ticket, from a client that shows it',
+    async (size) => {
+      await using server = await serving()
+      const bytes = contentOf('of another seat', size)
+      const { cid } = await server.withhold(bytes)
+      const ticket = () => server.ticket('commit-only', 1)
+      const member = openRemoteBlobs({ url: server.url, ticket, reads: 'withheld' })
+      expect(await member.has(cid)).toBe(true)
+      expect(equalBytes(await read(member, cid, size), bytes)).toBe(true)
+      const anybody = openRemoteBlobs({ url: server.url, ticket })
+      await expect(read(anybody, cid, size)).rejects.toThrow(BlobMissing)
+    },
+  )
+
+  test('leaves nothing of it in a cache on the way; what is public may stay there', async () => {
+    await using server = await serving()
+    const headers = { Authorization: `Bearer ${server.ticket('commit-only')}` }
+    const { cid } = await server.withhold(contentOf('masked', 100))
+    const open = await server.blobs.put(once(contentOf('public', 100)), 100)
+    const cached = async (name: Cid) =>
+      (await fetch(`${server.url}/ipfs/${name}`, { headers })).headers.get('cache-control')
+    expect(await cached(cid)).toBe('no-store')
+    expect(await cached(open)).toContain('immutable')
+  })
+
+  test('is not told of what nobody has', async () => {
+    await using server = await serving()
+    const member = openRemoteBlobs({ url: server.url, ticket: () => server.ticket('commit-only'), reads: 'withheld' })
+    const cid = await rootOf(contentOf('nobody has this', 100))
+    expect(await member.has(cid)).toBe(false)
+    await expect(read(member, cid, 100)).rejects.toThrow(BlobMissing)
   })
 })

@@ -56,6 +56,10 @@ export const MEMBERSHIP_LIES = {
       'no session',
       manifest(() => ({ session: null })),
     ),
+    lie(
+      'the root of a vector that is named elsewhere',
+      links(() => ({ vectorRoots: [seed(1)] })),
+    ),
     ...named.flatMap((name, at) => {
       const next = named[(at + 1) % named.length] as typeof name
       return [

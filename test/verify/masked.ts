@@ -5,11 +5,14 @@ import type { Site } from '#aggregation/secagg/states.ts'
 import type { SessionRecord } from '#aggregation/secagg/verification.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
-import { toHex } from '#protocol/bytes.ts'
+import { once, toHex } from '#protocol/bytes.ts'
+import { digestOf } from '#protocol/cid.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Round, RunId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Endings, SessionManifest } from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
+import { importFile } from '#protocol/unixfs.ts'
 import { must } from '#test/aggregation/given.ts'
 import { type Cohort, chanceOf, Vectors } from '#test/secagg/cohort.ts'
 import { type Absent, dealAll, maskAll, play, shareOut } from '#test/secagg/play.ts'
@@ -108,6 +111,7 @@ function secretsIn(cohort: Cohort, parcels: readonly Parcel[], survivors: readon
 export async function keepSession(
   { store, secure }: Stage,
   record: SessionRecord,
+  hidden: ReadonlyMap<string, Bytes>,
   change: (lists: readonly (readonly MaskCt[])[]) => readonly (readonly MaskCt[])[],
 ): Promise<SessionManifest> {
   await keepAll(store, record)
@@ -115,10 +119,19 @@ export async function keepSession(
   for (const list of change(secure.suite === SUITE_HYBRID ? publishedOf(record) : []))
     maskCts.push(await store.maskCts(list))
   const { roster, shared, survivors, certificate, result } = record
+  const withheld = record.inputs.map(({ body }) => hidden.get(toHex(body.sha256)))
+  const large = withheld.filter((bytes) => bytes !== undefined && bytes.length > BLOCK_BYTES_MAX) as Bytes[]
+  const vectorRoots = await Promise.all(large.map(async (bytes) => digestOf(await rootOf(bytes))))
   return {
     ...{ roster: roster.cid, shared: shared.cid, survivors: survivors.cid },
     ...{ certificate: certificate.cid, result: result.cid, maskCts },
+    ...(large.length > 0 ? { vectorRoots } : {}),
   }
+}
+
+/** What a file is named by, kept nowhere. */
+function rootOf(bytes: Bytes): Promise<Cid> {
+  return importFile(once(bytes), async () => undefined)
 }
 
 /** Of every survivor those to higher dropouts. */

@@ -112,7 +112,7 @@ async function gatherMasked(play: Play, secure: Secure, before: Omit<Act, 'input
     const at = { ...stage, act, earlier }
     const told = { ...record, ...(await hooks.record?.(record, at)) }
     earlier.set(act.round, record)
-    return keepSession(stage, told, (lists) => hooks.ciphertexts?.(lists, at) ?? lists)
+    return keepSession(stage, told, hidden, (lists) => hooks.ciphertexts?.(lists, at) ?? lists)
   }
   return {
     vectors: survivors.map((u) => act.inputs[u - 1] as Uint32Array),

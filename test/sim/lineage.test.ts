@@ -1,0 +1,67 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Progress } from '#client/progress.ts'
+import type { Round } from '#protocol/ids.ts'
+import { CALM, type SimOptions, simulate } from './cluster.ts'
+
+const MASKED: SimOptions = {
+  ...{ seed: 1, nodes: 5, rounds: 3, weather: CALM, crash: 0, deaths: 0, masking: 'secagg/1' },
+  secure: { suite: 1, corrupt: 1 },
+}
+
+const inRound = (told: readonly Progress[], round: Round) => told.filter((made) => made.round === round)
+const kinds = (told: readonly Progress[]) => told.map(({ kind }) => kind)
+const pastsOf = (told: readonly Progress[]) => told.flatMap((made) => (made.kind === 'recomputed' ? [made.past] : []))
+
+describe('nodes of a masked run', () => {
+  test.each(['full', 'commit-only'] as const)(
+    'redo each round beside the training of the next, and mask after it (%s)',
+    async (publish) => {
+      const { verdict, run, told } = await simulate({ ...MASKED, secure: { ...MASKED.secure, publish } })
+      expect(verdict).toMatchObject({ ok: true, outcome: 'completed' })
+      expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
+      for (const own of told) {
+        expect(pastsOf(own)).toEqual([1, 2, 3])
+        for (const round of [2, 3, 4]) {
+          const order = kinds(inRound(own, round))
+          expect(order.indexOf('recomputed')).toBeLessThan(order.indexOf('masked'))
+        }
+      }
+    },
+  )
+
+  test.each(['full', 'commit-only'] as const)(
+    'leave a round over a model that the coordinator made up, and mask nothing on it (%s)',
+    async (publish) => {
+      const secure = { ...MASKED.secure, publish }
+      const { run, told } = await simulate({ ...MASKED, secure, craftsAfter: 1 })
+      expect(run.past[0]?.manifest).not.toBeNull()
+      expect(run.past.slice(1).map(({ manifest }) => manifest)).toEqual([null, null, null])
+      for (const own of told) {
+        const failures = inRound(own, 2).flatMap((made) => (made.kind === 'failed' ? [made.reason] : []))
+        expect(failures).toEqual([expect.stringMatching(/^model-not-recomputed: model: round 1: the sum makes /)])
+        for (const round of [2, 3, 4])
+          expect(kinds(inRound(own, round))).not.toEqual(expect.arrayContaining(['masked']))
+      }
+    },
+  )
+
+  test('that cannot get a vector give nothing, and are free again when their round is over', async () => {
+    const { verdict, run, told } = await simulate({ ...MASKED, blind: 1 })
+    expect(verdict).toMatchObject({ ok: true, outcome: 'completed' })
+    expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
+    const [blind = [], ...others] = told
+    for (const round of [2, 3, 4]) {
+      expect(kinds(inRound(blind, round))).toEqual(expect.arrayContaining(['joined', 'seated', 'ended']))
+      expect(kinds(inRound(blind, round))).not.toEqual(expect.arrayContaining(['masked']))
+      for (const own of others) expect(kinds(inRound(own, round))).toEqual(expect.arrayContaining(['unmasked']))
+    }
+  })
+
+  test('redo rounds over a coordinator that dies and comes back', async () => {
+    for (const seed of [31, 32]) {
+      const { verdict, told } = await simulate({ ...MASKED, seed, crash: 0.02 })
+      expect(verdict.ok).toBe(true)
+      for (const own of told) expect(kinds(own).filter((kind) => kind === 'failed')).toEqual([])
+    }
+  })
+})
