@@ -2,7 +2,14 @@ import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Params, Said } from './messages.ts'
-import { type CertificateRefusal, checkCertificate, type Session, type Survival, speaker } from './session.ts'
+import {
+  type CertificateRefusal,
+  checkCertificate,
+  type Session,
+  type Sharing,
+  type Survival,
+  speaker,
+} from './session.ts'
 
 /**
  * R5: an input is spent when its masked vector leaves, and a sum of it may be opened without the member's own doing. A
@@ -59,12 +66,24 @@ export function maySpend(
 }
 
 /** A set that was summed before, or one that differs from the only such set by more than the corrupt could fill. */
-export function mayConfirm({ certified }: Freshness, survival: Survival): Result<void, SpendingRefusal> {
-  const ids = namesOf(survival)
+export function mayConfirm(freshness: Freshness, survival: Survival): Result<void, SpendingRefusal> {
+  return maySum(freshness, survival.sharing, namesOf(survival))
+}
+
+/** The same of U2, before an input is spent on it: where all of it survives, its members could not confirm that. */
+export function mayMask(freshness: Freshness, sharing: Sharing): Result<void, SpendingRefusal> {
+  return maySum(freshness, sharing, namesIn(sharing, sharing.keys))
+}
+
+function maySum(
+  { certified }: Freshness,
+  { session }: Sharing,
+  ids: ReadonlySet<NodeId>,
+): Result<void, SpendingRefusal> {
   const differences = certified.map((before) => ids.symmetricDifference(before).size)
   if (differences.length === 0 || differences.includes(0)) return accept(undefined)
   if (differences.length > 1) return refuse('too-many-sums', 'an input is in at most two sums')
-  const { C } = survival.sharing.session.params
+  const { C } = session.params
   const [difference = 0] = differences
   if (difference >= C + 2) return accept(undefined)
   return refuse('sums-too-alike', `the sums differ by ${difference} members, at least ${C + 2} would hide one`)
@@ -108,5 +127,9 @@ function sidOf(ending: Ending): Bytes {
 
 /** The members behind a sum. */
 export function namesOf({ sharing, inputs }: Survival): ReadonlySet<NodeId> {
-  return new Set(sharing.session.members.filter(({ u }) => inputs.has(u)).map(({ id }) => id))
+  return namesIn(sharing, inputs)
+}
+
+function namesIn({ session }: Sharing, of: ReadonlyMap<number, unknown>): ReadonlySet<NodeId> {
+  return new Set(session.members.filter(({ u }) => of.has(u)).map(({ id }) => id))
 }
