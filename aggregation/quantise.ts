@@ -2,6 +2,7 @@ import { assert } from '#protocol/assert.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
+import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Task } from '#protocol/task.ts'
 import { normOf } from './clip.ts'
@@ -64,11 +65,16 @@ export function quantise(
   return accept(lanes)
 }
 
-/** The quantiser of a task's plan. Under masks all weigh the same: sums over rounds would give hidden counts away (R9). */
+/**
+ * The quantiser of a plan about this task or question. Under masks all weigh the same: sums over rounds would give hidden
+ * counts away (R9).
+ */
 export function quantiserOf(
-  { clipNormMicro, data }: Pick<Task, 'clipNormMicro' | 'data'>,
+  subject: Pick<Task, 'clipNormMicro' | 'data'> | Question,
   { masking, cohort }: Pick<Plan, 'masking' | 'cohort'>,
 ): Quantiser {
+  if ('items' in subject) return integerQuantiserFor(cohort.max)
+  const { clipNormMicro, data } = subject
   return quantiserFor({ clipNormMicro, rowsMax: masking === 'none' ? data.rowsMax : 1, cohortMax: cohort.max })
 }
 

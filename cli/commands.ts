@@ -155,6 +155,11 @@ export const COMMANDS: readonly Command[] = [
         summary:
           'nodes of all those allowed that may work with the coordinator; default a fifth of the others, at least 1',
       },
+      {
+        name: 'min-cell',
+        value: '<n>',
+        summary: 'answer questions about the data, none of whose cells is of fewer rows; else none is answered',
+      },
       { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
       tethered,
@@ -207,6 +212,41 @@ export const COMMANDS: readonly Command[] = [
     options: api,
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
     load: () => import('./runs-watch.ts'),
+  },
+  {
+    name: 'stats ask',
+    summary: 'ask all sites about their data, as one masked sum, and recompute the answer',
+    options: [
+      ...api,
+      { name: 'count', summary: 'rows' },
+      { name: 'missing', value: '<column>', summary: 'rows that lack a column; again for another one, as all below' },
+      { name: 'mean', value: '<column:low:high[:step]>', summary: 'mean and deviation of values between two bounds' },
+      { name: 'histogram', value: '<column:a,b,…,z>', summary: 'rows between edges; … goes on by the step before it' },
+      { name: 'quantiles', value: '<column:250,500>', summary: "thousandths, read off that column's histogram" },
+      { name: 'categories', value: '<column:0,1>', summary: 'rows by whole number' },
+      {
+        name: 'question',
+        value: '<file>',
+        summary: 'a question as JSON, reals in millionths, instead of these; - is stdin',
+      },
+      { name: 'name', value: '<text>', summary: 'what the question is called' },
+      { name: 'min-cell', value: '<n>', default: '5', summary: 'a cell of fewer rows never leaves its site' },
+      { name: 'min-cohort', value: '<n>', default: '3', summary: 'over fewer sites there is no answer' },
+      { name: 'population', value: '<kind>', default: 'open', summary: 'open or hospital: which sites are asked' },
+      {
+        name: 'coordinator-key',
+        value: '<z6Mk…>',
+        env: 'CONSILIUM_COORDINATOR_KEY',
+        summary: 'pin: the record must be signed by this key',
+      },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first question' },
+    ],
+    examples: [
+      'consilium stats ask --count --mean age:0:120',
+      'consilium stats ask --histogram age:0,10,…,120 --quantiles age:250,500,750 --min-cell 10',
+      'consilium stats ask --question question.json --json',
+    ],
+    load: () => import('./stats-ask.ts'),
   },
   {
     name: 'verify',

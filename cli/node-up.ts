@@ -6,7 +6,7 @@ import type { Progress } from '#client/progress.ts'
 import { type SiteTerms, siteTerms } from '#client/site.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
-import { COHORT_MAX, COHORT_MIN, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
+import { COHORT_MAX, COHORT_MIN, MIN_CELL_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
@@ -65,6 +65,7 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
     args.text('max-corrupt') === undefined
       ? {}
       : { maxCorrupt: args.integer('max-corrupt', { min: 1, max: SESSION_MEMBERS_MAX }) }
+  const minCell = args.text('min-cell') === undefined ? null : args.integer('min-cell', { min: 1, max: MIN_CELL_MAX })
   const file = args.text('allow')
   if (file === undefined && population === 'hospital')
     throw usage(
@@ -75,7 +76,7 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
     )
   const allowed = file === undefined ? 'open' : await readAllowList(file)
   if (allowed !== 'open') await checkListed(allowed, nodeState(args), file)
-  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation })
+  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell })
 }
 
 async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: string | undefined): Promise<void> {

@@ -10,6 +10,7 @@ import type { Call } from './commands.ts'
 import { EXIT } from './failure.ts'
 import type { Output } from './output.ts'
 import { openRecord } from './record-source.ts'
+import { answerData, answerLines } from './render/answer.ts'
 import { formatBytes, formatCredits, formatTested } from './render/units.ts'
 import { openVectorFolder } from './vector-folder.ts'
 
@@ -27,7 +28,9 @@ export async function execute({ args, output }: Call): Promise<number> {
       : await verifyRecord(record.root, record.block, options)
   steps.end(verdict.ok ? undefined : verdict.step)
   if (output.json) output.object(verdictData(verdict))
-  else for (const line of verdict.ok ? proofLines(verdict) : failureLines(verdict)) output.line(line)
+  else
+    for (const line of verdict.ok ? [...saidLines(verdict, output), ...proofLines(verdict)] : failureLines(verdict))
+      output.line(line)
   return verdict.ok ? EXIT.ok : EXIT.unverified
 }
 
@@ -69,6 +72,11 @@ function stepTeller({ note, json, quiet }: Output): {
   }
 }
 
+/** A question's answer, before what proves it. */
+function saidLines({ question, answer }: Proof, { out }: Output): readonly string[] {
+  return question && answer ? [...answerLines(question, answer, out), ''] : []
+}
+
 function proofLines(proof: Proof): readonly string[] {
   const { evaluation, accuracy, checked, rounds, masking } = proof
   const closed = rounds.filter(({ outcome, purpose }) => outcome === 'closed' && purpose === 'train').length
@@ -78,13 +86,17 @@ function proofLines(proof: Proof): readonly string[] {
     `masking      ${masking}`,
     `coordinator  ${proof.coordinator}`,
     ...proof.nodes.map((node, index) => `${index === 0 ? 'nodes' : '     '}        ${node}`),
-    `rounds       ${closed} of ${proof.planned} trained`,
+    ...(proof.question ? [`question     ${proof.task.cid}`] : [`rounds       ${closed} of ${proof.planned} trained`]),
     ...(masking === 'none' ? [] : [`sums         ${sumsText(rounds)}`]),
-    `model        ${proof.model}`,
+    ...(proof.question ? [] : [`model        ${proof.model}`]),
     ...(evaluation && accuracy !== null
       ? [`accuracy     ${accuracy.toFixed(4)} ${formatTested(countsOf(masking, evaluation))}`]
       : []),
-    `budget       ${credits(proof.budget)} credits = ${credits(proof.paid)} paid + ${credits(proof.released)} released`,
+    ...(proof.question
+      ? []
+      : [
+          `budget       ${credits(proof.budget)} credits = ${credits(proof.paid)} paid + ${credits(proof.released)} released`,
+        ]),
     `record       ${proof.root}`,
     `checked      ${checked.blocks} blocks, ${formatBytes(checked.bytes)}, ${checked.signatures} signatures`,
     `verify       ${okText(proof)}`,
@@ -126,9 +138,10 @@ function verdictData(verdict: Verdict): object {
     const { step, round, detail } = verdict
     return { ok: false, step, round: round ?? null, detail }
   }
-  const { budget, paid, released, rounds, evaluation, ...proof } = verdict
+  const { budget, paid, released, rounds, evaluation, question, answer, ...proof } = verdict
   return {
     ...proof,
+    answer: question && answer && answerData(question, answer),
     evaluation: evaluationData(evaluation, proof.masking),
     rounds: rounds.map((round) => ({
       ...round,

@@ -16,9 +16,11 @@ export type Entry = {
   readonly plan: Cid
   readonly closesAt: Millis
   readonly assignment: Assignment
+  /** What the input is spent under (R5): the model, or the version of the data that a question is about. */
+  readonly inputKey: string
   /** Of its key advert: it grows. */
   readonly seq: number
-  /** R5: what is shown of the sessions that had an input over this model before, and how many they are. */
+  /** R5: what is shown of the sessions that had an input under this key before, and how many they are. */
   readonly freshness: Freshness
   readonly spent: number
 }

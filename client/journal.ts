@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Equivocation, Lie } from '#aggregation/secagg/equivocation.ts'
-import type { Spending } from '#aggregation/secagg/spending.ts'
+import type { Ending, Spending } from '#aggregation/secagg/spending.ts'
 import {
   bytesField,
   cidField,
@@ -13,7 +13,7 @@ import {
   runIdField,
 } from '#protocol/codec.ts'
 import type { Signed } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Millis, Round, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { LOG_ENTRY_BYTES_MAX, PHASE_MILLIS_MAX, ROUNDS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import type { EventLog } from '#protocol/ports.ts'
 
@@ -41,6 +41,11 @@ const sessionEntry = z.discriminatedUnion('kind', [
     sizeBytes: count(Number.MAX_SAFE_INTEGER),
     trainMillis: count(PHASE_MILLIS_MAX),
   }),
+  /** The members of the set that is certified: it goes before the Unmask that opens their sum. */
+  z.strictObject({
+    kind: z.literal('certified'),
+    members: z.array(nodeIdField).max(SESSION_MEMBERS_MAX).readonly(),
+  }),
   /** Two statements that no honest sender makes: a proof against whoever signed them, for anybody. */
   z.strictObject({ kind: z.literal('lie'), lie: z.string(), first: signed, second: signed }),
 ])
@@ -52,7 +57,7 @@ const inputEntry = z.strictObject({
   round: count(ROUNDS_MAX, 1),
   task: cidField,
 })
-/** One session that an input over a model went into. */
+/** One session that an input went into. */
 export type SpentInput = Spending & z.output<typeof inputEntry>
 
 /** A closed round that was redone, by its sealed manifest: whatever else is known of it hangs on that name. */
@@ -72,6 +77,7 @@ export type Recollection = {
   /** The last of each type. */
   readonly said: ReadonlyMap<string, Signed>
   readonly vector: Vector | undefined
+  readonly certified: readonly NodeId[] | undefined
   readonly proofs: readonly Equivocation[]
 }
 
@@ -101,24 +107,35 @@ export class Journal {
     const said = new Map<string, Signed>()
     const proofs: Equivocation[] = []
     let [member, vector]: [Recollection['member'], Recollection['vector']] = [undefined, undefined]
+    let certified: Recollection['certified']
     for await (const entry of this.#read(sessionStream(run, round), sessionEntry)) {
       if (entry.kind === 'said') said.set(entry.signed.type, entry.signed)
       if (entry.kind === 'bound') member = entry
       if (entry.kind === 'vector') vector = entry
+      if (entry.kind === 'certified') certified = entry.members
       if (entry.kind === 'lie') proofs.push({ ...entry, by: entry.first.from, lie: entry.lie as Lie })
     }
-    return said.size > 0 ? { member, said, vector, proofs } : undefined
+    return said.size > 0 ? { member, said, vector, certified, proofs } : undefined
   }
 
-  /** R5: before an input over this model is masked for a session. */
+  /** R5: before an input under this key is masked for a session. */
   spend({ inputKey, ...entry }: SpentInput): Promise<void> {
     return this.#append(inputStream(inputKey), inputEntry, [entry])
   }
 
-  async spendings(model: Cid): Promise<readonly SpentInput[]> {
+  async spendings(inputKey: string): Promise<readonly SpentInput[]> {
     const found: SpentInput[] = []
-    for await (const entry of this.#read(inputStream(model), inputEntry)) found.push({ inputKey: model, ...entry })
+    for await (const entry of this.#read(inputStream(inputKey), inputEntry)) found.push({ inputKey, ...entry })
     return found
+  }
+
+  /** How the sessions of these inputs ended, as far as this node saw their certificates itself. */
+  async witnessed(spent: readonly SpentInput[]): Promise<readonly Ending[]> {
+    const recalled = await Promise.all(spent.map(({ run, round }) => this.recall(run, round)))
+    return recalled.flatMap((before) => {
+      const { member, certified } = before ?? {}
+      return member && certified ? [{ kind: 'witnessed' as const, sid: member.sid, members: new Set(certified) }] : []
+    })
   }
 
   /** R8: the round was redone, and all that its manifest names is what it should be. */

@@ -1,15 +1,17 @@
 import type { Parcel, Said } from '#aggregation/secagg/messages.ts'
 import { advertise, agree, confirm, narrow, share, unmask } from '#aggregation/secagg/participant.ts'
-import { eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
+import { namesOf } from '#aggregation/secagg/spending.ts'
+import { type Confirmed, eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { COMPLAINTS_MAX } from '#protocol/limits.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { parametersOf } from './assignment.ts'
 import type { Entry, MembershipDoors, SessionMessage } from './entry.ts'
 import { Gathering } from './gathering.ts'
-import { saidEntry } from './journal.ts'
+import { type SessionEntry, saidEntry } from './journal.ts'
 import { handOver } from './outbox.ts'
 import { reasonOf } from './progress.ts'
 import { readAdverts, readInputs, readKeys, readSaid } from './said.ts'
@@ -126,9 +128,9 @@ export class Membership {
       if (state.phase === 'shared' && !state.heard) await this.#speech.say('deal')
       return accept(undefined)
     }
-    const { plan, weights } = this.#entry.assignment
-    const { task, round, model, quantiser, purpose } = plan
-    const parameters = purpose === 'train' ? weights.length : 0
+    const { assignment } = this.#entry
+    const { task, round, model, quantiser } = assignment.plan
+    const parameters = parametersOf(assignment)
     const expected = { task, round, model, spec: this.#entry.plan, parameters, quantiser, now: clock.now() }
     const shared = share(state, roster.value, adverts.value, expected, chance)
     if (!shared.ok) return shared
@@ -287,6 +289,11 @@ export class Membership {
       if (!inputs.ok) return inputs
       const state = this.#tenure.state
       if (state.phase !== 'masked') return refuse('already-confirmed', 'another set')
+      const { quorum } = this.#entry.assignment.plan.cohort
+      const { length } = survivors.value.body.list
+      // Below q it is no set of survivors at all.
+      if (length >= state.sharing.session.params.q && length < quorum)
+        return refuse('cohort-too-small', `a sum of ${length}, the plan promised ${quorum}`)
       const confirmed = confirm(state, survivors.value, inputs.value, this.#entry.freshness)
       if (!confirmed.ok) return confirmed
       const { next, say: said } = confirmed.value
@@ -319,11 +326,17 @@ export class Membership {
       if (!unmasked.ok) return unmasked
       const { next, say: said } = unmasked.value
       this.#tenure.become(next)
-      this.#speech.prepare([unmaskWord(said.signed)], [saidEntry(said.signed)])
+      this.#speech.prepare([unmaskWord(said.signed)], [...this.#witness(state), saidEntry(said.signed)])
       await this.#speech.say('unmask')
       this.#doors.tell({ kind: 'unmasked' })
     } else if (this.#speech.has('unmask')) await this.#speech.say('unmask')
     return accept(undefined)
+  }
+
+  /** The set behind an answer, kept before its sum can be opened: by it the next question is judged (R5). */
+  #witness({ survival }: Confirmed): readonly SessionEntry[] {
+    if (this.#entry.assignment.kind !== 'asking') return []
+    return [{ kind: 'certified', members: [...namesOf(survival)] }]
   }
 
   /** What the coordinator states, against what it stated before. A contradiction is kept: it proves that it lies. */

@@ -84,7 +84,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const progress = participate(
     {
       ...{ transport, blobs, trainer, clock: systemClock, signer, secret, chance: randomBytes, coordinator, sequence },
-      ...{ policy, site, journal, outbox, withheld, useTicket },
+      ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
     },
     stopping.signal,
   )

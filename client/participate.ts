@@ -18,6 +18,7 @@ import {
 } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import { type Result, refuse } from '#protocol/result.ts'
+import { inputKeyOf, type Statistician } from './asking.ts'
 import { type Assignment, readAssignment } from './assignment.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import type { SessionMessage } from './entry.ts'
@@ -29,8 +30,8 @@ import type { Sequence } from './sequence.ts'
 import { Sessions } from './sessions.ts'
 import type { SiteTerms } from './site.ts'
 import type { Trained } from './submission.ts'
-import { train } from './training.ts'
 import type { Word } from './words.ts'
+import { work } from './work.ts'
 
 /** What a node's core needs of the world. */
 export type ClientDoors = {
@@ -39,6 +40,8 @@ export type ClientDoors = {
   /** Masked vectors of earlier rounds that only members of the run may read. */
   readonly withheld: BlobStore
   readonly trainer: TrainerBackend
+  /** Absent where the node answers no questions. */
+  readonly statistician?: Statistician | undefined
   readonly clock: Clock
   readonly signer: Signer
   /** 32 bytes, the root of the node's private randomness. */
@@ -173,7 +176,9 @@ class Participant {
     if (this.#isBusyElsewhere(run)) return this.#decline(message, 'busy')
     const assignment = await this.#read(plan, message)
     if (!assignment.ok) return this.#decline(message, assignment.refusal, assignment.detail)
-    const entry = { run, round, plan, closesAt, assignment: assignment.value }
+    const inputKey = await inputKeyOf(assignment.value, this.#doors.statistician)
+    if (!inputKey.ok) return this.#decline(message, inputKey.refusal, inputKey.detail)
+    const entry = { run, round, plan, closesAt, assignment: assignment.value, inputKey: inputKey.value }
     const stop = new AbortController()
     const entered = await this.#sessions.enter(entry, stop)
     if (!entered.ok) return this.#decline(message, entered.refusal, entered.detail)
@@ -205,7 +210,7 @@ class Participant {
       await this.#drop(this.#seat, 'a newer round')
       seat = {
         ...{ run, round, plan, closesAt: endsAt, assignment: assignment.value, frame: NOTHING, stage: 'joined' },
-        ...{ membership: undefined, stop: new AbortController() },
+        ...{ inputKey: assignment.value.plan.model, membership: undefined, stop: new AbortController() },
       }
       this.#seat = seat
     }
@@ -249,13 +254,12 @@ class Participant {
 
   /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
   async #work(seat: Seat, number: number): Promise<void> {
-    const { stop, membership, assignment } = seat
+    const { membership } = seat
     // Nothing that depends on a model leaves a masked round before it is known, not even why training failed.
     const known = membership ? this.#recompute(seat) : Promise.resolve(true)
     try {
-      const { trainer, secret, site } = this.#doors
-      const doors = { trainer, secret, withholdsEvaluation: site.withholdsEvaluation }
-      const made = await train(doors, assignment, stop.signal, (at) => this.#tell(seat, { kind: 'training', ...at }))
+      const doors = { ...this.#doors, withholdsEvaluation: this.#doors.site.withholdsEvaluation }
+      const made = await work(doors, seat, (at) => this.#tell(seat, { kind: 'training', ...at }))
       if (!made.ok) return (await known) ? await this.#leave(seat, made.refusal) : undefined
       if (!membership) return await this.#report(seat, number, made.value)
       const given = await membership.submit(made.value, known)

@@ -1,6 +1,7 @@
 import { type RuleRefusal, secureRule } from '#aggregation/secagg/parameters.ts'
 import type { Plan, Population } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Asking } from './asking.ts'
 import type { Assignment } from './assignment.ts'
 import type { SiteTerms } from './site.ts'
 
@@ -11,6 +12,8 @@ export type PolicyRefusal =
   | 'foreign-population'
   | 'cohort-too-small'
   | 'publication-not-allowed'
+  | 'questions-not-taken'
+  | 'cells-too-small'
   | RuleRefusal
 
 /**
@@ -18,13 +21,24 @@ export type PolicyRefusal =
  * so that a coordinator cannot call a hospital's run `open` to get its update in the clear.
  */
 export function policyFor(population: Population, cohortMin: number, terms: SiteTerms): Policy {
-  return ({ plan }) => {
+  return (assignment) => {
+    const { plan } = assignment
     if (plan.population !== population)
       return refuse('foreign-population', `this node serves ${population} populations`)
     if (population === 'hospital' && plan.secure === null) return refuse('masking-required')
     if (plan.cohort.quorum < cohortMin) return refuse('cohort-too-small', `at least ${cohortMin} reports`)
+    if (assignment.kind === 'asking') {
+      const asked = checkQuestion(assignment, terms)
+      if (!asked.ok) return asked
+    }
     return checkSecure(plan, terms)
   }
+}
+
+/** A question's cells are as large as this site has them, or larger. */
+function checkQuestion({ question }: Asking, { minCell }: SiteTerms): Result<void, PolicyRefusal> {
+  if (minCell === null) return refuse('questions-not-taken')
+  return question.minCell < minCell ? refuse('cells-too-small', `at least ${minCell} rows`) : accept(undefined)
 }
 
 /** No roster of such a plan could be this site's: said before it joins, not after everybody dealt their keys. */

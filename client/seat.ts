@@ -9,6 +9,7 @@ export type Seat = {
   /** The sealed plan that was read and judged: the only one that this node gives an update for in this round. */
   readonly plan: Cid
   readonly assignment: Assignment
+  readonly inputKey: string
   /** Whoever is not seated a while after this will not be: the message that says so may have been lost. */
   readonly closesAt: Millis
   /** In a masked round what this node says goes through here, and nothing else of it leaves. */

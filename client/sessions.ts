@@ -52,8 +52,9 @@ export class Sessions {
     const { blobs, outbox, journal, clock, signer, coordinator, sequence, site, chance, speak, tell } = this.#doors
     if ((await journal.recall(round.run, round.round))?.member)
       return refuse('restarted', 'its session began, and what was held of it is gone')
-    const spent = await journal.spendings(plan.model)
-    const freshness = await freshnessFor(plan, spent, { blobs, coordinator, own: signer.id })
+    const spent = await journal.spendings(round.inputKey)
+    const witnessed = await journal.witnessed(spent)
+    const freshness = await freshnessFor(plan, { spent, witnessed }, { blobs, coordinator, own: signer.id })
     if (!freshness.ok) return freshness
     const doors = {
       ...{ blobs, outbox, journal, clock, chance, site: { ...site, signer, coordinator } },

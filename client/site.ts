@@ -9,6 +9,8 @@ import type { Population } from '#protocol/plan.ts'
 export type SiteTerms = Omit<Site, 'signer' | 'coordinator'> & {
   /** Its figures on held-out rows go in as zeros: the cohort's accuracy is then that of the others. */
   readonly withholdsEvaluation: boolean
+  /** Fewest rows of a cell in an answer; null where the site answers no questions. */
+  readonly minCell: number | null
 }
 
 /**
@@ -23,7 +25,12 @@ export function siteTerms(
   {
     maxCorrupt,
     withholdsEvaluation = false,
-  }: { readonly maxCorrupt?: number; readonly withholdsEvaluation?: boolean } = {},
+    minCell = null,
+  }: {
+    readonly maxCorrupt?: number
+    readonly withholdsEvaluation?: boolean
+    readonly minCell?: number | null
+  } = {},
 ): SiteTerms {
   assert(population === 'open' || allowed !== 'open', 'a hospital pins who may be in a session with it')
   return {
@@ -32,6 +39,7 @@ export function siteTerms(
     nMin: MEMBERS_MIN,
     publish: population === 'hospital' ? ['commit-only'] : ['full', 'commit-only'],
     withholdsEvaluation,
+    minCell,
   }
 }
 

@@ -9,7 +9,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Entry, MembershipDoors } from './entry.ts'
 import { saidEntry, type Vector } from './journal.ts'
 
-/** What came out of training: lanes that nobody else may see before they are masked. */
+/** What came out of training, or of counting: lanes that nobody else may see before they are masked. */
 export type Trained = { readonly lanes: RingVector; readonly trainMillis: Millis }
 type Submission = { readonly next: Masked; readonly input: Said<'MaskedInput'>; readonly vector: Vector }
 
@@ -21,12 +21,12 @@ type Submission = { readonly next: Masked; readonly input: Said<'MaskedInput'>; 
  */
 export async function maskTrained(
   { journal, outbox }: Pick<MembershipDoors, 'journal' | 'outbox'>,
-  { run, round, assignment, spent }: Entry,
+  { run, round, assignment, inputKey, spent }: Entry,
   state: Keyed,
   { lanes, trainMillis }: Trained,
   { lodged, over }: { readonly lodged: (vector: Cid) => void; readonly over: AbortSignal },
 ): Promise<Result<Submission>> {
-  const { model: inputKey, task } = assignment.plan
+  const { task } = assignment.plan
   const { sid, roster } = state.sharing.session
   // As many as were judged at the invitation, or another session has had it meanwhile.
   if ((await journal.spendings(inputKey)).length !== spent) return refuse('input-spent', 'in another session meanwhile')

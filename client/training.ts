@@ -5,7 +5,7 @@ import type { Bytes } from '#protocol/ids.ts'
 import type { LocalUpdate, TrainerBackend, TrainProgress } from '#protocol/ports.ts'
 import { accept, type Result } from '#protocol/result.ts'
 import { holdoutSeed, quantiseSeed, shuffleSeed } from '#protocol/seeds.ts'
-import type { Assignment } from './assignment.ts'
+import type { Training } from './assignment.ts'
 import type { Trained } from './submission.ts'
 
 export type TrainingDoors = {
@@ -18,11 +18,12 @@ export type TrainingDoors = {
 /** Trains as the plan says, and rounds what came out to the lanes of a vector. The data stay behind the trainer's door. */
 export async function train(
   { trainer, secret, withholdsEvaluation }: TrainingDoors,
-  { plan, task, architecture, weights }: Assignment,
+  { plan, task, architecture, weights }: Training,
   signal: AbortSignal,
   progress: (at: TrainProgress) => void,
 ): Promise<Result<Trained>> {
-  const { purpose, quantiser, round } = plan
+  const { quantiser, round } = plan
+  const purpose = plan.purpose === 'evaluate' ? 'evaluate' : 'train'
   const update = await trainer.fit(
     weights,
     {

@@ -3,6 +3,7 @@ import { codecOf, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
+import type { Purpose } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { type Collecting, seatOf } from './round/round.ts'
 import type { Run, RunRefusal } from './run.ts'
@@ -61,6 +62,6 @@ export function admitReport(
 }
 
 /** Payload coordinates of this round's vectors: an evaluation reports none. */
-export function parametersReported(round: { readonly purpose: 'train' | 'evaluate' }, parameters: number): number {
-  return round.purpose === 'train' ? parameters : 0
+export function parametersReported({ purpose }: { readonly purpose: Purpose }, parameters: number): number {
+  return purpose === 'evaluate' ? 0 : parameters
 }

@@ -34,7 +34,7 @@ export async function createRun(
   populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
   const masking = request.masking ?? (isMaskable(request.cohort) ? 'secagg/1' : 'none')
-  const secure = masking === 'none' ? null : secureOf(request, populationSize)
+  const secure = masking === 'none' ? null : secureOf(request, populationSize ?? request.cohort.min)
   const mistake = mistakeIn({ ...request, masking }, secure)
   if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
   const { task, cohort, timing, rounds, budget, population, failuresMax } = request
@@ -53,6 +53,7 @@ export async function createRun(
   await blobs.putBlocks([...weights.blocks, ...memory.blocks, architecture, genesis, taskBlock])
   return accept({
     run: id,
+    purpose: 'train',
     task: taskBlock.cid,
     taskSeed,
     genesis: genesis.cid,
@@ -73,7 +74,10 @@ function isMaskable({ min, max }: CohortRule): boolean {
   return min >= MEMBERS_MIN && max <= MEMBERS_MAX
 }
 
-function secureOf({ secure, population, cohort }: CreateRun, populationSize = cohort.min): Secure {
+export function secureOf(
+  { secure, population }: Pick<CreateRun, 'secure' | 'population'>,
+  populationSize: number,
+): Secure {
   const { suite, corrupt, publish } = secure
   return {
     suite,
@@ -94,8 +98,8 @@ function mistakeIn(request: CreateRun, secure: Secure | null): CreateRefusal | u
     return { pointer: '/task/architecture/layers', message: `must end in ${outputs} logits for ${task.loss}` }
   if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2)
     return { pointer: '/task/loss', message: 'sigmoid-cross-entropy is for two classes' }
-  if (cohort.quorum > cohort.min) return { pointer: '/cohort/quorum', message: 'must be at most cohort.min' }
-  if (cohort.min > cohort.max) return { pointer: '/cohort/min', message: 'must be at most cohort.max' }
+  const rule = mistakeInCohort(cohort)
+  if (rule) return rule
   if (masking === 'none' && cohort.max * task.data.rowsMax >= 2 ** 32)
     return { pointer: '/task/data/rowsMax', message: 'times cohort.max must stay below 2^32, or the weights overflow' }
   if (population === 'hospital' && masking === 'none')
@@ -103,7 +107,17 @@ function mistakeIn(request: CreateRun, secure: Secure | null): CreateRefusal | u
   return secure ? mistakeInSession(cohort, secure, failuresMax) : undefined
 }
 
-function mistakeInSession(cohort: CohortRule, { corrupt }: Secure, failuresMax: number): CreateRefusal | undefined {
+export function mistakeInCohort({ quorum, min, max }: CohortRule): CreateRefusal | undefined {
+  if (quorum > min) return { pointer: '/cohort/quorum', message: 'must be at most cohort.min' }
+  if (min > max) return { pointer: '/cohort/min', message: 'must be at most cohort.max' }
+  return undefined
+}
+
+export function mistakeInSession(
+  cohort: CohortRule,
+  { corrupt }: Secure,
+  failuresMax: number,
+): CreateRefusal | undefined {
   if (cohort.min < MEMBERS_MIN)
     return { pointer: '/cohort/min', message: `must be at least ${MEMBERS_MIN} under masks` }
   if (cohort.max > MEMBERS_MAX) return { pointer: '/cohort/max', message: `must be at most ${MEMBERS_MAX} under masks` }

@@ -159,7 +159,14 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runner.work({
       hold: holdEffect({ settlement }),
       release: releaseEffect({ settlement }),
-      open: openEffect({ blobs, signer, clock, settledAt, linked: () => link.linked().length }),
+      open: openEffect({
+        blobs,
+        signer,
+        clock,
+        settledAt,
+        linked: () => link.linked().length,
+        runs: () => runner.runs(),
+      }),
       ...sessionEffects(session),
       aggregate: aggregateEffect(session),
       settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => gateway.tellReceipt(made) }),

@@ -32,12 +32,16 @@ import type { Ending } from './round/session.ts'
 
 /**
  * A run: its rounds one after another, each starting from the last model. One log stream holds it; its events are those
- * of its rounds and the six here. After the planned training rounds comes one evaluate round, then the run's record.
+ * of its rounds and the six here. After the planned training rounds comes one evaluate round, then the run's record; a
+ * question's record comes after the first round that closes.
  */
 export const runSpecSchema = z.strictObject({
   run: runIdField,
+  /** To train the planned rounds, or to ask one question until a round answers it. */
+  purpose: z.enum(['train', 'ask']),
+  /** The task or the question; a question also stands where the genesis does, since there is no model. */
   task: cidField,
-  /** Copied from the task, so that replay needs no blob. */
+  /** Copied from the task, so that replay needs no blob; for questions, theirs. */
   taskSeed: bytesField(32),
   genesis: cidField,
   /** The empty memory that the strategy starts from. */
@@ -218,7 +222,8 @@ function isOwing(past: Past): boolean {
 }
 
 function rest(run: Run): Run {
-  const over = run.past.length > run.spec.planned || failure(run) !== null
+  const done = run.spec.purpose === 'ask' ? run.parent !== null : run.past.length > run.spec.planned
+  const over = done || failure(run) !== null
   return over ? { ...run, phase: 'finishing' } : run
 }
 
@@ -234,6 +239,7 @@ export function failure(run: Run): string | null {
   const last = run.past.slice(-run.spec.failuresMax)
   if (last.length === run.spec.failuresMax && last.every((past) => past.manifest === null))
     return `${last.length} rounds in a row were aborted, the last one: ${last.at(-1)?.reason}`
+  if (run.spec.purpose === 'ask') return null
   const trained = run.past.some((past) => past.purpose === 'train' && past.manifest !== null)
   return run.past.length > run.spec.planned && !trained ? 'no training round closed' : null
 }
@@ -307,11 +313,18 @@ export function nextDeadline(run: Run): Millis | undefined {
 }
 
 export function purposeOf(spec: RunSpec, round: RoundNumber): Purpose {
+  if (spec.purpose === 'ask') return 'ask'
   return round > spec.planned ? 'evaluate' : 'train'
+}
+
+/** Of the round's draw. */
+export function seedOf({ spec, model }: Pick<Run, 'spec' | 'model'>, round: RoundNumber): Bytes {
+  return spec.purpose === 'ask' ? spec.taskSeed : cohortSeed(spec.taskSeed, model, round)
 }
 
 function create(spec: RunSpec, at: Millis): Run {
   assert((spec.masking === 'none') === (spec.secure === null), 'a masked run says how it is masked')
+  assert(spec.purpose === 'train' || (spec.secure && spec.budget === 0n), 'a question is asked under masks, for no pay')
   const { genesis: model, memory } = spec
   return {
     spec,
@@ -334,7 +347,7 @@ function create(spec: RunSpec, at: Millis): Run {
 
 function openedBy({ spec, model }: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
   const { cohort: rule, timing, secure } = spec
-  const seed = cohortSeed(spec.taskSeed, model, round)
+  const seed = seedOf({ spec, model }, round)
   return { round, purpose: purposeOf(spec, round), plan, cohortSeed: seed, rule, timing, secure, openedAt: at }
 }
 

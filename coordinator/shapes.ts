@@ -1,15 +1,13 @@
-import { quantiserOf } from '#aggregation/quantise.ts'
 import type { RunId } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { taskSchema } from '#protocol/task.ts'
 import { Inspection } from './inspection.ts'
-import { parametersOf, readBlock } from './record.ts'
+import { orderOf } from './record.ts'
 import type { Run } from './run.ts'
 
 /** What a run's vectors look like. */
 export type Shape = { readonly parameters: number; readonly vectors: Inspection }
 
-/** The shapes of the runs that are open: read once, since a task never changes. */
+/** The shapes of the runs that are open: read once, since what a run is about never changes. */
 export class Shapes {
   readonly #blobs: BlobStore
   readonly #known = new Map<RunId, Promise<Shape>>()
@@ -33,8 +31,7 @@ export class Shapes {
   }
 
   async #read(run: Run): Promise<Shape> {
-    const task = await readBlock(this.#blobs, run.spec.task, taskSchema)
-    const parameters = await parametersOf(this.#blobs, task.architecture)
-    return { parameters, vectors: new Inspection(this.#blobs, quantiserOf(task, run.spec)) }
+    const { parameters, quantiser } = await orderOf(this.#blobs, run.spec)
+    return { parameters, vectors: new Inspection(this.#blobs, quantiser) }
   }
 }

@@ -36,7 +36,8 @@ export const timingSchema = z.strictObject({
   settlementMillis: count(PHASE_MILLIS_MAX, 1),
 })
 
-export const purposeField = z.enum(['train', 'evaluate'])
+/** `ask`: `task` and `model` both name a question, and no model comes of the sum. */
+export const purposeField = z.enum(['train', 'evaluate', 'ask'])
 export const populationField = z.enum(['open', 'hospital'])
 export const maskingField = z.enum(['none', 'secagg/1'])
 /** Whether masked vectors are anyone's to fetch, or go to the aggregator and to members alone and only their hashes are published. */
@@ -61,12 +62,13 @@ export const planSchema = z.strictObject({
   masking: maskingField,
   /** Null where nothing is masked. */
   secure: secureSchema.nullable(),
+  /** What the run is about: a task, or a question. */
   task: cidField,
   /** The model to start from. */
   model: cidField,
   /** The sealed manifest of the last closed round; null before there is one. */
   parent: cidField.nullable(),
-  /** How earlier sessions over this same model ended (`endingsSchema`), so that a site can judge whether to give another input. */
+  /** How earlier sessions over this same model, or about any question, ended (`endingsSchema`), so that a site can judge whether to give another input. */
   endings: cidField.nullable(),
   cohortSeed: bytesField(32),
   cohort: cohortSchema,

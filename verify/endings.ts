@@ -32,23 +32,38 @@ export async function checkEndings(
   if (plan.endings === null) return accept(undefined)
   const list = await blocks.read(plan.endings, endingsSchema)
   if (!list.ok) return asStep('endings', 'the list', list)
-  let before = start.closed
+  const inOrder = order.kind === 'asking' ? accept(undefined) : checkOrder(list.value, start, plan)
+  if (!inOrder.ok) return inOrder
   for (const ending of list.value) {
-    if (ending.round <= before || ending.round >= plan.round)
-      return refuse('endings', `round ${ending.round} is not after round ${before} and before this one`)
-    before = ending.round
     const checked = await checkEnding(blocks, order, plan.model, ending)
     if (!checked.ok) return asStep('endings', `of round ${ending.round}`, checked)
   }
   return accept(undefined)
 }
 
-async function checkEnding(blocks: Blocks, { run }: Order, model: Cid, ending: Ending): Promise<Result<undefined>> {
+/** A model's sessions are its own run's. Of a question's plan they may be of any other question: answers are spent by data. */
+function checkOrder(endings: Endings, start: Standing, plan: Plan): Result<undefined, 'endings'> {
+  let before = start.closed
+  for (const { round } of endings) {
+    if (round <= before || round >= plan.round)
+      return refuse('endings', `round ${round} is not after round ${before} and before this one`)
+    before = round
+  }
+  return accept(undefined)
+}
+
+async function checkEnding(
+  blocks: Blocks,
+  { kind, run }: Order,
+  model: Cid,
+  ending: Ending,
+): Promise<Result<undefined>> {
   const enrolled = await readRoster(blocks, ending.roster)
   if (!enrolled.ok) return enrolled
   const { roster, adverts } = enrolled.value
   const { task, round, modelCid } = roster.body
-  if (task !== run.task || round !== ending.round || modelCid !== model)
+  const isOwn = kind === 'asking' ? task === modelCid : task === run.task && modelCid === model
+  if (!isOwn || round !== ending.round)
     return refuse('another-round', `its roster is of round ${round} of ${task} over ${modelCid}`)
   const session = openSession(roster, adverts, run.coordinator)
   if (!session.ok) return session

@@ -7,7 +7,7 @@ import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Blocks } from './blocks.ts'
 import { type RedoneRound, redoRound, type Standing } from './round.ts'
-import { checkGenesis, checkTask, type Order, type Terms } from './run.ts'
+import { checkGenesis, checkTask, type Terms, type Training } from './run.ts'
 import type { VectorFinder } from './session.ts'
 import { asStep, type Step } from './verdict.ts'
 
@@ -38,6 +38,7 @@ export async function redoLineage(
 ): Promise<Result<Standing, Step>> {
   const order = await checkTask(blocks, terms)
   if (!order.ok) return order
+  if (order.value.kind !== 'training') return refuse('task', 'no round about a question makes a model')
   const walked = await walkBack(blocks, terms, last, known)
   if (!walked.ok) return walked
   const { ahead, from } = walked.value
@@ -79,7 +80,11 @@ async function walkBack(
 }
 
 /** What a round made that was redone before: read again by the names that were redone. */
-async function standingAfter(blocks: Blocks, order: Order, { cid, manifest }: Sealed): Promise<Result<Standing, Step>> {
+async function standingAfter(
+  blocks: Blocks,
+  order: Training,
+  { cid, manifest }: Sealed,
+): Promise<Result<Standing, Step>> {
   const model = asStep('model', 'its manifest', await blocks.read(manifest.model, modelSchema))
   if (!model.ok) return model
   const weights = asStep('model', 'its weights', await readFloats(blocks, model.value.weights, order.parameters))
@@ -91,7 +96,8 @@ async function standingAfter(blocks: Blocks, order: Order, { cid, manifest }: Se
   return accept({ closed, model: made, weights: weights.value, memory: memory.value, parent: cid })
 }
 
-async function genesisStanding(order: Order): Promise<Result<Standing, Step>> {
+/** Where the first round starts. */
+export async function genesisStanding(order: Training): Promise<Result<Standing, Step>> {
   const weights = await checkGenesis(order)
   if (!weights.ok) return weights
   const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.parameters))

@@ -11,7 +11,7 @@ import { asStep, type Step } from './verdict.ts'
 
 /**
  * Step `payout`: one receipt for each report of a closed training round, in seat order, of the amount that budget, round
- * and number of reports give; none for an evaluate round. As many receipts as reports and one a seat leave no room for a
+ * and number of reports give; none for any other round. As many receipts as reports and one a seat leave no room for a
  * second one.
  */
 export async function checkPayouts(
@@ -21,8 +21,8 @@ export async function checkPayouts(
   purpose: Purpose,
   reports: readonly Contribution[],
 ): Promise<Result<readonly Payout[], Step>> {
-  if (purpose === 'evaluate')
-    return entry.receipts === null ? accept([]) : refuse('payout', 'an evaluate round pays nobody')
+  if (purpose !== 'train')
+    return entry.receipts === null ? accept([]) : refuse('payout', `an ${purpose} round pays nobody`)
   const expected = roundPayouts(
     run.budget,
     run.planned,

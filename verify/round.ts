@@ -1,18 +1,21 @@
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
+import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
+import { payloadOf } from '#aggregation/statistics/lanes.ts'
+import type { RingVector } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { RoundManifest, RunManifest } from '#protocol/manifest.ts'
+import type { Evaluation, RoundManifest, RunManifest } from '#protocol/manifest.ts'
 import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { cohortSeed } from '#protocol/seeds.ts'
+import { askSeed, cohortSeed } from '#protocol/seeds.ts'
 import type { Blocks } from './blocks.ts'
 import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
-import { fileCidOf, isSameEvaluation, modelCidOf, type Order } from './run.ts'
+import { fileCidOf, isSameEvaluation, modelCidOf, type Order, subjectOf, type Training } from './run.ts'
 import { collectMasked, type VectorFinder } from './session.ts'
 import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
@@ -34,9 +37,11 @@ export type RedoneRound = {
   readonly plan: Plan
   readonly contributions: readonly Contribution[]
   readonly vectors: VectorsProof
+  /** Of a question's round. */
+  readonly answer: Answer | null
 }
 
-export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors'> & {
+export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors' | 'answer'> & {
   readonly nodes: readonly NodeId[]
   readonly payouts: readonly Payout[]
 }
@@ -88,35 +93,76 @@ export async function redoRound(
   progress('cohort')
   const cohort = checkCohort(plan.value, manifest.value)
   if (!cohort.ok) return cohort
-  const parameters = plan.value.purpose === 'train' ? order.parameters : 0
+  const parameters = parametersOf(order, plan.value)
   const collected = await collect(blocks, order, { manifest: manifest.value, plan: plan.value, parameters }, options)
   if (!collected.ok) return collected
   const { contributions, sum, vectors } = collected.value
 
-  progress('model')
+  const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
+  if (!made.ok) return made
+  return accept({
+    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest },
+    answer: made.value.answer,
+    ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
+  })
+}
+
+type Summed = { readonly manifest: RoundManifest; readonly plan: Plan; readonly sum: RingVector }
+type Made = { readonly standing: Standing; readonly answer: Answer | null }
+
+/** What the sum makes: the next model, or an answer and no model. */
+async function conclude(
+  order: Order,
+  start: Standing,
+  summed: Summed,
+  progress: (step: Step) => void,
+): Promise<Result<Made, Step>> {
+  const { manifest, plan, sum } = summed
+  if (order.kind === 'training') {
+    progress('model')
+    return learn(order, start, summed)
+  }
+  progress('answer')
+  const answer = answerOf(order.question, sum, plan.quantiser)
+  if (!answer.ok) return asStep('answer', 'the sum', answer)
+  const result = await checkResults(manifest, {
+    model: start.model,
+    memory: start.memory,
+    evaluation: NOTHING_MEASURED,
+  })
+  return result.ok ? accept({ standing: start, answer: answer.value }) : result
+}
+
+const NOTHING_MEASURED: Evaluation = { rows: 0, correct: 0, lossQ16: 0 }
+
+async function learn(order: Training, start: Standing, { manifest, plan, sum }: Summed): Promise<Result<Made, Step>> {
   const next = nextModel({
     sum,
-    purpose: plan.value.purpose,
+    purpose: plan.purpose,
     model: start.weights,
     memory: start.memory,
-    quantiser: plan.value.quantiser,
+    quantiser: plan.quantiser,
     strategy: order.task.strategy,
   })
   if (!next.ok) return asStep('model', 'the sum', next)
-  const model = await modelCidOf(order, next.value.model)
-  if (model !== manifest.value.model) return refuse('model', `the sum makes ${model}, not ${manifest.value.model}`)
-  const memory = await fileCidOf(encodeWeights(next.value.memory))
-  if (memory !== manifest.value.memory)
-    return refuse('memory', `the sum leaves ${memory}, not ${manifest.value.memory}`)
-  if (!isSameEvaluation(next.value.evaluation, manifest.value.evaluation))
-    return refuse('evaluation', `the sum says ${JSON.stringify(next.value.evaluation)}`)
-  return accept({
-    standing: {
-      ...{ closed: entry.round, model, parent: entry.manifest },
-      ...{ weights: next.value.model, memory: next.value.memory },
-    },
-    ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
-  })
+  const { model: weights, memory, evaluation } = next.value
+  const model = await modelCidOf(order, weights)
+  const result = await checkResults(manifest, { model, memory, evaluation })
+  return result.ok ? accept({ standing: { ...start, model, weights, memory }, answer: null }) : result
+}
+
+/** Steps `model`, `memory` and `evaluation`: the manifest says what the sum makes. */
+async function checkResults(
+  manifest: RoundManifest,
+  made: { readonly model: Cid; readonly memory: Float32Array; readonly evaluation: Evaluation },
+): Promise<Result<undefined, Step>> {
+  const { model, evaluation } = made
+  if (model !== manifest.model) return refuse('model', `the sum makes ${model}, not ${manifest.model}`)
+  const memory = await fileCidOf(encodeWeights(made.memory))
+  if (memory !== manifest.memory) return refuse('memory', `the sum leaves ${memory}, not ${manifest.memory}`)
+  if (!isSameEvaluation(evaluation, manifest.evaluation))
+    return refuse('evaluation', `the sum says ${JSON.stringify(evaluation)}`)
+  return accept(undefined)
 }
 
 /** What the seats gave, with masks or without: how the plan has it. */
@@ -126,23 +172,31 @@ function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptio
     : collectPlain(blocks, order.run, asked, options.progress)
 }
 
-/** Planned rounds train, the one after them evaluates. */
-export function purposeOf(round: Round, planned: number): Purpose {
+/** Payload lanes of the round's vectors. */
+function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
+  if (order.kind === 'asking') return payloadOf(order.question, quantiser)
+  return purpose === 'train' ? order.parameters : 0
+}
+
+/** Planned rounds train, the one after them evaluates; a question's all ask. */
+export function purposeOf({ kind }: Order, round: Round, planned: Round): Purpose {
+  if (kind === 'asking') return 'ask'
   return round <= planned ? 'train' : 'evaluate'
 }
 
 async function checkManifest(
   blocks: Blocks,
-  { run }: Order,
+  order: Order,
   start: Standing,
   entry: Pick<RoundEntry, 'round' | 'manifest'>,
 ): Promise<Result<RoundManifest, Step>> {
+  const { run } = order
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
   if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
   if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
-  if (run.planned !== undefined && manifest.purpose !== purposeOf(entry.round, run.planned))
+  if (run.planned !== undefined && manifest.purpose !== purposeOf(order, entry.round, run.planned))
     return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
@@ -151,10 +205,11 @@ async function checkManifest(
 
 async function checkPlan(
   blocks: Blocks,
-  { run, task }: Order,
+  order: Order,
   start: Standing,
   manifest: RoundManifest,
 ): Promise<Result<Plan, Step>> {
+  const { run } = order
   const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
   if (!signed.ok) return asStep('plan', 'the plan', signed)
   const plan = signed.value.value
@@ -171,12 +226,14 @@ async function checkPlan(
   for (const field of Object.keys(expected) as (keyof typeof expected)[])
     if (plan[field] !== expected[field])
       return refuse('plan', `its ${field} is ${plan[field]}, it should be ${expected[field]}`)
-  if (!equalBytes(plan.cohortSeed, cohortSeed(task.seed, start.model, manifest.round)))
+  const seed = order.kind === 'asking' ? askSeed() : cohortSeed(order.task.seed, start.model, manifest.round)
+  if (!equalBytes(plan.cohortSeed, seed))
     return refuse('plan', 'the cohort was not drawn by the seed that task, model and round give')
   if ((plan.secure === null) !== (plan.masking === 'none'))
     return refuse('plan', 'it says how the round is masked exactly where it is')
   if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
-  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, quantiserOf(task, plan))))
+  const due = quantiserOf(subjectOf(order), plan)
+  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, due)))
     return refuse('plan', 'the quantiser is not the one that task and cohort give')
   return accept(plan)
 }

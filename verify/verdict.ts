@@ -1,6 +1,8 @@
+import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Amount, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import type { Masking, Population, Purpose } from '#protocol/plan.ts'
+import type { Question } from '#protocol/question.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 
 /** What a verification finds: a proof, or the first step that does not hold. */
@@ -22,6 +24,9 @@ export type Proof = {
   /** Everyone whose update is in a model or a final figure, ascending. */
   readonly nodes: readonly NodeId[]
   readonly model: Cid
+  /** What was asked, and what the sum says to it; null where a model was trained, and the answer where there is none. */
+  readonly question: Question | null
+  readonly answer: Answer | null
   /** Of the final model on held-out rows; null when no evaluate round closed. */
   readonly evaluation: Evaluation | null
   /** correct ÷ rows; null when nothing was evaluated. */
@@ -78,7 +83,7 @@ export type Step =
   | 'coordinator'
   /** The run or its model has the CID that the caller expects. */
   | 'expect'
-  /** The task and its architecture can be read and make a model. */
+  /** The task and its architecture can be read and make a model; or the question can be read. */
   | 'task'
   /** The first model is the one that architecture and seed give. */
   | 'genesis'
@@ -120,6 +125,8 @@ export type Step =
   | 'memory'
   /** … and the incoming model's figures. */
   | 'evaluation'
+  /** The aggregate of a question's round is an answer, of rows that can be, over as many sites as the question wants. */
+  | 'answer'
   /** Each contributor has one signed receipt for the right amount, and nobody else has one. */
   | 'payout'
   /** Receipts add up to what was paid, paid and released to the budget, and the run ends where its rounds do. */

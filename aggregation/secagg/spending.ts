@@ -18,6 +18,8 @@ export type Spending = { readonly inputKey: string; readonly sid: Bytes }
 export type Ending =
   | { readonly kind: 'abandoned'; readonly session: Session; readonly abandons: readonly Said<'Abandon'>[] }
   | { readonly kind: 'certified'; readonly survival: Survival; readonly certificate: Said<'QuorumCert'> }
+  /** By a certificate that the member itself checked then, and kept the set of. */
+  | { readonly kind: 'witnessed'; readonly sid: Bytes; readonly members: ReadonlySet<NodeId> }
 
 /** What R5 allows this time: the sets in which an input of this key was summed before. */
 export type Freshness = {
@@ -38,16 +40,18 @@ export function maySpend(
 ): Result<Freshness, SpendingRefusal | CertificateRefusal> {
   const certified = new Map<string, ReadonlySet<NodeId>>()
   for (const { sid } of records) {
-    const ending = endings.find((one) => equalBytes(sessionOf(one).sid, sid))
+    const ending = endings.find((one) => equalBytes(sidOf(one), sid))
     if (!ending) return refuse('input-spent', 'nothing shows how a session with this input ended')
     if (ending.kind === 'abandoned') {
       if (!isAbandoned(ending.session, ending.abandons)) return refuse('too-few-abandoned')
       continue
     }
-    const checked = checkCertificate(ending.survival, ending.certificate)
-    if (!checked.ok) return checked
-    const ids = namesOf(ending.survival)
-    certified.set([...ids].join(), ids)
+    if (ending.kind === 'certified') {
+      const checked = checkCertificate(ending.survival, ending.certificate)
+      if (!checked.ok) return checked
+    }
+    const ids = ending.kind === 'certified' ? namesOf(ending.survival) : ending.members
+    certified.set([...ids].sort().join(), ids)
   }
   if (certified.size > 2) return refuse('too-many-sums', 'an input is in at most two sums')
   const sets = [...certified.values()]
@@ -91,10 +95,18 @@ export function isEnough(
   return abandoned.unconfirmed >= n + C - q + 1 || abandoned.all >= n - t + C + 1
 }
 
-function sessionOf(ending: Ending): Session {
-  return ending.kind === 'abandoned' ? ending.session : ending.survival.sharing.session
+function sidOf(ending: Ending): Bytes {
+  switch (ending.kind) {
+    case 'abandoned':
+      return ending.session.sid
+    case 'certified':
+      return ending.survival.sharing.session.sid
+    case 'witnessed':
+      return ending.sid
+  }
 }
 
-function namesOf({ sharing, inputs }: Survival): ReadonlySet<NodeId> {
+/** The members behind a sum. */
+export function namesOf({ sharing, inputs }: Survival): ReadonlySet<NodeId> {
   return new Set(sharing.session.members.filter(({ u }) => inputs.has(u)).map(({ id }) => id))
 }

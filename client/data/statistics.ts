@@ -11,12 +11,11 @@ import {
   type Question,
 } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Tallied, TallyRefusal } from '../asking.ts'
 import { readCsv, type Table } from './csv.ts'
 import type { DataSource } from './dataset.ts'
 import { DataFault } from './fault.ts'
 import { readIdx } from './idx.ts'
-
-export type TallyRefusal = 'no-column' | 'text-column' | 'too-few-rows' | 'too-few-values'
 
 /**
  * What this site has to say to a question, its small cells suppressed already: nothing smaller passes on from here. Of the
@@ -97,6 +96,24 @@ function momentsOf(
     ...{ values: BigInt(values.length), sum, squares },
     clipped: isSmall ? 0n : BigInt(beyond),
     concealed: isSmall ? 1n : 0n,
+  }
+}
+
+/** Reads a source once and keeps it, with its version; answers questions about it. */
+export function openStatistics(source: DataSource): (question: Question) => Promise<Result<Tallied, TallyRefusal>> {
+  let read: Promise<{ readonly table: Table; readonly version: string }> | undefined
+  const open = async () => {
+    const table = await readTable(source)
+    return { table, version: datasetVersion(table) }
+  }
+  return async (question) => {
+    read ??= open()
+    const { table, version } = await read.catch((cause: unknown) => {
+      read = undefined
+      throw cause
+    })
+    const tallies = tallyTable(table, question)
+    return tallies.ok ? accept({ version, tallies: tallies.value }) : tallies
   }
 }
 

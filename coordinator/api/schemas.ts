@@ -10,6 +10,7 @@ import {
   secureSchema,
   timingSchema,
 } from '#protocol/plan.ts'
+import { questionSchema } from '#protocol/question.ts'
 import { dataContractSchema, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
@@ -39,6 +40,20 @@ const timingWithDefaults = z
   })
   .prefault({})
 
+const secureWithDefaults = z
+  .strictObject({
+    suite: secureSchema.shape.suite.default(2).meta({ description: '1: X25519; 2: X25519 and ML-KEM-768' }),
+    corrupt: secureSchema.shape.corrupt
+      .optional()
+      .meta({ description: 'corrupt nodes tolerated in the whole population; a fifth of the others by default' }),
+    publish: publishField
+      .optional()
+      .meta({ description: 'full for open populations, commit-only for hospitals by default' }),
+  })
+  .prefault({})
+
+const failuresMaxField = count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that end the run' })
+
 export const createRunSchema = z
   .strictObject({
     task: z.strictObject({
@@ -62,22 +77,25 @@ export const createRunSchema = z
     masking: maskingField
       .optional()
       .meta({ description: 'secagg/1 wherever the cohort allows it (3 to 128 seats) unless asked otherwise' }),
-    secure: z
-      .strictObject({
-        suite: secureSchema.shape.suite.default(2).meta({ description: '1: X25519; 2: X25519 and ML-KEM-768' }),
-        corrupt: secureSchema.shape.corrupt
-          .optional()
-          .meta({ description: 'corrupt nodes tolerated in the whole population; a fifth of the others by default' }),
-        publish: publishField
-          .optional()
-          .meta({ description: 'full for open populations, commit-only for hospitals by default' }),
-      })
-      .prefault({}),
+    secure: secureWithDefaults,
     cohort: cohortSchema,
     timing: timingWithDefaults,
-    failuresMax: count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that end the run' }),
+    failuresMax: failuresMaxField,
   })
   .meta({ id: 'CreateRun' })
+
+export const createAskSchema = z
+  .strictObject({
+    question: questionSchema,
+    population: populationField.default('open'),
+    secure: secureWithDefaults,
+    cohort: cohortSchema
+      .optional()
+      .meta({ description: 'all sites that come, at least question.minCohort, by default' }),
+    timing: timingWithDefaults,
+    failuresMax: failuresMaxField,
+  })
+  .meta({ id: 'CreateStatsQuery' })
 
 const evaluationView = z
   .object({
@@ -88,19 +106,39 @@ const evaluationView = z
   })
   .meta({ id: 'Evaluation' })
 
+const statusField = z.enum(['funding', 'running', 'finishing', 'completed', 'failed'])
+
+export const statsQueryView = z
+  .object({
+    id: text('run_ and a ULID: its events and its bundle are under /v1/runs'),
+    status: statusField,
+    reason: z.string().nullable(),
+    created_at: time,
+    name: z.string(),
+    population: populationField,
+    question: cid,
+    min_cell: z.int(),
+    min_cohort: z.int(),
+    round: z.int().nullable().meta({ description: 'the open round' }),
+    phase: z.string().nullable(),
+    manifest: cid.nullable().meta({ description: 'root of the bundle, from which the answer is recomputed' }),
+  })
+  .meta({ id: 'StatsQuery' })
+
 export const runView = z
   .object({
     id: text('run_ and a ULID'),
-    status: z.enum(['funding', 'running', 'finishing', 'completed', 'failed']),
+    status: statusField,
     reason: z.string().nullable(),
     created_at: time,
+    purpose: z.enum(['train', 'ask']),
     name: z.string(),
     population: populationField,
     masking: maskingField,
     rounds: z.int(),
     round: z.int().nullable().meta({ description: 'the open round' }),
     phase: z.string().nullable(),
-    task: cid,
+    task: cid.meta({ description: 'the task, or the question' }),
     model: cid,
     manifest: cid.nullable().meta({ description: 'root of the bundle, once the run has ended' }),
     evaluation: evaluationView.nullable().meta({ description: 'of the final model' }),

@@ -2,22 +2,19 @@ import { EQUAL_ROWS } from '#aggregation/quantise.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
-import type { Task } from '#protocol/task.ts'
+import type { Question } from '#protocol/question.ts'
+import type { Subject } from '#protocol/subject.ts'
 import { parametersReported } from '../admit.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
 import { failure, type Run, type RunEvent } from '../run.ts'
 import type { Advanced } from '../runner.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
-export function runOf(run: Run, task: Task) {
-  const reason = run.phase === 'finishing' || run.phase === 'ended' ? failure(run) : null
-  const ended = reason === null ? 'completed' : 'failed'
+export function runOf(run: Run, { name }: Subject) {
   return {
-    id: run.spec.run as string,
-    status: run.phase === 'ended' ? (ended as 'completed' | 'failed') : run.phase,
-    reason,
-    created_at: timeOf(run.createdAt),
-    name: task.name,
+    ...headOf(run),
+    purpose: run.spec.purpose,
+    name,
     population: run.spec.population,
     masking: run.spec.masking,
     rounds: run.spec.planned,
@@ -30,6 +27,32 @@ export function runOf(run: Run, task: Task) {
     budget: String(run.spec.budget),
     paid: String(run.paid),
     released: String(run.released),
+  }
+}
+
+/** What they show of a question that is asked. */
+export function queryOf(run: Run, { name, minCell, minCohort }: Question) {
+  return {
+    ...headOf(run),
+    name,
+    population: run.spec.population,
+    question: run.spec.task as string,
+    min_cell: minCell,
+    min_cohort: minCohort,
+    round: run.round?.round ?? null,
+    phase: run.round?.phase ?? null,
+    manifest: run.manifest as string | null,
+  }
+}
+
+function headOf(run: Run) {
+  const reason = run.phase === 'finishing' || run.phase === 'ended' ? failure(run) : null
+  const ended: 'completed' | 'failed' = reason === null ? 'completed' : 'failed'
+  return {
+    id: run.spec.run as string,
+    status: run.phase === 'ended' ? ended : run.phase,
+    reason,
+    created_at: timeOf(run.createdAt),
   }
 }
 
@@ -68,6 +91,7 @@ function meaningOf(
     case 'created':
       return {
         type: 'run.created',
+        purpose: event.spec.purpose,
         rounds: event.spec.planned,
         budget: String(event.spec.budget),
         masking: event.spec.masking,
@@ -109,6 +133,8 @@ function meaningOf(
     case 'ticked':
       return { type: 'phase.ended', ...round, phase: after.round?.phase, cause: 'deadline' }
     case 'aggregated':
+      if (after.spec.purpose === 'ask')
+        return { type: 'question.answered', ...round, manifest: event.manifest, reports: event.reports }
       return {
         type: 'model.aggregated',
         ...{ ...round, manifest: event.manifest, model: event.model, reports: event.reports },

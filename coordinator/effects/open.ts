@@ -1,4 +1,3 @@
-import { quantiserOf } from '#aggregation/quantise.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Block, Signer } from '#protocol/envelope.ts'
 import type { Cid, Millis, Round } from '#protocol/ids.ts'
@@ -7,11 +6,10 @@ import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
-import { cohortSeed } from '#protocol/seeds.ts'
-import { type Task, taskSchema } from '#protocol/task.ts'
-import { blockOf, readBlock } from '../record.ts'
-import { endingOf } from '../round/session.ts'
-import { purposeOf, type Run } from '../run.ts'
+import { endingsFor } from '../endings.ts'
+import { blockOf, type Ordered, orderOf } from '../record.ts'
+import { type Ending, endingOf } from '../round/session.ts'
+import { purposeOf, type Run, seedOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -21,11 +19,16 @@ import type { EffectHandler } from '../runner.ts'
 export function openEffect(doors: OpenDoors): EffectHandler {
   return async (run, owed, signal) => {
     assert(owed.kind === 'open', 'this effect opens a round')
-    const task = await readBlock(doors.blobs, run.spec.task, taskSchema)
+    const order = await orderOf(doors.blobs, run.spec)
     await untilSettled(doors, run.spec.cohort.max, signal)
-    const endings = endingsOf(run)
+    const endings = blockOfEndings(endingsFor(run, doors.runs()))
     if (endings) await doors.blobs.putBlocks([endings])
-    const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, task, owed.round))
+    const plan = await keepSealed(
+      doors.blobs,
+      doors.signer,
+      'plan',
+      planFor(run, order, owed.round, endings?.cid ?? null),
+    )
     // No more can join, so that no more are waited for: any number of nodes may be linked.
     return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
   }
@@ -35,6 +38,8 @@ export type OpenDoors = {
   readonly blobs: BlobStore
   readonly signer: Signer
   readonly linked: () => number
+  /** Every run, the oldest first. */
+  readonly runs: () => readonly Run[]
   readonly clock: Clock
   /** When every node that was linked before this process began has had its time to come back. */
   readonly settledAt: Millis
@@ -51,8 +56,7 @@ async function untilSettled(
     await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
 }
 
-/** The plan of a round, from the run's state alone: the same whoever makes it. */
-function planFor(run: Run, task: Task, round: Round): Plan {
+function planFor(run: Run, { quantiser }: Ordered, round: Round, endings: Cid | null): Plan {
   const { spec, model, parent } = run
   return {
     v: 1,
@@ -65,16 +69,14 @@ function planFor(run: Run, task: Task, round: Round): Plan {
     task: spec.task,
     model,
     parent: parent as Cid | null,
-    endings: endingsOf(run)?.cid ?? null,
-    cohortSeed: cohortSeed(spec.taskSeed, model, round),
+    endings,
+    cohortSeed: seedOf(run, round),
     cohort: spec.cohort,
-    quantiser: quantiserOf(task, spec),
+    quantiser,
     timing: spec.timing,
   }
 }
 
-/** How the sessions over the present model ended. */
-function endingsOf({ endings }: Run): Block | undefined {
-  const told = endings.map(endingOf)
-  return told.length > 0 ? blockOf(endingsSchema, told) : undefined
+function blockOfEndings(endings: readonly Ending[]): Block | undefined {
+  return endings.length > 0 ? blockOf(endingsSchema, endings.map(endingOf)) : undefined
 }

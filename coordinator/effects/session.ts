@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { quantiserOf } from '#aggregation/quantise.ts'
 import { certificateOf, judged, parcelFor, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import { type Body, type Parcel, parcelSchema, type Said, say } from '#aggregation/secagg/messages.ts'
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
@@ -9,9 +8,8 @@ import type { Signer } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { COMPLAINTS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { taskSchema } from '#protocol/task.ts'
 import { parametersReported } from '../admit.ts'
-import { blockOf, parametersOf, readBlock } from '../record.ts'
+import { blockOf, orderOf, readBlock } from '../record.ts'
 import { hasDealt } from '../round/keys.ts'
 import { type Consistency, type Keys, reportedSeats } from '../round/round.ts'
 import type { Run, SessionWork } from '../run.ts'
@@ -53,8 +51,8 @@ async function enrol({ blobs, signer }: SessionDoors, run: Run, round: Keys): Pr
   const { spec, model, parent } = run
   const { secure, session, cohort } = round
   assert(secure, 'only a masked round has a roster')
-  const task = await readBlock(blobs, spec.task, taskSchema)
-  const d = parametersReported(round, await parametersOf(blobs, task.architecture))
+  const { quantiser, parameters } = await orderOf(blobs, spec)
+  const d = parametersReported(round, parameters)
   const { C, q, t, live } = session.rule
   const roster = say(signer, 'Roster', {
     v: 1,
@@ -67,7 +65,7 @@ async function enrol({ blobs, signer }: SessionDoors, run: Run, round: Keys): Pr
     specCid: round.plan,
     ...(parent ? { prevBundle: parent } : {}),
     graph: { kind: 'complete' },
-    params: { laneBits: 32, d, quantiser: quantiserOf(task, spec), C, q, t, live, s2: 0 },
+    params: { laneBits: 32, d, quantiser, C, q, t, live, s2: 0 },
     deadlines: session.deadlines,
     members: cohort.map((id, seat) => ({ id, advert: session.adverts[seat] as Cid })),
   })

@@ -10,7 +10,7 @@ import { seatOf } from './round.ts'
 import { leastMembers } from './session.ts'
 
 /**
- * The two phases in which the cohort works: `reporting`, where every seat owes one update, and `evaluation`, the run's
+ * The two phases in which the cohort works: `reporting`, where every seat owes one update or answer, and `evaluation`, the run's
  * last round, where it owes the final model's figures on its held-out rows and no delta. A seat is filled once or goes
  * once; the phase ends when nobody is awaited, when the quorum can no longer be met, or at its deadline.
  */
@@ -33,7 +33,7 @@ function collecting(opened: Opened, seated: Seated, times: Pick<Collecting, 'sta
   const { round, purpose, plan, cohortSeed, rule, timing, secure, openedAt } = opened
   return {
     ...{ round, purpose, plan, cohortSeed, rule, timing, secure, openedAt },
-    phase: purpose === 'train' ? 'reporting' : 'evaluation',
+    phase: purpose === 'evaluate' ? 'evaluation' : 'reporting',
     ...seated,
     waiting: seated.seats.filter((state) => state === 'waiting').length,
     reported: 0,

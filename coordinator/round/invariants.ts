@@ -22,7 +22,7 @@ export function checkRound(before: Round, after: Round, at: Millis): void {
       return
     case 'reporting':
     case 'evaluation':
-      assert(after.phase === (after.purpose === 'train' ? 'reporting' : 'evaluation'), 'the purpose names the phase')
+      assert(after.phase === (after.purpose === 'evaluate' ? 'evaluation' : 'reporting'), 'the purpose names the phase')
       assert(after.waiting > 0, 'a phase that awaits nobody has ended')
       assert(after.reported + after.waiting >= quorumOf(after), 'a phase that cannot reach its quorum has ended')
       return

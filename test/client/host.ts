@@ -13,12 +13,13 @@ import { joinParts, partsOf } from '#aggregation/secagg/parcel.ts'
 import { openSession, openSharing, openSurvival, type Session, type Sharing } from '#aggregation/secagg/session.ts'
 import { type SessionRecord, verifySession } from '#aggregation/secagg/verification.ts'
 import { decodeLanes, encodeLanes, type RingVector } from '#aggregation/vector.ts'
-import { type Assignment, readAssignment } from '#client/assignment.ts'
+import { readAssignment, type Training } from '#client/assignment.ts'
 import { siteTerms } from '#client/site.ts'
 import { train } from '#client/training.ts'
 import { attachedSaid, blocksOf } from '#coordinator/said.ts'
 import { sha256 } from '#crypto'
 import type { Architecture } from '#protocol/architecture.ts'
+import { assert } from '#protocol/assert.ts'
 import { collect, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
@@ -174,8 +175,10 @@ export class Host {
     }
   }
 
-  async assignment(): Promise<Assignment> {
-    return must(await readAssignment(this.blobs, coordinator.id, this.plan))
+  async assignment(): Promise<Training> {
+    const assignment = must(await readAssignment(this.blobs, coordinator.id, this.plan))
+    assert(assignment.kind === 'training', 'this host asks no questions')
+    return assignment
   }
 
   /** Of everybody who joined, with whatever a test says otherwise. */
@@ -371,7 +374,8 @@ export class Host {
       holdoutSeed: holdoutSeed(secret, plan.task),
       evaluationRowsMax: 1000,
     }
-    return trainer.fit(weights, { task, architecture, purpose: plan.purpose, ...seeds }, new AbortController().signal)
+    const purpose = plan.purpose === 'evaluate' ? 'evaluate' : 'train'
+    return trainer.fit(weights, { task, architecture, purpose, ...seeds }, new AbortController().signal)
   }
 
   async plainSum(seats: readonly number[]): Promise<RingVector> {

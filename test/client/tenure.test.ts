@@ -108,7 +108,7 @@ describe('what a member holds', () => {
     const { plan } = host
     const entry = {
       ...{ run: RUN, round: 1, plan, closesAt: NOW, assignment: await host.assignment() },
-      ...{ seq: 1, freshness: UNSPENT, spent: 0 },
+      ...{ inputKey: 'bafy', seq: 1, freshness: UNSPENT, spent: 0 },
     }
     const membership = new Membership(doors, entry, new AbortController())
     const lanes = await host.plain(0)

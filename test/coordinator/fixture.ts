@@ -29,6 +29,7 @@ export function node(index: number): NodeId {
 export function specOf(change: Partial<RunSpec> = {}): RunSpec {
   return {
     run: RUN,
+    purpose: 'train',
     task: cid('task'),
     taskSeed: new Uint8Array(32).fill(7),
     genesis: cid('genesis'),

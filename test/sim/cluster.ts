@@ -198,7 +198,10 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
-        open: openEffect({ ...doors, clock, settledAt: clock.now() + GRACE, linked: () => transport.linked().length }),
+        open: openEffect({
+          ...{ ...doors, clock, settledAt: clock.now() + GRACE },
+          ...{ linked: () => transport.linked().length, runs: () => runner.runs() },
+        }),
         ...sessionEffects(doors),
         aggregate: craftsAfter === undefined ? aggregateEffect(doors) : craftingAggregate(doors, craftsAfter),
         settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),

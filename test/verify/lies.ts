@@ -94,7 +94,7 @@ const receipts = (at: Round, change: Hooks['receipts']): Hooks => ({
 export type MaskedStep = Extract<Step, VerificationStep | 'endings'> | 'session'
 type Told = Exclude<
   Step,
-  'container' | 'block' | 'coordinator' | 'expect' | Exclude<MaskedStep, 'session' | 'vector' | 'sum'>
+  'container' | 'block' | 'coordinator' | 'expect' | 'answer' | Exclude<MaskedStep, 'session' | 'vector' | 'sum'>
 >
 
 /** For every step, records that are consistent but for one thing, which exactly that step finds. */
@@ -153,6 +153,11 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
     ['lots of its own choice', 2, plan(2, () => ({ cohortSeed: new Uint8Array(32) }))],
     ['fewer bits', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, bits: 8 } }))],
     ['another range', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, rangeMicro: 2_000_001 } }))],
+    [
+      'whole numbers, though it trains',
+      1,
+      plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, rangeMicro: 0 } })),
+    ],
     ['heavier weights', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, weightMax: 501 } }))],
     ['masks that the run does not have', 1, plan(1, () => ({ masking: 'secagg/1' }))],
     ['how a plain round is masked', 1, plan(1, () => ({ secure: { suite: 1, corrupt: 1, publish: 'full' } }))],
