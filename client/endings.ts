@@ -46,8 +46,7 @@ export async function freshnessFor(
   if (plan.purpose === 'ask') return fresh
   // Seeds are a task's and a round's: trained again under the same ones it would be the same input.
   const same = spent.some(({ task, round }) => task === plan.task && round === plan.round)
-  if (fresh.value.mustBeFresh && same) return refuse('input-spent', 'it would be the same input again')
-  return fresh
+  return accept({ ...fresh.value, isRepeat: fresh.value.mustBeFresh && same })
 }
 
 async function readEndings(blobs: BlobStore, { endings }: Plan): Promise<Result<Endings | readonly []>> {
