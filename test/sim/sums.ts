@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals'
-import { decodeLanes } from '#aggregation/vector.ts'
-import { readAssignment } from '#client/assignment.ts'
-import { train } from '#client/training.ts'
+import { decodeLanes, type RingVector } from '#aggregation/vector.ts'
+import { type Assignment, readAssignment } from '#client/assignment.ts'
+import { type TrainingDoors, train } from '#client/training.ts'
 import { collect } from '#protocol/bytes.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { readSealed } from '#protocol/sealed.ts'
@@ -22,12 +22,11 @@ export async function expectPlainSums({ run, coordinator, nodes, blobs }: Outcom
     const { value: round } = must(await readSealed(manifest, 'round', block))
     const assignment = must(await readAssignment(blobs, coordinator, round.plan))
     const counted = round.seats.filter(({ update }) => update !== null)
-    let sum: Uint32Array | undefined
+    let sum: RingVector | undefined
     for (const { node } of counted) {
       const site = nodes.find(({ signer }) => signer.id === node)
       if (!site) throw new Error(`${node} is no site of this cluster`)
-      const doors = { trainer: site.trainer, secret: site.secret, withholdsEvaluation: false }
-      const { lanes } = must(await train(doors, assignment, new AbortController().signal, () => undefined))
+      const lanes = await plainLanes(site, assignment)
       // Unsigned wrap-around is the arithmetic, not an overflow.
       sum = sum ? sum.map((value, lane) => value + (lanes[lane] as number)) : lanes
     }
@@ -36,4 +35,13 @@ export async function expectPlainSums({ run, coordinator, nodes, blobs }: Outcom
     compared++
   }
   return compared
+}
+
+/** What a node's vector is before it is masked. */
+export async function plainLanes(
+  { trainer, secret }: Pick<TrainingDoors, 'trainer' | 'secret'>,
+  assignment: Assignment,
+): Promise<RingVector> {
+  const doors = { trainer, secret, withholdsEvaluation: false }
+  return must(await train(doors, assignment, new AbortController().signal, () => undefined)).lanes
 }
