@@ -33,6 +33,8 @@ function maskedOptions(seed: number): Partial<SimOptions> {
     population: (seed >> 2) % 2 ? 'hospital' : 'open',
     suite: (seed >> 3) % 4 ? SUITE_X25519 : SUITE_HYBRID,
     nodeCrash: [0, 0.02][(seed >> 2) % 2] as number,
+    // A session says so much more than a plain round that in bad weather most would come to nothing.
+    patience: [1, 6][(seed >> 2) % 2] as number,
   }
 }
 
