@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { z } from 'zod'
 import type { createAskSchema } from '#coordinator/api/schemas.ts'
+import { collect } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
-import type { BundleFile } from '#verify/bundle.ts'
+import { fileOf } from '#verify/bundle.ts'
 import type { Proof } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
@@ -38,7 +39,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     throw new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(end['reason'])}`, {
       fix: `consilium runs watch ${id} tells its rounds; do enough sites answer questions of these cells?`,
     })
-  const proof = await prove(await recordOf(await api.bundle(id)), question, pinned)
+  const proof = await prove(await collect(await api.bundle(id), RECORD_BYTES_MAX), question, pinned)
   if (output.json) output.object({ ...answerData(question, proof.answer), ...recordData(proof) })
   else
     for (const line of [...answerLines(question, proof.answer, output.out), '', ...recordLines(proof)])
@@ -88,27 +89,14 @@ function noteOf(event: ApiEvent): string | undefined {
   }
 }
 
-/** A question's record is small: manifests, a session, and at most 128 vectors of some thousand lanes. */
+/** A question's record is small: manifests, sessions, and at most 128 vectors of some thousand lanes. More is a fault. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024
-
-async function recordOf(stream: ReadableStream<Uint8Array>): Promise<BundleFile> {
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const part of stream) {
-    sizeBytes += part.length
-    if (sizeBytes > RECORD_BYTES_MAX)
-      throw new Failure(EXIT.unverified, 'record_too_large', `the record has more than ${RECORD_BYTES_MAX} bytes`)
-    parts.push(part)
-  }
-  const bytes = new Uint8Array(Buffer.concat(parts))
-  return { sizeBytes, read: async (offset, length) => bytes.slice(offset, offset + length) }
-}
 
 type Answered = Proof & { readonly answer: NonNullable<Proof['answer']> }
 
 /** Throws unless the record holds and is about this very question. */
-async function prove(record: BundleFile, question: Question, coordinator: NodeId | undefined): Promise<Answered> {
-  const verdict = await verifyBundle(record, coordinator === undefined ? {} : { coordinator })
+async function prove(record: Bytes, question: Question, coordinator: NodeId | undefined): Promise<Answered> {
+  const verdict = await verifyBundle(fileOf(record), coordinator === undefined ? {} : { coordinator })
   if (!verdict.ok)
     throw new Failure(EXIT.unverified, 'not_verified', `the record does not hold at ${verdict.step}: ${verdict.detail}`)
   const wanted = cidOf(DAG_CBOR, encode(questionSchema, question))

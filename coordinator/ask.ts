@@ -27,7 +27,7 @@ export async function createAsk(
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
   const { question, population, timing, failuresMax } = request
   const secure = secureOf(request, populationSize ?? MEMBERS_MIN)
-  const cohort = request.cohort ?? cohortFor(question, secure)
+  const cohort = request.cohort ?? cohortFor(question, secure, populationSize)
   const mistake =
     mistakeInCohort(cohort) ??
     (cohort.quorum < question.minCohort
@@ -56,6 +56,7 @@ export async function createAsk(
   })
 }
 
-function cohortFor({ minCohort }: Question, { corrupt }: Secure): CohortRule {
-  return { min: Math.max(minCohort, corrupt + 2), max: MEMBERS_MAX, quorum: minCohort }
+function cohortFor({ minCohort }: Question, { corrupt }: Secure, populationSize = MEMBERS_MAX): CohortRule {
+  const min = Math.max(minCohort, corrupt + 2)
+  return { min, max: Math.min(Math.max(min, populationSize), MEMBERS_MAX), quorum: minCohort }
 }

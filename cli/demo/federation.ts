@@ -25,6 +25,8 @@ export type NodeProcess = { readonly site: Site; readonly process: ConsiliumProc
 /** Starting a process that loads a training engine can take long on a machine that is busy; longer than this, it hangs. */
 const LINKED_MILLIS_MAX = 180_000
 const POLL_MILLIS = 50
+/** Of a demo site's answers. */
+const MIN_CELL = 5
 
 /** Starts them and waits until the coordinator sees every node. @param signal stops them all, whatever they are at */
 export async function openFederation(
@@ -116,7 +118,7 @@ export type NodeOptions = {
   readonly allow?: string | undefined
 }
 
-/** A node that trains on its site's data, for this coordinator only. */
+/** A node that trains on its site's data and answers questions about them, for this coordinator only. */
 export function startNodeProcess(
   { name, folder, data }: Site,
   coordinator: { readonly url: string; readonly key: NodeId },
@@ -125,7 +127,7 @@ export function startNodeProcess(
   const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
   const population = allow === undefined ? ['open'] : ['hospital', '--allow', allow]
-  const flags = ['--state', folder, '--data', path, '--population', ...population]
+  const flags = ['--state', folder, '--data', path, '--population', ...population, '--min-cell', String(MIN_CELL)]
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
   return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies])
 }

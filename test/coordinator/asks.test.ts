@@ -19,6 +19,7 @@ import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { toyTrainer } from '#test/sim/toy.ts'
 import { question, table } from '#test/statistics/given.ts'
+import { fileOf } from '#verify/bundle.ts'
 import type { Proof, Verdict } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { type Live, live, signer } from './live.ts'
@@ -133,11 +134,7 @@ async function ask(at: Live, asked: Question, change: object = {}): Promise<Verd
   expect(answer.status).toBe(201)
   await (await at.api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })).text()
   const bytes = new Uint8Array(await (await at.api(`/v1/runs/${id}/bundle`)).arrayBuffer())
-  const file = {
-    sizeBytes: bytes.length,
-    read: async (from: number, length: number) => bytes.slice(from, from + length),
-  }
-  return verifyBundle(file, { coordinator: at.coordinator.id })
+  return verifyBundle(fileOf(bytes), { coordinator: at.coordinator.id })
 }
 
 async function answered(at: Live, asked: Question): Promise<Proof> {

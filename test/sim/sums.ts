@@ -42,7 +42,7 @@ export async function plainLanes(
   { trainer, secret }: Pick<TrainingDoors, 'trainer' | 'secret'>,
   assignment: Assignment,
 ): Promise<RingVector> {
-  if (!('task' in assignment)) throw new Error('a question is not trained on')
+  if (assignment.kind !== 'training') throw new Error('a question is not trained on')
   const doors = { trainer, secret, withholdsEvaluation: false }
   return must(await train(doors, assignment, new AbortController().signal, () => undefined)).lanes
 }
