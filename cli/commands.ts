@@ -56,7 +56,7 @@ const tethered: Option = {
 const diesInRound: Option = {
   name: 'dies-in-round',
   value: '<n>',
-  summary: 'for demo --chaos: kill -9 of oneself in this round, once its keys are shared',
+  summary: 'for demo --chaos: kill -9 of oneself in this round, once its keys are shared and before its input leaves',
   hidden: true,
 }
 const api = [coordinator, key, state]

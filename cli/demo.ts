@@ -6,12 +6,13 @@ import { pipeline } from 'node:stream/promises'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
+import { usage } from './arguments.ts'
 import type { Call } from './commands.ts'
 import { openFederation, type Site } from './demo/federation.ts'
 import { followRun } from './demo/follow.ts'
 import { bundleOf, type DemoOptions, demoOptions } from './demo/options.ts'
-import { digitSites, tableSites } from './demo/sites.ts'
-import { type DemoLaunch, digitsRun, tableRun } from './demo/task.ts'
+import { digitSites, tablePaths, tableSites } from './demo/sites.ts'
+import { digitsRun, type LaunchRequest, maskingOf, tableRun } from './demo/task.ts'
 import { demoLines, type Outcome } from './demo-report.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
@@ -23,8 +24,9 @@ import { listenForStop, type Stopping, stopped } from './stopping.ts'
 
 /** A killed node's seat is given up this long after its link broke. */
 const GRACE_MILLIS = 3000
-/** The round in which --chaos strikes: kill -9 after it has shared its keys, no goodbye, as when the power fails. */
+/** The round in which --chaos strikes: kill -9 once keys are shared, no goodbye, as when the power fails. */
 const CHAOS_ROUND = 2
+const CHAOS_SITES_MIN = 4
 
 /** `consilium demo`: a whole federation on this machine, in processes of their own, and the check of what it made. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -41,13 +43,14 @@ export async function execute({ args, output }: Call): Promise<number> {
 
 async function demonstrate(options: DemoOptions, output: Output, stopping: Stopping): Promise<number> {
   const { folder, seedText, chaos } = options
+  const masking = maskingOf(await sitesIn(options))
   await mkdir(folder, { recursive: true })
-  const { sites, launch } = await prepare(options)
-  const { masking } = launch
+  // Before anything that takes its time.
   if (output.json) {
     const time = new Date().toISOString()
     output.object({ type: 'demo.started', time, masking, seed: seedText, folder, chaos })
   } else output.line(`${maskingLine(masking)}; seed ${seedText}`)
+  const { sites, launch } = await prepare(options)
   output.note(dealt(options, launch, sites.length))
   output.note(`starting one coordinator and ${sites.length} nodes, each a process of its own …`)
   const { signal } = stopping
@@ -97,9 +100,21 @@ async function prepare({ folder, data, seed, rounds }: DemoOptions): Promise<Pre
   return { sites, launch: tableRun(contract, sites.length, rounds, seed) }
 }
 
-type Prepared = { readonly sites: readonly Site[]; readonly launch: DemoLaunch }
+/** How many there will be. */
+async function sitesIn({ data, chaos }: DemoOptions): Promise<number> {
+  const sites = data.kind === 'digits' ? data.nodes : (await tablePaths(data.folder)).length
+  if (chaos && sites < CHAOS_SITES_MIN)
+    throw usage(
+      'bad_value',
+      `of ${sites} sites none can be lost: a sum of two hides nobody`,
+      data.kind === 'digits' ? '--nodes 4 or more with --chaos' : 'four CSV files or more with --chaos',
+    )
+  return sites
+}
 
-function dealt({ data }: DemoOptions, { task }: DemoLaunch, sites: number): string {
+type Prepared = { readonly sites: readonly Site[]; readonly launch: LaunchRequest }
+
+function dealt({ data }: DemoOptions, { task }: LaunchRequest, sites: number): string {
   if (data.kind === 'digits') return `10,000 handwritten digits, dealt unevenly to ${sites} sites`
   const columns = task.data.kind === 'table' ? task.data.columns.length : 0
   return `${sites} sites agree on ${columns} columns that predict ${data.label}`

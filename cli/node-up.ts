@@ -52,7 +52,8 @@ export async function execute({ args, output }: Call): Promise<number> {
     const made = await Promise.race([work.next(), asked])
     if (made === undefined || made.done) break
     sayProgress(output, made.value)
-    if (lastRound && made.value.kind === 'seated' && made.value.round >= Number(lastRound))
+    // Its keys are shared and everybody masks against them, and what it masked has not left yet.
+    if (lastRound && made.value.kind === 'masked' && made.value.round >= Number(lastRound))
       process.kill(process.pid, 'SIGKILL')
   }
   return stopping.exit() ?? EXIT.ok

@@ -1,11 +1,12 @@
 import type { z } from 'zod'
 import { hear, type Kind, type Said } from '#aggregation/secagg/messages.ts'
+import { readAbreast } from '#protocol/abreast.ts'
 import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
 import { unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
+import { type Result, refuse } from '#protocol/result.ts'
 import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
 import { fileSizeOf, NotAFile, readFile } from '#protocol/unixfs.ts'
 import type { Checked } from './verdict.ts'
@@ -72,14 +73,8 @@ export class Blocks {
   }
 
   /** Several of one kind, in their order. */
-  async saidAll<K extends Kind>(kind: K, cids: readonly Cid[]): Promise<Result<readonly Said<K>[]>> {
-    const all: Said<K>[] = []
-    for (const cid of cids) {
-      const said = await this.said(kind, cid)
-      if (!said.ok) return said
-      all.push(said.value)
-    }
-    return accept(all)
+  saidAll<K extends Kind>(kind: K, cids: readonly Cid[]): Promise<Result<readonly Said<K>[]>> {
+    return readAbreast(cids, (cid) => this.said(kind, cid))
   }
 
   /** A file of exactly this size, piece by piece. Throws {@link NotAFile}. */

@@ -31,11 +31,13 @@ export type Ending =
 /** What R5 allows this time: the sets in which an input of this key was summed before. */
 export type Freshness = {
   readonly certified: readonly ReadonlySet<NodeId>[]
-  /** The member was in a certified sum: its next input of this key must be trained afresh. */
+  /** The member was in a certified sum: its next input of this key is trained afresh, or goes into that very set again. */
   readonly mustBeFresh: boolean
+  /** The input would be the very same again: only a set that was summed before may have it. */
+  readonly isRepeat: boolean
 }
 /** For an input that no session has seen. */
-export const UNSPENT: Freshness = { certified: [], mustBeFresh: false }
+export const UNSPENT: Freshness = { certified: [], mustBeFresh: false, isRepeat: false }
 
 export type SpendingRefusal = 'input-spent' | 'too-few-abandoned' | 'too-many-sums' | 'sums-too-alike'
 
@@ -62,10 +64,14 @@ export function maySpend(
   }
   if (certified.size > 2) return refuse('too-many-sums', 'an input is in at most two sums')
   const sets = [...certified.values()]
-  return accept({ certified: sets, mustBeFresh: sets.some((ids) => ids.has(own)) })
+  return accept({ certified: sets, mustBeFresh: sets.some((ids) => ids.has(own)), isRepeat: false })
 }
 
-/** A set that was summed before, or one that differs from the only such set by more than the corrupt could fill. */
+/**
+ * A set that was summed before, or one that differs from the only such set by more than the corrupt could fill. The very same
+ * input in the same set again tells nothing that the first sum did not; in another set it would take itself out of a
+ * difference that a fresh one stays in.
+ */
 export function mayConfirm(freshness: Freshness, survival: Survival): Result<void, SpendingRefusal> {
   return maySum(freshness, survival.sharing, namesOf(survival))
 }
@@ -76,13 +82,14 @@ export function mayMask(freshness: Freshness, sharing: Sharing): Result<void, Sp
 }
 
 function maySum(
-  { certified }: Freshness,
+  { certified, isRepeat }: Freshness,
   { session }: Sharing,
   ids: ReadonlySet<NodeId>,
 ): Result<void, SpendingRefusal> {
   const differences = certified.map((before) => ids.symmetricDifference(before).size)
   if (differences.length === 0 || differences.includes(0)) return accept(undefined)
   if (differences.length > 1) return refuse('too-many-sums', 'an input is in at most two sums')
+  if (isRepeat) return refuse('sums-too-alike', 'the same input again, with others than before')
   const { C } = session.params
   const [difference = 0] = differences
   if (difference >= C + 2) return accept(undefined)

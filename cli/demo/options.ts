@@ -36,12 +36,6 @@ export function demoOptions(args: Arguments, now: Date): DemoOptions {
   }
   if (options.chaos && options.rounds < 2)
     throw usage('bad_value', '--chaos kills a node in round 2, and there is none', '--rounds 2 or more')
-  if (options.chaos && options.data.kind === 'digits' && options.data.nodes < 4)
-    throw usage(
-      'bad_value',
-      'of three nodes none can be lost: a sum of two hides nobody',
-      '--nodes 4 or more with --chaos',
-    )
   return options
 }
 

@@ -10,14 +10,12 @@ import { DIGIT_CLASSES, DIGIT_SIDE } from '../digits.ts'
 
 /** What the demo asks of the API: the body of POST /v1/runs. */
 export type LaunchRequest = z.input<typeof createRunSchema>
-/** … with what it says of masks. */
-export type DemoLaunch = LaunchRequest & { readonly masking: Masking }
 
 /** One credit. */
 const BUDGET_MICRO = '1000000'
 
 /** A small convolutional network: 5,994 parameters. */
-export function digitsRun(nodes: number, rounds: number, seed: Bytes): DemoLaunch {
+export function digitsRun(nodes: number, rounds: number, seed: Bytes): LaunchRequest {
   const side = DIGIT_SIDE
   const conv = (name: string, filters: number): Layer => ({
     layer: 'conv2d',
@@ -55,7 +53,7 @@ export function digitsRun(nodes: number, rounds: number, seed: Bytes): DemoLaunc
 }
 
 /** A linear model: what a few hundred rows a site can carry. */
-export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): DemoLaunch {
+export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): LaunchRequest {
   const binary = classesOf(contract) === 2
   const units = binary ? 1 : classesOf(contract)
   return {
@@ -79,12 +77,12 @@ export function tableRun(contract: TableContract, nodes: number, rounds: number,
 }
 
 /** Two sites that see their sum see each other: masks are for three or more. */
-function maskingOf(nodes: number): Masking {
+export function maskingOf(nodes: number): Masking {
   return nodes < 3 ? 'none' : 'secagg/1'
 }
 
 /** One node may be lost in any round, where there are enough of them. Deadlines are for what hangs, not for what is slow. */
-function terms(nodes: number, rounds: number): Omit<DemoLaunch, 'task'> {
+function terms(nodes: number, rounds: number): Omit<LaunchRequest, 'task'> {
   const masking = maskingOf(nodes)
   const least = Math.max(masking === 'none' ? 2 : 3, nodes - 1)
   return {

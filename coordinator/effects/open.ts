@@ -56,7 +56,8 @@ async function untilSettled(
     await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
 }
 
-function planFor(run: Run, { quantiser }: Ordered, round: Round, endings: Cid | null): Plan {
+/** The plan of a round, from the run's state alone: the same whoever makes it. */
+export function planFor(run: Run, { quantiser }: Ordered, round: Round, endings: Cid | null): Plan {
   const { spec, model, parent } = run
   return {
     v: 1,

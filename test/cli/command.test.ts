@@ -74,7 +74,7 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['node', 'up', ...PINNED, '--population', 'hospital'], 'who_is_allowed', /fix +--allow nodes.txt/],
     [['node', 'up', ...PINNED, '--population', 'open', '--max-corrupt', '0'], 'bad_value', /from 1 to 128/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
-    [['demo', '--chaos', '--nodes', '2'], 'bad_value', /4 or more/],
+    [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
   ] as const)('%j', async (args, code, words) => {
     const ran = await consilium(args, { cwd: folder })
     expect(ran).toMatchObject({ code: 2, stdout: '' })

@@ -120,7 +120,7 @@ describe('an input that went into a session', () => {
     }
   })
 
-  test('is not spent again under the seeds that made it', async () => {
+  test('may be given again under the seeds that made it: the same order launched twice', async () => {
     const host = new Host(4)
     const before = await confirmed(host)
     host.end(0, 'closed')
@@ -128,8 +128,7 @@ describe('an input that went into a session', () => {
     const { plan } = await host.assignment()
     const endings = await certified(host, before)
     node.say(invite(await node.plan({ ...plan, run: OTHER_RUN, endings }), 1, OTHER_RUN))
-    expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'input-spent' })
-    expect(told(node, 'declined')).toEqual(['input-spent: it would be the same input again'])
+    expect(await node.heard()).toMatchObject({ kind: 'join', run: OTHER_RUN })
   })
 
   test.each([

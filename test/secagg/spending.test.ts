@@ -4,7 +4,15 @@ import { type Said, say } from '#aggregation/secagg/messages.ts'
 import { secureRule } from '#aggregation/secagg/parameters.ts'
 import { abandon, abandonAfterRestart, confirm } from '#aggregation/secagg/participant.ts'
 import { openSession, openSharing, openSurvival, type Survival } from '#aggregation/secagg/session.ts'
-import { type Ending, isAbandoned, isEnough, maySpend, type Spending, UNSPENT } from '#aggregation/secagg/spending.ts'
+import {
+  type Ending,
+  isAbandoned,
+  isEnough,
+  mayConfirm,
+  maySpend,
+  type Spending,
+  UNSPENT,
+} from '#aggregation/secagg/spending.ts'
 import type { Masked, Site } from '#aggregation/secagg/states.ts'
 import { must, seed } from '#test/aggregation/given.ts'
 import { cohortOf, Vectors } from './cohort.ts'
@@ -109,6 +117,15 @@ describe('an input that went into a session', () => {
     expect(must(maySpend(own, [record(within.session.sid)], [ended(within)])).mustBeFresh).toBe(true)
     const without = await certified(1, [2, 3, 4, 5, 6, 7])
     expect(must(maySpend(own, [record(without.session.sid)], [ended(without)])).mustBeFresh).toBe(false)
+  })
+
+  test('goes unchanged into the very set that it was summed in, and into no other however far apart', async () => {
+    const first = await certified(0, [1, 2, 3, 4, 5, 6])
+    const [same, apart] = [await certified(1, [1, 2, 3, 4, 5, 6]), await certified(2, [1, 4, 5, 6, 7])]
+    const fresh = must(maySpend(own, [record(first.session.sid)], [ended(first)]))
+    must(mayConfirm(fresh, apart.survival))
+    must(mayConfirm({ ...fresh, isRepeat: true }, same.survival))
+    expect(mayConfirm({ ...fresh, isRepeat: true }, apart.survival)).toMatchObject(refuses('sums-too-alike'))
   })
 
   test('is no evidence with a certificate of another set', async () => {
