@@ -42,10 +42,9 @@ export async function freshnessFor(
   }
   const fresh = maySpend(own, spent, endings)
   if (!fresh.ok) return fresh
-  // An answer is never trained afresh: where another set may have it, it is enough that the sets are far apart.
-  if (plan.purpose === 'ask') return fresh
-  // Seeds are a task's and a round's: trained again under the same ones it would be the same input.
-  const same = spent.some(({ task, round }) => task === plan.task && round === plan.round)
+  // Seeds are a task's and a round's: trained again under the same ones it would be the same input. An answer has no seed.
+  const isAgain = (round: number) => plan.purpose === 'ask' || round === plan.round
+  const same = spent.some(({ task, round }) => task === plan.task && isAgain(round))
   return accept({ ...fresh.value, isRepeat: fresh.value.mustBeFresh && same })
 }
 

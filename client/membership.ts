@@ -1,6 +1,6 @@
 import type { Parcel, Said } from '#aggregation/secagg/messages.ts'
 import { advertise, agree, confirm, narrow, share, unmask } from '#aggregation/secagg/participant.ts'
-import { namesOf } from '#aggregation/secagg/spending.ts'
+import { mayMask, namesOf } from '#aggregation/secagg/spending.ts'
 import { type Confirmed, eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
@@ -254,6 +254,10 @@ export class Membership {
 
   async #mask(state: Keyed, trained: Trained) {
     const { over } = this.#tenure
+    const { assignment, freshness } = this.#entry
+    // An answer is not spent on a set that could not be confirmed: nothing would free it but that this session is abandoned.
+    const free = assignment.kind === 'asking' ? mayMask(freshness, state.sharing) : accept(undefined)
+    if (!free.ok) return free
     const lodged = (vector: Cid) => this.#tenure.lodge(vector)
     const masked = await maskTrained(this.#doors, this.#entry, state, trained, { lodged, over })
     if (!masked.ok) return masked

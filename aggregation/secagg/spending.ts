@@ -2,7 +2,14 @@ import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Params, Said } from './messages.ts'
-import { type CertificateRefusal, checkCertificate, type Session, type Survival, speaker } from './session.ts'
+import {
+  type CertificateRefusal,
+  checkCertificate,
+  type Session,
+  type Sharing,
+  type Survival,
+  speaker,
+} from './session.ts'
 
 /**
  * R5: an input is spent when its masked vector leaves, and a sum of it may be opened without the member's own doing. A
@@ -65,13 +72,25 @@ export function maySpend(
  * input in the same set again tells nothing that the first sum did not; in another set it would take itself out of a
  * difference that a fresh one stays in.
  */
-export function mayConfirm({ certified, isRepeat }: Freshness, survival: Survival): Result<void, SpendingRefusal> {
-  const ids = namesOf(survival)
+export function mayConfirm(freshness: Freshness, survival: Survival): Result<void, SpendingRefusal> {
+  return maySum(freshness, survival.sharing, namesOf(survival))
+}
+
+/** The same of U2, before an input is spent on it: where all of it survives, its members could not confirm that. */
+export function mayMask(freshness: Freshness, sharing: Sharing): Result<void, SpendingRefusal> {
+  return maySum(freshness, sharing, namesIn(sharing, sharing.keys))
+}
+
+function maySum(
+  { certified, isRepeat }: Freshness,
+  { session }: Sharing,
+  ids: ReadonlySet<NodeId>,
+): Result<void, SpendingRefusal> {
   const differences = certified.map((before) => ids.symmetricDifference(before).size)
   if (differences.length === 0 || differences.includes(0)) return accept(undefined)
   if (differences.length > 1) return refuse('too-many-sums', 'an input is in at most two sums')
   if (isRepeat) return refuse('sums-too-alike', 'the same input again, with others than before')
-  const { C } = survival.sharing.session.params
+  const { C } = session.params
   const [difference = 0] = differences
   if (difference >= C + 2) return accept(undefined)
   return refuse('sums-too-alike', `the sums differ by ${difference} members, at least ${C + 2} would hide one`)
@@ -115,5 +134,9 @@ function sidOf(ending: Ending): Bytes {
 
 /** The members behind a sum. */
 export function namesOf({ sharing, inputs }: Survival): ReadonlySet<NodeId> {
-  return new Set(sharing.session.members.filter(({ u }) => inputs.has(u)).map(({ id }) => id))
+  return namesIn(sharing, inputs)
+}
+
+function namesIn({ session }: Sharing, of: ReadonlyMap<number, unknown>): ReadonlySet<NodeId> {
+  return new Set(session.members.filter(({ u }) => of.has(u)).map(({ id }) => id))
 }

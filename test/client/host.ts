@@ -38,6 +38,8 @@ import { toyTrainer } from '#test/sim/toy.ts'
 import { type Bench, bench, coordinator, type Kept, NOW, type SaidFrame, TIMING } from './bench.ts'
 
 type HostChange = Partial<Secure> & {
+  /** Fewest reports that the plan promises a sum of. */
+  readonly quorum?: number
   readonly name?: string
   readonly trainer?: (site: number) => TrainerBackend
   readonly withholds?: boolean
@@ -158,7 +160,7 @@ export class Host {
     for (const list of [this.adverts, this.keys, this.parcels, this.inputs, this.confirms, this.unmasks])
       list.length = 0
     const n = this.nodes.length
-    const cohort = { min: Math.max(3, n - 1), max: Math.max(n, 3), quorum: 3 }
+    const cohort = { min: Math.max(3, n - 1), max: Math.max(n, 3), quorum: this.#change.quorum ?? 3 }
     const masked = { masking: 'secagg/1', secure: this.secure, cohort, round } as const
     this.plan = await this.node(0).plan({ ...masked, ...change })
   }

@@ -246,6 +246,13 @@ describe('a list of survivors', () => {
     await refuses(host, 'too-few-members')
   })
 
+  test('of fewer than the plan promised is not confirmed, though a quorum of members could certify it', async () => {
+    const host = new Host(5, { quorum: 5 })
+    const { sharing } = await submitted(host)
+    host.survey(0, await host.survivors(sharing, [0, 1, 2, 3]))
+    await refuses(host, 'cohort-too-small')
+  })
+
   test('that is a second one gets no second signature, and proves the lie', async () => {
     const host = new Host(5)
     const { sharing } = await confirmed(host)
