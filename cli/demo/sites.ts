@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { readCsv } from '#client/data/csv.ts'
+import { readCsv } from '#client/data/csv-file.ts'
 import { DataFault } from '#client/data/fault.ts'
 import { contractOf, profileOf } from '#client/data/profile.ts'
 import type { Bytes } from '#protocol/ids.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Statistician } from '#client/asking.ts'
 import type { Table } from '#client/data/csv.ts'
-import { datasetVersion, tallyTable } from '#client/data/statistics.ts'
+import { datasetVersion, tallyTable } from '#client/data/tally.ts'
 import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import type { Progress } from '#client/progress.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { readCsv } from '#client/data/csv.ts'
+import { readCsv } from '#client/data/csv-file.ts'
 import { consilium, jsonLines } from '#test/cli/command.ts'
 import { Cluster } from './cluster.ts'
 

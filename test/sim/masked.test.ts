@@ -87,7 +87,7 @@ describe('a simulated masked cluster', () => {
   test('bears nodes that die at any word that they keep, and come back with their journals', async () => {
     const seen = { lives: 0, closed: 0, failed: 0 }
     for (const seed of Array.from({ length: 4 }, (_, index) => 300 + index)) {
-      const { nodes, run } = await play({ ...pairing(seed), seed, nodeCrash: 0.04, restarts: 2 })
+      const { nodes, run } = await play({ ...pairing(seed), seed, nodeCrash: 0.06, restarts: 2 })
       for (const { lives } of nodes) seen.lives += lives - 1
       for (const { manifest } of run.past) manifest ? seen.closed++ : seen.failed++
     }
@@ -122,6 +122,7 @@ describe('a masked round that came to nothing', () => {
     const outcome = await play({ ...HOSPITALS, rounds: 3, lost })
     expect(reasons(outcome)).toEqual(['too-few-shares', 'too-few-confirmations', null, null])
     const refusal = 'sums-too-alike: the sums differ by 1 members, at least 3 would hide one'
-    expect(told(outcome, 'failed')).toEqual(Array.from({ length: 3 }, () => refusal))
+    // When the second of three has left, the third may hear that it is over before it hears what it would refuse.
+    expect(new Set(told(outcome, 'failed'))).toEqual(new Set([refusal]))
   })
 })

@@ -2,9 +2,9 @@ import { integerQuantiserFor } from '#aggregation/quantise.ts'
 import { answerOf } from '#aggregation/statistics/answer.ts'
 import { encodeTallies, payloadOf } from '#aggregation/statistics/lanes.ts'
 import { encodeLanes, lanesOf } from '#aggregation/vector.ts'
-import { parseCsv } from '#client/data/csv.ts'
-import { datasetVersion, tallyTable } from '#client/data/statistics.ts'
-import { toHex, utf8 } from '#protocol/bytes.ts'
+import type { Table } from '#client/data/csv.ts'
+import { datasetVersion, tallyTable } from '#client/data/tally.ts'
+import { toHex } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
@@ -42,7 +42,7 @@ export function statisticsVector() {
   const bytes = encode(questionSchema, question)
   const sum = new Uint32Array(lanesOf(payloadOf(question, quantiser)))
   const sites = tables.map((text) => {
-    const table = parseCsv('site.csv', utf8(text))
+    const table = tableIn(text)
     const lanes = encodeTallies(question, must(tallyTable(table, question)), quantiser)
     for (const [index, lane] of lanes.entries()) sum[index] = (sum[index] as number) + lane
     return { table: text, version: datasetVersion(table), vector: toHex(encodeLanes(lanes)) }
@@ -58,4 +58,18 @@ export function statisticsVector() {
     sum: toHex(encodeLanes(sum)),
     answer: JSON.parse(JSON.stringify(answer, asText)),
   }
+}
+
+/** The text's table without the reader of files, which no page has: numbers, and gaps. */
+function tableIn(text: string): Table {
+  const [header = [], ...rows] = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','))
+  const cell = (row: readonly string[], place: number) => (row[place] ? Number(row[place]) : Number.NaN)
+  const columns = header.map((name, place) => {
+    const values = Float64Array.from(rows, (row) => cell(row, place))
+    return [name, { values, textLine: 0 }] as const
+  })
+  return { path: 'site.csv', rows: rows.length, columns: new Map(columns) }
 }
