@@ -1,6 +1,6 @@
 import type { Statistician } from '#client/asking.ts'
 import type { Table } from '#client/data/csv.ts'
-import { datasetVersion, tallyTable } from '#client/data/statistics.ts'
+import { datasetVersion, tallyTable } from '#client/data/tally.ts'
 import { Journal } from '#client/journal.ts'
 import { clearOutbox } from '#client/outbox.ts'
 import { participate } from '#client/participate.ts'
@@ -144,7 +144,7 @@ export class SimNode {
 }
 
 /** A site's rows: as many as its number and three, numbered from 0. */
-export function rowsOf(site: number): Table {
+function rowsOf(site: number): Table {
   return table({ row: Array.from({ length: 3 + site }, (_, row) => row) })
 }
 
