@@ -76,6 +76,8 @@ function noteOf(event: ApiEvent): string | undefined {
       return `asked     ${String(event['invited'])} sites`
     case 'node.declined':
       return `declined  ${String(event['node'])}: ${String(event['reason'])}`
+    case 'node.left':
+      return `left      ${String(event['node'])}: ${String(event['reason'])}`
     case 'session.enrolled':
       return `joined    ${String(event['members'])} sites, keys are being shared`
     case 'session.surveyed':
