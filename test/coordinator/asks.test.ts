@@ -46,6 +46,8 @@ class Sites implements AsyncDisposable {
   readonly #running = new Map<number, { readonly end: AbortController; readonly done: Promise<void> }>()
   readonly told: Progress[][] = TABLES.map(() => [])
   tables: readonly Table[] = TABLES
+  /** This site counts at the invitation, and is never heard of again. */
+  stuck: number | undefined
 
   constructor(at: Live) {
     this.#at = at
@@ -100,6 +102,8 @@ class Sites implements AsyncDisposable {
   #statistician(site: number): Statistician {
     return {
       tally: async (asked) => {
+        if (this.stuck === site && this.told[site]?.some(({ kind }) => kind === 'joined'))
+          await new Promise(() => undefined)
         const own = this.tables[site] as Table
         const tallies = tallyTable(own, asked)
         return tallies.ok ? accept({ version: datasetVersion(own), tallies: tallies.value }) : tallies
@@ -175,6 +179,19 @@ describe('a question to sites', () => {
     await sites.start(3)
     // The plan shows that the session without it was abandoned, though that was another run's.
     expect((await answered(at, AGES)).nodes).toHaveLength(4)
+  }, 30_000)
+
+  test('is answered after another one came to nothing, since its plan shows that no sum of that can be opened', async () => {
+    await using at = await live()
+    await using sites = new Sites(at)
+    await sites.start(0, 1, 2)
+    sites.stuck = 2
+    const timing = { selectionMillis: 3000, keysMillis: 700, reportingMillis: 700 }
+    expect(await ask(at, COUNT, { timing })).toMatchObject({ ok: true, outcome: 'failed', answer: null })
+    for (const site of [0, 1]) expect(sites.told[site]?.map(({ kind }) => kind)).toContain('reported')
+    sites.stuck = undefined
+    const { answer, rounds } = await answered(at, AGES)
+    expect([answer?.sites, rounds[0]?.vectors]).toEqual([3, 'recomputed'])
   }, 30_000)
 
   test('is answered by others again once the data are new', async () => {

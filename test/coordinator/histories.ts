@@ -248,6 +248,11 @@ export const maskedSpecs: fc.Arbitrary<RunSpec> = fc
     return maskedSpecOf(n, 1 + (c % (n - 2)), change)
   })
 
+/** Runs that ask one question. */
+export const askSpecs: fc.Arbitrary<RunSpec> = maskedSpecs.map((spec) => ({
+  ...{ ...spec, purpose: 'ask', planned: 1, budget: 0n, genesis: spec.task },
+}))
+
 export const plainSpecs: fc.Arbitrary<RunSpec> = fc
   .tuple(timings, fc.integer({ min: 1, max: 3 }))
   .map(([timing, failuresMax]) => specOf({ timing, failuresMax }))

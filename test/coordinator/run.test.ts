@@ -10,10 +10,23 @@ import {
   type Run,
   type RunEvent,
   type RunSpec,
+  seedOf,
   stepRun,
 } from '#coordinator/run.ts'
-import { cid, EVALUATION, happens, specOf } from './fixture.ts'
-import { accepted, acts, eventOf, maskedSpecs, moveOn, plainSpecs, stamp, started } from './histories.ts'
+import { askSeed } from '#protocol/seeds.ts'
+import { cid, EVALUATION, happens, maskedSpecOf, specOf } from './fixture.ts'
+import {
+  accepted,
+  acts,
+  askSpecs,
+  eventOf,
+  maskedSpecs,
+  moveOn,
+  plainSpecs,
+  stamp,
+  started,
+  until,
+} from './histories.ts'
 
 type Said = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, 'at'> & { at?: number } : never) : never
 
@@ -49,6 +62,49 @@ const empty = (run: Run, round: number): Run => {
   return play(open, { kind: 'ticked', round, at: nextDeadline(open) ?? 0 })
 }
 const finished: Said = { kind: 'finished', manifest: cid('run'), paid: 1000n, released: 0n, reason: null }
+
+const ASK = {
+  ...maskedSpecOf(3),
+  purpose: 'ask',
+  planned: 1,
+  budget: 0n,
+  genesis: cid('task'),
+  failuresMax: 3,
+} as const
+/** A question's round, by everybody, and the sum of it. */
+const answered = (run: Run, round: number): Run => {
+  const summed = until(
+    accepted(run, { kind: 'opened', at: run.at, round, plan: cid(`plan ${round}`), invited: 3 }),
+    'settlement',
+  )
+  return accepted(summed, { kind: 'settled', at: summed.at, round, receipts: null })
+}
+
+describe('a run that asks', () => {
+  test('is over when a round closes: nobody is paid, nothing is evaluated, and its question stands in for a model', () => {
+    const run = answered(started(ASK), 1)
+    expect(run).toMatchObject({ phase: 'finishing', model: cid('task'), evaluation: null, owing: [] })
+    expect(run.past).toMatchObject([{ purpose: 'ask', manifest: cid('manifest 1'), receipts: null }])
+    expect([obligations(run), failure(run)]).toEqual([[{ kind: 'finish' }], null])
+  })
+
+  test('asks again after a round that came to nothing, owing nothing for it', () => {
+    const run = empty(started(ASK), 1)
+    expect(obligations(run)).toEqual([{ kind: 'open', round: 2 }])
+    expect(answered(run, 2)).toMatchObject({ phase: 'finishing', parent: cid('manifest 2') })
+  })
+
+  test('fails after as many such rounds as it was given', () => {
+    const run = [1, 2, 3].reduce(empty, started(ASK))
+    expect([run.phase, obligations(run)]).toEqual(['finishing', [{ kind: 'finish' }]])
+    expect(failure(run)).toMatch(/^3 rounds in a row were aborted/)
+  })
+
+  test('draws its cohort by the one seed of all questions, whatever the round', () => {
+    const run = started({ ...ASK, taskSeed: askSeed() })
+    expect([seedOf(run, 1), seedOf(run, 2)]).toEqual([askSeed(), askSeed()])
+  })
+})
 
 describe('a run', () => {
   test('trains its rounds, evaluates the last model, and is sealed', () => {
@@ -122,6 +178,7 @@ describe('a run', () => {
 describe.each([
   ['plain', plainSpecs],
   ['masked', maskedSpecs],
+  ['asking', askSpecs],
 ])('whatever comes, in whatever order, a %s run', (_, specs) => {
   const histories = (maxLength: number) => fc.tuple(specs, fc.array(acts, { maxLength, size: 'max' }))
 

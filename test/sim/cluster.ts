@@ -2,7 +2,8 @@ import { uint32Stream } from '#aggregation/rng.ts'
 import type { Suite } from '#aggregation/secagg/messages.ts'
 import { removeMasks } from '#aggregation/secagg/removal.ts'
 import { siteTerms } from '#client/site.ts'
-import { createRunSchema } from '#coordinator/api/schemas.ts'
+import { createAskSchema, createRunSchema } from '#coordinator/api/schemas.ts'
+import { createAsk } from '#coordinator/ask.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
@@ -26,6 +27,7 @@ import { BLOCK_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage } from '#protocol/messages.ts'
 import type { Masking, Population, Timing } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
+import type { Question } from '#protocol/question.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
@@ -63,6 +65,8 @@ export type SimOptions = {
   readonly craftsAfter?: Round
   /** So many nodes wait for ever for what vectors are made of. */
   readonly blind?: number
+  /** A question instead of rounds that train. */
+  readonly question?: Question
   /** What a site says and nobody ever hears. */
   readonly lost: (message: ClientMessage, site: number) => boolean
 }
@@ -101,13 +105,13 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const vault = openMemoryBlobs()
   const withheld = openMemoryBlobs()
   const log = openMemoryLog()
-  const { weather, population, masking, nodeCrash } = options
+  const { weather, population, nodeCrash } = options
   const ids = Array.from({ length: options.nodes }, (_, site) => idOf(site))
   const lost = (frame: Bytes, from: NodeId) => options.lost(messageIn(frame), ids.indexOf(from))
   const network = new Network({ clock, draw, weather, graceMillis: GRACE, lost, end: end.signal })
   const coordinatorSecret = sha256(utf8('sim coordinator'))
   const coordinator = signerOf(coordinatorSecret).id
-  const terms = siteTerms(population, population === 'open' ? 'open' : new Set(ids))
+  const terms = siteTerms(population, population === 'open' ? 'open' : new Set(ids), { minCell: 1 })
   const around = { network, clock, coordinator, population, terms, draw, crash: nodeCrash, end: end.signal }
   const nodes = ids.map((_, site) => {
     const seen = site < (options.blind ?? 0) ? withoutVectors : (store: BlobStore) => store
@@ -128,16 +132,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   let live = await boot()
   // Whoever is to be invited has linked by now.
   await clock.advance(2000)
-  const request = createRunSchema.parse({
-    task: TOY_TASK,
-    rounds: options.rounds,
-    budget: String(BUDGET),
-    ...{ masking, population, secure: { suite: options.suite } },
-    cohort: { min: masking === 'none' ? 2 : 3, max: options.nodes, quorum: 2 },
-    timing: timingOf(options.patience),
-    failuresMax: 3,
-  })
-  const spec = await createRun(blobs, RUN, request, null, population === 'open' ? undefined : options.nodes)
+  const spec = await order(blobs, options)
   assert(spec.ok, 'the simulated run can be made')
   while (!live.runner.run(RUN)) {
     await live.runner.create(spec.value).catch(() => undefined)
@@ -255,6 +250,18 @@ function messageIn(frame: Bytes): ClientMessage {
   const message = signed.ok ? readClientMessage(signed.value) : signed
   assert(message.ok, 'a node says what can be read')
   return message.value
+}
+
+function order(blobs: BlobStore, { question, rounds, masking, population, suite, nodes, patience }: SimOptions) {
+  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3 }
+  const size = population === 'open' ? undefined : nodes
+  if (question) {
+    const cohort = { min: 3, max: nodes, quorum: question.minCohort }
+    return createAsk(blobs, RUN, createAskSchema.parse({ ...common, question, cohort }), null, size)
+  }
+  const cohort = { min: masking === 'none' ? 2 : 3, max: nodes, quorum: 2 }
+  const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
+  return createRun(blobs, RUN, createRunSchema.parse({ ...common, ...training }), null, size)
 }
 
 function timingOf(patience: number): Timing {

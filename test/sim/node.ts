@@ -1,3 +1,6 @@
+import type { Statistician } from '#client/asking.ts'
+import type { Table } from '#client/data/csv.ts'
+import { datasetVersion, tallyTable } from '#client/data/tally.ts'
 import { Journal } from '#client/journal.ts'
 import { clearOutbox } from '#client/outbox.ts'
 import { participate } from '#client/participate.ts'
@@ -11,9 +14,11 @@ import { type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import type { Population } from '#protocol/plan.ts'
 import type { BlobStore, EventLog, TrainerBackend } from '#protocol/ports.ts'
+import { accept } from '#protocol/result.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import type { FakeClock } from '#test/fake-clock.ts'
+import { table } from '#test/statistics/given.ts'
 import { Crashed, mortalBlobs, mortalLog } from './mortal.ts'
 import type { Network } from './network.ts'
 import { toyTrainer } from './toy.ts'
@@ -110,7 +115,13 @@ export class SimNode {
     const doors = {
       ...{ transport, blobs: mortalBlobs(this.#doors.blobs, death.signal), trainer: this.#slowTrainer(), clock },
       ...{ signer, secret, coordinator, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
-      ...{ policy: policyFor(population, 2, terms), site: terms, journal, outbox },
+      ...{
+        policy: policyFor(population, 2, terms),
+        site: terms,
+        journal,
+        outbox,
+        statistician: statisticianOf(this.#site),
+      },
       withheld: mortalBlobs(this.#doors.withheld, death.signal),
       chance: chanceOf(`${this.#site} ${this.#life}`),
     }
@@ -129,6 +140,21 @@ export class SimNode {
         return update
       },
     }
+  }
+}
+
+/** A site's rows: as many as its number and three, numbered from 0. */
+function rowsOf(site: number): Table {
+  return table({ row: Array.from({ length: 3 + site }, (_, row) => row) })
+}
+
+function statisticianOf(site: number): Statistician {
+  const own = rowsOf(site)
+  return {
+    async tally(question) {
+      const tallies = tallyTable(own, question)
+      return tallies.ok ? accept({ version: datasetVersion(own), tallies: tallies.value }) : tallies
+    },
   }
 }
 
