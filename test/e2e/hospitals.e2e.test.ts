@@ -20,9 +20,10 @@ import { consilium, jsonLines } from '#test/cli/command.ts'
 import { Cluster } from './cluster.ts'
 import { Liar } from './liar.ts'
 
-/** In each round the first hospital's process is killed when it says this, or soon after, and begins again. */
+/** The first hospital's process is killed when it says these in turn, or soon after, once a round, and begins again. */
 const MOMENTS = ['node.agreed', 'node.masked', 'node.confirmed', 'node.unmasked'] as const
-const ROUNDS = MOMENTS.length
+/** Some more, for those that open before it is back. */
+const ROUNDS = MOMENTS.length + 3
 
 let cluster: Cluster
 let run: RunId
@@ -36,20 +37,19 @@ const at = (...names: readonly string[]) => join(cluster.folder, ...names)
 
 beforeAll(async () => {
   cluster = await Cluster.open({ seed: 'hospitals', nodes: 4, rounds: ROUNDS, hospitals: true })
-  let coming: Promise<unknown> = Promise.resolve()
+  let last = 0
   const watch = (node: ConsiliumProcess | undefined): void =>
     node?.listen(({ type, round }) => {
-      if (type !== MOMENTS[killed.length] || Number(round) !== killed.length + 1) return
+      if (type !== MOMENTS[killed.length] || Number(round) <= last) return
+      last = Number(round)
       killed.push(type)
       node.signal('SIGKILL')
-      coming = node.ended.then(async () => watch((await cluster.startNodes(cluster.sites.slice(0, 1)))[0]))
+      void node.ended.then(async () => watch((await cluster.startNodes(cluster.sites.slice(0, 1)))[0]))
     })
   watch((await cluster.startNodes(cluster.sites))[0])
   const launched = await cluster.api.launch(JSON.stringify(cluster.launch), undefined)
   run = launched.id as RunId
-  // Between rounds it is waited for, so that each round has all four to begin with.
-  for await (const { type } of cluster.api.events(run, AbortSignal.timeout(120_000)))
-    if (type === 'model.aggregated') await coming
+  for await (const _ of cluster.api.events(run, AbortSignal.timeout(120_000)));
   bundle = await collect(readable(await cluster.api.bundle(run)), 2 ** 24)
   await writeFile(at('bundle.car'), bundle)
   key = cluster.coordinator.key
@@ -114,7 +114,7 @@ describe('hospitals with lists of their own, over CSV files', () => {
     const { code, stdout } = await consilium(['verify', at('bundle.car'), '--coordinator', key])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^masking {6}secagg\/1$/m)
-    expect(stdout).toMatch(/^verify {7}ok \(pinned\), 5 sums not added up$/m)
+    expect(stdout).toMatch(new RegExp(`^verify {7}ok \\(pinned\\), ${ROUNDS + 1} sums not added up$`, 'm'))
   })
 
   test('unless the vectors that the coordinator withholds are at hand: then they are', async () => {
@@ -174,9 +174,10 @@ describe('a hospital whose process is killed, and begins again', () => {
         heard.push(...cids.map(() => type))
       }
     }
-    // It shared its keys in all rounds, and was a dropout where it had not masked.
-    expect(heard.filter((type) => type === 'ShareKeys')).toHaveLength(ROUNDS + 1)
-    expect(heard.filter((type) => type === 'MaskedInput')).toHaveLength(ROUNDS)
+    // It was a dropout where it had agreed and not masked, and away from a round that opened before it was back.
+    const counted = (type: string) => heard.filter((one) => one === type).length
+    expect(counted('ShareKeys')).toBeGreaterThanOrEqual(MOMENTS.length)
+    expect(counted('MaskedInput')).toBe(counted('ShareKeys') - 1)
   })
 })
 

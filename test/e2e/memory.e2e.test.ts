@@ -143,13 +143,18 @@ type Around = {
 function takePart(site: (typeof SITES)[number], { url, key, allowed, links, signal }: Around): void {
   const sequence = sequenceFrom(() => Date.now())
   const terms = siteTerms('open', allowed)
+  let ticket = ''
+  const store = (reads?: 'withheld') => openRemoteBlobs({ url, ticket: () => ticket, ...(reads ? { reads } : {}) })
   const transport = links.use(
     new SocketLink({ url, coordinator: key, signer: site.signer, sequence, report: () => undefined }),
   )
   const doors = {
-    ...{ ...site, transport, sequence, coordinator: key, blobs: openRemoteBlobs({ url }), clock: systemClock },
+    ...{ ...site, transport, sequence, coordinator: key, blobs: store(), clock: systemClock },
     ...{ chance: randomBytes, policy: policyFor('open', 2, terms), site: terms, journal: openMemoryLog() },
-    ...{ outbox: openMemoryBlobs(), withheld: openRemoteBlobs({ url }), useTicket: () => undefined },
+    ...{ outbox: openMemoryBlobs(), withheld: store('withheld') },
+    useTicket: (text: string) => {
+      ticket = text
+    },
   }
   void (async () => {
     for await (const _ of participate(doors, signal));

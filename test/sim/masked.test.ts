@@ -91,7 +91,7 @@ describe('a simulated masked cluster', () => {
       for (const { lives } of nodes) seen.lives += lives - 1
       for (const { manifest } of run.past) manifest ? seen.closed++ : seen.failed++
     }
-    expect(seen.lives).toBeGreaterThan(8)
+    expect(seen.lives).toBeGreaterThan(4)
     expect(seen.closed).toBeGreaterThan(4)
   })
 })
