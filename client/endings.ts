@@ -16,7 +16,7 @@ import { readAdverts, readAll, readInputs, readKeys, readSaid } from './said.ts'
 /**
  * R5, at the invitation: whether an input under the plan's key may go into another session. The plan shows how each session
  * that this node gave one to has ended, in messages that other members signed; the coordinator's word counts for nothing.
- * Of a question's session it is enough that this node itself saw its certificate, since the next question is another run's.
+ * Where this node itself saw a certificate it need not be shown: the next run over the same data or model is another.
  */
 export async function freshnessFor(
   plan: Plan,

@@ -1,7 +1,7 @@
 import type { Parcel, Said } from '#aggregation/secagg/messages.ts'
 import { advertise, agree, confirm, narrow, share, unmask } from '#aggregation/secagg/participant.ts'
 import { mayMask, namesOf } from '#aggregation/secagg/spending.ts'
-import { type Confirmed, eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
+import { eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Block } from '#protocol/envelope.ts'
@@ -11,7 +11,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { parametersOf } from './assignment.ts'
 import type { Entry, MembershipDoors, SessionMessage } from './entry.ts'
 import { Gathering } from './gathering.ts'
-import { type SessionEntry, saidEntry } from './journal.ts'
+import { saidEntry } from './journal.ts'
 import { handOver } from './outbox.ts'
 import { reasonOf } from './progress.ts'
 import { readAdverts, readInputs, readKeys, readSaid } from './said.ts'
@@ -330,17 +330,13 @@ export class Membership {
       if (!unmasked.ok) return unmasked
       const { next, say: said } = unmasked.value
       this.#tenure.become(next)
-      this.#speech.prepare([unmaskWord(said.signed)], [...this.#witness(state), saidEntry(said.signed)])
+      // By the set that it saw certified, kept before its sum can be opened, the next input is judged (R5).
+      const certified = { kind: 'certified', members: [...namesOf(state.survival)] } as const
+      this.#speech.prepare([unmaskWord(said.signed)], [certified, saidEntry(said.signed)])
       await this.#speech.say('unmask')
       this.#doors.tell({ kind: 'unmasked' })
     } else if (this.#speech.has('unmask')) await this.#speech.say('unmask')
     return accept(undefined)
-  }
-
-  /** The set behind an answer, kept before its sum can be opened: by it the next question is judged (R5). */
-  #witness({ survival }: Confirmed): readonly SessionEntry[] {
-    if (this.#entry.assignment.kind !== 'asking') return []
-    return [{ kind: 'certified', members: [...namesOf(survival)] }]
   }
 
   /** What the coordinator states, against what it stated before. A contradiction is kept: it proves that it lies. */
