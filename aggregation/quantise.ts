@@ -1,7 +1,10 @@
 import { assert } from '#protocol/assert.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
-import type { Quantiser } from '#protocol/plan.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
+import type { Plan, Quantiser } from '#protocol/plan.ts'
+import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Task } from '#protocol/task.ts'
 import { normOf } from './clip.ts'
 import { type Figures, RangeCheck, type RangeRefusal, type VectorLimits } from './ranges.ts'
 import { HEADER_LANES, LOSS_ONE, lanesOf, type RingVector } from './vector.ts'
@@ -62,7 +65,20 @@ export function quantise(
   return accept(lanes)
 }
 
-/** The quantiser of a task's plan: as many bits as a full cohort's sum has room for, and no more than float32 has. */
+/**
+ * The quantiser of a plan about this task or question. Under masks all weigh the same: sums over rounds would give hidden
+ * counts away (R9).
+ */
+export function quantiserOf(
+  subject: Pick<Task, 'clipNormMicro' | 'data'> | Question,
+  { masking, cohort }: Pick<Plan, 'masking' | 'cohort'>,
+): Quantiser {
+  if ('items' in subject) return integerQuantiserFor(cohort.max)
+  const { clipNormMicro, data } = subject
+  return quantiserFor({ clipNormMicro, rowsMax: masking === 'none' ? data.rowsMax : 1, cohortMax: cohort.max })
+}
+
+/** As many bits as a full cohort's sum has room for, and no more than float32 has. @param task rowsMax: the largest weight */
 export function quantiserFor(task: {
   readonly clipNormMicro: number
   readonly rowsMax: number
@@ -75,7 +91,31 @@ export function quantiserFor(task: {
     nMax: task.cohortMax,
   }
   assert(isSound(quantiser), 'the sum of a full cohort fits 32 bits')
+  assert(quantiser.rangeMicro >= 1, 'a model learns from reals, which have a range')
   return quantiser
+}
+
+/** For lanes that are whole numbers: counts, and the limbs of sums. All weigh the same. */
+export function integerQuantiserFor(cohortMax: number): Quantiser {
+  return { ...quantiserFor({ clipNormMicro: 1, rowsMax: 1, cohortMax }), rangeMicro: 0 }
+}
+
+/** Rows that a site stands for in a masked round, whatever it has: each counts alike, and no count leaves. */
+export const EQUAL_ROWS = 65_536
+
+/** A site's figures as those of `EQUAL_ROWS` rows: its own accuracy and mean loss, and nothing about how many rows. */
+export function equalEvaluation({ rows, correct, lossSumNats }: LocalUpdate['evaluation']): LocalUpdate['evaluation'] {
+  if (rows === 0) return { rows: 0, correct: 0, lossSumNats: 0 }
+  return {
+    rows: EQUAL_ROWS,
+    correct: Math.round((correct / rows) * EQUAL_ROWS),
+    lossSumNats: (lossSumNats / rows) * EQUAL_ROWS,
+  }
+}
+
+/** How many sites a masked sum's figures are the mean of, so that nobody reads its rows as people. */
+export function sitesOf({ rows }: Pick<Evaluation, 'rows'>): number {
+  return Math.round(rows / EQUAL_ROWS)
 }
 
 /** The mean update of a sum, and what the cohort measured. */
@@ -119,18 +159,21 @@ export function evaluationRowsMax(quantiser: Quantiser): number {
 
 /** What a vector may hold. @param reportsMax 1 for a single report, nMax for a sum */
 export function limitsOf(parameters: number, quantiser: Quantiser, reportsMax: number): VectorLimits {
-  return {
-    parameters,
-    reportsMax,
-    weightMax: quantiser.weightMax,
-    levels: scaleOf(quantiser).levels,
-    rowsMax: evaluationRowsMax(quantiser),
-  }
+  // Statistics measure no model: their evaluation lanes are zero.
+  const integers = quantiser.rangeMicro === 0
+  const rowsMax = integers ? 0 : evaluationRowsMax(quantiser)
+  return { parameters, reportsMax, weightMax: quantiser.weightMax, levels: levelsOf(quantiser), rowsMax, integers }
 }
 
-/** `range` is C, and also the L2 bound of a delta; `levels` is 2^b − 1, the largest lane of one report. */
+/** 2^b − 1, the largest lane of one report. */
+function levelsOf({ bits }: Quantiser): number {
+  return 2 ** bits - 1
+}
+
+/** `range` is C, and also the L2 bound of a delta. */
 function scaleOf(quantiser: Quantiser): { readonly range: number; readonly levels: number } {
-  return { range: quantiser.rangeMicro / 1_000_000, levels: 2 ** quantiser.bits - 1 }
+  assert(quantiser.rangeMicro >= 1, 'reals have a range')
+  return { range: quantiser.rangeMicro / 1_000_000, levels: levelsOf(quantiser) }
 }
 
 function isCount(value: number, max: number): boolean {

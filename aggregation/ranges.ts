@@ -18,6 +18,8 @@ export type VectorLimits = {
   readonly levels: number
   /** Held-out rows of one report. */
   readonly rowsMax: number
+  /** Lanes are whole numbers, not rounded reals: there is no norm to be within. */
+  readonly integers: boolean
 }
 
 /** Stochastic rounding moves a lane by less than one step; the rest is for float64's own rounding. */
@@ -31,7 +33,8 @@ const STEP = 1.001
  *     lane ≤ m·(2^b − 1)          |lane − m·h| ≤ h·W/weightMax + m          ‖lanes − m·h‖₂ ≤ h·W/weightMax + m·√d
  *
  * The last two say that the mean is within the clip norm, but for the rounding of m reports: a light report cannot weigh
- * like a heavy one. By the triangle inequality a sum keeps them when each report does.
+ * like a heavy one. By the triangle inequality a sum keeps them when each report does. Whole numbers (statistics) have no
+ * norm, and keep the other rules.
  */
 export class RangeCheck {
   readonly #limits: VectorLimits
@@ -113,7 +116,7 @@ export class RangeCheck {
     const { half, reach } = this.#middle
     const largest = this.#reports * this.#limits.levels
     const zero = this.#reports * half
-    const furthest = reach + this.#reports * STEP
+    const furthest = this.#limits.integers ? Number.POSITIVE_INFINITY : reach + this.#reports * STEP
     for (let i = 0; i < lanes.length; i++) {
       const lane = lanes[i] as number
       const steps = lane - zero
@@ -125,6 +128,7 @@ export class RangeCheck {
   }
 
   #checkNorm(): Refused | undefined {
+    if (this.#limits.integers) return undefined
     const furthest = this.#middle.reach + this.#reports * STEP * Math.sqrt(this.#limits.parameters)
     return Math.sqrt(this.#squares) > furthest ? refuse('out-of-range', 'longer than the clip norm') : undefined
   }

@@ -6,16 +6,15 @@ import {
   checkParcel,
   checkUnmask,
   parcelFor,
-  removeMasks,
   resultOf,
   reveal,
   sharedOf,
   survivorsOf,
 } from '#aggregation/secagg/aggregator.ts'
 import { groupsOf } from '#aggregation/secagg/groups.ts'
-import { type Parcel, say } from '#aggregation/secagg/messages.ts'
+import { type Body, type Parcel, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, mask, unmask } from '#aggregation/secagg/participant.ts'
-import { masksOf } from '#aggregation/secagg/removal.ts'
+import { masksOf, removeMasks } from '#aggregation/secagg/removal.ts'
 import {
   checkMaskedInput,
   checkShareKeys,
@@ -30,7 +29,7 @@ import { encodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { collect, equalBytes, once } from '#protocol/bytes.ts'
-import { cidOf, RAW } from '#protocol/cid.ts'
+import { cidOf, cidOfDigest, RAW } from '#protocol/cid.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -139,7 +138,7 @@ async function play(signers: readonly Signer[], hybrid: boolean) {
     for (const answer of unmasks) sure(checkUnmask(survival, answer))
     const revealed = sure(reveal(survival, unmasks).revealed)
     const sum = sure(await sumOf(survival, store.read))
-    removeMasks(sum, sure(masksOf(survival, revealed, maskCts).masks))
+    await removeMasks(sum, sure(masksOf(survival, revealed, maskCts).masks))
     const bytes = encodeLanes(sum)
     const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: roster.body.modelCid, verifier: '' }
     return say(coordinator, 'Result', resultOf(survival, revealed, about))
@@ -163,7 +162,7 @@ function vectorOf(u: number, quantiser: Quantiser): RingVector {
   return sure(quantise({ delta, weight: 1, evaluation }, quantiser, uint32Stream(chanceOf(`rounding ${u}`)(32))))
 }
 
-/** Masked vectors in memory, by their CIDs. */
+/** Masked vectors in memory, found by what their members signed. */
 function openStore() {
   const kept = new Map<Cid, Bytes>()
   const keep = async (masked: AsyncIterable<Bytes>): Promise<Cid> => {
@@ -172,5 +171,6 @@ function openStore() {
     kept.set(cid, bytes)
     return cid
   }
-  return { keep, read: (cid: Cid) => once(kept.get(cid) as Bytes) }
+  const read = ({ sha256: digest }: Body<'MaskedInput'>) => once(kept.get(cidOfDigest(RAW, digest)) as Bytes)
+  return { keep, read }
 }

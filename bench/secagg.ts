@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { accumulate } from '#aggregation/accumulate.ts'
-import { removeMasks, survivorsOf } from '#aggregation/secagg/aggregator.ts'
+import { survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import { type Mask, openMasker } from '#aggregation/secagg/mask.ts'
 import { bodyBytes, parcelSchema, type Said, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, mask, unmask } from '#aggregation/secagg/participant.ts'
-import { masksOf } from '#aggregation/secagg/removal.ts'
+import { masksOf, removeMasks } from '#aggregation/secagg/removal.ts'
 import { openSurvival } from '#aggregation/secagg/session.ts'
 import { combine, split } from '#aggregation/secagg/shamir.ts'
 import { UNSPENT } from '#aggregation/secagg/spending.ts'
@@ -17,6 +18,7 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { frameOf } from '#protocol/envelope.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import { openMaskRemoval } from '#threads/removal.ts'
 import { timed } from './cpu.ts'
 import type { Report } from './report.ts'
 import { chanceOf, claimedInputs, dealtCohort, type Size, sure } from './secagg-cohort.ts'
@@ -42,7 +44,8 @@ export async function bench(): Promise<Report> {
     notes: [
       'One client of a real cohort, from its advert to its answer. Every time is CPU, user and system, of the process. AES:',
       'node:crypto making AES-256-CTR keystream in 64 KiB steps and nothing else, turn by turn with the masks. Sent and',
-      'received: all messages and boxes of a session and the masked vector over the plain vector’s bytes.',
+      'received: all messages and boxes of a session and the masked vector over the plain vector’s bytes. Masks off',
+      'one sum: by the wall, the middle of three turns, beside AES alone making as many bytes on one thread, turn by turn.',
     ],
     tables: [
       {
@@ -59,6 +62,11 @@ export async function bench(): Promise<Report> {
         title: 'Mask rate',
         columns: ['masks', 'AES GB/s', 'masked GB/s', 'ratio'],
         rows: [await maskRate(10), await maskRate(100)],
+      },
+      {
+        title: 'Masks off the sum of 100 nodes and 10^6 parameters, on one thread and on threads of its own',
+        columns: ['dropouts', 'masks', 'by', 's', 'CPU s', 'GB/s', 'of AES × cores', 'of AES, by CPU'],
+        rows: [...(await unmasking(0.05)), ...(await unmasking(0.3))],
       },
       {
         title: 'Streaming: a vector that never is in memory, masked in a process of its own',
@@ -204,35 +212,64 @@ function shamir(n: number, t: number): Row {
 /** A vector of 10^6 lanes under so many masks, beside bare keystream of as many bytes: turn by turn, and the middle turn. */
 async function maskRate(count: number): Promise<Row> {
   const vector = new Uint32Array(lanesOf(1_000_000))
-  const masks = Array.from(
-    { length: count },
-    (_, index): Mask => ({ seed: chanceOf(`mask ${index}`)(40), sign: index % 2 ? 1 : -1 }),
-  )
+  const masks = drawnMasks(count)
   const masker = openMasker(vector.length)
   const bytes = count * vector.byteLength
   const turns: { readonly bare: number; readonly masked: number }[] = []
   while (turns.length < 9) {
-    const next = keystream(chanceOf('aes')(32), new Uint8Array(16))
-    const aes = await timed(() => {
-      for (let at = 0; at < bytes; at += 65_536) next(65_536)
-    })
+    const aes = await timed(() => bareKeystream(bytes))
     const own = await timed(() => masker.add(vector, masks, 0))
     turns.push({ bare: bytes / aes.cpu / 1e6, masked: bytes / own.cpu / 1e6 })
   }
-  const middle = (of: (turn: (typeof turns)[number]) => number) =>
-    (turns.map(of).toSorted((a, b) => a - b)[4] as number).toFixed(2)
-  return [
-    count,
-    middle(({ bare }) => bare),
-    middle(({ masked }) => masked),
-    middle(({ bare, masked }) => masked / bare),
-  ]
+  const of = (figure: (turn: (typeof turns)[number]) => number) => middle(turns.map(figure)).toFixed(2)
+  return [count, of(({ bare }) => bare), of(({ masked }) => masked), of(({ bare, masked }) => masked / bare)]
+}
+
+/** Every survivor's own mask and one with each dropout, off a sum, by each adapter of the door. */
+async function unmasking(share: number): Promise<readonly Row[]> {
+  const dropouts = Math.round(100 * share)
+  const masks = drawnMasks((100 - dropouts) * (1 + dropouts))
+  const sum = new Uint32Array(lanesOf(1_000_000))
+  const bytes = masks.length * sum.byteLength
+  const cores = availableParallelism()
+  await using threads = openMaskRemoval()
+  const ways: Readonly<Record<string, () => void | Promise<void>>> = {
+    'AES alone': () => bareKeystream(bytes),
+    'one thread': () => removeMasks(sum, masks),
+    [`${cores} threads`]: () => threads.removeMasks(sum, masks),
+  }
+  const turns: Readonly<Record<string, { readonly cpu: number; readonly wall: number }>>[] = []
+  while (turns.length < 3) {
+    const turn: Record<string, Awaited<ReturnType<typeof timed>>> = {}
+    for (const [by, work] of Object.entries(ways)) turn[by] = await timed(work)
+    turns.push(turn)
+  }
+  const figure = (by: string, of: 'cpu' | 'wall') => middle(turns.map((turn) => turn[by]?.[of] as number))
+  return Object.keys(ways).map((by) => {
+    const [wall, cpu] = [figure(by, 'wall'), figure(by, 'cpu')]
+    const limit = figure('AES alone', 'wall') / cores
+    const ratios = [(limit / wall).toFixed(2), (figure('AES alone', 'cpu') / cpu).toFixed(2)]
+    return [dropouts, masks.length, by, s(wall), s(cpu), (bytes / wall / 1e6).toFixed(2), ...ratios]
+  })
+}
+
+function drawnMasks(count: number): readonly Mask[] {
+  return Array.from({ length: count }, (_, index) => ({
+    seed: chanceOf(`mask ${index}`)(40),
+    sign: index % 2 ? 1 : -1,
+  }))
+}
+
+function bareKeystream(bytes: number): void {
+  const next = keystream(chanceOf('aes')(32), new Uint8Array(16))
+  for (let at = 0; at < bytes; at += 65_536) next(65_536)
 }
 
 async function* pieces(bytes: Bytes): AsyncGenerator<Bytes> {
   for (let at = 0; at < bytes.length; at += 2 ** 20) yield bytes.subarray(at, at + 2 ** 20)
 }
 
+const middle = (figures: readonly number[]) => figures.toSorted((a, b) => a - b)[figures.length >> 1] as number
 const ms = (millis: number) => millis.toFixed(1)
 const s = (millis: number) => (millis / 1_000).toFixed(3)
 const over = (bytes: number, plain: number) => (1 + bytes / plain).toFixed(4)

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { page, runView } from '#coordinator/api/schemas.ts'
+import { page, runView, statsQueryView } from '#coordinator/api/schemas.ts'
 import type { Arguments } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import { type ApiEvent, eventsIn } from './sse.ts'
@@ -39,9 +39,12 @@ export class ApiClient {
 
   /** @param task the body of POST /v1/runs, as it is */
   launch(task: string, idempotencyKey: string | undefined): Promise<RunView> {
-    const idempotency = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
-    const headers = { 'content-type': 'application/json', ...idempotency }
-    return this.#json('/v1/runs', runView, { method: 'POST', body: task, headers })
+    return this.#json('/v1/runs', runView, post(task, idempotencyKey))
+  }
+
+  /** @param ask the body of POST /v1/stats-queries, as it is */
+  ask(ask: string, idempotencyKey: string | undefined): Promise<z.output<typeof statsQueryView>> {
+    return this.#json('/v1/stats-queries', statsQueryView, post(ask, idempotencyKey))
   }
 
   /** The record of a run that has ended, as one CAR file. */
@@ -103,6 +106,11 @@ export class ApiClient {
     if (response.ok) return response
     throw refused(response.status, await response.text().catch(() => ''))
   }
+}
+
+function post(body: string, idempotencyKey: string | undefined): RequestInit {
+  const idempotency = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+  return { method: 'POST', body, headers: { 'content-type': 'application/json', ...idempotency } }
 }
 
 export async function openApiClient(args: Arguments): Promise<ApiClient> {

@@ -10,11 +10,11 @@ export class Arguments {
   readonly command: Command
   readonly positionals: readonly string[]
   readonly environment: Environment
-  readonly #values: ReadonlyMap<string, string | true>
+  readonly #values: ReadonlyMap<string, readonly (string | true)[]>
 
   constructor(
     command: Command,
-    values: ReadonlyMap<string, string | true>,
+    values: ReadonlyMap<string, readonly (string | true)[]>,
     positionals: readonly string[],
     environment: Environment,
   ) {
@@ -25,12 +25,18 @@ export class Arguments {
   }
 
   flag(name: string): boolean {
-    return this.#values.get(name) === true
+    return this.#values.get(name)?.at(-1) === true
   }
 
+  /** Every value of a flag that may be given again and again, in order. */
+  texts(name: string): readonly string[] {
+    return this.#values.get(name)?.filter((value) => typeof value === 'string') ?? []
+  }
+
+  /** The last of them, where a flag is given twice. */
   text(name: string): string | undefined {
-    const value = this.#values.get(name)
-    if (typeof value === 'string') return value
+    const value = this.texts(name).at(-1)
+    if (value !== undefined) return value
     const option = this.command.options.find((other) => other.name === name)
     return (option?.env && this.environment[option.env]) || option?.default
   }
@@ -80,11 +86,13 @@ export function parseArguments(command: Command, rest: readonly string[], enviro
     tokens: true,
     allowPositionals: true,
   })
-  const values = new Map<string, string | true>()
+  const values = new Map<string, (string | true)[]>()
   const positionals: string[] = []
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value)
-    if (token.kind === 'option') values.set(token.name, optionValue(token, command, options))
+    if (token.kind !== 'option') continue
+    const value = optionValue(token, command, options)
+    values.set(token.name, [...(values.get(token.name) ?? []), value])
   }
   const room = command.positional ? (command.positional.max ?? 1) : 0
   if (positionals.length > room)

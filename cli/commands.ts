@@ -56,7 +56,7 @@ const tethered: Option = {
 const diesInRound: Option = {
   name: 'dies-in-round',
   value: '<n>',
-  summary: 'for demo --chaos: kill -9 of oneself when training begins in this round',
+  summary: 'for demo --chaos: kill -9 of oneself in this round, once its keys are shared and before its input leaves',
   hidden: true,
 }
 const api = [coordinator, key, state]
@@ -76,7 +76,7 @@ export const COMMANDS: readonly Command[] = [
         value: '<n>',
         summary: 'with --data: labels are 0 … n-1; else more than two values mean "not 0"',
       },
-      { name: 'chaos', summary: 'kill one node while it trains in round 2' },
+      { name: 'chaos', summary: 'kill one node in round 2, after it has shared its keys' },
       { name: 'folder', value: '<folder>', summary: 'where to keep everything; default ./.consilium/demo-<time>' },
       { name: 'keep', summary: 'leave coordinator and nodes running afterwards, until Ctrl-C' },
     ],
@@ -128,12 +128,15 @@ export const COMMANDS: readonly Command[] = [
         env: 'CONSILIUM_COORDINATOR_KEY',
         summary: 'its key, pinned: nobody else is listened to',
       },
-      { ...state, summary: "the node's folder: its key, its receipts; else $XDG_STATE_HOME/consilium/node" },
+      {
+        ...state,
+        summary: "the node's folder: key, journal of masked rounds, receipts; else $XDG_STATE_HOME/consilium/node",
+      },
       { name: 'data', value: '<path>', summary: 'a CSV file, or a folder with images.idx and labels.idx' },
       {
         name: 'population',
         value: '<kind>',
-        summary: 'hospital: refuse whatever is not masked; open: take unmasked rounds',
+        summary: 'hospital: refuse whatever is not masked; open: take unmasked rounds, too',
       },
       {
         name: 'cohort-min',
@@ -141,11 +144,31 @@ export const COMMANDS: readonly Command[] = [
         default: '2',
         summary: 'fewest reports in a round that this node takes part in',
       },
+      {
+        name: 'allow',
+        value: '<file>',
+        summary: 'who may be in a masked round with this node: node ids, one a line; a hospital node needs it',
+      },
+      {
+        name: 'max-corrupt',
+        value: '<n>',
+        summary:
+          'nodes of all those allowed that may work with the coordinator; default a fifth of the others, at least 1',
+      },
+      {
+        name: 'min-cell',
+        value: '<n>',
+        summary: 'answer questions about the data, none of whose cells is of fewer rows; else none is answered',
+      },
+      { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
       tethered,
       diesInRound,
     ],
-    examples: ['consilium node up --coordinator-key z6Mk… --data ./site.csv --population open'],
+    examples: [
+      'consilium node up --coordinator-key z6Mk… --data ./site.csv --population open',
+      'consilium node up --coordinator-key z6Mk… --data ./site.csv --population hospital --allow nodes.txt',
+    ],
     load: () => import('./node-up.ts'),
   },
   {
@@ -191,6 +214,41 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./runs-watch.ts'),
   },
   {
+    name: 'stats ask',
+    summary: 'ask all sites about their data, as one masked sum, and recompute the answer',
+    options: [
+      ...api,
+      { name: 'count', summary: 'rows' },
+      { name: 'missing', value: '<column>', summary: 'rows that lack a column; again for another one, as all below' },
+      { name: 'mean', value: '<column:low:high[:step]>', summary: 'mean and deviation of values between two bounds' },
+      { name: 'histogram', value: '<column:a,b,…,z>', summary: 'rows between edges; … goes on by the step before it' },
+      { name: 'quantiles', value: '<column:250,500>', summary: "thousandths, read off that column's histogram" },
+      { name: 'categories', value: '<column:0,1>', summary: 'rows by whole number' },
+      {
+        name: 'question',
+        value: '<file>',
+        summary: 'a question as JSON, reals in millionths, instead of these; - is stdin',
+      },
+      { name: 'name', value: '<text>', summary: 'what the question is called' },
+      { name: 'min-cell', value: '<n>', default: '5', summary: 'a cell of fewer rows never leaves its site' },
+      { name: 'min-cohort', value: '<n>', default: '3', summary: 'over fewer sites there is no answer' },
+      { name: 'population', value: '<kind>', default: 'open', summary: 'open or hospital: which sites are asked' },
+      {
+        name: 'coordinator-key',
+        value: '<z6Mk…>',
+        env: 'CONSILIUM_COORDINATOR_KEY',
+        summary: 'pin: the record must be signed by this key',
+      },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first question' },
+    ],
+    examples: [
+      'consilium stats ask --count --mean age:0:120',
+      'consilium stats ask --histogram age:0,10,…,120 --quantiles age:250,500,750 --min-cell 10',
+      'consilium stats ask --question question.json --json',
+    ],
+    load: () => import('./stats-ask.ts'),
+  },
+  {
     name: 'verify',
     summary: 'redo a run from its record: every hash, signature, sum, model, figure and payment',
     positional: { name: '<CAR file, folder or URL>', required: true },
@@ -203,12 +261,18 @@ export const COMMANDS: readonly Command[] = [
         summary: 'pin: the record must be signed by this key',
       },
       { name: 'expect', value: '<CID>', summary: "pin: the record's, or the final model's, CID" },
+      {
+        name: 'vectors',
+        value: '<folder>',
+        summary: 'masked vectors of which the record has hashes alone: with them their sums are redone as well',
+      },
       key,
       state,
     ],
     examples: [
       'consilium verify bundle.car --coordinator z6Mk…',
       'consilium verify http://127.0.0.1:7410 --run run_01KQ7',
+      'consilium verify bundle.car --vectors ./masked',
     ],
     load: () => import('./verify.ts'),
   },

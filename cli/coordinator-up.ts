@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { startCoordinator } from '#coordinator/main.ts'
-import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import type { NodeId } from '#protocol/ids.ts'
+import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './commands.ts'
 import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
@@ -97,17 +97,4 @@ async function admitsOf(args: Arguments): Promise<ReadonlySet<NodeId> | 'open'> 
       '--allow nodes.txt (ids from consilium node id, one a line), or --open for any node',
     )
   return readAllowList(file)
-}
-
-async function readAllowList(file: string): Promise<ReadonlySet<NodeId>> {
-  const nodes = new Set<NodeId>()
-  for (const [index, line] of (await readFile(file, 'utf8')).split('\n').entries()) {
-    const text = line.replace(/#.*/, '').trim()
-    if (text === '') continue
-    const node = parseNodeId(text)
-    if (!node.ok) throw usage('bad_allow_list', `${file}, line ${index + 1}: ${node.detail ?? node.refusal}`)
-    nodes.add(node.value)
-  }
-  if (nodes.size === 0) throw usage('bad_allow_list', `${file} lists no node`, 'one id a line, from consilium node id')
-  return nodes
 }

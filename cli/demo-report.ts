@@ -2,7 +2,7 @@ import { relative } from 'node:path'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Masking } from '#protocol/plan.ts'
 import type { Verdict } from '#verify/verdict.ts'
-import { formatBytes, formatCredits } from './render/units.ts'
+import { formatBytes, formatCredits, formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 
 /** How a demo ended. */
@@ -28,9 +28,7 @@ export function demoLines({ sites, end, paid, bundle, verdict, backend, coordina
     '',
     ...sites.map(({ name, id }) => `paid       ${name.padEnd(8)} ${credits(paid.get(id) ?? 0n)}  ${id}`),
     `budget     ${credits(ledger.budget)} credits = ${credits(ledger.paid)} paid + ${credits(ledger.released)} released`,
-    ...(evaluation
-      ? [`accuracy   ${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} held-out rows  (${backend})`]
-      : []),
+    ...(evaluation ? [`accuracy   ${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}  (${backend})`] : []),
     `model      ${model}`,
     `verify     ${verdictText(verdict)}`,
     `bundle     ${path}`,
@@ -50,5 +48,7 @@ function verdictText(verdict: Verdict): string {
   if (!verdict.ok)
     return `FAILED at ${verdict.step}${verdict.round ? ` of round ${verdict.round}` : ''}: ${verdict.detail}`
   const { blocks, bytes, signatures } = verdict.checked
-  return `ok (pinned): ${blocks} blocks, ${formatBytes(bytes)}, ${signatures} signatures, every sum and payment redone`
+  const signed = verdict.rounds.filter(({ vectors }) => vectors === 'committed').length
+  const redone = signed === 0 ? 'every sum and payment redone' : `every payment redone, ${signed} sums as signed`
+  return `ok (pinned): ${blocks} blocks, ${formatBytes(bytes)}, ${signatures} signatures, ${redone}`
 }

@@ -6,12 +6,13 @@ import { pipeline } from 'node:stream/promises'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
+import { usage } from './arguments.ts'
 import type { Call } from './commands.ts'
 import { openFederation, type Site } from './demo/federation.ts'
 import { followRun } from './demo/follow.ts'
 import { bundleOf, type DemoOptions, demoOptions } from './demo/options.ts'
-import { digitSites, tableSites } from './demo/sites.ts'
-import { digitsRun, type LaunchRequest, tableRun } from './demo/task.ts'
+import { digitSites, tablePaths, tableSites } from './demo/sites.ts'
+import { digitsRun, type LaunchRequest, maskingOf, tableRun } from './demo/task.ts'
 import { demoLines, type Outcome } from './demo-report.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
@@ -23,8 +24,9 @@ import { listenForStop, type Stopping, stopped } from './stopping.ts'
 
 /** A killed node's seat is given up this long after its link broke. */
 const GRACE_MILLIS = 3000
-/** The round in which --chaos strikes: kill -9 while it trains, no goodbye, as when the power fails. */
+/** The round in which --chaos strikes: kill -9 once keys are shared, no goodbye, as when the power fails. */
 const CHAOS_ROUND = 2
+const CHAOS_SITES_MIN = 4
 
 /** `consilium demo`: a whole federation on this machine, in processes of their own, and the check of what it made. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -41,18 +43,15 @@ export async function execute({ args, output }: Call): Promise<number> {
 
 async function demonstrate(options: DemoOptions, output: Output, stopping: Stopping): Promise<number> {
   const { folder, seedText, chaos } = options
-  if (output.json)
-    output.object({
-      type: 'demo.started',
-      time: new Date().toISOString(),
-      masking: 'none',
-      seed: seedText,
-      folder,
-      chaos,
-    })
-  else output.line(`${maskingLine('none')}; seed ${seedText}`)
+  const masking = maskingOf(await sitesIn(options))
   await mkdir(folder, { recursive: true })
-  const { sites, launch } = await prepare(options, output)
+  // Before anything that takes its time.
+  if (output.json) {
+    const time = new Date().toISOString()
+    output.object({ type: 'demo.started', time, masking, seed: seedText, folder, chaos })
+  } else output.line(`${maskingLine(masking)}; seed ${seedText}`)
+  const { sites, launch } = await prepare(options)
+  output.note(dealt(options, launch, sites.length))
   output.note(`starting one coordinator and ${sites.length} nodes, each a process of its own …`)
   const { signal } = stopping
   await using federation = await openFederation(folder, sites, {
@@ -79,7 +78,7 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
     bundle,
     verdict,
     backend,
-    masking: 'none',
+    masking,
     coordinator: federation.key,
   }
   say(output, outcome)
@@ -92,18 +91,33 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   return verdict.ok ? EXIT.ok : EXIT.unverified
 }
 
-async function prepare(
-  { folder, data, seed, rounds }: DemoOptions,
-  output: Output,
-): Promise<{ readonly sites: readonly Site[]; readonly launch: LaunchRequest }> {
+async function prepare({ folder, data, seed, rounds }: DemoOptions): Promise<Prepared> {
   if (data.kind === 'digits') {
-    output.note(`dealing 10,000 handwritten digits unevenly to ${data.nodes} sites …`)
     const sites = await digitSites(folder, data.nodes, seed)
     return { sites, launch: digitsRun(sites.length, rounds, seed) }
   }
   const { sites, contract } = await tableSites(folder, data.folder, data.label, data.classes, seed)
-  output.note(`${sites.length} sites agree on ${contract.columns.length} columns that predict ${contract.label.column}`)
   return { sites, launch: tableRun(contract, sites.length, rounds, seed) }
+}
+
+/** How many there will be. */
+async function sitesIn({ data, chaos }: DemoOptions): Promise<number> {
+  const sites = data.kind === 'digits' ? data.nodes : (await tablePaths(data.folder)).length
+  if (chaos && sites < CHAOS_SITES_MIN)
+    throw usage(
+      'bad_value',
+      `of ${sites} sites none can be lost: a sum of two hides nobody`,
+      data.kind === 'digits' ? '--nodes 4 or more with --chaos' : 'four CSV files or more with --chaos',
+    )
+  return sites
+}
+
+type Prepared = { readonly sites: readonly Site[]; readonly launch: LaunchRequest }
+
+function dealt({ data }: DemoOptions, { task }: LaunchRequest, sites: number): string {
+  if (data.kind === 'digits') return `10,000 handwritten digits, dealt unevenly to ${sites} sites`
+  const columns = task.data.kind === 'table' ? task.data.columns.length : 0
+  return `${sites} sites agree on ${columns} columns that predict ${data.label}`
 }
 
 /** Here, in this process, from the file that was downloaded: as anybody else would. */

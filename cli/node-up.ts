@@ -1,10 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { DataSource } from '#client/data/dataset.ts'
-import { type RunningNode, startNode } from '#client/node.ts'
-import type { Progress } from '#client/participate.ts'
+import { nodeSecret, type RunningNode, startNode } from '#client/node.ts'
+import type { Progress } from '#client/progress.ts'
+import { type SiteTerms, siteTerms } from '#client/site.ts'
+import { signerOf } from '#protocol/envelope.ts'
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
-import { COHORT_MAX, COHORT_MIN } from '#protocol/limits.ts'
+import { COHORT_MAX, COHORT_MIN, MIN_CELL_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
+import type { Population } from '#protocol/plan.ts'
+import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './commands.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -24,6 +28,7 @@ export async function execute({ args, output }: Call): Promise<number> {
       "coordinator can read this node's update",
   )
   const cohortMin = args.integer('cohort-min', { min: COHORT_MIN, max: COHORT_MAX })
+  const site = await siteOf(args, population)
   const backend = args.oneOf('backend', ['auto', 'wasm', 'cpu'])
   const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
   using stopping = listenForStop(args.flag('tethered'))
@@ -36,6 +41,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     backend,
     population,
     cohortMin,
+    site,
     linkChanged,
   })
   sayReady(output, node, { url, coordinator })
@@ -46,10 +52,42 @@ export async function execute({ args, output }: Call): Promise<number> {
     const made = await Promise.race([work.next(), asked])
     if (made === undefined || made.done) break
     sayProgress(output, made.value)
-    if (lastRound && made.value.kind === 'seated' && made.value.round >= Number(lastRound))
+    // Its keys are shared and everybody masks against them, and what it masked has not left yet.
+    if (lastRound && made.value.kind === 'masked' && made.value.round >= Number(lastRound))
       process.kill(process.pid, 'SIGKILL')
   }
   return stopping.exit() ?? EXIT.ok
+}
+
+/** What the node insists on in masked rounds. */
+async function siteOf(args: Arguments, population: Population): Promise<SiteTerms> {
+  const withholdsEvaluation = args.flag('withhold-evaluation')
+  const maxCorrupt =
+    args.text('max-corrupt') === undefined
+      ? {}
+      : { maxCorrupt: args.integer('max-corrupt', { min: 1, max: SESSION_MEMBERS_MAX }) }
+  const minCell = args.text('min-cell') === undefined ? null : args.integer('min-cell', { min: 1, max: MIN_CELL_MAX })
+  const file = args.text('allow')
+  if (file === undefined && population === 'hospital')
+    throw usage(
+      'who_is_allowed',
+      'a hospital node needs --allow: without a list of its own it would take whomever the coordinator invents, and masks ' +
+        'hide nothing among invented nodes',
+      '--allow nodes.txt (ids from consilium node id, one a line), taken from the sites themselves',
+    )
+  const allowed = file === undefined ? 'open' : await readAllowList(file)
+  if (allowed !== 'open') await checkListed(allowed, nodeState(args), file)
+  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell })
+}
+
+async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: string | undefined): Promise<void> {
+  const { id } = signerOf(await nodeSecret(state))
+  if (!allowed.has(id))
+    throw usage(
+      'not_on_allow_list',
+      `${file} does not list this node, so every masked round would be refused`,
+      `add ${id}`,
+    )
 }
 
 function urlOf(args: Arguments): string {
@@ -144,8 +182,18 @@ function eventOf(made: Progress): object {
       return { ...base, seat: made.seat }
     case 'training':
       return { ...base, epoch: made.epoch, epochs: made.epochs, loss: made.loss }
+    case 'agreed':
+      return { ...base, members: made.members }
+    case 'masked':
+      return { ...base, bytes: made.bytes }
+    case 'recomputed':
+      return { ...base, past_round: made.past, reports: made.reports }
     case 'reported':
       return { ...base, bytes: made.bytes, train_ms: made.trainMillis }
+    case 'confirmed':
+      return { ...base, survivors: made.survivors }
+    case 'unmasked':
+      return base
     case 'declined':
     case 'refused':
     case 'failed':
@@ -165,8 +213,18 @@ function textOf(made: Progress): string {
       return `seat ${made.seat}, training`
     case 'training':
       return `trained   epoch ${made.epoch}/${made.epochs}  loss ${made.loss.toFixed(4)}`
+    case 'agreed':
+      return `keys      shared by ${made.members} nodes, this one among them`
+    case 'masked':
+      return `masked    ${formatBytes(made.bytes)}`
+    case 'recomputed':
+      return `recomputed round ${made.past} from ${made.reports} masked vectors: its model is the one it should be`
     case 'reported':
       return `reported  ${formatBytes(made.bytes)} after ${formatSeconds(made.trainMillis)}`
+    case 'confirmed':
+      return `confirmed a sum of ${made.survivors} and no other`
+    case 'unmasked':
+      return `unmasked  that sum; nothing of this round is held any more`
     case 'declined':
       return `declined  ${made.reason}`
     case 'refused':

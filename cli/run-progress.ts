@@ -7,6 +7,8 @@ export type RunProgress = {
   /** Planned training rounds. */
   readonly rounds: number
   readonly masking: string
+  /** `train`, or `ask` where a question is asked. */
+  readonly purpose: string
   readonly open: OpenRound | undefined
   /** Training rounds that are over, in order. */
   readonly past: readonly PastRound[]
@@ -36,7 +38,13 @@ export type PastRound = {
   readonly evaluation: Evaluation | undefined
 }
 
-export type Evaluation = { readonly rows: number; readonly accuracy: number; readonly loss: number }
+export type Evaluation = {
+  /** Held-out rows of all sites; null under masks, where `sites` count alike. */
+  readonly rows: number | null
+  readonly sites: number | null
+  readonly accuracy: number
+  readonly loss: number
+}
 
 export type RunEnd = {
   readonly completed: boolean
@@ -48,12 +56,24 @@ export type RunEnd = {
 }
 
 export function watching(run: string): RunProgress {
-  return { run, rounds: 0, masking: 'none', open: undefined, past: [], paid: new Map(), end: undefined }
+  return {
+    run,
+    rounds: 0,
+    masking: 'none',
+    purpose: 'train',
+    open: undefined,
+    past: [],
+    paid: new Map(),
+    end: undefined,
+  }
 }
 
-const evaluation = z.object({ rows: z.number(), accuracy: z.number(), loss: z.number() })
+const evaluation = z.object({
+  ...{ rows: z.number().nullable(), sites: z.number().nullable() },
+  ...{ accuracy: z.number(), loss: z.number() },
+})
 const round = z.number()
-const created = z.object({ rounds: z.number(), masking: z.string() })
+const created = z.object({ rounds: z.number(), masking: z.string(), purpose: z.string().default('train') })
 const opened = z.object({ round, purpose: z.string(), invited: z.number() })
 const completed = z.object({
   ...{ round, purpose: z.string(), cohort: z.number(), reports: z.number(), bytes_per_node: z.number() },
@@ -89,7 +109,7 @@ export function follow(progress: RunProgress, event: ApiEvent): RunProgress {
       return close(progress, completed.parse(event))
     case 'round.aborted': {
       const { round, reason } = aborted.parse(event)
-      const training = (event['purpose'] ?? open?.purpose) !== 'evaluate'
+      const training = !['evaluate', 'ask'].includes(String(event['purpose'] ?? open?.purpose))
       const nothing = {
         reports: 0,
         cohort: 0,

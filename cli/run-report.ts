@@ -77,5 +77,5 @@ export class RunReport implements Disposable {
 export function maskingLine(masking: string): string {
   return masking === 'none'
     ? 'masking none: the coordinator can read each single update (no raw data leaves a site)'
-    : `masking ${masking}: the coordinator sees only the sum of the updates`
+    : `masking ${masking}: nobody, the coordinator included, can read a single update; only their sum comes out`
 }

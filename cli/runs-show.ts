@@ -1,7 +1,7 @@
 import { openApiClient, type RunView } from './api-client.ts'
 import type { Call } from './commands.ts'
 import { EXIT } from './failure.ts'
-import { formatCredits } from './render/units.ts'
+import { formatCredits, formatTested } from './render/units.ts'
 
 /** `consilium runs show <run>` */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -21,14 +21,19 @@ export function describeRun(run: RunView): string {
     ['round', run.round === null ? null : `${run.round} of ${run.rounds}, ${run.phase}`],
     ['masking', `${run.masking} (${run.population} population)`],
     ['created', run.created_at],
-    ['task', run.task],
-    ['model', run.model],
+    [run.purpose === 'ask' ? 'question' : 'task', run.task],
+    ['model', run.purpose === 'ask' ? null : run.model],
     ['record', run.manifest],
     [
       'accuracy',
-      evaluation && `${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} rows, loss ${evaluation.loss.toFixed(4)}`,
+      evaluation && `${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}, loss ${evaluation.loss.toFixed(4)}`,
     ],
-    ['budget', `${credits(run.budget)} credits, ${credits(run.paid)} paid, ${credits(run.released)} released`],
+    [
+      'budget',
+      run.purpose === 'ask'
+        ? null
+        : `${credits(run.budget)} credits, ${credits(run.paid)} paid, ${credits(run.released)} released`,
+    ],
   ]
   return rows.flatMap(([name, value]) => (value === null ? [] : [`${name.padEnd(10)} ${value}`])).join('\n')
 }

@@ -17,21 +17,22 @@ export async function execute({ args, output }: Call): Promise<number> {
 export async function watchRun(api: ApiClient, run: string, output: Output): Promise<number> {
   using stopping = listenForStop()
   let end: RunEnd | undefined
+  let purpose = 'train'
   {
     using report = new RunReport(output, run)
     for await (const event of api.events(run, stopping.signal)) {
       if (output.json) output.object(event)
       report.tell(event)
     }
-    end = report.progress.end
+    ;({ end, purpose } = report.progress)
   }
   if (!end) return stopping.exit() ?? EXIT.unexpected
   if (!end.completed) throw runFailed(run, end)
   if (!output.json) {
     const { evaluation, model } = end
     if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} held-out rows`)
-    output.line(`model      ${model}`)
-    output.note(`verify it with: consilium verify ${api.url} --run ${run}`)
+    if (purpose === 'train') output.line(`model      ${model}`)
+    output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${api.url} --run ${run}`)
   }
   return EXIT.ok
 }

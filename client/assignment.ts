@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
-import { quantiserFor } from '#aggregation/quantise.ts'
+import { quantiserOf } from '#aggregation/quantise.ts'
+import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { collect } from '#protocol/bytes.ts'
@@ -14,9 +15,12 @@ import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { readSealed } from '#protocol/sealed.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
+import { type Asking, type AskingRefusal, readAsking } from './asking.ts'
 
 /** A plan with everything it names, read and checked: what a node is asked to do. */
-export type Assignment = {
+export type Assignment = Training | Asking
+export type Training = {
+  readonly kind: 'training'
   readonly plan: Plan
   readonly task: Task
   readonly architecture: Architecture
@@ -33,6 +37,7 @@ export type AssignmentRefusal =
   | 'wrong-genesis'
   | 'wrong-quantiser'
   | 'foreign-parent'
+  | AskingRefusal
 
 /**
  * Follows a plan to its weights. The coordinator signed the plan; the model must be the one that its last signed round
@@ -45,7 +50,10 @@ export async function readAssignment(
 ): Promise<Result<Assignment, AssignmentRefusal>> {
   const plan = await readPlan(blobs, coordinator, cid)
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
-  const { task: taskCid, model, parent, quantiser, cohort } = plan.value
+  const { task: taskCid, model, parent, quantiser, masking, secure } = plan.value
+  if ((secure === null) !== (masking === 'none'))
+    return refuse('unreadable-plan', 'it says how the session is held exactly where it is masked')
+  if (plan.value.purpose === 'ask') return readAsking(blobs, plan.value)
   const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
   const [taskBlock, modelBlock, before] = await Promise.all([
     block(taskCid),
@@ -54,8 +62,8 @@ export async function readAssignment(
   ])
   const task = decode(taskSchema, taskBlock, BLOCK_BYTES_MAX)
   if (!task.ok) return refuse('unreadable-task', task.detail ?? task.refusal)
-  const { architecture: architectureCid, clipNormMicro, data, seed, genesis } = task.value
-  const due = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: cohort.max })
+  const { architecture: architectureCid, seed, genesis } = task.value
+  const due = quantiserOf(task.value, plan.value)
   if (JSON.stringify(due) !== JSON.stringify(quantiser)) return refuse('wrong-quantiser')
 
   const architecture = decode(architectureSchema, await block(architectureCid), BLOCK_BYTES_MAX)
@@ -77,7 +85,16 @@ export async function readAssignment(
     if (before.value.run !== plan.value.run || before.value.round >= plan.value.round) return refuse('foreign-parent')
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')
   }
-  return accept({ plan: plan.value, task: task.value, architecture: architecture.value, weights: weights.value })
+  return accept({
+    kind: 'training',
+    ...{ plan: plan.value, task: task.value, architecture: architecture.value, weights: weights.value },
+  })
+}
+
+/** Payload lanes of the vector that is asked for. */
+export function parametersOf(assignment: Assignment): number {
+  if (assignment.kind === 'asking') return payloadOf(assignment.question, assignment.plan.quantiser)
+  return assignment.plan.purpose === 'train' ? assignment.weights.length : 0
 }
 
 /** A sealed plan that the pinned coordinator signed. */

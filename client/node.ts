@@ -1,23 +1,31 @@
-import { appendFile, mkdir } from 'node:fs/promises'
+import { appendFile, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
+import { PARAMETERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
+import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { lockFolder } from '#storage/folder-lock.ts'
+import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { openKeyFile } from '#storage/secret-file.ts'
 import type { DataSource } from './data/dataset.ts'
-import { type Progress, participate } from './participate.ts'
+import { Journal } from './journal.ts'
+import { clearOutbox } from './outbox.ts'
+import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
+import type { Progress } from './progress.ts'
 import { sequenceFrom } from './sequence.ts'
+import type { SiteTerms } from './site.ts'
 import type { BackendChoice } from './trainers/backend.ts'
 import { openTfjsTrainer } from './trainers/tfjs.ts'
 import { type LinkTo, SocketLink } from './transports/socketio.ts'
 
 export type NodeConfig = {
-  /** Folder of the node's key and receipts. One process at a time. */
+  /** Folder of the node's key, its journal of masked rounds and its receipts. One process at a time. */
   readonly state: string
   /** `http(s)://host:port` of the coordinator; without TLS only on loopback. */
   readonly url: string
@@ -28,6 +36,8 @@ export type NodeConfig = {
   readonly population: Population
   /** Fewest reports in a round that this node takes part in. */
   readonly cohortMin: number
+  /** What it insists on in masked rounds. */
+  readonly site: SiteTerms
   readonly linkChanged: LinkTo['report']
 }
 
@@ -39,7 +49,10 @@ export type RunningNode = AsyncDisposable & {
   readonly progress: AsyncIterable<Progress>
 }
 
-/** A node's root on Node.js: key file, data, trainer, link. It listens on no port; everything it says goes to the coordinator. */
+/** The vector of the round, and one that an earlier life of this node left behind. */
+const OUTBOX_BYTES_MAX = 2 * vectorBytesOf(PARAMETERS_MAX)
+
+/** A node's root on Node.js: key file, data, trainer, journal, link. It listens on no port; everything it says goes to the coordinator. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const url = new URL(config.url)
   if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
@@ -53,28 +66,44 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
   let ticket: string | undefined
   const blobs = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock })
-  const { coordinator } = config
+  const withheld = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock, reads: 'withheld' })
+  const kept = await privatePlaces(config.state)
+  const journal = doors.use(openSqliteLog({ file: kept.journal }))
+  const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
+  await clearOutbox(outbox, new Journal(journal), systemClock.now())
+  const { coordinator, site } = config
   const transport = doors.use(
     new SocketLink({ url: config.url, coordinator, signer, sequence, report: config.linkChanged }),
   )
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
-  const policy = policyFor(config.population, config.cohortMin)
+  const policy = policyFor(config.population, config.cohortMin, site)
   const useTicket = (text: string) => {
     ticket = text
   }
   const progress = participate(
-    { transport, blobs, trainer, clock: systemClock, signer, secret, coordinator, sequence, policy, useTicket },
+    {
+      ...{ transport, blobs, trainer, clock: systemClock, signer, secret, chance: randomBytes, coordinator, sequence },
+      ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
+    },
     stopping.signal,
   )
-  const open = doors.move()
+  const opened = doors.move()
   return {
     id: signer.id,
     backend: trainer.backend,
     passedOver: trainer.passedOver,
     progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
-    [Symbol.asyncDispose]: () => open.disposeAsync(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** For their owner only, also in a folder that others may read: shares that were given are the coordinator's to know. */
+async function privatePlaces(state: string): Promise<{ readonly journal: string; readonly outbox: string }> {
+  const [journal, outbox] = [join(state, 'journal.sqlite'), join(state, 'outbox')]
+  await (await open(journal, 'a', 0o600)).close()
+  await mkdir(outbox, { recursive: true, mode: 0o700 })
+  return { journal, outbox }
 }
 
 /** The node's key, made on its first start. @returns 32 bytes */

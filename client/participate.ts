@@ -1,12 +1,10 @@
-import { clip } from '#aggregation/clip.ts'
-import { evaluationRowsMax, quantise } from '#aggregation/quantise.ts'
-import { uint32Stream } from '#aggregation/rng.ts'
+import type { Chance } from '#aggregation/secagg/states.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Block, type Heard, isAttachable, open, type Signer, sealOf } from '#protocol/envelope.ts'
-import type { Amount, Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { type ClientMessage, type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
@@ -14,74 +12,69 @@ import {
   type BlobStore,
   type ClientTransport,
   type Clock,
+  type EventLog,
   type TrainerBackend,
   TrainingRefused,
-  type TrainProgress,
 } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
-import { holdoutSeed, quantiseSeed, shuffleSeed } from '#protocol/seeds.ts'
+import { type Result, refuse } from '#protocol/result.ts'
+import { inputKeyOf, type Statistician } from './asking.ts'
 import { type Assignment, readAssignment } from './assignment.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
+import type { SessionMessage } from './entry.ts'
+import { Journal } from './journal.ts'
 import type { Policy } from './policy.ts'
-import { type Seat, seatIn } from './seat.ts'
+import { type Progress, reasonOf, type Told } from './progress.ts'
+import { isBusy, type Seat } from './seat.ts'
 import type { Sequence } from './sequence.ts'
+import { Sessions } from './sessions.ts'
+import type { SiteTerms } from './site.ts'
+import type { Trained } from './submission.ts'
+import type { Word } from './words.ts'
+import { work } from './work.ts'
 
 /** What a node's core needs of the world. */
 export type ClientDoors = {
   readonly transport: ClientTransport
   readonly blobs: BlobStore
+  /** Masked vectors of earlier rounds that only members of the run may read. */
+  readonly withheld: BlobStore
   readonly trainer: TrainerBackend
+  /** Absent where the node answers no questions. */
+  readonly statistician?: Statistician | undefined
   readonly clock: Clock
   readonly signer: Signer
   /** 32 bytes, the root of the node's private randomness. */
   readonly secret: Bytes
+  /** Secrets of one session each: never drawn from anything that could give them again. */
+  readonly chance: Chance
   /** The pinned coordinator: nobody else is listened to. */
   readonly coordinator: NodeId
   readonly sequence: Sequence
   readonly policy: Policy
+  /** What the site insists on in masked rounds. */
+  readonly site: SiteTerms
+  /** What was said in masked rounds, and which inputs were given. */
+  readonly journal: EventLog
+  /** Masked vectors until their round is over. */
+  readonly outbox: BlobStore
   /** Hands the upload ticket of the seat to the blob store. */
   readonly useTicket: (ticket: string) => void
 }
 
-/** What a node tells its operator. */
-export type Progress =
-  | { readonly kind: 'joined'; readonly run: RunId; readonly round: Round }
-  /** Training begins. */
-  | { readonly kind: 'seated'; readonly run: RunId; readonly round: Round; readonly seat: number }
-  | { readonly kind: 'declined'; readonly run: RunId; readonly round: Round; readonly reason: string }
-  | ({ readonly kind: 'training'; readonly run: RunId; readonly round: Round } & TrainProgress)
-  | {
-      readonly kind: 'reported'
-      readonly run: RunId
-      readonly round: Round
-      readonly bytes: number
-      readonly trainMillis: Millis
-    }
-  | { readonly kind: 'refused'; readonly run: RunId; readonly round: Round; readonly reason: string }
-  | { readonly kind: 'failed'; readonly run: RunId; readonly round: Round; readonly reason: string }
-  | { readonly kind: 'ended'; readonly run: RunId; readonly round: Round; readonly outcome: string }
-  | {
-      readonly kind: 'paid'
-      readonly run: RunId
-      readonly round: Round
-      readonly amount: Amount
-      readonly receipt: Cid
-    }
-
 /**
  * A node's whole life on the link: invited, it reads the plan, judges it by its own policy and joins; seated, it trains
  * and reports; told the round is over, it stops. Data never passes through here: only the trainer sees it, and only the
- * clipped, quantised delta comes out.
+ * clipped, quantised delta comes out, in a masked round under masks that only a sum of many takes off.
  */
 export async function* participate(doors: ClientDoors, signal: AbortSignal): AsyncIterable<Progress> {
   const progress = new Mailbox<Progress>()
   const stop = new AbortController()
   const ended = AbortSignal.any([signal, stop.signal])
-  const node = new Participant(doors, (made) => progress.push(made))
+  const node = new Participant(doors, (made) => progress.push(made), ended)
   const listening = listen(node, doors, ended).finally(() => stop.abort())
   yield* progress.items(ended)
-  node.abandon('node-stops')
+  node.stop()
   await listening
 }
 
@@ -103,19 +96,28 @@ async function listen(node: Participant, { transport, coordinator }: ClientDoors
   }
 }
 
-/** Plans, manifests and small models of a few rounds. */
-const CACHE_BYTES_MAX = 2 ** 22
+/** Plans, manifests and small models of a few rounds, and the signed messages of a session of 128. */
+const CACHE_BYTES_MAX = 2 ** 23
+
+type Place = { readonly run: RunId; readonly round: Round }
+type Hear<K extends CoordinatorMessage['kind']> = Extract<CoordinatorMessage, { readonly kind: K }>
 
 class Participant {
   readonly #doors: ClientDoors
-  readonly #tell: (progress: Progress) => void
+  readonly #push: (progress: Progress) => void
   readonly #blobs: CachedBlobs
+  readonly #sessions: Sessions
   #seat: Seat | undefined
 
-  constructor(doors: ClientDoors, tell: (progress: Progress) => void) {
+  constructor(doors: ClientDoors, push: (progress: Progress) => void, ended: AbortSignal) {
     this.#doors = doors
     this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
-    this.#tell = tell
+    this.#push = push
+    this.#sessions = new Sessions({
+      ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
+      speak: (place, word) => this.#speak(place, word),
+      tell: (place, made) => this.#tell(place, made),
+    })
   }
 
   async hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
@@ -124,149 +126,205 @@ class Participant {
       case 'invite':
         return this.#consider(message)
       case 'seated':
-        return this.#sit(message)
+        return this.#sit(message, heard.attached)
+      case 'shared':
+      case 'mask':
+      case 'survivors':
+      case 'certificate':
+        return this.#follow(message, heard.attached)
       case 'ended':
         return this.#end(message)
       case 'refused': {
-        const { run, round, refusal, detail } = message
-        this.#tell({ kind: 'refused', run, round, reason: detail ? `${refusal}: ${detail}` : refusal })
-        return
+        const { refusal, detail } = message
+        if (this.#isNoNews(message)) return
+        return this.#tell(message, { kind: 'refused', reason: detail ? `${refusal}: ${detail}` : refusal })
       }
       case 'receipt':
         return this.#keepReceipt(message, sealOf(heard).seal.cid)
+      case 'blocks':
       case 'challenge':
         return
     }
   }
 
   missed(message: CoordinatorMessage, cause: unknown): void {
-    if (!('run' in message)) return
-    const { run, round, kind } = message
-    const reason = `${kind}: ${cause instanceof Error ? cause.message : String(cause)}`
-    this.#tell({ kind: 'failed', run, round, reason })
+    if ('run' in message) this.#tell(message, { kind: 'failed', reason: `${message.kind}: ${reasonOf(cause)}` })
   }
 
-  /** Stops whatever is being trained. */
-  abandon(reason: string): void {
-    this.#seat?.stop.abort(new Error(reason))
+  /** The process ends: nothing is held any more, and nothing more is said. */
+  stop(): void {
+    this.#seat?.membership?.erase()
+    this.#seat?.stop.abort(new Error('node-stops'))
     this.#seat = undefined
   }
 
-  async #consider({ run, round, plan, closesAt }: Extract<CoordinatorMessage, { kind: 'invite' }>): Promise<void> {
-    const seat = this.#seat
-    if (seat?.run === run && seat.round === round) {
-      if (seat.stage === 'joined') await this.#doors.transport.send(seat.frame)
-      return
-    }
-    if (this.#isBusyElsewhere(run)) return this.#decline(run, round, 'busy')
-    const assignment = await this.#read(plan, run, round)
-    if (!assignment.ok) return this.#decline(run, round, assignment.refusal, assignment.detail)
-    this.abandon('a newer round')
-    const frame = this.#frame({ kind: 'join', ...this.#said(), run, round })
-    this.#seat = seatIn({ run, round, plan, closesAt }, assignment.value, frame)
-    this.#tell({ kind: 'joined', run, round })
-    await this.#doors.transport.send(frame)
+  /** Stops whatever is being trained, and forgets whatever is held. */
+  async #drop(seat: Seat | undefined, reason: string, how: 'closed' | 'abandoned' = 'abandoned'): Promise<void> {
+    if (seat === undefined) return
+    if (this.#seat === seat) this.#seat = undefined
+    seat.stop.abort(new Error(reason))
+    await seat.membership?.close(how)
   }
 
-  async #sit(message: Extract<CoordinatorMessage, { kind: 'seated' }>): Promise<void> {
+  async #consider(message: Hear<'invite'>): Promise<void> {
+    const { run, round, plan, closesAt } = message
+    const seat = this.#seatOf(message)
+    if (seat) {
+      if (seat.stage !== 'joined') return
+      return seat.membership ? seat.membership.join() : this.#doors.transport.send(seat.frame)
+    }
+    if (this.#isBusyElsewhere(run)) return this.#decline(message, 'busy')
+    const assignment = await this.#read(plan, message)
+    if (!assignment.ok) return this.#decline(message, assignment.refusal, assignment.detail)
+    const inputKey = await inputKeyOf(assignment.value, this.#doors.statistician)
+    if (!inputKey.ok) return this.#decline(message, inputKey.refusal, inputKey.detail)
+    const entry = { run, round, plan, closesAt, assignment: assignment.value, inputKey: inputKey.value }
+    const stop = new AbortController()
+    const entered = await this.#sessions.enter(entry, stop)
+    if (!entered.ok) return this.#decline(message, entered.refusal, entered.detail)
+    const membership = entered.value
+    await this.#drop(this.#seat, 'a newer round')
+    const frame = membership ? NOTHING : this.#frame({ kind: 'join', ...this.#said(), run, round, advert: null })
+    this.#seat = { ...entry, membership, frame, stage: 'joined', stop }
+    this.#tell(message, { kind: 'joined' })
+    await (membership ? membership.join() : this.#doors.transport.send(frame))
+  }
+
+  async #sit(message: Hear<'seated'>, attached: readonly Block[]): Promise<void> {
     const { run, round, plan, endsAt, ticket } = message
-    let seat = this.#seat
-    if (seat?.run === run && seat.round === round) {
+    let seat = this.#seatOf(message)
+    if (seat?.membership)
+      return seat.membership.isClosed ? this.#sitAgain(message) : this.#sitMasked(seat, message, attached)
+    if (seat) {
       if (seat.stage === 'reported') return this.#doors.transport.send(seat.frame)
-      if (seat.plan !== plan) return this.#leave(run, round, 'foreign-plan')
+      if (seat.plan !== plan) return this.#leave(message, 'foreign-plan')
       if (seat.stage === 'training') return this.#doors.useTicket(ticket)
     } else {
-      if (this.#seat?.stage === 'training' && this.#isBusyElsewhere(run)) return this.#leave(run, round, 'busy')
+      if (this.#seat?.stage === 'training' && this.#isBusyElsewhere(run)) return this.#leave(message, 'busy')
       // We joined before a restart and came back in time: the same data, seeds and model give the same update.
-      const assignment = await this.#read(plan, run, round)
-      if (!assignment.ok) return this.#leave(run, round, assignment.refusal)
-      this.abandon('a newer round')
-      seat = seatIn({ run, round, plan, closesAt: endsAt }, assignment.value, new Uint8Array(0))
+      const assignment = await this.#read(plan, message)
+      if (!assignment.ok) return this.#leave(message, assignment.refusal)
+      if (assignment.value.plan.secure !== null) return this.#sitAgain(message)
+      const plain = await this.#sessions.checkPlain(assignment.value.plan)
+      if (!plain.ok) return this.#leave(message, plain.refusal)
+      await this.#drop(this.#seat, 'a newer round')
+      seat = {
+        ...{ run, round, plan, closesAt: endsAt, assignment: assignment.value, frame: NOTHING, stage: 'joined' },
+        ...{ inputKey: assignment.value.plan.model, membership: undefined, stop: new AbortController() },
+      }
       this.#seat = seat
     }
-    seat.stage = 'training'
     this.#doors.useTicket(ticket)
-    this.#tell({ kind: 'seated', run, round, seat: message.seat })
-    void this.#work(seat, message)
+    this.#begin(seat, message)
   }
 
-  #isBusyElsewhere(run: RunId): boolean {
-    const seat = this.#seat
-    if (!seat || seat.run === run || seat.stage === 'reported') return false
-    return seat.stage === 'training' || this.#doors.clock.now() < seat.closesAt
+  /** Keys are dealt first, so that a roster which is not what the site insists on costs no training. */
+  async #sitMasked(seat: Seat, message: Hear<'seated'>, attached: readonly Block[]): Promise<void> {
+    if (seat.plan !== message.plan) return this.#leave(message, 'foreign-plan')
+    this.#doors.useTicket(message.ticket)
+    await this.#follow(message, attached)
+    if (this.#seat === seat && seat.stage === 'joined' && !seat.membership?.isOver) this.#begin(seat, message)
+  }
+
+  /** The keys that were advertised are gone, with the process that made them or by their time. */
+  async #sitAgain(message: Hear<'seated'>): Promise<void> {
+    this.#doors.useTicket(message.ticket)
+    if (!(await this.#sessions.recollect(message))) await this.#leave(message, 'keys-gone')
+  }
+
+  #begin(seat: Seat, { seat: number }: Hear<'seated'>): void {
+    seat.stage = 'training'
+    this.#tell(seat, { kind: 'seated', seat: number })
+    void this.#work(seat, number)
+  }
+
+  /** What a coordinator says to a member of a session. */
+  async #follow(message: SessionMessage, attached: readonly Block[]): Promise<void> {
+    const membership = this.#seatOf(message)?.membership
+    if (!membership || membership.isClosed) {
+      const answered = this.#sessions.recollect(message)
+      // To hand over a large vector takes its time: nobody else waits for it.
+      if (message.kind === 'mask') answered.catch((cause: unknown) => this.missed(message, cause))
+      else await answered
+      return
+    }
+    const heard = await membership.hear(message, attached)
+    if (!heard.ok) await this.#withdraw(message, heard)
   }
 
   /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
-  async #work(seat: Seat, seated: Extract<CoordinatorMessage, { kind: 'seated' }>): Promise<void> {
-    const { run, round, stop } = seat
+  async #work(seat: Seat, number: number): Promise<void> {
+    const { membership } = seat
+    // Nothing that depends on a model leaves a masked round before it is known, not even why training failed.
+    const known = membership ? this.#recompute(seat) : Promise.resolve(true)
     try {
-      const made = await this.#train(seat)
-      if (!made.ok) return await this.#leave(run, round, made.refusal)
-      const vector = encodeLanes(made.value.lanes)
-      // A small vector travels with its report; a large one goes ahead, under the seat's ticket.
-      const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
-      const cid = attached[0]?.cid ?? (await this.#blobs.put(once(vector), vector.length, stop.signal))
-      if (stop.signal.aborted) return
-      const { trainMillis } = made.value
-      const report = {
-        ...{ kind: 'report' as const, ...this.#said() },
-        ...{ run, round, seat: seated.seat, plan: seat.plan, model: seat.assignment.plan.model },
-        ...{ vector: cid, sizeBytes: vector.length, lanes: made.value.lanes.length, trainMillis },
-      }
-      seat.frame = this.#frame(report, attached)
-      seat.stage = 'reported'
-      await this.#doors.transport.send(seat.frame)
-      this.#tell({ kind: 'reported', run, round, bytes: vector.length, trainMillis })
+      const doors = { ...this.#doors, withholdsEvaluation: this.#doors.site.withholdsEvaluation }
+      const made = await work(doors, seat, (at) => this.#tell(seat, { kind: 'training', ...at }))
+      if (!made.ok) return (await known) ? await this.#leave(seat, made.refusal) : undefined
+      if (!membership) return await this.#report(seat, number, made.value)
+      const given = await membership.submit(made.value, known)
+      if (!given.ok) await this.#withdraw(seat, given)
     } catch (cause) {
-      if (stop.signal.aborted) return
-      const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
-      this.#tell({ kind: 'failed', run, round, reason: cause instanceof Error ? cause.message : String(cause) })
-      await this.#leave(run, round, reason)
+      if (await known) await this.#giveUp(seat, cause)
     }
   }
 
-  async #train({ run, round, assignment, stop }: Seat): Promise<Result<{ lanes: Uint32Array; trainMillis: Millis }>> {
-    const { plan, task, architecture, weights } = assignment
-    const { secret, trainer } = this.#doors
-    const update = await trainer.fit(
-      weights,
-      {
-        task,
-        architecture,
-        purpose: plan.purpose,
-        shuffleSeed: shuffleSeed(secret, plan.task, round),
-        holdoutSeed: holdoutSeed(secret, plan.task),
-        evaluationRowsMax: evaluationRowsMax(plan.quantiser),
-      },
-      stop.signal,
-      (at) => this.#tell({ kind: 'training', run, round, ...at }),
-    )
-    const { delta, examples, evaluation, trainMillis } = update
-    const lanes = quantise(
-      // Nothing was trained on in an evaluate round; a report weighs at least 1 all the same.
-      {
-        delta: clip(delta, plan.quantiser.rangeMicro / 1e6),
-        weight: plan.purpose === 'train' ? examples : 1,
-        evaluation,
-      },
-      plan.quantiser,
-      uint32Stream(quantiseSeed(secret, plan.task, round)),
-    )
-    return lanes.ok ? accept({ lanes: lanes.value, trainMillis: Math.round(trainMillis) }) : lanes
+  /** R8. Never throws: where the model is another one, or that cannot be found out, it gives the seat up. */
+  async #recompute(seat: Seat): Promise<boolean> {
+    try {
+      const known = await this.#sessions.recompute(seat, seat.assignment.plan, seat.stop.signal)
+      if (!known.ok) await this.#withdraw(seat, known)
+      return known.ok
+    } catch (cause) {
+      await this.#giveUp(seat, cause)
+      return false
+    }
   }
 
-  async #end({ run, round, outcome, reason }: Extract<CoordinatorMessage, { kind: 'ended' }>): Promise<void> {
-    if (this.#seat?.run === run && this.#seat.round === round) this.abandon('the round is over')
-    this.#tell({ kind: 'ended', run, round, outcome: reason ? `${outcome}: ${reason}` : outcome })
+  /** Something went wrong, unless it was stopped. */
+  async #giveUp(seat: Seat, cause: unknown): Promise<void> {
+    if (seat.stop.signal.aborted) return
+    const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
+    this.#tell(seat, { kind: 'failed', reason: reasonOf(cause) })
+    await this.#leave(seat, reason).catch((fault: unknown) =>
+      this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
+    )
   }
 
-  async #keepReceipt({ run, round, node, amount }: Receipt, receipt: Cid): Promise<void> {
-    if (node !== this.#doors.signer.id) return this.#tell({ kind: 'failed', run, round, reason: 'receipt: not ours' })
-    this.#tell({ kind: 'paid', run, round, amount, receipt })
+  /** A plain round's report: never of a seat that has a membership. */
+  async #report(seat: Seat, number: number, { lanes, trainMillis }: Trained): Promise<void> {
+    const { run, round, stop, plan } = seat
+    const vector = encodeLanes(lanes)
+    // A small vector travels with its report; a large one goes ahead, under the seat's ticket.
+    const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
+    const cid = attached[0]?.cid ?? (await this.#blobs.put(once(vector), vector.length, stop.signal))
+    if (stop.signal.aborted) return
+    const report = {
+      ...{ kind: 'report' as const, ...this.#said() },
+      ...{ run, round, seat: number, plan, model: seat.assignment.plan.model },
+      ...{ vector: cid, sizeBytes: vector.length, lanes: lanes.length, trainMillis },
+    }
+    seat.frame = this.#frame(report, attached)
+    seat.stage = 'reported'
+    await this.#doors.transport.send(seat.frame)
+    this.#tell(seat, { kind: 'reported', bytes: vector.length, trainMillis })
+  }
+
+  async #end(message: Hear<'ended'>): Promise<void> {
+    const { outcome, reason } = message
+    await this.#drop(this.#seatOf(message), 'the round is over', outcome === 'aborted' ? 'abandoned' : 'closed')
+    this.#tell(message, { kind: 'ended', outcome: reason ? `${outcome}: ${reason}` : outcome })
+    await this.#sessions.recollect(message)
+  }
+
+  async #keepReceipt(message: Receipt, receipt: Cid): Promise<void> {
+    const { node, amount } = message
+    if (node !== this.#doors.signer.id) return this.#tell(message, { kind: 'failed', reason: 'receipt: not ours' })
+    this.#tell(message, { kind: 'paid', amount, receipt })
   }
 
   /** Reads a plan and everything under it, and judges it: a node trains only what it has checked for itself. */
-  async #read(cid: Cid, run: RunId, round: Round): Promise<Result<Assignment>> {
+  async #read(cid: Cid, { run, round }: Place): Promise<Result<Assignment>> {
     try {
       const assignment = await readAssignment(this.#blobs, this.#doors.coordinator, cid)
       if (!assignment.ok) return assignment
@@ -275,18 +333,49 @@ class Participant {
       const allowed = this.#doors.policy(assignment.value)
       return allowed.ok ? assignment : allowed
     } catch (cause) {
-      return refuse('fault', cause instanceof Error ? cause.message : String(cause))
+      return refuse('fault', reasonOf(cause))
     }
   }
 
-  async #decline(run: RunId, round: Round, reason: string, detail = ''): Promise<void> {
-    this.#tell({ kind: 'declined', run, round, reason: detail ? `${reason}: ${detail}` : reason })
-    await this.#doors.transport.send(this.#frame({ kind: 'decline', ...this.#said(), run, round, reason }))
+  /** A repeat was heard the first time, a quorum does not wait for the last Confirm, and not everybody has to abandon. */
+  #isNoNews(message: Hear<'refused'>): boolean {
+    const { of, refusal } = message
+    if (of === 'abandon' || (of === 'confirm' && refusal === 'wrong-phase')) return true
+    return this.#seatOf(message)?.membership?.hasRepeated(of) ?? false
   }
 
-  async #leave(run: RunId, round: Round, reason: string): Promise<void> {
-    if (this.#seat?.run === run && this.#seat.round === round) this.abandon(reason)
-    await this.#doors.transport.send(this.#frame({ kind: 'leave', ...this.#said(), run, round, reason }))
+  #seatOf({ run, round }: Place): Seat | undefined {
+    return this.#seat?.run === run && this.#seat.round === round ? this.#seat : undefined
+  }
+
+  #isBusyElsewhere(run: RunId): boolean {
+    const seat = this.#seat
+    return seat !== undefined && seat.run !== run && isBusy(seat, this.#doors.clock.now())
+  }
+
+  async #decline(place: Place, reason: string, detail = ''): Promise<void> {
+    this.#tell(place, { kind: 'declined', reason: detail ? `${reason}: ${detail}` : reason })
+    await this.#speak(place, { utterance: { kind: 'decline', reason }, blocks: [] })
+  }
+
+  /** Something was asked of this node that it never does. */
+  async #withdraw(place: Place, { refusal, detail }: { refusal: string; detail?: string }): Promise<void> {
+    this.#tell(place, { kind: 'failed', reason: detail ? `${refusal}: ${detail}` : refusal })
+    await this.#leave(place, refusal)
+  }
+
+  async #leave(place: Place, reason: string): Promise<void> {
+    await this.#drop(this.#seatOf(place), reason)
+    await this.#speak(place, { utterance: { kind: 'leave', reason }, blocks: [] })
+  }
+
+  #speak({ run, round }: Place, { utterance, blocks }: Word): Promise<void> {
+    const message = { ...utterance, ...this.#said(), run, round } as ClientMessage
+    return this.#doors.transport.send(this.#frame(message, blocks))
+  }
+
+  #tell({ run, round }: Place, made: Told): void {
+    this.#push({ ...made, run, round })
   }
 
   #said(): { readonly to: NodeId; readonly seq: number } {
@@ -297,3 +386,5 @@ class Participant {
     return say(this.#doors.signer, message, attached)
   }
 }
+
+const NOTHING: Bytes = new Uint8Array(0)

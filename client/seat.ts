@@ -1,24 +1,32 @@
 import type { Bytes, Cid, Millis, Round, RunId } from '#protocol/ids.ts'
 import type { Assignment } from './assignment.ts'
+import type { Membership } from './membership.ts'
 
 /** The one round that this node is in, if any, and what it said last in it: said again as it was when asked again. */
 export type Seat = {
   readonly run: RunId
   readonly round: Round
-  /** The sealed plan that was read and judged: the only one that this node signs a report of in this round. */
+  /** The sealed plan that was read and judged: the only one that this node gives an update for in this round. */
   readonly plan: Cid
   readonly assignment: Assignment
+  readonly inputKey: string
   /** Whoever is not seated a while after this will not be: the message that says so may have been lost. */
   readonly closesAt: Millis
+  /** In a masked round what this node says goes through here, and nothing else of it leaves. */
+  readonly membership: Membership | undefined
   frame: Bytes
   stage: 'joined' | 'training' | 'reported'
   readonly stop: AbortController
 }
 
-export function seatIn(
-  place: Pick<Seat, 'run' | 'round' | 'plan' | 'closesAt'>,
-  assignment: Assignment,
-  frame: Bytes,
-): Seat {
-  return { ...place, assignment, frame, stage: 'joined', stop: new AbortController() }
+/** Until when it keeps this node from rounds of other runs. */
+export function isBusy({ stage, membership, closesAt }: Seat, now: Millis): boolean {
+  switch (stage) {
+    case 'joined':
+      return now < closesAt
+    case 'training':
+      return !membership?.isOver
+    case 'reported':
+      return false
+  }
 }

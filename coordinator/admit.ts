@@ -3,6 +3,7 @@ import { codecOf, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
+import type { Purpose } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { type Collecting, seatOf } from './round/round.ts'
 import type { Run, RunRefusal } from './run.ts'
@@ -15,6 +16,7 @@ export type AdmitRefusal =
   | 'wrong-plan'
   | 'wrong-model'
   | 'wrong-shape'
+  | 'masking-required'
 
 type RoundMessage = Exclude<ClientMessage, { kind: 'hello' }>
 type Report = Extract<ClientMessage, { kind: 'report' }>
@@ -22,6 +24,8 @@ type Report = Extract<ClientMessage, { kind: 'report' }>
 /** Is this about the round that is open now? Everything else has a name for what it is instead. */
 export function admit(run: Run | undefined, message: RoundMessage): Result<Run, AdmitRefusal> {
   if (!run) return refuse('no-round', 'no such run')
+  // Who comes back to a session that is over says so, whatever is open now.
+  if (message.kind === 'abandon') return accept(run)
   if (run.phase === 'ended' || run.phase === 'finishing') return refuse('run-ended')
   const open = run.round?.round ?? run.past.length
   if (message.round < open || (message.round === open && !run.round))
@@ -40,6 +44,7 @@ export function admitReport(
   const round = run.round
   if (round?.phase !== 'reporting' && round?.phase !== 'evaluation')
     return refuse('wrong-phase', `${round?.phase} is open`)
+  if (round.session) return refuse('masking-required', 'this round takes masked inputs only')
   const seat = seatOf(round.cohort, from)
   if (seat < 0) return refuse('not-in-cohort')
   if (report.seat !== seat) return refuse('wrong-seat', `yours is ${seat}`)
@@ -57,6 +62,6 @@ export function admitReport(
 }
 
 /** Payload coordinates of this round's vectors: an evaluation reports none. */
-export function parametersReported(round: { readonly purpose: 'train' | 'evaluate' }, parameters: number): number {
-  return round.purpose === 'train' ? parameters : 0
+export function parametersReported({ purpose }: { readonly purpose: Purpose }, parameters: number): number {
+  return purpose === 'evaluate' ? 0 : parameters
 }

@@ -1,11 +1,15 @@
 import type { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
+import { MEMBERS_MAX, MEMBERS_MIN } from '#aggregation/secagg/messages.ts'
+import { defaultMaxCorrupt, secureRule } from '#aggregation/secagg/parameters.ts'
 import { strategyOf } from '#aggregation/strategies/strategy.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { fromHex } from '#protocol/bytes.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
+import { ENDINGS_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
+import type { CohortRule, Secure } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
@@ -26,10 +30,14 @@ export async function createRun(
   id: RunId,
   request: CreateRun,
   idempotency: { readonly key: string; readonly body: Bytes } | null,
+  /** Nodes that may link; undefined when anybody may. */
+  populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
-  const mistake = mistakeIn(request)
+  const masking = request.masking ?? (isMaskable(request.cohort) ? 'secagg/1' : 'none')
+  const secure = masking === 'none' ? null : secureOf(request, populationSize ?? request.cohort.min)
+  const mistake = mistakeIn({ ...request, masking }, secure)
   if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
-  const { task, cohort, timing, rounds, budget, population, masking, failuresMax } = request
+  const { task, cohort, timing, rounds, budget, population, failuresMax } = request
   const taskSeed = fromHex(task.seed)
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return refuse('invalid_request', shape.detail)
@@ -45,6 +53,7 @@ export async function createRun(
   await blobs.putBlocks([...weights.blocks, ...memory.blocks, architecture, genesis, taskBlock])
   return accept({
     run: id,
+    purpose: 'train',
     task: taskBlock.cid,
     taskSeed,
     genesis: genesis.cid,
@@ -53,6 +62,7 @@ export async function createRun(
     budget: BigInt(budget),
     population,
     masking,
+    secure,
     cohort,
     timing,
     failuresMax,
@@ -60,7 +70,24 @@ export async function createRun(
   })
 }
 
-function mistakeIn({ task, cohort, population, masking }: CreateRun): CreateRefusal | undefined {
+function isMaskable({ min, max }: CohortRule): boolean {
+  return min >= MEMBERS_MIN && max <= MEMBERS_MAX
+}
+
+export function secureOf(
+  { secure, population }: Pick<CreateRun, 'secure' | 'population'>,
+  populationSize: number,
+): Secure {
+  const { suite, corrupt, publish } = secure
+  return {
+    suite,
+    corrupt: corrupt ?? defaultMaxCorrupt(populationSize),
+    publish: publish ?? (population === 'hospital' ? 'commit-only' : 'full'),
+  }
+}
+
+function mistakeIn(request: CreateRun, secure: Secure | null): CreateRefusal | undefined {
+  const { task, cohort, population, masking, failuresMax } = request
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return { pointer: '/task/architecture', message: `${shape.refusal}: ${shape.detail ?? ''}` }
   const features = featuresOf(task.data).join(', ')
@@ -71,11 +98,36 @@ function mistakeIn({ task, cohort, population, masking }: CreateRun): CreateRefu
     return { pointer: '/task/architecture/layers', message: `must end in ${outputs} logits for ${task.loss}` }
   if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2)
     return { pointer: '/task/loss', message: 'sigmoid-cross-entropy is for two classes' }
-  if (cohort.quorum > cohort.min) return { pointer: '/cohort/quorum', message: 'must be at most cohort.min' }
-  if (cohort.min > cohort.max) return { pointer: '/cohort/min', message: 'must be at most cohort.max' }
-  if (cohort.max * task.data.rowsMax >= 2 ** 32)
+  const rule = mistakeInCohort(cohort)
+  if (rule) return rule
+  if (masking === 'none' && cohort.max * task.data.rowsMax >= 2 ** 32)
     return { pointer: '/task/data/rowsMax', message: 'times cohort.max must stay below 2^32, or the weights overflow' }
   if (population === 'hospital' && masking === 'none')
-    return { pointer: '/masking', message: 'hospital populations train masked only, and no masking is built yet' }
+    return { pointer: '/masking', message: 'hospital populations train masked only: secagg/1, with 3 to 128 seats' }
+  return secure ? mistakeInSession(cohort, secure, failuresMax) : undefined
+}
+
+export function mistakeInCohort({ quorum, min, max }: CohortRule): CreateRefusal | undefined {
+  if (quorum > min) return { pointer: '/cohort/quorum', message: 'must be at most cohort.min' }
+  if (min > max) return { pointer: '/cohort/min', message: 'must be at most cohort.max' }
+  return undefined
+}
+
+export function mistakeInSession(
+  cohort: CohortRule,
+  { corrupt }: Secure,
+  failuresMax: number,
+): CreateRefusal | undefined {
+  if (cohort.min < MEMBERS_MIN)
+    return { pointer: '/cohort/min', message: `must be at least ${MEMBERS_MIN} under masks` }
+  if (cohort.max > MEMBERS_MAX) return { pointer: '/cohort/max', message: `must be at most ${MEMBERS_MAX} under masks` }
+  const rule = secureRule(cohort.min, { maxCorrupt: corrupt })
+  if (!rule.ok)
+    return {
+      pointer: '/cohort/min',
+      message: `is too few against ${corrupt} corrupt nodes: ${rule.detail ?? rule.refusal}`,
+    }
+  if (failuresMax > ENDINGS_MAX)
+    return { pointer: '/failuresMax', message: `must be at most ${ENDINGS_MAX} under masks` }
   return undefined
 }

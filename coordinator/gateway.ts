@@ -1,23 +1,20 @@
-import { vectorBytesOf } from '#aggregation/vector.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { frameOf, type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
-import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
+import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { taskSchema } from '#protocol/task.ts'
-import { issueTicket } from '#protocol/ticket.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
+import { Announcer, membersOf } from './announcer.ts'
 import type { Counters } from './counters.ts'
-import { quantiserOf } from './effects/open.ts'
 import type { ReceiptMade } from './effects/settle.ts'
-import { Inspection } from './inspection.ts'
-import { invitation } from './invitation.ts'
-import { parametersOf, readBlock } from './record.ts'
-import { type Collecting, type Round, seatOf } from './round/round.ts'
+import { MaskedInspection } from './masked-inspection.ts'
+import { isMemberMessage, type MemberMessage, Members } from './members.ts'
 import type { Run } from './run.ts'
-import type { Advanced, Runner } from './runner.ts'
+import type { Runner } from './runner.ts'
+import type { Sessions } from './sessions.ts'
+import { Shapes } from './shapes.ts'
 
 /** Frames of one node that may wait here; past it they are refused, so that a flood holds no memory. */
 const WAITING_FRAMES_MAX = 16
@@ -25,6 +22,11 @@ const WAITING_FRAMES_MAX = 16
 export type GatewayDoors = {
   readonly transport: CoordinatorTransport
   readonly blobs: BlobStore
+  /** Boxes and shares: nobody outside may read them. */
+  readonly vault: BlobStore
+  /** Masked vectors of which only the hash is public. */
+  readonly withheld: BlobStore
+  readonly sessions: Sessions
   readonly clock: Clock
   readonly signer: Signer
   /** MAC key of upload tickets. */
@@ -36,28 +38,30 @@ export type GatewayDoors = {
 }
 
 /**
- * Where frames become events and events become frames. Inward: bounded, signed, meant for us, about the open round, and
- * (a report) whole, or refused by name and counted. Outward: a node's current message is read off the state, so telling
- * it again when it comes back needs no memory of what it has heard.
+ * Where frames become events: bounded, signed, meant for us, about the open round, and (a report) whole, or refused by
+ * name and counted. What goes the other way is the announcer's.
  */
 export class Gateway {
   readonly #doors: GatewayDoors
-  readonly #shapes = new Map<RunId, Promise<Shape>>()
-  /** Each run's open round, as it is announced. */
-  readonly #invites = new Map<RunId, { readonly plan: Cid; readonly frame: Promise<Bytes> }>()
+  readonly #shapes: Shapes
+  readonly #announcer: Announcer
   readonly #turns = new Map<NodeId, { last: Promise<void>; waiting: number }>()
   /** Highest sequence number accepted from a node: an older frame is a replay. */
   readonly #heard = new Map<NodeId, number>()
+  readonly #members: Members
 
   constructor(doors: GatewayDoors) {
     this.#doors = doors
+    this.#members = new Members({ ...doors, inspection: new MaskedInspection() })
+    this.#shapes = new Shapes(doors.blobs)
+    this.#announcer = new Announcer({ ...doors, shapes: this.#shapes })
   }
 
   /** Serves the link until the signal fires. @param graceMillis how long a node may be away before its seat is given up */
   async serve(graceMillis: Millis, signal: AbortSignal): Promise<void> {
     let said = Promise.resolve()
     using _ = this.#doors.runner.subscribe((advanced) => {
-      said = said.then(() => this.#announce(advanced))
+      said = said.then(() => this.#announcer.announce(advanced)).catch((cause: unknown) => this.#fault(cause))
     })
     void this.#missAbsent(graceMillis, signal)
     for await (const event of this.#doors.transport.events(signal)) {
@@ -110,11 +114,16 @@ export class Gateway {
   async #take(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
     if (message.to !== this.#doors.signer.id) return refuse('wrong-coordinator')
     if (message.kind === 'hello') return refuse('wrong-phase', 'the link is open already')
-    if (message.seq <= (this.#heard.get(from) ?? -1)) return refuse('replayed')
     const { runner } = this.#doors
     const admitted = admit(runner.run(message.run), message)
     if (!admitted.ok) return admitted
     const { run, round } = message
+    if (isMemberMessage(message)) {
+      // What a member says is named by content, and said once: a repeat changes nothing, in whatever order it comes.
+      const event = await this.#members.hear(admitted.value, from, message, signed)
+      return event.ok && event.value ? runner.advance(run, event.value) : event
+    }
+    if (message.seq <= (this.#heard.get(from) ?? -1)) return refuse('replayed')
     const taken = await this.#advance(from, signed, message, admitted.value, { run, round })
     if (taken.ok) this.#heard.set(from, Math.max(message.seq, this.#heard.get(from) ?? 0))
     return taken
@@ -123,20 +132,24 @@ export class Gateway {
   async #advance(
     node: NodeId,
     signed: Heard,
-    message: Exclude<ClientMessage, { kind: 'hello' }>,
+    message: Exclude<ClientMessage, { kind: 'hello' } | MemberMessage>,
     current: Run,
     { run, round }: { run: RunId; round: number },
   ): Promise<Result<unknown>> {
     const { runner } = this.#doors
     switch (message.kind) {
-      case 'join':
-        return runner.advance(run, { kind: 'joined', round, node })
+      case 'join': {
+        if (current.round?.phase !== 'selection') return refuse('wrong-phase', 'selection is over')
+        const advert = await this.#members.advert(current, current.round, message, signed)
+        if (!advert.ok) return advert
+        return runner.advance(run, { kind: 'joined', round, node, advert: message.advert })
+      }
       case 'decline':
         return runner.advance(run, { kind: 'declined', round, node, reason: message.reason })
       case 'leave':
         return runner.advance(run, { kind: 'left', round, node, reason: message.reason })
       case 'report': {
-        const shape = await this.#shapeOf(current)
+        const shape = await this.#shapes.of(current)
         const collecting = admitReport(current, node, message, shape.parameters)
         if (!collecting.ok) return collecting
         // A small vector comes along; a large one was uploaded before.
@@ -147,25 +160,12 @@ export class Gateway {
         const { seal, body } = sealOf(signed)
         await this.#doors.blobs.putBlocks([...(vector ? [vector] : []), body, seal])
         const { trainMillis } = message
-        return runner.advance(run, { kind: 'reported', round, node, update: seal.cid, trainMillis })
+        return runner.advance(run, {
+          ...{ kind: 'reported', round, node, update: seal.cid },
+          ...{ vector: message.vector, trainMillis },
+        })
       }
     }
-  }
-
-  #shapeOf(run: Run): Promise<Shape> {
-    const id = run.spec.run
-    const known = this.#shapes.get(id)
-    if (known) return known
-    const made = this.#readShape(run)
-    this.#shapes.set(id, made)
-    made.catch(() => this.#shapes.delete(id))
-    return made
-  }
-
-  async #readShape(run: Run): Promise<Shape> {
-    const task = await readBlock(this.#doors.blobs, run.spec.task, taskSchema)
-    const parameters = await parametersOf(this.#doors.blobs, task.architecture)
-    return { parameters, vectors: new Inspection(this.#doors.blobs, quantiserOf(run.spec, task)) }
   }
 
   #refuse(to: NodeId, message: ClientMessage | undefined, refusal: string, detail = ''): void {
@@ -173,23 +173,12 @@ export class Gateway {
     if (!message || message.kind === 'hello') return
     const { run, round, kind } = message
     const why = { kind: 'refused', run, round, of: kind, refusal, detail: detail.slice(0, REASON_CHARS_MAX) } as const
-    this.#say(to, why).catch((cause: unknown) => this.#fault(cause))
+    this.#doors.transport.send(to, say(this.#doors.signer, why)).catch((cause: unknown) => this.#fault(cause))
   }
 
   /** A node came back or is new: its current message in every run. */
   async #greet(node: NodeId): Promise<void> {
-    for (const run of this.#doors.runner.runs()) await this.#sayCurrent(run, node)
-  }
-
-  async #sayCurrent(run: Run, node: NodeId): Promise<void> {
-    const round = run.round
-    if (!round) return
-    if (round.phase === 'selection') {
-      if (seatOf(round.joined, node) < 0) await this.#doors.transport.send(node, await this.#invite(run, round))
-    } else if (round.phase === 'reporting' || round.phase === 'evaluation') {
-      const seat = seatOf(round.cohort, node)
-      if (seat >= 0 && round.seats[seat] === 'waiting') await this.#say(node, await this.#seated(run, round, seat))
-    }
+    for (const run of this.#doors.runner.runs()) await this.#announcer.brief(run, node)
   }
 
   async #leave(node: NodeId): Promise<void> {
@@ -217,98 +206,4 @@ export class Gateway {
     const here = new Set(transport.linked())
     for (const node of new Set(held)) if (!here.has(node)) this.#turn(node, () => this.#leave(node))
   }
-
-  /** Says what a transition means to the nodes it concerns. */
-  async #announce({ before, after }: Advanced): Promise<void> {
-    const [was, is] = [before?.round, after.round]
-    if (after.phase === 'ended') {
-      this.#shapes.delete(after.spec.run)
-      this.#invites.delete(after.spec.run)
-    }
-    try {
-      if (was && (!is || is.round !== was.round)) await this.#sayEnded(before as Run, was, after)
-      if (!is || (was?.round === is.round && was.phase === is.phase)) return
-      if (is.phase === 'selection') await this.#sayToAll(this.#doors.transport.linked(), await this.#invite(after, is))
-      if (is.phase !== 'reporting' && is.phase !== 'evaluation') return
-      for (const [seat, node] of is.cohort.entries()) await this.#say(node, await this.#seated(after, is, seat))
-      if (was?.phase !== 'selection') return
-      const left = was.joined.filter((node) => seatOf(is.cohort, node) < 0)
-      if (left.length > 0) await this.#sayToAll(left, this.#frame(endedOf(after, is.round, 'not-selected', '')))
-    } catch (cause) {
-      this.#fault(cause)
-    }
-  }
-
-  async #sayEnded(before: Run, was: Round, after: Run): Promise<void> {
-    const past = after.past[was.round - 1]
-    const outcome = past?.manifest ? 'closed' : 'aborted'
-    await this.#sayToAll(membersOf(was), this.#frame(endedOf(before, was.round, outcome, past?.reason ?? '')))
-  }
-
-  /** One frame for everybody, signed once, with what everybody will ask for next. */
-  #invite(run: Run, round: Extract<Round, { phase: 'selection' }>): Promise<Bytes> {
-    const id = run.spec.run
-    const known = this.#invites.get(id)
-    if (known?.plan === round.plan) return known.frame
-    const frame = invitation(this.#doors.blobs, run, round).then((blocks) =>
-      say(this.#doors.signer, inviteTo(run, round), blocks),
-    )
-    this.#invites.set(id, { plan: round.plan, frame })
-    frame.catch(() => this.#invites.delete(id))
-    return frame
-  }
-
-  async #seated(run: Run, round: Collecting, seat: number): Promise<CoordinatorMessage> {
-    const { parameters } = await this.#shapeOf(run)
-    const ticket = issueTicket(this.#doors.ticketKey, {
-      run: run.spec.run,
-      round: round.round,
-      seat,
-      sizeBytes: vectorBytesOf(parametersReported(round, parameters)),
-      expiresAt: round.endsAt,
-    })
-    return {
-      kind: 'seated',
-      run: run.spec.run,
-      round: round.round,
-      plan: round.plan,
-      seat,
-      endsAt: round.endsAt,
-      ticket,
-    }
-  }
-
-  async #say(to: NodeId, message: CoordinatorMessage): Promise<void> {
-    await this.#doors.transport.send(to, this.#frame(message))
-  }
-
-  async #sayToAll(nodes: readonly NodeId[], frame: Bytes): Promise<void> {
-    await Promise.all(nodes.map((node) => this.#doors.transport.send(node, frame)))
-  }
-
-  #frame(message: CoordinatorMessage): Bytes {
-    return say(this.#doors.signer, message)
-  }
-}
-
-/** Who is waited for or has worked in a round. */
-function membersOf(round: Round | undefined): readonly NodeId[] {
-  if (round?.phase === 'selection') return round.joined
-  return (round && 'cohort' in round && round.cohort) || []
-}
-
-/** What a run's vectors look like. */
-type Shape = { readonly parameters: number; readonly vectors: Inspection }
-
-function inviteTo(run: Run, round: Extract<Round, { phase: 'selection' }>): CoordinatorMessage {
-  return { kind: 'invite', run: run.spec.run, round: round.round, plan: round.plan, closesAt: round.endsAt }
-}
-
-function endedOf(
-  run: Run,
-  round: number,
-  outcome: 'closed' | 'aborted' | 'not-selected',
-  reason: string,
-): CoordinatorMessage {
-  return { kind: 'ended', run: run.spec.run, round, outcome, reason }
 }

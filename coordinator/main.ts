@@ -17,15 +17,18 @@ import { lockFolder } from '#storage/folder-lock.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
+import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
 import { finishEffect } from './effects/finish.ts'
 import { holdEffect, releaseEffect } from './effects/fund.ts'
 import { openEffect } from './effects/open.ts'
+import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
 import { type Job, Runner } from './runner.ts'
+import { Sessions } from './sessions.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
 export type CoordinatorConfig = {
@@ -79,7 +82,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const clock = systemClock
   const settledAt = clock.now() + config.graceMillis
   const counters = new Counters()
-  const blobs = doors.use(await openFileBlobs({ folder: join(state, 'blobs'), quotaBytes: config.quotaBytes }))
+  const store = async (name: string) =>
+    doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes }))
+  const [blobs, vault, withheld] = [await store('blobs'), await store('vault'), await store('withheld')]
+  const sessions = new Sessions(blobs, signer.id)
   const log = doors.use(openSqliteLog({ file: join(state, 'log.sqlite') }))
   const queue = openMemoryQueue<Job>({
     clock,
@@ -97,6 +103,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const blocks = openGateway({
     blobs,
+    withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
     limits: { idleMillis: 30_000, uploadsMax: 64 },
@@ -111,6 +118,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       counters,
       keyHash: sha256(apiKey),
       linked: () => transport?.linked() ?? [],
+      populationSize: config.admits === 'open' ? undefined : config.admits.size,
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,
@@ -135,6 +143,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const gateway = new Gateway({
     transport,
     blobs,
+    vault,
+    withheld,
+    sessions,
     clock,
     signer,
     ticketKey: macKey,
@@ -142,12 +153,22 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     counters,
     fatal: config.fatal,
   })
+  const { removeMasks } = doors.use(openMaskRemoval())
+  const session = { blobs, vault, withheld, signer, sessions, removeMasks }
   doors.use(
     runner.work({
       hold: holdEffect({ settlement }),
       release: releaseEffect({ settlement }),
-      open: openEffect({ blobs, signer, clock, settledAt, linked: () => link.linked().length }),
-      aggregate: aggregateEffect({ blobs, signer }),
+      open: openEffect({
+        blobs,
+        signer,
+        clock,
+        settledAt,
+        linked: () => link.linked().length,
+        runs: () => runner.runs(),
+      }),
+      ...sessionEffects(session),
+      aggregate: aggregateEffect(session),
       settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => gateway.tellReceipt(made) }),
       finish: finishEffect({ blobs, signer, settlement }),
     }),

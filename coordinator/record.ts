@@ -1,6 +1,7 @@
 import type { z } from 'zod'
+import { quantiserOf } from '#aggregation/quantise.ts'
+import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
-
 import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import { collect, once } from '#protocol/bytes.ts'
@@ -10,7 +11,10 @@ import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, PARAMETERS_MAX } from '#protocol/limits.ts'
 import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
+import type { Quantiser } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
+import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
+import type { RunSpec } from './run.ts'
 
 /**
  * The run's record in the blob store, as the coordinator itself wrote it. What cannot be read here is a fault of the
@@ -20,6 +24,23 @@ export async function readBlock<S extends z.ZodType>(blobs: BlobStore, cid: Cid,
   const value = decode(schema, await blobs.getBlock(cid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
   if (!value.ok) throw new Error(`${cid} cannot be read: ${value.refusal} ${value.detail ?? ''}`)
   return value.value
+}
+
+/** What a run is about, and what that makes of its vectors. */
+export type Ordered = {
+  readonly subject: Subject
+  readonly quantiser: Quantiser
+  /** Payload lanes of an update, or of an answer. */
+  readonly parameters: number
+}
+
+export async function orderOf(blobs: BlobStore, spec: RunSpec): Promise<Ordered> {
+  const subject = await readBlock(blobs, spec.task, subjectSchema)
+  const quantiser = quantiserOf(subject, spec)
+  const parameters = isQuestion(subject)
+    ? payloadOf(subject, quantiser)
+    : await parametersOf(blobs, subject.architecture)
+  return { subject, quantiser, parameters }
 }
 
 /** A manifest as a block, to be kept together with others. */
@@ -56,7 +77,7 @@ export async function readModel(
   return { manifest, weights: await readFloats(blobs, manifest.weights, parameters) }
 }
 
-export async function parametersOf(blobs: BlobStore, architecture: Cid): Promise<number> {
+async function parametersOf(blobs: BlobStore, architecture: Cid): Promise<number> {
   const shape = shapeOf(await readBlock(blobs, architecture, architectureSchema))
   assert(shape.ok && shape.value.parameters <= PARAMETERS_MAX, 'an architecture is checked before its run is made')
   return shape.value.parameters

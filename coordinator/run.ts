@@ -12,23 +12,36 @@ import {
   runIdField,
 } from '#protocol/codec.ts'
 import type { Amount, Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
-import { COHORT_MAX, EVENT_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
+import { COHORT_MAX, ENDINGS_MAX, EVENT_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
-import { cohortSchema, maskingField, type Purpose, populationField, timingSchema } from '#protocol/plan.ts'
+import {
+  cohortSchema,
+  maskingField,
+  type Purpose,
+  populationField,
+  secureSchema,
+  timingSchema,
+} from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
+import { isConfirmed } from './round/consistency.ts'
 import { type RoundEvent, roundEvents } from './round/events.ts'
-import { deadlineOf, type Opened, type Round, type RoundRefusal, stepRound } from './round/round.ts'
+import { deadlineOf, type Opened, type Round, type RoundRefusal, seatOf, stepRound } from './round/round.ts'
 import { openSelection } from './round/selection.ts'
+import type { Ending } from './round/session.ts'
 
 /**
  * A run: its rounds one after another, each starting from the last model. One log stream holds it; its events are those
- * of its rounds and the six here. After the planned training rounds comes one evaluate round, then the run's record.
+ * of its rounds and the six here. After the planned training rounds comes one evaluate round, then the run's record; a
+ * question's record comes after the first round that closes.
  */
 export const runSpecSchema = z.strictObject({
   run: runIdField,
+  /** To train the planned rounds, or to ask one question until a round answers it. */
+  purpose: z.enum(['train', 'ask']),
+  /** The task or the question; a question also stands where the genesis does, since there is no model. */
   task: cidField,
-  /** Copied from the task, so that replay needs no blob. */
+  /** Copied from the task, so that replay needs no blob; for questions, theirs. */
   taskSeed: bytesField(32),
   genesis: cidField,
   /** The empty memory that the strategy starts from. */
@@ -37,6 +50,8 @@ export const runSpecSchema = z.strictObject({
   budget: amountField,
   population: populationField,
   masking: maskingField,
+  /** Null where nothing is masked. */
+  secure: secureSchema.nullable(),
   cohort: cohortSchema,
   timing: timingSchema,
   /** Aborted rounds in a row after which the run ends as failed. */
@@ -110,6 +125,8 @@ export type Run = {
   readonly memory: Cid
   /** The sealed manifest of the last closed round. */
   readonly parent: Cid | null
+  /** Sessions over the present model that inputs may have gone into, the latest last. */
+  readonly endings: readonly Ending[]
   /** Of the model after the evaluate round. */
   readonly evaluation: Evaluation | null
   readonly manifest: Cid | null
@@ -157,9 +174,25 @@ function stepOpen(run: Run, event: RoundEvent): Result<Run, RunRefusal> {
   if (run.phase === 'ended') return refuse('run-ended')
   if (event.kind === 'settled' && owes(run, { kind: 'settle', round: event.round }) && run.round?.round !== event.round)
     return accept({ ...amend(run, event.round, { receipts: event.receipts }), at: event.at })
+  if (event.kind === 'abandoned' && run.round?.round !== event.round) return stepEnding(run, event)
   if (!run.round) return refuse('no-round')
   const round = stepRound(run.round, event)
   return round.ok ? accept(conclude({ ...run, at: event.at, round: round.value })) : round
+}
+
+/** A member of a session that is over comes back, and erases what it holds: the next round may have its input again. */
+function stepEnding(run: Run, event: Extract<RoundEvent, { kind: 'abandoned' }>): Result<Run, RunRefusal> {
+  const index = run.endings.findIndex(({ round }) => round === event.round)
+  const ending = run.endings[index]
+  if (!ending) return refuse('past-round', 'no session of that round over this model')
+  const seat = seatOf(ending.cohort, event.node)
+  if (seat < 0) return refuse('not-in-cohort')
+  const { session } = ending
+  if (session.abandons[seat]) return refuse('said-already')
+  const { abandon, confirmed } = event
+  const abandons = session.abandons.with(seat, { abandon, confirmed })
+  const endings = run.endings.with(index, { ...ending, session: { ...session, abandons } })
+  return accept({ ...run, at: event.at, endings })
 }
 
 /** The one place that ends a round's hold on the run, and the training. */
@@ -168,11 +201,20 @@ function conclude(run: Run): Run {
   if (round?.phase !== 'aborted' && round?.phase !== 'closed') return run
   const past = pastOf(round)
   const owing = isOwing(past) ? [...run.owing, past.round] : run.owing
-  const next = { ...run, round: undefined, past: [...run.past, past], owing }
+  const next = { ...run, round: undefined, past: [...run.past, past], owing, endings: withEnding(run.endings, round) }
   if (round.phase === 'aborted') return rest(next)
   const { manifest, model, memory, evaluation } = round
-  const closed = { ...next, parent: manifest, model, memory }
+  // Inputs are spent by the model they were made from: as long as that stays, so does what became of them.
+  const endings = model === run.model ? next.endings : []
+  const closed = { ...next, parent: manifest, model, memory, endings }
   return rest(round.purpose === 'evaluate' ? { ...closed, evaluation } : closed)
+}
+
+function withEnding(
+  endings: readonly Ending[],
+  { round, cohort, session }: Extract<Round, { phase: 'closed' | 'aborted' }>,
+): readonly Ending[] {
+  return cohort && session ? [...endings, { round, cohort, session }].slice(-ENDINGS_MAX) : endings
 }
 
 function isOwing(past: Past): boolean {
@@ -180,7 +222,8 @@ function isOwing(past: Past): boolean {
 }
 
 function rest(run: Run): Run {
-  const over = run.past.length > run.spec.planned || failure(run) !== null
+  const done = run.spec.purpose === 'ask' ? run.parent !== null : run.past.length > run.spec.planned
+  const over = done || failure(run) !== null
   return over ? { ...run, phase: 'finishing' } : run
 }
 
@@ -196,6 +239,7 @@ export function failure(run: Run): string | null {
   const last = run.past.slice(-run.spec.failuresMax)
   if (last.length === run.spec.failuresMax && last.every((past) => past.manifest === null))
     return `${last.length} rounds in a row were aborted, the last one: ${last.at(-1)?.reason}`
+  if (run.spec.purpose === 'ask') return null
   const trained = run.past.some((past) => past.purpose === 'train' && past.manifest !== null)
   return run.past.length > run.spec.planned && !trained ? 'no training round closed' : null
 }
@@ -203,7 +247,10 @@ export function failure(run: Run): string | null {
 /** What the world still has to do. Each is answered by an event and owed until that event is in the log. */
 export type Obligation =
   | { readonly kind: 'hold' | 'finish' }
-  | { readonly kind: 'open' | 'aggregate' | 'settle' | 'release'; readonly round: RoundNumber }
+  | { readonly kind: 'open' | 'aggregate' | 'settle' | 'release' | SessionWork; readonly round: RoundNumber }
+
+/** What the coordinator itself says in a session: the roster, U2, the second U2, U3, the certificate. */
+export type SessionWork = 'enrol' | 'share' | 'judge' | 'survey' | 'certify'
 
 /**
  * Read off the state, so that a step and a replay owe the same: a step's effects are what is owed after it and was not
@@ -229,6 +276,14 @@ export function obligations(run: Run): readonly Obligation[] {
 function roundObligations({ round, past }: Run): readonly Obligation[] {
   if (!round) return [{ kind: 'open', round: past.length + 1 }]
   switch (round.phase) {
+    case 'keys': {
+      const work = { enrolling: 'enrol', sharing: 'share', judging: 'judge', dealing: null, agreeing: null } as const
+      const kind = work[round.step]
+      return kind ? [{ kind, round: round.round }] : []
+    }
+    case 'consistency':
+      if (!round.session.survivors) return [{ kind: 'survey', round: round.round }]
+      return isConfirmed(round) ? [{ kind: 'certify', round: round.round }] : []
     case 'aggregation':
       return [{ kind: 'aggregate', round: round.round }]
     case 'settlement':
@@ -236,6 +291,8 @@ function roundObligations({ round, past }: Run): readonly Obligation[] {
     case 'selection':
     case 'reporting':
     case 'evaluation':
+    case 'unmasking':
+    case 'abandonment':
     case 'closed':
     case 'aborted':
       return []
@@ -256,10 +313,18 @@ export function nextDeadline(run: Run): Millis | undefined {
 }
 
 export function purposeOf(spec: RunSpec, round: RoundNumber): Purpose {
+  if (spec.purpose === 'ask') return 'ask'
   return round > spec.planned ? 'evaluate' : 'train'
 }
 
+/** Of the round's draw. */
+export function seedOf({ spec, model }: Pick<Run, 'spec' | 'model'>, round: RoundNumber): Bytes {
+  return spec.purpose === 'ask' ? spec.taskSeed : cohortSeed(spec.taskSeed, model, round)
+}
+
 function create(spec: RunSpec, at: Millis): Run {
+  assert((spec.masking === 'none') === (spec.secure === null), 'a masked run says how it is masked')
+  assert(spec.purpose === 'train' || (spec.secure && spec.budget === 0n), 'a question is asked under masks, for no pay')
   const { genesis: model, memory } = spec
   return {
     spec,
@@ -271,6 +336,7 @@ function create(spec: RunSpec, at: Millis): Run {
     model,
     memory,
     parent: null,
+    endings: [],
     evaluation: null,
     manifest: null,
     createdAt: at,
@@ -280,9 +346,9 @@ function create(spec: RunSpec, at: Millis): Run {
 }
 
 function openedBy({ spec, model }: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
-  const { cohort: rule, timing } = spec
-  const seed = cohortSeed(spec.taskSeed, model, round)
-  return { round, purpose: purposeOf(spec, round), plan, cohortSeed: seed, rule, timing, openedAt: at }
+  const { cohort: rule, timing, secure } = spec
+  const seed = seedOf({ spec, model }, round)
+  return { round, purpose: purposeOf(spec, round), plan, cohortSeed: seed, rule, timing, secure, openedAt: at }
 }
 
 function amend(run: Run, round: RoundNumber, change: Partial<Past>): Run {

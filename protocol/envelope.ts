@@ -54,7 +54,7 @@ export function signerOf(secretKey: Bytes): Signer {
 
 /** The wire form, with as many of the blocks, in their order, as there is room for. */
 export function frameOf(signed: Signed, blocks: readonly Block[] = []): Bytes {
-  const a = withinFrame(blocks).map(({ cid, bytes }) => ({ c: cid, d: bytes }))
+  const a = fitInFrame(blocks).map(({ cid, bytes }) => ({ c: cid, d: bytes }))
   return encode(envelopeSchema, { a, b: signed.body, f: signed.from, s: signed.signature, t: signed.type })
 }
 
@@ -70,7 +70,8 @@ export function open(frame: Bytes, limitBytes: number): Result<Heard, OpenRefusa
   return accept({ ...signed, attached: a.map(({ c, d }) => ({ cid: c, bytes: d })) })
 }
 
-function withinFrame(blocks: readonly Block[]): readonly Block[] {
+/** Those of the blocks, in their order, that find room beside one message. */
+export function fitInFrame(blocks: readonly Block[]): readonly Block[] {
   let left = ATTACHED_BYTES_MAX
   const fitting = blocks.filter(({ bytes }) => {
     const size = bytes.length + ATTACHED_EXTRA_BYTES
@@ -82,7 +83,7 @@ function withinFrame(blocks: readonly Block[]): readonly Block[] {
 }
 
 /** A link of 41 bytes, two keys, a map head and the longest head of bytes. */
-const ATTACHED_EXTRA_BYTES = 56
+export const ATTACHED_EXTRA_BYTES = 56
 
 /** Whether a block of this many bytes finds room in a frame by itself. */
 export function isAttachable(sizeBytes: number): boolean {

@@ -8,8 +8,8 @@ const MIB = 1024 * KIB
 export const FRAME_BYTES_MAX = 64 * KIB
 /** Blocks that travel with a frame: what is left of it beside the largest body and the envelope. */
 export const ATTACHED_BYTES_MAX = 60 * KIB
-/** How many: a report's vector; or plan, parent, model and what else a node will ask for next. */
-export const ATTACHED_BLOCKS_MAX = 16
+/** How many: a report's vector; plan, parent and model; or a small session's signed messages, two blocks each. */
+export const ATTACHED_BLOCKS_MAX = 128
 /** socket.io's own cap: above ours, so that an oversized frame is refused by name instead of dropping the link. */
 export const SOCKET_BYTES_MAX = 128 * KIB
 /** One event of a run's log. Events hold names, blobs hold bytes. */
@@ -30,6 +30,14 @@ export const UNIXFS_WIDTH = 1024
 export const UNIXFS_DEPTH_MAX = 5
 /** Nodes in one round: 4,096 dense seats replay in well under a second. */
 export const COHORT_MAX = 4096
+/** Members of one session of secure aggregation: what a client can mask against, and a byte is a Shamir coordinate. */
+export const SESSION_MEMBERS_MAX = 128
+/** Frames that one parcel is cut into: the largest, 127 boxes with both ciphertexts, takes 6. */
+export const PARCEL_PARTS_MAX = 16
+/** Complaints of one member: more dealers than that cannot be left out of any session. */
+export const COMPLAINTS_MAX = 64
+/** Sessions over one model that came to nothing and are told of in a plan. */
+export const ENDINGS_MAX = 16
 /** Times that a node may come back in one selection: each costs two entries of the log, which nobody may fill. */
 export const RETURNS_MAX = 16
 /** Fewer than two contributors is not an aggregate. */
@@ -52,3 +60,22 @@ export const REASON_CHARS_MAX = 200
 export const LOSS_MAX_NATS = 64
 /** One phase's time limit: a day. */
 export const PHASE_MILLIS_MAX = 86_400_000
+/** Items of one question, and cells of all its items together: at two lanes a cell, the vector still fits beside a frame. */
+export const QUESTION_ITEMS_MAX = 64
+export const QUESTION_CELLS_MAX = 4096
+/** Edges of one histogram: 256 bins. */
+export const HISTOGRAM_EDGES_MAX = 257
+/** Levels that one item counts: more make cells that hold hardly anybody. */
+export const QUESTION_LEVELS_MAX = 40
+/** Quantiles that are read off one histogram. */
+export const QUANTILES_MAX = 99
+/** Largest minimum cell: one that no site could fill would ask for nothing. */
+export const MIN_CELL_MAX = 10_000
+/** Fewest sites that a question is answered over: of two, each could take its own away and read the other's. */
+export const QUESTION_COHORT_MIN = 3
+/** A real that a question names, in millionths: a billion either way, so that every difference is exact. */
+export const REAL_MICRO_MAX = 1_000_000_000_000_000
+/** Steps between the bounds of a moments item: as fine as a float32; a site's sum of squares has 81 bits. */
+export const MOMENT_STEPS_MAX = 2 ** 24
+/** Rows that one site may answer for. */
+export const SITE_ROWS_MAX = 2 ** 32

@@ -1,6 +1,14 @@
 import { z } from 'zod'
-import { amountField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
-import { COHORT_MAX, LAYERS_MAX, PARAMETERS_MAX, PHASE_MILLIS_MAX, ROUNDS_MAX } from './limits.ts'
+import { amountField, bytesField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
+import {
+  COHORT_MAX,
+  ENDINGS_MAX,
+  LAYERS_MAX,
+  PARAMETERS_MAX,
+  PHASE_MILLIS_MAX,
+  ROUNDS_MAX,
+  SESSION_MEMBERS_MAX,
+} from './limits.ts'
 import { maskingField, planSchema, populationField, purposeField } from './plan.ts'
 import { receiptSchema } from './receipt.ts'
 
@@ -57,10 +65,43 @@ export const evaluationSchema = z.strictObject({
 
 const seatSchema = z.strictObject({
   node: nodeIdField,
-  /** The sealed report, or null with the reason why there is none. */
+  /** The sealed report, in a masked round the sealed `MaskedInput`; or null with the reason why there is none. */
   update: cidField.nullable(),
   reason: reasonField.nullable(),
 })
+
+/** A masked round's session: the messages by their seals, from which everybody takes the masks off again. */
+const sessionSchema = z.strictObject({
+  roster: cidField,
+  shared: cidField,
+  survivors: cidField,
+  certificate: cidField,
+  result: cidField,
+  /** Blocks of mask ciphertexts from survivors to higher dropouts, one for each such survivor (suite 2). */
+  maskCts: z.array(cidField).max(SESSION_MEMBERS_MAX).readonly(),
+  /**
+   * There exactly where the masked vectors are withheld and larger than a block: the hash of each one's root (dag-pb), in the
+   * order of U3. Not links: the vectors are no part of the record, but members read them by these names.
+   */
+  vectorRoots: z.array(bytesField(32)).max(SESSION_MEMBERS_MAX).readonly().optional(),
+})
+
+/**
+ * How sessions over one model ended that made no new one: by a certificate over a set, or by so many who abandoned it
+ * that no set can get one. A site that gave an input to such a session asks for this before it gives another.
+ */
+export const endingsSchema = z
+  .array(
+    z.strictObject({
+      round: count(ROUNDS_MAX, 1),
+      roster: cidField,
+      certified: z.strictObject({ shared: cidField, survivors: cidField, certificate: cidField }).nullable(),
+      abandons: z.array(cidField).max(SESSION_MEMBERS_MAX).readonly(),
+    }),
+  )
+  .min(1)
+  .max(ENDINGS_MAX)
+  .readonly()
 
 /**
  * One closed round, signed by the coordinator (type `round`). It names everything that is needed to do the round again:
@@ -75,7 +116,9 @@ export const roundManifestSchema = z.strictObject({
   plan: cidField,
   /** In seat order: ascending by key. */
   seats: z.array(seatSchema).min(1).max(COHORT_MAX).readonly(),
-  /** The sum over reporting seats, all lanes. */
+  /** Null where nothing was masked. */
+  session: sessionSchema.nullable(),
+  /** The sum over reporting seats, all lanes, without masks. */
   aggregate: cidField,
   /** The strategy's memory after this round, float32 little-endian; empty for FedAvg. */
   memory: cidField,
@@ -132,6 +175,8 @@ export const manifestTypes = {
 
 export type ModelManifest = z.output<typeof modelSchema>
 export type Evaluation = z.output<typeof evaluationSchema>
+export type SessionManifest = z.output<typeof sessionSchema>
+export type Endings = z.output<typeof endingsSchema>
 export type SeatRecord = z.output<typeof seatSchema>
 export type RoundManifest = z.output<typeof roundManifestSchema>
 export type RunManifest = z.output<typeof runManifestSchema>

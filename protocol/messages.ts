@@ -14,7 +14,15 @@ import {
 } from './codec.ts'
 import { type Block, frameOf, type Signed, type Signer } from './envelope.ts'
 import type { Bytes } from './ids.ts'
-import { COHORT_MAX, FRAME_BYTES_MAX, ROUNDS_MAX, TICKET_CHARS_MAX } from './limits.ts'
+import {
+  COHORT_MAX,
+  COMPLAINTS_MAX,
+  FRAME_BYTES_MAX,
+  PARCEL_PARTS_MAX,
+  PHASE_MILLIS_MAX,
+  ROUNDS_MAX,
+  TICKET_CHARS_MAX,
+} from './limits.ts'
 import { updateSchema } from './manifest.ts'
 import { receiptSchema } from './receipt.ts'
 import { accept, type Result, refuse } from './result.ts'
@@ -27,12 +35,42 @@ const roundFields = { run: runIdField, round: count(ROUNDS_MAX, 1) }
 /** `to` is the coordinator's key: a frame said to one coordinator means nothing to another. `seq` grows per node. */
 const said = { to: nodeIdField, seq: count(Number.MAX_SAFE_INTEGER) }
 
+/** One part of a parcel: the block that holds it is attached, and goes nowhere else. */
+const parcelFields = {
+  parcel: cidField,
+  part: count(PARCEL_PARTS_MAX - 1),
+  parts: count(PARCEL_PARTS_MAX, 1),
+}
+
 export const clientBodies = {
   hello: z.strictObject({ ...said, nonce: bytesField(32), version: z.literal(1) }),
-  join: z.strictObject({ ...said, ...roundFields }),
+  /** In a masked round with the node's key advert, attached: it costs no round trip, and no secret is kept in stock. */
+  join: z.strictObject({ ...said, ...roundFields, advert: cidField.nullable() }),
   decline: z.strictObject({ ...said, ...roundFields, reason: reasonName }),
   /** The node's signed update manifest is this very frame. */
   report: updateSchema,
+  /** Its signed `ShareKeys`, attached to part 0, and boxes for all others, in as many parts as frames need. */
+  deal: z.strictObject({ ...said, ...roundFields, keys: cidField, ...parcelFields }),
+  /** All boxes of this U2 hold what their dealers promised. */
+  agree: z.strictObject({ ...said, ...roundFields, shared: cidField }),
+  /** … or not: signed complaints, attached. */
+  object: z.strictObject({
+    ...said,
+    ...roundFields,
+    shared: cidField,
+    complaints: z.array(cidField).min(1).max(COMPLAINTS_MAX).readonly(),
+  }),
+  /** Its signed `MaskedInput`, attached, and where the masked vector is. */
+  submit: z.strictObject({
+    ...said,
+    ...roundFields,
+    input: cidField,
+    vector: cidField,
+    trainMillis: count(PHASE_MILLIS_MAX),
+  }),
+  confirm: z.strictObject({ ...said, ...roundFields, confirm: cidField }),
+  unmask: z.strictObject({ ...said, ...roundFields, unmask: cidField }),
+  abandon: z.strictObject({ ...said, ...roundFields, abandon: cidField }),
   leave: z.strictObject({ ...said, ...roundFields, reason: reasonName }),
 } as const
 
@@ -47,7 +85,17 @@ export const coordinatorBodies = {
     seat: count(COHORT_MAX),
     endsAt: millisField,
     ticket: z.string().max(TICKET_CHARS_MAX),
+    /** A masked round's signed roster: training and the session begin together. */
+    roster: cidField.nullable(),
   }),
+  /** Blocks, attached, that this node reads next and that found no room beside the message that names them. */
+  blocks: z.strictObject({ ...roundFields }),
+  /** U2, and what its members sent to this one alone, in parts. */
+  shared: z.strictObject({ ...roundFields, shared: cidField, ...parcelFields }),
+  /** This U2 is final: whoever has trained masks under it. */
+  mask: z.strictObject({ ...roundFields, shared: cidField }),
+  survivors: z.strictObject({ ...roundFields, survivors: cidField }),
+  certificate: z.strictObject({ ...roundFields, survivors: cidField, certificate: cidField }),
   refused: z.strictObject({
     ...roundFields,
     /** The kind of the message that was refused. No body has a field `kind`: that is the message's own. */

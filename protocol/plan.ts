@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { bytesField, cidField, count, runIdField } from './codec.ts'
-import { COHORT_MAX, COHORT_MIN, PHASE_MILLIS_MAX, ROUNDS_MAX, WEIGHT_MAX } from './limits.ts'
+import { COHORT_MAX, COHORT_MIN, PHASE_MILLIS_MAX, ROUNDS_MAX, SESSION_MEMBERS_MAX, WEIGHT_MAX } from './limits.ts'
 
 /** How updates become lanes of Z/2^32: docs/protocol.md, "The vector". */
 export const quantiserSchema = z.strictObject({
   /** Bits of one coordinate, b. */
   bits: count(24, 1),
-  /** Each coordinate is clipped to ±this, in millionths. */
-  rangeMicro: count(1_000_000_000_000, 1),
+  /** Each coordinate is clipped to ±this, in millionths. 0: lanes are whole numbers as they are, and no model comes of them. */
+  rangeMicro: count(1_000_000_000_000),
   /** Largest public weight (examples) of one node. */
   weightMax: count(WEIGHT_MAX, 1),
   /** Most reports that one sum may hold: the static overflow check is against this. */
@@ -24,15 +24,33 @@ export const cohortSchema = z.strictObject({
 
 export const timingSchema = z.strictObject({
   selectionMillis: count(PHASE_MILLIS_MAX, 1),
+  /** Masked rounds: for sharing keys, and again for agreeing on them. Training goes on meanwhile. */
+  keysMillis: count(PHASE_MILLIS_MAX, 1),
   reportingMillis: count(PHASE_MILLIS_MAX, 1),
+  /** Masked rounds: for signing the set of survivors. */
+  consistencyMillis: count(PHASE_MILLIS_MAX, 1),
+  /** Masked rounds: for giving the shares that take the masks off. */
+  unmaskingMillis: count(PHASE_MILLIS_MAX, 1),
   /** How long aggregation and settlement may take before the round is given up. */
   aggregationMillis: count(PHASE_MILLIS_MAX, 1),
   settlementMillis: count(PHASE_MILLIS_MAX, 1),
 })
 
-export const purposeField = z.enum(['train', 'evaluate'])
+/** `ask`: `task` and `model` both name a question, and no model comes of the sum. */
+export const purposeField = z.enum(['train', 'evaluate', 'ask'])
 export const populationField = z.enum(['open', 'hospital'])
-export const maskingField = z.enum(['none'])
+export const maskingField = z.enum(['none', 'secagg/1'])
+/** Whether masked vectors are anyone's to fetch, or go to the aggregator and to members alone and only their hashes are published. */
+export const publishField = z.enum(['full', 'commit-only'])
+
+/** How the sessions of a masked run are held: docs/protocol.md, "Secure aggregation". */
+export const secureSchema = z.strictObject({
+  /** 1: X25519. 2: X25519 and ML-KEM-768. */
+  suite: z.union([z.literal(1), z.literal(2)]),
+  /** C: corrupt nodes tolerated in the whole population. */
+  corrupt: count(SESSION_MEMBERS_MAX, 1),
+  publish: publishField,
+})
 
 /** What the coordinator asks of a round, signed by it (type `plan`). No time of day is in it. */
 export const planSchema = z.strictObject({
@@ -42,11 +60,16 @@ export const planSchema = z.strictObject({
   purpose: purposeField,
   population: populationField,
   masking: maskingField,
+  /** Null where nothing is masked. */
+  secure: secureSchema.nullable(),
+  /** What the run is about: a task, or a question. */
   task: cidField,
   /** The model to start from. */
   model: cidField,
   /** The sealed manifest of the last closed round; null before there is one. */
   parent: cidField.nullable(),
+  /** How earlier sessions over this same model, or about any question, ended (`endingsSchema`), so that a site can judge whether to give another input. */
+  endings: cidField.nullable(),
   cohortSeed: bytesField(32),
   cohort: cohortSchema,
   quantiser: quantiserSchema,
@@ -59,4 +82,5 @@ export type Timing = z.output<typeof timingSchema>
 export type Purpose = z.output<typeof purposeField>
 export type Population = z.output<typeof populationField>
 export type Masking = z.output<typeof maskingField>
+export type Secure = z.output<typeof secureSchema>
 export type Plan = z.output<typeof planSchema>

@@ -26,6 +26,14 @@ export function cohortSeed(taskSeed: Bytes, model: Cid, round: Round): Bytes {
   return sha256(concat(utf8('consilium/1 cohort\0'), digestOf(model), taskSeed, u64(round)))
 }
 
+/**
+ * The same for questions, whatever is asked and by whom: a site answers two of them only where the sets behind the answers
+ * are the same or far apart (R5), so the sites to ask are drawn alike.
+ */
+export function askSeed(): Bytes {
+  return sha256(utf8('consilium/1 ask cohort\0'))
+}
+
 /** Which rows a site holds out: the same ones in every round of a task. */
 export function holdoutSeed(nodeSecret: Bytes, task: Cid): Bytes {
   return derive(nodeSecret, 'holdout', digestOf(task))

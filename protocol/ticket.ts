@@ -5,6 +5,7 @@ import { concat, equalSecret, utf8 } from './bytes.ts'
 import { count, decode, encode, millisField, runIdField } from './codec.ts'
 import type { Bytes, Millis } from './ids.ts'
 import { COHORT_MAX, ROUNDS_MAX, TICKET_CHARS_MAX } from './limits.ts'
+import { publishField } from './plan.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 /** What lets one seat upload its vector: at most `sizeBytes`, until `expiresAt`. */
@@ -14,6 +15,8 @@ const ticketSchema = z.strictObject({
   round: count(ROUNDS_MAX, 1),
   seat: count(COHORT_MAX),
   sizeBytes: count(Number.MAX_SAFE_INTEGER, 1),
+  /** Whether anyone may read the vector afterwards, or the aggregator and members alone: this lets one read, too. */
+  publish: publishField,
   expiresAt: millisField,
 })
 

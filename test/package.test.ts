@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
@@ -52,6 +53,20 @@ describe('the installed package', () => {
       "console.log(parseRunId('run_').refusal, signerOf(new Uint8Array(32)).id)"
     const { stdout } = await node('--input-type=module', '--eval', script)
     expect(stdout).toBe('bad-run-id z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp\n')
+  })
+
+  test('finds its masking thread, which is as exact as the caller’s own', async () => {
+    const script = `
+      import { openMaskRemoval } from ${JSON.stringify(pathToFileURL(join(installed, 'dist/threads/removal.js')).href)}
+      import { removeMasks } from 'consilium/aggregation/secagg/removal'
+      await using threads = openMaskRemoval({ threads: 2, hereBytes: 0 })
+      const masks = [1, -1, 1].map((sign, index) => ({ seed: new Uint8Array(40).fill(index), sign }))
+      const sums = [new Uint32Array(200_000), new Uint32Array(200_000)]
+      await removeMasks(sums[0], masks)
+      await threads.removeMasks(sums[1], masks)
+      console.log(sums[0].some((lane) => lane !== 0), sums[0].every((lane, at) => lane === sums[1][at]))`
+    const { stdout } = await node('--input-type=module', '--eval', script)
+    expect(stdout).toBe('true true\n')
   })
 
   test('holds no source and no test, and a declaration for every script', () => {

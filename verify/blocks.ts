@@ -1,6 +1,9 @@
 import type { z } from 'zod'
+import { hear, type Kind, type Said } from '#aggregation/secagg/messages.ts'
+import { readAbreast } from '#protocol/abreast.ts'
 import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
+import { unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { type Result, refuse } from '#protocol/result.ts'
@@ -57,6 +60,21 @@ export class Blocks {
     if (!signed.ok) return signed
     this.#signatures++
     return from === undefined || signed.value.from === from ? signed : refuse('wrong-signer', signed.value.from)
+  }
+
+  /** A message of a session of secure aggregation, by its seal's CID: of this kind, whoever it is by. */
+  async said<K extends Kind>(kind: K, cid: Cid): Promise<Result<Said<K>>> {
+    if (codecOf(cid) !== DAG_CBOR) return refuse('malformed', `the ${kind} ${cid} is not DAG-CBOR`)
+    const signed = await unseal(await this.#block(cid), (block) => this.#block(block))
+    const said = signed.ok ? hear(kind, signed.value) : signed
+    if (!said.ok) return refuse(said.refusal, `the ${kind} ${cid}${said.detail ? `: ${said.detail}` : ''}`)
+    this.#signatures++
+    return said
+  }
+
+  /** Several of one kind, in their order. */
+  saidAll<K extends Kind>(kind: K, cids: readonly Cid[]): Promise<Result<readonly Said<K>[]>> {
+    return readAbreast(cids, (cid) => this.said(kind, cid))
   }
 
   /** A file of exactly this size, piece by piece. Throws {@link NotAFile}. */

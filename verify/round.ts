@@ -1,31 +1,47 @@
-import { quantiserFor } from '#aggregation/quantise.ts'
+import { quantiserOf } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
+import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
+import { payloadOf } from '#aggregation/statistics/lanes.ts'
+import type { RingVector } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { RoundManifest } from '#protocol/manifest.ts'
+import type { Evaluation, RoundManifest, RunManifest } from '#protocol/manifest.ts'
 import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { cohortSeed } from '#protocol/seeds.ts'
+import { askSeed, cohortSeed } from '#protocol/seeds.ts'
 import type { Blocks } from './blocks.ts'
+import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
-import { fileCidOf, isSameEvaluation, modelCidOf, type Order } from './run.ts'
-import { checkReports, checkVectors, sumOf } from './updates.ts'
-import { asStep, type Step } from './verdict.ts'
+import { fileCidOf, isSameEvaluation, modelCidOf, type Order, subjectOf, type Training } from './run.ts'
+import { collectMasked, type VectorFinder } from './session.ts'
+import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
+import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
 /** Where a round starts: the model, with its weights as recomputed here, and the last closed round's sealed manifest. */
 export type Standing = {
+  /** The last closed round; 0 before there is one. */
+  readonly closed: Round
   readonly model: Cid
   readonly weights: Float32Array
   readonly memory: Float32Array
   readonly parent: Cid | null
 }
 
-export type ClosedRound = {
+/** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
+export type RedoneRound = {
   readonly standing: Standing
   readonly manifest: RoundManifest
+  readonly plan: Plan
+  readonly contributions: readonly Contribution[]
+  readonly vectors: VectorsProof
+  /** Of a question's round. */
+  readonly answer: Answer | null
+}
+
+export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors' | 'answer'> & {
   readonly nodes: readonly NodeId[]
   readonly payouts: readonly Payout[]
 }
@@ -33,84 +49,154 @@ export type ClosedRound = {
 /** A closed round as the run names it. */
 export type RoundEntry = { readonly round: Round; readonly manifest: Cid; readonly receipts: Cid | null }
 
+export type RoundOptions = {
+  /** Masked vectors that are not part of the record. */
+  readonly vectors: VectorFinder | undefined
+  readonly progress: (step: Step) => void
+}
+
 /** The steps of one closed round, from `round-manifest` to `payout`. Nothing is taken from the record that can be redone. */
 export async function checkRound(
   blocks: Blocks,
-  order: Order,
+  order: Order<RunManifest>,
   start: Standing,
   entry: RoundEntry,
-  progress: (step: Step) => void,
+  options: RoundOptions,
 ): Promise<Result<ClosedRound, Step>> {
+  const redone = await redoRound(blocks, order, start, entry, options)
+  if (!redone.ok) return redone
+  const { contributions, plan, ...closed } = redone.value
+  options.progress('payout')
+  const payouts = await checkPayouts(blocks, order, entry, plan.purpose, contributions)
+  if (!payouts.ok) return payouts
+  return accept({ ...closed, nodes: contributions.map(({ node }) => node), payouts: payouts.value })
+}
+
+/** Those steps but for `payout`: what anyone can redo while the run goes on. */
+export async function redoRound(
+  blocks: Blocks,
+  order: Order,
+  start: Standing,
+  entry: Pick<RoundEntry, 'round' | 'manifest'>,
+  options: RoundOptions,
+): Promise<Result<RedoneRound, Step>> {
+  const { progress } = options
   progress('round-manifest')
   const manifest = await checkManifest(blocks, order, start, entry)
   if (!manifest.ok) return manifest
   progress('plan')
   const plan = await checkPlan(blocks, order, start, manifest.value)
   if (!plan.ok) return plan
+  if (plan.value.endings) progress('endings')
+  const endings = await checkEndings(blocks, order, start, plan.value)
+  if (!endings.ok) return endings
   progress('cohort')
   const cohort = checkCohort(plan.value, manifest.value)
   if (!cohort.ok) return cohort
+  const parameters = parametersOf(order, plan.value)
+  const collected = await collect(blocks, order, { manifest: manifest.value, plan: plan.value, parameters }, options)
+  if (!collected.ok) return collected
+  const { contributions, sum, vectors } = collected.value
 
-  progress('update')
-  const parameters = plan.value.purpose === 'train' ? order.parameters : 0
-  const reports = await checkReports(blocks, order.run, manifest.value, { model: start.model, parameters })
-  if (!reports.ok) return reports
-  progress('vector')
-  const vectors = await checkVectors(blocks, reports.value, parameters, plan.value.quantiser)
-  if (!vectors.ok) return vectors
-  progress('sum')
-  const sum = await sumOf(blocks, reports.value, parameters)
-  if (!sum.ok) return sum
-  const aggregate = await fileCidOf(sum.value.bytes)
-  if (aggregate !== manifest.value.aggregate)
-    return refuse('sum', `the vectors add up to ${aggregate}, not ${manifest.value.aggregate}`)
-
-  progress('model')
-  const next = nextModel({
-    sum: sum.value.lanes,
-    purpose: plan.value.purpose,
-    model: start.weights,
-    memory: start.memory,
-    quantiser: plan.value.quantiser,
-    strategy: order.task.strategy,
-  })
-  if (!next.ok) return asStep('model', 'the sum', next)
-  const model = await modelCidOf(order, next.value.model)
-  if (model !== manifest.value.model) return refuse('model', `the sum makes ${model}, not ${manifest.value.model}`)
-  const memory = await fileCidOf(encodeWeights(next.value.memory))
-  if (memory !== manifest.value.memory)
-    return refuse('memory', `the sum leaves ${memory}, not ${manifest.value.memory}`)
-  if (!isSameEvaluation(next.value.evaluation, manifest.value.evaluation))
-    return refuse('evaluation', `the sum says ${JSON.stringify(next.value.evaluation)}`)
-
-  progress('payout')
-  const payouts = await checkPayouts(blocks, order, entry, plan.value.purpose, reports.value)
-  if (!payouts.ok) return payouts
+  const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
+  if (!made.ok) return made
   return accept({
-    standing: { model, weights: next.value.model, memory: next.value.memory, parent: entry.manifest },
-    manifest: manifest.value,
-    nodes: reports.value.map((report) => report.node),
-    payouts: payouts.value,
+    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest },
+    answer: made.value.answer,
+    ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
   })
 }
 
-/** Planned rounds train, the one after them evaluates. */
-export function purposeOf(round: Round, planned: number): Purpose {
+type Summed = { readonly manifest: RoundManifest; readonly plan: Plan; readonly sum: RingVector }
+type Made = { readonly standing: Standing; readonly answer: Answer | null }
+
+/** What the sum makes: the next model, or an answer and no model. */
+async function conclude(
+  order: Order,
+  start: Standing,
+  summed: Summed,
+  progress: (step: Step) => void,
+): Promise<Result<Made, Step>> {
+  const { manifest, plan, sum } = summed
+  if (order.kind === 'training') {
+    progress('model')
+    return learn(order, start, summed)
+  }
+  progress('answer')
+  const answer = answerOf(order.question, sum, plan.quantiser)
+  if (!answer.ok) return asStep('answer', 'the sum', answer)
+  const result = await checkResults(manifest, {
+    model: start.model,
+    memory: start.memory,
+    evaluation: NOTHING_MEASURED,
+  })
+  return result.ok ? accept({ standing: start, answer: answer.value }) : result
+}
+
+const NOTHING_MEASURED: Evaluation = { rows: 0, correct: 0, lossQ16: 0 }
+
+async function learn(order: Training, start: Standing, { manifest, plan, sum }: Summed): Promise<Result<Made, Step>> {
+  const next = nextModel({
+    sum,
+    purpose: plan.purpose,
+    model: start.weights,
+    memory: start.memory,
+    quantiser: plan.quantiser,
+    strategy: order.task.strategy,
+  })
+  if (!next.ok) return asStep('model', 'the sum', next)
+  const { model: weights, memory, evaluation } = next.value
+  const model = await modelCidOf(order, weights)
+  const result = await checkResults(manifest, { model, memory, evaluation })
+  return result.ok ? accept({ standing: { ...start, model, weights, memory }, answer: null }) : result
+}
+
+/** Steps `model`, `memory` and `evaluation`: the manifest says what the sum makes. */
+async function checkResults(
+  manifest: RoundManifest,
+  made: { readonly model: Cid; readonly memory: Float32Array; readonly evaluation: Evaluation },
+): Promise<Result<undefined, Step>> {
+  const { model, evaluation } = made
+  if (model !== manifest.model) return refuse('model', `the sum makes ${model}, not ${manifest.model}`)
+  const memory = await fileCidOf(encodeWeights(made.memory))
+  if (memory !== manifest.memory) return refuse('memory', `the sum leaves ${memory}, not ${manifest.memory}`)
+  if (!isSameEvaluation(evaluation, manifest.evaluation))
+    return refuse('evaluation', `the sum says ${JSON.stringify(evaluation)}`)
+  return accept(undefined)
+}
+
+/** What the seats gave, with masks or without: how the plan has it. */
+function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptions): Promise<Result<Collected, Step>> {
+  return asked.plan.secure
+    ? collectMasked(blocks, order, asked, options)
+    : collectPlain(blocks, order.run, asked, options.progress)
+}
+
+/** Payload lanes of the round's vectors. */
+function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
+  if (order.kind === 'asking') return payloadOf(order.question, quantiser)
+  return purpose === 'train' ? order.parameters : 0
+}
+
+/** Planned rounds train, the one after them evaluates; a question's all ask. */
+export function purposeOf({ kind }: Order, round: Round, planned: Round): Purpose {
+  if (kind === 'asking') return 'ask'
   return round <= planned ? 'train' : 'evaluate'
 }
 
 async function checkManifest(
   blocks: Blocks,
-  { run }: Order,
+  order: Order,
   start: Standing,
-  entry: RoundEntry,
+  entry: Pick<RoundEntry, 'round' | 'manifest'>,
 ): Promise<Result<RoundManifest, Step>> {
+  const { run } = order
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
   if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
   if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
-  if (manifest.purpose !== purposeOf(entry.round, run.planned))
+  if (run.planned !== undefined && manifest.purpose !== purposeOf(order, entry.round, run.planned))
     return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
@@ -119,10 +205,11 @@ async function checkManifest(
 
 async function checkPlan(
   blocks: Blocks,
-  { run, task }: Order,
+  order: Order,
   start: Standing,
   manifest: RoundManifest,
 ): Promise<Result<Plan, Step>> {
+  const { run } = order
   const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
   if (!signed.ok) return asStep('plan', 'the plan', signed)
   const plan = signed.value.value
@@ -139,11 +226,14 @@ async function checkPlan(
   for (const field of Object.keys(expected) as (keyof typeof expected)[])
     if (plan[field] !== expected[field])
       return refuse('plan', `its ${field} is ${plan[field]}, it should be ${expected[field]}`)
-  if (!equalBytes(plan.cohortSeed, cohortSeed(task.seed, start.model, manifest.round)))
+  const seed = order.kind === 'asking' ? askSeed() : cohortSeed(order.task.seed, start.model, manifest.round)
+  if (!equalBytes(plan.cohortSeed, seed))
     return refuse('plan', 'the cohort was not drawn by the seed that task, model and round give')
-  const { clipNormMicro, data } = task
-  const quantiser = quantiserFor({ clipNormMicro, rowsMax: data.rowsMax, cohortMax: plan.cohort.max })
-  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, quantiser)))
+  if ((plan.secure === null) !== (plan.masking === 'none'))
+    return refuse('plan', 'it says how the round is masked exactly where it is')
+  if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
+  const due = quantiserOf(subjectOf(order), plan)
+  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, due)))
     return refuse('plan', 'the quantiser is not the one that task and cohort give')
   return accept(plan)
 }

@@ -5,11 +5,13 @@ import { type Architecture, architectureSchema, shapeOf, type Tensor } from '#pr
 import { once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId, Round } from '#protocol/ids.ts'
 import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manifest.ts'
 import type { Payout } from '#protocol/ports.ts'
+import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { type Task, taskSchema } from '#protocol/task.ts'
+import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
+import type { Task } from '#protocol/task.ts'
 import { importFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
 import { asStep, type Step } from './verdict.ts'
@@ -21,13 +23,28 @@ export type Pins = {
   readonly expect?: Cid
 }
 
-/** What every round of a run shares. */
-export type Order = {
-  readonly run: RunManifest
+/**
+ * What the rounds of a run have in common: from its manifest, or, for a node in the middle of it, from the plan that it was
+ * given. There is no manifest then, and nobody can say yet how many rounds are planned.
+ */
+export type Terms = Pick<RunManifest, 'run' | 'coordinator' | 'population' | 'masking' | 'task'> & {
+  readonly planned?: Round
+}
+
+/** What every round of a run shares: a task to learn, or a question to answer. */
+export type Order<T extends Terms = Terms> = Training<T> | Asking<T>
+type Asking<T extends Terms = Terms> = { readonly kind: 'asking'; readonly run: T; readonly question: Question }
+export type Training<T extends Terms = Terms> = {
+  readonly kind: 'training'
+  readonly run: T
   readonly task: Task
   readonly architecture: Architecture
   readonly tensors: readonly Tensor[]
   readonly parameters: number
+}
+
+export function subjectOf(order: Order): Subject {
+  return order.kind === 'asking' ? order.question : order.task
 }
 
 /** Steps `run-manifest`, `coordinator` and `expect`. */
@@ -38,7 +55,6 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
   if (run.coordinator !== from) return refuse('run-manifest', `names ${run.coordinator}, signed by ${from}`)
   if ((run.outcome === 'completed') !== (run.reason === null))
     return refuse('run-manifest', 'a run is completed or has a reason why not')
-  if (run.rounds.length > run.planned + 1) return refuse('run-manifest', 'more rounds than planned and one to evaluate')
   for (const [index, { round, manifest, reason }] of run.rounds.entries()) {
     if (round !== index + 1) return refuse('run-manifest', `round ${round} is in place ${index + 1}`)
     if ((manifest === null) !== (reason !== null))
@@ -52,20 +68,33 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
 }
 
 /** Step `task`. */
-export async function checkTask(blocks: Blocks, run: RunManifest): Promise<Result<Order, Step>> {
-  const task = asStep('task', 'the task', await blocks.read(run.task, taskSchema))
-  if (!task.ok) return task
-  const { architecture: cid } = task.value
+export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promise<Result<Order<T>, Step>> {
+  const subject = asStep('task', 'the task', await blocks.read(run.task, subjectSchema))
+  if (!subject.ok) return subject
+  if (isQuestion(subject.value)) return accept({ kind: 'asking', run, question: subject.value })
+  const task = subject.value
+  const { architecture: cid } = task
   const architecture = asStep('task', 'the architecture', await blocks.read(cid, architectureSchema))
   if (!architecture.ok) return architecture
   const shape = asStep('task', 'the architecture', shapeOf(architecture.value))
   if (!shape.ok) return shape
   const { tensors, parameters } = shape.value
-  return accept({ run, task: task.value, architecture: architecture.value, tensors, parameters })
+  return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters })
+}
+
+/** What the kind of run allows: a question is asked under masks, for no pay, until it is answered. */
+export function checkShape({ kind, run }: Order<RunManifest>): Result<undefined, Step> {
+  if (kind === 'asking')
+    return run.masking === 'none' || run.planned !== 1 || run.budget !== 0n
+      ? refuse('task', 'a question is asked once, under masks and for no pay')
+      : accept(undefined)
+  return run.rounds.length > run.planned + 1
+    ? refuse('run-manifest', 'more rounds than planned and one to evaluate')
+    : accept(undefined)
 }
 
 /** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
-export async function checkGenesis(order: Order): Promise<Result<Float32Array, Step>> {
+export async function checkGenesis(order: Training): Promise<Result<Float32Array, Step>> {
   const weights = genesisWeights(order.architecture, order.task.seed)
   const model = await modelCidOf(order, weights)
   return model === order.task.genesis
@@ -75,13 +104,14 @@ export async function checkGenesis(order: Order): Promise<Result<Float32Array, S
 
 /** Step `ledger`: the run's own sums and its last line. */
 export function checkLedger(
-  run: RunManifest,
+  order: Order<RunManifest>,
   end: {
     readonly model: Cid
     readonly evaluation: Evaluation | null
     readonly payouts: readonly (readonly Payout[])[]
   },
 ): Result<undefined, Step> {
+  const { run } = order
   const ledger = openLedger()
   const transfers = [
     hold('hold', run.run, run.budget),
@@ -95,6 +125,23 @@ export function checkLedger(
   const { held, paid, released } = totalsOf(ledger, run.run)
   if (paid !== run.paid) return refuse('ledger', `receipts sum to ${paid}, the run says that it paid ${run.paid}`)
   if (paid + released !== held) return refuse('ledger', `paid ${paid} and released ${released}, of ${held}`)
+  const ended = order.kind === 'asking' ? checkAsked(run) : checkTrained(run)
+  if (!ended.ok) return ended
+  if (run.model !== end.model) return refuse('ledger', `the rounds end at ${end.model}, the run at ${run.model}`)
+  if (!isSameEvaluation(run.evaluation, end.evaluation))
+    return refuse('ledger', 'the final figures are not those of the evaluate round')
+  return accept(undefined)
+}
+
+/** A question is asked until a round answers it. */
+function checkAsked({ outcome, rounds }: RunManifest): Result<undefined, Step> {
+  const closed = rounds.findIndex(({ manifest }) => manifest !== null)
+  if (closed >= 0 && closed + 1 < rounds.length) return refuse('ledger', 'asked again after it was answered')
+  if ((outcome === 'completed') !== closed >= 0) return refuse('ledger', `${outcome}, and its rounds say otherwise`)
+  return accept(undefined)
+}
+
+function checkTrained(run: RunManifest): Result<undefined, Step> {
   if (run.outcome === 'completed' && run.rounds.length !== run.planned + 1)
     return refuse('ledger', `completed after ${run.rounds.length} of ${run.planned + 1} rounds`)
   // A run ends early, or is a failure, only where its rounds came to nothing.
@@ -102,9 +149,6 @@ export function checkLedger(
   if (run.outcome === 'completed' && !trained) return refuse('ledger', 'completed though no training round closed')
   if (run.outcome === 'failed' && trained && run.rounds.at(-1)?.manifest !== null)
     return refuse('ledger', 'failed though its last round closed')
-  if (run.model !== end.model) return refuse('ledger', `the rounds end at ${end.model}, the run at ${run.model}`)
-  if (!isSameEvaluation(run.evaluation, end.evaluation))
-    return refuse('ledger', 'the final figures are not those of the evaluate round')
   return accept(undefined)
 }
 
@@ -118,7 +162,7 @@ export function fileCidOf(bytes: Bytes): Promise<Cid> {
 }
 
 /** The CID of the model with these weights. */
-export async function modelCidOf({ task, tensors }: Order, weights: Float32Array): Promise<Cid> {
+export async function modelCidOf({ task, tensors }: Training, weights: Float32Array): Promise<Cid> {
   const manifest = modelManifestOf(task.architecture, tensors, await fileCidOf(encodeWeights(weights)))
   return cidOf(DAG_CBOR, encode(modelSchema, manifest))
 }

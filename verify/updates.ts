@@ -1,24 +1,57 @@
 import { accumulate } from '#aggregation/accumulate.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
-import type { Bytes, Cid, NodeId, Seat } from '#protocol/ids.ts'
-import type { RoundManifest, RunManifest } from '#protocol/manifest.ts'
-import type { Quantiser } from '#protocol/plan.ts'
+import type { Cid, NodeId, Seat } from '#protocol/ids.ts'
+import type { RoundManifest } from '#protocol/manifest.ts'
+import type { Plan, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
-import { asStep, type Step } from './verdict.ts'
+import { fileCidOf, type Terms } from './run.ts'
+import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
-/** A seat's signed update. */
-export type Report = { readonly seat: Seat; readonly node: NodeId; readonly update: Cid; readonly vector: Cid }
+/** What a seat gave to a sum: its signed update, in a masked round its MaskedInput. */
+export type Contribution = { readonly seat: Seat; readonly node: NodeId; readonly update: Cid }
+type Report = Contribution & { readonly vector: Cid }
 
-/**
- * Step `update`: every seat that reported, in seat order.
- * @param incoming the round's model, and the parameters of a delta: 0 in an evaluate round
- */
-export async function checkReports(
+/** What a round's seats gave, and the sum of it. */
+export type Collected = {
+  /** In seat order. */
+  readonly contributions: readonly Contribution[]
+  readonly sum: RingVector
+  readonly vectors: VectorsProof
+}
+
+/** A closed round as it was read and checked so far. `parameters` is 0 in an evaluate round. */
+export type Asked = { readonly manifest: RoundManifest; readonly plan: Plan; readonly parameters: number }
+
+/** Steps `update`, `vector` and `sum` of a round whose vectors are plain. */
+export async function collectPlain(
   blocks: Blocks,
-  run: RunManifest,
+  run: Terms,
+  { manifest, plan, parameters }: Asked,
+  progress: (step: Step) => void,
+): Promise<Result<Collected, Step>> {
+  if (manifest.session !== null) return refuse('session', 'a plain round has none')
+  progress('update')
+  const reports = await checkReports(blocks, run, manifest, { model: plan.model, parameters })
+  if (!reports.ok) return reports
+  progress('vector')
+  const vectors = await checkVectors(blocks, reports.value, parameters, plan.quantiser)
+  if (!vectors.ok) return vectors
+  progress('sum')
+  const sum = await sumOf(blocks, reports.value, parameters)
+  if (!sum.ok) return sum
+  const aggregate = await fileCidOf(encodeLanes(sum.value))
+  if (aggregate !== manifest.aggregate)
+    return refuse('sum', `the vectors add up to ${aggregate}, not ${manifest.aggregate}`)
+  return accept({ contributions: reports.value, sum: sum.value, vectors: 'recomputed' })
+}
+
+/** Step `update`: every seat that reported, in seat order. */
+async function checkReports(
+  blocks: Blocks,
+  run: Terms,
   manifest: RoundManifest,
   incoming: { readonly model: Cid; readonly parameters: number },
 ): Promise<Result<readonly Report[], Step>> {
@@ -47,7 +80,7 @@ export async function checkReports(
 }
 
 /** Step `vector`, one vector at a time and piece by piece. */
-export async function checkVectors(
+async function checkVectors(
   blocks: Blocks,
   reports: readonly Report[],
   parameters: number,
@@ -67,14 +100,13 @@ export async function checkVectors(
 }
 
 /** The sum over vectors that were checked. */
-export async function sumOf(
+async function sumOf(
   blocks: Blocks,
   reports: readonly Report[],
   parameters: number,
-): Promise<Result<{ readonly lanes: RingVector; readonly bytes: Bytes }, Step>> {
+): Promise<Result<RingVector, Step>> {
   function* vectors() {
     for (const { vector } of reports) yield blocks.file(vector, vectorBytesOf(parameters))
   }
-  const sum = await accumulate(vectors(), lanesOf(parameters))
-  return sum.ok ? accept({ lanes: sum.value, bytes: encodeLanes(sum.value) }) : asStep('sum', 'the vectors', sum)
+  return asStep('sum', 'the vectors', await accumulate(vectors(), lanesOf(parameters)))
 }

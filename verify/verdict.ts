@@ -1,6 +1,8 @@
+import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Amount, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import type { Masking, Population, Purpose } from '#protocol/plan.ts'
+import type { Question } from '#protocol/question.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 
 /** What a verification finds: a proof, or the first step that does not hold. */
@@ -22,6 +24,9 @@ export type Proof = {
   /** Everyone whose update is in a model or a final figure, ascending. */
   readonly nodes: readonly NodeId[]
   readonly model: Cid
+  /** What was asked, and what the sum says to it; null where a model was trained, and the answer where there is none. */
+  readonly question: Question | null
+  readonly answer: Answer | null
   /** Of the final model on held-out rows; null when no evaluate round closed. */
   readonly evaluation: Evaluation | null
   /** correct ÷ rows; null when nothing was evaluated. */
@@ -41,6 +46,8 @@ export type RoundProof = {
   readonly outcome: 'closed' | 'aborted'
   /** Updates in the sum. */
   readonly reports: number
+  /** Null when the round was aborted. */
+  readonly vectors: VectorsProof | null
   /** Of the round's incoming model; null when the round was aborted. */
   readonly evaluation: Evaluation | null
   /** The model after the round. */
@@ -49,6 +56,12 @@ export type RoundProof = {
   /** Why it was aborted. */
   readonly reason: string | null
 }
+
+/**
+ * `recomputed`: the vectors were added up again, and in a masked round the masks taken off. `committed`: only hashes of the
+ * masked vectors are public and nobody gave the vectors, so that the sum is the one that the coordinator signed.
+ */
+export type VectorsProof = 'recomputed' | 'committed'
 
 export type Failure = {
   readonly ok: false
@@ -70,7 +83,7 @@ export type Step =
   | 'coordinator'
   /** The run or its model has the CID that the caller expects. */
   | 'expect'
-  /** The task and its architecture can be read and make a model. */
+  /** The task and its architecture can be read and make a model; or the question can be read. */
   | 'task'
   /** The first model is the one that architecture and seed give. */
   | 'genesis'
@@ -78,13 +91,33 @@ export type Step =
   | 'round-manifest'
   /** The same coordinator signed what the round did, from this model, for this task, with the lots and quantiser that follow. */
   | 'plan'
+  /** What the plan tells of earlier sessions over its model is what their members signed. */
+  | 'endings'
   /** Seats are in order, none twice, as many as the plan admits and enough of them reported. */
   | 'cohort'
-  /** Each report is signed by its seat's key, for this run, round, seat, plan and model. */
+  /** A masked round's session is named, and a plain one names none; its messages can be read and are signed. */
+  | 'session'
+  /** The coordinator signed the roster: this task, round, plan, model and cohort, sound adverts, exact thresholds. */
+  | 'roster'
+  /** U2 is signed, large enough, and each of its members committed to a share for every other. */
+  | 'sharing'
+  /** U3 is signed, large enough, and of members of U2 who each signed one input for it. */
+  | 'survivors'
+  /** A quorum of U3 signed that it is the set. */
+  | 'certificate'
+  /** The revealed seeds of survivors are those that they committed to, and of all of them. */
+  | 'self-seed'
+  /** The revealed roots of dropouts make the mask keys in their adverts, and are of all of them. */
+  | 'mask-root'
+  /** Each ciphertext between a survivor and a dropout is the one that was signed (suite 2), and there is no other. */
+  | 'mask-ciphertext'
+  /** Each report is signed by its seat's key, for this run, round, seat, plan and model; or is the input that U3 lists. */
   | 'update'
-  /** Each vector is as long as the model asks and within its ranges. */
+  /** Each vector is as long as the model asks and within its ranges; a masked one is the bytes that were signed. */
   | 'vector'
-  /** The vectors add up to the aggregate. */
+  /** The sum of a masked round keeps the ranges, counts its survivors, and weighs what their adverts say. */
+  | 'ranges'
+  /** The vectors add up to the aggregate; in a masked round the signed result says so too. */
   | 'sum'
   /** The aggregate makes the next model out of the incoming one. */
   | 'model'
@@ -92,12 +125,14 @@ export type Step =
   | 'memory'
   /** … and the incoming model's figures. */
   | 'evaluation'
+  /** The aggregate of a question's round is an answer, of rows that can be, over as many sites as the question wants. */
+  | 'answer'
   /** Each contributor has one signed receipt for the right amount, and nobody else has one. */
   | 'payout'
   /** Receipts add up to what was paid, paid and released to the budget, and the run ends where its rounds do. */
   | 'ledger'
 
 /** Another check's refusal, as the refusal of a step. */
-export function asStep<T>(step: Step, what: string, result: Result<T>): Result<T, Step> {
+export function asStep<T, S extends Step>(step: S, what: string, result: Result<T>): Result<T, S> {
   return result.ok ? result : refuse(step, `${what}: ${result.refusal}${result.detail ? `, ${result.detail}` : ''}`)
 }

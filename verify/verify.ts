@@ -1,14 +1,20 @@
-import { strategyOf } from '#aggregation/strategies/strategy.ts'
+import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import type { Payout } from '#protocol/ports.ts'
-import { type Result, refuse } from '#protocol/result.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
 import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
 import { type BundleFile, readBundle } from './bundle.ts'
+import { genesisStanding } from './lineage.ts'
 import { checkRound, purposeOf, type Standing } from './round.ts'
-import { checkGenesis, checkLedger, checkRun, checkTask, type Pins } from './run.ts'
+import { checkLedger, checkRun, checkShape, checkTask, type Order, type Pins, subjectOf } from './run.ts'
+import type { VectorFinder } from './session.ts'
 import type { Failure, RoundProof, Step, Verdict } from './verdict.ts'
 
-export type VerifyOptions = Pins & { readonly progress?: (at: VerifyProgress) => void }
+export type VerifyOptions = Pins & {
+  readonly progress?: (at: VerifyProgress) => void
+  /** Masked vectors of which the record has hashes alone: with them those sums are redone as well. */
+  readonly vectors?: VectorFinder
+}
 /** The step that begins now. `rounds` is how many the run has, once that is known. */
 export type VerifyProgress = { readonly step: Step; readonly round?: Round; readonly rounds?: number }
 
@@ -57,22 +63,20 @@ async function prove(
   progress({ step: 'task', rounds: run.rounds.length })
   const order = await checkTask(blocks, run)
   if (!order.ok) return failure(order)
-  progress({ step: 'genesis', rounds: run.rounds.length })
-  const genesis = await checkGenesis(order.value)
-  if (!genesis.ok) return failure(genesis)
+  const shape = checkShape(order.value)
+  if (!shape.ok) return failure(shape)
+  if (order.value.kind === 'training') progress({ step: 'genesis', rounds: run.rounds.length })
+  const start = await begin(order.value)
+  if (!start.ok) return failure(start)
 
-  let standing: Standing = {
-    model: order.value.task.genesis,
-    weights: genesis.value,
-    memory: new Float32Array(strategyOf(order.value.task.strategy).memoryLength(order.value.parameters)),
-    parent: null,
-  }
+  let standing = start.value
+  let answer: Answer | null = null
   const rounds: RoundProof[] = []
   const payouts: (readonly Payout[])[] = []
   const nodes = new Set<NodeId>()
   for (const { round, manifest, receipts, reason } of run.rounds) {
     enter(round)
-    const purpose = purposeOf(round, run.planned)
+    const purpose = purposeOf(order.value, round, run.planned)
     if (manifest === null) {
       if (receipts !== null) return failure(refuse('payout', 'an aborted round pays nobody'), round)
       rounds.push({
@@ -80,6 +84,7 @@ async function prove(
         purpose,
         outcome: 'aborted',
         reports: 0,
+        vectors: null,
         evaluation: null,
         model: standing.model,
         paid: 0n,
@@ -87,11 +92,16 @@ async function prove(
       })
       continue
     }
-    const closed = await checkRound(blocks, order.value, standing, { round, manifest, receipts }, (step) =>
-      progress({ step, round, rounds: run.rounds.length }),
+    const closed = await checkRound(
+      blocks,
+      order.value,
+      standing,
+      { round, manifest, receipts },
+      { vectors: options.vectors, progress: (step) => progress({ step, round, rounds: run.rounds.length }) },
     )
     if (!closed.ok) return failure(closed, round)
     standing = closed.value.standing
+    answer = closed.value.answer
     for (const node of closed.value.nodes) nodes.add(node)
     payouts.push(closed.value.payouts)
     rounds.push({
@@ -99,6 +109,7 @@ async function prove(
       purpose,
       outcome: 'closed',
       reports: closed.value.nodes.length,
+      vectors: closed.value.vectors,
       evaluation: closed.value.manifest.evaluation,
       model: standing.model,
       paid: closed.value.payouts.reduce((sum, { amount }) => sum + amount, 0n),
@@ -108,9 +119,10 @@ async function prove(
   enter(undefined)
   progress({ step: 'ledger', rounds: run.rounds.length })
   const evaluation = rounds.find(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
-  const ledger = checkLedger(run, { model: standing.model, evaluation, payouts })
+  const ledger = checkLedger(order.value, { model: standing.model, evaluation, payouts })
   if (!ledger.ok) return failure(ledger)
 
+  const question = order.value.kind === 'asking' ? order.value.question : null
   return {
     ok: true,
     pinned: options.coordinator !== undefined || options.expect !== undefined,
@@ -119,7 +131,9 @@ async function prove(
     coordinator: run.coordinator,
     population: run.population,
     masking: run.masking,
-    task: { cid: run.task, name: order.value.task.name },
+    task: { cid: run.task, name: subjectOf(order.value).name },
+    question,
+    answer,
     outcome: run.outcome,
     planned: run.planned,
     rounds,
@@ -132,6 +146,15 @@ async function prove(
     released: run.released,
     checked: blocks.checked,
   }
+}
+
+/** Where the first round starts: of training the genesis, which anyone can make; of a question itself, since there is no model. */
+async function begin(order: Order): Promise<Result<Standing, Step>> {
+  if (order.kind === 'asking') {
+    const nothing = new Float32Array(0)
+    return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 })
+  }
+  return genesisStanding(order)
 }
 
 function failure(refused: Extract<Result<unknown, Step>, { ok: false }>, round?: Round): Failure {

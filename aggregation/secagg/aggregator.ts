@@ -2,11 +2,9 @@ import { sha256 } from '#crypto'
 import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import type { RingVector } from '../vector.ts'
 import { memberOf, promiseTo } from './agreement.ts'
 import { boxHash } from './channel.ts'
 import { maskKeys, type SessionId, selfCommitment, shareHash } from './derive.ts'
-import { type Mask, openMasker, opposite } from './mask.ts'
 import type { Body, Parcel, Said } from './messages.ts'
 import { type Member, type Session, type Sharing, type SpeechRefusal, type Survival, speaker } from './session.ts'
 import { combine, type Share } from './shamir.ts'
@@ -190,13 +188,6 @@ export function isMaskRoot(session: Session, u: number, root: Bytes): boolean {
     equalBytes(publicKey, advert.sPk) &&
     (!kem || (advert.sKemPk !== undefined && equalBytes(kem.publicKey, advert.sKemPk)))
   )
-}
-
-/** Takes the masks off a sum of masked vectors, in place. @param masks what `masksOf` found in it */
-export function removeMasks(sum: RingVector, masks: readonly Mask[]): void {
-  const masker = openMasker(sum.length)
-  masker.add(sum, opposite(masks), 0)
-  masker.close()
 }
 
 /** What the coordinator publishes of an unmasked session. */

@@ -1,4 +1,5 @@
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+import { nativeKem } from '#crypto'
 import type { Bytes } from '#protocol/ids.ts'
 import { KEM_KEY_BYTES } from './messages.ts'
 
@@ -7,6 +8,7 @@ export type KemKeys = { readonly publicKey: Bytes; readonly secretKey: Bytes }
 
 /** @param seed 64 bytes, d ‖ z */
 export function kemKeys(seed: Bytes): KemKeys {
+  if (nativeKem) return nativeKem.keys(seed)
   const { publicKey, secretKey } = ml_kem768.keygen(seed)
   return { publicKey, secretKey }
 }
@@ -19,7 +21,7 @@ export function encapsulate(publicKey: Bytes, coins: Bytes): { readonly cipherte
 
 /** A ciphertext that was not made for this key gives a secret that nobody else has (implicit rejection). */
 export function decapsulate(secretKey: Bytes, ciphertext: Bytes): Bytes {
-  return ml_kem768.decapsulate(ciphertext, secretKey)
+  return nativeKem ? nativeKem.decapsulate(secretKey, ciphertext) : ml_kem768.decapsulate(ciphertext, secretKey)
 }
 
 const Q = 3329

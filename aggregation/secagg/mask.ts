@@ -16,36 +16,50 @@ export type Mask = {
   readonly sign: 1 | -1
 }
 
-/** Takes masks on and off a range of a vector's lanes, in place. Its memory is one segment, however long the vector. */
+/**
+ * Takes masks on and off a range of a vector's lanes, in place, one range after the other. Its memory is one segment, however
+ * long the vector.
+ */
 export interface Masker {
   /** @param atLane where in the vector `lanes` begins, a multiple of 4, as their number is */
   add(lanes: RingVector, masks: readonly Mask[], atLane: number): void
-  /** Overwrites what it worked in. */
-  close(): void
+  /** The same a step at a time: between two steps, a few milliseconds apart, its caller lets others run, or stops. */
+  steps(lanes: RingVector, masks: readonly Mask[], atLane: number): Iterable<void>
+  /** Overwrites what it worked in. It may go on afterwards. */
+  erase(): void
 }
+
+/** Key and half of the counter block. */
+export const MASK_SEED_BYTES = 40
 
 /** 1 MiB: long enough that starting a cipher costs little per byte; four times as much leaves the cache, and is a third slower. */
 export const SEGMENT_LANES = 2 ** 18
 const BLOCK_LANES = 4
+/** Of up to TILES masks on one segment: a step is 16 MiB of keystream at most. */
+const STEP_GROUPS = 4
 
 /** @param lanes the longest range it will be given; longer ones are cut */
 export function openMasker(lanes: number): Masker {
   const piece = ringPiece(Math.min(lanes, SEGMENT_LANES))
+  function* steps(range: RingVector, masks: readonly Mask[], atLane: number): Generator<void> {
+    assert(atLane % BLOCK_LANES === 0 && range.length % BLOCK_LANES === 0, 'a range is whole cipher blocks')
+    const groups = groupsOf(masks)
+    for (let from = 0; from < range.length; from += piece.lanes.length) {
+      const segment = range.subarray(from, from + piece.lanes.length)
+      piece.lanes.set(segment)
+      for (const [index, group] of groups.entries()) {
+        if (index % STEP_GROUPS === 0 && (index > 0 || from > 0)) yield
+        addAbreast(piece, group, segment.length, atLane + from)
+      }
+      segment.set(piece.lanes.subarray(0, segment.length))
+    }
+  }
   return {
     add(range, masks, atLane) {
-      assert(atLane % BLOCK_LANES === 0 && range.length % BLOCK_LANES === 0, 'a range is whole cipher blocks')
-      for (let from = 0; from < range.length; from += piece.lanes.length) {
-        const segment = range.subarray(from, from + piece.lanes.length)
-        piece.lanes.set(segment)
-        for (const sign of [1, -1] as const) {
-          const alike = masks.filter((mask) => mask.sign === sign)
-          for (let first = 0; first < alike.length; first += TILES)
-            addAbreast(piece, alike.slice(first, first + TILES), segment.length, atLane + from)
-        }
-        segment.set(piece.lanes.subarray(0, segment.length))
-      }
+      for (const _ of steps(range, masks, atLane));
     },
-    close() {
+    steps,
+    erase() {
       piece.lanes.fill(0)
       for (const tile of piece.tiles) tile.fill(0)
     },
@@ -57,7 +71,17 @@ export function opposite(masks: readonly Mask[]): readonly Mask[] {
   return masks.map(({ seed, sign }) => ({ seed, sign: sign === 1 ? -1 : 1 }))
 }
 
-/** Up to four masks of one sign, tile by tile. */
+/** Up to four of one sign to a group. */
+function groupsOf(masks: readonly Mask[]): readonly (readonly Mask[])[] {
+  return ([1, -1] as const).flatMap((sign) => {
+    const alike = masks.filter((mask) => mask.sign === sign)
+    return Array.from({ length: Math.ceil(alike.length / TILES) }, (_, index) =>
+      alike.slice(index * TILES, (index + 1) * TILES),
+    )
+  })
+}
+
+/** A group's masks, tile by tile. */
 function addAbreast(piece: RingPiece, masks: readonly Mask[], lanes: number, atLane: number): void {
   const streams = masks.map(({ seed }) => keystreamFrom(seed, atLane))
   const sign = masks[0]?.sign

@@ -84,7 +84,7 @@ async function* maskStream(
     }
     assert(done === sizeBytes, 'the vector is as long as it was said to be')
   } finally {
-    masker.close()
+    masker.erase()
   }
 }
 

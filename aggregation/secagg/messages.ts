@@ -18,9 +18,10 @@ import {
   PARAMETERS_MAX,
   REASON_CHARS_MAX,
   ROUNDS_MAX,
+  SESSION_MEMBERS_MAX,
   WEIGHT_MAX,
 } from '#protocol/limits.ts'
-import { quantiserSchema } from '#protocol/plan.ts'
+import { publishField, quantiserSchema } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 
 /**
@@ -29,8 +30,8 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
  * be absent is left out, never null.
  */
 
-/** Members of one complete graph: what a client can mask against, and a byte is a Shamir coordinate. */
-export const MEMBERS_MAX = 128
+/** Members of one complete graph. */
+export const MEMBERS_MAX = SESSION_MEMBERS_MAX
 export const MEMBERS_MIN = 3
 /** A roster may be tried so often; more would let a coordinator grind its groups. */
 const ATTEMPTS_MAX = 16
@@ -94,7 +95,7 @@ export const bodies = {
     task: cidField,
     round: count(ROUNDS_MAX, 1),
     attempt: count(ATTEMPTS_MAX, 1),
-    publish: z.enum(['full', 'commit-only']),
+    publish: publishField,
     modelCid: cidField,
     /** The sealed plan. */
     specCid: cidField,
@@ -123,8 +124,8 @@ export const bodies = {
     sid: hash,
     u: index,
     u2Hash: hash,
-    /** The masked vector, a file; its bytes are named again by their hash, whatever the file's layout. */
-    cid: cidField,
+    /** The masked vector, a file; its bytes are named again by their hash. Left out where only the hash is published. */
+    cid: cidField.exactOptional(),
     bytes: count(Number.MAX_SAFE_INTEGER),
     sha256: hash,
   }),
@@ -174,6 +175,8 @@ export const boxSchema = z.strictObject({
   cKemCt: bytesField(KEM_CIPHERTEXT_BYTES).exactOptional(),
 })
 export const maskCtSchema = z.strictObject({ sid: hash, u: index, v: index, ct: bytesField(KEM_CIPHERTEXT_BYTES) })
+/** What a record publishes of one survivor's ciphertexts: those to higher dropouts, ascending. */
+export const maskCtListSchema = z.array(maskCtSchema).min(1).max(MEMBERS_MAX).readonly()
 /** What one member sends to all, or gets from all, in one blob. */
 export const parcelSchema = z.strictObject({ boxes: listOf(boxSchema), maskCts: listOf(maskCtSchema) })
 

@@ -252,7 +252,9 @@ export async function mask(
   try {
     const made = await maskInto(plain, { weight, sizeBytes, masks: [...agreed.masks.values()] }, keep)
     const { sid } = session
-    const input = say(site.signer, 'MaskedInput', { sid, u, u2Hash: sharing.hash, bytes: sizeBytes, ...made })
+    const named = session.roster.body.publish === 'full' ? { cid: made.cid } : {}
+    const { sha256 } = made
+    const input = say(site.signer, 'MaskedInput', { sid, u, u2Hash: sharing.hash, ...named, bytes: sizeBytes, sha256 })
     return accept({ next: { phase: 'masked', site, sharing, u, input, held: new Held(kept) }, say: input })
   } catch (cause) {
     eraseKept(kept)

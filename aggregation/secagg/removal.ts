@@ -3,12 +3,13 @@ import { assert } from '#protocol/assert.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { RingVector } from '../vector.ts'
 import type { Conviction, Revealed } from './aggregator.ts'
 import { memberOf, promiseTo } from './agreement.ts'
 import { type Kem, maskCiphertext, pairOf } from './channel.ts'
 import { type KeyPair, maskKeys, pairMaskSeed, selfMaskSeed } from './derive.ts'
 import { decapsulate } from './kem.ts'
-import type { Mask } from './mask.ts'
+import { type Mask, openMasker, opposite } from './mask.ts'
 import type { MaskCt } from './messages.ts'
 import type { Survival } from './session.ts'
 
@@ -77,4 +78,43 @@ function kemOf(
   if (!equalBytes(sha256(sent.ct), promised))
     return refuse('ciphertext-not-as-signed', `from member ${u} to member ${v}`)
   return accept({ ciphertext: sent.ct, shared: decapsulate(keys.kem.secretKey, sent.ct) })
+}
+
+/**
+ * The door that takes masks off a sum, in place: the same bytes by every adapter. When it rejects, with the signal's reason or
+ * a fault of the world, the lanes are of no more use.
+ *
+ * @param masks what `masksOf` found in the sum
+ */
+export type RemoveMasks = (sum: RingVector, masks: readonly Mask[], signal?: AbortSignal) => Promise<void>
+
+/** On the caller's own thread, which serves its links between the steps: the work of seconds must not look like a dead peer. */
+export const removeMasks: RemoveMasks = async (sum, masks, signal) => {
+  signal?.throwIfAborted()
+  const masker = openMasker(sum.length)
+  try {
+    for (const _ of masker.steps(sum, opposite(masks), 0)) {
+      await turnOfTheLoop()
+      signal?.throwIfAborted()
+    }
+  } finally {
+    masker.erase()
+  }
+}
+
+/**
+ * A message to oneself comes after whatever else is due, in Node as in a browser, and needs no clock. Each time by a channel
+ * of its own: Node hands over up to a thousand messages of one channel before it looks at anything else.
+ */
+function turnOfTheLoop(): Promise<void> {
+  const { port1, port2 } = new MessageChannel()
+  return new Promise((resolve) => {
+    const heard = () => {
+      port1.close()
+      resolve()
+    }
+    port1.addEventListener('message', heard, { once: true })
+    port1.start()
+    port2.postMessage(undefined)
+  })
 }

@@ -161,16 +161,18 @@ export type Survival = {
   readonly dropouts: readonly number[]
 }
 
-export type InputRefusal = SpeechRefusal | 'another-sharing' | 'not-sharing' | 'wrong-length'
+export type InputRefusal = SpeechRefusal | 'another-sharing' | 'not-sharing' | 'wrong-length' | 'wrong-publication'
 export type SurvivalRefusal = ListRefusal | InputRefusal
 
 /** A masked input is of this session and U2, by one of its members, and has the vector's length (R4). */
 export function checkMaskedInput(sharing: Sharing, said: Said<'MaskedInput'>): Result<Member, InputRefusal> {
   const member = speaker(sharing.session, said)
   if (!member.ok) return member
-  const { u, u2Hash, bytes } = said.body
+  const { u, u2Hash, cid, bytes } = said.body
   if (!sharing.keys.has(u)) return refuse('not-sharing', `member ${u}`)
   if (!equalBytes(u2Hash, sharing.hash)) return refuse('another-sharing', `member ${u} masked for another U2`)
+  if ((cid !== undefined) !== (sharing.session.roster.body.publish === 'full'))
+    return refuse('wrong-publication', 'a vector is named by a link where all are public, and only there')
   const expected = vectorBytesOf(sharing.session.params.d)
   return bytes === expected ? member : refuse('wrong-length', `${bytes} bytes, not ${expected}`)
 }
@@ -207,7 +209,7 @@ function checkList(session: Session, said: Said<'Shared'> | Said<'Survivors'>) {
 }
 
 /** |U2| and |U3| at least: a quorum, and two honest members besides the corrupt ones and oneself. */
-export function leastSurvivors({ q, C }: Params): number {
+export function leastSurvivors({ q, C }: Pick<Params, 'q' | 'C'>): number {
   return Math.max(q, C + 2)
 }
 

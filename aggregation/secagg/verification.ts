@@ -1,15 +1,15 @@
 import { createSha256, sha256 } from '#crypto'
 import { equalBytes } from '#protocol/bytes.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { accumulate } from '../accumulate.ts'
-import { limitsOf } from '../quantise.ts'
+import { EQUAL_ROWS, limitsOf } from '../quantise.ts'
 import { RangeCheck } from '../ranges.ts'
 import { encodeLanes, lanesOf, type RingVector } from '../vector.ts'
-import { isMaskRoot, isSelfSeed, type Revealed, removeMasks } from './aggregator.ts'
+import { isMaskRoot, isSelfSeed, type Revealed } from './aggregator.ts'
 import type { Mask } from './mask.ts'
 import type { Body, MaskCt, Said } from './messages.ts'
-import { masksOf } from './removal.ts'
+import { masksOf, type RemoveMasks, removeMasks } from './removal.ts'
 import { checkCertificate, openSession, openSharing, openSurvival, type Session, type Survival } from './session.ts'
 
 /** Everything that was published of one session. */
@@ -40,25 +40,29 @@ export type VerificationStep =
   | 'ranges'
   | 'sum'
 
+/** Where a member's masked vector is: by its link, or, where only hashes are public, wherever the caller has it. */
+export type VectorSource = (input: Body<'MaskedInput'>) => AsyncIterable<Bytes>
 export type VerifiedSession = { readonly survival: Survival; readonly sum: RingVector }
 
 /**
  * Redoes a session from its public record, with no trust in the coordinator but for its key: who was asked, who survived by
  * whose signatures, every revealed seed against its commitment, and the sum. What follows from the sum is the caller's.
  *
- * @param vector a masked vector's bytes by its CID; they are checked here
+ * @param vector a masked vector's bytes; they are checked here
+ * @param remove by whose hands the masks come off
  */
 export async function verifySession(
   record: SessionRecord,
   coordinator: NodeId,
-  vector: (cid: Cid) => AsyncIterable<Bytes>,
+  vector: VectorSource,
+  remove: RemoveMasks = removeMasks,
 ): Promise<Result<VerifiedSession, VerificationStep>> {
   const checked = checkSession(record, coordinator)
   if (!checked.ok) return checked
   const { survival, masks } = checked.value
   const summed = await sumOf(survival, vector)
   if (!summed.ok) return summed
-  removeMasks(summed.value, masks)
+  await remove(summed.value, masks)
   const sound = checkSum(survival, summed.value)
   if (!sound.ok) return refuse('ranges', sound.detail ?? sound.refusal)
   if (!equalBytes(sha256(encodeLanes(summed.value)), record.result.body.sumSha256))
@@ -110,14 +114,12 @@ function same(entries: readonly { readonly u: number }[], indices: readonly numb
 }
 
 /** The sum of the masked vectors, each of which must be the bytes that its member signed. */
-export async function sumOf(
-  survival: Survival,
-  vector: (cid: Cid) => AsyncIterable<Bytes>,
-): Promise<Result<RingVector, 'vector'>> {
+export async function sumOf(survival: Survival, vector: VectorSource): Promise<Result<RingVector, 'vector'>> {
   const wrong: number[] = []
-  async function* checked({ u, cid, sha256: expected }: Body<'MaskedInput'>): AsyncIterable<Bytes> {
+  async function* checked(input: Body<'MaskedInput'>): AsyncIterable<Bytes> {
+    const { u, sha256: expected } = input
     const hash = createSha256()
-    for await (const piece of vector(cid)) {
+    for await (const piece of vector(input)) {
       hash.update(piece)
       yield piece
     }
@@ -129,10 +131,14 @@ export async function sumOf(
   return wrong.length === 0 ? sum : refuse('vector', `not the bytes that member ${wrong[0]} signed`)
 }
 
-/** R9 and R10: every range of the vector, one report per survivor, and the weights that the adverts made public. */
+/**
+ * R9 and R10: every range of the vector, one report per survivor, the weights that the adverts made public, and no more rows
+ * than survivors stand for: nobody sees single figures here, so that one site's could drown all others'.
+ */
 export function checkSum(survival: Survival, sum: RingVector): Result<void> {
   const { params, members } = survival.sharing.session
-  const check = new RangeCheck(limitsOf(params.d, params.quantiser, params.quantiser.nMax))
+  const limits = limitsOf(params.d, params.quantiser, params.quantiser.nMax)
+  const check = new RangeCheck({ ...limits, rowsMax: EQUAL_ROWS })
   const refused = check.take(sum)
   if (refused) return refused
   const { reports, weight } = check.figures()

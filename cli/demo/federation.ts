@@ -25,6 +25,8 @@ export type NodeProcess = { readonly site: Site; readonly process: ConsiliumProc
 /** Starting a process that loads a training engine can take long on a machine that is busy; longer than this, it hangs. */
 const LINKED_MILLIS_MAX = 180_000
 const POLL_MILLIS = 50
+/** Of a demo site's answers. */
+const MIN_CELL = 5
 
 /** Starts them and waits until the coordinator sees every node. @param signal stops them all, whatever they are at */
 export async function openFederation(
@@ -37,7 +39,7 @@ export async function openFederation(
   }: {
     readonly graceMillis: number
     readonly signal: AbortSignal
-    /** The last site's process kills itself when it begins to train in this round. */
+    /** The last site's process kills itself in this round, when its keys are shared and its input has not left. */
     readonly diesInRound?: number | undefined
   },
 ): Promise<Federation> {
@@ -56,7 +58,7 @@ export async function openFederation(
   const nodes = await Promise.all(
     sites.map(async (site) => {
       const dies = site === sites.at(-1) ? diesInRound : undefined
-      return { site, process: own(await startNodeProcess(site, { url, key }, dies)) }
+      return { site, process: own(await startNodeProcess(site, { url, key }, { diesInRound: dies })) }
     }),
   )
   const ready = await Promise.all(nodes.map((node) => node.process.first('node.ready')))
@@ -110,15 +112,22 @@ export async function startCoordinatorProcess(
   return { process, url: String(ready['url']), key: key.value, apiKeyFile: String(ready['api_key_file']) }
 }
 
-/** A node that trains on its site's data, for this coordinator only. */
+export type NodeOptions = {
+  readonly diesInRound?: number | undefined
+  /** A hospital's node, with the file of those who may be in a masked round with it. */
+  readonly allow?: string | undefined
+}
+
+/** A node that trains on its site's data and answers questions about them, for this coordinator only. */
 export function startNodeProcess(
   { name, folder, data }: Site,
   coordinator: { readonly url: string; readonly key: NodeId },
-  diesInRound?: number,
+  { diesInRound, allow }: NodeOptions = {},
 ): Promise<ConsiliumProcess> {
   const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
-  const flags = ['--state', folder, '--data', path, '--population', 'open']
+  const population = allow === undefined ? ['open'] : ['hospital', '--allow', allow]
+  const flags = ['--state', folder, '--data', path, '--population', ...population, '--min-cell', String(MIN_CELL)]
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
   return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies])
 }

@@ -36,8 +36,6 @@ export function demoOptions(args: Arguments, now: Date): DemoOptions {
   }
   if (options.chaos && options.rounds < 2)
     throw usage('bad_value', '--chaos kills a node in round 2, and there is none', '--rounds 2 or more')
-  if (options.chaos && options.data.kind === 'digits' && options.data.nodes < 3)
-    throw usage('bad_value', 'with two nodes none can be lost: one is no aggregate', '--nodes 3 or more with --chaos')
   return options
 }
 

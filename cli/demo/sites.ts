@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { readCsv } from '#client/data/csv.ts'
+import { readCsv } from '#client/data/csv-file.ts'
 import { DataFault } from '#client/data/fault.ts'
 import { contractOf, profileOf } from '#client/data/profile.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -31,12 +31,7 @@ export async function tableSites(
   classes: number | undefined,
   seed: Bytes,
 ): Promise<{ readonly sites: readonly Site[]; readonly contract: TableContract }> {
-  const files = (await readdir(source)).filter((name) => name.toLowerCase().endsWith('.csv')).sort()
-  if (files.length < 2)
-    throw new Failure(EXIT.data, 'too_few_sites', `${source} holds ${files.length} CSV files, at least 2 are needed`, {
-      fix: 'put one CSV file for each site into the folder',
-    })
-  const paths = files.map((name) => resolve(source, name))
+  const paths = await tablePaths(source)
   // Each site's public profile, as its node would tell it: names, kinds and levels, no rows.
   const profiles = await Promise.all(paths.map(async (path) => profileOf(await readCsv(path)))).catch(
     (cause: unknown) => {
@@ -54,6 +49,16 @@ export async function tableSites(
     }),
   )
   return { sites, contract: contract.value }
+}
+
+/** One CSV file a site, in the order of their names. */
+export async function tablePaths(source: string): Promise<readonly string[]> {
+  const files = (await readdir(source)).filter((name) => name.toLowerCase().endsWith('.csv')).sort()
+  if (files.length < 2)
+    throw new Failure(EXIT.data, 'too_few_sites', `${source} holds ${files.length} CSV files, at least 2 are needed`, {
+      fix: 'put one CSV file for each site into the folder',
+    })
+  return files.map((name) => resolve(source, name))
 }
 
 function siteNumbers(count: number): readonly number[] {

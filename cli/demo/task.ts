@@ -3,6 +3,7 @@ import type { createRunSchema } from '#coordinator/api/schemas.ts'
 import type { Architecture, Layer } from '#protocol/architecture.ts'
 import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import type { Masking } from '#protocol/plan.ts'
 import { demoTaskSeed } from '#protocol/seeds.ts'
 import { classesOf, featuresOf, type TableContract } from '#protocol/task.ts'
 import { DIGIT_CLASSES, DIGIT_SIDE } from '../digits.ts'
@@ -75,18 +76,27 @@ export function tableRun(contract: TableContract, nodes: number, rounds: number,
   }
 }
 
+/** Two sites that see their sum see each other: masks are for three or more. */
+export function maskingOf(nodes: number): Masking {
+  return nodes < 3 ? 'none' : 'secagg/1'
+}
+
 /** One node may be lost in any round, where there are enough of them. Deadlines are for what hangs, not for what is slow. */
 function terms(nodes: number, rounds: number): Omit<LaunchRequest, 'task'> {
-  const least = Math.max(2, nodes - 1)
+  const masking = maskingOf(nodes)
+  const least = Math.max(masking === 'none' ? 2 : 3, nodes - 1)
   return {
     rounds,
     budget: BUDGET_MICRO,
     population: 'open',
-    masking: 'none',
+    masking,
     cohort: { min: least, max: nodes, quorum: least },
     timing: {
       selectionMillis: 120_000,
+      keysMillis: 120_000,
       reportingMillis: 1_800_000,
+      consistencyMillis: 120_000,
+      unmaskingMillis: 120_000,
       aggregationMillis: 600_000,
       settlementMillis: 120_000,
     },

@@ -35,6 +35,7 @@ function headLines({ rounds, open, past, end }: RunProgress, look: Look): readon
   const percent = Math.floor((100 * done) / rounds)
   const meter = bar(done / rounds, Math.min(24, Math.floor(look.columns / 4)), look.unicode)
   if (!open) return [`round ${Math.min(past.length + 1, rounds)}/${rounds}  ${meter} ${percent} %  closing`]
+  if (open.purpose === 'ask') return [`asked       ${open.reported}/${open.joined} sites counted`]
   if (open.purpose === 'evaluate') return [`final test  ${meter} ${open.reported}/${open.joined} sites`]
   const counts =
     open.reported > 0 ? `${open.reported}/${open.joined} reported` : `${open.joined}/${open.invited} joined`

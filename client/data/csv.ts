@@ -1,7 +1,6 @@
 import { CsvError, parse } from 'csv-parse/sync'
 import type { Bytes } from '#protocol/ids.ts'
 import { COLUMNS_MAX, NAME_CHARS_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
-import { readBounded } from './bounds.ts'
 import { DataFault } from './fault.ts'
 
 /** A table of numbers by column. An empty cell is missing and reads as NaN; so does text, which `text` tells apart. */
@@ -14,10 +13,6 @@ export type Column = {
   readonly values: Float64Array
   /** The first line that holds neither a number nor nothing; 0 when there is none. */
   readonly textLine: number
-}
-
-export async function readCsv(path: string): Promise<Table> {
-  return parseCsv(path, await readBounded(path))
 }
 
 /** UTF-8 with a header line, RFC 4180. Throws {@link DataFault}. */

@@ -2,7 +2,8 @@ import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import type { DataContract } from '#protocol/task.ts'
 import { applyImageContract, applyTableContract } from './contract.ts'
-import { readCsv, type Table } from './csv.ts'
+import type { Table } from './csv.ts'
+import { readCsv } from './csv-file.ts'
 import { type Idx, readIdx } from './idx.ts'
 
 /** Where a site's data lies. Plain data, so that it can be handed to the worker that opens it. */

@@ -1,4 +1,7 @@
 import type { LocalUpdate, TrainingTask, TrainProgress } from '#protocol/ports.ts'
+import type { Question } from '#protocol/question.ts'
+import type { Result } from '#protocol/result.ts'
+import type { Tallied, TallyRefusal } from '../asking.ts'
 import type { DataSource } from '../data/dataset.ts'
 import type { BackendChoice, OpenBackend } from './backend.ts'
 
@@ -6,7 +9,9 @@ import type { BackendChoice, OpenBackend } from './backend.ts'
 export type Opening = { readonly data: DataSource; readonly backend: BackendChoice }
 
 /** One at a time, each followed by any progress and one other reply. */
-export type Request = {
+export type Request = Fit | { readonly kind: 'tally'; readonly question: Question }
+export type Fit = {
+  readonly kind: 'fit'
   readonly model: Float32Array
   readonly task: TrainingTask
   /** One shared word: not 0 means stop. A message would wait until the worker is idle. */
@@ -17,6 +22,7 @@ export type Reply =
   | { readonly kind: 'open'; readonly backend: OpenBackend }
   | { readonly kind: 'progress'; readonly at: TrainProgress }
   | { readonly kind: 'fitted'; readonly update: LocalUpdate }
+  | { readonly kind: 'tallied'; readonly tallied: Result<Tallied, TallyRefusal> }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'refused'; readonly reason: string; readonly detail: string }
   | { readonly kind: 'failed'; readonly message: string }

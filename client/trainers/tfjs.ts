@@ -1,7 +1,8 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { assert, unreachable } from '#protocol/assert.ts'
-import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
+import { type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
+import type { Statistician } from '../asking.ts'
 import type { DataSource } from '../data/dataset.ts'
 import type { BackendChoice, OpenBackend } from './backend.ts'
 import type { Opening, Reply, Request } from './conversation.ts'
@@ -11,10 +12,11 @@ export class TrainerFault extends Error {
   override name = 'TrainerFault'
 }
 
-export type TfjsTrainer = TrainerBackend & {
-  /** Faster backends that are not used, and why. */
-  readonly passedOver: OpenBackend['passedOver']
-}
+export type TfjsTrainer = TrainerBackend &
+  Statistician & {
+    /** Faster backends that are not used, and why. */
+    readonly passedOver: OpenBackend['passedOver']
+  }
 
 /**
  * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
@@ -33,15 +35,16 @@ export async function openTfjsTrainer(options: {
   const { name, passedOver } = thread.backend
   let queue: Promise<unknown> = Promise.resolve()
   let closed = false
-  const fit: TrainerBackend['fit'] = async (model, task, signal, progress) => {
+  /** When it is its turn. */
+  const ask = async (request: Request, signal?: AbortSignal, progress?: Progress): Promise<Answer> => {
     const turn = queue.then(async () => {
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
       if (!closed && !thread.alive()) thread = await startThread({ ...opening, backend: name }, heapMiB)
       if (closed) {
         await thread.end()
         throw new TrainerFault('the trainer is closed')
       }
-      return thread.ask({ model, task }, signal, progress)
+      return thread.ask(request, progress)
     })
     queue = turn.catch(() => undefined)
     return turn
@@ -49,7 +52,22 @@ export async function openTfjsTrainer(options: {
   return {
     backend: name,
     passedOver,
-    fit,
+    async fit(model, task, signal, progress) {
+      const stop = new Int32Array(new SharedArrayBuffer(4))
+      const abort = () => void Atomics.store(stop, 0, 1)
+      signal.addEventListener('abort', abort, { once: true })
+      try {
+        const answer = await ask({ kind: 'fit', model, task, stop }, signal, progress)
+        if (answer.kind === 'stopped') throw signal.reason
+        return answer.kind === 'fitted' ? answer.update : fail(answer)
+      } finally {
+        signal.removeEventListener('abort', abort)
+      }
+    },
+    async tally(question) {
+      const answer = await ask({ kind: 'tally', question })
+      return answer.kind === 'tallied' ? answer.tallied : fail(answer)
+    },
     async [Symbol.asyncDispose]() {
       closed = true
       await thread.end()
@@ -61,7 +79,7 @@ type Progress = Parameters<TrainerBackend['fit']>[3]
 type Thread = {
   readonly backend: OpenBackend
   alive(): boolean
-  ask(work: Pick<Request, 'model' | 'task'>, signal: AbortSignal, progress: Progress): Promise<LocalUpdate>
+  ask(request: Request, progress: Progress): Promise<Answer>
   end(): Promise<void>
 }
 
@@ -96,17 +114,10 @@ async function startThread(opening: Opening, heapMiB: number): Promise<Thread> {
   return {
     backend: first.backend,
     alive: () => death === undefined,
-    async ask(work, signal, progress) {
-      const stop = new Int32Array(new SharedArrayBuffer(4))
-      const abort = () => void Atomics.store(stop, 0, 1)
-      signal.addEventListener('abort', abort, { once: true })
-      try {
-        const answer = hear(progress)
-        worker.postMessage({ ...work, stop } satisfies Request)
-        return updateOf(await answer, signal)
-      } finally {
-        signal.removeEventListener('abort', abort)
-      }
+    async ask(request, progress) {
+      const answer = hear(progress)
+      worker.postMessage(request)
+      return answer
     },
     async end() {
       await worker.terminate()
@@ -116,18 +127,19 @@ async function startThread(opening: Opening, heapMiB: number): Promise<Thread> {
 
 type Answer = Exclude<Reply, { kind: 'progress' }>
 
-function updateOf(answer: Answer, signal: AbortSignal): LocalUpdate {
+/** Throws what an answer that is none stands for. */
+function fail(answer: Answer): never {
   switch (answer.kind) {
-    case 'fitted':
-      return answer.update
     case 'refused':
       throw new TrainingRefused(answer.reason, answer.detail)
     case 'failed':
       throw new TrainerFault(answer.message)
-    case 'stopped':
-      throw signal.reason
     case 'open':
       throw new TrainerFault('the training thread started anew by itself')
+    case 'stopped':
+    case 'fitted':
+    case 'tallied':
+      throw new TrainerFault(`the training thread answered ${answer.kind} to something else`)
     default:
       return unreachable(answer)
   }

@@ -2,15 +2,17 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '#protocol/assert.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import { openDataset } from '../data/dataset.ts'
+import { openStatistics } from '../data/statistics.ts'
 import { openBackend } from './backend.ts'
-import type { Opening, Reply, Request } from './conversation.ts'
+import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
 
-/** The thread that learns: it holds the data and the backend, and answers one request after the other. */
+/** The thread that learns and counts: it holds the data and the backend, and answers one request after the other. */
 assert(parentPort, 'this file is a worker thread')
 const port = parentPort
 const { data, backend } = workerData as Opening
 const dataset = openDataset(data)
+const tally = openStatistics(data)
 
 const say = (reply: Reply) => port.postMessage(reply)
 
@@ -19,14 +21,9 @@ port.on('message', (request: Request) => void answer(request).then(say))
 
 class Stopped extends Error {}
 
-async function answer({ model, task, stop }: Request): Promise<Reply> {
-  const checkpoint = () => {
-    if (Atomics.load(stop, 0) !== 0) throw new Stopped()
-  }
+async function answer(request: Request): Promise<Reply> {
   try {
-    const rows = await dataset(task.task.data, task.holdoutSeed)
-    const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
-    return { kind: 'fitted', update: fitModel(model, task, rows, { checkpoint, progress }) }
+    return request.kind === 'fit' ? await learn(request) : { kind: 'tallied', tallied: await tally(request.question) }
   } catch (cause) {
     if (cause instanceof Stopped) return { kind: 'stopped' }
     if (cause instanceof TrainingRefused) {
@@ -34,4 +31,13 @@ async function answer({ model, task, stop }: Request): Promise<Reply> {
     }
     return { kind: 'failed', message: cause instanceof Error ? cause.message : String(cause) }
   }
+}
+
+async function learn({ model, task, stop }: Fit): Promise<Reply> {
+  const checkpoint = () => {
+    if (Atomics.load(stop, 0) !== 0) throw new Stopped()
+  }
+  const rows = await dataset(task.task.data, task.holdoutSeed)
+  const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
+  return { kind: 'fitted', update: fitModel(model, task, rows, { checkpoint, progress }) }
 }

@@ -3,42 +3,39 @@ import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { sha256 } from '#crypto'
-import { equalBytes, utf8 } from '#protocol/bytes.ts'
 import { carOf } from '#protocol/car.ts'
-import { type Cid, parseRunId } from '#protocol/ids.ts'
+import { parseRunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { type Task, taskSchema } from '#protocol/task.ts'
 import { createRun } from '../create.ts'
-import { parametersOf, readBlock } from '../record.ts'
-import type { Run } from '../run.ts'
+import type { Run, RunSpec } from '../run.ts'
 import { streamEvents } from './events.ts'
+import { idempotencyHeaders, type Launcher } from './launch.ts'
+import type { Orders } from './orders.ts'
 import { notFound, Problem } from './problems.ts'
 import { createRunSchema, eventView, page, problemView, runView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
 import { eventOf, runOf } from './views.ts'
 
-type Routes = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
+export type Routes = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
 
-const runParams = z.object({
+export const runParams = z.object({
   id: z.string().meta({ description: 'a run id, or the start of one that no other run has' }),
 })
-const problems = { 400: problemView, 401: problemView, 404: problemView, 409: problemView, 422: problemView }
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  after: z.string().optional(),
+})
+export const problems = { 400: problemView, 401: problemView, 404: problemView, 409: problemView, 422: problemView }
 
-export function runRoutes(routes: Routes, doors: ApiDoors): void {
+export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
   const { runner, blobs } = doors
-  let creating: Promise<unknown> = Promise.resolve()
-  const tasks = new Map<Cid, Promise<Task>>()
-  const taskOf = ({ spec }: Run): Promise<Task> => {
-    const known = tasks.get(spec.task)
-    if (known) return known
-    const task = readBlock(blobs, spec.task, taskSchema)
-    tasks.set(spec.task, task)
-    // A disk that fails once must not hide the run, and every list with it, until the next start.
-    task.catch(() => tasks.delete(spec.task))
-    return task
-  }
-  const viewOf = async (run: Run) => runOf(run, await taskOf(run))
+  const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject)
 
   routes.post(
     '/v1/runs',
@@ -46,46 +43,16 @@ export function runRoutes(routes: Routes, doors: ApiDoors): void {
       schema: {
         summary: 'Launch a run',
         description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
-        headers: z.object({ 'idempotency-key': z.string().min(1).max(255).optional() }),
+        headers: idempotencyHeaders,
         body: createRunSchema,
         response: { 200: runView, 201: runView, ...problems },
       },
     },
     async (request, reply) => {
-      const key = request.headers['idempotency-key']
-      const idempotency = key === undefined ? null : { key, body: sha256(utf8(JSON.stringify(request.body))) }
-      // One at a time, so that two requests under one key cannot both find it unused.
-      const made = creating.then(async () => {
-        const before = idempotency && runner.runs().find((run) => run.spec.idempotency?.key === idempotency.key)
-        if (before)
-          return {
-            run: before,
-            replayed: true,
-            same: equalBytes(before.spec.idempotency?.body ?? new Uint8Array(0), idempotency.body),
-          }
-        const spec = await createRun(blobs, doors.newRunId(), request.body, idempotency)
-        if (!spec.ok) {
-          const errors = spec.where ? [spec.where] : []
-          throw new Problem(422, 'invalid_run', 'This run cannot be launched', spec.detail ?? spec.refusal, { errors })
-        }
-        const run = await runner.create(spec.value)
-        if (!run.ok) throw new Problem(409, run.refusal, 'The run exists', run.detail ?? run.refusal)
-        return { run: run.value, replayed: false, same: true }
-      })
-      creating = made.catch(() => undefined)
-      const { run, replayed, same } = await made
-      if (!same)
-        throw new Problem(
-          422,
-          'idempotency_key_reused',
-          'This key was used for another request',
-          'use a new Idempotency-Key, or send the first request again',
-        )
-      if (replayed) void reply.header('idempotent-replayed', 'true')
-      return reply
-        .code(replayed ? 200 : 201)
-        .header('location', `/v1/runs/${run.spec.run}`)
-        .send(await viewOf(run))
+      const run = await launcher.launch(request, 'train', reply, (id, idempotency) =>
+        createRun(blobs, id, request.body, idempotency, doors.populationSize),
+      )
+      return reply.header('location', `/v1/runs/${run.spec.run}`).send(await viewOf(run))
     },
   )
 
@@ -94,22 +61,11 @@ export function runRoutes(routes: Routes, doors: ApiDoors): void {
     {
       schema: {
         summary: 'Runs, the newest first',
-        querystring: z.object({
-          limit: z.coerce.number().int().min(1).max(200).default(50),
-          after: z.string().optional(),
-        }),
+        querystring: pageQuery,
         response: { 200: page(runView), ...problems },
       },
     },
-    async ({ query: { limit, after } }) => {
-      const runs = runner
-        .runs()
-        .toReversed()
-        .filter(({ spec }) => after === undefined || spec.run < after)
-      const data = await Promise.all(runs.slice(0, limit).map(viewOf))
-      const more = runs.length > limit
-      return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
-    },
+    ({ query }) => pageOf(doors, query, 'train', viewOf),
   )
 
   routes.get(
@@ -135,7 +91,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async (request, reply) => {
       const run = find(doors, request.params.id)
-      const parameters = await parametersOf(blobs, (await taskOf(run)).architecture)
+      const { parameters } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
         return streamEvents(doors, run.spec.run, from, parameters, request, reply)
@@ -180,8 +136,24 @@ export function runRoutes(routes: Routes, doors: ApiDoors): void {
   )
 }
 
+/** Runs of one purpose, the newest first. */
+export async function pageOf<V extends { readonly id: string }>(
+  { runner }: ApiDoors,
+  { limit, after }: z.output<typeof pageQuery>,
+  purpose: RunSpec['purpose'],
+  viewOf: (run: Run) => Promise<V>,
+): Promise<{ data: V[]; has_more: boolean; next: string | null }> {
+  const runs = runner
+    .runs()
+    .toReversed()
+    .filter(({ spec }) => spec.purpose === purpose && (after === undefined || spec.run < after))
+  const data = await Promise.all(runs.slice(0, limit).map(viewOf))
+  const more = runs.length > limit
+  return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+}
+
 /** By id or by a start of it that no other run has, like git. */
-function find({ runner }: ApiDoors, id: string): Run {
+export function find({ runner }: ApiDoors, id: string): Run {
   const exact = parseRunId(id)
   const known = exact.ok ? runner.run(exact.value) : undefined
   if (known) return known

@@ -16,9 +16,12 @@ import type { NodeId, RunId } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import type { Counters } from '../counters.ts'
 import type { Runner } from '../runner.ts'
+import { Launcher } from './launch.ts'
+import { Orders } from './orders.ts'
 import { answerProblem, Problem } from './problems.ts'
 import { runRoutes } from './runs.ts'
 import { nodeView, page } from './schemas.ts'
+import { statsRoutes } from './stats.ts'
 
 export type ApiDoors = {
   readonly runner: Runner
@@ -27,6 +30,8 @@ export type ApiDoors = {
   /** SHA-256 of the API key. */
   readonly keyHash: Uint8Array
   readonly linked: () => readonly NodeId[]
+  /** Nodes that may link; undefined when anybody may. */
+  readonly populationSize: number | undefined
   readonly newRunId: () => RunId
   readonly version: string
   /** Fires when the coordinator drains: open event streams end. */
@@ -131,7 +136,9 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       { schema: { summary: 'Nodes that are linked now', response: { 200: page(nodeView) } } },
       async () => ({ data: doors.linked().map((id) => ({ id: id as string })), has_more: false, next: null }),
     )
-    runRoutes(routes, doors)
+    const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
+    runRoutes(routes, doors, orders, launcher)
+    statsRoutes(routes, doors, orders, launcher)
   })
   return server
 }

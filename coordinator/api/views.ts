@@ -1,22 +1,20 @@
+import { EQUAL_ROWS } from '#aggregation/quantise.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
-import type { Task } from '#protocol/task.ts'
+import type { Question } from '#protocol/question.ts'
+import type { Subject } from '#protocol/subject.ts'
 import { parametersReported } from '../admit.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
 import { failure, type Run, type RunEvent } from '../run.ts'
 import type { Advanced } from '../runner.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
-export function runOf(run: Run, task: Task) {
-  const reason = run.phase === 'finishing' || run.phase === 'ended' ? failure(run) : null
-  const ended = reason === null ? 'completed' : 'failed'
+export function runOf(run: Run, { name }: Subject) {
   return {
-    id: run.spec.run as string,
-    status: run.phase === 'ended' ? (ended as 'completed' | 'failed') : run.phase,
-    reason,
-    created_at: timeOf(run.createdAt),
-    name: task.name,
+    ...headOf(run),
+    purpose: run.spec.purpose,
+    name,
     population: run.spec.population,
     masking: run.spec.masking,
     rounds: run.spec.planned,
@@ -25,17 +23,45 @@ export function runOf(run: Run, task: Task) {
     task: run.spec.task as string,
     model: run.model as string,
     manifest: run.manifest as string | null,
-    evaluation: evaluationOf(run.evaluation),
+    evaluation: evaluationOf(run, run.evaluation),
     budget: String(run.spec.budget),
     paid: String(run.paid),
     released: String(run.released),
   }
 }
 
-function evaluationOf(evaluation: Evaluation | null) {
+/** What they show of a question that is asked. */
+export function queryOf(run: Run, { name, minCell, minCohort }: Question) {
+  return {
+    ...headOf(run),
+    name,
+    population: run.spec.population,
+    question: run.spec.task as string,
+    min_cell: minCell,
+    min_cohort: minCohort,
+    round: run.round?.round ?? null,
+    phase: run.round?.phase ?? null,
+    manifest: run.manifest as string | null,
+  }
+}
+
+function headOf(run: Run) {
+  const reason = run.phase === 'finishing' || run.phase === 'ended' ? failure(run) : null
+  const ended: 'completed' | 'failed' = reason === null ? 'completed' : 'failed'
+  return {
+    id: run.spec.run as string,
+    status: run.phase === 'ended' ? ended : run.phase,
+    reason,
+    created_at: timeOf(run.createdAt),
+  }
+}
+
+/** Under masks every site counts alike and nobody learns how many rows it has: the mean is one of sites. */
+function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
   const { rows, correct, lossQ16 } = evaluation
-  return { rows, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
+  const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: rows / EQUAL_ROWS }
+  return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
 }
 
 function timeOf(millis: number): string {
@@ -65,6 +91,7 @@ function meaningOf(
     case 'created':
       return {
         type: 'run.created',
+        purpose: event.spec.purpose,
         rounds: event.spec.planned,
         budget: String(event.spec.budget),
         masking: event.spec.masking,
@@ -83,13 +110,35 @@ function meaningOf(
       return { type: 'node.left', ...round, node: event.node, reason: event.reason, phase: after.round?.phase }
     case 'reported':
       return { type: 'update.reported', ...round, node: event.node, update: event.update, train_ms: event.trainMillis }
+    case 'enrolled':
+      return { type: 'session.enrolled', ...round, roster: event.roster, ...thresholdsOf(after) }
+    case 'dealt':
+      return { type: 'keys.dealt', ...round, node: event.node }
+    case 'shared':
+      return { type: 'session.shared', ...round, shared: event.shared, out: event.out }
+    case 'agreed':
+      return { type: 'keys.agreed', ...round, node: event.node }
+    case 'objected':
+      return { type: 'keys.disputed', ...round, node: event.node, complaints: event.complaints }
+    case 'surveyed':
+      return { type: 'session.surveyed', ...round, survivors: event.survivors }
+    case 'confirmed':
+      return { type: 'survivors.confirmed', ...round, node: event.node }
+    case 'certified':
+      return { type: 'session.certified', ...round, certificate: event.certificate }
+    case 'unmasked':
+      return { type: 'masks.answered', ...round, node: event.node }
+    case 'abandoned':
+      return { type: 'session.abandoned', ...round, node: event.node, confirmed: event.confirmed }
     case 'ticked':
       return { type: 'phase.ended', ...round, phase: after.round?.phase, cause: 'deadline' }
     case 'aggregated':
+      if (after.spec.purpose === 'ask')
+        return { type: 'question.answered', ...round, manifest: event.manifest, reports: event.reports }
       return {
         type: 'model.aggregated',
         ...{ ...round, manifest: event.manifest, model: event.model, reports: event.reports },
-        evaluated: evaluationOf(event.evaluation),
+        evaluated: evaluationOf(after, event.evaluation),
         evaluated_round: lastClosed(before),
       }
     case 'spoiled':
@@ -104,13 +153,19 @@ function meaningOf(
         type: reason === null ? 'run.completed' : 'run.failed',
         reason,
         rounds: after.spec.planned,
-        evaluation: evaluationOf(after.evaluation),
+        evaluation: evaluationOf(after, after.evaluation),
         model: after.model,
         manifest: event.manifest,
         ledger: { budget: String(after.spec.budget), paid: String(event.paid), released: String(event.released) },
       }
     }
   }
+}
+
+function thresholdsOf({ round }: Run) {
+  if (round?.phase !== 'keys') return {}
+  const { C, q, t } = round.session.rule
+  return { members: round.cohort.length, corrupt: C, quorum: q, threshold: t }
 }
 
 /** The round whose model the open round started from; 0 is the genesis. */

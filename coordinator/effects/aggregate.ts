@@ -1,77 +1,119 @@
 import { accumulate } from '#aggregation/accumulate.ts'
 import { nextModel } from '#aggregation/redo.ts'
+import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
 import { strategyOf } from '#aggregation/strategies/strategy.ts'
-import { encodeLanes, lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { assert } from '#protocol/assert.ts'
-import { type Signer, sealOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
+import { type Block, sealOf } from '#protocol/envelope.ts'
+import type { Cid } from '#protocol/ids.ts'
+import { REASON_CHARS_MAX } from '#protocol/limits.ts'
+import { type Evaluation, modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { readSealed, signAs } from '#protocol/sealed.ts'
-import { taskSchema } from '#protocol/task.ts'
-import { blockOf, fileOf, readBlock, readFloats, readModel } from '../record.ts'
-import { type Aggregation, reportedSeats } from '../round/round.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { signAs } from '#protocol/sealed.ts'
+import { isQuestion } from '#protocol/subject.ts'
+import type { Task } from '#protocol/task.ts'
+import { parametersReported } from '../admit.ts'
+import { blockOf, fileOf, type Ordered, orderOf, readFloats, readModel } from '../record.ts'
+import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
-import type { EffectHandler } from '../runner.ts'
-import { planFor } from './open.ts'
+import type { EffectHandler, Unstamped } from '../runner.ts'
+import type { SessionDoors } from './session.ts'
+import { sessionManifest, type Unmasked, unmaskedSum } from './unmask.ts'
 
 /**
- * Sums the reported vectors, makes the next model and seals the round's manifest. Every output is a function of the
+ * Sums the reported vectors, makes of the sum what the round is for, and seals the round's manifest. Every output is a function of the
  * record alone, so a repeat after a crash writes the same blocks. Memory: one accumulator and one piece of one vector.
  */
-export function aggregateEffect(doors: { blobs: BlobStore; signer: Signer }): EffectHandler {
+export function aggregateEffect(doors: SessionDoors): EffectHandler {
   return async (run, _owed, signal) => {
     const round = run.round
     assert(round?.phase === 'aggregation', 'a sum is owed in the aggregation phase')
     const { blobs, signer } = doors
-    const task = await readBlock(blobs, run.spec.task, taskSchema)
-    const plan = planFor(run, task, round.round)
-    const incoming = await readModel(blobs, run.model)
-    const parameters = round.purpose === 'train' ? incoming.weights.length : 0
-    const memory = await readFloats(blobs, run.memory, strategyOf(task.strategy).memoryLength(incoming.weights.length))
+    const order = await orderOf(blobs, run.spec)
+    const made = await sumOf(doors, round, parametersReported(round, order.parameters), signal)
+    if (!made.ok) return spoiled(round, made)
+    const { sum } = made.value
+    const { subject } = order
+    const next = isQuestion(subject)
+      ? answer(run, answerOf(subject, sum, order.quantiser))
+      : await learn(blobs, run, { ...order, subject }, round, sum)
+    if (!next.ok) return spoiled(round, refuse(`sum-${next.refusal}`, next.detail))
 
-    const sum = await accumulate(vectorsOf(blobs, round, vectorBytesOf(parameters), signal), lanesOf(parameters))
-    if (!sum.ok) return { kind: 'spoiled', round: round.round, reason: `sum-${sum.refusal}` }
-    const next = nextModel({
-      sum: sum.value,
-      purpose: round.purpose,
-      model: incoming.weights,
-      memory,
-      quantiser: plan.quantiser,
-      strategy: task.strategy,
-    })
-    if (!next.ok) return { kind: 'spoiled', round: round.round, reason: `sum-${next.refusal}` }
-
-    const aggregate = await fileOf(blobs, encodeLanes(sum.value))
-    const made = await fileOf(blobs, encodeWeights(next.value.memory))
-    const weights = await fileOf(blobs, encodeWeights(next.value.model))
-    const model = blockOf(modelSchema, { ...incoming.manifest, weights: weights.cid })
-    const { evaluation, reports } = next.value
-    const record = recordOf(run, round, { aggregate: aggregate.cid, memory: made.cid, model: model.cid, evaluation })
+    const { model, memory, evaluation, reports, blocks } = next.value
+    const aggregate = await fileOf(blobs, encodeLanes(sum))
+    const results = { aggregate: aggregate.cid, memory, model, evaluation }
+    const masked =
+      'survival' in made.value ? sessionManifest(doors, withSession(round), made.value, results) : undefined
+    const record = recordOf(run, round, { ...results, session: masked?.session ?? null })
     const manifest = sealOf(signAs(signer, 'round', record))
-    const files = [aggregate, made, weights].flatMap(({ blocks }) => blocks)
-    await blobs.putBlocks([...files, model, manifest.body, manifest.seal])
-    const named = { manifest: manifest.seal.cid, model: model.cid, memory: made.cid }
-    return { kind: 'aggregated', round: round.round, ...named, evaluation, reports }
+    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...(masked?.blocks ?? []), manifest.body, manifest.seal])
+    return { kind: 'aggregated', round: round.round, manifest: manifest.seal.cid, model, memory, evaluation, reports }
   }
 }
 
-async function* vectorsOf(
+/** What a sum makes. @property blocks that are new */
+type Outcome = {
+  readonly model: Cid
+  readonly memory: Cid
+  readonly evaluation: Evaluation
+  readonly reports: number
+  readonly blocks: readonly Block[]
+}
+
+async function learn(
   blobs: BlobStore,
-  round: Aggregation,
-  sizeBytes: number,
-  signal: AbortSignal,
-): AsyncIterable<AsyncIterable<Bytes>> {
-  for (const { update } of reportedSeats(round)) {
-    const report = await readSealed(update, 'report', (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
-    if (!report.ok) throw new Error(`a report that was accepted cannot be read: ${report.refusal}`)
-    yield blobs.get(report.value.value.vector, { limitBytes: sizeBytes }, signal)
-  }
+  run: Run,
+  { subject: { strategy }, quantiser }: Ordered & { readonly subject: Task },
+  { purpose }: Aggregation,
+  sum: RingVector,
+): Promise<Result<Outcome>> {
+  const incoming = await readModel(blobs, run.model)
+  const before = await readFloats(blobs, run.memory, strategyOf(strategy).memoryLength(incoming.weights.length))
+  const next = nextModel({ sum, purpose, model: incoming.weights, memory: before, quantiser, strategy })
+  if (!next.ok) return next
+  const memory = await fileOf(blobs, encodeWeights(next.value.memory))
+  const weights = await fileOf(blobs, encodeWeights(next.value.model))
+  const model = blockOf(modelSchema, { ...incoming.manifest, weights: weights.cid })
+  const { evaluation, reports } = next.value
+  const blocks = [...memory.blocks, ...weights.blocks, model]
+  return accept({ model: model.cid, memory: memory.cid, evaluation, reports, blocks })
 }
 
-type Made = Pick<RoundManifest, 'aggregate' | 'memory' | 'model' | 'evaluation'>
+/** Nothing is kept of an answer but the sum: whoever has that and the question has the answer. */
+function answer({ model, memory }: Run, answered: Result<Answer>): Result<Outcome> {
+  if (!answered.ok) return answered
+  return accept({ model, memory, evaluation: NOTHING_MEASURED, reports: answered.value.sites, blocks: [] })
+}
+
+const NOTHING_MEASURED: Evaluation = { rows: 0, correct: 0, lossQ16: 0 }
+
+/** Of a plain round the plain vectors; of a masked one without its masks. */
+async function sumOf(
+  doors: SessionDoors,
+  round: Aggregation,
+  parameters: number,
+  signal: AbortSignal,
+): Promise<Result<Unmasked | { readonly sum: RingVector }>> {
+  if (round.session) return unmaskedSum(doors, withSession(round), signal)
+  const limitBytes = vectorBytesOf(parameters)
+  const vectors = reportedSeats(round).map(({ vector }) => doors.blobs.get(vector, { limitBytes }, signal))
+  const sum = await accumulate(vectors, lanesOf(parameters))
+  return sum.ok ? accept({ sum: sum.value }) : refuse(`sum-${sum.refusal}`, sum.detail)
+}
+
+function withSession(round: Aggregation): Aggregation & MaskedSeated {
+  assert(round.session, 'a masked round has a session')
+  return { ...round, session: round.session }
+}
+
+function spoiled({ round }: Aggregation, { refusal, detail = '' }: { refusal: string; detail?: string }): Unstamped {
+  const reason = detail ? `${refusal}: ${detail}` : refusal
+  return { kind: 'spoiled', round, reason: reason.slice(0, REASON_CHARS_MAX) }
+}
+
+type Made = Pick<RoundManifest, 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
 
 function recordOf(run: Run, round: Aggregation, made: Made): RoundManifest {
   const { round: number, purpose, plan, cohort, seats } = round

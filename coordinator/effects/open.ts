@@ -1,15 +1,15 @@
-import { quantiserFor } from '#aggregation/quantise.ts'
 import { assert } from '#protocol/assert.ts'
-import type { Signer } from '#protocol/envelope.ts'
+import type { Block, Signer } from '#protocol/envelope.ts'
 import type { Cid, Millis, Round } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
-import type { Plan, Quantiser } from '#protocol/plan.ts'
+import { endingsSchema } from '#protocol/manifest.ts'
+import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
-import { cohortSeed } from '#protocol/seeds.ts'
-import { type Task, taskSchema } from '#protocol/task.ts'
-import { readBlock } from '../record.ts'
-import { purposeOf, type Run, type RunSpec } from '../run.ts'
+import { endingsFor } from '../endings.ts'
+import { blockOf, type Ordered, orderOf } from '../record.ts'
+import { type Ending, endingOf } from '../round/session.ts'
+import { purposeOf, type Run, seedOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -19,9 +19,16 @@ import type { EffectHandler } from '../runner.ts'
 export function openEffect(doors: OpenDoors): EffectHandler {
   return async (run, owed, signal) => {
     assert(owed.kind === 'open', 'this effect opens a round')
-    const task = await readBlock(doors.blobs, run.spec.task, taskSchema)
+    const order = await orderOf(doors.blobs, run.spec)
     await untilSettled(doors, run.spec.cohort.max, signal)
-    const plan = await keepSealed(doors.blobs, doors.signer, 'plan', planFor(run, task, owed.round))
+    const endings = blockOfEndings(endingsFor(run, doors.runs()))
+    if (endings) await doors.blobs.putBlocks([endings])
+    const plan = await keepSealed(
+      doors.blobs,
+      doors.signer,
+      'plan',
+      planFor(run, order, owed.round, endings?.cid ?? null),
+    )
     // No more can join, so that no more are waited for: any number of nodes may be linked.
     return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
   }
@@ -31,6 +38,8 @@ export type OpenDoors = {
   readonly blobs: BlobStore
   readonly signer: Signer
   readonly linked: () => number
+  /** Every run, the oldest first. */
+  readonly runs: () => readonly Run[]
   readonly clock: Clock
   /** When every node that was linked before this process began has had its time to come back. */
   readonly settledAt: Millis
@@ -48,7 +57,7 @@ async function untilSettled(
 }
 
 /** The plan of a round, from the run's state alone: the same whoever makes it. */
-export function planFor(run: Run, task: Task, round: Round): Plan {
+export function planFor(run: Run, { quantiser }: Ordered, round: Round, endings: Cid | null): Plan {
   const { spec, model, parent } = run
   return {
     v: 1,
@@ -57,17 +66,18 @@ export function planFor(run: Run, task: Task, round: Round): Plan {
     purpose: purposeOf(spec, round),
     population: spec.population,
     masking: spec.masking,
+    secure: spec.secure,
     task: spec.task,
     model,
     parent: parent as Cid | null,
-    cohortSeed: cohortSeed(spec.taskSeed, model, round),
+    endings,
+    cohortSeed: seedOf(run, round),
     cohort: spec.cohort,
-    quantiser: quantiserOf(spec, task),
+    quantiser,
     timing: spec.timing,
   }
 }
 
-/** One for the whole run: it depends on the task and the largest cohort only. */
-export function quantiserOf(spec: RunSpec, task: Task): Quantiser {
-  return quantiserFor({ clipNormMicro: task.clipNormMicro, rowsMax: task.data.rowsMax, cohortMax: spec.cohort.max })
+function blockOfEndings(endings: readonly Ending[]): Block | undefined {
+  return endings.length > 0 ? blockOf(endingsSchema, endings.map(endingOf)) : undefined
 }

@@ -32,7 +32,7 @@ export function settleEffect(doors: {
     assert(manifest, 'a round that is settled has a manifest')
     const record = await readSealed(manifest, 'round', (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
     if (!record.ok) throw new Error(`the round's manifest cannot be read: ${record.refusal}`)
-    if (record.value.value.purpose === 'evaluate') return { kind: 'settled', round: owed.round, receipts: null }
+    if (record.value.value.purpose !== 'train') return { kind: 'settled', round: owed.round, receipts: null }
 
     const paid = record.value.value.seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
     const nodes = paid.map(({ node }) => node)

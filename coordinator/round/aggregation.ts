@@ -2,13 +2,19 @@ import type { Millis } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abort } from './aborted.ts'
 import type { RoundEvent } from './events.ts'
-import type { Aggregation, Collecting, Round, RoundRefusal } from './round.ts'
+import type { Aggregation, Collecting, Opened, Round, RoundRefusal, Seated, Unmasking } from './round.ts'
 import { settle } from './settlement.ts'
 
-/** The updates are in; the sum and the next model are being made. */
-export function aggregate(round: Collecting, at: Millis): Aggregation {
-  const { waiting: _, reported: __, ...seated } = round
-  return { ...seated, phase: 'aggregation', endsAt: at + round.timing.aggregationMillis }
+/** The updates are in, and in a masked round what takes their masks off; the sum and the next model are being made. */
+export function aggregate(round: Collecting | Unmasking, at: Millis): Aggregation {
+  const { startedAt, timing } = round
+  return { ...seatedOf(round), phase: 'aggregation', startedAt, endsAt: at + timing.aggregationMillis }
+}
+
+/** What the later phases keep of the earlier. */
+export function seatedOf(round: Opened & Seated): Opened & Seated {
+  const { round: number, purpose, plan, cohortSeed, rule, timing, secure, openedAt, cohort, seats, session } = round
+  return { round: number, purpose, plan, cohortSeed, rule, timing, secure, openedAt, cohort, seats, session }
 }
 
 export function stepAggregation(round: Aggregation, event: RoundEvent): Result<Round, RoundRefusal> {
@@ -21,11 +27,7 @@ export function stepAggregation(round: Aggregation, event: RoundEvent): Result<R
       return accept(abort(round, event.reason, event.at))
     case 'ticked':
       return event.at < round.endsAt ? refuse('not-due') : accept(abort(round, 'aggregation-late', event.at))
-    case 'left':
-    case 'joined':
-    case 'declined':
-    case 'reported':
-    case 'settled':
+    default:
       return refuse('wrong-phase', 'reporting is over')
   }
 }

@@ -1,14 +1,19 @@
 import type { Cid, Millis, NodeId, Round as RoundNumber } from '#protocol/ids.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
-import type { CohortRule, Purpose, Timing } from '#protocol/plan.ts'
+import type { CohortRule, Purpose, Secure, Timing } from '#protocol/plan.ts'
 import { type Result, refuse } from '#protocol/result.ts'
+import { stepAbandonment } from './abandonment.ts'
 import { stepAggregation } from './aggregation.ts'
 import { stepClosed } from './closed.ts'
 import { stepCollecting } from './collecting.ts'
+import { stepConsistency } from './consistency.ts'
 import type { RoundEvent } from './events.ts'
 import { checkRound } from './invariants.ts'
+import { stepKeys } from './keys.ts'
 import { stepSelection } from './selection.ts'
+import type { Session } from './session.ts'
 import { stepSettlement } from './settlement.ts'
+import { stepUnmasking } from './unmasking.ts'
 
 /**
  * One round as arithmetic: `step(round, event)` is total and synchronous. Time and chance arrive inside events. A refused
@@ -19,7 +24,7 @@ export function stepRound(round: Round, event: RoundEvent): Result<Round, RoundR
   if (event.round !== round.round)
     return refuse(event.round < round.round ? 'past-round' : 'future-round', `round ${round.round} is open`)
   const next = stepPhase(round, event)
-  if (next.ok) checkRound(round, next.value)
+  if (next.ok) checkRound(round, next.value, event.at)
   return next
 }
 
@@ -27,9 +32,17 @@ function stepPhase(round: Round, event: RoundEvent): Result<Round, RoundRefusal>
   switch (round.phase) {
     case 'selection':
       return stepSelection(round, event)
+    case 'keys':
+      return stepKeys(round, event)
     case 'reporting':
     case 'evaluation':
       return stepCollecting(round, event)
+    case 'consistency':
+      return stepConsistency(round, event)
+    case 'unmasking':
+      return stepUnmasking(round, event)
+    case 'abandonment':
+      return stepAbandonment(round, event)
     case 'aggregation':
       return stepAggregation(round, event)
     case 'settlement':
@@ -52,6 +65,10 @@ export type RoundRefusal =
   | 'seat-gone'
   | 'selection-full'
   | 'returned-too-often'
+  | 'advert-missing'
+  | 'not-a-member'
+  | 'not-a-survivor'
+  | 'said-already'
   | 'not-due'
 
 /** What every phase knows. */
@@ -63,6 +80,8 @@ export type Opened = {
   readonly cohortSeed: Uint8Array
   readonly rule: CohortRule
   readonly timing: Timing
+  /** How the round is masked; null where it is not. */
+  readonly secure: Secure | null
   readonly openedAt: Millis
 }
 
@@ -72,6 +91,8 @@ export type Selection = Opened & {
   readonly invited: number
   /** Ascending. */
   readonly joined: readonly NodeId[]
+  /** Of those who joined a masked round. */
+  readonly adverts: Readonly<Record<NodeId, Cid>>
   readonly declined: readonly NodeId[]
   /** How often a node joined again after it had declined or left. */
   readonly returns: Readonly<Record<NodeId, number>>
@@ -81,10 +102,24 @@ export type Selection = Opened & {
 export type SeatState =
   | 'waiting'
   | { readonly gone: string }
-  | { readonly update: Cid; readonly trainMillis: Millis; readonly at: Millis }
+  | { readonly update: Cid; readonly vector: Cid; readonly trainMillis: Millis; readonly at: Millis }
 
-/** The cohort ascending by key: a node's seat is its place. */
-export type Seated = { readonly cohort: readonly NodeId[]; readonly seats: readonly SeatState[] }
+/** The cohort ascending by key: a node's seat is its place. A masked round has a session besides. */
+export type Seated = {
+  readonly cohort: readonly NodeId[]
+  readonly seats: readonly SeatState[]
+  readonly session: Session | null
+}
+export type MaskedSeated = Seated & { readonly session: Session }
+
+/** Roster and U2 are being signed (`enrolling`, `sharing`, `judging`), or the cohort deals its keys and agrees on them. */
+export type Keys = Opened &
+  MaskedSeated & {
+    readonly phase: 'keys'
+    readonly step: 'enrolling' | 'dealing' | 'sharing' | 'agreeing' | 'judging'
+    readonly startedAt: Millis
+    readonly endsAt: Millis
+  }
 
 export type Collecting = Opened &
   Seated & {
@@ -94,6 +129,18 @@ export type Collecting = Opened &
     readonly startedAt: Millis
     readonly endsAt: Millis
   }
+
+/** U3 is signed, and then confirmed by a quorum of it. */
+export type Consistency = Opened &
+  MaskedSeated & { readonly phase: 'consistency'; readonly startedAt: Millis; readonly endsAt: Millis }
+
+/** The certificate is out: the survivors give the shares that take the masks off their sum. */
+export type Unmasking = Opened &
+  MaskedSeated & { readonly phase: 'unmasking'; readonly startedAt: Millis; readonly endsAt: Millis }
+
+/** The round came to nothing after inputs may have left: members erase what they hold, so that the next can use theirs. */
+export type Abandonment = Opened &
+  MaskedSeated & { readonly phase: 'abandonment'; readonly reason: string; readonly endsAt: Millis }
 
 export type Aggregation = Opened &
   Seated & { readonly phase: 'aggregation'; readonly startedAt: Millis; readonly endsAt: Millis }
@@ -123,7 +170,17 @@ export type Aborted = Opened & {
   readonly endedAt: Millis
 } & Partial<Seated>
 
-export type Round = Selection | Collecting | Aggregation | Settlement | Closed | Aborted
+export type Round =
+  | Selection
+  | Keys
+  | Collecting
+  | Consistency
+  | Unmasking
+  | Abandonment
+  | Aggregation
+  | Settlement
+  | Closed
+  | Aborted
 
 /** When the open phase ends by itself; undefined once the round is over. */
 export function deadlineOf(round: Round): Millis | undefined {
@@ -144,10 +201,14 @@ export function seatOf(cohort: readonly NodeId[], node: NodeId): number {
 }
 
 /** The seats whose updates count, in seat order. */
-export function reportedSeats(seated: Seated): readonly { seat: number; node: NodeId; update: Cid }[] {
-  return seated.seats.flatMap((state, seat) =>
-    state !== 'waiting' && 'update' in state
-      ? [{ seat, node: seated.cohort[seat] as NodeId, update: state.update }]
-      : [],
-  )
+export function reportedSeats(seated: Seated): readonly { seat: number; node: NodeId; update: Cid; vector: Cid }[] {
+  return seated.seats.flatMap((state, seat) => {
+    if (!hasReported(state)) return []
+    const { update, vector } = state
+    return [{ seat, node: seated.cohort[seat] as NodeId, update, vector }]
+  })
+}
+
+export function hasReported(state: SeatState | undefined): state is Exclude<SeatState, 'waiting' | { gone: string }> {
+  return state !== undefined && state !== 'waiting' && 'update' in state
 }

@@ -6,6 +6,7 @@ import { drawRank } from '#protocol/seeds.ts'
 import { abort } from './aborted.ts'
 import { collect } from './collecting.ts'
 import type { RoundEvent } from './events.ts'
+import { enrol } from './keys.ts'
 import type { Opened, Round, RoundRefusal, Selection } from './round.ts'
 import { seatOf } from './round.ts'
 
@@ -16,6 +17,7 @@ export function openSelection(opened: Opened, invited: number): Selection {
     phase: 'selection',
     invited,
     joined: [],
+    adverts: {},
     declined: [],
     returns: {},
     endsAt: opened.openedAt + opened.timing.selectionMillis,
@@ -25,7 +27,8 @@ export function openSelection(opened: Opened, invited: number): Selection {
 export function stepSelection(round: Selection, event: RoundEvent): Result<Round, RoundRefusal> {
   switch (event.kind) {
     case 'joined': {
-      const { node, at } = event
+      const { node, advert, at } = event
+      if (round.secure && !advert) return refuse('advert-missing')
       if (seatOf(round.joined, node) >= 0) return refuse('already-joined')
       const returned = seatOf(round.declined, node) >= 0
       const before = round.returns[node] ?? 0
@@ -34,7 +37,8 @@ export function stepSelection(round: Selection, event: RoundEvent): Result<Round
         return refuse('selection-full')
       const returns = returned ? { ...round.returns, [node]: before + 1 } : round.returns
       const joined = insert(round.joined, node)
-      return accept(conclude({ ...round, joined, declined: without(round.declined, node), returns }, at))
+      const adverts = round.secure && advert ? { ...round.adverts, [node]: advert } : round.adverts
+      return accept(conclude({ ...round, joined, adverts, declined: without(round.declined, node), returns }, at))
     }
     case 'declined':
     case 'left': {
@@ -45,10 +49,7 @@ export function stepSelection(round: Selection, event: RoundEvent): Result<Round
     }
     case 'ticked':
       return event.at < round.endsAt ? refuse('not-due') : accept(conclude(round, event.at))
-    case 'reported':
-    case 'aggregated':
-    case 'spoiled':
-    case 'settled':
+    default:
       return refuse('wrong-phase', 'selection is open')
   }
 }
@@ -66,7 +67,8 @@ function conclude(round: Selection, at: Millis): Round {
   const enough = round.joined.length >= round.rule.min
   if (!due && !(enough && answered(round) >= round.invited)) return round
   if (!enough) return abort(round, 'too-few-nodes', at)
-  return collect(round, draw(round.joined, round.rule.max, round.cohortSeed), at)
+  const cohort = draw(round.joined, round.rule.max, round.cohortSeed)
+  return round.secure ? enrol(round, round.secure, cohort, at) : collect(round, cohort, at)
 }
 
 /** At most `max` of the joined, by the public draw that anyone can repeat: smallest SHA-256(seed ‖ key) first. */

@@ -20,12 +20,7 @@ export function stepSettlement(round: Settlement, event: RoundEvent): Result<Rou
       return accept(close(round, event.receipts, event.at))
     case 'ticked':
       return event.at < round.endsAt ? refuse('not-due') : accept(close(round, 'overdue', event.at))
-    case 'left':
-    case 'joined':
-    case 'declined':
-    case 'reported':
-    case 'aggregated':
-    case 'spoiled':
+    default:
       return refuse('wrong-phase', 'the model is made')
   }
 }

@@ -8,6 +8,7 @@ import { concat } from '../bytes.ts'
 import type { Bytes } from '../ids.ts'
 import { isSoundKey, isSoundSignature } from './ed25519.ts'
 import type { Hash } from './hash.ts'
+import type { NativeKem } from './kem.ts'
 
 export function sha256(bytes: Bytes): Bytes {
   return nobleSha256(bytes)
@@ -104,3 +105,6 @@ export function keystream(key: Bytes, iv: Bytes): (lengthBytes: number) => Bytes
 function littleEndian(bytes: Bytes): bigint {
   return bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 }
+
+/** None here. */
+export const nativeKem: NativeKem | undefined = undefined

@@ -1,4 +1,4 @@
-import {
+import nodeCrypto, {
   createCipheriv,
   createDecipheriv,
   createHash,
@@ -15,6 +15,7 @@ import {
 import type { Bytes } from '../ids.ts'
 import { isSoundKey, isSoundSignature } from './ed25519.ts'
 import type { Hash } from './hash.ts'
+import type { NativeKem } from './kem.ts'
 
 export function sha256(bytes: Bytes): Bytes {
   return plain(createHash('sha256').update(bytes).digest())
@@ -162,4 +163,37 @@ let zeroPage = new Uint8Array(65_536)
 function zeros(lengthBytes: number): Bytes {
   if (zeroPage.length < lengthBytes) zeroPage = new Uint8Array(lengthBytes)
   return zeroPage.subarray(0, lengthBytes)
+}
+
+/** The PKCS#8 wrapper of an ML-KEM-768 seed, and the SPKI one of its public key. */
+const KEM_PKCS8 = Buffer.from('3054020100300b060960864801650304040204428040', 'hex')
+const KEM_SPKI_BYTES = 22
+
+/** Its secret key is the seed itself. OpenSSL has ML-KEM from 3.5 on and Node its use from 24.7 on: an older one has none. */
+export const nativeKem: NativeKem | undefined = hasKem() ? { keys: kemKeys, decapsulate: kemDecapsulate } : undefined
+
+function kemKeys(seed: Bytes): ReturnType<NativeKem['keys']> {
+  const spki = createPublicKey(kemPrivateKey(seed)).export({ format: 'der', type: 'spki' })
+  return { publicKey: plain(spki.subarray(KEM_SPKI_BYTES)), secretKey: seed.slice() }
+}
+
+function kemDecapsulate(seed: Bytes, ciphertext: Bytes): Bytes {
+  return plain(nodeCrypto.decapsulate(kemPrivateKey(seed), ciphertext))
+}
+
+function kemPrivateKey(seed: Bytes): KeyObject {
+  const der = Buffer.concat([KEM_PKCS8, seed])
+  try {
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  } finally {
+    der.fill(0)
+  }
+}
+
+function hasKem(): boolean {
+  try {
+    return kemPrivateKey(zeros(64)).asymmetricKeyType === 'ml-kem-768' && typeof nodeCrypto.decapsulate === 'function'
+  } catch {
+    return false
+  }
 }

@@ -8,8 +8,14 @@ import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Asked, answerProblem, answerStream, problemOf } from './answers.ts'
 import { type Form, formOf, matches } from './negotiation.ts'
 import { spanOf } from './ranges.ts'
+import { type Tickets, ticketIn } from './tickets.ts'
 
-type Doors = { readonly blobs: BlobStore; readonly limits: { readonly idleMillis: Millis } }
+type Doors = {
+  readonly blobs: BlobStore
+  readonly withheld: BlobStore
+  readonly tickets: Pick<Tickets, 'check'>
+  readonly limits: { readonly idleMillis: Millis }
+}
 
 /** Answers a GET or HEAD. @returns how it ended */
 export async function download(asked: Asked, doors: Doors, cid: Named): Promise<string> {
@@ -17,7 +23,7 @@ export async function download(asked: Asked, doors: Doors, cid: Named): Promise<
   if (!form.ok) return answerProblem(asked, problemOf(form.refusal, form.detail))
   try {
     if (cid === PROBE) return await send(asked, doors, probe(form.value))
-    return await send(asked, doors, await representationOf(cid, form.value, doors.blobs))
+    return await send(asked, doors, await find(asked, doors, cid, form.value))
   } catch (cause) {
     if (asked.response.headersSent) throw cause
     if (cause instanceof BlobMissing) return answerProblem(asked, missing(asked))
@@ -41,6 +47,8 @@ type Representation = {
   readonly contentType: string
   readonly fileName: string
   readonly sizeBytes: number | undefined
+  /** Whether only members may read it. */
+  readonly isWithheld?: boolean
   pieces(first: number, length: number): Pieces
 }
 
@@ -49,6 +57,21 @@ class NotThisForm extends Error {
   constructor(code: 'not-acceptable' | 'bad-range', message: string) {
     super(message)
     this.code = code
+  }
+}
+
+/**
+ * What is public, for anybody; then, for a seat of a run whose vectors are withheld, what is withheld: its members add up
+ * what the coordinator did. Any other ticket, or one that has expired, is as none.
+ */
+async function find({ request }: Asked, doors: Doors, cid: Cid, form: Form): Promise<Representation> {
+  try {
+    return await representationOf(cid, form, doors.blobs)
+  } catch (cause) {
+    const text = cause instanceof BlobMissing ? ticketIn(request.headers.authorization) : undefined
+    const ticket = text === undefined ? undefined : doors.tickets.check(text)
+    if (!ticket?.ok || ticket.value.publish !== 'commit-only') throw cause
+    return { ...(await representationOf(cid, form, doors.withheld)), isWithheld: true }
   }
 }
 
@@ -96,7 +119,7 @@ async function representationOf(cid: Cid, form: Form, blobs: BlobStore): Promise
 async function send(asked: Asked, doors: Doors, what: Representation): Promise<string> {
   const { request, response } = asked
   response.setHeader('ETag', what.etag)
-  response.setHeader('Cache-Control', 'public, max-age=29030400, immutable')
+  response.setHeader('Cache-Control', what.isWithheld ? 'no-store' : 'public, max-age=29030400, immutable')
   response.setHeader('Vary', 'Accept')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('X-Ipfs-Path', `/ipfs/${what.cid}`)

@@ -10,7 +10,8 @@ import { openUploads } from './uploads.ts'
 /**
  * The blobs over HTTP, for a plain node:http server: answers what lies under `/ipfs/` and says true, or says false and
  * leaves the request alone. Reads follow the IPFS trustless gateway specification (raw blocks, CAR) with the file's bytes
- * as a third form; writes are `PUT /ipfs/{cid}` with a ticket.
+ * as a third form; writes are `PUT /ipfs/{cid}` with a ticket. What is withheld is read only with the ticket of a seat whose
+ * run withholds its vectors: to anybody else who asks for it, it is not there.
  */
 export function openGateway(options: GatewayOptions): Gateway {
   const upload = openUploads(options)
@@ -64,6 +65,8 @@ export type Gateway = (request: IncomingMessage, response: ServerResponse) => Pr
 
 export type GatewayOptions = {
   readonly blobs: BlobStore
+  /** Where uploads under a `commit-only` ticket go. */
+  readonly withheld: BlobStore
   readonly tickets: Tickets
   readonly clock: Clock
   readonly limits: GatewayLimits

@@ -13,11 +13,12 @@ import { bounded } from './writing.ts'
  * tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
  *
  * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`
- * @param ticket the ticket of the moment, for uploads
+ * @param ticket the ticket of the moment, for uploads; for reading only where that is asked for
  */
 export function openRemoteBlobs({
   url,
   ticket = () => undefined,
+  reads = 'public',
   fetch = globalThis.fetch,
   clock = systemClock,
   attempts = 6,
@@ -61,7 +62,10 @@ export function openRemoteBlobs({
   const load: Load = (cid, limitBytes, signal) =>
     exchange(
       at(cid, '?format=raw'),
-      { headers: { Accept: 'application/vnd.ipld.raw' }, signal: signal ?? null, allowMillis: attemptMillis },
+      {
+        headers: { Accept: 'application/vnd.ipld.raw', ...(reads === 'withheld' && bearer(ticket())) },
+        ...{ signal: signal ?? null, allowMillis: attemptMillis },
+      },
       async (response) => {
         if (response.status === 404 || response.status === 410) return undefined
         if (!response.ok) throw await faultOf(response)
@@ -72,12 +76,11 @@ export function openRemoteBlobs({
   async function upload(cid: Cid, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     // Worth a question where the answer may save many bytes; a small blob is its own question, and may be here already.
     if (bytes.length > ASK_FIRST_BYTES && (await has(cid, signal))) return
-    const given = ticket()
     await exchange(
       at(cid),
       {
         method: 'PUT',
-        headers: { 'Content-Type': 'application/octet-stream', ...(given && { Authorization: `Bearer ${given}` }) },
+        headers: { 'Content-Type': 'application/octet-stream', ...bearer(ticket()) },
         body: bytes as Uint8Array<ArrayBuffer>,
         signal: signal ?? null,
         allowMillis: attemptMillis + bytes.length / SLOWEST_BYTES_PER_MILLI,
@@ -91,7 +94,11 @@ export function openRemoteBlobs({
   function has(cid: Cid, signal?: AbortSignal): Promise<boolean> {
     return exchange(
       at(cid),
-      { method: 'HEAD', signal: signal ?? null, allowMillis: attemptMillis },
+      {
+        method: 'HEAD',
+        headers: reads === 'withheld' ? bearer(ticket()) : {},
+        ...{ signal: signal ?? null, allowMillis: attemptMillis },
+      },
       async (response) => {
         if (response.status === 404 || response.status === 410) return false
         if (!response.ok) throw await faultOf(response)
@@ -122,6 +129,8 @@ export function openRemoteBlobs({
 export type RemoteBlobsOptions = {
   readonly url: string | URL
   readonly ticket?: () => string | undefined
+  /** `withheld`: shows the ticket to read as well, and so reads what only members of a run may. Otherwise no reader has a name. */
+  readonly reads?: 'public' | 'withheld'
   readonly fetch?: typeof globalThis.fetch
   readonly clock?: Clock
   readonly attempts?: number
@@ -151,6 +160,10 @@ const ASK_FIRST_BYTES = 65_536
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16
 const PROBLEM_BYTES_MAX = 4096
+
+function bearer(ticket: string | undefined): Readonly<Record<string, string>> {
+  return ticket === undefined ? {} : { Authorization: `Bearer ${ticket}` }
+}
 
 function isPassing(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507)

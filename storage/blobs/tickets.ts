@@ -60,6 +60,11 @@ export function openTickets({ key, clock }: { readonly key: Bytes; readonly cloc
   }
 }
 
+/** The ticket that a request shows in its Authorization header, unread. */
+export function ticketIn(authorization: string | undefined): string | undefined {
+  return /^Bearer ([\w.-]+)$/i.exec(authorization ?? '')?.[1]
+}
+
 type SeatUploads = { readonly kept: Set<Cid>; running: number; expiresAt: Millis }
 
 const BLOBS_MAX = 2

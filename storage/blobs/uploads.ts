@@ -2,11 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { codecOf, DAG_CBOR } from '#protocol/cid.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BlobCorrupt, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
+import type { Ticket } from '#protocol/ticket.ts'
 import { type Asked, answerProblem, answerWhole, type ProblemCode, problemOf, TooSlow, watchIdle } from './answers.ts'
-import type { Tickets } from './tickets.ts'
+import { type Tickets, ticketIn } from './tickets.ts'
 
 type UploadDoors = {
   readonly blobs: BlobStore
+  readonly withheld: BlobStore
   readonly tickets: Tickets
   readonly clock: Clock
   readonly limits: { readonly idleMillis: Millis; readonly uploadsMax: number }
@@ -17,22 +19,25 @@ type Upload = (asked: Asked, cid: Cid) => Promise<string>
 /**
  * `PUT /ipfs/{cid}`: the body is cut into blocks and staged as it comes in, and kept only when it makes that CID. 201
  * after it is durable, 200 when it was here already. Everything that can be refused without reading is refused first.
+ *
+ * What comes under a `commit-only` ticket goes to a store of its own, and only such a ticket is told what is there.
  */
-export function openUploads({ blobs, tickets, clock, limits }: UploadDoors): Upload {
+export function openUploads({ blobs, withheld, tickets, clock, limits }: UploadDoors): Upload {
   let running = 0
 
   return async (asked, cid) => {
     const { request } = asked
     const no = (code: ProblemCode, detail?: string) => answerProblem(asked, problemOf(code, detail))
-    const ticketText = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const ticketText = ticketIn(request.headers.authorization)
     if (ticketText === undefined) return no('no-ticket', 'an upload needs Authorization: Bearer and its ticket')
     const ticket = tickets.check(ticketText)
     if (!ticket.ok) return no(ticket.refusal, ticket.detail)
     if (codecOf(cid) === DAG_CBOR) return no('not-uploadable', 'manifests are not uploaded')
     if (request.headers['content-encoding'] !== undefined) return no('encoded-body', 'send the bytes as they are')
-    const { sizeBytes, expiresAt } = ticket.value
+    const { sizeBytes, expiresAt, publish } = ticket.value
+    const store = publish === 'full' ? blobs : withheld
     if (Number(request.headers['content-length'] ?? 0) > sizeBytes) return no('too-large', `at most ${sizeBytes} bytes`)
-    if (await blobs.has(cid)) return here(asked, cid, 200)
+    if (await store.has(cid)) return here(asked, cid, 200, publish)
     if (running >= limits.uploadsMax) return no('busy', `${running} uploads are running`)
     const admitted = tickets.admit(ticket.value, cid)
     if (!admitted.ok) return no(admitted.refusal)
@@ -51,9 +56,9 @@ export function openUploads({ blobs, tickets, clock, limits }: UploadDoors): Upl
       }
     }
     try {
-      await blobs.put(body(), sizeBytes, AbortSignal.any([idle.signal, late.signal]), cid)
+      await store.put(body(), sizeBytes, AbortSignal.any([idle.signal, late.signal]), cid)
       kept = true
-      return await here(asked, cid, 201)
+      return await here(asked, cid, 201, publish)
     } catch (cause) {
       if (kept || (request.destroyed && !request.complete)) return brokenOff(asked)
       if (cause instanceof BlobCorrupt) return no('wrong-content', cause.message)
@@ -74,9 +79,11 @@ class ExpiredTicket extends Error {
   override name = 'ExpiredTicket'
 }
 
-async function here(asked: Asked, cid: Cid, status: 200 | 201): Promise<string> {
-  asked.response.setHeader('Location', `/ipfs/${cid}`)
-  asked.response.setHeader('ETag', `"${cid}"`)
+async function here(asked: Asked, cid: Cid, status: 200 | 201, publish: Ticket['publish']): Promise<string> {
+  if (publish === 'full') {
+    asked.response.setHeader('Location', `/ipfs/${cid}`)
+    asked.response.setHeader('ETag', `"${cid}"`)
+  }
   await answerWhole(asked, status, undefined, '')
   return status === 201 ? 'kept' : 'already-here'
 }

@@ -3,7 +3,15 @@ import fc from 'fast-check'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip } from '#aggregation/clip.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
-import { dequantise, evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
+import {
+  dequantise,
+  evaluationRowsMax,
+  integerQuantiserFor,
+  limitsOf,
+  quantise,
+  quantiserFor,
+} from '#aggregation/quantise.ts'
+import { RangeCheck } from '#aggregation/ranges.ts'
 import { decodeLanes, encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -210,5 +218,58 @@ describe('a sum', () => {
 
   test('of another model is a mistake of ours', () => {
     expect(() => dequantise(decodeLanes(sound), parameters + 4, quantiser)).toThrow('lanes of its model')
+  })
+})
+
+describe('whole numbers', () => {
+  const whole = integerQuantiserFor(40)
+  const most = 2 ** whole.bits - 1
+  /** A report of these lanes, with some changed. */
+  const report = (changes: Readonly<Record<number, number>> = {}) => {
+    const vector = new Uint32Array(lanes)
+    vector.set([1, 1, 0, 0, 0, 0, 0, 0, 0, 1, most, most, most, 7])
+    for (const [lane, value] of Object.entries(changes)) vector[Number(lane)] = value
+    return vector
+  }
+  const inspectWhole = (vector: RingVector) => inspectVector(once(encodeLanes(vector)), parameters, whole)
+  const checkSum = (vector: RingVector) => new RangeCheck(limitsOf(parameters, whole, whole.nMax)).take(vector)
+
+  test('have no norm to be within: every lane that one report may hold is accepted', async () => {
+    expect(await inspectWhole(report())).toEqual({ ok: true, value: { weight: 1 } })
+    expect(await inspectVector(once(encodeLanes(report())), parameters, { ...whole, rangeMicro: 1 })).toMatchObject({
+      refusal: 'out-of-range',
+    })
+  })
+
+  test('of a full cohort that all say the most are accepted as a sum', async () => {
+    const sum = must(
+      await accumulate(
+        Array.from({ length: 40 }, () => once(encodeLanes(report()))),
+        lanes,
+      ),
+    )
+    expect(checkSum(sum)).toBeUndefined()
+    expect(checkSum(sum.with(payload + 2, 40 * most + 1))).toMatchObject({ refusal: 'out-of-range' })
+  })
+
+  const tampered: readonly (readonly [string, Readonly<Record<number, number>>, string])[] = [
+    ['a lane above 2^b − 1', { [payload]: most + 1 }, 'out-of-range'],
+    ['a lane that wraps', { [payload]: 2 ** 32 - 1 }, 'out-of-range'],
+    ['another weight', { 0: 2 }, 'bad-header'],
+    ['no report', { 1: 0 }, 'bad-header'],
+    ...[2, 3, 4, 5, 6, 7].map((lane) => [`header lane ${lane}`, { [lane]: 1 }, 'bad-header'] as const),
+    ...[0, 1, 2, 3].map((lane) => [`evaluation lane ${lane}`, { [tail + lane]: 1 }, 'bad-evaluation'] as const),
+    ['padding', { [tail + 4]: 1 }, 'bad-check-lanes'],
+    ...[1, 2, 3, 4].map((back) => [`check lane ${back}`, { [lanes - back]: 1 }, 'bad-check-lanes'] as const),
+  ]
+  test.each(tampered)('with %s are refused, alone and as a sum', async (_, changes, refusal) => {
+    expect(await inspectWhole(report(changes))).toMatchObject({ refusal })
+    expect(checkSum(report(changes))).toMatchObject({ refusal })
+  })
+
+  test('make no update and no mean: only reals have a range', () => {
+    const update = { delta: new Float32Array(6), weight: 1, evaluation: { rows: 0, correct: 0, lossSumNats: 0 } }
+    expect(() => quantise(update, whole, () => 0)).toThrow('reals have a range')
+    expect(() => dequantise(report(), parameters, whole)).toThrow('reals have a range')
   })
 })

@@ -2,12 +2,13 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip, normOf } from '#aggregation/clip.ts'
-import { dequantise, evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
+import { dequantise, evaluationRowsMax, integerQuantiserFor, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { HEADER_LANES, lanesOf } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
 import { COHORT_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
 import { quantiserSchema } from '#protocol/plan.ts'
+import { taskSchema } from '#protocol/task.ts'
 import { must, seed, updatesFor, vectorOf } from './given.ts'
 
 const quantiser = quantiserFor({ clipNormMicro: 10_000_000, rowsMax: 4_000, cohortMax: 40 })
@@ -74,6 +75,16 @@ describe('the quantiser of a task', () => {
         (cohortMax) => quantiserFor({ clipNormMicro: 1, rowsMax: 1, cohortMax }).bits,
       ),
     ).toEqual([24, 24, 24, 23, 22, 21, 20])
+  })
+
+  test('a task always has a range: lanes of whole numbers are for statistics alone', () => {
+    fc.assert(fc.property(tasks, (task) => expect(quantiserFor(task).rangeMicro).toBeGreaterThanOrEqual(1)))
+    expect(() => quantiserFor({ clipNormMicro: 0, rowsMax: 1, cohortMax: 5 })).toThrow('which have a range')
+    expect(taskSchema.shape.clipNormMicro.safeParse(0).success).toBe(false)
+    expect(taskSchema.shape.clipNormMicro.safeParse(1).success).toBe(true)
+    const whole = integerQuantiserFor(128)
+    expect(whole).toEqual({ bits: 24, rangeMicro: 0, weightMax: 1, nMax: 128 })
+    expect(quantiserSchema.parse(whole)).toEqual(whole)
   })
 
   test('a site of real size may hold out every row that the evaluation counts', () => {

@@ -40,6 +40,11 @@ describe('a value comes from', () => {
   test('the last of two flags', () => {
     expect(runsLs(['--limit=1', '--limit', '2']).integer('limit', { min: 1, max: 9 })).toBe(2)
   })
+
+  test('every flag, for a command that asks for all of them', () => {
+    expect(runsLs(['--key=a', '--limit', '1', '--key', 'b']).texts('key')).toEqual(['a', 'b'])
+    expect(runsLs([], { CONSILIUM_API_KEY: 'c' }).texts('key')).toEqual([])
+  })
 })
 
 describe('what is written wrongly is exit 2 and says how to write it', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '#cli/commands.ts'
 import { commandHelp } from '#cli/help.ts'
+import { signerOf } from '#protocol/envelope.ts'
 import { parseNodeId } from '#protocol/ids.ts'
 import { request } from '#test/coordinator/live.ts'
 import { BIN, consilium, jsonLines } from './command.ts'
@@ -58,6 +59,8 @@ describe('help', () => {
   })
 })
 
+const PINNED = ['--coordinator-key', signerOf(new Uint8Array(32).fill(1)).id] as const
+
 describe('what is typed wrongly is exit 2, with what was meant', () => {
   test.each([
     [['demmo'], 'unknown_command', /did you mean consilium demo\?/],
@@ -68,8 +71,10 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['coordinator', 'up'], 'who_may_link', /--allow nodes.txt .*--open/],
     [['coordinator', 'up', '--open', '--tls-cert', 'x'], 'incomplete_tls', /--tls-key/],
     [['node', 'up', '--coordinator-key', 'z6Mkx'], 'bad_value', /z6Mk and 44 more/],
+    [['node', 'up', ...PINNED, '--population', 'hospital'], 'who_is_allowed', /fix +--allow nodes.txt/],
+    [['node', 'up', ...PINNED, '--population', 'open', '--max-corrupt', '0'], 'bad_value', /from 1 to 128/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
-    [['demo', '--chaos', '--nodes', '2'], 'bad_value', /3 or more/],
+    [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
   ] as const)('%j', async (args, code, words) => {
     const ran = await consilium(args, { cwd: folder })
     expect(ran).toMatchObject({ code: 2, stdout: '' })
@@ -99,6 +104,19 @@ test('a node has one id for its folder, and its key is for its owner only', asyn
   expect((await consilium(['node', 'id'], { env: { CONSILIUM_HOME: state } })).stdout).toBe(first.stdout)
   expect((await consilium(['node', 'id'], { env: { XDG_STATE_HOME: folder } })).stdout).not.toBe(first.stdout)
   expect((await stat(join(folder, 'consilium/node/node.key'))).mode & 0o777).toBe(0o600)
+})
+
+test('a node that is not on its own allow-list says so before it starts, and how to mend it', async () => {
+  const state = join(folder, 'listed')
+  const id = (await consilium(['node', 'id', '--state', state])).stdout.trim()
+  const [allow, data] = [join(folder, 'nodes.txt'), join(folder, 'no.csv')]
+  const up = ['node', 'up', '--state', state, ...PINNED, '--population', 'hospital', '--allow', allow, '--data', data]
+  await writeFile(allow, `${PINNED[1]}\n`)
+  const ran = await consilium(up)
+  expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error {2}not_on_allow_list/) })
+  expect(ran.stderr).toContain(`add ${id}`)
+  await writeFile(allow, `${PINNED[1]}\n${id}  # this one\n`)
+  expect(await consilium(up)).toMatchObject({ code: 11, stderr: expect.stringMatching(/^error {2}no_data/) })
 })
 
 test('what cannot be reached, is not there, or is not as it must be has an exit code of its own', async () => {

@@ -9,7 +9,7 @@ import { type PastRound, type RunProgress, watching } from '#cli/run-progress.ts
 
 const past = (round: number, change: Partial<PastRound> = {}): PastRound => ({
   ...{ round, aborted: null, reports: 5, cohort: 5, bytesPerNode: 24_048, trainMillis: 1395, overheadMillis: 71 },
-  evaluation: { rows: 2000, accuracy: 0.937, loss: 0.227 },
+  evaluation: { rows: 2000, sites: null, accuracy: 0.937, loss: 0.227 },
   ...change,
 })
 

@@ -11,7 +11,12 @@ const told: readonly object[] = [
   { type: 'node.joined', round: 1, node: 'b' },
   { type: 'update.reported', round: 1, node: 'a' },
   { type: 'update.reported', round: 1, node: 'b' },
-  { type: 'model.aggregated', round: 1, evaluated: { rows: 10, accuracy: 0.1, loss: 2.3 }, evaluated_round: 0 },
+  {
+    type: 'model.aggregated',
+    round: 1,
+    evaluated: { rows: 10, sites: null, accuracy: 0.1, loss: 2.3 },
+    evaluated_round: 0,
+  },
   {
     ...{ type: 'round.completed', round: 1, purpose: 'train', cohort: 2, reports: 2, bytes_per_node: 64 },
     ...{
@@ -26,13 +31,18 @@ const told: readonly object[] = [
   { type: 'round.opened', round: 2, purpose: 'train', invited: 2 },
   { type: 'round.aborted', round: 2, purpose: 'train', reason: 'too-few-nodes', cause: 'ticked' },
   { type: 'round.opened', round: 3, purpose: 'evaluate', invited: 2 },
-  { type: 'model.aggregated', round: 3, evaluated: { rows: 10, accuracy: 0.8, loss: 0.4 }, evaluated_round: 1 },
+  {
+    type: 'model.aggregated',
+    round: 3,
+    evaluated: { rows: 10, sites: null, accuracy: 0.8, loss: 0.4 },
+    evaluated_round: 1,
+  },
   {
     ...{ type: 'round.completed', round: 3, purpose: 'evaluate', cohort: 2, reports: 2, bytes_per_node: 64 },
     ...{ train_ms: 1, overhead_ms: 5, payouts: [] },
   },
   {
-    ...{ type: 'run.completed', reason: null, evaluation: { rows: 10, accuracy: 0.8, loss: 0.4 } },
+    ...{ type: 'run.completed', reason: null, evaluation: { rows: 10, sites: null, accuracy: 0.8, loss: 0.4 } },
     ...{ model: 'bafym', manifest: 'bafyr', ledger: { budget: '100', paid: '50', released: '50' } },
   },
 ]
@@ -50,7 +60,7 @@ test('an open round counts who joined and who reported', () => {
 
 test("a round's figures are those that a later round measured, never the incoming model's", () => {
   expect(after(9).past[0]?.evaluation).toBeUndefined()
-  expect(after(13).past[0]?.evaluation).toEqual({ rows: 10, accuracy: 0.8, loss: 0.4 })
+  expect(after(13).past[0]?.evaluation).toEqual({ rows: 10, sites: null, accuracy: 0.8, loss: 0.4 })
 })
 
 test('a round is told once its model was tested, and what follows it waits for its turn', () => {

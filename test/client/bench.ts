@@ -1,63 +1,91 @@
 import { afterEach, expect } from '@jest/globals'
 import { genesisWeights } from '#aggregation/genesis.ts'
-import { quantiserFor } from '#aggregation/quantise.ts'
+import { quantiserOf } from '#aggregation/quantise.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
-import { type Progress, participate } from '#client/participate.ts'
+import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
+import type { Progress } from '#client/progress.ts'
 import { sequenceFrom } from '#client/sequence.ts'
-import { sha256 } from '#crypto'
+import { type SiteTerms, siteTerms } from '#client/site.ts'
+import { keystream, sha256 } from '#crypto'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { fromHex, once, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { open, type Signer, signerOf } from '#protocol/envelope.ts'
+import { type Block, type Heard, open, type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { Plan } from '#protocol/plan.ts'
-import type { BlobStore, ClientTransport, TrainerBackend } from '#protocol/ports.ts'
+import type { BlobStore, ClientTransport, EventLog, TrainerBackend } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { type FakeClock, fakeClock } from '#test/fake-clock.ts'
 import { RUN } from '#test/sim/cluster.ts'
 import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
 
 export const coordinator = signerOf(sha256(utf8('the coordinator')))
 export const stranger = signerOf(sha256(utf8('a stranger')))
-const secret = sha256(utf8('the node'))
 export const parameters = 3
-const NOW = 1_000_000
+export const NOW = 1_000_000
 
 type BenchChange = {
+  readonly name?: string
   readonly trainer?: TrainerBackend
   readonly population?: 'open' | 'hospital'
   readonly cohortMin?: number
   readonly architecture?: Architecture
+  readonly site?: SiteTerms
+  readonly clock?: FakeClock
+  /** What the coordinator's store has, to read from and to upload to. */
+  readonly blobs?: BlobStore
+  /** What it gives to members alone. */
+  readonly withheld?: BlobStore
+  /** What an earlier life left on its disk. */
+  readonly kept?: Kept
 }
+/** A node's state folder. */
+export type Kept = { readonly journal: EventLog; readonly outbox: BlobStore }
+/** A frame that the node sent, as its reader opens it. */
+export type SaidFrame = { readonly message: ClientMessage; readonly heard: Heard }
 
 /** A node on a link that the test holds the other end of. */
 export class Bench {
-  readonly signer = signerOf(secret)
-  readonly blobs = openMemoryBlobs()
+  readonly signer: Signer
+  readonly secret: Bytes
+  readonly kept: Kept
+  readonly blobs: BlobStore
   readonly uploads: Cid[] = []
   readonly progress: Progress[] = []
-  readonly #said = new Mailbox<ClientMessage>()
+  readonly #said = new Mailbox<SaidFrame>()
   readonly frames: Bytes[] = []
+  readonly said: SaidFrame[] = []
+  /** Every piece of every blob that it put anywhere. */
+  readonly stored: Bytes[] = []
   /** How many sends fail from now on. */
   breaks = 0
   /** What travelled with frames. */
   readonly attached: Cid[] = []
   readonly #architecture: Architecture
   readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
-  readonly clock = fakeClock(NOW)
+  readonly clock: FakeClock
   readonly end = new AbortController()
   #waiting: { kind: string; resolve: () => void } | undefined
 
   constructor(change: BenchChange = {}) {
     this.#architecture = change.architecture ?? TOY_ARCHITECTURE
+    const population = change.population ?? 'open'
+    const site = change.site ?? siteTerms(population, population === 'open' ? 'open' : new Set())
+    const name = change.name ?? 'the node'
+    this.secret = sha256(utf8(name))
+    this.signer = signerOf(this.secret)
+    this.clock = change.clock ?? fakeClock(NOW)
+    this.blobs = change.blobs ?? openMemoryBlobs()
+    this.kept = change.kept ?? { journal: openMemoryLog(), outbox: openMemoryBlobs() }
     const transport: ClientTransport = {
       send: async (frame) => {
         if (this.breaks-- > 0) throw new Error('the link broke')
@@ -65,8 +93,11 @@ export class Bench {
         const signed = open(frame, 65_536)
         const message = signed.ok ? readClientMessage(signed.value) : signed
         if (!message.ok) throw new Error(message.refusal)
-        if (signed.ok) this.attached.push(...signed.value.attached.map(({ cid }) => cid))
-        this.#said.push(message.value)
+        if (!signed.ok) throw new Error(signed.refusal)
+        this.attached.push(...signed.value.attached.map(({ cid }) => cid))
+        const said = { message: message.value, heard: signed.value }
+        this.said.push(said)
+        this.#said.push(said)
       },
       events: (signal) => this.#inbox.items(signal),
       async [Symbol.asyncDispose]() {},
@@ -74,16 +105,20 @@ export class Bench {
     const blobs: BlobStore = {
       ...this.blobs,
       put: async (...args) => {
-        const cid = await this.blobs.put(...args)
+        const cid = await this.#recorded(this.blobs).put(...args)
         this.uploads.push(cid)
         return cid
       },
     }
-    const { clock } = this
+    const own = { journal: this.kept.journal, outbox: this.#recorded(this.kept.outbox) }
+    const { clock, signer, secret } = this
+    const chance = keystream(sha256(utf8(`${name} chance ${lives++}`)), new Uint8Array(16))
     const doors = {
-      ...{ transport, blobs, trainer: change.trainer ?? toyTrainer(0), clock, signer: this.signer, secret },
+      ...{ transport, blobs, trainer: change.trainer ?? toyTrainer(0), clock, signer, secret, ...own, site },
+      withheld: change.withheld ?? openMemoryBlobs(),
       ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
-      policy: policyFor(change.population ?? 'open', change.cohortMin ?? 2),
+      policy: policyFor(population, change.cohortMin ?? 2, site),
+      chance: (lengthBytes: number) => chance(lengthBytes).slice(),
     }
     void (async () => {
       for await (const made of participate(doors, this.end.signal)) {
@@ -93,17 +128,45 @@ export class Bench {
     })()
   }
 
+  /** A store of which every byte that is put into it is seen. */
+  #recorded(store: BlobStore): BlobStore {
+    const { stored } = this
+    return {
+      ...store,
+      put: (source, ...rest) =>
+        store.put(
+          (async function* () {
+            for await (const piece of source) {
+              stored.push(piece.slice())
+              yield piece
+            }
+          })(),
+          ...rest,
+        ),
+    }
+  }
+
   raw(frame: Bytes): void {
     this.#inbox.push({ kind: 'frame', frame })
   }
 
-  say(message: CoordinatorMessage, signer: Signer = coordinator): void {
-    this.raw(say(signer, message))
+  say(message: CoordinatorMessage, signer: Signer = coordinator, blocks: readonly Block[] = []): void {
+    this.raw(say(signer, message, blocks))
   }
 
   async heard(): Promise<ClientMessage> {
-    for await (const message of this.#said.items(this.end.signal)) return message
+    return (await this.frame()).message
+  }
+
+  /** The next frame that the node sent. */
+  async frame(): Promise<SaidFrame> {
+    for await (const said of this.#said.items(this.end.signal)) return said
     throw new Error('the node said nothing more')
+  }
+
+  /** How many frames wait to be read. */
+  get unread(): number {
+    return this.#said.size
   }
 
   /** Resolves at the next progress of this kind. */
@@ -119,16 +182,17 @@ export class Bench {
     const shape = shapeOf(this.#architecture)
     if (!shape.ok) throw new Error(shape.refusal)
     const seed = fromHex(TOY_TASK.seed)
-    const weights = await this.blobs.put(once(encodeWeights(genesisWeights(this.#architecture, seed))), 2 ** 20)
+    const weights = await this.blobs.put(once(encodeWeights(genesisWeights(this.#architecture, seed))), 2 ** 22)
     const model = await this.#block(modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
     const { architecture: _, seed: __, ...task } = TOY_TASK
     const taskCid = await this.#block(taskSchema, { v: 1, ...task, seed, architecture, genesis: model })
     const cohort = { min: 2, max: 5, quorum: 2 }
+    const masking = change.masking ?? 'none'
     return keepSealed(this.blobs, by, 'plan', {
-      ...{ v: 1, run: RUN, round: 1, purpose: 'train', population: 'open', masking: 'none', task: taskCid, model },
-      ...{ parent: null, cohortSeed: cohortSeed(seed, model, 1), cohort },
-      quantiser: quantiserFor({ clipNormMicro: task.clipNormMicro, rowsMax: task.data.rowsMax, cohortMax: 5 }),
-      timing: { selectionMillis: 1, reportingMillis: 1, aggregationMillis: 1, settlementMillis: 1 },
+      ...{ v: 1, run: RUN, round: 1, purpose: 'train', population: 'open', masking, task: taskCid, model },
+      ...{ parent: null, secure: null, endings: null, cohortSeed: cohortSeed(seed, model, 1), cohort },
+      quantiser: quantiserOf(task, { masking, cohort: change.cohort ?? cohort }),
+      timing: TIMING,
       ...change,
     })
   }
@@ -148,6 +212,14 @@ export class Bench {
     return cid
   }
 }
+
+export const TIMING = {
+  ...{ selectionMillis: 1000, keysMillis: 1000, reportingMillis: 5000, consistencyMillis: 1000, unmaskingMillis: 1000 },
+  ...{ aggregationMillis: 1000, settlementMillis: 1000 },
+}
+
+/** Each life of a node draws its own secrets. */
+let lives = 0
 
 const made: Bench[] = []
 export function bench(change?: ConstructorParameters<typeof Bench>[0]): Bench {
@@ -172,6 +244,7 @@ export const seated = (plan: Cid, seat = 0, run = RUN): CoordinatorMessage => ({
   seat,
   endsAt: 9,
   ticket: 't',
+  roster: null,
 })
 
 export async function seat(node: Bench): Promise<Cid> {

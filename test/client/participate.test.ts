@@ -94,6 +94,8 @@ describe('a node', () => {
 
   const lies: readonly [string, (node: Bench) => Promise<Cid>][] = [
     ['unreadable-plan', (node) => node.plan({}, stranger)],
+    ['unreadable-plan', (node) => node.plan({ secure: { suite: 1, corrupt: 1, publish: 'full' } })],
+    ['unreadable-plan', (node) => node.plan({ masking: 'secagg/1', cohort: { min: 3, max: 5, quorum: 3 } })],
     ['foreign-plan', (node) => node.plan({ round: 2 })],
     ['wrong-model', async (node) => node.plan({ model: await node.otherModel() })],
     [

@@ -74,7 +74,7 @@ describe('the API', () => {
     expect(await json(answer)).toMatchObject({
       name: 'outcome from age, pressure and sex',
       rounds: 10,
-      masking: 'none',
+      masking: 'secagg/1',
     })
   })
 

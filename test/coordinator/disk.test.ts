@@ -28,7 +28,13 @@ test('a disk that fails once hides a run once', async () => {
   await runner.create(spec.value)
   const doors = {
     ...{ runner, blobs: failing, counters: new Counters(), keyHash: sha256(utf8('key')), linked: () => [] },
-    ...{ newRunId: () => specOf().run, now: () => 0, version: '0', closing: new AbortController().signal },
+    ...{
+      newRunId: () => specOf().run,
+      now: () => 0,
+      version: '0',
+      populationSize: undefined,
+      closing: new AbortController().signal,
+    },
   }
   const logger = pino({ level: 'silent' })
   const api = await openApi(doors, { logger, tls: undefined, gateway: async () => false })

@@ -32,7 +32,7 @@ async function seated(at: Live, members: readonly RawNode[], change = {}): Promi
 
 async function join(node: RawNode): Promise<Invited> {
   const invite = await node.hear('invite')
-  node.raw(say(node.signer, { kind: 'join', ...node.said(), run: invite.run, round: invite.round }))
+  node.raw(say(node.signer, { kind: 'join', ...node.said(), run: invite.run, round: invite.round, advert: null }))
   return invite
 }
 
@@ -104,7 +104,14 @@ describe('the node link', () => {
       replayed: (node) => say(node.signer, { kind: 'hello', to: id, seq: 1, nonce: new Uint8Array(32), version: 1 }),
       'wrong-coordinator': (node, nonce) => say(node.signer, { kind: 'hello', to: friend, seq: 1, nonce, version: 1 }),
       'hello-first': (node) =>
-        say(node.signer, { kind: 'join', to: id, seq: 1, run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId, round: 1 }),
+        say(node.signer, {
+          kind: 'join',
+          to: id,
+          seq: 1,
+          run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId,
+          round: 1,
+          advert: null,
+        }),
       malformed: () => new Uint8Array([1, 2, 3]),
       'bad-signature': (node, nonce) => {
         const signed = sign(node.signer, { kind: 'hello', to: id, seq: 1, nonce, version: 1 })
@@ -155,7 +162,7 @@ describe('a hostile member of the cohort', () => {
       ['wrong-plan', say(bad.signer, await report({ plan: cid }))],
       ['wrong-model', say(bad.signer, await report({ model: cid }))],
       ['wrong-shape', say(bad.signer, await report({ lanes: 12, sizeBytes: 48 }))],
-      ['wrong-phase', say(bad.signer, { kind: 'join', ...bad.said(), run, round })],
+      ['wrong-phase', say(bad.signer, { kind: 'join', ...bad.said(), run, round, advert: null })],
       ['wrong-block', say(bad.signer, await report({}), [{ cid, bytes: new Uint8Array(8) }])],
       ['no-such-blob', say(bad.signer, await report({ vector: notHere }), [{ cid, bytes: vector() }])],
       ['no-such-blob', say(bad.signer, await report({ vector: (await upload(at, new Uint8Array(8), 'x')).cid }))],

@@ -17,7 +17,14 @@ test('a round opens however many nodes are linked', async () => {
   const funded = created.ok ? stepRun(created.value, { kind: 'held', at: 0 }) : created
   if (!funded.ok) throw new Error(funded.refusal)
   for (const linked of [0, COHORT_MAX, COHORT_MAX + 1, 20_000]) {
-    const open = openEffect({ blobs, signer: signer('coordinator'), clock, settledAt: 0, linked: () => linked })
+    const open = openEffect({
+      blobs,
+      signer: signer('coordinator'),
+      clock,
+      settledAt: 0,
+      linked: () => linked,
+      runs: () => [],
+    })
     const opened = await open(funded.value, { kind: 'open', round: 1 }, new AbortController().signal)
     expect(encodeEvent({ ...opened, at: 0 } as RunEvent).length).toBeGreaterThan(0)
   }

@@ -4,19 +4,18 @@ import { type Opened, type Round, stepRound } from '#coordinator/round/round.ts'
 import { openSelection } from '#coordinator/round/selection.ts'
 import { type NodeId, nodeIdOf } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
-import { cid, EVALUATION, node, specOf } from './fixture.ts'
+import { cid, happens, node, specOf } from './fixture.ts'
 
 type Said = RoundEvent extends infer E ? (E extends RoundEvent ? Omit<E, 'round'> & { round?: number } : never) : never
 
 function open(change: Partial<Opened> = {}, invited = 4): Round {
-  const { cohort: rule, timing } = specOf()
+  const { cohort: rule, timing, secure } = specOf()
   const opened = {
     round: 1,
     purpose: 'train',
     plan: cid('plan'),
     cohortSeed: new Uint8Array(32),
-    rule,
-    timing,
+    ...{ rule, timing, secure },
     openedAt: 0,
   } as const
   return openSelection({ ...opened, ...change }, invited)
@@ -36,25 +35,11 @@ function refusal(round: Round, event: Said): string {
   return next.ok ? 'accepted' : next.refusal
 }
 
-const join = (index: number, at = 1): Said => ({ kind: 'joined', at, node: node(index) })
-const report = (index: number, at = 200): Said => ({
-  kind: 'reported',
-  at,
-  node: node(index),
-  update: cid(`update ${index}`),
-  trainMillis: 5,
-})
-const leave = (index: number, at = 200): Said => ({ kind: 'left', at, node: node(index), reason: 'link-lost' })
-const tick = (at: number): Said => ({ kind: 'ticked', at })
-const aggregated = (at = 300): Said => ({
-  kind: 'aggregated',
-  at,
-  manifest: cid('manifest'),
-  model: cid('model'),
-  memory: cid('memory'),
-  evaluation: EVALUATION,
-  reports: 4,
-})
+const join = (index: number, at = 1): Said => ({ ...happens.join(index), at })
+const report = (index: number, at = 200): Said => ({ ...happens.report(index), at })
+const leave = (index: number, at = 200): Said => ({ ...happens.leave(index), at })
+const tick = (at: number): Said => ({ ...happens.tick(), at })
+const aggregated = (at = 300): Said => ({ ...happens.aggregate(), at })
 const seated = (): Round => play(open(), join(0), join(1), join(2), join(3))
 
 describe('selection', () => {

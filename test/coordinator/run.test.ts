@@ -5,13 +5,28 @@ import {
   encodeEvent,
   failure,
   nextDeadline,
+  type Obligation,
   obligations,
   type Run,
   type RunEvent,
+  type RunSpec,
+  seedOf,
   stepRun,
 } from '#coordinator/run.ts'
-import type { Cid } from '#protocol/ids.ts'
-import { cid, EVALUATION, NODES, node, specOf } from './fixture.ts'
+import { askSeed } from '#protocol/seeds.ts'
+import { cid, EVALUATION, happens, maskedSpecOf, specOf } from './fixture.ts'
+import {
+  accepted,
+  acts,
+  askSpecs,
+  eventOf,
+  maskedSpecs,
+  moveOn,
+  plainSpecs,
+  stamp,
+  started,
+  until,
+} from './histories.ts'
 
 type Said = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, 'at'> & { at?: number } : never) : never
 
@@ -27,20 +42,11 @@ function play(run: Run | undefined, ...events: readonly Said[]): Run {
 
 const created = (change = {}): Said => ({ kind: 'created', spec: specOf(change) })
 const opened = (round: number): Said => ({ kind: 'opened', round, plan: cid(`plan ${round}`), invited: 3 })
-const joins = (round: number): Said[] => [0, 1, 2].map((index) => ({ kind: 'joined', round, node: node(index) }))
-const reports = (round: number): Said[] =>
-  [0, 1, 2].map((index) => ({
-    kind: 'reported',
-    round,
-    node: node(index),
-    update: cid(`${round} ${index}`),
-    trainMillis: 1,
-  }))
+const joins = (round: number): Said[] => [0, 1, 2].map((index) => ({ ...happens.join(index), round }))
+const reports = (round: number): Said[] => [0, 1, 2].map((index) => ({ ...happens.report(index), round }))
 const aggregated = (round: number): Said => ({
-  kind: 'aggregated',
-  round,
-  ...{ manifest: cid(`manifest ${round}`), model: cid(`model ${round}`), memory: cid('memory') },
-  ...{ evaluation: EVALUATION, reports: 3 },
+  ...{ ...happens.aggregate(3), kind: 'aggregated', memory: cid('memory'), evaluation: EVALUATION, reports: 3 },
+  ...{ round, manifest: cid(`manifest ${round}`), model: cid(`model ${round}`) },
 })
 const settled = (round: number): Said => ({ kind: 'settled', round, receipts: cid(`receipts ${round}`) })
 const whole = (round: number): Said[] => [
@@ -56,6 +62,49 @@ const empty = (run: Run, round: number): Run => {
   return play(open, { kind: 'ticked', round, at: nextDeadline(open) ?? 0 })
 }
 const finished: Said = { kind: 'finished', manifest: cid('run'), paid: 1000n, released: 0n, reason: null }
+
+const ASK = {
+  ...maskedSpecOf(3),
+  purpose: 'ask',
+  planned: 1,
+  budget: 0n,
+  genesis: cid('task'),
+  failuresMax: 3,
+} as const
+/** A question's round, by everybody, and the sum of it. */
+const answered = (run: Run, round: number): Run => {
+  const summed = until(
+    accepted(run, { kind: 'opened', at: run.at, round, plan: cid(`plan ${round}`), invited: 3 }),
+    'settlement',
+  )
+  return accepted(summed, { kind: 'settled', at: summed.at, round, receipts: null })
+}
+
+describe('a run that asks', () => {
+  test('is over when a round closes: nobody is paid, nothing is evaluated, and its question stands in for a model', () => {
+    const run = answered(started(ASK), 1)
+    expect(run).toMatchObject({ phase: 'finishing', model: cid('task'), evaluation: null, owing: [] })
+    expect(run.past).toMatchObject([{ purpose: 'ask', manifest: cid('manifest 1'), receipts: null }])
+    expect([obligations(run), failure(run)]).toEqual([[{ kind: 'finish' }], null])
+  })
+
+  test('asks again after a round that came to nothing, owing nothing for it', () => {
+    const run = empty(started(ASK), 1)
+    expect(obligations(run)).toEqual([{ kind: 'open', round: 2 }])
+    expect(answered(run, 2)).toMatchObject({ phase: 'finishing', parent: cid('manifest 2') })
+  })
+
+  test('fails after as many such rounds as it was given', () => {
+    const run = [1, 2, 3].reduce(empty, started(ASK))
+    expect([run.phase, obligations(run)]).toEqual(['finishing', [{ kind: 'finish' }]])
+    expect(failure(run)).toMatch(/^3 rounds in a row were aborted/)
+  })
+
+  test('draws its cohort by the one seed of all questions, whatever the round', () => {
+    const run = started({ ...ASK, taskSeed: askSeed() })
+    expect([seedOf(run, 1), seedOf(run, 2)]).toEqual([askSeed(), askSeed()])
+  })
+})
 
 describe('a run', () => {
   test('trains its rounds, evaluates the last model, and is sealed', () => {
@@ -126,102 +175,43 @@ describe('a run', () => {
   })
 })
 
-/** Any event, most of them about the open round, at any later time. */
-const anyEvent = fc.record({
-  kind: fc.constantFrom(
-    'opened',
-    'joined',
-    'declined',
-    'reported',
-    'left',
-    'ticked',
-    'ticked',
-    'aggregated',
-    'spoiled',
-    'settled',
-    'released',
-    'finished',
-    'held',
-  ),
-  skew: fc.constantFrom(0, 0, 0, 0, -1, 1),
-  node: fc.nat(5),
-  wait: fc.constantFrom(0, 1, 5, 120, 1100),
-})
+describe.each([
+  ['plain', plainSpecs],
+  ['masked', maskedSpecs],
+  ['asking', askSpecs],
+])('whatever comes, in whatever order, a %s run', (_, specs) => {
+  const histories = (maxLength: number) => fc.tuple(specs, fc.array(acts, { maxLength, size: 'max' }))
 
-function eventFor(run: Run, any: { kind: string; skew: number; node: number; wait: number }): RunEvent {
-  const round = Math.max(1, (run.round?.round ?? run.past.length + 1) + any.skew)
-  const all = {
-    ...{
-      at: run.at + any.wait,
-      round,
-      node: NODES[any.node],
-      reason: 'why',
-      update: cid(`${round} ${any.node}`),
-      trainMillis: 1,
-    },
-    ...{ plan: cid(`plan ${round}`), invited: 4, manifest: cid(`manifest ${round}`), model: cid(`model ${round}`) },
-    ...{
-      memory: cid('memory'),
-      evaluation: EVALUATION,
-      reports: 3,
-      receipts: cid(`receipts ${round}`) as Cid | null,
-      paid: 0n,
-      released: 0n,
-    },
-  }
-  const fields: Record<string, readonly string[]> = {
-    held: [],
-    opened: ['round', 'plan', 'invited'],
-    joined: ['round', 'node'],
-    declined: ['round', 'node', 'reason'],
-    left: ['round', 'node', 'reason'],
-    reported: ['round', 'node', 'update', 'trainMillis'],
-    ticked: ['round'],
-    aggregated: ['round', 'manifest', 'model', 'memory', 'evaluation', 'reports'],
-    spoiled: ['round', 'reason'],
-    settled: ['round', 'receipts'],
-    released: ['round'],
-    finished: ['manifest', 'paid', 'released', 'reason'],
-  }
-  const picked = (fields[any.kind] ?? []).map((name) => [name, all[name as keyof typeof all]])
-  return { kind: any.kind, at: all.at, ...Object.fromEntries(picked) } as RunEvent
-}
-
-describe('whatever comes, in whatever order', () => {
-  const start = play(undefined, created(), { kind: 'held' })
-
-  test('the run never breaks an invariant, and a refused event changes nothing', () => {
+  test('never breaks an invariant, and a refused event changes nothing', () => {
     fc.assert(
-      fc.property(fc.array(anyEvent, { maxLength: 120 }), (events) => {
-        let run = start
-        for (const any of events) {
-          const before = JSON.stringify(run, (_, value) => (typeof value === 'bigint' ? String(value) : value))
-          const next = stepRun(run, eventFor(run, any))
-          expect(JSON.stringify(run, (_, value) => (typeof value === 'bigint' ? String(value) : value))).toBe(before)
-          if (next.ok) run = next.value
+      fc.property(histories(120), ([spec, history]) => {
+        let run = started(spec)
+        let text = textOf(run)
+        for (const act of history) {
+          const next = stepRun(run, eventOf(run, act))
+          expect(textOf(run)).toBe(text)
+          if (!next.ok) continue
+          run = next.value
+          text = textOf(run)
         }
       }),
       { numRuns: 300 },
     )
   })
 
-  test('replay of the log as it is stored equals the live state', () => {
+  test('is the same when the log as it is stored is replayed', () => {
     fc.assert(
-      fc.property(fc.array(anyEvent, { maxLength: 80 }), (events) => {
-        let live = start
+      fc.property(histories(120), ([spec, history]) => {
+        let live = started(spec)
         const log: Uint8Array[] = []
-        for (const any of events) {
-          const event = eventFor(live, any)
+        for (const act of history) {
+          const event = eventOf(live, act)
           const next = stepRun(live, event)
           if (!next.ok) continue
           log.push(encodeEvent(event))
           live = next.value
         }
-        const replayed = log.reduce<Run>((run, entry) => {
-          const next = stepRun(run, decodeEvent(entry))
-          if (!next.ok) throw new Error(next.refusal)
-          return next.value
-        }, start)
+        const replayed = log.reduce<Run>((run, entry) => accepted(run, decodeEvent(entry)), started(spec))
         expect(replayed).toEqual(live)
         expect(obligations(replayed)).toEqual(obligations(live))
       }),
@@ -229,37 +219,89 @@ describe('whatever comes, in whatever order', () => {
     )
   })
 
-  test('every round ends by its last deadline: ticking and answering what is owed ends the run from any state', () => {
+  test('ends from any state: what is owed is answered, time passes, nobody else says a word', () => {
     fc.assert(
-      fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
-        let run = start
-        for (const any of events) {
-          const next = stepRun(run, eventFor(run, any))
-          if (next.ok) run = next.value
-        }
+      fc.property(histories(120), ([spec, history]) => {
+        let run = history.reduce((state, act) => stepOr(state, eventOf(state, act)), started(spec))
         for (let step = 0; run.phase !== 'ended'; step++) {
           if (step > 100) throw new Error(`stuck in ${run.phase} ${run.round?.phase}`)
-          const owed = obligations(run)[0]
-          const deadline = nextDeadline(run)
-          const answers = {
-            hold: 'held',
-            open: 'opened',
-            aggregate: 'aggregated',
-            settle: 'settled',
-            release: 'released',
-            finish: 'finished',
-          }
-          const base = { skew: 0, node: 0, wait: 0 }
-          let event = owed ? eventFor(run, { ...base, kind: answers[owed.kind] }) : undefined
-          if (event && owed && 'round' in owed) event = { ...event, round: owed.round } as RunEvent
-          if (!event)
-            event = { ...eventFor(run, { ...base, kind: 'ticked' }), at: Math.max(run.at, deadline ?? 0) } as RunEvent
-          const next = stepRun(run, event)
-          if (!next.ok) throw new Error(`${event.kind}: ${next.refusal}`)
-          run = next.value
+          run = moveOn(run)
         }
       }),
       { numRuns: 200 },
     )
   })
+
+  test('has every round over by its last deadline, also when nobody does what is owed', () => {
+    fc.assert(
+      fc.property(histories(120), ([spec, history]) => {
+        let run = started(spec)
+        const check = () => {
+          if (run.round) expect(nextDeadline(run)).toBeLessThanOrEqual(run.round.openedAt + longest(spec))
+        }
+        for (const act of history) {
+          const event = eventOf(run, act)
+          // A clock that works: whatever is due by then has been ticked.
+          for (let due = nextDeadline(run); due !== undefined && due <= event.at; due = nextDeadline(run)) {
+            run = accepted(run, stamp(run, happens.tick(), { at: due }))
+            check()
+          }
+          run = stepOr(run, event)
+          check()
+        }
+        for (let due = nextDeadline(run); due !== undefined; due = nextDeadline(run)) {
+          expect(due).toBeGreaterThan(run.at)
+          run = accepted(run, stamp(run, happens.tick(), { at: due }))
+          check()
+        }
+        expect(run.round).toBeUndefined()
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('owes each thing once, one thing a round, and says when a round is over why it came to nothing', () => {
+    fc.assert(
+      fc.property(histories(120), ([spec, history]) => {
+        let run = started(spec)
+        const answered = new Set<string>()
+        for (const act of history) {
+          const before = obligations(run)
+          run = stepOr(run, eventOf(run, act))
+          const owed = obligations(run).map(nameOf)
+          for (const one of before.map(nameOf)) if (!owed.includes(one)) answered.add(one)
+          for (const one of owed) expect(answered).not.toContain(one)
+          const open = run.round?.round
+          expect(obligations(run).filter((one) => 'round' in one && one.round === open).length).toBeLessThanOrEqual(1)
+        }
+        for (const { manifest, reason } of run.past) expect(manifest ? [null] : REASONS).toContain(reason)
+      }),
+      { numRuns: 200 },
+    )
+  })
 })
+
+/** Every way in which a round may come to nothing; `spoiled` brings its own. */
+const REASONS = [
+  ...['too-few-nodes', 'too-few-members', 'thresholds-out-of-order', 'enrolling-late', 'too-few-keys', 'sharing-late'],
+  ...['judging-late', 'keys-late', 'too-few-reports', 'too-few-confirmations', 'certificate-late', 'too-few-shares'],
+  ...['aggregation-late', 'sum-bad-header'],
+]
+
+const nameOf = (owed: Obligation) => ('round' in owed ? `${owed.kind} ${owed.round}` : owed.kind)
+const textOf = (run: Run) => JSON.stringify(run, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+
+function stepOr(run: Run, event: RunEvent): Run {
+  const next = stepRun(run, event)
+  return next.ok ? next.value : run
+}
+
+/** The longest that a round can take: what its phases may, one after another. */
+function longest({ timing }: RunSpec): number {
+  const { selectionMillis, keysMillis, reportingMillis, consistencyMillis, unmaskingMillis } = timing
+  const { aggregationMillis, settlementMillis } = timing
+  // Dealing, U2, agreeing and the second U2 each have their time; inputs are due when two of these and training are over.
+  const inputs = Math.max(4 * keysMillis, 2 * keysMillis + reportingMillis)
+  const sums = 2 * unmaskingMillis + aggregationMillis + settlementMillis
+  return selectionMillis + inputs + consistencyMillis + sums
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { decodeEvent, type RunRefusal } from '#coordinator/run.ts'
+import { decodeEvent, obligations, type RunRefusal } from '#coordinator/run.ts'
 import { type Advanced, type Job, Runner, type Unstamped } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -8,7 +8,8 @@ import type { EventLog, Queue } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { fakeClock } from '#test/fake-clock.ts'
-import { cid, node, RUN, specOf } from './fixture.ts'
+import { cid, happens, maskedSpecOf, node, RUN, specOf } from './fixture.ts'
+import { answerTo, speeches, stamp } from './histories.ts'
 
 /** A log that says what is appended, and waits for `release` before it appends when told to hold. */
 class WatchedLog implements EventLog {
@@ -52,7 +53,7 @@ class WatchedLog implements EventLog {
 }
 
 /** A run with its first round open, over a log and a queue that remember. */
-async function opened(log: EventLog = openMemoryLog()) {
+async function opened(log: EventLog = openMemoryLog(), spec = specOf()) {
   const watched = new WatchedLog(log)
   const pushed: string[] = []
   const queue: Queue<Job> = {
@@ -65,7 +66,7 @@ async function opened(log: EventLog = openMemoryLog()) {
   const told: Advanced[] = []
   runner.subscribe((advanced) => told.push(advanced))
   for (const made of [
-    await runner.create(specOf()),
+    await runner.create(spec),
     await runner.advance(RUN, { kind: 'held' }),
     await runner.advance(RUN, { kind: 'opened', round: 1, plan: cid('plan'), invited: 3 }),
   ])
@@ -75,10 +76,8 @@ async function opened(log: EventLog = openMemoryLog()) {
   return { runner, log: watched, pushed, told, clock, faults }
 }
 
-const joined = (index: number): Unstamped => ({ kind: 'joined', round: 1, node: node(index) })
-const reported = (index: number): Unstamped => ({
-  ...{ kind: 'reported', round: 1, node: node(index), update: cid(`update ${index}`), trainMillis: 1 },
-})
+const joined = (index: number): Unstamped => ({ ...happens.join(index), round: 1 })
+const reported = (index: number): Unstamped => ({ ...happens.report(index), round: 1 })
 const refusalOf = (answer: Result<unknown, RunRefusal>) => (answer.ok ? null : answer.refusal)
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -154,6 +153,20 @@ describe('the runner', () => {
     await Promise.all([0, 1, 2].map((index) => runner.advance(RUN, joined(index))))
     await Promise.all([reported(0), reported(0), reported(1), reported(2)].map((event) => runner.advance(RUN, event)))
     expect(pushed).toEqual(['0-0 hold', '1-0 open', '8-0 aggregate'])
+  })
+
+  test('what the coordinator says in a session is owed one after another, and pushed once however many confirm', async () => {
+    const { runner, pushed } = await opened(openMemoryLog(), maskedSpecOf(3))
+    for (let run = runner.run(RUN); run?.round; run = runner.run(RUN)) {
+      const here = run
+      const words = speeches(here).map(({ says }) => stamp(here, says))
+      const [owed] = obligations(here)
+      const events = owed ? [answerTo(here, owed), answerTo(here, owed)] : [...words, ...words]
+      const answers = await Promise.all(events.map((event) => runner.advance(RUN, event)))
+      expect(answers.filter(({ ok }) => ok)).toHaveLength(events.length / 2)
+    }
+    const kinds = ['hold', 'open', 'enrol', 'share', 'survey', 'certify', 'aggregate', 'settle', 'open']
+    expect(pushed.map((job) => job.split(' ')[1])).toEqual(kinds)
   })
 
   test('a burst of more than one append holds is several, and loses nothing', async () => {

@@ -4,6 +4,7 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { startNode } from '#client/node.ts'
+import { siteTerms } from '#client/site.ts'
 import { startCoordinator } from '#coordinator/main.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { signer } from './live.ts'
@@ -25,7 +26,13 @@ test.each(['http://192.0.2.1:7410', 'http://coordinator.example'])('a node does 
   await using folder = await temporaryFolder()
   const node = startNode({
     ...{ state: folder.path, url, coordinator: signer('coordinator').id, data: { kind: 'csv', path: 'none.csv' } },
-    ...{ backend: 'cpu', population: 'open', cohortMin: 2, linkChanged: () => undefined },
+    ...{
+      backend: 'cpu',
+      population: 'open',
+      cohortMin: 2,
+      site: siteTerms('open', 'open'),
+      linkChanged: () => undefined,
+    },
   })
   await expect(node).rejects.toThrow('without TLS')
 })

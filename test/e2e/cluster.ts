@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '#cli/api-client.ts'
@@ -26,10 +26,17 @@ export class Cluster implements AsyncDisposable {
   readonly launch: LaunchRequest
   coordinator: CoordinatorProcess
   readonly api: ApiClient
+  readonly #allow: string | undefined
   readonly #processes: ConsiliumProcess[]
 
   private constructor(
-    parts: { folder: string; sites: readonly Site[]; launch: LaunchRequest; coordinator: CoordinatorProcess },
+    parts: {
+      folder: string
+      sites: readonly Site[]
+      launch: LaunchRequest
+      coordinator: CoordinatorProcess
+      allow: string | undefined
+    },
     key: string,
   ) {
     this.folder = parts.folder
@@ -37,15 +44,20 @@ export class Cluster implements AsyncDisposable {
     this.launch = parts.launch
     this.coordinator = parts.coordinator
     this.api = new ApiClient(parts.coordinator.url, key)
+    this.#allow = parts.allow
     this.#processes = [parts.coordinator.process]
   }
 
-  static async open(shape: { seed: string; nodes: number; rounds: number }): Promise<Cluster> {
+  /** @param shape.hospitals each pins all of them, and takes masked rounds only */
+  static async open(shape: { seed: string; nodes: number; rounds: number; hospitals?: boolean }): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), 'consilium-cluster-'))
     await writeHospitals(join(folder, 'data'), shape.nodes)
     const seed = sha256(utf8(`consilium demo\0${shape.seed}`))
     const { sites, contract } = await tableSites(folder, join(folder, 'data'), 'sick', undefined, seed)
-    const launch = tableRun(contract, shape.nodes, shape.rounds, seed)
+    const run = tableRun(contract, shape.nodes, shape.rounds, seed)
+    const launch: LaunchRequest = shape.hospitals ? { ...run, population: 'hospital' } : run
+    const allow = shape.hospitals ? join(folder, 'hospitals.txt') : undefined
+    if (allow) await writeFile(allow, sites.map(({ id }) => `${id}\n`).join(''))
     const state = join(folder, 'coordinator')
     const options = { graceMillis: GRACE_MILLIS, own: (process: ConsiliumProcess) => process }
     const coordinator = await startCoordinatorProcess(
@@ -54,16 +66,19 @@ export class Cluster implements AsyncDisposable {
       options,
     )
     const key = await readFile(coordinator.apiKeyFile, 'utf8')
-    return new Cluster({ folder, sites, launch, coordinator }, key)
+    return new Cluster({ folder, sites, launch, coordinator, allow }, key)
   }
 
   /** Starts the nodes of these sites one after another, each linked before the next one starts. */
-  async startNodes(sites: readonly Site[]): Promise<void> {
+  async startNodes(sites: readonly Site[]): Promise<readonly ConsiliumProcess[]> {
+    const started: ConsiliumProcess[] = []
     for (const site of sites) {
-      const process = await startNodeProcess(site, this.coordinator)
+      const process = await startNodeProcess(site, this.coordinator, { allow: this.#allow })
       this.#processes.push(process)
+      started.push(process)
       await untilLinked(this.api, [{ site, process }], AbortSignal.timeout(60_000))
     }
+    return started
   }
 
   /** kill -9, then the same command again on the same state and port. */
@@ -79,8 +94,13 @@ export class Cluster implements AsyncDisposable {
     this.#processes.push(this.coordinator.process)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends all processes; what they kept stays. */
+  async close(): Promise<void> {
     await Promise.all(this.#processes.map((process) => process[Symbol.asyncDispose]()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
     await rm(this.folder, { recursive: true, force: true })
   }
 }

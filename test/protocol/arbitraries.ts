@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
 import { type Bytes, nodeIdOf, parseRunId, type RunId } from '#protocol/ids.ts'
-import { COHORT_MAX, PHASE_MILLIS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
+import { COHORT_MAX, COMPLAINTS_MAX, PARCEL_PARTS_MAX, PHASE_MILLIS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 
 /** Values as the protocol may meet them, for properties. */
@@ -26,10 +26,13 @@ const reason = fc.string({ maxLength: 60, unit: 'grapheme' }).filter((text) => t
 const about = { run: runIds, round: upTo(ROUNDS_MAX, 1) }
 const said = { to: nodeIds, seq: upTo(Number.MAX_SAFE_INTEGER) }
 const kind = <const K extends string>(name: K): fc.Arbitrary<K> => fc.constant(name)
+const orNull = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value)
+const parcel = { parcel: cids, part: upTo(PARCEL_PARTS_MAX - 1), parts: upTo(PARCEL_PARTS_MAX, 1) }
+const complaints = fc.array(cids, { minLength: 1, maxLength: COMPLAINTS_MAX })
 
 export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ kind: kind('hello'), ...said, nonce: bytesOf(32), version: fc.constant(1 as const) }),
-  fc.record({ kind: kind('join'), ...said, ...about }),
+  fc.record({ kind: kind('join'), ...said, ...about, advert: orNull(cids) }),
   fc.record({ kind: kind('decline'), ...said, ...about, reason: reasonName }),
   fc.record({
     kind: kind('report'),
@@ -43,6 +46,16 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
     lanes: upTo(2 ** 31),
     trainMillis: upTo(PHASE_MILLIS_MAX),
   }),
+  fc.record({ kind: kind('deal'), ...said, ...about, keys: cids, ...parcel }),
+  fc.record({ kind: kind('agree'), ...said, ...about, shared: cids }),
+  fc.record({ kind: kind('object'), ...said, ...about, shared: cids, complaints }),
+  fc.record({
+    ...{ kind: kind('submit'), ...said, ...about, input: cids, vector: cids },
+    trainMillis: upTo(PHASE_MILLIS_MAX),
+  }),
+  fc.record({ kind: kind('confirm'), ...said, ...about, confirm: cids }),
+  fc.record({ kind: kind('unmask'), ...said, ...about, unmask: cids }),
+  fc.record({ kind: kind('abandon'), ...said, ...about, abandon: cids }),
   fc.record({ kind: kind('leave'), ...said, ...about, reason: reasonName }),
 )
 
@@ -56,7 +69,13 @@ export const coordinatorMessages: fc.Arbitrary<CoordinatorMessage> = fc.oneof(
     seat: upTo(COHORT_MAX),
     endsAt: upTo(Number.MAX_SAFE_INTEGER),
     ticket: fc.string({ maxLength: 200 }),
+    roster: orNull(cids),
   }),
+  fc.record({ kind: kind('blocks'), ...about }),
+  fc.record({ kind: kind('shared'), ...about, shared: cids, ...parcel }),
+  fc.record({ kind: kind('mask'), ...about, shared: cids }),
+  fc.record({ kind: kind('survivors'), ...about, survivors: cids }),
+  fc.record({ kind: kind('certificate'), ...about, survivors: cids, certificate: cids }),
   fc.record({
     kind: kind('refused'),
     ...about,

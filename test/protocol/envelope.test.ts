@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { sign as signRaw } from '#crypto'
 import { concat, fromHex, toHex, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, digestOf, RAW } from '#protocol/cid.ts'
-import { frameOf, open, sealOf, signerOf, unseal } from '#protocol/envelope.ts'
+import { ATTACHED_EXTRA_BYTES, frameOf, open, sealOf, signerOf, unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { ATTACHED_BLOCKS_MAX, ATTACHED_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { flip } from '#test/conformance/crypto.ts'
@@ -52,7 +52,7 @@ describe('a frame', () => {
     expect(toHex(opened.value.attached[1]?.bytes as Bytes)).toBe(toHex(blocks[2]?.bytes as Bytes))
     const many = frameOf(
       signer.sign('join', new Uint8Array(3000)),
-      Array.from({ length: 40 }, (_, size) => block(size)),
+      Array.from({ length: 2 * ATTACHED_BLOCKS_MAX }, (_, size) => block(size)),
     )
     expect(open(many, FRAME_BYTES_MAX)).toMatchObject({
       ok: true,
@@ -61,9 +61,10 @@ describe('a frame', () => {
   })
 
   test('with the largest body and as many blocks as there is room for is within the limit', () => {
-    const small = Array.from({ length: ATTACHED_BLOCKS_MAX - 1 }, (_, index) => new Uint8Array(3500).fill(index))
+    // Of 256 bytes: the head that says so is one byte longer than that of a shorter block.
+    const small = Array.from({ length: ATTACHED_BLOCKS_MAX - 1 }, (_, index) => new Uint8Array(256).fill(index))
     const named = small.map((bytes) => ({ cid: cidOf(DAG_CBOR, bytes), bytes }))
-    const left = ATTACHED_BYTES_MAX - named.length * 3556 - 56
+    const left = ATTACHED_BYTES_MAX - named.length * (256 + ATTACHED_EXTRA_BYTES) - ATTACHED_EXTRA_BYTES
     const last = { cid: cidOf(RAW, new Uint8Array(left)), bytes: new Uint8Array(left) }
     const frame = frameOf(signer.sign('a'.repeat(32), new Uint8Array(3800)), [...named, last])
     expect(open(frame, FRAME_BYTES_MAX)).toMatchObject({

@@ -10,7 +10,6 @@ import type { Masked, Site } from '#aggregation/secagg/states.ts'
 import { decodeLanes, encodeLanes } from '#aggregation/vector.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { frameOf, open } from '#protocol/envelope.ts'
-import type { Bytes } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { must, seed } from '#test/aggregation/given.ts'
 import { flip } from '#test/conformance/crypto.ts'
@@ -197,7 +196,7 @@ describe('a coordinator that asks for more than the rules give', () => {
       .keyed.get(6)
       ?.held.look()
     if (!twin || !keyed.get(6)) throw new Error('the same member, in the same world')
-    const residue = Uint32Array.from(decodeLanes(vectors.bytes.get(late.body.cid) as Bytes))
+    const residue = Uint32Array.from(decodeLanes(vectors.of(late.body)))
     const pairs = [...twin.masks].filter(([v]) => v !== 6).map(([, one]) => one)
     openMasker(residue.length).add(residue, opposite(pairs), 0)
     const plain = cohort.inputs[5] as Uint32Array
@@ -213,9 +212,7 @@ describe('a coordinator that asks for more than the rules give', () => {
     const left = [1, 2].map((u) => {
       const known = twins.get(u)?.held.look()
       if (!known) throw new Error('the same member, in the same world')
-      const lanes = Uint32Array.from(
-        decodeLanes(vectors.bytes.get((inputs[u - 1] as Said<'MaskedInput'>).body.cid) as Bytes),
-      )
+      const lanes = Uint32Array.from(decodeLanes(vectors.of((inputs[u - 1] as Said<'MaskedInput'>).body)))
       const stripped = [...known.masks].filter(([v]) => v === u || v > 2).map(([, one]) => one)
       openMasker(lanes.length).add(lanes, opposite(stripped), 0)
       return { lanes, plain: cohort.inputs[u - 1] as Uint32Array }

@@ -37,6 +37,11 @@ describe('a page in Chromium', () => {
     expect(await there('hasKernel')).toBe(true)
   })
 
+  inChromium('takes many masks off a sum as exactly as Node, and goes on meanwhile', async () => {
+    const { left } = await here.removal()
+    expect(await there('removal')).toEqual({ left, turned: true })
+  })
+
   inChromium(
     'plays whole masked sessions of five members with a dropout, and says in them what Node says',
     async () => {

@@ -7,12 +7,13 @@ import { advertise, type Expectation } from '#aggregation/secagg/participant.ts'
 import type { Advertised, Chance, Site } from '#aggregation/secagg/states.ts'
 import { encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
 import { keystream, sha256 } from '#crypto'
-import { collect, utf8 } from '#protocol/bytes.ts'
-import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
+import { collect, once, utf8 } from '#protocol/bytes.ts'
+import { cidOf, cidOfDigest, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid, Round } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Quantiser } from '#protocol/plan.ts'
+import { importFile } from '#protocol/unixfs.ts'
 import { must } from '#test/aggregation/given.ts'
 
 /** A cohort of sites and its coordinator, everything drawn from a seed: the same cohort has the same bytes. */
@@ -23,6 +24,8 @@ export type Cohort = {
   /** By key: site i is member i + 1. */
   readonly sites: readonly Site[]
   readonly task: Cid
+  readonly round: Round
+  readonly publish: Body<'Roster'>['publish']
   readonly model: Cid
   readonly spec: Cid
   readonly parameters: number
@@ -39,9 +42,10 @@ export function cohortOf(
   n: number,
   {
     parameters = 5,
-    suite = SUITE_X25519 as Suite,
+    suite = SUITE_X25519,
     maxCorrupt = 1,
-  }: { readonly parameters?: number; readonly suite?: Suite; readonly maxCorrupt?: number } = {},
+    publish = 'full',
+  }: Partial<Pick<Cohort, 'parameters' | 'suite' | 'maxCorrupt' | 'publish'>> = {},
 ): Cohort {
   const coordinator = signerOf(sha256(utf8(`${name} coordinator`)))
   const signers = Array.from({ length: n }, (_, index) => signerOf(sha256(utf8(`${name} site ${index}`))))
@@ -60,6 +64,8 @@ export function cohortOf(
       maxCorrupt,
     })),
     task: cidOf(DAG_CBOR, utf8(`${name} task`)),
+    round: 1,
+    publish,
     model: cidOf(DAG_CBOR, utf8(`${name} model`)),
     spec: cidOf(DAG_CBOR, utf8(`${name} plan`)),
     parameters,
@@ -87,16 +93,16 @@ export function chanceOf({ name }: Cohort, u: number, turn = 0): Chance {
 }
 
 export function expectedBy(cohort: Cohort): Expectation {
-  const { task, model, spec, parameters, quantiser } = cohort
-  return { task, round: 1, model, spec, parameters, quantiser, now: 0 }
+  const { task, round, model, spec, parameters, quantiser } = cohort
+  return { task, round, model, spec, parameters, quantiser, now: 0 }
 }
 
 /** @param turn another one gives another advert, with fresh secrets */
 export function advertiseAs(cohort: Cohort, u: number, turn = 0, about: Partial<Parameters<typeof advertise>[1]> = {}) {
-  const { task, suite } = cohort
+  const { task, round, suite } = cohort
   return advertise(
     cohort.sites[u - 1] as Site,
-    { suite, task, round: 1, seq: turn, expiresAt: 10_000, ...about },
+    { suite, task, round, seq: turn, expiresAt: 10_000, ...about },
     chanceOf(cohort, u, turn),
   )
 }
@@ -113,15 +119,15 @@ export function rosterOf(
   signer: Signer = cohort.coordinator,
 ): Said<'Roster'> {
   const { C, q, t, live } = must(secureRule(adverts.length, { maxCorrupt: cohort.maxCorrupt }))
-  const { task, model: modelCid, spec: specCid, suite, quantiser } = cohort
+  const { task, round, publish, model: modelCid, spec: specCid, suite, quantiser } = cohort
   const { params, ...rest } = lies
   return say(signer, 'Roster', {
     v: 1,
     suite,
     task,
-    round: 1,
+    round,
     attempt: 1,
-    publish: 'full',
+    publish,
     modelCid,
     specCid,
     graph: { kind: 'complete' },
@@ -132,19 +138,25 @@ export function rosterOf(
   })
 }
 
-/** Keeps masked vectors by their CID, as a store does. */
+/** As many as a test masks. */
+const VECTOR_BYTES_MAX = 2 * BLOCK_BYTES_MAX
+
+/** Keeps masked vectors by their hash, names them as a store does, and finds them by what their members signed. */
 export class Vectors {
   readonly bytes = new Map<Cid, Bytes>()
 
   keep = async (masked: AsyncIterable<Bytes>): Promise<Cid> => {
-    const bytes = await collect(masked, BLOCK_BYTES_MAX)
-    const cid = cidOf(RAW, bytes)
-    this.bytes.set(cid, bytes)
-    return cid
+    const bytes = await collect(masked, VECTOR_BYTES_MAX)
+    this.bytes.set(cidOf(RAW, bytes), bytes)
+    return importFile(once(bytes), async () => undefined)
   }
 
-  read = async function* (this: Vectors, cid: Cid): AsyncIterable<Bytes> {
-    yield this.bytes.get(cid) as Bytes
+  of({ sha256 }: Pick<Body<'MaskedInput'>, 'sha256'>): Bytes {
+    return this.bytes.get(cidOfDigest(RAW, sha256)) as Bytes
+  }
+
+  read = async function* (this: Vectors, input: Body<'MaskedInput'>): AsyncIterable<Bytes> {
+    yield this.of(input)
   }.bind(this)
 }
 

@@ -88,7 +88,7 @@ export function strip(
     const pair = pairOf(maskKeys(root, session.suite), peer, { sid: session.sid, from: victim.u, to: v }, undefined)
     masks.push({ seed: pairMaskSeed(pair, session.sid, victim.u, v), sign: victim.u < v ? 1 : -1 })
   }
-  const vector = Uint32Array.from(decodeLanes(world.vectors.bytes.get(input.body.cid) as Bytes))
+  const vector = Uint32Array.from(decodeLanes(world.vectors.of(input.body)))
   openMasker(vector.length).add(vector, opposite(masks), 0)
   return vector
 }

@@ -3,45 +3,16 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { kernelPiece, ringKernel, scriptSum, TILE_BYTES } from '#aggregation/kernels/ring.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
-import { type Mask, openMasker, opposite } from '#aggregation/secagg/mask.ts'
+import { openMasker, opposite } from '#aggregation/secagg/mask.ts'
 import { maskInto } from '#aggregation/secagg/masking.ts'
 import { encodeLanes, type RingVector } from '#aggregation/vector.ts'
-import { keystream, sha256 } from '#crypto'
+import { sha256 } from '#crypto'
 import { collect, toHex } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { cut, cuts, seed } from '#test/aggregation/given.ts'
 import { flip } from '#test/conformance/crypto.ts'
-
-function seedOf(number: number): Bytes {
-  const bytes = new Uint8Array(40)
-  bytes.set(sha256(seed(number)))
-  bytes.set(sha256(seed(number + 1)).subarray(0, 8), 32)
-  return bytes
-}
-
-/** The definition: keystream byte k masks vector byte k's lane. */
-function slowly(vector: RingVector, masks: readonly Mask[]): RingVector {
-  const out = Uint32Array.from(vector)
-  for (const { seed, sign } of masks) {
-    const counter = new Uint8Array(16)
-    counter.set(seed.subarray(32))
-    const stream = new DataView(keystream(seed.subarray(0, 32), counter)(out.byteLength).slice().buffer)
-    for (let lane = 0; lane < out.length; lane++)
-      out[lane] = (out[lane] as number) + sign * stream.getUint32(lane * 4, true)
-  }
-  return out
-}
-
-const hexOf = (lanes: RingVector): string => toHex(sha256(encodeLanes(lanes)))
-
-function drawn(length: number, number = 1): RingVector {
-  return Uint32Array.from({ length }, uint32Stream(seed(number)))
-}
-
-function masksOf(count: number, from = 0): readonly Mask[] {
-  return Array.from({ length: count }, (_, index) => ({ seed: seedOf(from + index), sign: index % 3 === 0 ? -1 : 1 }))
-}
+import { drawn, hexOf, masksOf, seedOf, slowly } from './masks.ts'
 
 describe('masks', () => {
   test.each([

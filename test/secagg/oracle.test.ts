@@ -5,7 +5,7 @@ import { sessionId } from '#aggregation/secagg/derive.ts'
 import { SUITE_HYBRID, SUITE_X25519, type Suite } from '#aggregation/secagg/messages.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { toHex } from '#protocol/bytes.ts'
-import { type Bytes, publicKeyOf } from '#protocol/ids.ts'
+import { publicKeyOf } from '#protocol/ids.ts'
 import { must } from '#test/aggregation/given.ts'
 import { published } from '#test/vectors/published.ts'
 import { cohortOf, plainSum } from './cohort.ts'
@@ -30,7 +30,7 @@ function publicOf({ record, answers, survivors, vectors }: Played) {
     })),
     promised: keys.flatMap(({ body }) => body.to.flatMap(({ v, hM }) => (hM ? [{ u: body.u, v, hM: toHex(hM) }] : []))),
     maskCts: maskCts.map(({ u, v, ct }) => ({ u, v, ct: toHex(ct) })),
-    vectors: inputs.map(({ body }) => ({ u: body.u, bytes: toHex(vectors.bytes.get(body.cid) as Bytes) })),
+    vectors: inputs.map(({ body }) => ({ u: body.u, bytes: toHex(vectors.of(body)) })),
     dropouts: keys.map(({ body }) => body.u).filter((u) => !survivors.includes(u)),
     answers: answers.map(({ body }) => ({
       u: body.u,

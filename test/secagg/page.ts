@@ -1,13 +1,14 @@
 import { ringKernel } from '#aggregation/kernels/ring.ts'
 import { SUITE_HYBRID, SUITE_X25519, type Suite } from '#aggregation/secagg/messages.ts'
+import { removeMasks } from '#aggregation/secagg/removal.ts'
 import { verifySession } from '#aggregation/secagg/verification.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { frameOf } from '#protocol/envelope.ts'
-import type { Bytes } from '#protocol/ids.ts'
 import { must } from '#test/aggregation/given.ts'
 import { buildVectors } from '#test/vectors/build.ts'
 import { cohortOf } from './cohort.ts'
+import { drawn, hexOf, masksOf } from './masks.ts'
 import { play } from './play.ts'
 
 /** What Node and a page of a browser both compute, to be compared. Bytes are in it as hexadecimal text. */
@@ -34,6 +35,17 @@ export async function sessions(): Promise<readonly (readonly [suite: Suite, said
   ]
 }
 
+/** What is left of a sum when many masks are off it, and whether the page had its turn between two of them. */
+export async function removal(): Promise<{ readonly left: string; readonly turned: boolean }> {
+  const sum = drawn(16_384)
+  let turned = false
+  setTimeout(() => {
+    turned = true
+  })
+  await removeMasks(sum, masksOf(100))
+  return { left: hexOf(sum), turned }
+}
+
 async function session(suite: Suite, parameters: number): Promise<readonly string[]> {
   const cohort = cohortOf('page', 5, { suite, parameters })
   const { record, answers, vectors } = must(await play(cohort, { mask: [3] }))
@@ -43,7 +55,7 @@ async function session(suite: Suite, parameters: number): Promise<readonly strin
   return [
     ...said.map(({ signed }) => toHex(frameOf(signed))),
     ...maskCts.map(({ ct }) => toHex(ct)),
-    ...inputs.map(({ body }) => toHex(vectors.bytes.get(body.cid) as Bytes)),
+    ...inputs.map(({ body }) => toHex(vectors.of(body))),
     toHex(encodeLanes(sum)),
   ]
 }

@@ -3,7 +3,6 @@ import {
   checkParcel,
   checkUnmask,
   parcelFor,
-  removeMasks,
   resultOf,
   reveal,
   sharedOf,
@@ -11,7 +10,7 @@ import {
 } from '#aggregation/secagg/aggregator.ts'
 import { type MaskCt, type Parcel, type Said, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, mask, share, unmask } from '#aggregation/secagg/participant.ts'
-import { masksOf } from '#aggregation/secagg/removal.ts'
+import { masksOf, removeMasks } from '#aggregation/secagg/removal.ts'
 import {
   checkMaskedInput,
   checkShareKeys,
@@ -42,6 +41,8 @@ export type Played = {
   readonly survivors: readonly number[]
   readonly record: SessionRecord
   readonly answers: readonly Said<'Unmask'>[]
+  /** What members sent to each other alone. */
+  readonly parcels: readonly Parcel[]
   readonly vectors: Vectors
 }
 
@@ -146,13 +147,13 @@ async function conclude(
   const removal = masksOf(survival.value, revealed.value, maskCts)
   if (!removal.masks.ok) return removal.masks
   const sum = must(await sumOf(survival.value, vectors.read))
-  removeMasks(sum, removal.masks.value)
+  await removeMasks(sum, removal.masks.value)
   const bytes = encodeLanes(sum)
   const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: cohort.model, verifier: 'test' }
   const result = say(cohort.coordinator, 'Result', resultOf(survival.value, revealed.value, about))
   const { adverts, roster, keys } = dealt
   const record = { roster, adverts, shared, keys, survivors, inputs, certificate, result, maskCts }
-  return accept({ sum, survivors: inputs.map(({ body }) => body.u), record, answers, vectors })
+  return accept({ sum, survivors: inputs.map(({ body }) => body.u), record, answers, parcels: dealt.parcels, vectors })
 }
 
 export function without<State>(cast: Cast<State>, absent: readonly number[] = []): Cast<State> {

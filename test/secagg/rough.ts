@@ -1,17 +1,9 @@
 import { accumulate } from '#aggregation/accumulate.ts'
 import { unitStream } from '#aggregation/rng.ts'
-import {
-  certificateOf,
-  checkUnmask,
-  parcelFor,
-  removeMasks,
-  reveal,
-  sharedOf,
-  survivorsOf,
-} from '#aggregation/secagg/aggregator.ts'
+import { certificateOf, checkUnmask, parcelFor, reveal, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import { type Parcel, type Said, SUITE_HYBRID, SUITE_X25519, say } from '#aggregation/secagg/messages.ts'
 import { agree, confirm, mask, share, unmask } from '#aggregation/secagg/participant.ts'
-import { masksOf } from '#aggregation/secagg/removal.ts'
+import { masksOf, removeMasks } from '#aggregation/secagg/removal.ts'
 import { openSession, openSharing, openSurvival } from '#aggregation/secagg/session.ts'
 import { UNSPENT } from '#aggregation/secagg/spending.ts'
 import type { Advertised, Confirmed, Keyed, Masked, Shared, Spent } from '#aggregation/secagg/states.ts'
@@ -167,11 +159,11 @@ export async function roughSession(
   const masks = must(masksOf(survival.value, revealed.value, shuffled(maskCts)).masks)
   const sum = must(
     await accumulate(
-      shuffled(said).map(({ body }) => vectors.read(body.cid)),
+      shuffled(said).map(({ body }) => vectors.read(body)),
       lanesOf(cohort.parameters),
     ),
   )
-  removeMasks(sum, masks)
+  await removeMasks(sum, masks)
   isExact(cohort, sum, inputs.keys())
   return { n, refused, survivors: inputs.size }
 }

@@ -11,7 +11,6 @@ import {
 import { decodeLanes, encodeLanes, HEADER_LANES, lanesOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { cidOf, RAW } from '#protocol/cid.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
 import { must, seed } from '#test/aggregation/given.ts'
 import { flip } from '#test/conformance/crypto.ts'
 import { type Cohort, cohortOf } from './cohort.ts'
@@ -84,11 +83,11 @@ describe('the public verifier', () => {
   })
 
   test('rejects a vector with one bit flipped, cut short, or too long', async () => {
-    const { cid } = inputs[0].body
-    const bytes = vectors.bytes.get(cid) as Bytes
+    const { u } = inputs[0].body
+    const bytes = vectors.of(inputs[0].body)
     for (const odd of [flip(bytes, 400), bytes.subarray(16), Uint8Array.of(...bytes, 0)]) {
-      const read = async function* (asked: Cid) {
-        yield asked === cid ? odd : (vectors.bytes.get(asked) as Bytes)
+      const read = async function* (asked: Body<'MaskedInput'>) {
+        yield asked.u === u ? odd : vectors.of(asked)
       }
       expect(await verifySession(record, cohort.coordinator.id, read)).toMatchObject({ ok: false, refusal: 'vector' })
     }
@@ -105,6 +104,31 @@ describe('the public verifier', () => {
   test('checks all but the sum where only hashes were published', () => {
     expect(checkSession(record, cohort.coordinator.id).ok).toBe(true)
   })
+
+  test.each(['full', 'commit-only'] as const)(
+    'takes a record that publishes %s, and refuses one in which an input is published otherwise',
+    async (publish) => {
+      const quiet = cohortOf('publication', 4, { publish })
+      const { record, vectors, sum } = must(await play(quiet, { mask: [3] }))
+      const verified = must(await verifySession(record, quiet.coordinator.id, vectors.read))
+      expect(verified.sum).toEqual(sum)
+      expect(record.inputs.map(({ body }) => body.cid !== undefined)).toEqual(
+        record.inputs.map(() => publish === 'full'),
+      )
+      const [first] = record.inputs as readonly [Said<'MaskedInput'>]
+      const { cid: _, ...named } = first.body
+      const other = publish === 'full' ? named : { ...named, cid: cidOf(RAW, vectors.of(first.body)) }
+      const odd = say((quiet.sites[0] as Site).signer, 'MaskedInput', other)
+      const list = record.survivors.body.list.with(0, { u: 1, cid: odd.cid })
+      const survivors = say(quiet.coordinator, 'Survivors', { ...record.survivors.body, list })
+      const lie = { ...record, survivors, inputs: record.inputs.with(0, odd) }
+      expect(checkSession(lie, quiet.coordinator.id)).toMatchObject({
+        ok: false,
+        refusal: 'survivors',
+        detail: expect.stringContaining('wrong-publication'),
+      })
+    },
+  )
 })
 
 describe('a sum that no honest cohort makes is rejected, whoever spoiled it (R9, R10)', () => {
@@ -126,6 +150,7 @@ describe('a sum that no honest cohort makes is rejected, whoever spoiled it (R9,
     ['the last check lane', last, 1],
     ['a payload far beyond the group’s range', HEADER_LANES, 2 ** 31],
     ['more rows right than there are', HEADER_LANES + 6, 1_000],
+    ['more rows than a site stands for, so that its figures would drown the others’', HEADER_LANES + 5, 4 * 65_536],
   ])('by %s', async (_, lane, value) => {
     const [cheat, { record, vectors }] = await spoiled((lanes) => {
       lanes[lane] = ((lanes[lane] as number) + value) >>> 0
@@ -144,7 +169,7 @@ describe('a sum that no honest cohort makes is rejected, whoever spoiled it (R9,
     // Somebody who knows the seeds takes lanes away from one masked vector, and signs that as its own.
     const cheat = honest.sites[0] as Site
     const own = record.inputs[0] as Said<'MaskedInput'>
-    const lanes = Uint32Array.from(decodeLanes(vectors.bytes.get(own.body.cid) as Bytes))
+    const lanes = Uint32Array.from(decodeLanes(vectors.of(own.body)))
     lanes[lane] = (lanes[lane] as number) + change
     const bytes = encodeLanes(lanes)
     const cid = cidOf(RAW, bytes)

@@ -1,35 +1,46 @@
 import { uint32Stream } from '#aggregation/rng.ts'
-import { participate } from '#client/participate.ts'
-import { policyFor } from '#client/policy.ts'
-import { sequenceFrom } from '#client/sequence.ts'
-import { createRunSchema } from '#coordinator/api/schemas.ts'
+import type { Suite } from '#aggregation/secagg/messages.ts'
+import { removeMasks } from '#aggregation/secagg/removal.ts'
+import { siteTerms } from '#client/site.ts'
+import { createAskSchema, createRunSchema } from '#coordinator/api/schemas.ts'
+import { createAsk } from '#coordinator/ask.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
 import { holdEffect, releaseEffect } from '#coordinator/effects/fund.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
+import { sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
 import type { Run } from '#coordinator/run.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
+import { Sessions } from '#coordinator/sessions.ts'
 import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert } from '#protocol/assert.ts'
 import { utf8 } from '#protocol/bytes.ts'
-import { signerOf } from '#protocol/envelope.ts'
-import type { Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import type { BlobStore, EventLog } from '#protocol/ports.ts'
+import { cidOfDigest, codecOf, RAW } from '#protocol/cid.ts'
+import { open, signerOf } from '#protocol/envelope.ts'
+import type { Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
+import { type ClientMessage, readClientMessage } from '#protocol/messages.ts'
+import type { Masking, Population, Timing } from '#protocol/plan.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+import type { Question } from '#protocol/question.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
-import { type FakeClock, fakeClock } from '#test/fake-clock.ts'
+import { fakeClock } from '#test/fake-clock.ts'
+import type { VectorFinder } from '#verify/session.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
+import { craftingAggregate } from './crafted.ts'
+import { Crashed, mortalBlobs, mortalLog } from './mortal.ts'
 import { Network, type Weather } from './network.ts'
-import { TOY_TASK, toyTrainer } from './toy.ts'
+import { idOf, SimNode } from './node.ts'
+import { TOY_TASK } from './toy.ts'
 
 export type SimOptions = {
   readonly seed: number
@@ -38,8 +49,26 @@ export type SimOptions = {
   readonly weather: Weather
   /** Chance that the coordinator's process dies at one append to the log, half of the time after it was durable. */
   readonly crash: number
+  /** Chance that a node's process dies at one append to its journal, and comes back with that. */
+  readonly nodeCrash: number
+  readonly masking: Masking
+  /** Hospitals pin who may be in a session with them, and publish nothing but hashes of their masked vectors. */
+  readonly population: Population
+  readonly suite: Suite
   /** Nodes that die for good at some time during the run. */
   readonly deaths: number
+  /** Nodes whose process is killed at some time during the run, and comes back. */
+  readonly restarts: number
+  /** How many times longer than usual each phase waits. */
+  readonly patience: number
+  /** The coordinator publishes a model of its own making after this round. */
+  readonly craftsAfter?: Round
+  /** So many nodes wait for ever for what vectors are made of. */
+  readonly blind?: number
+  /** A question instead of rounds that train. */
+  readonly question?: Question
+  /** What a site says and nobody ever hears. */
+  readonly lost: (message: ClientMessage, site: number) => boolean
 }
 
 export const CALM: Weather = { loss: 0, duplication: 0, delayMillis: 5, breaks: 0 }
@@ -47,14 +76,14 @@ export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
 const BUDGET = 10_007n
 const GRACE: Millis = 1500
 
-class Crashed extends Error {
-  override name = 'Crashed'
-}
-
 /** What was left when the run had ended. */
 export type Outcome = {
   readonly run: Run
+  /** With every vector at hand, those too that only their members and the coordinator have. */
   readonly verdict: Verdict
+  readonly coordinator: NodeId
+  readonly nodes: readonly SimNode[]
+  readonly blobs: BlobStore
   readonly crashes: number
   readonly elapsedMillis: Millis
   readonly balances: ReadonlyMap<string, bigint>
@@ -73,42 +102,44 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const started = clock.now()
   const end = new AbortController()
   const blobs = openMemoryBlobs()
+  const vault = openMemoryBlobs()
+  const withheld = openMemoryBlobs()
   const log = openMemoryLog()
-  const network = new Network({ clock, draw, weather: options.weather, graceMillis: GRACE, end: end.signal })
+  const { weather, population, nodeCrash } = options
+  const ids = Array.from({ length: options.nodes }, (_, site) => idOf(site))
+  const lost = (frame: Bytes, from: NodeId) => options.lost(messageIn(frame), ids.indexOf(from))
+  const network = new Network({ clock, draw, weather, graceMillis: GRACE, lost, end: end.signal })
   const coordinatorSecret = sha256(utf8('sim coordinator'))
   const coordinator = signerOf(coordinatorSecret).id
-  const ids = Array.from({ length: options.nodes }, (_, site) =>
-    startNode(site, { network, blobs, clock, coordinator, draw, end: end.signal }),
-  )
-  for (let death = 0; death < options.deaths; death++) {
-    const victim = ids[Math.floor(draw() * ids.length)] as NodeId
+  const terms = siteTerms(population, population === 'open' ? 'open' : new Set(ids), { minCell: 1 })
+  const around = { network, clock, coordinator, population, terms, draw, crash: nodeCrash, end: end.signal }
+  const nodes = ids.map((_, site) => {
+    const seen = site < (options.blind ?? 0) ? withoutVectors : (store: BlobStore) => store
+    return new SimNode(site, { ...around, blobs: seen(blobs), withheld: seen(withheld) })
+  })
+  const strike = (how: 'die' | 'kill') => {
+    const victim = nodes[Math.floor(draw() * nodes.length)] as SimNode
     clock.wakeAt(clock.now() + Math.floor(draw() * 20_000), end.signal).then(
-      () => network.nodeDied(victim),
+      () => victim[how](),
       () => undefined,
     )
   }
+  for (let death = 0; death < options.deaths; death++) strike('die')
+  for (let restart = 0; restart < options.restarts; restart++) strike('kill')
 
   const counters = new Counters()
   let crashes = 0
   let live = await boot()
   // Whoever is to be invited has linked by now.
   await clock.advance(2000)
-  const request = createRunSchema.parse({
-    task: TOY_TASK,
-    rounds: options.rounds,
-    budget: String(BUDGET),
-    cohort: { min: 2, max: options.nodes, quorum: 2 },
-    timing: { selectionMillis: 2000, reportingMillis: 5000, aggregationMillis: 2000, settlementMillis: 2000 },
-    failuresMax: 3,
-  })
-  const spec = await createRun(blobs, RUN, request, null)
+  const spec = await order(blobs, options)
   assert(spec.ok, 'the simulated run can be made')
   while (!live.runner.run(RUN)) {
     await live.runner.create(spec.value).catch(() => undefined)
     if (live.dead.aborted) live = await reboot()
   }
 
-  const limit = started + 120_000 * (options.rounds + 1)
+  const limit = started + 120_000 * options.patience * (options.rounds + 1)
   while (live.runner.run(RUN)?.phase !== 'ended') {
     await clock.advance(50)
     if (live.dead.aborted) live = await reboot()
@@ -117,12 +148,14 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   }
   const run = live.runner.run(RUN)
   assert(run?.manifest, 'an ended run has its record')
-  const verdict = await verifyRecord(run.manifest, (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX), { coordinator })
+  const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)
+  const vectors: VectorFinder = async (digest, limitBytes) => withheld.get(cidOfDigest(RAW, digest), { limitBytes })
+  const verdict = await verifyRecord(run.manifest, block, { coordinator, vectors })
   const balances = await openRecordSettlement(log).balances()
   const elapsedMillis = clock.now() - started
   end.abort()
   live.kill()
-  return { run, verdict, crashes, elapsedMillis, balances, counters }
+  return { run, verdict, coordinator, nodes, blobs, crashes, elapsedMillis, balances, counters }
 
   async function reboot(): Promise<Incarnation> {
     crashes++
@@ -136,8 +169,14 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     for (;;) {
       const death = new AbortController()
       const kill = () => death.abort(new Crashed('the process is gone'))
-      const mortal = { log: mortalLog(log, death, draw, options.crash), blobs: mortalBlobs(blobs, death.signal) }
       const signer = signerOf(coordinatorSecret)
+      const mortal = {
+        log: mortalLog(log, { death, draw, crash: options.crash }),
+        blobs: mortalBlobs(blobs, death.signal),
+        vault: mortalBlobs(vault, death.signal),
+        withheld: mortalBlobs(withheld, death.signal),
+      }
+      const sessions = new Sessions(mortal.blobs, signer.id)
       const queue = openMemoryQueue<Job>({ clock, onBroken: rethrow })
       const runner = new Runner({ log: mortal.log, queue, clock }, () => undefined)
       try {
@@ -151,6 +190,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       const settlement = openRecordSettlement(mortal.log)
       const gateway = new Gateway({
         ...mortal,
+        sessions,
         transport,
         clock,
         signer,
@@ -159,12 +199,17 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         counters,
         fatal: rethrow,
       })
-      const doors = { blobs: mortal.blobs, signer, settlement }
+      const { log: _log, ...stores } = mortal
+      const doors = { ...stores, signer, sessions, settlement, removeMasks }
       runner.work({
         hold: holdEffect(doors),
         release: releaseEffect(doors),
-        open: openEffect({ ...doors, clock, settledAt: clock.now() + GRACE, linked: () => transport.linked().length }),
-        aggregate: aggregateEffect(doors),
+        open: openEffect({
+          ...{ ...doors, clock, settledAt: clock.now() + GRACE },
+          ...{ linked: () => transport.linked().length, runs: () => runner.runs() },
+        }),
+        ...sessionEffects(doors),
+        aggregate: options.craftsAfter ? craftingAggregate(doors, options.craftsAfter) : aggregateEffect(doors),
         settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
         finish: finishEffect(doors),
       })
@@ -176,75 +221,12 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
 
 type Incarnation = { readonly runner: Runner; readonly dead: AbortSignal; readonly kill: () => void }
 
-type NodeDoors = {
-  readonly network: Network
-  readonly blobs: BlobStore
-  readonly clock: FakeClock
-  readonly coordinator: NodeId
-  readonly draw: () => number
-  readonly end: AbortSignal
-}
-
-function startNode(site: number, { network, blobs, clock, coordinator, draw, end }: NodeDoors): NodeId {
-  const secret = sha256(utf8(`sim node ${site}`))
-  const signer = signerOf(secret)
-  const toy = toyTrainer(site)
-  const trainer: typeof toy = {
-    ...toy,
-    async fit(...args) {
-      const update = await toy.fit(...args)
-      // Takes its time on the fake clock, so that reports arrive in any order.
-      await clock.wakeAt(clock.now() + 100 + Math.floor(draw() * 400), args[2])
-      return update
-    },
-  }
-  const doors = {
-    ...{ transport: network.node(signer.id), blobs, trainer, clock, signer, secret, coordinator },
-    ...{ sequence: sequenceFrom(() => clock.now()), policy: policyFor('open', 2), useTicket: () => undefined },
-  }
-  void (async () => {
-    for await (const _ of participate(doors, end));
-  })()
-  return signer.id
-}
-
-/** Dies at an append (of one entry or a batch), before or after it is durable; from then on nothing of this life reaches the log. */
-function mortalLog(log: EventLog, death: AbortController, draw: () => number, crash: number): EventLog {
+/** Small blocks and the model come, a vector's bytes never do. */
+function withoutVectors(store: BlobStore): BlobStore {
+  const never = <T>() => new Promise<T>(() => undefined)
   return {
-    async append(stream, position, entries) {
-      death.signal.throwIfAborted()
-      const dies = draw() < crash
-      const after = draw() < 0.5
-      if (dies && !after) death.abort(new Crashed('before the append'))
-      death.signal.throwIfAborted()
-      const answer = await log.append(stream, position, entries)
-      if (dies) death.abort(new Crashed('after the append'))
-      death.signal.throwIfAborted()
-      return answer
-    },
-    async *read(stream, from) {
-      death.signal.throwIfAborted()
-      yield* log.read(stream, from)
-    },
-    head: (stream) => log.head(stream),
-    streams: (prefix) => log.streams(prefix),
-  }
-}
-
-function mortalBlobs(blobs: BlobStore, dead: AbortSignal): BlobStore {
-  const alive =
-    <A extends readonly unknown[], R>(act: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      dead.throwIfAborted()
-      return act(...args)
-    }
-  return {
-    put: alive((...args: Parameters<BlobStore['put']>) => blobs.put(...args)),
-    putBlocks: alive((blocks) => blobs.putBlocks(blocks)),
-    get: (cid, range, signal) => blobs.get(cid, range, signal),
-    getBlock: alive((cid, limit) => blobs.getBlock(cid, limit)),
-    has: alive((cid) => blobs.has(cid)),
-    delete: alive((cid) => blobs.delete(cid)),
+    ...store,
+    getBlock: (cid, limit) => (codecOf(cid) === RAW ? never() : store.getBlock(cid, limit)),
   }
 }
 
@@ -261,4 +243,31 @@ function rethrow(cause: unknown): void {
   queueMicrotask(() => {
     throw cause
   })
+}
+
+function messageIn(frame: Bytes): ClientMessage {
+  const signed = open(frame, FRAME_BYTES_MAX)
+  const message = signed.ok ? readClientMessage(signed.value) : signed
+  assert(message.ok, 'a node says what can be read')
+  return message.value
+}
+
+function order(blobs: BlobStore, { question, rounds, masking, population, suite, nodes, patience }: SimOptions) {
+  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3 }
+  const size = population === 'open' ? undefined : nodes
+  if (question) {
+    const cohort = { min: 3, max: nodes, quorum: question.minCohort }
+    return createAsk(blobs, RUN, createAskSchema.parse({ ...common, question, cohort }), null, size)
+  }
+  const cohort = { min: masking === 'none' ? 2 : 3, max: nodes, quorum: 2 }
+  const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
+  return createRun(blobs, RUN, createRunSchema.parse({ ...common, ...training }), null, size)
+}
+
+function timingOf(patience: number): Timing {
+  const [short, middle, long] = [2000 * patience, 3000 * patience, 5000 * patience]
+  return {
+    ...{ selectionMillis: short, keysMillis: middle, reportingMillis: long, consistencyMillis: middle },
+    ...{ unmaskingMillis: middle, aggregationMillis: short, settlementMillis: short },
+  }
 }

@@ -13,21 +13,34 @@ export type Weather = {
 
 type NodeEvent = { readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }
 
+/** A node's end of its link. Without an inbox its process is gone. */
+type NodeEnd = { inbox: Mailbox<NodeEvent> | undefined; up: boolean; away: number }
+
 /** Frames between the coordinator and its nodes, in bad weather, all of it drawn from one seed. */
 export class Network {
   readonly #clock: Clock
   readonly #draw: () => number
   readonly #weather: Weather
-  readonly #nodes = new Map<NodeId, { inbox: Mailbox<NodeEvent>; up: boolean; away: number }>()
+  readonly #nodes = new Map<NodeId, NodeEnd>()
   readonly #end: AbortSignal
   readonly #graceMillis: Millis
+  readonly #lost: (frame: Bytes, from: NodeId) => boolean
   #coordinator: Mailbox<LinkEvent> | undefined
 
-  constructor(options: { clock: Clock; draw: () => number; weather: Weather; graceMillis: Millis; end: AbortSignal }) {
+  constructor(options: {
+    clock: Clock
+    draw: () => number
+    weather: Weather
+    graceMillis: Millis
+    /** What nodes say and nobody ever hears, besides what the weather takes. */
+    lost: (frame: Bytes, from: NodeId) => boolean
+    end: AbortSignal
+  }) {
     this.#clock = options.clock
     this.#draw = options.draw
     this.#weather = options.weather
     this.#graceMillis = options.graceMillis
+    this.#lost = options.lost
     this.#end = options.end
   }
 
@@ -53,14 +66,18 @@ export class Network {
     for (const node of this.#nodes.keys()) this.#unlink(node)
   }
 
+  /** A node's process comes up, for the first time or again. */
   node(id: NodeId): ClientTransport {
     const inbox = new Mailbox<NodeEvent>()
-    this.#nodes.set(id, { inbox, up: false, away: 0 })
+    const node = this.#nodes.get(id)
+    if (node) node.inbox = inbox
+    else this.#nodes.set(id, { inbox, up: false, away: 0 })
     this.#later(50, () => this.#link(id))
     return {
       send: async (frame) => {
         const coordinator = this.#coordinator
-        if (!this.#nodes.get(id)?.up) return
+        const node = this.#nodes.get(id)
+        if (!node?.up || node.inbox !== inbox || this.#lost(frame, id)) return
         this.#carry(id, () => {
           if (coordinator && coordinator === this.#coordinator) coordinator.push({ kind: 'frame', from: id, frame })
         })
@@ -70,15 +87,16 @@ export class Network {
     }
   }
 
-  /** The node's process is gone for good. */
+  /** The node's process is gone: the coordinator sees its link break. */
   nodeDied(id: NodeId): void {
     this.#unlink(id)
-    this.#nodes.delete(id)
+    const node = this.#nodes.get(id)
+    if (node) node.inbox = undefined
   }
 
   #reach(to: NodeId, from: Mailbox<LinkEvent>, frame: Bytes): void {
     const node = this.#nodes.get(to)
-    if (node?.up && from === this.#coordinator) node.inbox.push({ kind: 'frame', frame })
+    if (node?.up && from === this.#coordinator) node.inbox?.push({ kind: 'frame', frame })
   }
 
   #carry(node: NodeId, arrive: () => void): void {
@@ -94,7 +112,7 @@ export class Network {
 
   #link(id: NodeId): void {
     const node = this.#nodes.get(id)
-    if (!node || node.up || !this.#coordinator) return
+    if (!node?.inbox || node.up || !this.#coordinator) return
     node.up = true
     node.away++
     node.inbox.push({ kind: 'linked' })

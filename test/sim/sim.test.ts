@@ -1,26 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { CALM, type Outcome, RUN, type SimOptions, simulate } from './cluster.ts'
+import { CALM } from './cluster.ts'
+import { play } from './play.ts'
 
 const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }
 const STORM = { delayMillis: 300, duplication: 0.1, loss: 0.03, breaks: 0.02 }
-
-function checkMoney({ run, verdict, balances }: Outcome): void {
-  const paid = [...balances]
-    .filter(([account]) => account.startsWith('operator:'))
-    .reduce((sum, [, amount]) => sum + amount, 0n)
-  expect(paid).toBe(run.paid)
-  expect(run.paid + run.released).toBe(run.spec.budget)
-  expect([...balances.values()].reduce((sum, amount) => sum + amount, 0n)).toBe(0n)
-  expect(balances.get(`escrow:${RUN}`) ?? 0n).toBe(0n)
-  if (verdict.ok) expect(verdict.paid).toBe(paid)
-}
-
-async function play(options: Partial<SimOptions>): Promise<Outcome> {
-  const outcome = await simulate({ seed: 1, nodes: 5, rounds: 3, weather: CALM, crash: 0, deaths: 0, ...options })
-  if (!outcome.verdict.ok) throw new Error(`seed ${options.seed}: ${outcome.verdict.step}: ${outcome.verdict.detail}`)
-  checkMoney(outcome)
-  return outcome
-}
 
 describe('a simulated cluster', () => {
   test('completes, verifies and pays in calm weather', async () => {

@@ -27,6 +27,7 @@ async function serving(blobs: BlobStore) {
   const outcomes: string[] = []
   const gateway = openGateway({
     blobs,
+    withheld: openMemoryBlobs(),
     clock: systemClock,
     tickets: openTickets({ key: contentOf('key', 32), clock: systemClock }),
     limits: { idleMillis: 10_000, uploadsMax: 4 },

@@ -23,6 +23,7 @@ async function serving({ blobs = openMemoryBlobs(), uploadsMax = 8 }: { blobs?: 
   const outcomes: string[] = []
   const gateway = openGateway({
     blobs,
+    withheld: openMemoryBlobs(),
     clock,
     tickets: openTickets({ key, clock }),
     limits: { idleMillis: IDLE, uploadsMax },
@@ -35,6 +36,7 @@ async function serving({ blobs = openMemoryBlobs(), uploadsMax = 8 }: { blobs?: 
       round: 1,
       seat: 0,
       sizeBytes: 2 * MIB,
+      publish: 'full',
       expiresAt: clock.now() + 60_000,
       ...fields,
     })

@@ -5,7 +5,7 @@ import { collect, equalBytes, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
-import { issueTicket } from '#protocol/ticket.ts'
+import { issueTicket, type Ticket } from '#protocol/ticket.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs, RemoteFault, RemoteRefused } from '#storage/blobs/remote.ts'
@@ -19,9 +19,10 @@ import { loopback, until } from '#test/loopback.ts'
 const MIB = 2 ** 20
 const key = contentOf('ticket key', 32)
 
-function gatewayOver(blobs: BlobStore) {
+function gatewayOver(blobs: BlobStore, withheld: BlobStore = openMemoryBlobs()) {
   return openGateway({
     blobs,
+    withheld,
     tickets: openTickets({ key, clock: systemClock }),
     clock: systemClock,
     limits: { idleMillis: 10_000, uploadsMax: 8 },
@@ -30,14 +31,17 @@ function gatewayOver(blobs: BlobStore) {
 
 /** A ticket for another seat each time: what a seat may upload is not the matter here. */
 let seat = 0
-const ticket = () =>
+const ticketFor = (publish: Ticket['publish']) => () =>
   issueTicket(key, {
     run: 'run_01K00000000000000000000000' as RunId,
     round: 1,
     seat: seat++,
     sizeBytes: 64 * MIB,
+    publish,
     expiresAt: Date.now() + 60_000,
   })
+
+const ticket = ticketFor('full')
 
 blobStoreConformance(
   'remote, over a gateway on loopback',

@@ -15,6 +15,7 @@ const ticketOf = (fields: Partial<Ticket> = {}): Ticket => ({
   round: 3,
   seat: 7,
   sizeBytes: 1000,
+  publish: 'full',
   expiresAt: 5000,
   ...fields,
 })
@@ -25,6 +26,7 @@ describe('tickets', () => {
       round: fc.integer({ min: 1, max: ROUNDS_MAX }),
       seat: fc.nat({ max: COHORT_MAX }),
       sizeBytes: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      publish: fc.constantFrom('full', 'commit-only'),
       expiresAt: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
     })
     fc.assert(

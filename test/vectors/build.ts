@@ -15,8 +15,11 @@ import {
   ticketKey,
 } from '#protocol/seeds.ts'
 import { issueTicket } from '#protocol/ticket.ts'
+import { fileUnder } from '#test/verify/store.ts'
+import { buildMaskedRun } from './masked-run.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
+import { statisticsVector } from './statistics.ts'
 
 /**
  * The specification's test vectors, computed from their inputs: a whole run of two nodes, one training round and one
@@ -26,6 +29,8 @@ import { secaggSession, secaggVectors } from './secagg.ts'
 export async function buildVectors() {
   const record = new Recorder()
   const run = await buildRun(record)
+  const recordOfMasked = new Recorder()
+  const masked = await buildMaskedRun(recordOfMasked)
   return {
     vectors: {
       identity: identity(),
@@ -34,11 +39,14 @@ export async function buildVectors() {
       payment: payment(),
       ticket: ticket(),
       ...run.vectors,
+      'masked-run': masked.vectors,
       secagg: secaggVectors(),
       'secagg-session': await secaggSession(),
+      statistics: statisticsVector(),
     },
     blocks: record.blocks,
     root: run.root,
+    masked: { blocks: recordOfMasked.blocks, root: masked.root },
     coordinator: coordinator.id,
   }
 }
@@ -54,7 +62,7 @@ function identity() {
 }
 
 function envelope() {
-  const message = { kind: 'join', to: coordinator.id, seq: 5, run: runId, round: 1 } as const
+  const message = { kind: 'join', to: coordinator.id, seq: 5, run: runId, round: 1, advert: null } as const
   const signed = sign(signerOf(secretOf(2)), message)
   const { seal, body } = sealOf(signed)
   const block = { cid: cidOf(RAW, utf8('a block')), bytes: utf8('a block') }
@@ -94,7 +102,14 @@ function seeds(task: Cid) {
 
 function ticket() {
   const key = ticketKey(secretOf(1))
-  const fields = { run: runId, round: 1, seat: 0, sizeBytes: 80, expiresAt: 1_700_000_060_000 }
+  const fields = {
+    run: runId,
+    round: 1,
+    seat: 0,
+    sizeBytes: 80,
+    publish: 'full',
+    expiresAt: 1_700_000_060_000,
+  } as const
   return { coordinatorSecret: toHex(secretOf(1)), key: toHex(key), fields, ticket: issueTicket(key, fields) }
 }
 
@@ -118,7 +133,12 @@ function payoutsOf(payouts: readonly { readonly payee: NodeId; readonly amount: 
 
 if (import.meta.main) {
   const { writeFileSync } = await import('node:fs')
-  const { vectors } = await buildVectors()
+  const { vectors, masked } = await buildVectors()
   for (const [name, value] of Object.entries(vectors))
-    writeFileSync(new URL(`${name}.json`, import.meta.url), `${JSON.stringify(value, null, 2)}\n`)
+    writeFileSync(
+      new URL(`${name}.json`, import.meta.url),
+      `${JSON.stringify(value, null, 2)}
+`,
+    )
+  writeFileSync(new URL('masked-run.car', import.meta.url), await fileUnder(masked.root, masked.blocks))
 }

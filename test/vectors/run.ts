@@ -23,7 +23,10 @@ import { importFile } from '#protocol/unixfs.ts'
 /** 32 bytes, all the same. */
 export const secretOf = (n: number): Bytes => new Uint8Array(32).fill(n)
 export const coordinator = signerOf(secretOf(1))
-const secrets = new Map([secretOf(2), secretOf(3)].map((secret) => [signerOf(secret).id, secret]))
+/** By key: what its node's id is made of. */
+export const secretsOf = (...places: readonly number[]) =>
+  new Map(places.map((place) => [signerOf(secretOf(place)).id, secretOf(place)]))
+const secrets = secretsOf(2, 3)
 export const nodes = [...secrets.keys()].sort()
 const parsed = parseRunId('run_01JD7YAZ00000000000000000A')
 export const runId = (parsed.ok ? parsed.value : '') as RunId
@@ -70,13 +73,17 @@ const architecture: Architecture = {
 const shape = shapeOf(architecture)
 const tensors = shape.ok ? shape.value.tensors : []
 const cohort = { min: 2, max: 2, quorum: 2 }
-const timing = { selectionMillis: 1000, reportingMillis: 60_000, aggregationMillis: 60_000, settlementMillis: 60_000 }
+export const timing = {
+  ...{ selectionMillis: 1000, keysMillis: 10_000, reportingMillis: 60_000, consistencyMillis: 10_000 },
+  ...{ unmaskingMillis: 10_000, aggregationMillis: 60_000, settlementMillis: 60_000 },
+}
 const local = [
   { delta: [0.25, -0.5, 0.125], weight: 30, evaluation: { rows: 7, correct: 5, lossSumNats: 3.5 } },
   { delta: [-3, 4, 12], weight: 50, evaluation: { rows: 12, correct: 9, lossSumNats: 70_000 / 65_536 } },
 ] as const
 
-export async function buildRun(record: Recorder) {
+/** What plain and masked runs of the vectors train. */
+export async function prepareTask(record: Recorder) {
   const architectureCid = record.block(architectureSchema, architecture)
   const start = genesisWeights(architecture, taskSeed)
   const modelOf = async (weights: Float32Array): Promise<Cid> =>
@@ -104,7 +111,12 @@ export async function buildRun(record: Recorder) {
     clipNormMicro: 10_000_000,
     strategy: { kind: 'fedavg', rateMicro: 1_000_000 },
   }
-  const taskCid = record.block(taskSchema, task)
+  return { task, taskCid: record.block(taskSchema, task), start, modelOf }
+}
+
+export async function buildRun(record: Recorder) {
+  const { task, taskCid, start, modelOf } = await prepareTask(record)
+  const { genesis } = task
   const quantiser = quantiserFor({
     clipNormMicro: task.clipNormMicro,
     rowsMax: task.data.rowsMax,
@@ -120,7 +132,8 @@ export async function buildRun(record: Recorder) {
     const { model, parent } = from
     const plan: Plan = {
       v: 1,
-      ...{ run: runId, round, purpose, population: 'open', masking: 'none', task: taskCid, model, parent },
+      ...{ run: runId, round, purpose, population: 'open', masking: 'none', secure: null },
+      ...{ task: taskCid, model, parent, endings: null },
       ...{ cohortSeed: cohortSeed(taskSeed, model, round), cohort, quantiser, timing },
     }
     const planCid = record.signed(coordinator, 'plan', plan)
@@ -157,6 +170,7 @@ export async function buildRun(record: Recorder) {
       v: 1,
       ...{ run: runId, round, purpose, parent, plan: planCid },
       seats: nodes.map((node, seat) => ({ node, update: updates[seat] as Cid, reason: null })),
+      session: null,
       aggregate: await record.file(encodeLanes(sum.value)),
       memory: empty,
       model: nextCid,
@@ -194,8 +208,8 @@ export async function buildRun(record: Recorder) {
       genesis: {
         architecture,
         taskSeed: toHex(taskSeed),
-        architectureBlock: record.hex(architectureCid),
-        architectureCid,
+        architectureBlock: record.hex(task.architecture),
+        architectureCid: task.architecture,
         weights: toHex(encodeWeights(start)),
         modelBlock: record.hex(genesis),
         modelCid: genesis,

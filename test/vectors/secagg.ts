@@ -120,7 +120,7 @@ export async function secaggSession() {
     u2Hash: toHex(shared.hash),
     maskedInput_1: toHex((inputs[0] as (typeof inputs)[number]).signed.body),
     maskedInputs: cids(inputs),
-    masked: inputs.map(({ body }) => toHex(vectors.bytes.get(body.cid) as Bytes)),
+    masked: inputs.map(({ body }) => toHex(vectors.of(body))),
     survivors: toHex(survivors.signed.body),
     u3Hash: toHex(survivors.hash),
     certificateCid: certificate.cid,

@@ -3,9 +3,11 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { cidOf, RAW } from '#protocol/cid.ts'
+import { sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { verifyRecord } from '#verify/verify.ts'
 import { recordRun } from './fixture.ts'
+import { PUBLIC } from './telling.ts'
 
 /** What a signer may say as it likes: nothing that is proved follows from it. */
 const FREE = [/^plan\.timing\./, /^plan\.cohort\.(min|quorum)$/, /^report\.(seq|trainMillis)$/]
@@ -84,4 +86,41 @@ test('nothing that follows from anything can be changed by its signer without be
     { numRuns: 150 },
   )
   expect(tried.size).toBeGreaterThan(50)
+})
+
+/** The text that says by what the result was made. */
+const FREE_IN_SESSION = /^result\.verifier$/
+const SAID = ['roster', 'shared', 'survivors', 'certificate', 'result'] as const
+
+test('nothing that a coordinator says in a session can be changed by it without being found, and nothing throws', async () => {
+  const tried = new Set<string>()
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...SAID), fc.nat(200), leaves, async (name, place, leaf) => {
+      let where = ''
+      let same = false
+      const run = await recordRun({
+        ...{ secure: PUBLIC, planned: 1, losses: { 1: { mask: [2] } } },
+        hooks: {
+          record: (record, { act, coordinator }) => {
+            if (act.round !== 1) return {}
+            const said = record[name]
+            const body: unknown = dagCbor.decode(said.signed.body)
+            const paths = pathsOf(body)
+            const path = paths[place % paths.length] ?? []
+            const changed: Bytes = dagCbor.encode(replace(body, path, leaf))
+            where = [name, ...path].join('.')
+            same = Buffer.compare(changed, said.signed.body) === 0
+            const signed = coordinator.sign(said.kind, changed)
+            return { [name]: { ...said, signed, cid: sealOf(signed).seal.cid } }
+          },
+        },
+      })
+      tried.add(where)
+      const verdict = await verifyRecord(run.root, async (cid: Cid) => run.blocks.get(cid))
+      if (verdict.ok) expect(same || FREE_IN_SESSION.test(where) ? 'free' : where).toBe('free')
+      else expect(verdict.detail).not.toBe('')
+    }),
+    { numRuns: 120 },
+  )
+  expect(tried.size).toBeGreaterThan(40)
 })

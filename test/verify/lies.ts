@@ -1,3 +1,4 @@
+import type { VerificationStep } from '#aggregation/secagg/verification.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Round, RunId } from '#protocol/ids.ts'
@@ -89,7 +90,12 @@ const receipts = (at: Round, change: Hooks['receipts']): Hooks => ({
   receipts: (sealed, round) => (round === at && change ? change(sealed, round) : sealed.length > 0 ? sealed : null),
 })
 
-type Told = Exclude<Step, 'container' | 'block' | 'coordinator' | 'expect'>
+/** What only a masked round has. */
+export type MaskedStep = Extract<Step, VerificationStep | 'endings'> | 'session'
+type Told = Exclude<
+  Step,
+  'container' | 'block' | 'coordinator' | 'expect' | 'answer' | Exclude<MaskedStep, 'session' | 'vector' | 'sum'>
+>
 
 /** For every step, records that are consistent but for one thing, which exactly that step finds. */
 export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
@@ -147,7 +153,15 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
     ['lots of its own choice', 2, plan(2, () => ({ cohortSeed: new Uint8Array(32) }))],
     ['fewer bits', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, bits: 8 } }))],
     ['another range', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, rangeMicro: 2_000_001 } }))],
+    [
+      'whole numbers, though it trains',
+      1,
+      plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, rangeMicro: 0 } })),
+    ],
     ['heavier weights', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, weightMax: 501 } }))],
+    ['masks that the run does not have', 1, plan(1, () => ({ masking: 'secagg/1' }))],
+    ['how a plain round is masked', 1, plan(1, () => ({ secure: { suite: 1, corrupt: 1, publish: 'full' } }))],
+    ['endings of sessions that a plain run has not', 1, plan(1, ({ task }) => ({ endings: task }))],
     ['room for another cohort', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, nMax: 4 } }))],
   ],
   cohort: [
@@ -179,6 +193,15 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
         1,
         seat(() => ({ update: null })),
       ),
+    ],
+  ],
+  session: [
+    [
+      'a session in a plain round',
+      1,
+      round(1, ({ plan }) => ({
+        session: { roster: plan, shared: plan, survivors: plan, certificate: plan, result: plan, maskCts: [] },
+      })),
     ],
   ],
   update: [

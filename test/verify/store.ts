@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { type MaskCt, maskCtListSchema } from '#aggregation/secagg/messages.ts'
 import { assert } from '#protocol/assert.ts'
 import { concat, once } from '#protocol/bytes.ts'
 import { carOf } from '#protocol/car.ts'
@@ -21,6 +22,10 @@ export class Store {
     const cid = cidOf(DAG_CBOR, bytes)
     await this.#keep({ cid, bytes })
     return cid
+  }
+
+  maskCts(list: readonly MaskCt[]): Promise<Cid> {
+    return this.block(maskCtListSchema, list)
   }
 
   file(array: Float32Array | Uint32Array): Promise<Cid> {

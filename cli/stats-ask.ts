@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import type { z } from 'zod'
+import type { createAskSchema } from '#coordinator/api/schemas.ts'
+import { collect } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { encode } from '#protocol/codec.ts'
+import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
+import { type Question, questionSchema } from '#protocol/question.ts'
+import { fileOf } from '#verify/bundle.ts'
+import type { Proof } from '#verify/verdict.ts'
+import { verifyBundle } from '#verify/verify.ts'
+import { type ApiClient, openApiClient } from './api-client.ts'
+import { type Arguments, usage } from './arguments.ts'
+import type { Call } from './commands.ts'
+import { EXIT, Failure } from './failure.ts'
+import type { Output } from './output.ts'
+import { parseQuestion, questionOf } from './question.ts'
+import { answerData, answerLines } from './render/answer.ts'
+import type { ApiEvent } from './sse.ts'
+import { listenForStop } from './stopping.ts'
+
+/**
+ * `consilium stats ask`: asks, waits, fetches the record and verifies it. What is printed is the answer as it was
+ * recomputed here, to the question as it was put here; the coordinator's word is not taken for it.
+ */
+export async function execute({ args, output }: Call): Promise<number> {
+  const question = await asked(args)
+  const pinned = keyOf(args)
+  const api = await openApiClient(args)
+  const population = args.oneOf('population', ['open', 'hospital'])
+  const request: z.input<typeof createAskSchema> = { question, population }
+  const { id } = await api.ask(JSON.stringify(request), args.text('idempotency-key'))
+  output.note(`${id}  ${question.name}`)
+  using stopping = listenForStop()
+  const end = await watch(api, id, output, stopping.signal)
+  if (end === undefined) return stopping.exit() ?? EXIT.unexpected
+  if (end.type === 'run.failed')
+    throw new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(end['reason'])}`, {
+      fix: `consilium runs watch ${id} tells its rounds; do enough sites answer questions of these cells?`,
+    })
+  const proof = await prove(await collect(await api.bundle(id), RECORD_BYTES_MAX), question, pinned)
+  if (output.json) output.object({ ...answerData(question, proof.answer), ...recordData(proof) })
+  else
+    for (const line of [...answerLines(question, proof.answer, output.out), '', ...recordLines(proof)])
+      output.line(line)
+  return EXIT.ok
+}
+
+async function asked(args: Arguments): Promise<Question> {
+  const file = args.text('question')
+  if (file === undefined) return questionOf(args)
+  return parseQuestion(file, file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'))
+}
+
+function keyOf(args: Arguments): NodeId | undefined {
+  const key = args.text('coordinator-key')
+  const id = key === undefined ? undefined : parseNodeId(key)
+  if (id && !id.ok) throw usage('bad_value', `--coordinator-key is a key, z6Mk…, not ${key}`)
+  return id?.value
+}
+
+/** @returns the last event; undefined where watching was ended before */
+async function watch(api: ApiClient, id: string, output: Output, signal: AbortSignal): Promise<ApiEvent | undefined> {
+  for await (const event of api.events(id, signal)) {
+    const said = noteOf(event)
+    if (said !== undefined) output.note(said)
+    if (event.type === 'run.completed' || event.type === 'run.failed') return event
+  }
+  return undefined
+}
+
+function noteOf(event: ApiEvent): string | undefined {
+  switch (event.type) {
+    case 'round.opened':
+      return `asked     ${String(event['invited'])} sites`
+    case 'node.declined':
+      return `declined  ${String(event['node'])}: ${String(event['reason'])}`
+    case 'node.left':
+      return `left      ${String(event['node'])}: ${String(event['reason'])}`
+    case 'session.enrolled':
+      return `joined    ${String(event['members'])} sites, keys are being shared`
+    case 'session.surveyed':
+      return 'counted   every site that is left; they confirm the set'
+    case 'session.certified':
+      return 'confirmed the set, and masks come off its sum'
+    case 'round.aborted':
+      return `aborted   ${String(event['reason'])}`
+    default:
+      return undefined
+  }
+}
+
+/** A question's record is small: manifests, sessions, and at most 128 vectors of some thousand lanes. More is a fault. */
+const RECORD_BYTES_MAX = 64 * 1024 * 1024
+
+type Answered = Proof & { readonly answer: NonNullable<Proof['answer']> }
+
+/** Throws unless the record holds and is about this very question. */
+async function prove(record: Bytes, question: Question, coordinator: NodeId | undefined): Promise<Answered> {
+  const verdict = await verifyBundle(fileOf(record), coordinator === undefined ? {} : { coordinator })
+  if (!verdict.ok)
+    throw new Failure(EXIT.unverified, 'not_verified', `the record does not hold at ${verdict.step}: ${verdict.detail}`)
+  const wanted = cidOf(DAG_CBOR, encode(questionSchema, question))
+  const { answer, task } = verdict
+  if (task.cid !== wanted || answer === null)
+    throw new Failure(EXIT.unverified, 'another_question', `the record is about ${task.cid}, asked was ${wanted}`)
+  return { ...verdict, answer }
+}
+
+function recordLines(proof: Answered): readonly string[] {
+  const { root, nodes, pinned } = proof
+  const sum = isRecomputed(proof)
+    ? 'recomputed from the masked vectors'
+    : 'as the coordinator signed it: of the masked vectors only hashes are public'
+  return [
+    ...nodes.map((node, index) => `${index === 0 ? 'sites' : '     '}    ${node}`),
+    `sum      ${sum}`,
+    `record   ${root}`,
+    `verify   ok${pinned ? ' (pinned)' : ', unpinned: --coordinator-key <z6Mk…> pins who signed it'}`,
+  ]
+}
+
+function recordData(proof: Answered): object {
+  const { run, task, root, coordinator, pinned, nodes } = proof
+  return { run, question: task.cid, nodes, recomputed: isRecomputed(proof), record: root, coordinator, pinned }
+}
+
+function isRecomputed({ rounds }: Proof): boolean {
+  return rounds.every(({ vectors }) => vectors !== 'committed')
+}

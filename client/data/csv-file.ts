@@ -1,0 +1,7 @@
+import { readBounded } from './bounds.ts'
+import { parseCsv, type Table } from './csv.ts'
+
+/** A table from a file. Throws {@link DataFault}, and the world's faults. */
+export async function readCsv(path: string): Promise<Table> {
+  return parseCsv(path, await readBounded(path))
+}

@@ -1,0 +1,39 @@
+import type { Question } from '#protocol/question.ts'
+import { accept, type Result } from '#protocol/result.ts'
+import type { Tallied, TallyRefusal } from '../asking.ts'
+import type { Table } from './csv.ts'
+import { readCsv } from './csv-file.ts'
+import type { DataSource } from './dataset.ts'
+import { DataFault } from './fault.ts'
+import { readIdx } from './idx.ts'
+import { datasetVersion, tallyTable } from './tally.ts'
+
+/** Reads a source once and keeps it, with its version; answers questions about it. */
+export function openStatistics(source: DataSource): (question: Question) => Promise<Result<Tallied, TallyRefusal>> {
+  let read: Promise<{ readonly table: Table; readonly version: string }> | undefined
+  const open = async () => {
+    const table = await readTable(source)
+    return { table, version: datasetVersion(table) }
+  }
+  return async (question) => {
+    read ??= open()
+    const { table, version } = await read.catch((cause: unknown) => {
+      read = undefined
+      throw cause
+    })
+    const tallies = tallyTable(table, question)
+    return tallies.ok ? accept({ version, tallies: tallies.value }) : tallies
+  }
+}
+
+/**
+ * A site's data as questions see it. Of images only the labels can be asked about: a table of one column, `label`. Throws
+ * {@link DataFault}.
+ */
+export async function readTable(source: DataSource): Promise<Table> {
+  if (source.kind === 'csv') return readCsv(source.path)
+  const { sides, bytes } = await readIdx(source.labels)
+  if (sides.length !== 1) throw new DataFault(`${source.labels}: labels have one side, not ${sides.length}`)
+  const label = { values: Float64Array.from(bytes), textLine: 0 }
+  return { path: source.labels, rows: bytes.length, columns: new Map([['label', label]]) }
+}

@@ -1,0 +1,93 @@
+import type { Chance } from '#aggregation/secagg/states.ts'
+import type { Signer } from '#protocol/envelope.ts'
+import type { NodeId, Round, RunId } from '#protocol/ids.ts'
+import type { Plan } from '#protocol/plan.ts'
+import type { BlobStore, Clock } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { freshnessFor } from './endings.ts'
+import type { Entry } from './entry.ts'
+import type { Journal } from './journal.ts'
+import { checkLineage } from './lineage.ts'
+import { Membership } from './membership.ts'
+import type { Told } from './progress.ts'
+import { type Asked, recollect } from './recollection.ts'
+import type { Sequence } from './sequence.ts'
+import type { SiteTerms } from './site.ts'
+import type { Word } from './words.ts'
+
+type Place = { readonly run: RunId; readonly round: Round }
+export type SessionsDoors = {
+  readonly blobs: BlobStore
+  readonly uncached: BlobStore
+  readonly withheld: BlobStore
+  readonly outbox: BlobStore
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly signer: Signer
+  readonly coordinator: NodeId
+  readonly sequence: Sequence
+  readonly site: SiteTerms
+  readonly chance: Chance
+  readonly speak: (place: Place, word: Word) => Promise<void>
+  readonly tell: (place: Place, made: Told) => void
+  /** Fires when the process ends. */
+  readonly ended: AbortSignal
+}
+
+/** The masked rounds of one node: it enters each once, and answers for those that it holds no more. */
+export class Sessions {
+  readonly #doors: SessionsDoors
+
+  constructor(doors: SessionsDoors) {
+    this.#doors = doors
+  }
+
+  /** With fresh keys, and only with an input that may be given (R5). Undefined where the round is a plain one. */
+  async enter(
+    round: Omit<Entry, 'seq' | 'freshness' | 'spent'>,
+    stop: AbortController,
+  ): Promise<Result<Membership | undefined>> {
+    const { plan } = round.assignment
+    if (plan.secure === null) return this.checkPlain(plan)
+    const { blobs, outbox, journal, clock, signer, coordinator, sequence, site, chance, speak, tell } = this.#doors
+    if ((await journal.recall(round.run, round.round))?.member)
+      return refuse('restarted', 'its session began, and what was held of it is gone')
+    const spent = await journal.spendings(round.inputKey)
+    const witnessed = await journal.witnessed(spent)
+    const freshness = await freshnessFor(plan, { spent, witnessed }, { blobs, coordinator, own: signer.id })
+    if (!freshness.ok) return freshness
+    const doors = {
+      ...{ blobs, outbox, journal, clock, chance, site: { ...site, signer, coordinator } },
+      send: (word: Word) => speak(round, word),
+      tell: (made: Told) => tell(round, made),
+    }
+    const entry = { ...round, seq: sequence.next(), freshness: freshness.value, spent: spent.length }
+    return accept(new Membership(doors, entry, stop))
+  }
+
+  /**
+   * A node that takes plain rounds, too, gives nothing in one that a masked round was promised to hide: not in that same
+   * round under another plan, nor over a model that an input went into a session for, which trained again is nearly it.
+   */
+  async checkPlain({ run, round, model }: Plan): Promise<Result<undefined>> {
+    const { journal } = this.#doors
+    if (await journal.recall(run, round)) return refuse('masking-required', 'this round was entered as a masked one')
+    const [spent] = await journal.spendings(model)
+    return spent ? refuse('input-spent', 'one over this model was given under masks') : accept(undefined)
+  }
+
+  /** R8: whether the plan's model is what the rounds before it make. */
+  recompute(place: Place, plan: Plan, signal: AbortSignal): Promise<Result<undefined, 'model-not-recomputed'>> {
+    return checkLineage({ ...this.#doors, tell: (made) => this.#doors.tell(place, made) }, plan, signal)
+  }
+
+  /** Says again what was said, where it is asked for. @returns whether there was a session at all */
+  async recollect(message: Asked): Promise<boolean> {
+    const { journal, outbox, blobs, signer, ended: signal, speak } = this.#doors
+    const before = await journal.recall(message.run, message.round)
+    if (!before?.member) return false
+    const word = await recollect({ journal, outbox, blobs, signer, signal }, message, before)
+    if (word) await speak(message, word)
+    return true
+  }
+}

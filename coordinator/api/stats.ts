@@ -1,0 +1,62 @@
+import { assert } from '#protocol/assert.ts'
+import { isQuestion } from '#protocol/subject.ts'
+import { createAsk } from '../ask.ts'
+import type { Run } from '../run.ts'
+import { idempotencyHeaders, type Launcher } from './launch.ts'
+import type { Orders } from './orders.ts'
+import { notFound } from './problems.ts'
+import { find, pageOf, pageQuery, problems, type Routes, runParams } from './runs.ts'
+import { createAskSchema, page, statsQueryView } from './schemas.ts'
+import type { ApiDoors } from './server.ts'
+import { queryOf } from './views.ts'
+
+/** Questions to the federation. Each is a run: its events and its bundle are where those of runs are. */
+export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
+  const viewOf = async (run: Run) => {
+    const { subject } = await orders.of(run)
+    assert(isQuestion(subject), 'an ask is about a question')
+    return queryOf(run, subject)
+  }
+
+  routes.post(
+    '/v1/stats-queries',
+    {
+      schema: {
+        summary: 'Ask a question about the data of all sites',
+        description:
+          'Counts, moments, histograms and categories from one masked sum. The bundle, once it is there, gives the answer. An Idempotency-Key makes a repeat answer the first request instead of asking again.',
+        headers: idempotencyHeaders,
+        body: createAskSchema,
+        response: { 200: statsQueryView, 201: statsQueryView, ...problems },
+      },
+    },
+    async (request, reply) => {
+      const run = await launcher.launch(request, 'ask', reply, (id, idempotency) =>
+        createAsk(doors.blobs, id, request.body, idempotency, doors.populationSize),
+      )
+      return reply.header('location', `/v1/stats-queries/${run.spec.run}`).send(await viewOf(run))
+    },
+  )
+
+  routes.get(
+    '/v1/stats-queries',
+    {
+      schema: {
+        summary: 'Questions, the newest first',
+        querystring: pageQuery,
+        response: { 200: page(statsQueryView), ...problems },
+      },
+    },
+    ({ query }) => pageOf(doors, query, 'ask', viewOf),
+  )
+
+  routes.get(
+    '/v1/stats-queries/:id',
+    { schema: { summary: 'One question', params: runParams, response: { 200: statsQueryView, ...problems } } },
+    async ({ params }) => {
+      const run = find(doors, params.id)
+      if (run.spec.purpose !== 'ask') throw notFound('stats query', params.id.slice(0, 100))
+      return viewOf(run)
+    },
+  )
+}

@@ -1,0 +1,18 @@
+import { accept, type Result } from './result.ts'
+
+/** So many are asked for at once: enough that a slow link is waited for seldom, few enough to hold. */
+const ABREAST = 16
+
+/** Reads several, in their order, some at a time. The first of them that does not hold is the answer. */
+export async function readAbreast<I, T, R extends string>(
+  items: readonly I[],
+  read: (item: I) => Promise<Result<T, R>>,
+): Promise<Result<readonly T[], R>> {
+  const found: T[] = []
+  for (let at = 0; at < items.length; at += ABREAST)
+    for (const one of await Promise.all(items.slice(at, at + ABREAST).map(read))) {
+      if (!one.ok) return one
+      found.push(one.value)
+    }
+  return accept(found)
+}

@@ -1,0 +1,85 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, test } from '@jest/globals'
+import { EXIT } from '#cli/failure.ts'
+import type { Bytes } from '#protocol/ids.ts'
+import { signer } from '#test/coordinator/live.ts'
+import { question } from '#test/statistics/given.ts'
+import { ASKED, recordAsk } from '#test/verify/asks.ts'
+import { fileUnder } from '#test/verify/store.ts'
+import { consilium, jsonLines } from './command.ts'
+
+const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+const SHOWN = {
+  ...{ id: RUN, status: 'running', reason: null, created_at: '2026-01-01T00:00:00.000Z', name: 'a question' },
+  ...{ population: 'open', question: 'bafy', min_cell: 1, min_cohort: 3, round: null, phase: null, manifest: null },
+}
+
+/** What says that it is a coordinator, answers as one, and gives this for the record. */
+async function pretender(record: Bytes, ending: object = { type: 'run.completed' }) {
+  const asked: unknown[] = []
+  const server = createServer((request, response) => {
+    if (request.url?.endsWith('/events')) {
+      const event = { ...ending, run: RUN, seq: 0, time: SHOWN.created_at }
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(`id: 0\ndata: ${JSON.stringify(event)}\n\n`)
+    } else if (request.url?.endsWith('/bundle')) response.end(record)
+    else {
+      let body = ''
+      request.setEncoding('utf8').on('data', (text: string) => {
+        body += text
+      })
+      request.on('end', () => {
+        asked.push(JSON.parse(body))
+        response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify(SHOWN))
+      })
+    }
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { url, asked, [Symbol.asyncDispose]: () => new Promise<void>((closed) => server.close(() => closed())) }
+}
+
+async function ask(url: string, asked: object, ...flags: readonly string[]) {
+  const args = ['stats', 'ask', '--coordinator', url, '--question', '-', ...flags]
+  return consilium(args, { env: { CONSILIUM_API_KEY: 'key' }, input: JSON.stringify(asked) })
+}
+
+describe('stats ask', () => {
+  test('prints what it recomputed from the record, with the question as it was put', async () => {
+    const { root, blocks, coordinator } = await recordAsk()
+    await using at = await pretender(await fileUnder(root, blocks))
+    const ran = await ask(at.url, ASKED, '--coordinator-key', coordinator, '--json')
+    expect(ran).toMatchObject({ code: EXIT.ok, stderr: '' })
+    expect(jsonLines(ran.stdout)).toMatchObject([
+      { sites: 4, items: [{ rows: 12 }, { other: 1 }], record: root, recomputed: true, pinned: true, run: RUN },
+    ])
+    expect(at.asked).toEqual([{ question: ASKED, population: 'open' }])
+  })
+
+  test('takes no record about another question for its answer', async () => {
+    const { root, blocks } = await recordAsk()
+    await using at = await pretender(await fileUnder(root, blocks))
+    const ran = await ask(at.url, question([{ kind: 'count', column: null }]))
+    expect(ran).toMatchObject({ code: EXIT.unverified, stdout: '' })
+    expect(ran.stderr).toMatch(/another_question/)
+  })
+
+  test('takes no record that does not hold, and none by another key than the pinned one', async () => {
+    const { root, blocks } = await recordAsk()
+    const record = await fileUnder(root, blocks)
+    await using broken = await pretender(record.with(record.length - 1, (record.at(-1) as number) ^ 1))
+    expect(await ask(broken.url, ASKED)).toMatchObject({ code: EXIT.unverified, stdout: '' })
+    await using other = await pretender(record)
+    const ran = await ask(other.url, ASKED, '--coordinator-key', signer('somebody else').id)
+    expect(ran).toMatchObject({ code: EXIT.unverified, stdout: '' })
+    expect(ran.stderr).toMatch(/does not hold at coordinator/)
+  })
+
+  test('says why there is no answer', async () => {
+    await using at = await pretender(new Uint8Array(0), { type: 'run.failed', reason: 'too-few-nodes' })
+    const ran = await ask(at.url, ASKED)
+    expect(ran).toMatchObject({ code: EXIT.runFailed, stdout: '' })
+    expect(ran.stderr).toMatch(/no_answer.*too-few-nodes/)
+  })
+})

@@ -1,0 +1,76 @@
+import { expect, test } from '@jest/globals'
+import { participate } from '#client/participate.ts'
+import { policyFor } from '#client/policy.ts'
+import type { Progress } from '#client/progress.ts'
+import { sequenceFrom } from '#client/sequence.ts'
+import { siteTerms } from '#client/site.ts'
+import { SocketLink } from '#client/transports/socketio.ts'
+import { randomBytes, sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { openRemoteBlobs } from '#storage/blobs/remote.ts'
+import { systemClock } from '#storage/clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
+import { type Live, live, signer } from './live.ts'
+
+/** Four weights a unit, and a bias: more than a block. */
+const LARGE = {
+  ...TOY_ARCHITECTURE,
+  layers: [
+    { layer: 'dense', name: 'hidden', units: BLOCK_BYTES_MAX / 16 + 1, activation: 'relu' },
+    { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
+  ],
+}
+
+/** A node over the wire, until the run's evaluate round is over for it. @returns what it told */
+async function takePart({ coordinator }: Live, site: number): Promise<readonly Progress[]> {
+  await using doors = new AsyncDisposableStack()
+  const name = `member ${site}`
+  const self = signer(name)
+  const sequence = sequenceFrom(() => systemClock.now())
+  const terms = siteTerms('open', 'open')
+  const remote = { url: coordinator.url, ticket: () => shown }
+  let shown: string | undefined
+  const link = { url: coordinator.url, coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
+  const node = {
+    ...{ transport: doors.use(new SocketLink(link)), coordinator: coordinator.id, signer: self, sequence },
+    ...{ blobs: openRemoteBlobs(remote), withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }) },
+    ...{ secret: sha256(utf8(name)), trainer: toyTrainer(site), clock: systemClock, chance: randomBytes },
+    ...{ site: terms, policy: policyFor('open', 2, terms), journal: openMemoryLog(), outbox: openMemoryBlobs() },
+    useTicket: (ticket: string) => {
+      shown = ticket
+    },
+  }
+  const told: Progress[] = []
+  const stop = new AbortController()
+  doors.defer(() => stop.abort())
+  for await (const made of participate(node, stop.signal)) {
+    told.push(made)
+    if (made.kind === 'ended' && made.round === 2) break
+  }
+  return told
+}
+
+test('members of a run that withholds vectors larger than a block redo its rounds, each with its own ticket', async () => {
+  await using server = await live()
+  const taking = [0, 1, 2].map((site) => takePart(server, site))
+  const timing = {
+    ...{ selectionMillis: 5000, keysMillis: 10_000, reportingMillis: 20_000, consistencyMillis: 5000 },
+    ...{ unmaskingMillis: 5000, aggregationMillis: 20_000, settlementMillis: 5000 },
+  }
+  await server.launch({
+    ...{ task: { ...TOY_TASK, architecture: LARGE }, timing, masking: 'secagg/1' },
+    secure: { suite: 1, corrupt: 1, publish: 'commit-only' },
+    cohort: { min: 3, max: 3, quorum: 3 },
+  })
+  for (const told of await Promise.all(taking)) {
+    const second = told.filter(({ round }) => round === 2)
+    // Keys are agreed on and rounds redone at the same time.
+    expect(second.map(({ kind }) => kind).filter((kind) => kind !== 'agreed')).toEqual([
+      ...['joined', 'seated', 'recomputed', 'masked', 'reported', 'confirmed', 'unmasked', 'ended'],
+    ])
+    expect(second.at(-1)).toMatchObject({ outcome: 'closed' })
+  }
+}, 60_000)

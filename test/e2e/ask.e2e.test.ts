@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { readCsv } from '#client/data/csv-file.ts'
+import { consilium, jsonLines } from '#test/cli/command.ts'
+import { Cluster } from './cluster.ts'
+
+test('three hospitals are asked, as real processes: what is printed is what their pooled table has, to the last bit', async () => {
+  await using cluster = await Cluster.open({ seed: 'ask', nodes: 3, rounds: 1 })
+  await cluster.startNodes(cluster.sites)
+  const at = ['--coordinator', cluster.coordinator.url, '--state', join(cluster.folder, 'coordinator')]
+  const pin = ['--coordinator-key', cluster.coordinator.key]
+  const asked = ['--count', '--missing', 'dose', '--mean', 'age:0:120:1', '--categories', 'sick:0,1']
+  const ran = await consilium(['stats', 'ask', ...at, ...pin, ...asked, '--min-cell', '5', '--json'])
+  expect(ran).toMatchObject({ code: 0, stderr: '' })
+
+  const tables = await Promise.all(
+    [1, 2, 3].map(async (site) => readCsv(join(cluster.folder, `data/hospital-${site}.csv`))),
+  )
+  const pooled = (name: string) => tables.flatMap(({ columns }) => [...(columns.get(name)?.values ?? [])])
+  const [ages, sick] = [pooled('age'), pooled('sick')]
+  const mean = ages.reduce((sum, age) => sum + age, 0) / ages.length
+  const sickRows = sick.filter((value) => value === 1).length
+  expect(jsonLines(ran.stdout)).toMatchObject([
+    {
+      ...{ sites: 3, pinned: true, recomputed: true, coordinator: cluster.coordinator.key },
+      items: [
+        { kind: 'count', rows: ages.length },
+        { kind: 'count', column: 'dose', missing: 0 },
+        { kind: 'moments', column: 'age', values: ages.length, mean },
+        { kind: 'categories', levels: [{ rows: sick.length - sickRows }, { rows: sickRows }] },
+      ],
+    },
+  ])
+
+  // The same sites answer the next question; one about what they do not have, none of them does.
+  const next = await consilium(['stats', 'ask', ...at, '--histogram', 'dose:0,5,10', '--quantiles', 'dose:500'])
+  expect(next.code).toBe(0)
+  expect(next.stdout).toMatch(/dose {2}120 values, 0 missing[\s\S]*quantile 0.5 {2}about [\s\S]*unpinned/)
+  expect(next.stderr).toMatch(/asked {5}3 sites/)
+  const [run] = /run_\w+/.exec(next.stderr) ?? []
+  const verified = await consilium(['verify', cluster.coordinator.url, '--run', String(run), ...at.slice(2)])
+  expect(verified.stdout).toMatch(/dose {2}120 values[\s\S]*question {5}bafy/)
+}, 120_000)

@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { encodeLanes, HEADER_LANES, type RingVector } from '#aggregation/vector.ts'
+import { ApiClient } from '#cli/api-client.ts'
+import { startCoordinatorProcess } from '#cli/demo/federation.ts'
+import type { ApiEvent } from '#cli/sse.ts'
+import { type Assignment, readAssignment } from '#client/assignment.ts'
+import { participate } from '#client/participate.ts'
+import { policyFor } from '#client/policy.ts'
+import { sequenceFrom } from '#client/sequence.ts'
+import { siteTerms } from '#client/site.ts'
+import { SocketLink } from '#client/transports/socketio.ts'
+import { randomBytes, sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { signerOf } from '#protocol/envelope.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { openRemoteBlobs } from '#storage/blobs/remote.ts'
+import { systemClock } from '#storage/clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { must } from '#test/aggregation/given.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { plainLanes } from '#test/sim/sums.ts'
+import { TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
+import { type Found, type Needles, scanFiles, scanMemory, whyUnreadable } from './memory.ts'
+
+/** 801 parameters: a vector is a few kilobytes, and travels with its message. */
+const [HEIGHT, WIDTH] = [20, 40]
+const PARAMETERS = HEIGHT * WIDTH + 1
+const TASK = {
+  ...TOY_TASK,
+  architecture: {
+    v: 1,
+    input: [HEIGHT, WIDTH, 1],
+    layers: [
+      { layer: 'flatten', name: 'flatten' },
+      { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
+    ],
+  },
+  data: { kind: 'image', height: HEIGHT, width: WIDTH, channels: 1, classes: 2, rowsMax: 1000 },
+} as const
+const NEEDLE_BYTES = 48
+const SITES = [0, 1, 2, 3].map((site) => {
+  const secret = sha256(utf8(`memory ${site}`))
+  return { name: `site ${site}`, secret, signer: signerOf(secret), trainer: toyTrainer(site) }
+})
+
+/** Twelve coordinates side by side, from four places of a vector: a copy of it, or of most of it, has one of them. */
+function needlesOf(vector: Bytes): readonly Bytes[] {
+  const payload = vector.subarray(HEADER_LANES * 4, (HEADER_LANES + PARAMETERS) * 4)
+  return [0, 0.3, 0.6, 0.9].map((share) => {
+    const at = 4 * Math.floor(share * PARAMETERS)
+    return payload.slice(at, at + NEEDLE_BYTES)
+  })
+}
+
+/** What each site gives in this round, as it is before it is masked, and what all of them give together. */
+async function plainOf(assignment: Assignment): Promise<{ readonly each: Needles; readonly sum: Needles }> {
+  const lanes = await Promise.all(SITES.map((site) => plainLanes(site, assignment)))
+  const sum = lanes.reduce((all, one): RingVector => all.map((value, lane) => value + (one[lane] as number)))
+  return {
+    each: new Map(lanes.map((one, site) => [`site ${site}`, needlesOf(encodeLanes(one))])),
+    sum: new Map([['sum', needlesOf(encodeLanes(sum))]]),
+  }
+}
+
+test('the coordinator’s process and its files never hold one site’s plain update in a masked round, and do hold the sum', async () => {
+  await using folder = await temporaryFolder()
+  const state = join(folder.path, 'coordinator')
+  const ids = SITES.map(({ signer }) => signer.id)
+  const started = await startCoordinatorProcess(state, ids, { graceMillis: 5000, own: (process) => process })
+  await using coordinator = started.process
+  const { url, key } = started
+  const end = new AbortController()
+  await using links = new AsyncDisposableStack()
+  links.defer(() => end.abort())
+  for (const site of SITES) takePart(site, { url, key, allowed: new Set(ids), links, signal: end.signal })
+  const unreadable = await whyUnreadable(coordinator.pid)
+  if (unreadable) process.stdout.write(`not scanned: memory of the coordinator (${unreadable}); its files are\n`)
+  const api = new ApiClient(url, await readFile(started.apiKeyFile, 'utf8'))
+  const blobs = openRemoteBlobs({ url })
+  const assignmentOf = async ({ plan }: ApiEvent) => must(await readAssignment(blobs, key, plan as Cid))
+
+  async function scanned(needles: Needles): Promise<Found> {
+    coordinator.signal('SIGSTOP')
+    try {
+      return await scanMemory(coordinator.pid, needles)
+    } finally {
+      coordinator.signal('SIGCONT')
+    }
+  }
+  const launch = (seed: number, masking: string) =>
+    api.launch(JSON.stringify({ ...request(masking), task: { ...TASK, seed: `0${seed}`.repeat(32) } }), undefined)
+
+  const masked = await launch(1, 'secagg/1')
+  const moments = ['keys.agreed', 'update.reported', 'session.surveyed', 'masks.answered', 'model.aggregated']
+  const seen: string[] = []
+  let plain: Awaited<ReturnType<typeof plainOf>> | undefined
+  for await (const event of api.events(masked.id, AbortSignal.timeout(60_000))) {
+    if (event['round'] !== 1) continue
+    if (event.type === 'round.opened') plain = await plainOf(await assignmentOf(event))
+    if (!plain || event.type !== moments[seen.length]) continue
+    seen.push(event.type)
+    if (unreadable) continue
+    const found = await scanned(plain.each)
+    expect({ at: event.type, found: [...found.names] }).toEqual({ at: event.type, found: [] })
+    expect(found.scannedBytes).toBeGreaterThan(2 ** 24)
+    if (event.type === 'model.aggregated') expect([...(await scanned(plain.sum)).names]).toEqual(['sum'])
+  }
+  expect(seen).toEqual(moments)
+  if (!plain) throw new Error('no round was opened')
+  expect([...(await scanFiles(state, plain.each)).names]).toEqual([])
+  expect([...(await scanFiles(state, plain.sum)).names]).toEqual(['sum'])
+
+  // The control: a plain round gives every single update away, to the process and to its disk.
+  const open = await launch(2, 'none')
+  let given: Awaited<ReturnType<typeof plainOf>> | undefined
+  for await (const event of api.events(open.id, AbortSignal.timeout(60_000))) {
+    if (event['round'] !== 1) continue
+    if (event.type === 'round.opened') given = await plainOf(await assignmentOf(event))
+    if (event.type !== 'model.aggregated' || !given) continue
+    if (!unreadable) expect((await scanned(given.each)).names.size).toBeGreaterThan(0)
+    expect((await scanFiles(state, given.each)).names.size).toBe(SITES.length)
+  }
+  expect(given).toBeDefined()
+}, 120_000)
+
+function request(masking: string): object {
+  const cohort = { min: 4, max: 4, quorum: 3 }
+  return { rounds: 1, masking, cohort, timing: { selectionMillis: 20_000 }, failuresMax: 1 }
+}
+
+type Around = {
+  readonly url: string
+  readonly key: NodeId
+  readonly allowed: ReadonlySet<NodeId>
+  readonly links: AsyncDisposableStack
+  readonly signal: AbortSignal
+}
+
+/** A node in this process, on a real link. */
+function takePart(site: (typeof SITES)[number], { url, key, allowed, links, signal }: Around): void {
+  const sequence = sequenceFrom(() => Date.now())
+  const terms = siteTerms('open', allowed)
+  let ticket = ''
+  const store = (reads?: 'withheld') => openRemoteBlobs({ url, ticket: () => ticket, ...(reads ? { reads } : {}) })
+  const transport = links.use(
+    new SocketLink({ url, coordinator: key, signer: site.signer, sequence, report: () => undefined }),
+  )
+  const doors = {
+    ...{ ...site, transport, sequence, coordinator: key, blobs: store(), clock: systemClock },
+    ...{ chance: randomBytes, policy: policyFor('open', 2, terms), site: terms, journal: openMemoryLog() },
+    ...{ outbox: openMemoryBlobs(), withheld: store('withheld') },
+    useTicket: (text: string) => {
+      ticket = text
+    },
+  }
+  void (async () => {
+    for await (const _ of participate(doors, signal));
+  })()
+}

@@ -1,0 +1,218 @@
+import { clip } from '#aggregation/clip.ts'
+import { evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
+import { uint32Stream } from '#aggregation/rng.ts'
+import { say as saySecure } from '#aggregation/secagg/messages.ts'
+import { sha256 } from '#crypto'
+import { assert } from '#protocol/assert.ts'
+import type { Cid, Round, Seat } from '#protocol/ids.ts'
+import { endingsSchema, type RoundManifest, type SessionManifest } from '#protocol/manifest.ts'
+import type { Plan, Secure } from '#protocol/plan.ts'
+import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
+import type { Task } from '#protocol/task.ts'
+import type { Absent } from '#test/secagg/play.ts'
+import type { At, ReportBody, Shape } from './fixture.ts'
+import { type Act, type Fate, keepSession, playEnding, playSession, type Stage } from './masked.ts'
+import { type Play, RUN, type Standing, say } from './prepared.ts'
+
+export async function playRound(play: Play, start: Standing, round: Round, { absent, losses }: Shape) {
+  const { hooks, store, coordinator } = play
+  const trains = round <= play.planned
+  const parameters = trains ? play.parameters : 0
+  const plan = await planOf(play, start, round)
+  const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
+  const act = { round, plan, planCid, parameters }
+  const given = play.secure
+    ? await gatherMasked(play, play.secure, act, losses?.[round] ?? {})
+    : await gatherPlain(play, act, absent?.[round] ?? [])
+
+  const sum: bigint[] = []
+  for (const vector of given.vectors)
+    for (const [index, lane] of vector.entries()) sum[index] = ((sum[index] ?? 0n) + BigInt(lane)) % 2n ** 32n
+  const summed = Uint32Array.from(sum.map(Number))
+  const lanes = hooks.sum?.(summed, round) ?? summed
+  const [rows, correct, high, low] = [...lanes.slice(8 + parameters)] as [number, number, number, number]
+  const weights = trains
+    ? start.weights.map((weight, index) => weight + step(play.task, plan, lanes, index))
+    : start.weights
+  const model = await play.modelOf(weights)
+  const shown = hooks.aggregate?.(lanes, round) ?? lanes
+  const aggregate = await store.file(shown)
+  const honest: RoundManifest = {
+    v: 1,
+    run: RUN,
+    round,
+    purpose: plan.purpose,
+    parent: start.parent,
+    plan: planCid,
+    seats: given.seats,
+    session: (await given.session?.({ lanes: shown, aggregate, model })) ?? null,
+    aggregate,
+    memory: await store.file(new Float32Array(0)),
+    model,
+    evaluation: { rows, correct, lossQ16: high * 65_536 + low },
+  }
+  const manifest = hooks.manifest?.(honest) ?? honest
+  const sealed = await say(play, coordinator, 'round', manifest, { round })
+  return { manifest: honest, sealed, end: { weights, model, parent: sealed } }
+}
+
+/** What a round's seats gave. */
+type Given = {
+  readonly vectors: readonly Uint32Array[]
+  readonly seats: RoundManifest['seats']
+  readonly session?: (about: About) => Promise<SessionManifest>
+}
+type About = { readonly lanes: Uint32Array; readonly aggregate: Cid; readonly model: Cid }
+
+async function gatherPlain(play: Play, act: Omit<Act, 'inputs'>, absent: readonly Seat[]): Promise<Given> {
+  const { hooks, store, coordinator, nodes } = play
+  const { round, plan, planCid } = act
+  const vectors: Uint32Array[] = []
+  const seats: RoundManifest['seats'][number][] = []
+  for (const [seat, { signer }] of nodes.entries()) {
+    if (absent.includes(seat)) {
+      seats.push({ node: signer.id, update: null, reason: 'left' })
+      continue
+    }
+    const lanes = inputOf(play, act, seat)
+    vectors.push(lanes)
+    const report: ReportBody = {
+      to: coordinator.id,
+      seq: round,
+      run: RUN,
+      round,
+      seat,
+      plan: planCid,
+      model: plan.model,
+      vector: await store.file(lanes),
+      sizeBytes: lanes.byteLength,
+      lanes: lanes.length,
+      trainMillis: 5,
+    }
+    const at = { round, seat }
+    const update = await say(play, signer, 'report', hooks.report?.(report, at) ?? report, at)
+    seats.push({ node: signer.id, update, reason: null })
+  }
+  return { vectors, seats }
+}
+
+async function gatherMasked(play: Play, secure: Secure, before: Omit<Act, 'inputs'>, losses: Absent): Promise<Given> {
+  const { hooks, nodes, earlier } = play
+  const stage = stageOf(play, secure)
+  const act = { ...before, inputs: nodes.map((_, seat) => inputOf(play, before, seat)) }
+  const { record: honest, survivors, hidden, secrets } = await playSession(stage, act, losses)
+  for (const [name, bytes] of hidden) play.hidden.set(name, bytes)
+  play.secrets.push(...secrets)
+  const inputs = new Map(honest.inputs.map(({ body, cid }) => [body.u, cid]))
+  const session = async ({ lanes, aggregate, model }: About) => {
+    const sumSha256 = sha256(new Uint8Array(lanes.buffer))
+    const about = { sumCid: aggregate, sumSha256, model, verifier: 'secagg/1' }
+    const result = saySecure(play.coordinator, 'Result', { ...honest.result.body, ...about })
+    const record = { ...honest, result }
+    const at = { ...stage, act, earlier }
+    const told = { ...record, ...(await hooks.record?.(record, at)) }
+    earlier.set(act.round, record)
+    return keepSession(stage, told, hidden, (lists) => hooks.ciphertexts?.(lists, at) ?? lists)
+  }
+  return {
+    vectors: survivors.map((u) => act.inputs[u - 1] as Uint32Array),
+    seats: nodes.map(({ signer }, seat) => {
+      const update = inputs.get(seat + 1) ?? null
+      return { node: signer.id, update, reason: update ? null : 'late' }
+    }),
+    session,
+  }
+}
+
+function stageOf({ store, coordinator, nodes, taskCid }: Play, secure: Secure): Stage {
+  return { store, run: RUN, coordinator, members: nodes.map(({ signer }) => signer), task: taskCid, secure }
+}
+
+/** What a node gives, before masks. */
+function inputOf(play: Play, { round, plan, parameters }: Omit<Act, 'inputs'>, seat: Seat): Uint32Array {
+  const { secret } = play.nodes[seat] as Play['nodes'][number]
+  const at = { round, seat }
+  const rng = uint32Stream(quantiseSeed(secret, play.taskCid, round))
+  const lanes = train(play.task, plan, rng, parameters, at)
+  return play.hooks.vector?.(lanes, at) ?? lanes
+}
+
+/** A masked round that comes to nothing: its plan, and how its session ended. */
+export async function playAborted(
+  play: Play,
+  secure: Secure,
+  start: Standing,
+  round: Round,
+  fate: Fate,
+): Promise<void> {
+  const parameters = round <= play.planned ? play.parameters : 0
+  const plan = await planOf(play, start, round)
+  const planCid = await say(play, play.coordinator, 'plan', play.hooks.plan?.(plan) ?? plan, { round })
+  const before = { round, plan, planCid, parameters }
+  const act = { ...before, inputs: play.nodes.map((_, seat) => inputOf(play, before, seat)) }
+  const { ending, abandons, secrets } = await playEnding(stageOf(play, secure), act, fate)
+  play.endings.push(ending)
+  play.abandons.push(...abandons)
+  play.secrets.push(...secrets)
+}
+
+async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> {
+  const { hooks, store, task, taskCid, nodes, planned, secure, endings } = play
+  const max = nodes.length
+  const { clipNormMicro, data } = task
+  const at = secure && { ...stageOf(play, secure), earlier: play.earlier, abandons: play.abandons }
+  const told = at && hooks.endings && endings.length > 0 ? await hooks.endings(endings, at) : endings
+  return {
+    v: 1,
+    run: RUN,
+    round,
+    purpose: round <= planned ? 'train' : 'evaluate',
+    population: 'open',
+    masking: secure ? 'secagg/1' : 'none',
+    secure,
+    task: taskCid,
+    model: start.model,
+    parent: start.parent,
+    endings: told.length > 0 ? await store.block(endingsSchema, told) : null,
+    cohortSeed: cohortSeed(task.seed, start.model, round),
+    cohort: { min: 2, max, quorum: 2 },
+    quantiser: quantiserFor({ clipNormMicro, rowsMax: secure ? 1 : data.rowsMax, cohortMax: max }),
+    timing: {
+      ...{ selectionMillis: 1000, keysMillis: 1500, reportingMillis: 2000, consistencyMillis: 2500 },
+      ...{ unmaskingMillis: 2700, aggregationMillis: 3000, settlementMillis: 4000 },
+    },
+  }
+}
+
+/** What a node would have learned: any delta will do. */
+function train(
+  task: Task,
+  { quantiser, secure }: Plan,
+  rng: () => number,
+  parameters: number,
+  { round, seat }: At,
+): Uint32Array {
+  const learned = Float32Array.from({ length: parameters }, () => rng() / 2 ** 31 - 1)
+  const rows = Math.min(20 + seat + round, evaluationRowsMax(quantiser))
+  const lanes = quantise(
+    {
+      delta: clip(learned, task.clipNormMicro / 1e6),
+      weight: secure ? 1 : Math.min(80 + seat, task.data.rowsMax),
+      evaluation: secure
+        ? { rows: 65_536, correct: Math.round(65_536 * ((rows - 10 + round) / rows)), lossSumNats: 65_536 * 0.6 }
+        : { rows, correct: rows - 10 + round, lossSumNats: rows * 0.6 },
+    },
+    quantiser,
+    rng,
+  )
+  assert(lanes.ok, 'the fixture has a sound update')
+  return lanes.value
+}
+
+/** How far one weight moves, from docs/protocol.md, "The vector", in its order of operations. */
+function step(task: Task, { quantiser }: Plan, lanes: Uint32Array, index: number): number {
+  const [weight, reports, lane] = [lanes[0], lanes[1], lanes[8 + index]] as [number, number, number]
+  const range = task.clipNormMicro / 1e6
+  const summed = lane * ((2 * range) / (2 ** quantiser.bits - 1)) - reports * range
+  return Math.fround((task.strategy.rateMicro / 1e6) * (summed * (quantiser.weightMax / weight)))
+}
