@@ -18,7 +18,7 @@ const REMEMBERED_MAX = 4096
  * vectors, and the very bytes whose hash its member signed. A sum of others would come to nothing.
  */
 export class MaskedInspection {
-  readonly #refused = new Set<string>()
+  readonly #refused = new Map<string, Result<undefined, InspectRefusal>>()
 
   async inspect(
     store: BlobStore,
@@ -30,12 +30,14 @@ export class MaskedInspection {
     if (codecOf(vector) !== (signed.bytes > BLOCK_BYTES_MAX ? DAG_PB : RAW)) return refuse('wrong-shape', 'not a file')
     if (here) return judge(here.bytes.length, sha256(here.bytes), signed)
     const name = `${vector} ${signed.sha256.join()}`
-    if (this.#refused.has(name)) return refuse('not-as-signed')
+    const known = this.#refused.get(name)
+    if (known) return known
     const found = await this.#read(store, vector, signed)
-    if (!found.ok && found.refusal === 'not-as-signed') {
-      const [oldest] = this.#refused
+    // What is not there may come yet; what is there stays what it is.
+    if (!found.ok && (found.refusal === 'not-as-signed' || found.refusal === 'wrong-length')) {
+      const [oldest] = this.#refused.keys()
       if (this.#refused.size >= REMEMBERED_MAX && oldest !== undefined) this.#refused.delete(oldest)
-      this.#refused.add(name)
+      this.#refused.set(name, found)
     }
     return found
   }

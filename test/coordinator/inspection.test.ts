@@ -2,6 +2,8 @@ import { expect, test } from '@jest/globals'
 import { quantiserFor } from '#aggregation/quantise.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { Inspection } from '#coordinator/inspection.ts'
+import { MaskedInspection } from '#coordinator/masked-inspection.ts'
+import { sha256 } from '#crypto'
 import { once } from '#protocol/bytes.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { cid } from './fixture.ts'
@@ -29,4 +31,29 @@ test('a vector that was refused is not read again, however often it is reported'
     expect(await inspection.inspect(cid('later'), PARAMETERS, undefined)).toMatchObject({ refusal: 'no-such-blob' })
   expect(await inspection.inspect(bad, 0, undefined)).toMatchObject({ ok: false, refusal: 'wrong-length' })
   expect(reads).toBe(4)
+})
+
+test('a masked vector that is not as it was signed is not read again either, and one that is not there may come yet', async () => {
+  const blobs = openMemoryBlobs()
+  let reads = 0
+  const counting: typeof blobs = {
+    ...blobs,
+    get: (...args) => {
+      reads++
+      return blobs.get(...args)
+    },
+  }
+  const inspection = new MaskedInspection()
+  const bytes = new Uint8Array(64).fill(7)
+  const vector = await blobs.put(once(bytes), 64)
+  const inspect = (lengthBytes: number, hashed: Uint8Array, at = vector) =>
+    inspection.inspect(counting, at, { bytes: lengthBytes, sha256: sha256(hashed) }, undefined)
+  for (let again = 0; again < 3; again++) {
+    expect(await inspect(64, new Uint8Array(64))).toMatchObject({ refusal: 'not-as-signed' })
+    expect(await inspect(60, new Uint8Array(60))).toMatchObject({ refusal: 'wrong-length' })
+    expect(await inspect(64, bytes, cid('later'))).toMatchObject({ ok: false })
+  }
+  expect(reads).toBeLessThanOrEqual(2 + 3)
+  expect(await inspect(64, bytes)).toEqual({ ok: true, value: undefined })
+  expect(reads).toBeLessThanOrEqual(3 + 3)
 })
