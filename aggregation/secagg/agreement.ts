@@ -31,13 +31,14 @@ export function sealAll(
   u: number,
   secrets: Secrets,
   draw: (lengthBytes: number) => Bytes,
-): { readonly to: ShareKeysTo; readonly parcel: Parcel } {
+): { readonly to: ShareKeysTo; readonly parcel: Parcel; readonly toHigher: ReadonlyMap<number, Kem> } {
   const { sid, params, members } = session
   const dealt = {
     root: split(secrets.maskRoot, params.t, members.length, coefficientKey(secrets.root, sid, 'root')),
     self: split(secrets.self, params.t, members.length, coefficientKey(secrets.root, sid, 'self')),
   }
   const [to, boxes, maskCts]: [ShareKeysTo[number][], Box[], MaskCt[]] = [[], [], []]
+  const toHigher = new Map<number, Kem>()
   for (const peer of members) {
     const v = peer.u
     if (v === u) continue
@@ -45,7 +46,10 @@ export function sealAll(
     const sealed = sealShares(secrets.channel, channelKeys(peer), { sid, from: u, to: v }, shares, draw)
     const ct = u < v && peer.advert.sKemPk ? maskCiphertext(secrets.maskRoot, peer.advert.sKemPk, sid, v) : undefined
     boxes.push({ sid, u, v, ...sealed })
-    if (ct) maskCts.push({ sid, u, v, ct: ct.ciphertext })
+    if (ct) {
+      maskCts.push({ sid, u, v, ct: ct.ciphertext })
+      toHigher.set(v, ct)
+    }
     to.push({
       v,
       hBox: boxHash(sealed),
@@ -55,7 +59,7 @@ export function sealAll(
     })
   }
   for (const share of [...dealt.root, ...dealt.self]) share.fill(0)
-  return { to, parcel: { boxes, maskCts } }
+  return { to, parcel: { boxes, maskCts }, toHigher }
 }
 
 /** A dealer whose box does not hold what it promised. */
@@ -120,7 +124,7 @@ export function openMasks(
   for (const v of sharing.keys.keys()) {
     if (v === u) continue
     const { advert } = memberOf(session, v)
-    const kem = v < u ? lowerKem(sharing, v, u, secrets, parcel) : accept(higherKem(session, v, secrets))
+    const kem = v < u ? lowerKem(sharing, v, u, secrets, parcel) : accept(higherKem(secrets, v))
     if (!kem.ok) return kem
     const pair = pairOf(secrets.mask, advert.sPk, { sid, from: u, to: v }, kem.value)
     masks.set(v, { seed: pairMaskSeed(pair, sid, u, v), sign: u < v ? 1 : -1 })
@@ -146,10 +150,11 @@ function lowerKem(
   return accept({ ciphertext: sent.ct, shared: decapsulate(secrets.mask.kem.secretKey, sent.ct) })
 }
 
-/** We are the lower one: ours is made again. */
-function higherKem(session: Session, v: number, secrets: Secrets): Kem | undefined {
-  const { sKemPk } = memberOf(session, v).advert
-  return sKemPk && maskCiphertext(secrets.maskRoot, sKemPk, session.sid, v)
+/** We are the lower one: what we sent, kept since, for to make it again costs as much. */
+function higherKem({ mask, toHigher }: Secrets, v: number): Kem | undefined {
+  const kem = toHigher?.get(v)
+  assert(kem || !mask.kem, 'the lower of two keeps what it sent')
+  return kem
 }
 
 /** What a dealer committed to for one holder. */

@@ -1,6 +1,7 @@
 import { hkdfSha256, sha256, x25519PublicKey } from '#crypto'
 import { concat, utf8 } from '#protocol/bytes.ts'
 import { type Bytes, type NodeId, publicKeyOf } from '#protocol/ids.ts'
+import type { Kem } from './channel.ts'
 import { type KemKeys, kemKeys } from './kem.ts'
 import { SUITE_HYBRID, type Suite } from './messages.ts'
 
@@ -21,6 +22,8 @@ export type Secrets = {
   readonly self: Bytes
   readonly channel: KeyPair
   readonly mask: KeyPair
+  /** Suite 2, once keys are dealt: what is in the ciphertexts to higher members. */
+  readonly toHigher?: ReadonlyMap<number, Kem>
 }
 
 export type KeyPair = {
@@ -112,6 +115,7 @@ export function erase(secrets: Secrets): void {
   const { root, maskRoot, self, channel, mask } = secrets
   for (const secret of [root, maskRoot, self, channel.secretKey, mask.secretKey]) secret.fill(0)
   for (const { kem } of [channel, mask]) kem?.secretKey.fill(0)
+  for (const { shared } of secrets.toHigher?.values() ?? []) shared.fill(0)
 }
 
 const NO_SALT: Bytes = new Uint8Array(0)

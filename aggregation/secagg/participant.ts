@@ -129,7 +129,8 @@ export function share(
   const dealt = sealAll(session, own.u, secrets, chance)
   state.held.take()
   const keys = say(site.signer, 'ShareKeys', { sid: session.sid, u: own.u, to: dealt.to })
-  const next: Shared = { phase: 'shared', site, session, u: own.u, keys, heard: undefined, held: new Held(secrets) }
+  const held = new Held({ ...secrets, toHigher: dealt.toHigher })
+  const next: Shared = { phase: 'shared', site, session, u: own.u, keys, heard: undefined, held }
   return accept({ next, say: { keys, parcel: dealt.parcel } })
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { parcelFor, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
-import { type Body, type Parcel, type Said, SUITE_HYBRID, say } from '#aggregation/secagg/messages.ts'
+import { type Body, type Parcel, type Said, SUITE_HYBRID, SUITE_X25519, say } from '#aggregation/secagg/messages.ts'
 import { abandon, agree, confirm, mask, narrow, unmask } from '#aggregation/secagg/participant.ts'
 import { openSession, openSharing } from '#aggregation/secagg/session.ts'
 import { UNSPENT } from '#aggregation/secagg/spending.ts'
@@ -324,20 +324,27 @@ describe('a member that leaves', () => {
     expect(kept?.self.every((byte) => byte === 0)).toBe(true)
   })
 
-  test('after masking holds neither root, nor keys, nor mask seeds any more', async () => {
-    const { dealt: _, keyed } = must(shareOut(cohort, dealAll(cohort)))
-    const state = keyed.get(1)
-    const agreed = state?.held.look()
-    if (!state || !agreed) throw new Error('member 1 agreed')
-    must(await mask(state, streamOf(cohort.inputs[0] as Uint32Array), new Vectors().keep))
-    const { root, maskRoot, channel, mask: keys } = agreed.secrets
-    const gone = [
-      root,
-      maskRoot,
-      channel.secretKey,
-      keys.secretKey,
-      ...[...agreed.masks.values()].map(({ seed }) => seed),
-    ]
-    expect(gone.every((secret) => secret.every((byte) => byte === 0))).toBe(true)
-  })
+  test.each([SUITE_X25519, SUITE_HYBRID] as const)(
+    'after masking holds neither root, nor keys, nor mask seeds any more, in suite %i',
+    async (suite) => {
+      const cohort = cohortOf('erased', 5, { suite })
+      const { dealt: _, keyed } = must(shareOut(cohort, dealAll(cohort)))
+      const state = keyed.get(1)
+      const agreed = state?.held.look()
+      if (!state || !agreed) throw new Error('member 1 agreed')
+      must(await mask(state, streamOf(cohort.inputs[0] as Uint32Array), new Vectors().keep))
+      const { root, maskRoot, channel, mask: keys, toHigher } = agreed.secrets
+      const sent = [...(toHigher?.values() ?? [])].map(({ shared }) => shared)
+      expect(sent).toHaveLength(cohort.suite === SUITE_HYBRID ? cohort.sites.length - 1 : 0)
+      const gone = [
+        ...sent,
+        root,
+        maskRoot,
+        channel.secretKey,
+        keys.secretKey,
+        ...[...agreed.masks.values()].map(({ seed }) => seed),
+      ]
+      expect(gone.every((secret) => secret.every((byte) => byte === 0))).toBe(true)
+    },
+  )
 })
