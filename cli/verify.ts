@@ -3,6 +3,7 @@ import { parseCid } from '#protocol/cid.ts'
 import { type Cid, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import type { Masking } from '#protocol/plan.ts'
+import { openMaskRemoval } from '#threads/removal.ts'
 import type { Proof, Failure as Refuted, Step, Verdict } from '#verify/verdict.ts'
 import { type VerifyProgress, verifyBundle, verifyRecord } from '#verify/verify.ts'
 import { type Arguments, usage } from './arguments.ts'
@@ -21,7 +22,8 @@ export async function execute({ args, output }: Call): Promise<number> {
   const steps = stepTeller(output)
   const folder = args.text('vectors')
   const vectors = folder === undefined ? {} : { vectors: await openVectorFolder(folder) }
-  const options = { ...pins, ...vectors, progress: steps.progress }
+  await using threads = openMaskRemoval()
+  const options = { ...pins, ...vectors, removeMasks: threads.removeMasks, progress: steps.progress }
   const verdict =
     record.kind === 'bundle'
       ? await verifyBundle(record.file, options)

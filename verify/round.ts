@@ -1,5 +1,6 @@
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
+import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import type { RingVector } from '#aggregation/vector.ts'
@@ -52,6 +53,8 @@ export type RoundEntry = { readonly round: Round; readonly manifest: Cid; readon
 export type RoundOptions = {
   /** Masked vectors that are not part of the record. */
   readonly vectors: VectorFinder | undefined
+  /** By whose hands masks come off a sum; on this thread where nobody else's are at hand. */
+  readonly removeMasks?: RemoveMasks | undefined
   readonly progress: (step: Step) => void
 }
 

@@ -1,7 +1,7 @@
 import { accumulate } from '#aggregation/accumulate.ts'
 import type { Mask } from '#aggregation/secagg/mask.ts'
 import { type Body, type MaskCt, type Said, SUITE_HYBRID } from '#aggregation/secagg/messages.ts'
-import { removeMasks } from '#aggregation/secagg/removal.ts'
+import { type RemoveMasks, removeMasks as removeMasksHere } from '#aggregation/secagg/removal.ts'
 import type { Survival } from '#aggregation/secagg/session.ts'
 import { checkSession, checkSum, sumOf, type VectorSource } from '#aggregation/secagg/verification.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
@@ -17,6 +17,7 @@ import { quantiserSchema } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
+import type { RoundOptions } from './round.ts'
 import { fileCidOf, type Order } from './run.ts'
 import { readTranscript } from './transcript.ts'
 import type { Asked, Collected, Contribution } from './updates.ts'
@@ -37,7 +38,7 @@ export async function collectMasked(
   blocks: Blocks,
   order: Order,
   asked: Asked,
-  { vectors, progress }: { readonly vectors: VectorFinder | undefined; readonly progress: (step: Step) => void },
+  { vectors, removeMasks = removeMasksHere, progress }: RoundOptions,
 ): Promise<Result<Collected, Step>> {
   const { manifest, plan } = asked
   progress('session')
@@ -59,7 +60,7 @@ export async function collectMasked(
   if (!files.ok) return files
   const source = sourceOf(blocks, plan.secure?.publish === 'full', files.value, vectors)
   progress(source ? 'vector' : 'ranges')
-  const sum = await (source ? unmaskedSum(survival, masks, source) : signedSum(blocks, asked))
+  const sum = await (source ? unmaskedSum(survival, { masks, removeMasks }, source) : signedSum(blocks, asked))
   if (!sum.ok) return sum
   const sound = checkSum(survival, sum.value)
   if (!sound.ok) return asStep('ranges', 'the sum', sound)
@@ -179,7 +180,7 @@ async function* found(find: VectorFinder, { u, sha256, bytes }: Body<'MaskedInpu
 /** Step `vector`: the sum of the vectors that were signed, and the masks off it. */
 async function unmaskedSum(
   survival: Survival,
-  masks: readonly Mask[],
+  { masks, removeMasks }: { readonly masks: readonly Mask[]; readonly removeMasks: RemoveMasks },
   source: VectorSource,
 ): Promise<Result<RingVector, 'vector'>> {
   try {

@@ -1,3 +1,4 @@
+import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import type { Payout } from '#protocol/ports.ts'
@@ -14,6 +15,8 @@ export type VerifyOptions = Pins & {
   readonly progress?: (at: VerifyProgress) => void
   /** Masked vectors of which the record has hashes alone: with them those sums are redone as well. */
   readonly vectors?: VectorFinder
+  /** By whose hands masks come off a sum; on this thread where nobody else's are at hand. */
+  readonly removeMasks?: RemoveMasks
 }
 /** The step that begins now. `rounds` is how many the run has, once that is known. */
 export type VerifyProgress = { readonly step: Step; readonly round?: Round; readonly rounds?: number }
@@ -97,7 +100,10 @@ async function prove(
       order.value,
       standing,
       { round, manifest, receipts },
-      { vectors: options.vectors, progress: (step) => progress({ step, round, rounds: run.rounds.length }) },
+      {
+        ...{ vectors: options.vectors, removeMasks: options.removeMasks },
+        progress: (step) => progress({ step, round, rounds: run.rounds.length }),
+      },
     )
     if (!closed.ok) return failure(closed, round)
     standing = closed.value.standing
