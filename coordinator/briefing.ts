@@ -6,6 +6,7 @@ import type { Bytes, Cid } from '#protocol/ids.ts'
 import { say } from '#protocol/messages.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { parcelListSchema } from './effects/session.ts'
+import { Recent } from './recent.ts'
 import { readBlock } from './record.ts'
 import { hasReported, type MaskedSeated, type Round } from './round/round.ts'
 import type { Run } from './run.ts'
@@ -23,7 +24,7 @@ const KEPT_MAX = 64
  */
 export class Briefing {
   readonly #doors: BriefingDoors
-  readonly #kept = new Map<string, Promise<readonly Bytes[]>>()
+  readonly #kept = new Recent<Cid, Promise<readonly Bytes[]>>(KEPT_MAX)
 
   constructor(doors: BriefingDoors) {
     this.#doors = doors
@@ -115,13 +116,6 @@ export class Briefing {
 
   #once(name: Cid | null, make: () => Promise<readonly Bytes[]>): Promise<readonly Bytes[]> {
     assert(name, 'the statement is signed')
-    const known = this.#kept.get(name)
-    if (known) return known
-    const [oldest] = this.#kept.keys()
-    if (this.#kept.size >= KEPT_MAX && oldest !== undefined) this.#kept.delete(oldest)
-    const made = make()
-    this.#kept.set(name, made)
-    made.catch(() => this.#kept.delete(name))
-    return made
+    return Recent.once(this.#kept, name, make)
   }
 }

@@ -7,6 +7,7 @@ import { COHORT_MAX } from '#protocol/limits.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
+import { Recent } from './recent.ts'
 
 /** As many as a full cohort can upload in a round. */
 const REMEMBERED_MAX = 2 * COHORT_MAX
@@ -19,7 +20,7 @@ const REMEMBERED_MAX = 2 * COHORT_MAX
 export class Inspection {
   readonly #blobs: BlobStore
   readonly #quantiser: Quantiser
-  readonly #refused = new Map<string, Result<unknown>>()
+  readonly #refused = new Recent<string, Result<unknown>>(REMEMBERED_MAX)
 
   constructor(blobs: BlobStore, quantiser: Quantiser) {
     this.#blobs = blobs
@@ -35,7 +36,7 @@ export class Inspection {
     try {
       const source = this.#blobs.get(vector, { limitBytes: vectorBytesOf(parameters) })
       const inspected = await inspectVector(source, parameters, this.#quantiser)
-      if (!inspected.ok) this.#remember(name, inspected)
+      if (!inspected.ok) this.#refused.set(name, inspected)
       return inspected
     } catch (cause) {
       if (cause instanceof BlobMissing) return refuse('no-such-blob', vector)
@@ -43,11 +44,5 @@ export class Inspection {
       if (cause instanceof BlobCorrupt) return refuse('corrupt-blob')
       throw cause
     }
-  }
-
-  #remember(name: string, refused: Result<unknown>): void {
-    const [oldest] = this.#refused.keys()
-    if (this.#refused.size >= REMEMBERED_MAX && oldest !== undefined) this.#refused.delete(oldest)
-    this.#refused.set(name, refused)
   }
 }

@@ -6,6 +6,7 @@ import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { Recent } from './recent.ts'
 
 type Signed = { readonly bytes: number; readonly sha256: Bytes }
 type InspectRefusal = 'wrong-shape' | 'wrong-length' | 'no-such-blob' | 'corrupt-blob' | 'not-as-signed'
@@ -18,7 +19,7 @@ const REMEMBERED_MAX = 4096
  * vectors, and the very bytes whose hash its member signed. A sum of others would come to nothing.
  */
 export class MaskedInspection {
-  readonly #refused = new Map<string, Result<undefined, InspectRefusal>>()
+  readonly #refused = new Recent<string, Result<undefined, InspectRefusal>>(REMEMBERED_MAX)
 
   async inspect(
     store: BlobStore,
@@ -34,11 +35,8 @@ export class MaskedInspection {
     if (known) return known
     const found = await this.#read(store, vector, signed)
     // What is not there may come yet; what is there stays what it is.
-    if (!found.ok && (found.refusal === 'not-as-signed' || found.refusal === 'wrong-length')) {
-      const [oldest] = this.#refused.keys()
-      if (this.#refused.size >= REMEMBERED_MAX && oldest !== undefined) this.#refused.delete(oldest)
+    if (!found.ok && (found.refusal === 'not-as-signed' || found.refusal === 'wrong-length'))
       this.#refused.set(name, found)
-    }
     return found
   }
 

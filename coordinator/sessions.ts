@@ -9,6 +9,7 @@ import {
 import { assert } from '#protocol/assert.ts'
 import type { Cid, NodeId } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
+import { Recent } from './recent.ts'
 import type { Session as SessionState } from './round/session.ts'
 import { readSaid } from './said.ts'
 
@@ -22,7 +23,7 @@ const KEPT_MAX = 16
 export class Sessions {
   readonly #blobs: BlobStore
   readonly #coordinator: NodeId
-  readonly #kept = new Map<Cid, Promise<unknown>>()
+  readonly #kept = new Recent<Cid, Promise<unknown>>(KEPT_MAX)
 
   constructor(blobs: BlobStore, coordinator: NodeId) {
     this.#blobs = blobs
@@ -61,14 +62,7 @@ export class Sessions {
   }
 
   #once<T>(name: Cid, open: () => Promise<T>): Promise<T> {
-    const known = this.#kept.get(name)
-    if (known) return known as Promise<T>
-    const [oldest] = this.#kept.keys()
-    if (this.#kept.size >= KEPT_MAX && oldest !== undefined) this.#kept.delete(oldest)
-    const opened = open()
-    this.#kept.set(name, opened)
-    opened.catch(() => this.#kept.delete(name))
-    return opened
+    return Recent.once(this.#kept, name, open) as Promise<T>
   }
 }
 

@@ -1,4 +1,4 @@
-import { EQUAL_ROWS } from '#aggregation/quantise.ts'
+import { sitesOf } from '#aggregation/quantise.ts'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
@@ -60,7 +60,7 @@ function headOf(run: Run) {
 function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
   const { rows, correct, lossQ16 } = evaluation
-  const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: rows / EQUAL_ROWS }
+  const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: sitesOf(evaluation) }
   return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
 }
 

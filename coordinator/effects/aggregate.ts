@@ -23,8 +23,9 @@ import type { SessionDoors } from './session.ts'
 import { sessionManifest, type Unmasked, unmaskedSum } from './unmask.ts'
 
 /**
- * Sums the reported vectors, makes of the sum what the round is for, and seals the round's manifest. Every output is a function of the
- * record alone, so a repeat after a crash writes the same blocks. Memory: one accumulator and one piece of one vector.
+ * Sums the reported vectors, makes of the sum what the round is for, and seals the round's manifest. Every output is a
+ * function of the record alone, so a repeat after a crash writes the same blocks. Memory: one accumulator and one piece of
+ * one vector.
  */
 export function aggregateEffect(doors: SessionDoors): EffectHandler {
   return async (run, _owed, signal) => {
