@@ -22,7 +22,8 @@ export async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncIterable
     waiting = lines.pop() ?? ''
     for (const line of lines) {
       if (line !== '') {
-        const text = /^data:(?: ?)(.*)$/.exec(line)
+        // Of any characters: a line separator of Unicode ends no line here.
+        const text = /^data:(?: ?)(.*)$/s.exec(line)
         if (text) data.push(text[1] as string)
         continue
       }

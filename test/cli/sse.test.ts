@@ -52,6 +52,11 @@ test('events are read whole however the network cuts them, in lines that end in 
   )
 })
 
+test('a line separator of Unicode ends no line', async () => {
+  const odd = event(1, 'a\u2028b\u2029c')
+  expect(await read(`data: ${JSON.stringify(odd)}\n\n`)).toEqual([odd])
+})
+
 test('data over several lines is one event, and what is no event of ours is passed over', async () => {
   const [first, rest] = [JSON.stringify(event(3)).slice(0, 20), JSON.stringify(event(3)).slice(20)]
   const lines = [
