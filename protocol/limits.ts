@@ -20,6 +20,8 @@ export const BLOCK_BYTES_MAX = MIB
 export const LOG_ENTRY_BYTES_MAX = MIB
 /** Entries of one append: a burst of a large cohort in a few appends, and no transaction that holds up the others for long. */
 export const LOG_APPEND_MAX = 256
+/** One run's state between two rounds: its list of rounds is the most of it. A larger one is not kept, but replayed. */
+export const SNAPSHOT_BYTES_MAX = 4 * MIB
 /** Jobs that wait in one in-memory queue: far above one per seat, so that only a leak meets it. */
 export const QUEUE_JOBS_MAX = 100_000
 /** An upload ticket in text: its fields and its MAC take under 250. */

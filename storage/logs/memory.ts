@@ -1,10 +1,12 @@
 import type { Bytes } from '#protocol/ids.ts'
-import type { EventLog } from '#protocol/ports.ts'
+import { Mailbox } from '#protocol/mailbox.ts'
+import type { SharedLog } from '#protocol/ports.ts'
 import { checkAppend } from './bounds.ts'
 
 /** A log in this process's memory, gone with it. */
-export function openMemoryLog(): EventLog {
+export function openMemoryLog(): SharedLog {
   const streams = new Map<string, Bytes[]>()
+  const readers = new Set<Mailbox<string>>()
 
   return {
     async append(stream, position, entries) {
@@ -13,6 +15,7 @@ export function openMemoryLog(): EventLog {
       if (kept.length !== position) return 'conflict'
       kept.push(...entries.map((entry) => entry.slice()))
       streams.set(stream, kept)
+      for (const reader of readers) reader.push(stream)
       return 'appended'
     },
     async *read(stream, from = 0) {
@@ -25,6 +28,15 @@ export function openMemoryLog(): EventLog {
     head: async (stream) => streams.get(stream)?.length ?? 0,
     async *streams(prefix) {
       yield* [...streams.keys()].filter((name) => name.startsWith(prefix)).sort()
+    },
+    async *news(signal) {
+      const reader = new Mailbox<string>()
+      readers.add(reader)
+      try {
+        yield* reader.items(signal)
+      } finally {
+        readers.delete(reader)
+      }
     },
   }
 }

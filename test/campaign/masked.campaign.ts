@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals'
 import { unitStream } from '#aggregation/rng.ts'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
+import type { SimOptions } from '#sim/cluster.ts'
 import { seed as seedOf } from '#test/aggregation/given.ts'
-import type { SimOptions } from '#test/sim/cluster.ts'
 import { play } from '#test/sim/play.ts'
 
 /** How many seeds, and from which on: a slice in CI, the whole by hand. Each is a run of 3 to 7 masked rounds. */

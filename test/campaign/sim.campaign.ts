@@ -1,6 +1,6 @@
 import { test } from '@jest/globals'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
-import type { SimOptions } from '#test/sim/cluster.ts'
+import type { SimOptions } from '#sim/cluster.ts'
 import { play } from '#test/sim/play.ts'
 
 /** How many seeds, and from which on: a slice in CI, the whole by hand. A seed that fails is kept in sim.test.ts. */

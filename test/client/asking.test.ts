@@ -9,8 +9,8 @@ import type { Plan } from '#protocol/plan.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { askSeed } from '#protocol/seeds.ts'
+import { RUN } from '#sim/cluster.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { RUN } from '#test/sim/cluster.ts'
 import { question } from '#test/statistics/given.ts'
 
 const ROWS = question([{ kind: 'count', column: null }], { minCell: 5 })

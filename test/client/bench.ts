@@ -22,11 +22,11 @@ import type { BlobStore, ClientTransport, EventLog, TrainerBackend } from '#prot
 import { keepSealed } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
+import { RUN } from '#sim/cluster.ts'
+import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
+import { type VirtualClock, virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import { type FakeClock, fakeClock } from '#test/fake-clock.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
 
 export const coordinator = signerOf(sha256(utf8('the coordinator')))
 export const stranger = signerOf(sha256(utf8('a stranger')))
@@ -40,7 +40,7 @@ type BenchChange = {
   readonly cohortMin?: number
   readonly architecture?: Architecture
   readonly site?: SiteTerms
-  readonly clock?: FakeClock
+  readonly clock?: VirtualClock
   /** What the coordinator's store has, to read from and to upload to. */
   readonly blobs?: BlobStore
   /** What it gives to members alone. */
@@ -72,7 +72,7 @@ export class Bench {
   readonly attached: Cid[] = []
   readonly #architecture: Architecture
   readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
-  readonly clock: FakeClock
+  readonly clock: VirtualClock
   readonly end = new AbortController()
   #waiting: { kind: string; resolve: () => void } | undefined
 
@@ -83,7 +83,7 @@ export class Bench {
     const name = change.name ?? 'the node'
     this.secret = sha256(utf8(name))
     this.signer = signerOf(this.secret)
-    this.clock = change.clock ?? fakeClock(NOW)
+    this.clock = change.clock ?? virtualClock(NOW)
     this.blobs = change.blobs ?? openMemoryBlobs()
     this.kept = change.kept ?? { journal: openMemoryLog(), outbox: openMemoryBlobs() }
     const transport: ClientTransport = {

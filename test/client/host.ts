@@ -30,11 +30,11 @@ import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import type { LocalUpdate, TrainerBackend } from '#protocol/ports.ts'
 import { holdoutSeed, shuffleSeed } from '#protocol/seeds.ts'
+import { RUN } from '#sim/cluster.ts'
+import { toyTrainer } from '#sim/toy.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
-import { fakeClock } from '#test/fake-clock.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { toyTrainer } from '#test/sim/toy.ts'
 import { type Bench, bench, coordinator, type Kept, NOW, type SaidFrame, TIMING } from './bench.ts'
 
 type HostChange = Partial<Secure> & {
@@ -55,7 +55,7 @@ export const DEADLINES = [NOW + 2000, NOW + 9000, NOW + 10_000, NOW + 11_000] as
  */
 export class Host {
   readonly blobs = openMemoryBlobs()
-  readonly clock = fakeClock(NOW)
+  readonly clock = virtualClock(NOW)
   readonly nodes: Bench[]
   readonly secure: Secure
   readonly adverts: Said<'Advert'>[] = []

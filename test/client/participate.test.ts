@@ -8,8 +8,8 @@ import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { say, sign } from '#protocol/messages.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import { signAs } from '#protocol/sealed.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { toyTrainer } from '#test/sim/toy.ts'
+import { RUN } from '#sim/cluster.ts'
+import { toyTrainer } from '#sim/toy.ts'
 
 import {
   type Bench,

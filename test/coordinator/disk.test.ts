@@ -7,15 +7,15 @@ import { createRun } from '#coordinator/create.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
 
 test('a disk that fails once hides a run once', async () => {
-  const clock = fakeClock(0)
+  const clock = virtualClock(0)
   const blobs = openMemoryBlobs()
   let broken = false
   const failing: typeof blobs = {

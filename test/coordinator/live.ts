@@ -10,7 +10,7 @@ import { open, type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
-import { TOY_TASK } from '#test/sim/toy.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 
 /** A real coordinator on a free loopback port with an empty state folder, gone with everything it kept. */
 export type Live = AsyncDisposable & {

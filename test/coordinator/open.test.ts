@@ -4,13 +4,13 @@ import { createRun } from '#coordinator/create.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
 import { encodeEvent, type RunEvent, stepRun } from '#coordinator/run.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { specOf } from './fixture.ts'
 import { request, signer } from './live.ts'
 
 test('a round opens however many nodes are linked', async () => {
-  const [blobs, clock] = [openMemoryBlobs(), fakeClock(1)]
+  const [blobs, clock] = [openMemoryBlobs(), virtualClock(1)]
   const spec = await createRun(blobs, specOf().run, createRunSchema.parse(request()), null)
   if (!spec.ok) throw new Error(spec.refusal)
   const created = stepRun(undefined, { kind: 'created', at: 0, spec: spec.value })

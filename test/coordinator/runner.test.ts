@@ -6,8 +6,8 @@ import { utf8 } from '#protocol/bytes.ts'
 import { type Bytes, nodeIdOf } from '#protocol/ids.ts'
 import type { EventLog, Queue } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { cid, happens, maskedSpecOf, node, RUN, specOf } from './fixture.ts'
 import { answerTo, speeches, stamp } from './histories.ts'
 
@@ -60,7 +60,7 @@ async function opened(log: EventLog = openMemoryLog(), spec = specOf()) {
     push: async (id, { owed }) => void pushed.push(`${id.slice(RUN.length + 1)} ${owed.kind}`),
     work: () => ({ async [Symbol.asyncDispose]() {} }),
   }
-  const clock = fakeClock(1000)
+  const clock = virtualClock(1000)
   const faults: unknown[] = []
   const runner = new Runner({ log: watched, queue, clock }, (cause) => faults.push(cause))
   const told: Advanced[] = []
@@ -134,7 +134,7 @@ describe('the runner', () => {
       {
         log: shared,
         queue: { push: async () => {}, work: () => ({ async [Symbol.asyncDispose]() {} }) },
-        clock: fakeClock(1000),
+        clock: virtualClock(1000),
       },
       () => undefined,
     )

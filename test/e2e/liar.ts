@@ -15,10 +15,10 @@ import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } f
 import type { Plan } from '#protocol/plan.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
 import { RUN } from '#test/coordinator/fixture.ts'
-import { TOY_TASK } from '#test/sim/toy.ts'
 
 const signer = signerOf(sha256(utf8('the liar')))
 

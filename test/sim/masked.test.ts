@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { Progress } from '#client/progress.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
-import { CALM, type Outcome, type SimOptions } from './cluster.ts'
+import { CALM, type Outcome, type SimOptions } from '#sim/cluster.ts'
 import { play } from './play.ts'
 
 const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }

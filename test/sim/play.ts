@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals'
 import { SUITE_X25519 } from '#aggregation/secagg/messages.ts'
-import { CALM, type Outcome, RUN, type SimOptions, simulate } from './cluster.ts'
+import { CALM, type Outcome, RUN, type SimOptions, simulate } from '#sim/cluster.ts'
 import { expectPlainSums } from './sums.ts'
 
 /** Five sites in calm weather, and nothing goes wrong. */

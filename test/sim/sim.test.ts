@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { CALM } from './cluster.ts'
+import { CALM } from '#sim/cluster.ts'
 import { play } from './play.ts'
 
 const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }

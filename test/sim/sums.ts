@@ -5,8 +5,8 @@ import { type TrainingDoors, train } from '#client/training.ts'
 import { collect } from '#protocol/bytes.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { readSealed } from '#protocol/sealed.ts'
+import type { Outcome } from '#sim/cluster.ts'
 import { must } from '#test/aggregation/given.ts'
-import type { Outcome } from './cluster.ts'
 
 /**
  * What no coordinator and no verifier can do: adds up the plain vectors of whoever a round's record counts, here where all

@@ -6,12 +6,12 @@ import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobMissing, type BlobStore } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { loopback, until } from '#test/loopback.ts'
 
 const MIB = 2 ** 20
@@ -19,7 +19,7 @@ const key = contentOf('the coordinator', 32)
 const IDLE = 1000
 
 async function serving({ blobs = openMemoryBlobs(), uploadsMax = 8 }: { blobs?: BlobStore; uploadsMax?: number } = {}) {
-  const clock = fakeClock(1_000_000)
+  const clock = virtualClock(1_000_000)
   const outcomes: string[] = []
   const gateway = openGateway({
     blobs,

@@ -6,6 +6,7 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs, RemoteFault, RemoteRefused } from '#storage/blobs/remote.ts'
@@ -13,7 +14,6 @@ import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { loopback, until } from '#test/loopback.ts'
 
 const MIB = 2 ** 20
@@ -157,7 +157,7 @@ describe('remote blobs', () => {
   })
 
   test('pauses grow, and an abort ends them at once', async () => {
-    const time = fakeClock(0)
+    const time = virtualClock(0)
     const attemptMillis = 1_000_000
     const pauses: { readonly from: number; readonly to: number }[] = []
     const clock: Clock = {
@@ -193,7 +193,7 @@ describe('remote blobs', () => {
   })
 
   test('a gateway that says nothing is not waited for longer than allowed', async () => {
-    const clock = fakeClock(0)
+    const clock = virtualClock(0)
     await using server = await tripping(() => true)
     const remote = openRemoteBlobs({ url: server.url, clock, attempts: 1, attemptMillis: 5000 })
     const reading = remote.getBlock(cidOf(RAW, contentOf('x', 9)), 1000)

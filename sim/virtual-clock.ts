@@ -1,7 +1,7 @@
 import type { Millis } from '#protocol/ids.ts'
 import type { Clock } from '#protocol/ports.ts'
 
-export type FakeClock = Clock & {
+export type VirtualClock = Clock & {
   /** Lets time pass: whoever waits is woken in order, each at its own time, and may wait again within the same span. */
   advance(millis: Millis): Promise<void>
   /** How many are waiting. */
@@ -11,7 +11,7 @@ export type FakeClock = Clock & {
 type Sleeper = { readonly at: Millis; readonly wake: () => void }
 
 /** A clock that stands still until it is told. */
-export function fakeClock(start: Millis): FakeClock {
+export function virtualClock(start: Millis): VirtualClock {
   let now = start
   const sleepers = new Set<Sleeper>()
 

@@ -17,18 +17,17 @@ import type { BlobStore, EventLog, TrainerBackend } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import type { FakeClock } from '#test/fake-clock.ts'
-import { table } from '#test/statistics/given.ts'
 import { Crashed, mortalBlobs, mortalLog } from './mortal.ts'
 import type { Network } from './network.ts'
 import { toyTrainer } from './toy.ts'
+import type { VirtualClock } from './virtual-clock.ts'
 
 export type NodeDoors = {
   readonly network: Network
   readonly blobs: BlobStore
   /** Masked vectors that only members may read. */
   readonly withheld: BlobStore
-  readonly clock: FakeClock
+  readonly clock: VirtualClock
   readonly coordinator: NodeId
   readonly population: Population
   readonly terms: SiteTerms
@@ -145,7 +144,8 @@ export class SimNode {
 
 /** A site's rows: as many as its number and three, numbered from 0. */
 function rowsOf(site: number): Table {
-  return table({ row: Array.from({ length: 3 + site }, (_, row) => row) })
+  const values = Float64Array.from({ length: 3 + site }, (_, row) => row)
+  return { path: 'site.csv', rows: values.length, columns: new Map([['row', { values, textLine: 0 }]]) }
 }
 
 function statisticianOf(site: number): Statistician {

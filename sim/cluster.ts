@@ -10,11 +10,11 @@ import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
 import { holdEffect, releaseEffect } from '#coordinator/effects/fund.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
-import { sessionEffects } from '#coordinator/effects/session.ts'
+import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
 import type { Run } from '#coordinator/run.ts'
-import { type Job, Runner } from '#coordinator/runner.ts'
+import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
 import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
@@ -22,7 +22,7 @@ import { assert } from '#protocol/assert.ts'
 import { utf8 } from '#protocol/bytes.ts'
 import { cidOfDigest, codecOf, RAW } from '#protocol/cid.ts'
 import { open, signerOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Millis, NodeId, Round, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage } from '#protocol/messages.ts'
 import type { Masking, Population, Timing } from '#protocol/plan.ts'
@@ -32,15 +32,14 @@ import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import type { VectorFinder } from '#verify/session.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
-import { craftingAggregate } from './crafted.ts'
 import { Crashed, mortalBlobs, mortalLog } from './mortal.ts'
 import { Network, type Weather } from './network.ts'
 import { idOf, SimNode } from './node.ts'
 import { TOY_TASK } from './toy.ts'
+import { virtualClock } from './virtual-clock.ts'
 
 export type SimOptions = {
   readonly seed: number
@@ -61,8 +60,8 @@ export type SimOptions = {
   readonly restarts: number
   /** How many times longer than usual each phase waits. */
   readonly patience: number
-  /** The coordinator publishes a model of its own making after this round. */
-  readonly craftsAfter?: Round
+  /** How a coordinator sums that is not honest. */
+  readonly aggregate?: (doors: SessionDoors) => EffectHandler
   /** So many nodes wait for ever for what vectors are made of. */
   readonly blind?: number
   /** A question instead of rounds that train. */
@@ -98,7 +97,7 @@ export type Outcome = {
 export async function simulate(options: SimOptions): Promise<Outcome> {
   const words = uint32Stream(sha256(utf8(`sim ${options.seed}`)))
   const draw = () => words() / 2 ** 32
-  const clock = fakeClock(1_700_000_000_000)
+  const clock = virtualClock(1_700_000_000_000)
   const started = clock.now()
   const end = new AbortController()
   const blobs = openMemoryBlobs()
@@ -209,7 +208,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
           ...{ linked: () => transport.linked().length, runs: () => runner.runs() },
         }),
         ...sessionEffects(doors),
-        aggregate: options.craftsAfter ? craftingAggregate(doors, options.craftsAfter) : aggregateEffect(doors),
+        aggregate: (options.aggregate ?? aggregateEffect)(doors),
         settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
         finish: finishEffect(doors),
       })
