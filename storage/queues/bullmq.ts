@@ -23,7 +23,7 @@ export function openBullQueue<Job>({
   ...options
 }: BullQueueOptions): Queue<Job> & AsyncDisposable {
   const { concurrency, onFailure, onBroken, ...pauses } = { ...QUEUE_DEFAULTS, ...options }
-  const shared = { connection: redis.commands, prefix: redis.prefix, skipVersionCheck: true } as const
+  const shared = { connection: redis.commands, prefix: redis.prefix } as const
   const jobs = new BullQueue<Job>(NAME, { ...shared, streams: { events: { maxLen: EVENTS_MAX } } })
   jobs.on('error', onError)
 
@@ -88,12 +88,11 @@ export function openBullQueue<Job>({
       worker.on('error', onError)
       return {
         async [Symbol.asyncDispose]() {
-          const idle = worker.pause()
+          const closed = worker.close()
           stop.abort(new DOMException('the worker stops', 'AbortError'))
           await Promise.all(running)
-          // With Redis away nobody can be told; the locks run out, and others take over.
-          await Promise.race([idle, redis.away()])
-          await worker.close(true)
+          // With Redis away nobody can be told: it is told when it is back, or the locks run out and others take over.
+          await Promise.race([closed, redis.away()])
         },
       }
     },

@@ -1,5 +1,6 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import type { Millis } from '#protocol/ids.ts'
+import { openClient } from './client.ts'
 import { checkRequirements } from './requirements.ts'
 
 /**
@@ -33,11 +34,11 @@ export type SharedRedisOptions = {
   readonly onChange?: (state: RedisState, reason: string) => void
   /** How long Redis may leave a question unanswered and still count as connected. */
   readonly silentMillis?: Millis
+  /** Between two attempts to reach it. Well below a renewal of presence: who comes back this late is not thought dead. */
+  readonly longestPauseMillis?: Millis
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
-/** Presence counts on it: a process that comes back this late has not missed two of its renewals. */
-const LONGEST_PAUSE_MILLIS = 500
 
 /** Opens it, waits until it is there, and refuses one that could lose what it acknowledged. */
 export async function openSharedRedis({
@@ -47,6 +48,7 @@ export async function openSharedRedis({
   signal,
   onChange = () => undefined,
   silentMillis = 5000,
+  longestPauseMillis = 500,
 }: SharedRedisOptions): Promise<SharedRedis> {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(prefix))
     throw new Error('a prefix of keys is 1 to 64 letters, digits, underscores and hyphens')
@@ -54,7 +56,7 @@ export async function openSharedRedis({
     ...addressOf(url, trustedNetwork),
     connectionName: prefix,
     maxRetriesPerRequest: null,
-    retryStrategy: (attempt: number) => Math.min(LONGEST_PAUSE_MILLIS, 50 * 2 ** Math.min(attempt - 1, 10)),
+    retryStrategy: (attempt: number) => Math.min(longestPauseMillis, 20 * 2 ** Math.min(attempt - 1, 10)),
     // A failover leaves a read-only server behind: look for the new one, and say again what this one refused.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
     // A connection that died without a word (a cut cable) is given up; longer than any command of ours blocks.
@@ -64,7 +66,7 @@ export async function openSharedRedis({
     disconnectTimeout: 250,
     lazyConnect: true,
   } as const
-  const commands = discreet(new Redis(options))
+  const commands = openClient(options)
   const others: Redis[] = []
   let state: RedisState = 'away'
   let gone = Promise.withResolvers<void>()
@@ -151,20 +153,6 @@ function addressOf(url: string, trustedNetwork: boolean): Address {
     ...(parsed.password === '' ? {} : { password: decodeURIComponent(parsed.password) }),
     ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
   }
-}
-
-/** ioredis shows a failed command with all its arguments, such as the password or a whole entry: this one does not. */
-function discreet(redis: Redis): Redis {
-  const { sendCommand, duplicate } = redis
-  redis.sendCommand = (command, stream) => {
-    const answer = sendCommand.call(redis, command, stream)
-    // Attached before any caller can, so it comes first.
-    command.promise.catch((error: object) => Reflect.deleteProperty(error, 'command'))
-    return answer
-  }
-  redis.duplicate = ((override?: Partial<RedisOptions>) =>
-    discreet(duplicate.call(redis, override) as Redis)) as Redis['duplicate']
-  return redis
 }
 
 /** A wrong password or a server that is no Redis is said at once; one that is away is waited for. */
