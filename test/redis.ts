@@ -3,7 +3,6 @@ import { accessSync, constants } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, test } from '@jest/globals'
 import { openSharedRedis, type SharedRedis, type SharedRedisOptions } from '#storage/redis/connection.ts'
 import { temporaryFolder } from './folder.ts'
 
@@ -34,25 +33,6 @@ export function redisPath(): string | undefined {
       return false
     }
   })
-}
-
-/**
- * The server of one test file, or undefined, and then what is named here is skipped, with the reason printed.
- *
- * @param what the promises that cannot be tested without it
- */
-export async function redisForTests(what: string): Promise<RedisServer | undefined> {
-  const path = redisPath()
-  if (path === undefined) {
-    console.log(`skipped: ${what}, since there is no redis-server on the PATH`)
-    test.skip(what, () => undefined)
-    return undefined
-  }
-  const server = await startRedis(path)
-  afterAll(async () => {
-    await server[Symbol.asyncDispose]()
-  })
-  return server
 }
 
 export async function startRedis(path: string, config: readonly string[] = DURABLE): Promise<RedisServer> {

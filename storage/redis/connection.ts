@@ -78,11 +78,12 @@ export async function openSharedRedis({
     else gone.resolve()
     onChange(next, reason)
   }
+  let closed = false
   let fault = 'the connection was closed'
   commands.on('error', (error) => {
     fault = error.message
   })
-  commands.on('close', () => change('away', fault))
+  commands.on('close', () => closed || change('away', fault))
   commands.on('ready', () => change('up', 'connected'))
 
   const heartbeat = setInterval(() => {
@@ -92,20 +93,24 @@ export async function openSharedRedis({
     for (const other of others) ask(other, silentMillis, () => undefined)
   }, silentMillis / 5)
 
-  let closed = false
   const close = () => {
     if (closed) return
     closed = true
     clearInterval(heartbeat)
     for (const connection of [commands, ...others]) connection.disconnect()
-    change('away', 'closed')
+    state = 'away'
+    gone.resolve()
   }
+  signal?.addEventListener('abort', close, { once: true })
   try {
     await firstReady(commands, signal, (reason) => onChange('away', reason))
     await checkRequirements(commands)
+    signal?.throwIfAborted()
   } catch (cause) {
     close()
-    throw cause
+    throw signal?.aborted ? signal.reason : cause
+  } finally {
+    signal?.removeEventListener('abort', close)
   }
 
   return {

@@ -4,6 +4,7 @@ import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { type NodeId, nodeIdOf } from '#protocol/ids.ts'
 import type { Presence } from '#protocol/ports.ts'
+import { comesTrue } from '#test/eventually.ts'
 
 /** Processes that share one presence. */
 export type Processes = AsyncDisposable & {
@@ -15,14 +16,6 @@ export type Processes = AsyncDisposable & {
 /** Distinct nodes, ascending. */
 export function nodesOf(count: number): readonly NodeId[] {
   return Array.from({ length: count }, (_, index) => nodeIdOf(sha256(utf8(`node ${index}`)))).toSorted()
-}
-
-/** Asks until it is so: what takes a while in one adapter is so at once in another. */
-export async function comesTrue(condition: () => Promise<boolean>): Promise<void> {
-  for (const started = performance.now(); !(await condition()); ) {
-    if (performance.now() - started > 20_000) throw new Error(`it never came to ${condition}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
 }
 
 /** What every Presence promises. */

@@ -7,10 +7,11 @@ import { JOB_BYTES_MAX } from '#protocol/limits.ts'
 import { openBullQueue } from '#storage/queues/bullmq.ts'
 import type { JobFailure } from '#storage/queues/options.ts'
 import type { SharedRedis } from '#storage/redis/connection.ts'
-import { comesTrue } from '#test/conformance/presence.ts'
 import { type QueueJob, queueConformance } from '#test/conformance/queues.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { linesUntilKilled } from '#test/killed.ts'
-import { type RedisServer, redisForTests } from '#test/redis.ts'
+import type { RedisServer } from '#test/redis.ts'
+import { redisForTests } from '#test/redis-suite.ts'
 
 const server = await redisForTests('the queue in Redis')
 

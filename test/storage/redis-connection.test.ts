@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { openSharedRedis, type SharedRedisOptions } from '#storage/redis/connection.ts'
-import { comesTrue } from '#test/conformance/presence.ts'
-import { type RedisServer, redisForTests } from '#test/redis.ts'
+import { comesTrue } from '#test/eventually.ts'
+import type { RedisServer } from '#test/redis.ts'
+import { redisForTests } from '#test/redis-suite.ts'
 
 const SECRET = 'not-for-the-logs'
 

@@ -5,7 +5,8 @@ import { openRedisLog } from '#storage/logs/redis.ts'
 import { eventLogConformance, sharedLogConformance } from '#test/conformance/logs.ts'
 import { until } from '#test/loopback.ts'
 import { openProxy } from '#test/proxy.ts'
-import { type RedisServer, redisForTests } from '#test/redis.ts'
+import type { RedisServer } from '#test/redis.ts'
+import { redisForTests } from '#test/redis-suite.ts'
 
 const server = await redisForTests('the log in Redis')
 

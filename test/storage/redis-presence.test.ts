@@ -5,10 +5,12 @@ import { systemClock } from '#storage/clock.ts'
 import { openRedisPresence } from '#storage/presence/redis.ts'
 import type { SharedRedis } from '#storage/redis/connection.ts'
 import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
-import { comesTrue, nodesOf, type Processes, presenceConformance } from '#test/conformance/presence.ts'
+import { nodesOf, type Processes, presenceConformance } from '#test/conformance/presence.ts'
 import { snapshotsConformance } from '#test/conformance/snapshots.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { openProxy } from '#test/proxy.ts'
-import { type RedisServer, redisForTests } from '#test/redis.ts'
+import type { RedisServer } from '#test/redis.ts'
+import { redisForTests } from '#test/redis-suite.ts'
 
 const server = await redisForTests('presence and snapshots in Redis')
 let fleets = 0
