@@ -9,7 +9,8 @@ import { type RedisServer, redisPath, startRedis } from './redis.ts'
 export async function redisForTests(what: string): Promise<RedisServer | undefined> {
   const path = redisPath()
   if (path === undefined) {
-    console.log(`skipped: ${what}, since there is no redis-server on the PATH`)
+    // Not by the console: of a file in which everything is skipped, Jest does not show what that said.
+    process.stderr.write(`skipped: ${what}, since there is no redis-server on the PATH\n`)
     test.skip(what, () => undefined)
     return undefined
   }

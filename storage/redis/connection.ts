@@ -84,7 +84,7 @@ export async function openSharedRedis({
     fault = error.message
   })
   commands.on('close', () => closed || change('away', fault))
-  commands.on('ready', () => change('up', 'connected'))
+  commands.on('ready', () => closed || change('up', 'connected'))
 
   const heartbeat = setInterval(() => {
     ask(commands, silentMillis, (answers) =>
