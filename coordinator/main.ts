@@ -17,6 +17,7 @@ import { lockFolder } from '#storage/folder-lock.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
 import { Counters } from './counters.ts'
@@ -95,7 +96,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   })
   const settlement = openRecordSettlement(log)
   const runner = doors.use(
-    new Runner({ log, queue, clock }, (err) =>
+    new Runner({ log, queue, clock, snapshots: openMemorySnapshots() }, (err) =>
       err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'a deadline could not be kept'),
     ),
   )

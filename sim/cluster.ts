@@ -32,6 +32,7 @@ import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import type { VectorFinder } from '#verify/session.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
@@ -104,6 +105,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const vault = openMemoryBlobs()
   const withheld = openMemoryBlobs()
   const log = openMemoryLog()
+  const snapshots = openMemorySnapshots()
   const { weather, population, nodeCrash } = options
   const ids = Array.from({ length: options.nodes }, (_, site) => idOf(site))
   const lost = (frame: Bytes, from: NodeId) => options.lost(messageIn(frame), ids.indexOf(from))
@@ -177,7 +179,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       }
       const sessions = new Sessions(mortal.blobs, signer.id)
       const queue = openMemoryQueue<Job>({ clock, onBroken: rethrow })
-      const runner = new Runner({ log: mortal.log, queue, clock }, () => undefined)
+      const runner = new Runner({ log: mortal.log, queue, clock, snapshots }, () => undefined)
       try {
         await runner.recover()
       } catch (cause) {

@@ -11,6 +11,7 @@ import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
 
@@ -22,7 +23,9 @@ test('a disk that fails once hides a run once', async () => {
     ...blobs,
     getBlock: (...args) => (broken ? Promise.reject(new Error('EIO')) : blobs.getBlock(...args)),
   }
-  await using runner = new Runner({ log: openMemoryLog(), queue: openMemoryQueue<Job>({ clock }), clock }, () => {})
+  const snapshots = openMemorySnapshots()
+  const memory = { log: openMemoryLog(), queue: openMemoryQueue<Job>({ clock }), clock, snapshots }
+  await using runner = new Runner(memory, () => {})
   const spec = await createRun(blobs, specOf().run, createRunSchema.parse(request()), null)
   if (!spec.ok) throw new Error(spec.refusal)
   await runner.create(spec.value)

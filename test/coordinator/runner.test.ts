@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
+import type { Unstamped } from '#coordinator/live.ts'
 import { decodeEvent, obligations, type RunRefusal } from '#coordinator/run.ts'
-import { type Advanced, type Job, Runner, type Unstamped } from '#coordinator/runner.ts'
+import { type Advanced, type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { type Bytes, nodeIdOf } from '#protocol/ids.ts'
@@ -8,6 +9,7 @@ import type { EventLog, Queue } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { cid, happens, maskedSpecOf, node, RUN, specOf } from './fixture.ts'
 import { answerTo, speeches, stamp } from './histories.ts'
 
@@ -62,7 +64,9 @@ async function opened(log: EventLog = openMemoryLog(), spec = specOf()) {
   }
   const clock = virtualClock(1000)
   const faults: unknown[] = []
-  const runner = new Runner({ log: watched, queue, clock }, (cause) => faults.push(cause))
+  const runner = new Runner({ log: watched, queue, clock, snapshots: openMemorySnapshots() }, (cause) =>
+    faults.push(cause),
+  )
   const told: Advanced[] = []
   runner.subscribe((advanced) => told.push(advanced))
   for (const made of [
@@ -135,6 +139,7 @@ describe('the runner', () => {
         log: shared,
         queue: { push: async () => {}, work: () => ({ async [Symbol.asyncDispose]() {} }) },
         clock: virtualClock(1000),
+        snapshots: openMemorySnapshots(),
       },
       () => undefined,
     )
