@@ -1,5 +1,6 @@
 import type { Millis, RunId } from '#protocol/ids.ts'
 import type { Clock, EventLog, SharedLog } from '#protocol/ports.ts'
+import { passes } from './pause.ts'
 import type { Runner } from './runner.ts'
 
 export type PatrolDoors = {
@@ -56,14 +57,4 @@ async function lookAround(runner: Runner, log: SharedLog): Promise<void> {
 
 function isRun(stream: string): stream is RunId {
   return stream.startsWith('run_')
-}
-
-/** @returns false where the signal fires instead */
-async function passes(clock: Clock, millis: Millis, signal: AbortSignal): Promise<boolean> {
-  try {
-    await clock.wakeAt(clock.now() + millis, signal)
-    return true
-  } catch {
-    return false
-  }
 }

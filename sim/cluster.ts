@@ -13,6 +13,7 @@ import { openEffect } from '#coordinator/effects/open.ts'
 import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
+import { patrol } from '#coordinator/patrol.ts'
 import type { Run } from '#coordinator/run.ts'
 import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
@@ -193,6 +194,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         ...mortal,
         sessions,
         transport,
+        presence: network.presence(),
         clock,
         signer,
         ticketKey: ticketKey(coordinatorSecret),
@@ -207,14 +209,15 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         release: releaseEffect(doors),
         open: openEffect({
           ...{ ...doors, clock, settledAt: clock.now() + GRACE },
-          ...{ linked: () => transport.linked().length, runs: () => runner.runs() },
+          ...{ presence: network.presence(), runs: () => runner.runs() },
         }),
         ...sessionEffects(doors),
         aggregate: (options.aggregate ?? aggregateEffect)(doors),
-        settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
+        settle: settleEffect(doors),
         finish: finishEffect(doors),
       })
       gateway.serve(GRACE, death.signal).catch(() => undefined)
+      void patrol({ runner, log: mortal.log, clock, failed: () => undefined }, death.signal)
       return { runner, dead: death.signal, kill }
     }
   }

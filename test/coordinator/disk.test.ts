@@ -10,6 +10,7 @@ import { utf8 } from '#protocol/bytes.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { specOf } from './fixture.ts'
@@ -30,7 +31,13 @@ test('a disk that fails once hides a run once', async () => {
   if (!spec.ok) throw new Error(spec.refusal)
   await runner.create(spec.value)
   const doors = {
-    ...{ runner, blobs: failing, counters: new Counters(), keyHash: sha256(utf8('key')), linked: () => [] },
+    ...{
+      runner,
+      blobs: failing,
+      counters: new Counters(),
+      keyHash: sha256(utf8('key')),
+      presence: new MemoryPresence().openIn({}),
+    },
     ...{
       newRunId: () => specOf().run,
       now: () => 0,
