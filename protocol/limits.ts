@@ -22,8 +22,10 @@ export const LOG_ENTRY_BYTES_MAX = MIB
 export const LOG_APPEND_MAX = 256
 /** One run's state between two rounds: its list of rounds is the most of it. A larger one is not kept, but replayed. */
 export const SNAPSHOT_BYTES_MAX = 4 * MIB
-/** Jobs that wait in one in-memory queue: far above one per seat, so that only a leak meets it. */
+/** Jobs that wait in one queue: far above one per seat, so that only a leak meets it. */
 export const QUEUE_JOBS_MAX = 100_000
+/** One job, as JSON: it names what is owed, and holds no bytes. */
+export const JOB_BYTES_MAX = 4 * KIB
 /** An upload ticket in text: its fields and its MAC take under 250. */
 export const TICKET_CHARS_MAX = 512
 /** Links of one UnixFS node in the same profile. */

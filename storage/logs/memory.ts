@@ -1,12 +1,12 @@
 import type { Bytes } from '#protocol/ids.ts'
-import { Mailbox } from '#protocol/mailbox.ts'
 import type { SharedLog } from '#protocol/ports.ts'
 import { checkAppend } from './bounds.ts'
+import { News } from './news.ts'
 
 /** A log in this process's memory, gone with it. */
 export function openMemoryLog(): SharedLog {
   const streams = new Map<string, Bytes[]>()
-  const readers = new Set<Mailbox<string>>()
+  const news = new News()
 
   return {
     async append(stream, position, entries) {
@@ -15,7 +15,7 @@ export function openMemoryLog(): SharedLog {
       if (kept.length !== position) return 'conflict'
       kept.push(...entries.map((entry) => entry.slice()))
       streams.set(stream, kept)
-      for (const reader of readers) reader.push(stream)
+      news.tell(stream)
       return 'appended'
     },
     async *read(stream, from = 0) {
@@ -29,14 +29,6 @@ export function openMemoryLog(): SharedLog {
     async *streams(prefix) {
       yield* [...streams.keys()].filter((name) => name.startsWith(prefix)).sort()
     },
-    async *news(signal) {
-      const reader = new Mailbox<string>()
-      readers.add(reader)
-      try {
-        yield* reader.items(signal)
-      } finally {
-        readers.delete(reader)
-      }
-    },
+    news: (signal) => news.heard(signal),
   }
 }

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
-import { type JobFailure, openMemoryQueue } from '#storage/queues/memory.ts'
+import { openMemoryQueue } from '#storage/queues/memory.ts'
+import type { JobFailure } from '#storage/queues/options.ts'
 import { queueConformance } from '#test/conformance/queues.ts'
 
 queueConformance('memory', (clock) => ({ queue: openMemoryQueue({ clock }) }))
