@@ -12,13 +12,13 @@ export async function passes(clock: Clock, millis: Millis, signal: AbortSignal):
 }
 
 /** What is waited for, or undefined where it takes longer: it goes on all the same, and is nobody's any more. */
-export async function within<T>(clock: Clock, millis: Millis, work: Promise<T>): Promise<T | undefined> {
+export async function within<T>(clock: Clock, millis: Millis, work: PromiseLike<T>): Promise<T | undefined> {
   const done = new AbortController()
   const late = passes(clock, millis, done.signal).then(() => undefined)
   try {
     return await Promise.race([work, late])
   } finally {
     done.abort()
-    work.catch(() => undefined)
+    work.then(undefined, () => undefined)
   }
 }

@@ -49,6 +49,7 @@ export class SocketTransport implements CoordinatorTransport {
   readonly #links = new Map<NodeId, Link>()
   readonly #leaving = new Map<NodeId, NodeJS.Timeout>()
   readonly #mailbox = new Mailbox<LinkEvent>()
+  #draining = false
   #closed = false
   #sockets = 0
   #strangers = 0
@@ -84,6 +85,11 @@ export class SocketTransport implements CoordinatorTransport {
     return this.#mailbox.items(signal)
   }
 
+  /** Links stay, new ones go to another process. */
+  drain(): void {
+    this.#draining = true
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     for (const timer of this.#leaving.values()) clearTimeout(timer)
@@ -95,6 +101,7 @@ export class SocketTransport implements CoordinatorTransport {
   }
 
   #meet(socket: Socket): void {
+    if (this.#draining) return this.#turnAway(socket, 'draining')
     // Whoever has not said hello holds few places, so that silent strangers cannot keep the nodes out.
     if (this.#sockets >= this.#options.linksMax || this.#strangers >= STRANGERS_MAX)
       return this.#turnAway(socket, 'too-many-links')

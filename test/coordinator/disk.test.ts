@@ -2,8 +2,10 @@ import { expect, test } from '@jest/globals'
 import { pino } from 'pino'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { openApi } from '#coordinator/api/server.ts'
+import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
+import { Readiness } from '#coordinator/readiness.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -30,6 +32,8 @@ test('a disk that fails once hides a run once', async () => {
   const spec = await createRun(blobs, specOf().run, createRunSchema.parse(request()), null)
   if (!spec.ok) throw new Error(spec.refusal)
   await runner.create(spec.value)
+  const readiness = new Readiness(memory)
+  readiness.serve()
   const doors = {
     ...{
       runner,
@@ -40,7 +44,7 @@ test('a disk that fails once hides a run once', async () => {
     },
     ...{
       newRunId: () => specOf().run,
-      now: () => 0,
+      ...{ claims: new Claims(memory.log), clock, readiness },
       version: '0',
       populationSize: undefined,
       closing: new AbortController().signal,
