@@ -36,7 +36,8 @@ export type SharedRedisOptions = {
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
-const LONGEST_PAUSE_MILLIS = 2000
+/** Presence counts on it: a process that comes back this late has not missed two of its renewals. */
+const LONGEST_PAUSE_MILLIS = 500
 
 /** Opens it, waits until it is there, and refuses one that could lose what it acknowledged. */
 export async function openSharedRedis({
@@ -59,6 +60,8 @@ export async function openSharedRedis({
     // A connection that died without a word (a cut cable) is given up; longer than any command of ours blocks.
     socketTimeout: 3 * silentMillis,
     disableClientInfo: true,
+    // What is left of a connection that is being closed keeps no process from ending.
+    disconnectTimeout: 250,
     lazyConnect: true,
   } as const
   const commands = discreet(new Redis(options))
@@ -87,7 +90,10 @@ export async function openSharedRedis({
     for (const other of others) ask(other, silentMillis, () => undefined)
   }, silentMillis / 5)
 
+  let closed = false
   const close = () => {
+    if (closed) return
+    closed = true
     clearInterval(heartbeat)
     for (const connection of [commands, ...others]) connection.disconnect()
     change('away', 'closed')

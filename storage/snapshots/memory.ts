@@ -1,6 +1,5 @@
-import { assert } from '#protocol/assert.ts'
-import { SNAPSHOT_BYTES_MAX } from '#protocol/limits.ts'
 import type { Snapshot, Snapshots } from '#protocol/ports.ts'
+import { checkState } from './sealed.ts'
 
 /** Snapshots in this process's memory, gone with it. */
 export function openMemorySnapshots(): Snapshots {
@@ -11,7 +10,7 @@ export function openMemorySnapshots(): Snapshots {
       return snapshot && { ...snapshot, state: snapshot.state.slice() }
     },
     async keep(stream, { position, state }) {
-      assert(state.length <= SNAPSHOT_BYTES_MAX, `a state is at most ${SNAPSHOT_BYTES_MAX} bytes`)
+      checkState(state)
       if (position > (kept.get(stream)?.position ?? -1)) kept.set(stream, { position, state: state.slice() })
     },
   }
