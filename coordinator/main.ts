@@ -26,7 +26,8 @@ import { openMemoryQueue } from '#storage/queues/memory.ts'
 import type { QueueOptions } from '#storage/queues/options.ts'
 import { openSharedRedis } from '#storage/redis/connection.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
-import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
+import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
+import { openSqliteSnapshots } from '#storage/snapshots/sqlite.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
 import { Claims } from './claims.ts'
@@ -234,7 +235,7 @@ function openAlone({ config, logger, doors }: KeepingDoors): Keeping {
     log: doors.use(openSqliteLog({ file: join(config.state, 'log.sqlite') })),
     queue: openMemoryQueue<Job>({ clock: systemClock, ...jobReports(config, logger) }),
     presence: doors.use(new MemoryPresence().openIn({})),
-    snapshots: openMemorySnapshots(),
+    snapshots: doors.use(openSqliteSnapshots({ file: join(config.state, 'snapshots.sqlite') })),
   }
 }
 
@@ -252,7 +253,7 @@ async function openShared(
     log: openRedisLog(redis),
     queue: doors.use(openBullQueue<Job>({ redis, onError, ...jobReports(config, logger) })),
     presence: doors.use(openRedisPresence({ redis, clock: systemClock, onError })),
-    snapshots: openMemorySnapshots(),
+    snapshots: openRedisSnapshots(redis),
     adapter: createAdapter(redis.connection('sockets'), {
       ...{ streamName, channelPrefix, sessionKeyPrefix: redis.key('socket', '') },
       ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
