@@ -1,6 +1,15 @@
 import type { Millis, RunId } from '#protocol/ids.ts'
-import type { Result } from '#protocol/result.ts'
-import { type Obligation, obligations, type Run, type RunEvent, type RunRefusal, sameObligation } from './run.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import {
+  nextDeadline,
+  type Obligation,
+  obligations,
+  type Run,
+  type RunEvent,
+  type RunRefusal,
+  sameObligation,
+  stepRun,
+} from './run.ts'
 
 /** An event before the clock has been read: the runner stamps it as it comes in. */
 export type Unstamped = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, 'at'> : never) : never
@@ -28,7 +37,26 @@ export function standingAfter(before: readonly Owing[], after: Run, position: nu
 export type Waiting = {
   readonly event: Unstamped
   readonly at: Millis
+  /** A deadline's event is for that deadline alone. */
+  readonly due: Millis | undefined
   readonly answer: PromiseWithResolvers<Result<Run, RunRefusal>>
+}
+
+/** What the batch makes of the state, each event upon the ones before it. */
+export function judge(state: Run | undefined, batch: readonly Waiting[]) {
+  const accepted: { readonly after: Run; readonly event: RunEvent }[] = []
+  let run = state
+  const answers = batch.map(({ event: unstamped, at, due }): Result<Run, RunRefusal> => {
+    if (due !== undefined && (!run || nextDeadline(run) !== due)) return refuse('not-due', 'the phase has ended')
+    // A log's times never go back, whichever process's clock is ahead.
+    const event = { ...unstamped, at: Math.max(at, run?.at ?? 0) } as RunEvent
+    const next = stepRun(run, event)
+    if (!next.ok) return next
+    run = next.value
+    accepted.push({ after: run, event })
+    return accept(run)
+  })
+  return { answers, accepted }
 }
 
 /** One run in memory: its state, its place in the log, its turn. */

@@ -22,3 +22,12 @@ export async function within<T>(clock: Clock, millis: Millis, work: PromiseLike<
     work.then(undefined, () => undefined)
   }
 }
+
+/** The change, or the signal. */
+export async function untilAborted(change: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>()
+  const stop = () => aborted.resolve()
+  signal.addEventListener('abort', stop, { once: true })
+  await Promise.race([change, aborted.promise])
+  signal.removeEventListener('abort', stop)
+}

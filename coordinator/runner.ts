@@ -3,8 +3,9 @@ import { assert } from '#protocol/assert.ts'
 import type { Millis, RunId } from '#protocol/ids.ts'
 import { LOG_APPEND_MAX } from '#protocol/limits.ts'
 import type { Clock, EventLog, Queue, Snapshots } from '#protocol/ports.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
-import { Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
+import { type Result, refuse } from '#protocol/result.ts'
+import { judge, Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
+import { untilAborted } from './pause.ts'
 import {
   decodeEvent,
   encodeEvent,
@@ -174,9 +175,9 @@ export class Runner implements AsyncDisposable {
    * The event counts as come in now, however long the log is away: what came in time is not late when it is back, and a
    * deadline that passed meanwhile waits behind it.
    */
-  #turn(live: Live, event: Unstamped): Promise<Result<Run, RunRefusal>> {
+  #turn(live: Live, event: Unstamped, due?: Millis): Promise<Result<Run, RunRefusal>> {
     const answer = Promise.withResolvers<Result<Run, RunRefusal>>()
-    live.waiting.push({ event, at: this.#doors.clock.now(), answer })
+    live.waiting.push({ event, at: this.#doors.clock.now(), due, answer })
     live.turning ??= this.#takeTurns(live)
     return answer.promise
   }
@@ -223,8 +224,8 @@ export class Runner implements AsyncDisposable {
       for (const { after, event } of accepted) this.#accept(live, after, event)
       if (accepted.length > 0) {
         this.#keepSnapshot(live)
+        this.#watchDeadline(live, 'late')
         await this.#push(live, freshIn(live.owing, before))
-        this.#watchDeadline(live)
       }
       for (const [index, { answer }] of batch.entries()) answer.resolve(answers[index] as Result<Run, RunRefusal>)
       return
@@ -263,7 +264,7 @@ export class Runner implements AsyncDisposable {
       }
     } finally {
       // Also where the log went away in the middle: what was read is in force.
-      this.#watchDeadline(live)
+      this.#watchDeadline(live, from === 0 ? 'in time' : 'late')
     }
     return live.position > from
   }
@@ -315,9 +316,16 @@ export class Runner implements AsyncDisposable {
     return { run: snapshot.standing.run, position: snapshot.position }
   }
 
-  #watchDeadline(live: Live): void {
-    const at = live.run && nextDeadline(live.run)
-    if (live.deadline !== at) this.#wakeAt(live, at, at)
+  /**
+   * A phase that began while the log was away has its time from when that was known here, or it would be over before
+   * anybody could do a thing in it. After a restart, what has passed has passed.
+   */
+  #watchDeadline(live: Live, known: 'in time' | 'late'): void {
+    const { run } = live
+    const at = run && nextDeadline(run)
+    if (live.deadline === at) return
+    const lateMillis = run && known === 'late' ? Math.max(0, this.#doors.clock.now() - run.at) : 0
+    this.#wakeAt(live, at === undefined ? undefined : at + lateMillis, at)
   }
 
   /** @param deadline the one that is to be kept then */
@@ -340,8 +348,8 @@ export class Runner implements AsyncDisposable {
     if (live.deadline !== deadline || !round) return
     live.deadline = undefined
     try {
-      await this.#turn(live, { kind: 'ticked', round: round.round })
-      this.#watchDeadline(live)
+      await this.#turn(live, { kind: 'ticked', round: round.round }, deadline)
+      this.#watchDeadline(live, 'in time')
     } catch (cause) {
       if (this.#closing.signal.aborted) return
       this.#failed(cause)
@@ -356,30 +364,6 @@ export class Runner implements AsyncDisposable {
   }
 }
 
-/** What the batch makes of the state, each event upon the ones before it. */
-function judge(state: Run | undefined, batch: readonly Waiting[]) {
-  const accepted: { readonly after: Run; readonly event: RunEvent }[] = []
-  let run = state
-  const answers = batch.map(({ event: unstamped, at }): Result<Run, RunRefusal> => {
-    // A log's times never go back, whichever process's clock is ahead.
-    const event = { ...unstamped, at: Math.max(at, run?.at ?? 0) } as RunEvent
-    const next = stepRun(run, event)
-    if (!next.ok) return next
-    run = next.value
-    accepted.push({ after: run, event })
-    return accept(run)
-  })
-  return { answers, accepted }
-}
-
 function freshIn(owing: readonly Owing[], before: readonly Owing[]): readonly Owing[] {
   return owing.filter(({ id }) => !before.some((other) => other.id === id))
-}
-
-async function untilAborted(change: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<void>()
-  const stop = () => aborted.resolve()
-  signal.addEventListener('abort', stop, { once: true })
-  await Promise.race([change, aborted.promise])
-  signal.removeEventListener('abort', stop)
 }
