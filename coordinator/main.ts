@@ -24,7 +24,7 @@ import { openRedisPresence } from '#storage/presence/redis.ts'
 import { openBullQueue } from '#storage/queues/bullmq.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import type { QueueOptions } from '#storage/queues/options.ts'
-import { openSharedRedis } from '#storage/redis/connection.ts'
+import { openSharedRedis, type SharedRedis } from '#storage/redis/connection.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
 import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
 import { openSqliteSnapshots } from '#storage/snapshots/sqlite.ts'
@@ -248,17 +248,29 @@ async function openShared(
   const { signal } = config
   const redis = doors.use(await openSharedRedis({ ...options, onChange, ...(signal && { signal }) }))
   const onError = (err: unknown) => logger.warn({ err }, 'Redis did not do it')
-  const [streamName, channelPrefix] = [redis.key('sockets'), redis.key('sockets')]
   return {
     log: openRedisLog(redis),
     queue: doors.use(openBullQueue<Job>({ redis, onError, ...jobReports(config, logger) })),
     presence: doors.use(openRedisPresence({ redis, clock: systemClock, onError })),
     snapshots: openRedisSnapshots(redis),
-    adapter: createAdapter(redis.connection('sockets'), {
-      ...{ streamName, channelPrefix, sessionKeyPrefix: redis.key('socket', '') },
-      ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
-    }),
+    adapter: socketAdapter(redis, doors),
   }
+}
+
+/** Reaches the sockets of the other processes. It never closes a reader of its own that waits for a Redis that is away. */
+function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNullable<ServerOptions['adapter']> {
+  const client = redis.connection('sockets')
+  const duplicate = client.duplicate.bind(client)
+  client.duplicate = (override) => {
+    const reader = duplicate(override)
+    doors.defer(() => reader.disconnect())
+    return reader
+  }
+  const name = redis.key('sockets')
+  return createAdapter(client, {
+    ...{ streamName: name, channelPrefix: name, sessionKeyPrefix: redis.key('socket', '') },
+    ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
+  })
 }
 
 function jobReports({ fatal }: CoordinatorConfig, logger: Logger): Pick<QueueOptions, 'onFailure' | 'onBroken'> {

@@ -148,6 +148,8 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     if (clock.now() > limit)
       throw new Error(`seed ${options.seed}: the run hangs in ${JSON.stringify(whereIs(live.runner.run(RUN)))}`)
   }
+  // Whoever is told of the end has heard it.
+  await clock.advance(50)
   const run = live.runner.run(RUN)
   assert(run?.manifest, 'an ended run has its record')
   const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)

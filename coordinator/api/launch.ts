@@ -20,7 +20,7 @@ type Request = Pick<FastifyRequest, 'body'> & { readonly headers: z.output<typeo
 type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock'>
 
 /** A log that is away for longer than this is told of, not waited for. */
-const LAUNCH_MILLIS: Millis = 10_000
+const LAUNCH_MILLIS: Millis = 5000
 
 /** Launches runs of any purpose: two requests under one key make one run, to whichever processes they came. */
 export class Launcher {
