@@ -198,6 +198,8 @@ test('whose process dies has left after the grace, and not who came to another o
   await first.happens(joined(mover.id))
   first.end.abort()
   shared.presence.died(first)
+  // It is known by now, and the grace is not over.
+  await shared.clock.advance(2500)
   await second.link(mover.id)
   await shared.clock.advance(10 * GRACE)
   const ended = second.runner.run(RUN)?.past[0] ?? second.runner.run(RUN)?.round

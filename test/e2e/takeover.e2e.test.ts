@@ -108,6 +108,9 @@ if (redis)
     expect(verdict).toMatchObject({ ok: true, pinned: true, run: id, outcome: 'completed', paid: 1_000_000n })
     const settlement = openRecordSettlement(openRedisLog(await redis.open({ prefix: 'consilium' })))
     expect(await settlement.totals(id as RunId)).toEqual({ held: 1_000_000n, paid: 1_000_000n, released: 0n })
+    const [, last] = both.started as [CoordinatorProcess, CoordinatorProcess]
+    last.process.signal('SIGTERM')
+    expect(await last.process.ended).toBe(0)
     expect(seen.at(-1)?.['model']).toBe(await modelOfCalmRun())
   }, 300_000)
 
