@@ -37,7 +37,13 @@ for (let index = Number(first); index < Number(first) + Number(count); index++) 
   let ticket: string | undefined
   const doors = {
     ...{ signer, secret, sequence, coordinator: coordinator.value, clock: systemClock, trainer: idle },
-    transport: new SocketLink({ url, coordinator: coordinator.value, signer, sequence, report: () => undefined }),
+    transport: new SocketLink({
+      urls: [url],
+      coordinator: coordinator.value,
+      signer,
+      sequence,
+      report: () => undefined,
+    }),
     blobs: openRemoteBlobs({ url, ticket: () => ticket }),
     withheld: openRemoteBlobs({ url, ticket: () => ticket, reads: 'withheld' }),
     ...{ site, policy: policyFor('open', 2, site), chance: randomBytes },

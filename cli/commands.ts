@@ -35,6 +35,13 @@ const state: Option = {
   env: 'CONSILIUM_HOME',
   summary: "the coordinator's folder; else $XDG_STATE_HOME/consilium",
 }
+const coordinators: Option = {
+  name: 'coordinator',
+  value: '<url,url>',
+  env: 'CONSILIUM_COORDINATOR',
+  default: 'http://127.0.0.1:7410',
+  summary: 'where the coordinator listens; of several processes of one all, and the node goes to whichever is there',
+}
 const coordinator: Option = {
   name: 'coordinator',
   value: '<url>',
@@ -105,6 +112,17 @@ export const COMMANDS: readonly Command[] = [
         default: '10000',
         summary: 'how long a node may be away before its seat is given up',
       },
+      {
+        name: 'redis',
+        value: '<url>',
+        env: 'CONSILIUM_REDIS',
+        summary:
+          'one of several coordinators that share this Redis and --state; rather by the variable: it may hold a password',
+      },
+      {
+        name: 'redis-trusted',
+        summary: 'speak with a Redis off loopback without TLS: nobody can read or write that network',
+      },
       { name: 'quota', value: '<bytes>', default: '10737418240', summary: 'disk that blocks may take' },
       {
         name: 'log-level',
@@ -121,7 +139,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'node up',
     summary: 'run a node: it trains on data that stays here, and is paid',
     options: [
-      coordinator,
+      coordinators,
       {
         name: 'coordinator-key',
         value: '<z6Mk…>',

@@ -18,6 +18,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const port = args.integer('port', { min: 0, max: 65_535 })
   const config = {
     state: coordinatorState(args),
+    redis: redisOf(args),
     host,
     port,
     tls: tlsOf(args),
@@ -29,7 +30,8 @@ export async function execute({ args, output }: Call): Promise<number> {
     fatal,
   }
   using stopping = listenForStop(args.flag('tethered'))
-  await using coordinator = await startCoordinator(config).catch((cause: unknown) => {
+  const starting = startCoordinator({ ...config, signal: stopping.signal })
+  await using coordinator = await starting.catch((cause: unknown) => {
     throw cannotStart(cause, host, port)
   })
   const { url, id, apiKeyFile } = coordinator
@@ -37,8 +39,10 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.object({ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid })
   else describe(output, { url, id, apiKeyFile, admits: config.admits })
   await stopped(stopping)
-  output.note('stopping: what is under way is finished or will be taken up again; once more to stop now')
-  return stopping.exit() ?? EXIT.ok
+  output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
+  const asked = stopping.exit()
+  // A coordinator that was told to stop and has drained has done what it was told.
+  return asked === undefined || asked === EXIT.terminated ? EXIT.ok : asked
 }
 
 function describe(
@@ -75,6 +79,14 @@ function cannotStart(cause: unknown, host: string, port: number): Failure {
   const fix = inUse ? 'another process listens there: choose another --port, or 0 for a free one' : undefined
   const what = inUse ? `${host}:${port} is in use` : message
   return new Failure(EXIT.unexpected, inUse ? 'address_in_use' : 'cannot_start', what, { fix, cause })
+}
+
+function redisOf(args: Arguments): { readonly url: string; readonly trustedNetwork: boolean } | undefined {
+  const url = args.text('redis')
+  const trustedNetwork = args.flag('redis-trusted')
+  if (url !== undefined) return { url, trustedNetwork }
+  if (!trustedNetwork) return undefined
+  throw usage('no_redis', '--redis-trusted says how to speak with a Redis, and none is given', 'set CONSILIUM_REDIS')
 }
 
 function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: string } | undefined {

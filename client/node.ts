@@ -27,8 +27,8 @@ import { type LinkTo, SocketLink } from './transports/socketio.ts'
 export type NodeConfig = {
   /** Folder of the node's key, its journal of masked rounds and its receipts. One process at a time. */
   readonly state: string
-  /** `http(s)://host:port` of the coordinator; without TLS only on loopback. */
-  readonly url: string
+  /** `http(s)://host:port` of the coordinator, of each of its processes; without TLS only on loopback. */
+  readonly urls: readonly string[]
   /** The coordinator's key, pinned. */
   readonly coordinator: NodeId
   readonly data: DataSource
@@ -54,9 +54,9 @@ const OUTBOX_BYTES_MAX = 2 * vectorBytesOf(PARAMETERS_MAX)
 
 /** A node's root on Node.js: key file, data, trainer, journal, link. It listens on no port; everything it says goes to the coordinator. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
-  const url = new URL(config.url)
-  if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
-    throw new Error(`refusing to talk to ${url.host} without TLS: use https://`)
+  for (const url of config.urls.map((text) => new URL(text)))
+    if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
+      throw new Error(`refusing to talk to ${url.host} without TLS: use https://`)
   await using doors = new AsyncDisposableStack()
   await mkdir(config.state, { recursive: true, mode: 0o700 })
   doors.use(lockFolder(config.state))
@@ -65,16 +65,18 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const sequence = sequenceFrom(() => systemClock.now())
   const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
   let ticket: string | undefined
-  const blobs = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock })
-  const withheld = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock, reads: 'withheld' })
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
   const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
   await clearOutbox(outbox, new Journal(journal), systemClock.now())
   const { coordinator, site } = config
   const transport = doors.use(
-    new SocketLink({ url: config.url, coordinator, signer, sequence, report: config.linkChanged }),
+    new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
   )
+  // Blocks come from where the link goes: that process is there.
+  const remote = { url: () => transport.url, ticket: () => ticket, clock: systemClock }
+  const blobs = openRemoteBlobs(remote)
+  const withheld = openRemoteBlobs({ ...remote, reads: 'withheld' })
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
   const policy = policyFor(config.population, config.cohortMin, site)

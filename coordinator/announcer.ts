@@ -1,12 +1,17 @@
 import { vectorBytesOf } from '#aggregation/vector.ts'
-import type { Signer } from '#protocol/envelope.ts'
+import { decode } from '#protocol/codec.ts'
+import { frameOf, type Signer, unseal } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { receiptListSchema } from '#protocol/manifest.ts'
 import { type CoordinatorMessage, say } from '#protocol/messages.ts'
 import type { BlobStore, CoordinatorTransport } from '#protocol/ports.ts'
+import { receiptSchema } from '#protocol/receipt.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
+import { readBlock } from './record.ts'
 import { type Collecting, hasReported, type Keys, type Round, seatOf } from './round/round.ts'
 import type { Ending } from './round/session.ts'
 import type { Run } from './run.ts'
@@ -38,8 +43,9 @@ export class Announcer {
   }
 
   /** Says what a transition means to the nodes it concerns. */
-  async announce({ before, after }: Advanced): Promise<void> {
+  async announce({ before, after, event }: Advanced): Promise<void> {
     const [was, is] = [before?.round, after.round]
+    if (event.kind === 'settled' && event.receipts) await this.#sayReceipts(event.receipts)
     if (after.phase === 'ended') {
       this.#doors.shapes.forget(after.spec.run)
       this.#invites.delete(after.spec.run)
@@ -78,6 +84,18 @@ export class Announcer {
     const past = after.past[was.round - 1]
     const outcome = past?.manifest ? 'closed' : 'aborted'
     await this.#sayToAll(membersOf(was), this.#frame(endedOf(before, was.round, outcome, past?.reason ?? '')))
+  }
+
+  /** To those who were paid and are linked here: the receipt itself is the message. */
+  async #sayReceipts(list: Cid): Promise<void> {
+    const { blobs, transport } = this.#doors
+    const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)
+    for (const cid of await readBlock(blobs, list, receiptListSchema)) {
+      const signed = await unseal(await block(cid), block)
+      const receipt = signed.ok ? decode(receiptSchema, signed.value.body, BLOCK_BYTES_MAX) : signed
+      if (!signed.ok || !receipt.ok) throw new Error(`the receipt ${cid} cannot be read`)
+      await transport.send(receipt.value.node, frameOf(signed.value))
+    }
   }
 
   /** A node came back or is new: its current message in the run. */

@@ -1,16 +1,16 @@
 import { BrokenInvariant } from '#protocol/assert.ts'
-import { frameOf, type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
+import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
-import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
+import type { BlobStore, Clock, CoordinatorTransport, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
 import type { Counters } from './counters.ts'
-import type { ReceiptMade } from './effects/settle.ts'
 import { MaskedInspection } from './masked-inspection.ts'
 import { isMemberMessage, type MemberMessage, Members } from './members.ts'
+import { passes } from './pause.ts'
 import type { Run } from './run.ts'
 import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
@@ -19,8 +19,13 @@ import { Shapes } from './shapes.ts'
 /** Frames of one node that may wait here; past it they are refused, so that a flood holds no memory. */
 const WAITING_FRAMES_MAX = 16
 
+/** How often it is asked which processes have died. */
+const ORPHANS_MILLIS: Millis = 2000
+
 export type GatewayDoors = {
   readonly transport: CoordinatorTransport
+  /** Who is linked to any process. */
+  readonly presence: Presence
   readonly blobs: BlobStore
   /** Boxes and shares: nobody outside may read them. */
   readonly vault: BlobStore
@@ -64,6 +69,7 @@ export class Gateway {
       said = said.then(() => this.#announcer.announce(advanced)).catch((cause: unknown) => this.#fault(cause))
     })
     void this.#missAbsent(graceMillis, signal)
+    void this.#missOrphans(graceMillis, signal)
     for await (const event of this.#doors.transport.events(signal)) {
       if (event.kind === 'frame') {
         const { from, frame } = event
@@ -71,14 +77,9 @@ export class Gateway {
         else this.#doors.counters.count('frames_refused', 'too-many-frames')
       } else {
         const { kind, node } = event
-        this.#turn(node, () => (kind === 'linked' ? this.#greet(node) : this.#leave(node)))
+        this.#turn(node, () => (kind === 'linked' ? this.#greet(node) : this.#miss(node)))
       }
     }
-  }
-
-  /** The receipt itself is the message. */
-  tellReceipt({ node, receipt }: ReceiptMade): void {
-    this.#doors.transport.send(node, frameOf(receipt)).catch((cause: unknown) => this.#fault(cause))
   }
 
   /** One node's frames in their order, nodes beside one another. */
@@ -106,9 +107,16 @@ export class Gateway {
     if (opened.value.from !== from) return this.#refuse(from, undefined, 'foreign-signature')
     const message = readClientMessage(opened.value)
     if (!message.ok) return this.#refuse(from, undefined, message.refusal, message.detail)
-    const heard = await this.#take(from, opened.value, message.value)
+    const heard = await this.#takeUpToDate(from, opened.value, message.value)
     if (!heard.ok) this.#refuse(from, message.value, heard.refusal, heard.detail)
     else this.#doors.counters.count('frames_accepted', message.value.kind)
+  }
+
+  /** A node may know from another process what has not been read here yet: nothing is refused before it has been. */
+  async #takeUpToDate(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
+    const taken = await this.#take(from, signed, message)
+    if (taken.ok || message.kind === 'hello' || !(await this.#doors.runner.hear(message.run))) return taken
+    return this.#take(from, signed, message)
   }
 
   async #take(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
@@ -181,7 +189,9 @@ export class Gateway {
     for (const run of this.#doors.runner.runs()) await this.#announcer.brief(run, node)
   }
 
-  async #leave(node: NodeId): Promise<void> {
+  /** Its grace is over: whoever is linked to another process by now has not left. */
+  async #miss(node: NodeId): Promise<void> {
+    if (await this.#doors.presence.has(node)) return
     this.#heard.delete(node)
     for (const run of this.#doors.runner.runs()) {
       if (run.round)
@@ -196,14 +206,22 @@ export class Gateway {
 
   /** After a restart nobody is linked yet: who holds a seat and does not come back within the grace has left. */
   async #missAbsent(graceMillis: Millis, signal: AbortSignal): Promise<void> {
-    const { clock, transport, runner } = this.#doors
+    const { clock, runner } = this.#doors
     const held = runner.runs().flatMap(({ round }) => membersOf(round))
-    try {
-      await clock.wakeAt(clock.now() + graceMillis, signal)
-    } catch {
-      return
+    if (!(await passes(clock, graceMillis, signal))) return
+    for (const node of new Set(held)) this.#turn(node, () => this.#miss(node))
+  }
+
+  /** Whose process has died has the grace to come to another one. */
+  async #missOrphans(graceMillis: Millis, signal: AbortSignal): Promise<void> {
+    const { clock, presence } = this.#doors
+    while (await passes(clock, ORPHANS_MILLIS, signal)) {
+      const orphans = await presence.orphans().catch((cause: unknown) => {
+        this.#fault(cause)
+        return []
+      })
+      for (const node of orphans)
+        void passes(clock, graceMillis, signal).then((passed) => passed && this.#turn(node, () => this.#miss(node)))
     }
-    const here = new Set(transport.linked())
-    for (const node of new Set(held)) if (!here.has(node)) this.#turn(node, () => this.#leave(node))
   }
 }

@@ -13,6 +13,7 @@ import { openEffect } from '#coordinator/effects/open.ts'
 import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
+import { patrol } from '#coordinator/patrol.ts'
 import type { Run } from '#coordinator/run.ts'
 import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
@@ -32,6 +33,7 @@ import { ticketKey } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import type { VectorFinder } from '#verify/session.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
@@ -104,6 +106,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const vault = openMemoryBlobs()
   const withheld = openMemoryBlobs()
   const log = openMemoryLog()
+  const snapshots = openMemorySnapshots()
   const { weather, population, nodeCrash } = options
   const ids = Array.from({ length: options.nodes }, (_, site) => idOf(site))
   const lost = (frame: Bytes, from: NodeId) => options.lost(messageIn(frame), ids.indexOf(from))
@@ -145,6 +148,8 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     if (clock.now() > limit)
       throw new Error(`seed ${options.seed}: the run hangs in ${JSON.stringify(whereIs(live.runner.run(RUN)))}`)
   }
+  // Whoever is told of the end has heard it.
+  await clock.advance(50)
   const run = live.runner.run(RUN)
   assert(run?.manifest, 'an ended run has its record')
   const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)
@@ -177,7 +182,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       }
       const sessions = new Sessions(mortal.blobs, signer.id)
       const queue = openMemoryQueue<Job>({ clock, onBroken: rethrow })
-      const runner = new Runner({ log: mortal.log, queue, clock }, () => undefined)
+      const runner = new Runner({ log: mortal.log, queue, clock, snapshots }, () => undefined)
       try {
         await runner.recover()
       } catch (cause) {
@@ -191,6 +196,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         ...mortal,
         sessions,
         transport,
+        presence: network.presence(),
         clock,
         signer,
         ticketKey: ticketKey(coordinatorSecret),
@@ -205,14 +211,15 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         release: releaseEffect(doors),
         open: openEffect({
           ...{ ...doors, clock, settledAt: clock.now() + GRACE },
-          ...{ linked: () => transport.linked().length, runs: () => runner.runs() },
+          ...{ presence: network.presence(), runs: () => runner.runs() },
         }),
         ...sessionEffects(doors),
         aggregate: (options.aggregate ?? aggregateEffect)(doors),
-        settle: settleEffect({ ...doors, receiptMade: (made) => gateway.tellReceipt(made) }),
+        settle: settleEffect(doors),
         finish: finishEffect(doors),
       })
       gateway.serve(GRACE, death.signal).catch(() => undefined)
+      void patrol({ runner, log: mortal.log, clock, failed: () => undefined }, death.signal)
       return { runner, dead: death.signal, kill }
     }
   }

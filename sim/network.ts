@@ -1,6 +1,6 @@
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import type { ClientTransport, Clock, CoordinatorTransport, LinkEvent } from '#protocol/ports.ts'
+import type { ClientTransport, Clock, CoordinatorTransport, LinkEvent, Presence } from '#protocol/ports.ts'
 
 /** How bad the network is. Probabilities are per frame; delays are drawn evenly, so frames overtake one another. */
 export type Weather = {
@@ -56,6 +56,21 @@ export class Network {
       send: async (to, frame) => this.#carry(to, () => this.#reach(to, inbox, frame)),
       linked: () => [...this.#nodes].filter(([, { up }]) => up).map(([node]) => node),
       events: (signal) => inbox.items(signal),
+      async [Symbol.asyncDispose]() {},
+    }
+  }
+
+  /** Who is linked: the network itself knows. */
+  presence(): Presence {
+    const isUp = (node: NodeId) => this.#nodes.get(node)?.up === true
+    const nodes = () => [...this.#nodes.keys()].filter(isUp).sort()
+    return {
+      arrived: async () => undefined,
+      departed: async (node) => !isUp(node),
+      has: async (node) => isUp(node),
+      nodes: async () => nodes(),
+      count: async () => nodes().length,
+      orphans: async () => [],
       async [Symbol.asyncDispose]() {},
     }
   }

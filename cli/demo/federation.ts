@@ -90,6 +90,8 @@ export type CoordinatorProcess = {
 export type CoordinatorOptions = {
   readonly port?: number
   readonly graceMillis: number
+  /** Shares this Redis, and the folder, with other processes of the same coordinator. */
+  readonly redis?: string
   /** Takes charge of the process before it is waited for. */
   readonly own: (process: ConsiliumProcess) => ConsiliumProcess
 }
@@ -98,13 +100,14 @@ export type CoordinatorOptions = {
 export async function startCoordinatorProcess(
   folder: string,
   nodes: readonly NodeId[],
-  { port = 0, graceMillis, own }: CoordinatorOptions,
+  { port = 0, graceMillis, redis, own }: CoordinatorOptions,
 ): Promise<CoordinatorProcess> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const allow = join(folder, 'allow.txt')
   await writeFile(allow, nodes.map((id) => `${id}\n`).join(''))
   const flags = ['--state', folder, '--port', String(port), '--allow', allow, '--grace', String(graceMillis)]
-  const args = ['coordinator', 'up', ...flags, '--log-level', 'warn']
+  const shared = redis === undefined ? [] : ['--redis', redis]
+  const args = ['coordinator', 'up', ...flags, ...shared, '--log-level', 'warn']
   const process = own(await startProcess('coordinator', folder, args))
   const ready = await process.first('coordinator.ready')
   const key = parseNodeId(String(ready['coordinator']))

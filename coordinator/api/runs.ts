@@ -31,7 +31,14 @@ export const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   after: z.string().optional(),
 })
-export const problems = { 400: problemView, 401: problemView, 404: problemView, 409: problemView, 422: problemView }
+export const problems = {
+  400: problemView,
+  401: problemView,
+  404: problemView,
+  409: problemView,
+  422: problemView,
+  503: problemView,
+}
 
 export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
   const { runner, blobs } = doors
@@ -71,7 +78,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
   routes.get(
     '/v1/runs/:id',
     { schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } } },
-    async ({ params }) => viewOf(find(doors, params.id)),
+    async ({ params }) => viewOf(await find(doors, params.id)),
   )
 
   routes.get(
@@ -90,7 +97,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
       },
     },
     async (request, reply) => {
-      const run = find(doors, request.params.id)
+      const run = await find(doors, request.params.id)
       const { parameters } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
@@ -119,7 +126,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
       },
     },
     async ({ params }, reply) => {
-      const run = find(doors, params.id)
+      const run = await find(doors, params.id)
       if (!run.manifest)
         throw new Problem(
           409,
@@ -153,8 +160,10 @@ export async function pageOf<V extends { readonly id: string }>(
 }
 
 /** By id or by a start of it that no other run has, like git. */
-export function find({ runner }: ApiDoors, id: string): Run {
+export async function find({ runner }: ApiDoors, id: string): Promise<Run> {
   const exact = parseRunId(id)
+  // One that another process has just launched may not have been heard of here.
+  if (exact.ok && !runner.run(exact.value)) await runner.hear(exact.value)
   const known = exact.ok ? runner.run(exact.value) : undefined
   if (known) return known
   const matching =

@@ -12,24 +12,30 @@ import { ulid } from 'ulid'
 import { z } from 'zod'
 import { sha256 } from '#crypto'
 import { equalSecret, utf8 } from '#protocol/bytes.ts'
-import type { NodeId, RunId } from '#protocol/ids.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { RunId } from '#protocol/ids.ts'
+import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
+import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
+import type { Readiness } from '../readiness.ts'
 import type { Runner } from '../runner.ts'
 import { Launcher } from './launch.ts'
 import { Orders } from './orders.ts'
 import { answerProblem, Problem } from './problems.ts'
 import { runRoutes } from './runs.ts'
-import { nodeView, page } from './schemas.ts'
+import { nodeView, page, problemView } from './schemas.ts'
 import { statsRoutes } from './stats.ts'
 
 export type ApiDoors = {
   readonly runner: Runner
+  readonly claims: Claims
+  readonly readiness: Readiness
+  readonly clock: Clock
   readonly blobs: BlobStore
   readonly counters: Counters
   /** SHA-256 of the API key. */
   readonly keyHash: Uint8Array
-  readonly linked: () => readonly NodeId[]
+  /** Who is linked to any process. */
+  readonly presence: Presence
   /** Nodes that may link; undefined when anybody may. */
   readonly populationSize: number | undefined
   readonly newRunId: () => RunId
@@ -115,11 +121,15 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     {
       schema: {
         ...open,
-        summary: 'Recovered and serving',
-        response: { 200: z.object({ status: z.literal('ready') }) },
+        summary: 'Recovered and serving, and the log answers',
+        response: { 200: z.object({ status: z.literal('ready') }), 503: problemView },
       },
     },
-    async () => ({ status: 'ready' as const }),
+    async () => {
+      const obstacle = await doors.readiness.obstacle()
+      if (obstacle) throw notReady(obstacle)
+      return { status: 'ready' as const }
+    },
   )
   server.get(
     '/metrics',
@@ -130,17 +140,42 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
 
   await server.register(async (guarded) => {
     const routes = guarded.withTypeProvider<ZodTypeProvider>()
-    routes.addHook('onRequest', async (request) => checkKey(request, doors.keyHash))
+    routes.addHook('onRequest', async (request) => {
+      checkKey(request, doors.keyHash)
+      checkStage(request, doors.readiness)
+    })
     routes.get(
       '/v1/nodes',
       { schema: { summary: 'Nodes that are linked now', response: { 200: page(nodeView) } } },
-      async () => ({ data: doors.linked().map((id) => ({ id: id as string })), has_more: false, next: null }),
+      async () => {
+        const nodes = await doors.presence.nodes()
+        return { data: nodes.map((id) => ({ id: id as string })), has_more: false, next: null }
+      },
     )
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, orders, launcher)
     statsRoutes(routes, doors, orders, launcher)
   })
   return server
+}
+
+/** Runs are not known before they are recovered; while it drains nothing new begins here that another process could do. */
+function checkStage({ method, headers }: FastifyRequest, { stage }: Readiness): void {
+  const begins = method !== 'GET' || headers.accept?.includes('text/event-stream')
+  if (stage === 'recovering' || (stage === 'draining' && begins)) throw notReady(stage)
+}
+
+const OBSTACLES = {
+  recovering: 'it reads its log, and is there in a moment',
+  draining: 'it is about to stop: another process, or the next, takes this',
+  'log-away': 'its log does not answer: what is under way goes on when it is back',
+} as const
+
+function notReady(obstacle: keyof typeof OBSTACLES): Problem {
+  const code = obstacle.replace('-', '_')
+  return new Problem(503, code, 'The coordinator is not ready', OBSTACLES[obstacle], {
+    headers: { 'retry-after': '2' },
+  })
 }
 
 function checkKey(request: FastifyRequest, keyHash: Uint8Array): void {

@@ -4,7 +4,7 @@ import type { Cid, Millis, Round } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
 import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
-import type { BlobStore, Clock } from '#protocol/ports.ts'
+import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { endingsFor } from '../endings.ts'
 import { blockOf, type Ordered, orderOf } from '../record.ts'
@@ -30,14 +30,15 @@ export function openEffect(doors: OpenDoors): EffectHandler {
       planFor(run, order, owed.round, endings?.cid ?? null),
     )
     // No more can join, so that no more are waited for: any number of nodes may be linked.
-    return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
+    return { kind: 'opened', round: owed.round, plan, invited: Math.min(await doors.presence.count(), COHORT_MAX) }
   }
 }
 
 export type OpenDoors = {
   readonly blobs: BlobStore
   readonly signer: Signer
-  readonly linked: () => number
+  /** Of whatever process. */
+  readonly presence: Presence
   /** Every run, the oldest first. */
   readonly runs: () => readonly Run[]
   readonly clock: Clock
@@ -48,11 +49,11 @@ export type OpenDoors = {
 const LOOK_MILLIS = 50
 
 async function untilSettled(
-  { linked, clock, settledAt }: OpenDoors,
+  { presence, clock, settledAt }: OpenDoors,
   enough: number,
   signal: AbortSignal,
 ): Promise<void> {
-  while (clock.now() < settledAt && linked() < enough)
+  while (clock.now() < settledAt && (await presence.count()) < enough)
     await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
 }
 

@@ -1,7 +1,6 @@
 import { roundPayouts } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
-import { type Signed, type Signer, sealOf } from '#protocol/envelope.ts'
-import type { NodeId } from '#protocol/ids.ts'
+import { type Signer, sealOf } from '#protocol/envelope.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
@@ -9,19 +8,11 @@ import { readSealed, signAs } from '#protocol/sealed.ts'
 import { blockOf } from '../record.ts'
 import type { EffectHandler } from '../runner.ts'
 
-/** A receipt was made for a node: the root tells it, if it is there. */
-export type ReceiptMade = { readonly node: NodeId; readonly receipt: Signed }
-
 /**
  * Pays a closed round's contributors and signs their receipts, from the sealed round manifest alone. The payment's id is
  * the run and round: doing it again pays nobody twice.
  */
-export function settleEffect(doors: {
-  blobs: BlobStore
-  signer: Signer
-  settlement: Settlement
-  receiptMade: (made: ReceiptMade) => void
-}): EffectHandler {
+export function settleEffect(doors: { blobs: BlobStore; signer: Signer; settlement: Settlement }): EffectHandler {
   return async (run, owed) => {
     assert(owed.kind === 'settle', 'this effect settles a round')
     const { blobs, signer, settlement } = doors
@@ -43,15 +34,13 @@ export function settleEffect(doors: {
     const receipts = paid.map(({ node, update, seat }) => {
       const amount = amounts.get(node) ?? 0n
       const body = { v: 1, run: id, round: owed.round, seat, node, update, manifest, amount } as const
-      const signed = signAs(signer, 'receipt', body)
-      return { node, signed, ...sealOf(signed) }
+      return sealOf(signAs(signer, 'receipt', body))
     })
     const list = blockOf(
       receiptListSchema,
       receipts.map(({ seal }) => seal.cid),
     )
     await blobs.putBlocks([...receipts.flatMap(({ body, seal }) => [body, seal]), list])
-    for (const { node, signed } of receipts) doors.receiptMade({ node, receipt: signed })
     return { kind: 'settled', round: owed.round, receipts: list.cid }
   }
 }

@@ -1,5 +1,5 @@
 import type { Server as HttpServer } from 'node:http'
-import { Server, type Socket } from 'socket.io'
+import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { randomBytes } from '#crypto'
 import { equalBytes } from '#protocol/bytes.ts'
 import { isBytes } from '#protocol/codec.ts'
@@ -8,7 +8,7 @@ import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { LINK_PATH, readClientMessage, say } from '#protocol/messages.ts'
-import type { CoordinatorTransport, LinkEvent } from '#protocol/ports.ts'
+import type { CoordinatorTransport, LinkEvent, Presence } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 
 export type LinkOptions = {
@@ -21,6 +21,10 @@ export type LinkOptions = {
   readonly helloMillis: Millis
   readonly linksMax: number
   readonly count: (name: string, reason: string) => void
+  /** What is told of who is linked here, and so to none of the other processes. */
+  readonly presence: Presence
+  /** Reaches the sockets of other processes; left out where there are none. */
+  readonly adapter?: ServerOptions['adapter']
 }
 
 /** Sockets that have not said hello yet. */
@@ -32,12 +36,12 @@ const UNREAD_FRAMES_MAX = 1024
 /** Events that wait for the gateway; past it new frames are refused. */
 const WAITING_EVENTS_MAX = 65_536
 
-type Link = { readonly socket: Socket; unread: number }
+type Link = { readonly socket: Socket; readonly arrived: Promise<boolean>; unread: number }
 
 /**
  * The node link. A socket says nothing until it has answered our challenge with a `hello` signed by an admitted key;
- * from then on it *is* that node, whatever its socket id. A node's newer link replaces its older one; a lost one is
- * given the grace time to come back before the node has left.
+ * from then on it *is* that node, whatever its socket id. A node's newer link replaces its older one, in whichever process
+ * that is; a lost one is given the grace time to come back before the node has left.
  */
 export class SocketTransport implements CoordinatorTransport {
   readonly #io: Server
@@ -45,6 +49,8 @@ export class SocketTransport implements CoordinatorTransport {
   readonly #links = new Map<NodeId, Link>()
   readonly #leaving = new Map<NodeId, NodeJS.Timeout>()
   readonly #mailbox = new Mailbox<LinkEvent>()
+  #draining = false
+  #closed = false
   #sockets = 0
   #strangers = 0
 
@@ -58,6 +64,7 @@ export class SocketTransport implements CoordinatorTransport {
       httpCompression: false,
       serveClient: false,
       connectTimeout: options.helloMillis,
+      ...(options.adapter && { adapter: options.adapter }),
     })
     this.#io.on('connection', (socket) => this.#meet(socket))
   }
@@ -78,14 +85,23 @@ export class SocketTransport implements CoordinatorTransport {
     return this.#mailbox.items(signal)
   }
 
+  /** Links stay, new ones go to another process. */
+  drain(): void {
+    this.#draining = true
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     for (const timer of this.#leaving.values()) clearTimeout(timer)
     this.#leaving.clear()
-    this.#io.disconnectSockets(true)
+    // Only those of this process: the others go on.
+    this.#io.local.disconnectSockets(true)
+    this.#io.of('/').adapter.close()
     this.#io.engine.close()
   }
 
   #meet(socket: Socket): void {
+    if (this.#draining) return this.#turnAway(socket, 'draining')
     // Whoever has not said hello holds few places, so that silent strangers cannot keep the nodes out.
     if (this.#sockets >= this.#options.linksMax || this.#strangers >= STRANGERS_MAX)
       return this.#turnAway(socket, 'too-many-links')
@@ -108,7 +124,8 @@ export class SocketTransport implements CoordinatorTransport {
       this.#sockets--
       clearTimeout(late)
       known()
-      if (node && this.#links.get(node)?.socket === socket) this.#unlink(node)
+      const link = node && this.#links.get(node)
+      if (node && link?.socket === socket) void this.#unlink(node, link)
     })
     socket.emit('frame', say(this.#options.signer, { kind: 'challenge', nonce }))
   }
@@ -132,19 +149,27 @@ export class SocketTransport implements CoordinatorTransport {
   }
 
   #link(node: NodeId, socket: Socket): void {
-    this.#options.count('links', 'linked')
     clearTimeout(this.#leaving.get(node))
     this.#leaving.delete(node)
-    const older = this.#links.get(node)
-    const link = { socket, unread: 0 }
+    const arrived = this.#options.presence.arrived(node).then(
+      () => true,
+      () => false,
+    )
+    const link = { socket, arrived, unread: 0 }
     this.#links.set(node, link)
+    void socket.join(node)
+    this.#io.in(node).except(socket.id).disconnectSockets(true)
     // Whatever waited is on the wire from here on, where the kernel bounds it.
     socket.conn.on('flush', () => {
       link.unread = 0
     })
-    older?.socket.disconnect(true)
-    socket.emit('linked')
-    this.#mailbox.push({ kind: 'linked', node })
+    void arrived.then((known) => {
+      if (!known) return this.#turnAway(socket, 'unavailable')
+      if (this.#links.get(node) !== link) return
+      this.#options.count('links', 'linked')
+      socket.emit('linked')
+      this.#mailbox.push({ kind: 'linked', node })
+    })
   }
 
   /** It may read what it is sent or come back and be told where things stand, but it is not buffered for. */
@@ -153,8 +178,13 @@ export class SocketTransport implements CoordinatorTransport {
     socket.conn.close(true)
   }
 
-  #unlink(node: NodeId): void {
+  async #unlink(node: NodeId, { arrived }: Link): Promise<void> {
     this.#links.delete(node)
+    await arrived
+    if (this.#links.has(node)) return
+    // Whose newest link is elsewhere is waited for there. Where that is not known, it is found out when the grace is over.
+    const nowhere = await this.#options.presence.departed(node).catch(() => true)
+    if (!nowhere || this.#links.has(node) || this.#closed) return
     const timer = setTimeout(() => {
       this.#leaving.delete(node)
       this.#mailbox.push({ kind: 'left', node })

@@ -12,7 +12,7 @@ import { bounded } from './writing.ts'
  * was. A blob to put is held in memory, for its CID must be known before the first byte is sent. Networks that fail are
  * tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
  *
- * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`
+ * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`, or where it lies at the moment
  * @param ticket the ticket of the moment, for uploads; for reading only where that is asked for
  */
 export function openRemoteBlobs({
@@ -25,11 +25,15 @@ export function openRemoteBlobs({
   firstPauseMillis = 250,
   attemptMillis = 60_000,
 }: RemoteBlobsOptions): BlobStore {
-  const at = (cid: Cid, query = '') => new URL(`/ipfs/${cid}${query}`, url)
+  /** Asked anew at each attempt: the coordinator may be elsewhere by then. */
+  const at =
+    (cid: Cid, query = '') =>
+    () =>
+      new URL(`/ipfs/${cid}${query}`, typeof url === 'function' ? url() : url)
 
   /** One exchange, tried again while the network or the gateway's state is at fault. */
   async function exchange<T>(
-    target: URL,
+    target: () => URL,
     request: RequestInit & { readonly allowMillis: Millis },
     read: (response: Response) => Promise<T>,
   ): Promise<T> {
@@ -44,7 +48,7 @@ export function openRemoteBlobs({
       )
       try {
         const both = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal
-        const response = await fetch(target, { ...request, signal: both, redirect: 'error' })
+        const response = await fetch(target(), { ...request, signal: both, redirect: 'error' })
         if (!response.ok && isPassing(response.status)) throw await faultOf(response)
         return await read(response)
       } catch (cause) {
@@ -127,7 +131,7 @@ export function openRemoteBlobs({
 }
 
 export type RemoteBlobsOptions = {
-  readonly url: string | URL
+  readonly url: string | URL | (() => string)
   readonly ticket?: () => string | undefined
   /** `withheld`: shows the ticket to read as well, and so reads what only members of a run may. Otherwise no reader has a name. */
   readonly reads?: 'public' | 'withheld'

@@ -61,7 +61,7 @@ class Sites implements AsyncDisposable {
       const report = (state: string) => state === 'linked' && linked.resolve()
       const own = signer(`site ${site}`)
       const sequence = sequenceFrom(() => systemClock.now())
-      const transport = new SocketLink({ url, coordinator, signer: own, sequence, report })
+      const transport = new SocketLink({ urls: [url], coordinator, signer: own, sequence, report })
       let ticket: string | undefined
       const doors = {
         ...{ transport, blobs: openRemoteBlobs({ url, ticket: () => ticket, clock: systemClock }), clock: systemClock },

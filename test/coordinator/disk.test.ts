@@ -2,15 +2,19 @@ import { expect, test } from '@jest/globals'
 import { pino } from 'pino'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { openApi } from '#coordinator/api/server.ts'
+import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
+import { Readiness } from '#coordinator/readiness.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
 
@@ -22,15 +26,25 @@ test('a disk that fails once hides a run once', async () => {
     ...blobs,
     getBlock: (...args) => (broken ? Promise.reject(new Error('EIO')) : blobs.getBlock(...args)),
   }
-  await using runner = new Runner({ log: openMemoryLog(), queue: openMemoryQueue<Job>({ clock }), clock }, () => {})
+  const snapshots = openMemorySnapshots()
+  const memory = { log: openMemoryLog(), queue: openMemoryQueue<Job>({ clock }), clock, snapshots }
+  await using runner = new Runner(memory, () => {})
   const spec = await createRun(blobs, specOf().run, createRunSchema.parse(request()), null)
   if (!spec.ok) throw new Error(spec.refusal)
   await runner.create(spec.value)
+  const readiness = new Readiness(memory)
+  readiness.serve()
   const doors = {
-    ...{ runner, blobs: failing, counters: new Counters(), keyHash: sha256(utf8('key')), linked: () => [] },
+    ...{
+      runner,
+      blobs: failing,
+      counters: new Counters(),
+      keyHash: sha256(utf8('key')),
+      presence: new MemoryPresence().openIn({}),
+    },
     ...{
       newRunId: () => specOf().run,
-      now: () => 0,
+      ...{ claims: new Claims(memory.log), clock, readiness },
       version: '0',
       populationSize: undefined,
       closing: new AbortController().signal,

@@ -5,6 +5,7 @@ import { expect, test } from '@jest/globals'
 import { Counters } from '#coordinator/counters.ts'
 import { SocketTransport } from '#coordinator/transports/socketio.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { RawNode, signer } from './live.ts'
 
 test('a node that does not read loses its link, and not the coordinator its memory', async () => {
@@ -14,6 +15,7 @@ test('a node that does not read loses its link, and not the coordinator its memo
   const coordinator = signer('coordinator')
   await using transport = new SocketTransport(http, {
     ...{ signer: coordinator, admits: () => true, graceMillis: 1000, helloMillis: 1000, linksMax: 10 },
+    presence: new MemoryPresence().openIn({}),
     count: (name, reason) => counters.count(name, reason),
   })
   http.listen(0, '127.0.0.1')

@@ -110,6 +110,11 @@ export class RawNode implements AsyncDisposable {
     this.#socket.emit('frame', frame)
   }
 
+  /** Until the coordinator has closed the link. */
+  async lost(): Promise<void> {
+    if (this.#socket.connected) await new Promise((resolve) => this.#socket.once('disconnect', resolve))
+  }
+
   /** Leaves what the coordinator sends on the wire. */
   stopReading(): void {
     const { transport } = this.#socket.io.engine as unknown as { transport: { ws: { _socket: NetSocket } } }

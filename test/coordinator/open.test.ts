@@ -6,6 +6,7 @@ import { encodeEvent, type RunEvent, stepRun } from '#coordinator/run.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { specOf } from './fixture.ts'
 import { request, signer } from './live.ts'
 
@@ -22,7 +23,7 @@ test('a round opens however many nodes are linked', async () => {
       signer: signer('coordinator'),
       clock,
       settledAt: 0,
-      linked: () => linked,
+      presence: { ...new MemoryPresence().openIn({}), count: async () => linked },
       runs: () => [],
     })
     const opened = await open(funded.value, { kind: 'open', round: 1 }, new AbortController().signal)

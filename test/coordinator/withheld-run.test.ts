@@ -33,7 +33,7 @@ async function takePart({ coordinator }: Live, site: number): Promise<readonly P
   const terms = siteTerms('open', 'open')
   const remote = { url: coordinator.url, ticket: () => shown }
   let shown: string | undefined
-  const link = { url: coordinator.url, coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
+  const link = { urls: [coordinator.url], coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
   const node = {
     ...{ transport: doors.use(new SocketLink(link)), coordinator: coordinator.id, signer: self, sequence },
     ...{ blobs: openRemoteBlobs(remote), withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }) },

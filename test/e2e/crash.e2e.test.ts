@@ -69,6 +69,9 @@ test('a coordinator that is killed in every phase finishes the run as if nothing
   const shown = await consilium(['runs', 'show', id.slice(0, 12), '--coordinator', url, ...state, '--json'])
   expect(jsonLines(shown.stdout)[0]).toMatchObject({ id, status: 'completed', paid: '1000000' })
 
+  // Told to stop, it drains, and has done what it was told.
+  cluster.coordinator.process.signal('SIGTERM')
+  expect(await cluster.coordinator.process.ended).toBe(0)
   await cluster.close()
   await using log = openSqliteLog({ file: join(cluster.folder, 'coordinator/log.sqlite') })
   const settlement = openRecordSettlement(log)

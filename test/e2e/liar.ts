@@ -17,6 +17,7 @@ import { keepSealed } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { must } from '#test/aggregation/given.ts'
 import { RUN } from '#test/coordinator/fixture.ts'
 
@@ -41,6 +42,7 @@ export class Liar implements AsyncDisposable {
     const server = createServer((_, response) => response.writeHead(404).end())
     const link = new SocketTransport(server, {
       ...{ signer, admits: () => true, graceMillis: 1000, helloMillis: 10_000, linksMax: 10, count: () => undefined },
+      presence: new MemoryPresence().openIn({}),
     })
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
     return new Liar(server, link)

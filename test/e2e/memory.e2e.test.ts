@@ -146,7 +146,7 @@ function takePart(site: (typeof SITES)[number], { url, key, allowed, links, sign
   let ticket = ''
   const store = (reads?: 'withheld') => openRemoteBlobs({ url, ticket: () => ticket, ...(reads ? { reads } : {}) })
   const transport = links.use(
-    new SocketLink({ url, coordinator: key, signer: site.signer, sequence, report: () => undefined }),
+    new SocketLink({ urls: [url], coordinator: key, signer: site.signer, sequence, report: () => undefined }),
   )
   const doors = {
     ...{ ...site, transport, sequence, coordinator: key, blobs: store(), clock: systemClock },
