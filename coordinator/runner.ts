@@ -6,18 +6,10 @@ import type { Clock, EventLog, Queue, Snapshots } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { judge, Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
 import { untilAborted } from './pause.ts'
-import {
-  decodeEvent,
-  encodeEvent,
-  nextDeadline,
-  type Obligation,
-  owes,
-  type Run,
-  type RunEvent,
-  type RunRefusal,
-  type RunSpec,
-  stepRun,
-} from './run.ts'
+import { type Obligation, owes } from './obligations.ts'
+import { decodeEvent, encodeEvent, type RunEvent } from './run-events.ts'
+import type { RunSpec } from './run-spec.ts'
+import { nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
 import { decodeStanding, encodeStanding } from './snapshot.ts'
 
 export type Job = { readonly run: RunId; readonly owed: Obligation }

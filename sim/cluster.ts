@@ -8,8 +8,9 @@ import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
-import { holdEffect, releaseEffect } from '#coordinator/effects/fund.ts'
+import { holdEffect } from '#coordinator/effects/hold.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
+import { recountEffect } from '#coordinator/effects/recount.ts'
 import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
@@ -141,7 +142,8 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     if (live.dead.aborted) live = await reboot()
   }
 
-  const limit = started + 120_000 * options.patience * (options.rounds + 1)
+  // Every round that closes may do so at its third try.
+  const limit = started + 3 * 120_000 * options.patience * (options.rounds + 1)
   while (live.runner.run(RUN)?.phase !== 'ended') {
     await clock.advance(50)
     if (live.dead.aborted) live = await reboot()
@@ -208,7 +210,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       const doors = { ...stores, signer, sessions, settlement, removeMasks }
       runner.work({
         hold: holdEffect(doors),
-        release: releaseEffect(doors),
+        recount: recountEffect(doors),
         open: openEffect({
           ...{ ...doors, clock, settledAt: clock.now() + GRACE },
           ...{ presence: network.presence(), runs: () => runner.runs() },
@@ -259,7 +261,7 @@ function messageIn(frame: Bytes): ClientMessage {
 }
 
 function order(blobs: BlobStore, { question, rounds, masking, population, suite, nodes, patience }: SimOptions) {
-  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3 }
+  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3, onFailures: 'end' }
   const size = population === 'open' ? undefined : nodes
   if (question) {
     const cohort = { min: 3, max: nodes, quorum: question.minCohort }
