@@ -81,16 +81,22 @@ export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promis
   return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters })
 }
 
-/** What the kind of run allows: a question is asked under masks, for no pay, until it is answered. */
-export function checkShape({ kind, run }: Order<RunManifest>): Result<undefined, Step> {
-  if (kind === 'asking')
-    return run.masking === 'none' || run.planned !== 1 || run.budget !== 0n
-      ? refuse('task', 'a question is asked until it is answered, under masks and for no pay')
-      : accept(undefined)
-  const closed = run.rounds.filter(({ manifest }) => manifest !== null).length
-  return closed > run.planned + 1
-    ? refuse('run-manifest', 'more closed rounds than planned and one to evaluate')
-    : accept(undefined)
+/** What the kind of run allows: a question is asked under masks, for no pay; and nothing goes on after it is done. */
+export function checkShape(order: Order<RunManifest>): Result<undefined, Step> {
+  const { kind, run } = order
+  if (kind === 'asking' && (run.masking === 'none' || run.planned !== 1 || run.budget !== 0n))
+    return refuse('task', 'a question is asked until it is answered, under masks and for no pay')
+  const isDone = closedIn(run.rounds.slice(0, -1)) === closingOf(order)
+  return isDone ? refuse('run-manifest', 'it went on after it was done') : accept(undefined)
+}
+
+/** Rounds that close when all goes well: one that answers; or the planned ones, and one to evaluate. */
+function closingOf({ kind, run }: Order<RunManifest>): number {
+  return kind === 'asking' ? 1 : run.planned + 1
+}
+
+function closedIn(rounds: RunManifest['rounds']): number {
+  return rounds.filter(({ manifest }) => manifest !== null).length
 }
 
 /** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
@@ -133,20 +139,14 @@ export function checkLedger(
   return accept(undefined)
 }
 
-/**
- * A run goes on until it is done: a question answered, or the planned rounds trained and their model tested. It is over
- * before only where its owner stopped it; or as a failure, after rounds that came to nothing or as many as a run may have.
- */
-function checkOutcome({ kind, run }: Order<RunManifest>): Result<undefined, Step> {
-  const due = kind === 'asking' ? 1 : run.planned + 1
-  const closed = run.rounds.filter(({ manifest }) => manifest !== null).length
-  const last = run.rounds.at(-1)
-  if (closed === due && !last?.manifest) return refuse('ledger', 'it went on after it was done')
-  if ((run.outcome === 'completed') !== (closed === due))
-    return refuse('ledger', `${run.outcome} with ${closed} closed rounds of ${due}`)
-  if (run.outcome === 'failed' && last?.aborted == null && run.rounds.length < ROUNDS_MAX)
-    return refuse('ledger', 'failed though its last round closed')
-  return accept(undefined)
+/** A run ends when it is done; before, because its owner stopped it, or as a failure after rounds that came to nothing. */
+function checkOutcome(order: Order<RunManifest>): Result<undefined, Step> {
+  const { outcome, rounds } = order.run
+  const [closed, due] = [closedIn(rounds), closingOf(order)]
+  if ((outcome === 'completed') !== (closed === due))
+    return refuse('ledger', `${outcome}, and ${closed} of ${due} rounds closed`)
+  const mayFail = rounds.length >= ROUNDS_MAX || rounds.at(-1)?.manifest === null
+  return outcome === 'failed' && !mayFail ? refuse('ledger', 'failed though its last round closed') : accept(undefined)
 }
 
 export function isSameEvaluation(a: Evaluation | null, b: Evaluation | null): boolean {

@@ -118,7 +118,7 @@ async function prove(
   }
   enter(undefined)
   progress({ step: 'ledger', rounds: run.rounds.length })
-  const evaluation = rounds.find(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
+  const evaluation = rounds.findLast(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
   const ledger = checkLedger(order.value, { model: standing.model, evaluation, payouts })
   if (!ledger.ok) return failure(ledger)
 

@@ -193,8 +193,8 @@ export async function buildRun(record: Recorder) {
     v: 1,
     ...{ run: runId, coordinator: coordinator.id, population: 'open', masking: 'none', task: taskCid, planned: 1 },
     rounds: [
-      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), reason: null },
-      { round: 2, manifest: last.manifest, receipts: null, reason: null },
+      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), aborted: null },
+      { round: 2, manifest: last.manifest, receipts: null, aborted: null },
     ],
     ...{ outcome: 'completed', reason: null, model: last.model, evaluation: last.next.evaluation },
     ...{ budget: 1_000_001n, paid: 1_000_001n, released: 0n },
