@@ -33,7 +33,7 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
       },
     },
     async ({ params, query: { after, limit } }) => {
-      const { past, round } = find(doors, params.id)
+      const { past, round } = await find(doors, params.id)
       const data = past.slice(after, after + limit).map(overOf)
       if (round && round.round > after && data.length < limit) data.push(openOf(round))
       const last = after + data.length
@@ -52,7 +52,7 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
       },
     },
     async ({ params }) => {
-      const run = find(doors, params.id)
+      const run = await find(doors, params.id)
       const seats = await seatsOf(doors.blobs, run, params.round)
       const view = viewOf(run, params.round)
       if (!view || !seats) throw notFound('round', String(params.round))

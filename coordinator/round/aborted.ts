@@ -59,15 +59,15 @@ export function seatsAtEnd(
 
 /** What seats that reported did not do afterwards, by seat: null of who did all that was asked, or had time left for it. */
 export function lapsesOf(round: Collecting | Consistency | Unmasking, at: Millis): readonly (string | null)[] {
-  const { phase, seats, session } = round
+  const { phase, seats, session, endsAt } = round
   if (phase === 'reporting' || phase === 'evaluation' || !session) return seats.map(() => null)
-  const due = at >= round.endsAt
+  const [said, lapse] =
+    phase === 'consistency'
+      ? [session.confirms, session.survivors && 'no-confirmation']
+      : [session.unmasks, 'no-shares']
   return seats.map((state, seat) => {
-    if (!hasReported(state) || session.unmasks[seat]) return null
-    const owesShares = phase === 'unmasking' && session.confirms[seat] !== null
-    if (phase === 'consistency' && session.confirms[seat]) return null
+    if (!hasReported(state) || said[seat]) return null
     if (session.away[seat]) return 'left'
-    if (owesShares) return due ? 'no-shares' : null
-    return due && session.survivors ? 'no-confirmation' : null
+    return at >= endsAt ? lapse : null
   })
 }

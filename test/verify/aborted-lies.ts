@@ -166,10 +166,7 @@ export const ABORTED_LIES = {
       'another cohort than its roster',
       record(({ seats }) => ({ seats: seats.slice(1) })),
     ),
-    masked(
-      'a roster of another plan',
-      plan(({ timing }) => ({ timing: { ...timing, reportingMillis: 7 } })),
-    ),
+    ["another round's roster", 3, rosterAgain(), MASKED],
   ],
   update: [
     ...signed('report'),
