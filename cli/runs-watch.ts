@@ -27,8 +27,7 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
     for await (const event of api.events(run, stopping.signal)) {
       if (output.json) output.object(event)
       report.tell(event)
-      // One that was resumed since goes on in what follows.
-      if (event.type === 'run.paused' && (await api.run(run)).status === 'paused') throw runPaused(event)
+      if (await isWaiting(api, event)) throw runPaused(event)
     }
     ;({ end, purpose } = report.progress)
   }
@@ -41,6 +40,13 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
     output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${api.url} --run ${run}`)
   }
   return EXIT.ok
+}
+
+/** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */
+export async function isWaiting(api: ApiClient, { type, run, round }: ApiEvent): Promise<boolean> {
+  if (type !== 'run.paused') return false
+  const { status, over } = await api.run(run)
+  return status === 'paused' && over === round
 }
 
 /** @param event the one that says so */

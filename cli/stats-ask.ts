@@ -17,7 +17,7 @@ import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { parseQuestion, questionOf } from './question.ts'
 import { answerData, answerLines } from './render/answer.ts'
-import { runPaused } from './runs-watch.ts'
+import { isWaiting, runPaused } from './runs-watch.ts'
 import { type ApiEvent, isLast } from './sse.ts'
 import { listenForStop } from './stopping.ts'
 
@@ -66,7 +66,7 @@ async function watch(api: ApiClient, id: string, output: Output, signal: AbortSi
   for await (const event of api.events(id, signal)) {
     const said = noteOf(event)
     if (said !== undefined) output.note(said)
-    if (event.type === 'run.paused' && (await api.run(id)).status === 'paused') throw runPaused(event)
+    if (await isWaiting(api, event)) throw runPaused(event)
     if (isLast(event)) return event
   }
   return undefined

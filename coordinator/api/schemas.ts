@@ -144,6 +144,7 @@ export const runView = z
     masking: maskingField,
     rounds: z.int().meta({ description: 'training rounds that are to close' }),
     closed: z.int().meta({ description: 'training rounds that have closed' }),
+    over: z.int().meta({ description: 'rounds of any purpose that are over, however they ended' }),
     round: z.int().nullable().meta({ description: 'the open round' }),
     phase: z.string().nullable(),
     task: cid.meta({ description: 'the task, or the question' }),

@@ -22,6 +22,7 @@ export function runOf(run: Run, { name }: Subject) {
     masking: run.spec.masking,
     rounds: run.spec.planned,
     closed: run.trained,
+    over: run.past.length,
     round: run.round?.round ?? null,
     phase: run.round?.phase ?? null,
     task: run.spec.task as string,
