@@ -16,7 +16,8 @@ import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
 import { patrol } from '#coordinator/patrol.ts'
 import type { Run } from '#coordinator/run.ts'
-import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
+import { type EffectHandler, type Job, Runner, type Unstamped } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
 import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
@@ -69,6 +70,10 @@ export type SimOptions = {
   readonly blind?: number
   /** A question instead of rounds that train. */
   readonly question?: Question
+  /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
+  readonly onFailures?: RunSpec['onFailures']
+  /** What the run's owner decides when it looks, so long after the start. */
+  readonly owner?: (run: Run, elapsedMillis: Millis) => Unstamped | undefined
   /** What a site says and nobody ever hears. */
   readonly lost: (message: ClientMessage, site: number) => boolean
 }
@@ -146,6 +151,9 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const limit = started + 3 * 120_000 * options.patience * (options.rounds + 1)
   while (live.runner.run(RUN)?.phase !== 'ended') {
     await clock.advance(50)
+    const seen = live.runner.run(RUN)
+    const said = seen && options.owner?.(seen, clock.now() - started)
+    if (said) await live.runner.advance(RUN, said).catch(() => undefined)
     if (live.dead.aborted) live = await reboot()
     if (clock.now() > limit)
       throw new Error(`seed ${options.seed}: the run hangs in ${JSON.stringify(whereIs(live.runner.run(RUN)))}`)
@@ -260,8 +268,9 @@ function messageIn(frame: Bytes): ClientMessage {
   return message.value
 }
 
-function order(blobs: BlobStore, { question, rounds, masking, population, suite, nodes, patience }: SimOptions) {
-  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3, onFailures: 'end' }
+function order(blobs: BlobStore, options: SimOptions) {
+  const { question, rounds, masking, population, suite, nodes, patience, onFailures = 'end' } = options
+  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3, onFailures }
   const size = population === 'open' ? undefined : nodes
   if (question) {
     const cohort = { min: 3, max: nodes, quorum: question.minCohort }
