@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Unstamped } from '#coordinator/live.ts'
-import { patrol } from '#coordinator/patrol.ts'
 import { obligations } from '#coordinator/obligations.ts'
-import { decodeEvent } from '#coordinator/run-events.ts'
+import { patrol } from '#coordinator/patrol.ts'
 import type { RunRefusal } from '#coordinator/run.ts'
+import { decodeEvent } from '#coordinator/run-events.ts'
 import { type Advanced, type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -271,7 +271,7 @@ describe('the runner', () => {
       push: async (_, job) => void pushed.push(job),
       work: () => ({ async [Symbol.asyncDispose]() {} }),
     }
-    const second = new Runner({ log: shared, queue, clock }, () => undefined)
+    const second = new Runner({ log: shared, queue, clock, snapshots: openMemorySnapshots() }, () => undefined)
     await second.recover()
     expect([second.run(RUN)?.phase, pushed]).toEqual(['paused', []])
     await clock.advance(1_000_000)
