@@ -217,10 +217,10 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'runs show',
-    summary: 'show one run',
+    summary: 'show one run and its rounds, or one round seat by seat',
     positional: { name: '<run>', required: true },
-    options: api,
-    examples: ['consilium runs show run_01KQ7'],
+    options: [...api, { name: 'round', value: '<n>', summary: 'what became of every seat in this round, and why' }],
+    examples: ['consilium runs show run_01KQ7', 'consilium runs show run_01KQ7 --round 3'],
     load: () => import('./runs-show.ts'),
   },
   {
@@ -230,6 +230,22 @@ export const COMMANDS: readonly Command[] = [
     options: api,
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
     load: () => import('./runs-watch.ts'),
+  },
+  {
+    name: 'runs resume',
+    summary: 'let a paused run go on',
+    positional: { name: '<run>', required: true },
+    options: api,
+    examples: ['consilium runs resume run_01KQ7'],
+    load: () => import('./runs-resume.ts'),
+  },
+  {
+    name: 'runs stop',
+    summary: 'end a run before it is done, with its record',
+    positional: { name: '<run>', required: true },
+    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' }],
+    examples: ['consilium runs stop run_01KQ7 --reason "the data changed"'],
+    load: () => import('./runs-stop.ts'),
   },
   {
     name: 'stats ask',

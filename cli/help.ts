@@ -90,6 +90,7 @@ const TOPICS = [
       '  2  wrong use of the command      8  verification failed',
       '  3  no or wrong API key          10  the network; the same again may work',
       '  4  not found                    11  the data is not as it must be',
+      ' 13  the run is paused: it waits  14  the run was stopped by its owner',
       '130  interrupted (Ctrl-C)        143  terminated (SIGTERM)',
     ].join('\n'),
   },

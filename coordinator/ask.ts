@@ -9,7 +9,7 @@ import { askSeed } from '#protocol/seeds.ts'
 import type { createAskSchema } from './api/schemas.ts'
 import { type CreateRefusal, mistakeInCohort, mistakeInSession, secureOf } from './create.ts'
 import { blockOf, fileOf } from './record.ts'
-import type { RunSpec } from './run.ts'
+import type { RunSpec } from './run-spec.ts'
 
 export type CreateAsk = z.output<typeof createAskSchema>
 
@@ -25,7 +25,7 @@ export async function createAsk(
   /** Nodes that may link; undefined when anybody may. */
   populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
-  const { question, population, timing, failuresMax } = request
+  const { question, population, timing, failuresMax, onFailures } = request
   const secure = secureOf(request, populationSize ?? MEMBERS_MIN)
   const cohort = request.cohort ?? cohortFor(question, secure, populationSize)
   const mistake =
@@ -52,6 +52,7 @@ export async function createAsk(
     cohort,
     timing,
     failuresMax,
+    onFailures,
     idempotency,
   })
 }

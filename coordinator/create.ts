@@ -15,7 +15,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
 import type { createRunSchema } from './api/schemas.ts'
 import { blockOf, fileOf } from './record.ts'
-import type { RunSpec } from './run.ts'
+import type { RunSpec } from './run-spec.ts'
 
 export type CreateRun = z.output<typeof createRunSchema>
 /** Where in the request the mistake is (a JSON pointer) and how to mend it. */
@@ -37,7 +37,7 @@ export async function createRun(
   const secure = masking === 'none' ? null : secureOf(request, populationSize ?? request.cohort.min)
   const mistake = mistakeIn({ ...request, masking }, secure)
   if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
-  const { task, cohort, timing, rounds, budget, population, failuresMax } = request
+  const { task, cohort, timing, rounds, budget, population, failuresMax, onFailures } = request
   const taskSeed = fromHex(task.seed)
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return refuse('invalid_request', shape.detail)
@@ -66,6 +66,7 @@ export async function createRun(
     cohort,
     timing,
     failuresMax,
+    onFailures,
     idempotency,
   })
 }

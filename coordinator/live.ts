@@ -1,15 +1,8 @@
 import type { Millis, RunId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import {
-  nextDeadline,
-  type Obligation,
-  obligations,
-  type Run,
-  type RunEvent,
-  type RunRefusal,
-  sameObligation,
-  stepRun,
-} from './run.ts'
+import { type Obligation, obligations, sameObligation } from './obligations.ts'
+import { nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
+import type { RunEvent } from './run-events.ts'
 
 /** An event before the clock has been read: the runner stamps it as it comes in. */
 export type Unstamped = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, 'at'> : never) : never

@@ -34,8 +34,9 @@ import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
 import { finishEffect } from './effects/finish.ts'
-import { holdEffect, releaseEffect } from './effects/fund.ts'
+import { holdEffect } from './effects/hold.ts'
 import { openEffect } from './effects/open.ts'
+import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
@@ -187,7 +188,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const session = { blobs, vault, withheld, signer, sessions, removeMasks }
   const worker = runner.work({
     hold: holdEffect({ settlement }),
-    release: releaseEffect({ settlement }),
+    recount: recountEffect({ blobs, signer }),
     open: openEffect({ blobs, signer, clock, settledAt, presence, runs: () => runner.runs() }),
     ...sessionEffects(session),
     aggregate: aggregateEffect(session),

@@ -5,19 +5,11 @@ import { LOG_APPEND_MAX } from '#protocol/limits.ts'
 import type { Clock, EventLog, Queue, Snapshots } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { judge, Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
+import { type Obligation, owes } from './obligations.ts'
 import { untilAborted } from './pause.ts'
-import {
-  decodeEvent,
-  encodeEvent,
-  nextDeadline,
-  type Obligation,
-  owes,
-  type Run,
-  type RunEvent,
-  type RunRefusal,
-  type RunSpec,
-  stepRun,
-} from './run.ts'
+import { nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
+import { decodeEvent, encodeEvent, type RunEvent } from './run-events.ts'
+import type { RunSpec } from './run-spec.ts'
 import { decodeStanding, encodeStanding } from './snapshot.ts'
 
 export type Job = { readonly run: RunId; readonly owed: Obligation }
@@ -299,7 +291,7 @@ export class Runner implements AsyncDisposable {
     const { run, position, owing } = live
     assert(run, 'a run has a state once an event is accepted')
     const due = run.phase === 'ended' ? position > live.kept : position - live.kept >= SNAPSHOT_EVENTS
-    if (run.round || !due) return
+    if (run.round || run.unrecorded || !due) return
     live.kept = position
     const state = encodeStanding({ run, owing })
     if (state) this.#attend(this.#doors.snapshots.keep(live.id, { position, state }))

@@ -8,13 +8,16 @@ import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
-import { holdEffect, releaseEffect } from '#coordinator/effects/fund.ts'
+import { holdEffect } from '#coordinator/effects/hold.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
+import { recountEffect } from '#coordinator/effects/recount.ts'
 import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
 import { Gateway } from '#coordinator/gateway.ts'
+import type { Unstamped } from '#coordinator/live.ts'
 import { patrol } from '#coordinator/patrol.ts'
 import type { Run } from '#coordinator/run.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
 import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
 import { sha256 } from '#crypto'
@@ -68,6 +71,10 @@ export type SimOptions = {
   readonly blind?: number
   /** A question instead of rounds that train. */
   readonly question?: Question
+  /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
+  readonly onFailures?: RunSpec['onFailures']
+  /** What the run's owner decides when it looks, so long after the start. */
+  readonly owner?: (run: Run, elapsedMillis: Millis) => Unstamped | undefined
   /** What a site says and nobody ever hears. */
   readonly lost: (message: ClientMessage, site: number) => boolean
 }
@@ -141,9 +148,13 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
     if (live.dead.aborted) live = await reboot()
   }
 
-  const limit = started + 120_000 * options.patience * (options.rounds + 1)
+  // Every round that closes may do so at its third try.
+  const limit = started + 3 * 120_000 * options.patience * (options.rounds + 1)
   while (live.runner.run(RUN)?.phase !== 'ended') {
     await clock.advance(50)
+    const seen = live.runner.run(RUN)
+    const said = seen && options.owner?.(seen, clock.now() - started)
+    if (said) await live.runner.advance(RUN, said).catch(() => undefined)
     if (live.dead.aborted) live = await reboot()
     if (clock.now() > limit)
       throw new Error(`seed ${options.seed}: the run hangs in ${JSON.stringify(whereIs(live.runner.run(RUN)))}`)
@@ -208,7 +219,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
       const doors = { ...stores, signer, sessions, settlement, removeMasks }
       runner.work({
         hold: holdEffect(doors),
-        release: releaseEffect(doors),
+        recount: recountEffect(doors),
         open: openEffect({
           ...{ ...doors, clock, settledAt: clock.now() + GRACE },
           ...{ presence: network.presence(), runs: () => runner.runs() },
@@ -258,8 +269,9 @@ function messageIn(frame: Bytes): ClientMessage {
   return message.value
 }
 
-function order(blobs: BlobStore, { question, rounds, masking, population, suite, nodes, patience }: SimOptions) {
-  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3 }
+function order(blobs: BlobStore, options: SimOptions) {
+  const { question, rounds, masking, population, suite, nodes, patience, onFailures = 'end' } = options
+  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3, onFailures }
   const size = population === 'open' ? undefined : nodes
   if (question) {
     const cohort = { min: 3, max: nodes, quorum: question.minCohort }

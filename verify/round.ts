@@ -48,7 +48,15 @@ export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors' 
 }
 
 /** A closed round as the run names it. */
-export type RoundEntry = { readonly round: Round; readonly manifest: Cid; readonly receipts: Cid | null }
+export type RoundEntry = {
+  readonly round: Round
+  readonly manifest: Cid
+  readonly receipts: Cid | null
+  /** What the rounds before it make of it; who is in the middle of a run takes the round's own word. */
+  readonly purpose?: Purpose
+  /** Training rounds that have closed, this one with them. */
+  readonly part: number
+}
 
 export type RoundOptions = {
   /** Masked vectors that are not part of the record. */
@@ -80,7 +88,7 @@ export async function redoRound(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  entry: Pick<RoundEntry, 'round' | 'manifest'>,
+  entry: Pick<RoundEntry, 'round' | 'manifest' | 'purpose'>,
   options: RoundOptions,
 ): Promise<Result<RedoneRound, Step>> {
   const { progress } = options
@@ -176,22 +184,22 @@ function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptio
 }
 
 /** Payload lanes of the round's vectors. */
-function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
+export function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
   if (order.kind === 'asking') return payloadOf(order.question, quantiser)
   return purpose === 'train' ? order.parameters : 0
 }
 
-/** Planned rounds train, the one after them evaluates; a question's all ask. */
-export function purposeOf({ kind }: Order, round: Round, planned: Round): Purpose {
+/** Rounds train until the planned ones have closed, and then evaluate; a question's all ask. */
+export function purposeOf({ kind, run }: Order<RunManifest>, trained: number): Purpose {
   if (kind === 'asking') return 'ask'
-  return round <= planned ? 'train' : 'evaluate'
+  return trained < run.planned ? 'train' : 'evaluate'
 }
 
 async function checkManifest(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  entry: Pick<RoundEntry, 'round' | 'manifest'>,
+  entry: Pick<RoundEntry, 'round' | 'manifest' | 'purpose'>,
 ): Promise<Result<RoundManifest, Step>> {
   const { run } = order
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
@@ -199,18 +207,19 @@ async function checkManifest(
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
   if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
-  if (run.planned !== undefined && manifest.purpose !== purposeOf(order, entry.round, run.planned))
-    return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
+  if (entry.purpose !== undefined && manifest.purpose !== entry.purpose)
+    return refuse('round-manifest', `a ${manifest.purpose} round, due is one to ${entry.purpose}`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
   return accept(manifest)
 }
 
-async function checkPlan(
+/** Step `plan`. */
+export async function checkPlan(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  manifest: RoundManifest,
+  manifest: Pick<RoundManifest, 'round' | 'purpose' | 'plan'>,
 ): Promise<Result<Plan, Step>> {
   const { run } = order
   const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
@@ -241,15 +250,25 @@ async function checkPlan(
   return accept(plan)
 }
 
-function checkCohort({ cohort }: Plan, { seats }: RoundManifest): Result<undefined, Step> {
-  for (const [seat, { node, update, reason }] of seats.entries()) {
+/** Ascending by key, none twice, as many as the plan admits. */
+export function checkSeats({ cohort }: Plan, { seats }: Pick<RoundManifest, 'seats'>): Result<undefined, 'cohort'> {
+  for (const [seat, { node }] of seats.entries()) {
     const before = seats[seat - 1]
     if (before && before.node >= node) return refuse('cohort', `seat ${seat} does not come after seat ${seat - 1}`)
-    if ((update === null) === (reason === null))
-      return refuse('cohort', `seat ${seat} either reported or has a reason why not`)
   }
   if (seats.length < cohort.min || seats.length > cohort.max)
     return refuse('cohort', `${seats.length} seats, the plan admits ${cohort.min} to ${cohort.max}`)
+  return accept(undefined)
+}
+
+function checkCohort(plan: Plan, manifest: RoundManifest): Result<undefined, Step> {
+  const checked = checkSeats(plan, manifest)
+  if (!checked.ok) return checked
+  const { cohort } = plan
+  const { seats } = manifest
+  for (const [seat, { update, reason }] of seats.entries())
+    if ((update === null) === (reason === null))
+      return refuse('cohort', `seat ${seat} either reported or has a reason why not`)
   const reports = seats.filter((seat) => seat.update !== null).length
   if (reports < cohort.quorum) return refuse('cohort', `${reports} reports, the quorum is ${cohort.quorum}`)
   return accept(undefined)

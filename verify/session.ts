@@ -71,10 +71,13 @@ export async function collectMasked(
   return accept({ contributions: contributions.value, sum: lanes, vectors: source ? 'recomputed' : 'committed' })
 }
 
+/** What a roster is of, in the record of a round. */
+type Cohort = Pick<RoundManifest, 'round' | 'plan' | 'parent' | 'seats'>
+
 /** Step `roster`, as far as it is this round's: what the plan says, and the cohort in seat order. */
-function checkTerms(
+export function checkTerms(
   { run }: Order,
-  { manifest, plan, parameters }: Asked,
+  { manifest, plan, parameters }: Omit<Asked, 'manifest'> & { readonly manifest: Cohort },
   { body }: Said<'Roster'>,
 ): Result<undefined, 'roster'> {
   const { secure } = plan

@@ -49,10 +49,10 @@ export async function collectPlain(
 }
 
 /** Step `update`: every seat that reported, in seat order. */
-async function checkReports(
+export async function checkReports(
   blocks: Blocks,
   run: Terms,
-  manifest: RoundManifest,
+  manifest: Pick<RoundManifest, 'round' | 'plan' | 'seats'>,
   incoming: { readonly model: Cid; readonly parameters: number },
 ): Promise<Result<readonly Report[], Step>> {
   const reports: Report[] = []

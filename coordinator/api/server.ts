@@ -18,9 +18,11 @@ import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Runner } from '../runner.ts'
+import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
 import { Orders } from './orders.ts'
 import { answerProblem, Problem } from './problems.ts'
+import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { nodeView, page, problemView } from './schemas.ts'
 import { statsRoutes } from './stats.ts'
@@ -154,6 +156,8 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     )
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, orders, launcher)
+    roundRoutes(routes, doors)
+    controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)
   })
   return server

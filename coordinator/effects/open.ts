@@ -64,7 +64,7 @@ export function planFor(run: Run, { quantiser }: Ordered, round: Round, endings:
     v: 1,
     run: spec.run,
     round,
-    purpose: purposeOf(spec, round),
+    purpose: purposeOf(run),
     population: spec.population,
     masking: spec.masking,
     secure: spec.secure,

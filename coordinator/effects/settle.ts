@@ -6,6 +6,7 @@ import { receiptListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
 import { readSealed, signAs } from '#protocol/sealed.ts'
 import { blockOf } from '../record.ts'
+import { partOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -27,7 +28,7 @@ export function settleEffect(doors: { blobs: BlobStore; signer: Signer; settleme
 
     const paid = record.value.value.seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
     const nodes = paid.map(({ node }) => node)
-    const payouts = roundPayouts(run.spec.budget, run.spec.planned, owed.round, nodes)
+    const payouts = roundPayouts(run.spec.budget, run.spec.planned, partOf(run, owed.round), nodes)
     const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))
     await settlement.post(`${run.spec.run}-${owed.round}`, run.spec.run, payouts)
     const { run: id } = run.spec

@@ -43,9 +43,12 @@ export function checkRound(before: Round, after: Round, at: Millis): void {
     case 'abandonment':
       assert(after.session.shared !== null, 'an input can have left only after U2')
       assert(after.session.certificate === null, 'a certified session cannot be abandoned')
+      assert(!after.seats.includes('waiting'), 'of every seat it is said what became of it')
+      return
+    case 'aborted':
+      assert(!after.seats?.includes('waiting'), 'of every seat it is said what became of it')
       return
     case 'selection':
-    case 'aborted':
       return
   }
 }

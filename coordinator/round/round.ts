@@ -1,5 +1,5 @@
 import type { Cid, Millis, NodeId, Round as RoundNumber } from '#protocol/ids.ts'
-import type { Evaluation } from '#protocol/manifest.ts'
+import type { EndedIn, Evaluation } from '#protocol/manifest.ts'
 import type { CohortRule, Purpose, Secure, Timing } from '#protocol/plan.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { stepAbandonment } from './abandonment.ts'
@@ -18,7 +18,7 @@ import { stepUnmasking } from './unmasking.ts'
 /**
  * One round as arithmetic: `step(round, event)` is total and synchronous. Time and chance arrive inside events. A refused
  * event changes nothing and is not logged; an accepted one is appended, and the log is the state. What the world is to
- * do next is not returned here but read off the state (`obligations` in ../run.ts), so replay cannot owe other things.
+ * do next is not returned here but read off the state (../obligations.ts), so replay cannot owe other things.
  */
 export function stepRound(round: Round, event: RoundEvent): Result<Round, RoundRefusal> {
   if (event.round !== round.round)
@@ -139,8 +139,16 @@ export type Unmasking = Opened &
   MaskedSeated & { readonly phase: 'unmasking'; readonly startedAt: Millis; readonly endsAt: Millis }
 
 /** The round came to nothing after inputs may have left: members erase what they hold, so that the next can use theirs. */
-export type Abandonment = Opened &
-  MaskedSeated & { readonly phase: 'abandonment'; readonly reason: string; readonly endsAt: Millis }
+export type Abandonment = Opened & MaskedSeated & Failed & { readonly phase: 'abandonment'; readonly endsAt: Millis }
+
+/** Why a round comes to nothing. */
+export type Failed = {
+  readonly reason: string
+  /** The phase in which that was certain. */
+  readonly endedIn: EndedIn
+  /** By seat, what one that reported did not do afterwards; none where nothing more was asked. */
+  readonly lapses: readonly (string | null)[]
+}
 
 export type Aggregation = Opened &
   Seated & { readonly phase: 'aggregation'; readonly startedAt: Millis; readonly endsAt: Millis }
@@ -164,11 +172,14 @@ export type Closed = Opened &
     readonly endedAt: Millis
   }
 
-export type Aborted = Opened & {
-  readonly phase: 'aborted'
-  readonly reason: string
-  readonly endedAt: Millis
-} & Partial<Seated>
+export type Aborted = Opened &
+  Partial<Seated> &
+  Failed & {
+    readonly phase: 'aborted'
+    /** Of a masked round, also where its session is forgotten. */
+    readonly roster: Cid | null
+    readonly endedAt: Millis
+  }
 
 export type Round =
   | Selection

@@ -1,5 +1,5 @@
 import type { RoundEvent } from '#coordinator/round/events.ts'
-import type { RunSpec } from '#coordinator/run.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
@@ -45,6 +45,7 @@ export function specOf(change: Partial<RunSpec> = {}): RunSpec {
       ...{ consistencyMillis: 100, unmaskingMillis: 100, aggregationMillis: 200, settlementMillis: 200 },
     },
     failuresMax: 2,
+    onFailures: 'end',
     idempotency: null,
     ...change,
   }

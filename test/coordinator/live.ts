@@ -64,6 +64,7 @@ export function request(change: object = {}): object {
     cohort: { min: 2, max: 3, quorum: 2 },
     timing,
     failuresMax: 1,
+    onFailures: 'end',
     ...change,
   }
 }

@@ -1,5 +1,7 @@
+import type { Obligation } from '#coordinator/obligations.ts'
 import { patrol } from '#coordinator/patrol.ts'
-import type { Obligation, Run, RunSpec } from '#coordinator/run.ts'
+import type { Run } from '#coordinator/run.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
 import { type Advanced, type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import type { Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
 import { Crashed } from '#sim/mortal.ts'

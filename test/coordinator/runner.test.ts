@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Unstamped } from '#coordinator/live.ts'
+import { obligations } from '#coordinator/obligations.ts'
 import { patrol } from '#coordinator/patrol.ts'
-import { decodeEvent, obligations, type RunRefusal } from '#coordinator/run.ts'
+import type { RunRefusal } from '#coordinator/run.ts'
+import { decodeEvent } from '#coordinator/run-events.ts'
 import { type Advanced, type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -257,6 +259,25 @@ describe('the runner', () => {
     expect(pushed.at(-1)).toBe('8-0 aggregate')
     end.abort()
     await patrolling
+  })
+
+  test('a paused run is paused after a restart, owes nothing, and goes on when it is resumed', async () => {
+    const shared = openMemoryLog()
+    const { runner, clock } = await opened(shared, specOf({ failuresMax: 1, onFailures: 'pause' }))
+    await clock.advance(100)
+    expect(refusalOf(await runner.advance(RUN, { kind: 'recounted', round: 1, record: cid('record') }))).toBeNull()
+    const pushed: Job[] = []
+    const queue: Queue<Job> = {
+      push: async (_, job) => void pushed.push(job),
+      work: () => ({ async [Symbol.asyncDispose]() {} }),
+    }
+    const second = new Runner({ log: shared, queue, clock, snapshots: openMemorySnapshots() }, () => undefined)
+    await second.recover()
+    expect([second.run(RUN)?.phase, pushed]).toEqual(['paused', []])
+    await clock.advance(1_000_000)
+    expect(second.run(RUN)?.phase).toBe('paused')
+    expect(refusalOf(await second.advance(RUN, { kind: 'resumed' }))).toBeNull()
+    expect(pushed).toEqual([{ run: RUN, owed: { kind: 'open', round: 2 } }])
   })
 
   test('a log that reports a conflict and shows no entry is a fault, not a loop', async () => {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { decodeEvent, encodeEvent, type Run, type RunSpec, stepRun } from '#coordinator/run.ts'
+import { type Run, stepRun } from '#coordinator/run.ts'
+import { decodeEvent, encodeEvent } from '#coordinator/run-events.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
 import { maskedSpecOf, RUN, specOf } from './fixture.ts'
 import { type Blow, openShared, Process, play, type Shared } from './processes.ts'
 

@@ -6,7 +6,7 @@ import { hear, type Kind } from '#aggregation/secagg/messages.ts'
 import { startNodeProcess } from '#cli/demo/federation.ts'
 import type { ConsiliumProcess } from '#cli/demo/process.ts'
 import { Journal } from '#client/journal.ts'
-import { decodeEvent, type RunEvent } from '#coordinator/run.ts'
+import { decodeEvent, type RunEvent } from '#coordinator/run-events.ts'
 import { collect } from '#protocol/bytes.ts'
 import { cidOfDigest, RAW } from '#protocol/cid.ts'
 import { decode, nodeIdField } from '#protocol/codec.ts'
@@ -149,7 +149,7 @@ describe('hospitals with lists of their own, over CSV files', () => {
 describe('a hospital whose process is killed, and begins again', () => {
   test('in every phase of a session costs no round', () => {
     expect(killed).toEqual(MOMENTS)
-    expect(taken.some(({ kind }) => kind === 'spoiled' || kind === 'released')).toBe(false)
+    expect(taken.some(({ kind }) => kind === 'spoiled' || kind === 'recounted')).toBe(false)
   })
 
   test('has signed each thing once, and the coordinator has those very bytes or none', async () => {

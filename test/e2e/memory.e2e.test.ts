@@ -128,7 +128,7 @@ test('the coordinator’s process and its files never hold one site’s plain up
 
 function request(masking: string): object {
   const cohort = { min: 4, max: 4, quorum: 3 }
-  return { rounds: 1, masking, cohort, timing: { selectionMillis: 20_000 }, failuresMax: 1 }
+  return { rounds: 1, masking, cohort, timing: { selectionMillis: 20_000 }, failuresMax: 1, onFailures: 'end' }
 }
 
 type Around = {

@@ -127,8 +127,8 @@ export async function buildMaskedRun(record: Recorder) {
       planned: 1,
     },
     rounds: [
-      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), reason: null },
-      { round: 2, manifest: last.manifest, receipts: null, reason: null },
+      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), aborted: null },
+      { round: 2, manifest: last.manifest, receipts: null, aborted: null },
     ],
     ...{ outcome: 'completed', reason: null, model: last.model, evaluation: last.next.evaluation },
     ...{ budget: 1_000_001n, paid: 1_000_001n, released: 0n },

@@ -40,8 +40,10 @@ const LIES: readonly (readonly [what: string, step: Step, hooks: AskHooks])[] = 
   ['a failure though it was answered', 'ledger', { run: () => ({ outcome: 'failed', reason: 'tired' }) }],
   [
     'asked again after its answer',
-    'ledger',
-    { run: ({ rounds }) => ({ rounds: [...rounds, { round: 2, manifest: null, receipts: null, reason: 'late' }] }) },
+    'run-manifest',
+    {
+      run: ({ rounds, task }) => ({ rounds: [...rounds, { round: 2, manifest: null, aborted: task, receipts: null }] }),
+    },
   ],
   ['final figures', 'ledger', { run: () => ({ evaluation: evaluated }) }],
 ]

@@ -79,7 +79,7 @@ export async function recordAsk(hooks: AskHooks = {}, asked: Question = ASKED) {
   const manifest = await seal('round', { ...closed, ...hooks.manifest?.(closed) })
   const ended: RunManifest = {
     ...{ v: 1, run: RUN, coordinator: coordinator.id, population: 'open', masking: 'secagg/1', task, planned: 1 },
-    rounds: [{ round: 1, manifest, receipts: null, reason: null }],
+    rounds: [{ round: 1, manifest, receipts: null, aborted: null }],
     ...{ outcome: 'completed', reason: null, model: task, evaluation: null, budget: 0n, paid: 0n, released: 0n },
   }
   const root = await seal('run', { ...ended, ...hooks.run?.(ended) })

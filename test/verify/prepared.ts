@@ -19,7 +19,13 @@ export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
 
 /** Everything that the rounds share. */
 export type Play = Awaited<ReturnType<typeof prepare>>
-export type Standing = { readonly weights: Float32Array; readonly model: Cid; readonly parent: Cid | null }
+export type Standing = {
+  readonly weights: Float32Array
+  readonly model: Cid
+  readonly parent: Cid | null
+  /** Training rounds that have closed. */
+  readonly trained: number
+}
 
 export async function prepare(shape: Shape) {
   const { hooks = {}, planned = 2, budget = 1_000_001n, architecture = TINY, seed = '1', secure = null } = shape
@@ -42,7 +48,7 @@ export async function prepare(shape: Shape) {
   const honest = tinyTask(taskSeed, architectureCid, genesis)
   const task = hooks.task?.(honest) ?? honest
   const taskCid = await store.block(taskSchema, task)
-  const start: Standing = { weights, model: genesis, parent: null }
+  const start: Standing = { weights, model: genesis, parent: null, trained: 0 }
   const coordinator = signerOf(secretOf(0))
   return {
     ...{ hooks, store, coordinator, nodes, planned, budget, parameters, modelOf, task, taskCid, start, secure },

@@ -5,7 +5,7 @@ import { say as saySecure } from '#aggregation/secagg/messages.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import type { Cid, Round, Seat } from '#protocol/ids.ts'
-import { endingsSchema, type RoundManifest, type SessionManifest } from '#protocol/manifest.ts'
+import { type AbortedManifest, endingsSchema, type RoundManifest, type SessionManifest } from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
 import type { Task } from '#protocol/task.ts'
@@ -16,7 +16,7 @@ import { type Play, RUN, type Standing, say } from './prepared.ts'
 
 export async function playRound(play: Play, start: Standing, round: Round, { absent, losses }: Shape) {
   const { hooks, store, coordinator } = play
-  const trains = round <= play.planned
+  const trains = start.trained < play.planned
   const parameters = trains ? play.parameters : 0
   const plan = await planOf(play, start, round)
   const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
@@ -53,7 +53,8 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
   }
   const manifest = hooks.manifest?.(honest) ?? honest
   const sealed = await say(play, coordinator, 'round', manifest, { round })
-  return { manifest: honest, sealed, end: { weights, model, parent: sealed } }
+  const trained = start.trained + (trains ? 1 : 0)
+  return { manifest: honest, sealed, end: { weights, model, parent: sealed, trained } }
 }
 
 /** What a round's seats gave. */
@@ -137,23 +138,55 @@ function inputOf(play: Play, { round, plan, parameters }: Omit<Act, 'inputs'>, s
   return play.hooks.vector?.(lanes, at) ?? lanes
 }
 
-/** A masked round that comes to nothing: its plan, and how its session ended. */
-export async function playAborted(
-  play: Play,
-  secure: Secure,
-  start: Standing,
-  round: Round,
-  fate: Fate,
-): Promise<void> {
-  const parameters = round <= play.planned ? play.parameters : 0
+/** A round that comes to nothing: its plan, how its session ended where it had one, and the record of it. */
+export async function playAborted(play: Play, start: Standing, round: Round, { fates, aborted }: Shape): Promise<Cid> {
+  const { hooks, coordinator, secure, nodes } = play
+  const parameters = start.trained < play.planned ? play.parameters : 0
   const plan = await planOf(play, start, round)
-  const planCid = await say(play, play.coordinator, 'plan', play.hooks.plan?.(plan) ?? plan, { round })
+  const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
   const before = { round, plan, planCid, parameters }
+  const fate = fates?.[round]
+  const far = aborted?.[round] ?? 'reporting'
+  const ended = secure && fate ? await endMasked(play, secure, before, fate) : await endPlain(play, before, far)
+  const honest: AbortedManifest = {
+    ...{ v: 1, run: RUN, round, purpose: plan.purpose, parent: start.parent, plan: planCid },
+    ...{ phase: ended.phase, reason: ended.reason, roster: ended.roster },
+    seats: nodes.slice(0, ended.phase === 'selection' ? 0 : nodes.length).map(({ signer }, seat) => {
+      const update = ended.updates[seat] ?? null
+      return { node: signer.id, update, reason: update ? null : 'late' }
+    }),
+  }
+  return say(play, coordinator, 'aborted', hooks.aborted?.(honest) ?? honest, { round })
+}
+
+/** How a round came to nothing, and who had reported in it. */
+type Ended = Pick<AbortedManifest, 'phase' | 'reason' | 'roster'> & { readonly updates: readonly (Cid | null)[] }
+
+/** One report, or none that counts. */
+async function endPlain(
+  play: Play,
+  act: Omit<Act, 'inputs'>,
+  far: 'selection' | 'reporting' | 'aggregation',
+): Promise<Ended> {
+  if (far === 'selection' || play.secure) return { ...NOBODY, phase: 'selection', reason: 'too-few-nodes' }
+  const absent = far === 'reporting' ? [...play.nodes.keys()].slice(1) : []
+  const { seats } = await gatherPlain(play, act, absent)
+  const reason = far === 'reporting' ? 'too-few-reports' : 'aggregation-late'
+  const phase = far === 'reporting' && act.plan.purpose === 'evaluate' ? 'evaluation' : far
+  return { phase, reason, roster: null, updates: seats.map(({ update }) => update) }
+}
+
+const NOBODY = { roster: null, updates: [] } as const
+
+async function endMasked(play: Play, secure: Secure, before: Omit<Act, 'inputs'>, fate: Fate): Promise<Ended> {
   const act = { ...before, inputs: play.nodes.map((_, seat) => inputOf(play, before, seat)) }
-  const { ending, abandons, secrets } = await playEnding(stageOf(play, secure), act, fate)
+  const { ending, abandons, updates, secrets } = await playEnding(stageOf(play, secure), act, fate)
   play.endings.push(ending)
   play.abandons.push(...abandons)
   play.secrets.push(...secrets)
+  const { roster } = ending
+  if (fate === 'certified') return { phase: 'unmasking', reason: 'too-few-shares', roster, updates }
+  return { phase: 'consistency', reason: 'too-few-confirmations', roster, updates }
 }
 
 async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> {
@@ -166,7 +199,7 @@ async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> 
     v: 1,
     run: RUN,
     round,
-    purpose: round <= planned ? 'train' : 'evaluate',
+    purpose: start.trained < planned ? 'train' : 'evaluate',
     population: 'open',
     masking: secure ? 'secagg/1' : 'none',
     secure,
