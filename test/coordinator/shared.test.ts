@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { temporaryFolder } from '#test/folder.ts'
-import { redisForTests } from '#test/redis.ts'
+import { redisForTests } from '#test/redis-suite.ts'
 import { type Live, live, RawNode } from './live.ts'
 
 type Json = Record<string, unknown>
