@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Owing, standingAfter } from '#coordinator/live.ts'
-import { encodeEvent, type Run, type RunEvent, type RunSpec, stepRun } from '#coordinator/run.ts'
+import { type Run, stepRun } from '#coordinator/run.ts'
+import { encodeEvent, type RunEvent } from '#coordinator/run-events.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { encodeStanding } from '#coordinator/snapshot.ts'
 import { sha256 } from '#crypto'
@@ -162,7 +164,7 @@ function specOf(run: RunId, cohort: number, events: number): RunSpec {
       ...{ selectionMillis: hour, keysMillis: hour, reportingMillis: hour, consistencyMillis: hour },
       ...{ unmaskingMillis: hour, aggregationMillis: hour, settlementMillis: hour },
     },
-    ...{ failuresMax: 3, idempotency: null },
+    ...{ failuresMax: 3, onFailures: 'end', idempotency: null },
   }
 }
 
