@@ -7,6 +7,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Pro
   aggregate: () => import('./aggregate.ts'),
   journal: () => import('./journal.ts'),
   'round-overhead': () => import('./round-overhead.ts'),
+  restart: () => import('./restart.ts'),
   secagg: () => import('./secagg.ts'),
 }
 

@@ -1,15 +1,11 @@
 import type { Unstamped } from '../live.ts'
-import { within } from '../pause.ts'
 import type { Run } from '../run.ts'
 import type { Orders } from './orders.ts'
-import { Problem } from './problems.ts'
+import { inTime, Problem } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import { runView, stopSchema } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
 import { runOf } from './views.ts'
-
-/** A decision that the log does not take for so long is answered as not taken yet. */
-const DECISION_MILLIS = 10_000
 
 /** What a run's owner decides while it goes on. Each may be said again and changes nothing then. */
 export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): void {
@@ -19,8 +15,7 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
     const { run } = (await find(doors, id)).spec
     // Of what another process has appended nothing may be known here yet, and a refusal would be about the past.
     const heard = runner.hear(run).then(() => runner.advance(run, event))
-    const decided = await within(clock, DECISION_MILLIS, heard)
-    if (!decided) throw notYet()
+    const decided = await inTime(clock, heard, REPEATABLE)
     const now = decided.ok ? decided.value : runner.run(run)
     if (!now || !(decided.ok || isSo(now))) throw impossible(now)
     return runOf(now, (await orders.of(now)).subject)
@@ -66,7 +61,4 @@ function impossible(run: Run | undefined): Problem {
   return new Problem(409, 'run_ended', 'The run has ended', 'its record is sealed, or about to be; launch another one')
 }
 
-function notYet(): Problem {
-  const what = 'it may still be taken: send it again, which changes nothing where it was'
-  return new Problem(503, 'log_away', 'The log does not answer', what, { headers: { 'retry-after': '5' } })
-}
+const REPEATABLE = 'it may still be taken: send it again, which changes nothing where it was'

@@ -2,14 +2,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { sha256 } from '#crypto'
 import { equalBytes, utf8 } from '#protocol/bytes.ts'
-import type { Bytes, Millis, RunId } from '#protocol/ids.ts'
+import type { Bytes, RunId } from '#protocol/ids.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Claim } from '../claims.ts'
 import type { CreateRefusal } from '../create.ts'
-import { within } from '../pause.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
-import { Problem } from './problems.ts'
+import { inTime, Problem } from './problems.ts'
 import type { ApiDoors } from './server.ts'
 
 export const idempotencyHeaders = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() })
@@ -19,9 +18,6 @@ type Idempotency = { readonly key: string; readonly body: Bytes } | null
 type Create = (id: RunId, idempotency: Idempotency) => Promise<Result<RunSpec> & { readonly where?: CreateRefusal }>
 type Request = Pick<FastifyRequest, 'body'> & { readonly headers: z.output<typeof idempotencyHeaders> }
 type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock'>
-
-/** A log that is away for longer than this is told of, not waited for. */
-const LAUNCH_MILLIS: Millis = 5000
 
 /** Launches runs of any purpose: two requests under one key make one run, to whichever processes they came. */
 export class Launcher {
@@ -41,9 +37,7 @@ export class Launcher {
     const key = headers['idempotency-key']
     const idempotency = key === undefined ? null : { key, body: sha256(utf8(JSON.stringify(body))) }
     const made = idempotency ? this.#once(purpose, idempotency, create) : this.#make(purpose, null, create)
-    const launched = await within(this.#doors.clock, LAUNCH_MILLIS, made)
-    if (!launched) throw notYet(key)
-    const { run, replayed } = launched
+    const { run, replayed } = await inTime(this.#doors.clock, made, key ? REPEATABLE : UNREPEATABLE)
     if (replayed) void reply.header('idempotent-replayed', 'true')
     void reply.code(replayed ? 200 : 201)
     return run
@@ -99,9 +93,6 @@ export class Launcher {
   }
 }
 
-function notYet(key: string | undefined): Problem {
-  const what = key
-    ? 'it may still be launched: send it again under the same Idempotency-Key, which launches it once'
-    : 'it may still be launched: look at the list before you send it again, or send an Idempotency-Key next time'
-  return new Problem(503, 'log_away', 'The log does not answer', what, { headers: { 'retry-after': '5' } })
-}
+const REPEATABLE = 'it may still be launched: send it again under the same Idempotency-Key, which launches it once'
+const UNREPEATABLE =
+  'it may still be launched: look at the list before you send it again, or send an Idempotency-Key next time'

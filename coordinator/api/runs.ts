@@ -12,7 +12,7 @@ import type { RunSpec } from '../run-spec.ts'
 import { streamEvents } from './events.ts'
 import { idempotencyHeaders, type Launcher } from './launch.ts'
 import type { Orders } from './orders.ts'
-import { notFound, Problem } from './problems.ts'
+import { inTime, notFound, Problem } from './problems.ts'
 import { createRunSchema, eventView, page, problemView, runView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
 import { eventOf, runOf } from './views.ts'
@@ -103,14 +103,9 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
         return streamEvents(doors, run.spec.run, from, parameters, request, reply)
-      const data: z.output<typeof eventView>[] = []
-      const enough = new AbortController()
       const head = runner.position(run.spec.run)
-      if (from < head)
-        for await (const advanced of runner.follow(run.spec.run, from, enough.signal)) {
-          data.push(eventOf(advanced, parameters) as z.output<typeof eventView>)
-          if (data.length >= request.query.limit || advanced.position + 1 >= head) enough.abort()
-        }
+      const to = Math.min(head, from + request.query.limit)
+      const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, parameters))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
     },
@@ -144,6 +139,21 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
   )
 }
 
+async function eventsOf(
+  { runner }: ApiDoors,
+  { spec }: Run,
+  { from, to }: { readonly from: number; readonly to: number },
+  parameters: number,
+): Promise<z.output<typeof eventView>[]> {
+  const data: z.output<typeof eventView>[] = []
+  if (from >= to) return data
+  for await (const advanced of runner.follow(spec.run, from, new AbortController().signal)) {
+    data.push(eventOf(advanced, parameters) as z.output<typeof eventView>)
+    if (advanced.position + 1 >= to) break
+  }
+  return data
+}
+
 /** Runs of one purpose, the newest first. */
 export async function pageOf<V extends { readonly id: string }>(
   { runner }: ApiDoors,
@@ -161,10 +171,10 @@ export async function pageOf<V extends { readonly id: string }>(
 }
 
 /** By id or by a start of it that no other run has, like git. */
-export async function find({ runner }: ApiDoors, id: string): Promise<Run> {
+export async function find({ runner, clock }: ApiDoors, id: string): Promise<Run> {
   const exact = parseRunId(id)
   // One that another process has just launched may not have been heard of here.
-  if (exact.ok && !runner.run(exact.value)) await runner.hear(exact.value)
+  if (exact.ok && !runner.run(exact.value)) await inTime(clock, runner.hear(exact.value))
   const known = exact.ok ? runner.run(exact.value) : undefined
   if (known) return known
   const matching =

@@ -21,7 +21,7 @@ import type { Runner } from '../runner.ts'
 import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
 import { Orders } from './orders.ts'
-import { answerProblem, Problem } from './problems.ts'
+import { answerProblem, inTime, Problem } from './problems.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { nodeView, page, problemView } from './schemas.ts'
@@ -150,7 +150,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       '/v1/nodes',
       { schema: { summary: 'Nodes that are linked now', response: { 200: page(nodeView) } } },
       async () => {
-        const nodes = await doors.presence.nodes()
+        const nodes = await inTime(doors.clock, doors.presence.nodes())
         return { data: nodes.map((id) => ({ id: id as string })), has_more: false, next: null }
       },
     )

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { redisForTests } from '#test/redis-suite.ts'
 import { type Live, live, RawNode } from './live.ts'
@@ -66,16 +67,31 @@ if (redis) {
     const ready = async () => (await fetch(`${first.coordinator.url}/readyz`)).status
     expect(await ready()).toBe(200)
     redis.freeze()
+    const asked = [first.api('/v1/nodes'), first.api('/v1/runs/run_00000000000000000000000000')]
     const answer = await first.launch({}, { 'idempotency-key': 'while it is away' })
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5'])
     expect(await json(answer)).toMatchObject({
       code: 'log_away',
       detail: expect.stringContaining('same Idempotency-Key'),
     })
+    expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([503, 503])
     expect([await ready(), (await fetch(`${first.coordinator.url}/healthz`)).status]).toEqual([503, 200])
     redis.thaw()
-    while ((await ready()) !== 200) await new Promise((resolve) => setTimeout(resolve, 20))
+    await comesTrue(async () => (await ready()) === 200)
     const again = await first.launch({}, { 'idempotency-key': 'while it is away' })
     expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([200, 'true'])
+  })
+
+  test('a Redis that was killed and is back finds runs and nodes as they were', async () => {
+    await using both = await two()
+    const { first, second } = both
+    await using node = new RawNode(first.coordinator.url, first.coordinator.id, 'outlives Redis')
+    expect(await node.link()).toBe('linked')
+    await redis.kill()
+    const launched = first.launch({}, { 'idempotency-key': 'while it is down' })
+    await redis.start()
+    expect((await launched).status).toBe(201)
+    expect(await nodesOf(second)).toEqual([{ id: node.signer.id }])
+    expect(await node.hear('invite')).toMatchObject({ round: 1 })
   })
 }

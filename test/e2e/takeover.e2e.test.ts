@@ -84,12 +84,13 @@ if (redis)
     let takenOverMillis = 0
     let closedMillis = 0
     for await (const event of survivor.events(id, AbortSignal.timeout(150_000))) {
-      if (killedAt && !takenOverMillis) takenOverMillis = performance.now() - killedAt
+      const sinceKill = Date.parse(String(event['time'])) - killedAt
+      if (killedAt && !takenOverMillis && sinceKill > 0) takenOverMillis = sinceKill
       seen.push(event)
-      if (event['round'] === 2 && event.type === 'round.completed') closedMillis = performance.now() - killedAt
+      if (event['round'] === 2 && event.type === 'round.completed') closedMillis = sinceKill
       if (event['round'] === 2 && event.type === 'update.reported' && !killedAt) {
         victim.process.signal('SIGKILL')
-        killedAt = performance.now()
+        killedAt = Date.now()
       }
       if (event['round'] === 3 && event.type === 'session.shared') {
         redis.freeze()
@@ -97,8 +98,9 @@ if (redis)
         redis.thaw()
       }
     }
-    const [next, closed] = [takenOverMillis, closedMillis].map((millis) => millis.toFixed(0))
-    process.stdout.write(`taken over: from the kill ${next} ms to the next event, ${closed} ms to the round's end\n`)
+    process.stdout.write(
+      `taken over: from the kill ${takenOverMillis} ms to the next event, ${closedMillis} ms to the round's end\n`,
+    )
     expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, index) => index))
     expect(seen.at(-1)).toMatchObject({ type: 'run.completed', ledger: { paid: '1000000', released: '0' } })
     expect(takenOverMillis).toBeLessThan(20_000)
