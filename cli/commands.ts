@@ -102,7 +102,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: 'port', value: '<n>', default: '7410', summary: 'port to listen on; 0 takes a free one' },
       state,
-      { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line' },
+      { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line, each with its operator, if any' },
       { name: 'open', summary: 'let any node link' },
       { name: 'tls-cert', value: '<file>', summary: 'certificate chain, PEM' },
       { name: 'tls-key', value: '<file>', summary: 'its private key, PEM' },

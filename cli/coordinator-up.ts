@@ -52,7 +52,7 @@ function describe(
     id,
     apiKeyFile,
     admits,
-  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlySet<NodeId> | 'open' },
+  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlyMap<NodeId, string | null> | 'open' },
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
@@ -97,7 +97,7 @@ function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: 
 }
 
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */
-async function admitsOf(args: Arguments): Promise<ReadonlySet<NodeId> | 'open'> {
+async function admitsOf(args: Arguments): Promise<ReadonlyMap<NodeId, string | null> | 'open'> {
   const file = args.text('allow')
   if (args.flag('open') && file !== undefined)
     throw usage('allow_or_open', '--allow and --open exclude each other', 'give one of them')
@@ -106,7 +106,7 @@ async function admitsOf(args: Arguments): Promise<ReadonlySet<NodeId> | 'open'> 
     throw usage(
       'who_may_link',
       'say who may link: nobody is let in by default, since whoever links can join runs and be paid',
-      '--allow nodes.txt (ids from consilium node id, one a line), or --open for any node',
+      '--allow nodes.txt (ids from consilium node id, one a line, each with its operator if you like), or --open for any node',
     )
   return readAllowList(file)
 }

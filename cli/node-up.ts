@@ -75,7 +75,7 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
         'hide nothing among invented nodes',
       '--allow nodes.txt (ids from consilium node id, one a line), taken from the sites themselves',
     )
-  const allowed = file === undefined ? 'open' : await readAllowList(file)
+  const allowed = file === undefined ? 'open' : new Set((await readAllowList(file)).keys())
   if (allowed !== 'open') await checkListed(allowed, nodeState(args), file)
   return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell })
 }

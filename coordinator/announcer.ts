@@ -12,7 +12,7 @@ import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
 import { readBlock } from './record.ts'
-import { type Collecting, hasReported, type Keys, type Round, seatOf } from './round/round.ts'
+import { type Collecting, hasReported, isAmong, type Keys, type Round, seatOf } from './round/round.ts'
 import type { Ending } from './round/session.ts'
 import type { Run } from './run.ts'
 import type { Advanced } from './runner.ts'
@@ -74,7 +74,7 @@ export class Announcer {
   async #sayUnseated(run: Run, was: Extract<Round, { phase: 'selection' }>, is: Round): Promise<void> {
     if (!('cohort' in is) || !is.cohort) return
     const { cohort } = is
-    const left = was.joined.filter((node) => seatOf(cohort, node) < 0)
+    const left = was.joined.map(({ node }) => node).filter((node) => seatOf(cohort, node) < 0)
     if (left.length > 0) await this.#sayToAll(left, this.#frame(endedOf(run, is.round, 'not-selected', '')))
   }
 
@@ -107,7 +107,7 @@ export class Announcer {
     const round = run.round
     if (!round) return
     if (round.phase === 'selection') {
-      if (seatOf(round.joined, node) < 0) await this.#doors.transport.send(node, await this.#invite(run, round))
+      if (!isAmong(round.joined, node)) await this.#doors.transport.send(node, await this.#invite(run, round))
       return
     }
     const seat = 'cohort' in round && round.cohort ? seatOf(round.cohort, node) : -1
@@ -206,7 +206,7 @@ export class Announcer {
 
 /** Who is waited for or has worked in a round. */
 export function membersOf(round: Round | undefined): readonly NodeId[] {
-  if (round?.phase === 'selection') return round.joined
+  if (round?.phase === 'selection') return round.joined.map(({ node }) => node)
   return (round && 'cohort' in round && round.cohort) || []
 }
 

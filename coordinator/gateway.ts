@@ -37,6 +37,8 @@ export type GatewayDoors = {
   /** MAC key of upload tickets. */
   readonly ticketKey: Bytes
   readonly runner: Runner
+  /** Who runs which node, as far as the coordinator was told; anybody else runs its own. */
+  readonly operators: ReadonlyMap<NodeId, string | null>
   readonly counters: Counters
   /** Told of broken invariants: the process stops. */
   readonly fatal: (cause: unknown) => void
@@ -150,7 +152,8 @@ export class Gateway {
         if (current.round?.phase !== 'selection') return refuse('wrong-phase', 'selection is over')
         const advert = await this.#members.advert(current, current.round, message, signed)
         if (!advert.ok) return advert
-        return runner.advance(run, { kind: 'joined', round, node, advert: message.advert })
+        const operator = this.#doors.operators.get(node) ?? null
+        return runner.advance(run, { kind: 'joined', round, node, operator, advert: message.advert })
       }
       case 'decline':
         return runner.advance(run, { kind: 'declined', round, node, reason: message.reason })

@@ -58,8 +58,8 @@ export type CoordinatorConfig = {
   /** 0 takes a free one. */
   readonly port: number
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
-  /** Who may link: these nodes, or everybody. */
-  readonly admits: ReadonlySet<NodeId> | 'open'
+  /** Who may link: these nodes, each with its operator where it has another than itself, or everybody. */
+  readonly admits: ReadonlyMap<NodeId, string | null> | 'open'
   /** A node may be away for this long before its seat is given up. */
   readonly graceMillis: Millis
   /** Disk that all blobs together may take. */
@@ -181,6 +181,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     signer,
     ticketKey: macKey,
     runner,
+    operators: config.admits === 'open' ? new Map() : config.admits,
     counters,
     fatal: config.fatal,
   })

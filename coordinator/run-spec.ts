@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { amountField, bytesField, cidField, count, runIdField } from '#protocol/codec.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
-import { cohortSchema, maskingField, populationField, secureSchema, timingSchema } from '#protocol/plan.ts'
+import { cohortSchema, maskingField, populationField, secureSchema } from '#protocol/plan.ts'
+import { termsSchema } from './timing.ts'
 
 /** What becomes of a run when too many of its rounds in a row came to nothing: it waits for its owner, or is a failure. */
 export const onFailuresField = z.enum(['pause', 'end'])
@@ -26,7 +27,7 @@ export const runSpecSchema = z.strictObject({
   /** Null where nothing is masked. */
   secure: secureSchema.nullable(),
   cohort: cohortSchema,
-  timing: timingSchema,
+  timing: termsSchema,
   /** Aborted rounds in a row that are too many. */
   failuresMax: count(1000, 1),
   onFailures: onFailuresField,

@@ -1,10 +1,12 @@
 import { assert } from '#protocol/assert.ts'
+import type { Attendance } from '#protocol/attendance.ts'
 import type { Amount, Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
 import { ENDINGS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { EndedIn, Evaluation } from '#protocol/manifest.ts'
-import type { Purpose } from '#protocol/plan.ts'
+import type { Purpose, Timing } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
+import { attendanceAfter } from './attendance.ts'
 import { owes } from './obligations.ts'
 import { hasFailed, isDone } from './outcome.ts'
 import type { RoundEvent } from './round/events.ts'
@@ -24,6 +26,7 @@ import type { Ending } from './round/session.ts'
 import { cutShort } from './round/stopped.ts'
 import type { RunEvent } from './run-events.ts'
 import type { RunSpec } from './run-spec.ts'
+import { type Learned, learn, timingOf } from './timing.ts'
 
 /**
  * A run: its rounds one after another, each starting from the last model. One log stream holds it. A round that came to
@@ -48,6 +51,9 @@ export type Run = {
   readonly failures: number
   /** Why its owner ends it; null while nobody does. */
   readonly stopping: string | null
+  /** What the next draw goes by: of all who were in one. A question's draws go by nothing, so that the sets behind answers are alike. */
+  readonly attendance: readonly Attendance[]
+  readonly learned: Learned
   readonly model: Cid
   readonly memory: Cid
   /** The sealed manifest of the last closed round. */
@@ -102,7 +108,8 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
       return run.phase === 'funding' ? accept(goOn({ ...run, at })) : refuse('not-owed')
     case 'opened': {
       if (!owes(run, { kind: 'open', round: event.round })) return refuse('not-owed')
-      return accept({ ...run, at, round: openSelection(openedBy(run, event.round, event.plan, at), event.invited) })
+      const opened = openedBy(run, event.round, event.plan, at)
+      return accept({ ...run, at, round: openSelection(opened, event.invited, run.attendance) })
     }
     case 'recounted': {
       if (!owes(run, { kind: 'recount', round: event.round })) return refuse('not-owed')
@@ -161,11 +168,12 @@ function conclude(run: Run): Run {
   const { round } = run
   if (round?.phase !== 'aborted' && round?.phase !== 'closed') return run
   const past = [...run.past, pastOf(round)]
-  const next = { ...run, round: undefined, past, endings: withEnding(run.endings, round) }
-  if (round.phase === 'aborted') return { ...next, unrecorded: round, failures: run.failures + 1 }
-  const { manifest: parent, model, memory, evaluation, purpose } = round
+  const attendance = run.spec.purpose === 'ask' ? run.attendance : attendanceAfter(run.attendance, round)
+  const next = { ...run, round: undefined, past, attendance, endings: withEnding(run.endings, round) }
+  if (round.phase === 'aborted') return { ...next, unrecorded: round, failures: run.failures + 1, learned: [] }
+  const { manifest: parent, model, memory, evaluation, purpose, took } = round
   return goOn({
-    ...{ ...next, parent, model, memory, failures: 0 },
+    ...{ ...next, parent, model, memory, failures: 0, learned: learn(run.learned, took) },
     owing: round.receipts === 'overdue' ? [...run.owing, round.round] : run.owing,
     // Inputs are spent by the model they were made from: as long as that stays, so does what became of them.
     endings: model === run.model ? next.endings : [],
@@ -222,14 +230,21 @@ function create(spec: RunSpec, at: Millis): Run {
   const { genesis: model, memory } = spec
   return {
     ...{ spec, at, phase: 'funding', past: [], owing: [], unrecorded: null, round: undefined },
+    ...{ attendance: [], learned: [] },
     ...{ trained: 0, failures: 0, stopping: null, model, memory, parent: null, endings: [], evaluation: null },
     ...{ manifest: null, createdAt: at, paid: 0n, released: 0n },
   }
 }
 
 function openedBy(run: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
-  const { cohort: rule, timing, secure } = run.spec
-  return { round, purpose: purposeOf(run), plan, cohortSeed: seedOf(run, round), rule, timing, secure, openedAt: at }
+  const { cohort: rule, secure } = run.spec
+  const terms = { cohortSeed: seedOf(run, round), rule, timing: timingFor(run), secure }
+  return { round, purpose: purposeOf(run), plan, ...terms, openedAt: at, took: {} }
+}
+
+/** The time limits of the next round. */
+export function timingFor({ spec, learned }: Run): Timing {
+  return timingOf(spec.timing, learned)
 }
 
 function amend(run: Run, round: RoundNumber, change: Partial<Past>): Run {

@@ -42,6 +42,10 @@ export const PARCEL_PARTS_MAX = 16
 export const COMPLAINTS_MAX = 64
 /** Sessions over one model that came to nothing and are told of in a plan. */
 export const ENDINGS_MAX = 16
+/** Tickets of one candidate: each is a hash in the draw, and 4,096 candidates with as many are drawn in a fifth of a second. */
+export const TICKETS_MAX = 16
+/** Nodes that a run remembers the attendance of: as many as one draw has candidates. The longest gone is forgotten first. */
+export const ATTENDANCES_MAX = 4096
 /** Times that a node may come back in one selection: each costs two entries of the log, which nobody may fill. */
 export const RETURNS_MAX = 16
 /** Fewer than two contributors is not an aggregate. */

@@ -114,6 +114,8 @@ export const roundManifestSchema = z.strictObject({
   purpose: purposeField,
   parent: cidField.nullable(),
   plan: cidField,
+  /** The record of the draw: `selectionSchema`. */
+  selection: cidField,
   /** In seat order: ascending by key. */
   seats: z.array(seatSchema).min(1).max(COHORT_MAX).readonly(),
   /** Null where nothing was masked. */
@@ -153,6 +155,8 @@ export const abortedManifestSchema = z.strictObject({
   /** The phase in which it failed. */
   phase: endedInField,
   reason: reasonField,
+  /** The record of the draw; where it ended before that, of those who had come: `selectionSchema`. */
+  selection: cidField,
   /**
    * Ascending by key; none where it ended in selection. Here a seat that reported may have a reason as well: what it did
    * not do afterwards.

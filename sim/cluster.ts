@@ -69,6 +69,11 @@ export type SimOptions = {
   readonly aggregate?: (doors: SessionDoors) => EffectHandler
   /** So many nodes wait for ever for what vectors are made of. */
   readonly blind?: number
+  /** Seats of a round, where there are fewer of them than nodes; and reports that a round waits for, where the rest are stragglers. */
+  readonly seats?: number
+  readonly quorum?: number
+  /** How long so many of the nodes, the first ones, need besides to train. */
+  readonly slow?: { readonly nodes: number; readonly millis: Millis }
   /** A question instead of rounds that train. */
   readonly question?: Question
   /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
@@ -82,6 +87,7 @@ export type SimOptions = {
 export const CALM: Weather = { loss: 0, duplication: 0, delayMillis: 5, breaks: 0 }
 export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
 const BUDGET = 10_007n
+const STRAGGLER_MILLIS: Millis = 700
 const GRACE: Millis = 1500
 
 /** What was left when the run had ended. */
@@ -124,7 +130,8 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
   const around = { network, clock, coordinator, population, terms, draw, crash: nodeCrash, end: end.signal }
   const nodes = ids.map((_, site) => {
     const seen = site < (options.blind ?? 0) ? withoutVectors : (store: BlobStore) => store
-    return new SimNode(site, { ...around, blobs: seen(blobs), withheld: seen(withheld) })
+    const slowMillis = options.slow && site < options.slow.nodes ? options.slow.millis : 0
+    return new SimNode(site, { ...around, slowMillis, blobs: seen(blobs), withheld: seen(withheld) })
   })
   const strike = (how: 'die' | 'kill') => {
     const victim = nodes[Math.floor(draw() * nodes.length)] as SimNode
@@ -212,6 +219,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         signer,
         ticketKey: ticketKey(coordinatorSecret),
         runner,
+        operators: new Map(),
         counters,
         fatal: rethrow,
       })
@@ -270,19 +278,22 @@ function messageIn(frame: Bytes): ClientMessage {
 }
 
 function order(blobs: BlobStore, options: SimOptions) {
-  const { question, rounds, masking, population, suite, nodes, patience, onFailures = 'end' } = options
-  const common = { population, secure: { suite }, timing: timingOf(patience), failuresMax: 3, onFailures }
+  const { question, rounds, masking, population, suite, nodes, seats = nodes, quorum, patience } = options
+  // Where a quorum is not asked for, nobody is a straggler: who is in the model is not for the clock to say.
+  const timing = { ...timingOf(patience), stragglerMillis: quorum === undefined ? null : STRAGGLER_MILLIS }
+  const common = { population, secure: { suite }, timing, failuresMax: 3, onFailures: options.onFailures ?? 'end' }
   const size = population === 'open' ? undefined : nodes
   if (question) {
-    const cohort = { min: 3, max: nodes, quorum: question.minCohort }
+    const cohort = { min: 3, max: seats, quorum: question.minCohort }
     return createAsk(blobs, RUN, createAskSchema.parse({ ...common, question, cohort }), null, size)
   }
-  const cohort = { min: masking === 'none' ? 2 : 3, max: nodes, quorum: 2 }
+  const least = masking === 'none' ? 2 : 3
+  const cohort = { min: Math.max(least, quorum ?? 0), max: seats, quorum: quorum ?? 2 }
   const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
   return createRun(blobs, RUN, createRunSchema.parse({ ...common, ...training }), null, size)
 }
 
-function timingOf(patience: number): Timing {
+function timingOf(patience: number): Omit<Timing, 'stragglerMillis'> {
   const [short, middle, long] = [2000 * patience, 3000 * patience, 5000 * patience]
   return {
     ...{ selectionMillis: short, keysMillis: middle, reportingMillis: long, consistencyMillis: middle },

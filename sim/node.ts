@@ -11,7 +11,7 @@ import type { SiteTerms } from '#client/site.ts'
 import { hkdfSha256, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
-import type { Bytes, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
 import type { Population } from '#protocol/plan.ts'
 import type { BlobStore, EventLog, TrainerBackend } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
@@ -32,6 +32,8 @@ export type NodeDoors = {
   readonly population: Population
   readonly terms: SiteTerms
   readonly draw: () => number
+  /** How much longer than others it trains. */
+  readonly slowMillis: Millis
   /** Chance that its process dies at one append to its journal. */
   readonly crash: number
   readonly end: AbortSignal
@@ -129,13 +131,13 @@ export class SimNode {
 
   /** Takes its time on the fake clock, so that reports arrive in any order. */
   #slowTrainer(): TrainerBackend {
-    const { clock, draw } = this.#doors
+    const { clock, draw, slowMillis } = this.#doors
     const { trainer } = this
     return {
       ...trainer,
       async fit(...args) {
         const update = await trainer.fit(...args)
-        await clock.wakeAt(clock.now() + 100 + Math.floor(draw() * 400), args[2])
+        await clock.wakeAt(clock.now() + 100 + slowMillis + Math.floor(draw() * 400), args[2])
         return update
       },
     }

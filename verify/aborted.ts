@@ -7,6 +7,7 @@ import type { Blocks } from './blocks.ts'
 import { checkEndings } from './endings.ts'
 import { checkPlan, checkSeats, parametersOf, type Standing } from './round.ts'
 import type { Order } from './run.ts'
+import { checkSelection } from './selection.ts'
 import { checkTerms } from './session.ts'
 import { readRoster } from './transcript.ts'
 import { checkReports } from './updates.ts'
@@ -20,6 +21,9 @@ export type AbortedEntry = {
   readonly purpose: Purpose
 }
 
+/** Its record, and what the rounds say by now of who was in their draws. */
+type Aborted = { readonly record: AbortedManifest; readonly attendance: Standing['attendance'] }
+
 /**
  * The steps of a round that came to nothing: that the coordinator signed what became of it, that it began where the next
  * one does, and that whoever is said to have reported did. No sum was made, so that none is redone.
@@ -30,7 +34,7 @@ export async function checkAborted(
   start: Standing,
   entry: AbortedEntry,
   progress: (step: Step) => void,
-): Promise<Result<AbortedManifest, Step>> {
+): Promise<Result<Aborted, Step>> {
   progress('aborted')
   if (entry.receipts !== null) return refuse('aborted', 'a round that came to nothing pays nobody')
   const record = await checkRecord(blocks, order, start, entry)
@@ -44,9 +48,12 @@ export async function checkAborted(
   progress('cohort')
   const cohort = checkCohort(plan.value, record.value)
   if (!cohort.ok) return cohort
+  progress('selection')
+  const selection = await checkSelection(blocks, order, start, { manifest: record.value, plan: plan.value })
+  if (!selection.ok) return selection
   progress('update')
   const updates = await checkUpdates(blocks, order, plan.value, record.value)
-  return updates.ok ? record : updates
+  return updates.ok ? accept({ record: record.value, attendance: selection.value }) : updates
 }
 
 /** Step `aborted`. */

@@ -5,6 +5,7 @@ import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import type { RingVector } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
+import type { Attendance } from '#protocol/attendance.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
@@ -17,6 +18,7 @@ import type { Blocks } from './blocks.ts'
 import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
 import { fileCidOf, isSameEvaluation, modelCidOf, type Order, subjectOf, type Training } from './run.ts'
+import { checkSelection } from './selection.ts'
 import { collectMasked, type VectorFinder } from './session.ts'
 import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
@@ -29,6 +31,8 @@ export type Standing = {
   readonly weights: Float32Array
   readonly memory: Float32Array
   readonly parent: Cid | null
+  /** What the rounds so far say of who was in their draws; null for who has not redone them all. */
+  readonly attendance: readonly Attendance[] | null
 }
 
 /** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
@@ -104,6 +108,9 @@ export async function redoRound(
   progress('cohort')
   const cohort = checkCohort(plan.value, manifest.value)
   if (!cohort.ok) return cohort
+  progress('selection')
+  const selection = await checkSelection(blocks, order, start, { manifest: manifest.value, plan: plan.value })
+  if (!selection.ok) return selection
   const parameters = parametersOf(order, plan.value)
   const collected = await collect(blocks, order, { manifest: manifest.value, plan: plan.value, parameters }, options)
   if (!collected.ok) return collected
@@ -112,7 +119,7 @@ export async function redoRound(
   const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
   if (!made.ok) return made
   return accept({
-    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest },
+    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest, attendance: selection.value },
     answer: made.value.answer,
     ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
   })
@@ -244,6 +251,8 @@ export async function checkPlan(
   if ((plan.secure === null) !== (plan.masking === 'none'))
     return refuse('plan', 'it says how the round is masked exactly where it is')
   if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
+  if (plan.secure && plan.cohort.operatorSeatsMax > plan.secure.corrupt)
+    return refuse('plan', 'one operator may have more seats than masks bear corrupt nodes')
   const due = quantiserOf(subjectOf(order), plan)
   if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, due)))
     return refuse('plan', 'the quantiser is not the one that task and cohort give')

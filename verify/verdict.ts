@@ -102,6 +102,8 @@ export type Step =
   | 'endings'
   /** Seats are in order, none twice, as many as the plan admits and enough of them reported. */
   | 'cohort'
+  /** The record of the draw counts what the rounds before say, gives tickets by the rule, and its draw is the cohort. */
+  | 'selection'
   /** A masked round's session is named, and a plain one names none; its messages can be read and are signed. */
   | 'session'
   /** The coordinator signed the roster: this task, round, plan, model and cohort, sound adverts, exact thresholds. */

@@ -38,8 +38,8 @@ export async function verifyBundle(file: BundleFile, options: VerifyOptions = {}
 
 /**
  * Verifies a run's record from its root, wherever its blocks are. It redoes the arithmetic from the genesis on: hashes,
- * signatures, sums, models, figures and pay. What it cannot know is who was there and not chosen, whether a node's data
- * are what it says, and, unless pinned, who the coordinator is.
+ * signatures, sums, models, figures and pay. What it cannot know is who wanted a seat and was not told of, whether a node's
+ * data are what it says, and, unless pinned, who the coordinator is.
  */
 export async function verifyRecord(root: Cid, block: BlockSource, options: VerifyOptions = {}): Promise<Verdict> {
   const blocks = new Blocks(block)
@@ -86,9 +86,10 @@ async function prove(
     const purpose = purposeOf(order.value, trained)
     if (aborted !== null) {
       const entry = { round, aborted, receipts, purpose }
-      const record = await checkAborted(blocks, order.value, standing, entry, enterStep)
-      if (!record.ok) return failure(record, round)
-      rounds.push({ ...nothingOf(entry, standing), reason: record.value.reason })
+      const ended = await checkAborted(blocks, order.value, standing, entry, enterStep)
+      if (!ended.ok) return failure(ended, round)
+      rounds.push({ ...nothingOf(entry, standing), reason: ended.value.record.reason })
+      standing = { ...standing, attendance: ended.value.attendance }
       continue
     }
     if (purpose === 'train') trained++
@@ -157,7 +158,7 @@ function nothingOf({ round, purpose }: { round: Round; purpose: Purpose }, { mod
 async function begin(order: Order): Promise<Result<Standing, Step>> {
   if (order.kind === 'asking') {
     const nothing = new Float32Array(0)
-    return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 })
+    return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0, attendance: [] })
   }
   return genesisStanding(order)
 }

@@ -14,6 +14,7 @@ import {
 import { questionSchema } from '#protocol/question.ts'
 import { dataContractSchema, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
 import { onFailuresField } from '../run-spec.ts'
+import { termsSchema } from '../timing.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
 const text = (what: string) => z.string().meta({ description: what })
@@ -31,6 +32,10 @@ const timingWithDefaults = z
       .default(60_000)
       .meta({ description: 'masked rounds: to share keys, and again to agree on them, beside the training' }),
     reportingMillis: timingSchema.shape.reportingMillis.default(600_000),
+    stragglerMillis: timingSchema.shape.stragglerMillis.optional().meta({
+      description:
+        'once the quorum has reported: how long the others still have; a quarter of reportingMillis by default, null: to the deadline',
+    }),
     consistencyMillis: timingSchema.shape.consistencyMillis
       .default(60_000)
       .meta({ description: 'masked rounds: to confirm the survivors' }),
@@ -39,8 +44,21 @@ const timingWithDefaults = z
       .meta({ description: 'masked rounds: to take the masks off' }),
     aggregationMillis: timingSchema.shape.aggregationMillis.default(120_000),
     settlementMillis: timingSchema.shape.settlementMillis.default(60_000),
+    learned: termsSchema.shape.learned.default(true).meta({
+      description:
+        'give a phase no more than nodes have lately needed, thrice and ten seconds; these times are bounds then',
+    }),
   })
   .prefault({})
+
+const cohortWithDefaults = cohortSchema.extend({
+  operatorSeatsMax: cohortSchema.shape.operatorSeatsMax.optional().meta({
+    description: 'seats of one operator: half of max by default, and under masks at most secure.corrupt',
+  }),
+  paced: cohortSchema.shape.paced
+    .default(false)
+    .meta({ description: 'draw slow nodes less often: by measured times, so that no draw can be had again' }),
+})
 
 const secureWithDefaults = z
   .strictObject({
@@ -83,7 +101,7 @@ export const createRunSchema = z
       .optional()
       .meta({ description: 'secagg/1 wherever the cohort allows it (3 to 128 seats) unless asked otherwise' }),
     secure: secureWithDefaults,
-    cohort: cohortSchema,
+    cohort: cohortWithDefaults,
     timing: timingWithDefaults,
     failuresMax: failuresMaxField,
     onFailures: whenTooMany.default('pause'),
@@ -95,7 +113,7 @@ export const createAskSchema = z
     question: questionSchema,
     population: populationField.default('open'),
     secure: secureWithDefaults,
-    cohort: cohortSchema
+    cohort: cohortWithDefaults
       .optional()
       .meta({ description: 'all sites that come, at least question.minCohort, by default' }),
     timing: timingWithDefaults,

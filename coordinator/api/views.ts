@@ -110,7 +110,7 @@ function meaningOf(
     case 'opened':
       return { type: 'round.opened', ...round, purpose: after.round?.purpose, invited: event.invited, plan: event.plan }
     case 'joined':
-      return { type: 'node.joined', ...round, node: event.node, phase: after.round?.phase }
+      return { type: 'node.joined', ...round, node: event.node, operator: event.operator, phase: after.round?.phase }
     case 'declined':
       return { type: 'node.declined', ...round, node: event.node, reason: event.reason }
     case 'left':

@@ -12,6 +12,7 @@ import { type Evaluation, modelSchema, type RoundManifest } from '#protocol/mani
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { signAs } from '#protocol/sealed.ts'
+import { selectionSchema } from '#protocol/selection.ts'
 import { isQuestion } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
 import { parametersReported } from '../admit.ts'
@@ -48,9 +49,11 @@ export function aggregateEffect(doors: SessionDoors): EffectHandler {
     const results = { aggregate: aggregate.cid, memory, model, evaluation }
     const masked =
       'survival' in made.value ? sessionManifest(doors, withSession(round), made.value, results) : undefined
-    const record = recordOf(run, round, { ...results, session: masked?.session ?? null })
+    const selection = blockOf(selectionSchema, round.selection)
+    const record = recordOf(run, round, { ...results, selection: selection.cid, session: masked?.session ?? null })
     const manifest = sealOf(signAs(signer, 'round', record))
-    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...(masked?.blocks ?? []), manifest.body, manifest.seal])
+    const session = masked?.blocks ?? []
+    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...session, selection, manifest.body, manifest.seal])
     return { kind: 'aggregated', round: round.round, manifest: manifest.seal.cid, model, memory, evaluation, reports }
   }
 }
@@ -115,7 +118,7 @@ function spoiled({ round }: Aggregation, { refusal, detail = '' }: { refusal: st
   return { kind: 'spoiled', round, reason: reason.slice(0, REASON_CHARS_MAX) }
 }
 
-type Made = Pick<RoundManifest, 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
+type Made = Pick<RoundManifest, 'selection' | 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
 
 function recordOf(run: Run, round: Aggregation, made: Made): RoundManifest {
   const { round: number, purpose, plan, cohort, seats } = round

@@ -9,7 +9,7 @@ import { keepSealed } from '#protocol/sealed.ts'
 import { endingsFor } from '../endings.ts'
 import { blockOf, type Ordered, orderOf } from '../record.ts'
 import { type Ending, endingOf } from '../round/session.ts'
-import { purposeOf, type Run, seedOf } from '../run.ts'
+import { purposeOf, type Run, seedOf, timingFor } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -75,7 +75,7 @@ export function planFor(run: Run, { quantiser }: Ordered, round: Round, endings:
     cohortSeed: seedOf(run, round),
     cohort: spec.cohort,
     quantiser,
-    timing: spec.timing,
+    timing: timingFor(run),
   }
 }
 

@@ -1,3 +1,4 @@
+import { assert } from '#protocol/assert.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import type {
   Abandonment,
@@ -11,7 +12,8 @@ import type {
   Selection,
   Unmasking,
 } from './round.ts'
-import { hasReported } from './round.ts'
+import { hasReported, openedOf } from './round.ts'
+import { selected } from './selection.ts'
 
 /**
  * The round came to nothing, for a named reason; the next round starts clean. A session is remembered where an input may
@@ -22,11 +24,10 @@ export function abort(
   reason: string,
   at: Millis,
 ): Aborted {
-  const { round: number, purpose, plan, cohortSeed, rule, timing, secure, openedAt } = round
   const wasAbandoned = round.phase === 'abandonment'
   return {
-    ...{ round: number, purpose, plan, cohortSeed, rule, timing, secure, openedAt },
-    ...(round.phase === 'selection' ? {} : seatedAtEnd(round, at)),
+    ...openedOf(round),
+    ...(round.phase === 'selection' ? { selection: selected(round) } : seatedAtEnd(round, at)),
     phase: 'aborted',
     reason,
     endedIn: wasAbandoned ? round.endedIn : round.phase,
@@ -37,8 +38,8 @@ export function abort(
 }
 
 function seatedAtEnd(round: Exclude<Parameters<typeof abort>[0], Selection>, at: Millis): Seated {
-  const { cohort, session } = round
-  return { cohort, seats: seatsAtEnd(round, at), session: round.phase === 'keys' ? null : session }
+  const { selection, cohort, session } = round
+  return { selection, cohort, seats: seatsAtEnd(round, at), session: round.phase === 'keys' ? null : session }
 }
 
 function rosterOf(round: Parameters<typeof abort>[0]): Cid | null {
@@ -70,4 +71,13 @@ export function lapsesOf(round: Collecting | Consistency | Unmasking, at: Millis
     if (session.away[seat]) return 'left'
     return at >= endsAt ? lapse : null
   })
+}
+
+/** What became of a seat: it reported, or why not; and what it did not do after it had. */
+export function fateOf({ seats, lapses }: Aborted, seat: number) {
+  const state = seats?.[seat]
+  assert(state && state !== 'waiting', 'nobody is awaited any more')
+  return hasReported(state)
+    ? { update: state.update, reason: lapses[seat] ?? null }
+    : { update: null, reason: state.gone }
 }

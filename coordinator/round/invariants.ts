@@ -25,6 +25,11 @@ export function checkRound(before: Round, after: Round, at: Millis): void {
       assert(after.phase === (after.purpose === 'evaluate' ? 'evaluation' : 'reporting'), 'the purpose names the phase')
       assert(after.waiting > 0, 'a phase that awaits nobody has ended')
       assert(after.reported + after.waiting >= quorumOf(after), 'a phase that cannot reach its quorum has ended')
+      assert(after.closing === after.reported >= quorumOf(after), 'the quorum, and nothing else, hurries the others')
+      assert(
+        before.phase !== after.phase || after.endsAt <= (deadlineOf(before) ?? 0),
+        'a deadline only ever comes nearer',
+      )
       return
     case 'consistency':
     case 'unmasking':

@@ -27,6 +27,7 @@ import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { type VirtualClock, virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 export const coordinator = signerOf(sha256(utf8('the coordinator')))
 export const stranger = signerOf(sha256(utf8('a stranger')))
@@ -186,7 +187,7 @@ export class Bench {
     const model = await this.#block(modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
     const { architecture: _, seed: __, ...task } = TOY_TASK
     const taskCid = await this.#block(taskSchema, { v: 1, ...task, seed, architecture, genesis: model })
-    const cohort = { min: 2, max: 5, quorum: 2 }
+    const cohort = cohortOf({ min: 2, max: 5, quorum: 2 })
     const masking = change.masking ?? 'none'
     return keepSealed(this.blobs, by, 'plan', {
       ...{ v: 1, run: RUN, round: 1, purpose: 'train', population: 'open', masking, task: taskCid, model },
@@ -214,7 +215,14 @@ export class Bench {
 }
 
 export const TIMING = {
-  ...{ selectionMillis: 1000, keysMillis: 1000, reportingMillis: 5000, consistencyMillis: 1000, unmaskingMillis: 1000 },
+  ...{
+    selectionMillis: 1000,
+    keysMillis: 1000,
+    reportingMillis: 5000,
+    stragglerMillis: null,
+    consistencyMillis: 1000,
+    unmaskingMillis: 1000,
+  },
   ...{ aggregationMillis: 1000, settlementMillis: 1000 },
 }
 

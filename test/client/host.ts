@@ -35,6 +35,7 @@ import { toyTrainer } from '#sim/toy.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { type Bench, bench, coordinator, type Kept, NOW, type SaidFrame, TIMING } from './bench.ts'
 
 type HostChange = Partial<Secure> & {
@@ -160,7 +161,7 @@ export class Host {
     for (const list of [this.adverts, this.keys, this.parcels, this.inputs, this.confirms, this.unmasks])
       list.length = 0
     const n = this.nodes.length
-    const cohort = { min: Math.max(3, n - 1), max: Math.max(n, 3), quorum: this.#change.quorum ?? 3 }
+    const cohort = cohortOf({ min: Math.max(3, n - 1), max: Math.max(n, 3), quorum: this.#change.quorum ?? 3 })
     const masked = { masking: 'secagg/1', secure: this.secure, cohort, round } as const
     this.plan = await this.node(0).plan({ ...masked, ...change })
   }

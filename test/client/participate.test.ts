@@ -10,6 +10,7 @@ import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protoco
 import { signAs } from '#protocol/sealed.ts'
 import { RUN } from '#sim/cluster.ts'
 import { toyTrainer } from '#sim/toy.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 import {
   type Bench,
@@ -95,7 +96,7 @@ describe('a node', () => {
   const lies: readonly [string, (node: Bench) => Promise<Cid>][] = [
     ['unreadable-plan', (node) => node.plan({}, stranger)],
     ['unreadable-plan', (node) => node.plan({ secure: { suite: 1, corrupt: 1, publish: 'full' } })],
-    ['unreadable-plan', (node) => node.plan({ masking: 'secagg/1', cohort: { min: 3, max: 5, quorum: 3 } })],
+    ['unreadable-plan', (node) => node.plan({ masking: 'secagg/1', cohort: cohortOf({ min: 3, max: 5, quorum: 3 }) })],
     ['foreign-plan', (node) => node.plan({ round: 2 })],
     ['wrong-model', async (node) => node.plan({ model: await node.otherModel() })],
     [
@@ -176,10 +177,10 @@ describe('a node', () => {
 
   test('signs for the plan that it read and judged, and for no other under the same seat', async () => {
     const node = bench({ cohortMin: 5 })
-    const judged = await node.plan({ cohort: { min: 5, max: 5, quorum: 5 } })
+    const judged = await node.plan({ cohort: cohortOf({ min: 5, max: 5, quorum: 5 }) })
     node.say(invite(judged))
     expect(await node.heard()).toMatchObject({ kind: 'join' })
-    node.say(seated(await node.plan({ cohort: { min: 2, max: 5, quorum: 2 } })))
+    node.say(seated(await node.plan({ cohort: cohortOf({ min: 2, max: 5, quorum: 2 }) })))
     expect(await node.heard()).toMatchObject({ kind: 'leave', reason: 'foreign-plan' })
     expect(node.frames).toHaveLength(2)
   })

@@ -77,7 +77,7 @@ class Process {
     const gateway = new Gateway({
       ...{ transport, presence: presence.openIn(this), blobs, vault: blobs, withheld: blobs, clock },
       ...{ sessions: new Sessions(blobs, coordinator.id), signer: coordinator, ticketKey: new Uint8Array(32) },
-      ...{ runner: this.runner, counters: new Counters() },
+      ...{ runner: this.runner, operators: new Map(), counters: new Counters() },
       fatal: (cause) => {
         throw cause
       },
@@ -112,7 +112,7 @@ function messageIn(frame: Bytes): CoordinatorMessage {
   return message.value
 }
 
-const joined = (node: NodeId): Unstamped => ({ kind: 'joined', round: 1, node, advert: null })
+const joined = (node: NodeId): Unstamped => ({ kind: 'joined', round: 1, node, operator: null, advert: null })
 const opens: Unstamped = { kind: 'opened', round: 1, plan: cid('plan'), invited: 2 }
 
 /** Both are linked to the first, and one of them is about to have joined. */

@@ -1,13 +1,14 @@
 import * as fc from 'fast-check'
 import { type Obligation, obligations } from '#coordinator/obligations.ts'
 import type { RoundEvent } from '#coordinator/round/events.ts'
-import { hasReported, type Round } from '#coordinator/round/round.ts'
+import { hasReported, isAmong, type Round } from '#coordinator/round/round.ts'
 import { nextDeadline, type Run, stepRun } from '#coordinator/run.ts'
 import type { RunEvent } from '#coordinator/run-events.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
+import type { Terms } from '#coordinator/timing.ts'
 import type { Millis } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
-import type { Timing } from '#protocol/plan.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { cid, type Happening, happens, maskedSpecOf, NODES, specOf } from './fixture.ts'
 
 /** Histories of runs: what honest nodes and a coordinator that does its work would report next, and whatever else. */
@@ -85,7 +86,7 @@ export function speeches(run: Run): readonly { readonly who: number; readonly sa
   const { round } = run
   if (!round || round.phase === 'closed' || round.phase === 'aborted') return []
   if (round.phase === 'selection') {
-    const absent = NODES.slice(0, run.spec.cohort.max).filter((node) => !round.joined.includes(node))
+    const absent = NODES.slice(0, run.spec.cohort.max).filter((node) => !isAmong(round.joined, node))
     return absent.map(placeOf).map((who) => ({ who, says: happens.join(who, round.secure && cid(`advert ${who}`)) }))
   }
   const say = sayingIn(round)
@@ -227,9 +228,11 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
 }
 
 const millis = fc.oneof(fc.integer({ min: 50, max: 300 }), fc.constantFrom(1, 1000, 1000, 1000))
-const timings: fc.Arbitrary<Timing> = fc.record({
+const timings: fc.Arbitrary<Terms> = fc.record({
   ...{ selectionMillis: millis, keysMillis: millis, reportingMillis: millis, consistencyMillis: millis },
   ...{ unmaskingMillis: millis, aggregationMillis: millis, settlementMillis: millis },
+  stragglerMillis: fc.constantFrom(null, null, 0, 20),
+  learned: fc.boolean(),
 })
 
 /** Masked runs of every size that a test has time for. */
@@ -245,7 +248,7 @@ export const maskedSpecs: fc.Arbitrary<RunSpec> = fc
   .map(([n, c, quorum, timing, failuresMax, onFailures]) => {
     const change = {
       ...{ timing, failuresMax, onFailures },
-      cohort: { min: Math.max(3, n - (quorum % 2)), max: n, quorum: 2 + (quorum % (n - 2)) },
+      cohort: cohortOf({ min: Math.max(3, n - (quorum % 2)), max: n, quorum: 2 + (quorum % (n - 2)) }),
     }
     return maskedSpecOf(n, 1 + (c % (n - 2)), change)
   })

@@ -122,11 +122,14 @@ export class RawNode implements AsyncDisposable {
     transport.ws._socket.pause()
   }
 
-  /** The next message of a kind; others are passed over. */
-  async hear<K extends CoordinatorMessage['kind']>(kind: K): Promise<Extract<CoordinatorMessage, { kind: K }>> {
+  /** The next message of one of these kinds; others are passed over. */
+  async hear<K extends CoordinatorMessage['kind']>(
+    ...kinds: readonly K[]
+  ): Promise<Extract<CoordinatorMessage, { kind: K }>> {
     for await (const message of this.#heard.items(this.#end.signal))
-      if (message.kind === kind) return message as Extract<CoordinatorMessage, { kind: K }>
-    throw new Error(`the link ended before a ${kind}`)
+      if ((kinds as readonly string[]).includes(message.kind))
+        return message as Extract<CoordinatorMessage, { kind: K }>
+    throw new Error(`the link ended before a ${kinds}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { AbortedManifest } from '#protocol/manifest.ts'
 import { readSealed } from '#protocol/sealed.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { happens, maskedSpecOf, node, specOf } from './fixture.ts'
 import {
   accepted,
@@ -41,7 +42,7 @@ async function recordOf(run: Run): Promise<AbortedManifest> {
 }
 
 const words = ({ seats }: AbortedManifest) => seats.map(({ update, reason }) => [update !== null, reason])
-const plain = () => started(specOf({ cohort: { min: 4, max: 4, quorum: 3 } }))
+const plain = () => started(specOf({ cohort: cohortOf({ min: 4, max: 4, quorum: 3 }) }))
 const masked = () => started(maskedSpecOf(4))
 
 describe('what is put down of a round that came to nothing', () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { type Run, stepRun } from '#coordinator/run.ts'
 import { decodeEvent, encodeEvent } from '#coordinator/run-events.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { maskedSpecOf, RUN, specOf } from './fixture.ts'
 import { type Blow, openShared, Process, play, type Shared } from './processes.ts'
 
@@ -10,8 +11,9 @@ const HOUR = 3_600_000
 const patient = {
   ...{ selectionMillis: HOUR, keysMillis: HOUR, reportingMillis: HOUR, consistencyMillis: HOUR },
   ...{ unmaskingMillis: HOUR, aggregationMillis: HOUR, settlementMillis: HOUR },
+  ...{ stragglerMillis: null, learned: false },
 }
-const plain = specOf({ timing: patient, cohort: { min: 3, max: 3, quorum: 2 }, planned: 1 })
+const plain = specOf({ timing: patient, cohort: cohortOf({ min: 3, max: 3, quorum: 2 }), planned: 1 })
 const masked = maskedSpecOf(3, 1, { timing: patient, planned: 1 })
 
 async function replayed({ log }: Shared): Promise<{ readonly run: Run | undefined; readonly kinds: string[] }> {

@@ -1,8 +1,10 @@
 import type { AbortedManifest, SeatRecord } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
+import type { Selection } from '#protocol/selection.ts'
 import type { Step } from '#verify/verdict.ts'
 import type { Hooks, ReportBody, Shape } from './fixture.ts'
-import { emptyFile, type Lie, otherRun, signatures, stranger } from './lies.ts'
+import { stranger } from './hooks.ts'
+import { emptyFile, type Lie, otherRun, signatures } from './lies.ts'
 import { PUBLIC } from './telling.ts'
 
 /** What is lied about rounds that came to nothing: the second one, which the third is again. */
@@ -24,6 +26,9 @@ const plan = (change: (plan: Plan) => Partial<Plan>): Hooks => ({
 })
 const report = (change: (report: ReportBody) => Partial<ReportBody>): Hooks => ({
   report: (honest, { round }) => (round === ROUND ? { ...honest, ...change(honest) } : honest),
+})
+const draw = (change: (selection: Selection) => Partial<Selection>): Hooks => ({
+  selection: (honest, round) => (round === ROUND ? { ...honest, ...change(honest) } : honest),
 })
 const plain = (what: string, hooks: Hooks): Lie => [what, ROUND, hooks, PLAIN]
 const masked = (what: string, hooks: Hooks): Lie => [what, ROUND, hooks, MASKED]
@@ -149,6 +154,31 @@ export const ABORTED_LIES = {
       record(() => ({ phase: 'keys' })),
     ),
   ],
+  selection: [
+    plain(
+      'another seed',
+      draw(() => ({ seed: new Uint8Array(32) })),
+    ),
+    plain(
+      'a candidate fewer than seats',
+      draw(({ candidates }) => ({ candidates: candidates.slice(1) })),
+    ),
+    plain(
+      'a plan for the draw',
+      record((honest) => ({ selection: honest.plan })),
+    ),
+    [
+      'a round that was late forgotten in the next draw',
+      3,
+      {
+        selection: (drawn, round) =>
+          round === 3
+            ? { ...drawn, candidates: drawn.candidates.map((one) => ({ ...one, taken: 1, delivered: 1, tickets: 3 })) }
+            : drawn,
+      },
+      PLAIN,
+    ],
+  ],
   roster: [
     plain(
       'a roster of a plain round',
@@ -162,10 +192,10 @@ export const ABORTED_LIES = {
       'a plan for a roster',
       record((honest) => ({ roster: honest.plan })),
     ),
-    masked(
-      'another cohort than its roster',
-      record(({ seats }) => ({ seats: seats.slice(1) })),
-    ),
+    masked('another cohort than its roster', {
+      ...record(({ seats }) => ({ seats: seats.slice(1) })),
+      ...draw(({ candidates }) => ({ candidates: candidates.slice(1) })),
+    }),
     ["another round's roster", 3, rosterAgain(), MASKED],
   ],
   update: [

@@ -12,7 +12,9 @@ import type { Plan } from '#protocol/plan.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import type { Sealed, SealedType } from '#protocol/sealed.ts'
 import { askSeed, demoSecret } from '#protocol/seeds.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { question, table, tallies } from '#test/statistics/given.ts'
+import { recordDraw } from './draws.ts'
 import { keepSession, playSession, type Stage } from './masked.ts'
 import { RUN } from './prepared.ts'
 import { Store } from './store.ts'
@@ -51,9 +53,22 @@ export async function recordAsk(hooks: AskHooks = {}, asked: Question = ASKED) {
   const secure = { suite: 1, corrupt: 1, publish: 'full' } as const
   const honest: Plan = {
     ...{ v: 1, run: RUN, round: 1, purpose: 'ask', population: 'open', masking: 'secagg/1', secure, task, model: task },
-    ...{ parent: null, endings: null, cohortSeed: askSeed(), cohort: { min: 3, max: 4, quorum: 3 }, quantiser },
+    ...{
+      parent: null,
+      endings: null,
+      cohortSeed: askSeed(),
+      cohort: cohortOf({ min: 3, max: 4, quorum: 3 }),
+      quantiser,
+    },
     timing: {
-      ...{ selectionMillis: 1, keysMillis: 1, reportingMillis: 1, consistencyMillis: 1, unmaskingMillis: 1 },
+      ...{
+        selectionMillis: 1,
+        keysMillis: 1,
+        reportingMillis: 1,
+        stragglerMillis: null,
+        consistencyMillis: 1,
+        unmaskingMillis: 1,
+      },
       ...{ aggregationMillis: 1, settlementMillis: 1 },
     },
   }
@@ -73,6 +88,7 @@ export async function recordAsk(hooks: AskHooks = {}, asked: Question = ASKED) {
   const session = await keepSession(stage, { ...record, result }, hidden, (lists) => lists)
   const closed: RoundManifest = {
     ...{ v: 1, run: RUN, round: 1, purpose: 'ask', parent: null, plan: planCid, session, aggregate, model: task },
+    selection: await recordDraw(store, { seed: plan.cohortSeed, nodes: members.map(({ id }) => id) }),
     seats: members.map(({ id }, seat) => ({ node: id, update: record.inputs[seat]?.cid ?? null, reason: null })),
     ...{ memory: await store.file(new Uint32Array(0)), evaluation: { rows: 0, correct: 0, lossQ16: 0 } },
   }

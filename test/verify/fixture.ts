@@ -12,6 +12,7 @@ import {
 } from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import type { Receipt } from '#protocol/receipt.ts'
+import type { Selection } from '#protocol/selection.ts'
 import type { Task } from '#protocol/task.ts'
 import type { Absent } from '#test/secagg/play.ts'
 import type { Fate, MaskedHooks } from './masked.ts'
@@ -105,6 +106,7 @@ export type Hooks = MaskedHooks & {
   /** What the vectors are said to add up to: the model and all else is made of that. */
   readonly sum?: (lanes: Uint32Array, round: Round) => Uint32Array
   readonly aggregate?: (lanes: Uint32Array, round: Round) => Uint32Array
+  readonly selection?: (selection: Selection, round: Round) => Selection
   readonly manifest?: (manifest: RoundManifest) => RoundManifest
   readonly aborted?: (record: AbortedManifest) => AbortedManifest
   readonly receipt?: (receipt: Receipt, at: At) => Receipt

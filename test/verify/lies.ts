@@ -1,27 +1,20 @@
 import type { VerificationStep } from '#aggregation/secagg/verification.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
-import { signerOf } from '#protocol/envelope.ts'
 import type { Round, RunId } from '#protocol/ids.ts'
 import type { RoundManifest, RunManifest, SeatRecord } from '#protocol/manifest.ts'
-import type { Plan } from '#protocol/plan.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import type { Step } from '#verify/verdict.ts'
+import { DRAW_LIES } from './draw-lies.ts'
 import type { Hooks, ReportBody, Shape } from './fixture.ts'
+import { plan, round, stranger } from './hooks.ts'
 
 /** What the lie is, the round in which it is found, how it is told, and what else the run looks like. */
 export type Lie = readonly [what: string, round: Round | undefined, hooks: Hooks, shape?: Shape]
 
-export const stranger = signerOf(new Uint8Array(32).fill(77))
 export const otherRun = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
 export const emptyFile = cidOf(RAW, new Uint8Array(0))
 
-/** Each changes one thing said in one round. */
-const round = (at: Round, change: (manifest: RoundManifest) => Partial<RoundManifest>): Hooks => ({
-  manifest: (manifest) => (manifest.round === at ? { ...manifest, ...change(manifest) } : manifest),
-})
-const plan = (at: Round, change: (plan: Plan) => Partial<Plan>): Hooks => ({
-  plan: (plan) => (plan.round === at ? { ...plan, ...change(plan) } : plan),
-})
+/** Each changes one thing said. */
 const report = (change: (report: ReportBody) => Partial<ReportBody>): Hooks => ({
   report: (report, { round, seat }) => (round === 2 && seat === 1 ? { ...report, ...change(report) } : report),
 })
@@ -207,6 +200,7 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       ),
     ],
   ],
+  selection: DRAW_LIES,
   session: [
     [
       'a session in a plain round',

@@ -106,7 +106,7 @@ describe('an honest record of masked rounds', () => {
       await verifyRecord(run.root, blockOf(run), { progress: (at) => seen.push(at) })
       return seen.filter(({ round }) => round === 3).map(({ step }) => step)
     }
-    const before = ['round-manifest', 'plan', 'endings', 'cohort', 'session']
+    const before = ['round-manifest', 'plan', 'endings', 'cohort', 'selection', 'session']
     expect(await stepsOf('full')).toEqual([...before, 'vector', 'sum', 'model', 'payout'])
     expect(await stepsOf('commit-only')).toEqual([...before, 'ranges', 'model', 'payout'])
   })

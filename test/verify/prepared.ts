@@ -11,6 +11,7 @@ import { type Endings, manifestTypes, modelSchema } from '#protocol/manifest.ts'
 import type { Sealed, SealedType } from '#protocol/sealed.ts'
 import { demoSecret } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
+import type { Kept } from './draws.ts'
 import type { At, Shape } from './fixture.ts'
 import { Store } from './store.ts'
 import { TINY, tinyTask } from './tiny.ts'
@@ -52,6 +53,7 @@ export async function prepare(shape: Shape) {
   const coordinator = signerOf(secretOf(0))
   return {
     ...{ hooks, store, coordinator, nodes, planned, budget, parameters, modelOf, task, taskCid, start, secure },
+    kept: new Map() as Kept,
     endings: [] as Endings[number][],
     abandons: [] as Said<'Abandon'>[],
     earlier: new Map<Round, SessionRecord>(),

@@ -9,7 +9,9 @@ import { type AbortedManifest, endingsSchema, type RoundManifest, type SessionMa
 import type { Plan, Secure } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
 import type { Task } from '#protocol/task.ts'
+import { cohortOf } from '#test/cohort.ts'
 import type { Absent } from '#test/secagg/play.ts'
+import { countSeats, recordDraw } from './draws.ts'
 import type { At, ReportBody, Shape } from './fixture.ts'
 import { type Act, type Fate, keepSession, playEnding, playSession, type Stage } from './masked.ts'
 import { type Play, RUN, type Standing, say } from './prepared.ts'
@@ -37,6 +39,8 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
   const model = await play.modelOf(weights)
   const shown = hooks.aggregate?.(lanes, round) ?? lanes
   const aggregate = await store.file(shown)
+  const drawn = { seed: plan.cohortSeed, nodes: play.nodes.map(({ signer }) => signer.id), kept: play.kept }
+  const selection = await recordDraw(store, drawn, (record) => hooks.selection?.(record, round) ?? record)
   const honest: RoundManifest = {
     v: 1,
     run: RUN,
@@ -44,6 +48,7 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
     purpose: plan.purpose,
     parent: start.parent,
     plan: planCid,
+    selection,
     seats: given.seats,
     session: (await given.session?.({ lanes: shown, aggregate, model })) ?? null,
     aggregate,
@@ -51,6 +56,7 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
     model,
     evaluation: { rows, correct, lossQ16: high * 65_536 + low },
   }
+  countSeats(play.kept, given.seats)
   const manifest = hooks.manifest?.(honest) ?? honest
   const sealed = await say(play, coordinator, 'round', manifest, { round })
   const trained = start.trained + (trains ? 1 : 0)
@@ -148,7 +154,9 @@ export async function playAborted(play: Play, start: Standing, round: Round, { f
   const fate = fates?.[round]
   const far = aborted?.[round] ?? 'reporting'
   const ended = secure && fate ? await endMasked(play, secure, before, fate) : await endPlain(play, before, far)
+  const drawn = { seed: plan.cohortSeed, nodes: nodes.map(({ signer }) => signer.id), kept: play.kept }
   const honest: AbortedManifest = {
+    selection: await recordDraw(play.store, drawn, (record) => hooks.selection?.(record, round) ?? record),
     ...{ v: 1, run: RUN, round, purpose: plan.purpose, parent: start.parent, plan: planCid },
     ...{ phase: ended.phase, reason: ended.reason, roster: ended.roster },
     seats: nodes.slice(0, ended.phase === 'selection' ? 0 : nodes.length).map(({ signer }, seat) => {
@@ -156,6 +164,7 @@ export async function playAborted(play: Play, start: Standing, round: Round, { f
       return { node: signer.id, update, reason: update ? null : 'late' }
     }),
   }
+  countSeats(play.kept, honest.seats)
   return say(play, coordinator, 'aborted', hooks.aborted?.(honest) ?? honest, { round })
 }
 
@@ -208,10 +217,16 @@ async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> 
     parent: start.parent,
     endings: told.length > 0 ? await store.block(endingsSchema, told) : null,
     cohortSeed: cohortSeed(task.seed, start.model, round),
-    cohort: { min: 2, max, quorum: 2 },
+    cohort: cohortOf({ min: 2, max, quorum: 2 }),
     quantiser: quantiserFor({ clipNormMicro, rowsMax: secure ? 1 : data.rowsMax, cohortMax: max }),
     timing: {
-      ...{ selectionMillis: 1000, keysMillis: 1500, reportingMillis: 2000, consistencyMillis: 2500 },
+      ...{
+        selectionMillis: 1000,
+        keysMillis: 1500,
+        reportingMillis: 2000,
+        stragglerMillis: null,
+        consistencyMillis: 2500,
+      },
       ...{ unmaskingMillis: 2700, aggregationMillis: 3000, settlementMillis: 4000 },
     },
   }

@@ -91,7 +91,7 @@ describe('an honest record', () => {
     const seen: VerifyProgress[] = []
     const run = await recordRun({ planned: 1 })
     await verifyBundle(fileOf(await run.file()), { progress: (at) => seen.push(at) })
-    const perRound = ['round-manifest', 'plan', 'cohort', 'update', 'vector', 'sum', 'model', 'payout']
+    const perRound = ['round-manifest', 'plan', 'cohort', 'selection', 'update', 'vector', 'sum', 'model', 'payout']
     expect(seen.map(({ step }) => step)).toEqual([
       'container',
       'run-manifest',
