@@ -5,16 +5,16 @@ import type { RunId } from '#protocol/ids.ts'
 import type { EventLog } from '#protocol/ports.ts'
 import { type Account, accountOf, events, launched, payoutsOf } from './account.ts'
 import type { Deployment } from './deployment.ts'
-import { type Damage, type StormOptions, storm } from './storm.ts'
+import { type Damage, type Risks, type StormOptions, storm } from './storm.ts'
 
 /** A run here takes seconds, and each blow a few more. One that has not ended by then never will. */
 const RUN_MILLIS_MAX = 300_000
 
-export type Ordered = { readonly name: string; readonly rounds: number; readonly change?: Partial<LaunchRequest> }
-export type Played = { readonly account: Account; readonly damage: Damage; readonly millis: number }
+type Ordered = { readonly name: string; readonly rounds: number; readonly change?: Partial<LaunchRequest> }
+type Played = { readonly account: Account; readonly damage: Damage; readonly millis: number }
 
 /** Launches an order, lets the storm rage until its run has ended, and checks what must hold. */
-export async function play(
+async function play(
   deployment: Deployment,
   { name, rounds, change }: Ordered,
   weather?: StormOptions,
@@ -60,7 +60,7 @@ export async function checkLedger(log: EventLog, accounts: readonly Account[]): 
 }
 
 /** What nodes say that they were paid, by the receipts that they hold. */
-export class Receipts {
+class Receipts {
   readonly #amounts = new Map<string, Map<string, bigint>>()
 
   constructor({ nodes, sites }: Deployment) {
@@ -87,8 +87,89 @@ export class Receipts {
   }
 }
 
+/** One of a campaign's runs. @param harmless nobody fell out of a round by what happened, so that its model must be the undisturbed one */
+type Harmed = Played & { readonly name: string; readonly harmless: boolean }
+
+export type Campaign = {
+  /** Kills of coordinators over all runs. */
+  readonly kills: number
+  readonly firstSeed: number
+  /** What befalls every run, and what three of four are spared. */
+  readonly risks: Risks
+  readonly harmful: Risks
+}
+
+const ROUNDS = 3
+/** So many in one run at most: then it is let through. */
+const KILLS_PER_RUN = 8
+const PAUSE_MILLIS = 1500
+
+/** One run after another on one deployment, until coordinators have been killed so many times. Each is checked as it ends. */
+export async function campaign(deployment: Deployment, { kills, firstSeed, risks, harmful }: Campaign) {
+  const receipts = new Receipts(deployment)
+  const meanMillis = 1.2 * (await restartMillis(deployment))
+  const played: Harmed[] = []
+  let [killed, held] = [0, 0]
+  for (let seed = firstSeed; killed < kills; seed++) {
+    const harmless = seed % 4 !== 3
+    const crashesMax = Math.min(KILLS_PER_RUN, kills - killed)
+    const all = harmless ? risks : { ...risks, ...harmful }
+    const name = `chaos ${seed}`
+    const one = await play(deployment, orderOf(name), {
+      seed,
+      risks: all,
+      meanMillis,
+      crashesMax,
+      pauseMillis: PAUSE_MILLIS,
+    })
+    if (harmless && (!one.account.completed || one.account.aborted.length > 0))
+      throw new Error(`seed ${seed}: nobody fell out, and yet ${one.account.aborted} (${one.account.run})`)
+    held += receipts.check(one.account)
+    killed += one.damage.kills.length
+    played.push({ ...one, name, harmless })
+  }
+  return { played, receipts: held }
+}
+
+/** The same orders on the same sites, undisturbed, in folders that know nothing of the first time. @returns how many were compared */
+export async function compare(calm: Deployment, played: readonly Harmed[]): Promise<number> {
+  const whole = played.filter(({ account }) => account.completed && account.aborted.length === 0)
+  for (const { name, account } of whole) {
+    const { model } = (await play(calm, orderOf(name))).account
+    if (model !== account.model) throw new Error(`${name} makes ${account.model}, and undisturbed ${model}`)
+  }
+  return whole.length
+}
+
+function orderOf(name: string): Ordered {
+  return { name, rounds: ROUNDS, change: { failuresMax: 16 } }
+}
+
+/** So that blows come about when the last one is over, on whatever machine: sometimes before. */
+async function restartMillis({ coordinators: [coordinator] }: Deployment): Promise<number> {
+  const started = Date.now()
+  await coordinator?.crash()
+  await coordinator?.ready()
+  return Date.now() - started
+}
+
+export function figures(played: readonly Played[], more: object): object {
+  const blows: Record<string, number> = {}
+  const aborted: Record<string, number> = {}
+  for (const { damage, account } of played) {
+    for (const [name, count] of Object.entries(damage.blows)) blows[name] = (blows[name] ?? 0) + count
+    for (const reason of account.aborted) aborted[reason] = (aborted[reason] ?? 0) + 1
+  }
+  const millis = played.flatMap(recoveryMillis)
+  return {
+    ...{ runs: played.length, completed: played.filter(({ account }) => account.completed).length, ...more },
+    ...{ blows, closed: played.reduce((sum, { account }) => sum + account.closed, 0), aborted },
+    killToNextEventMillis: { p50: quantile(millis, 0.5), p95: quantile(millis, 0.95), max: quantile(millis, 1) },
+  }
+}
+
 /** How long it took from each kill to the next event of the run, where there was one. */
-export function recoveryMillis({ account, damage }: Played): readonly number[] {
+function recoveryMillis({ account, damage }: Played): readonly number[] {
   const times = account.events.map(({ time }) => Date.parse(time))
   return damage.kills.flatMap((kill) => {
     const next = times.find((time) => time > kill)
@@ -96,6 +177,6 @@ export function recoveryMillis({ account, damage }: Played): readonly number[] {
   })
 }
 
-export function quantile(of: readonly number[], share: number): number {
+function quantile(of: readonly number[], share: number): number {
   return of.toSorted((a, b) => a - b)[Math.min(of.length - 1, Math.floor(share * of.length))] ?? 0
 }
