@@ -60,7 +60,7 @@ export async function checkLedger(log: EventLog, accounts: readonly Account[]): 
 }
 
 /** What nodes say that they were paid, by the receipts that they hold. */
-class Receipts {
+export class Receipts {
   readonly #amounts = new Map<string, Map<string, bigint>>()
 
   constructor({ nodes, sites }: Deployment) {
