@@ -23,6 +23,8 @@ export type Shape = {
   /** Between each node and each coordinator; without it nodes are linked directly. */
   readonly weather?: Weather
   readonly graceMillis?: number
+  /** What goes before the first node's command. */
+  readonly through?: readonly string[]
   /** More flags of `coordinator up`. */
   readonly flags?: readonly string[]
   /** Where the coordinator keeps everything; else a folder beside the nodes'. */
@@ -143,7 +145,14 @@ async function openCoordinators(
 }
 
 async function openNodes(
-  { seed, weather, sites, urls, key }: Shape & { sites: readonly Site[]; urls: readonly string[]; key: NodeId },
+  {
+    seed,
+    weather,
+    through,
+    sites,
+    urls,
+    key,
+  }: Shape & { sites: readonly Site[]; urls: readonly string[]; key: NodeId },
   opened: AsyncDisposableStack,
 ): Promise<{ nodes: readonly Post[]; wires: readonly (readonly Wire[])[] }> {
   const nodes: Post[] = []
@@ -154,7 +163,8 @@ async function openNodes(
       own.push(opened.use(await Wire.open(Number(new URL(url).port), wireSeed(seed, index, at), weather)))
     wires.push(own)
     const url = weather ? own.map((wire) => wire.url).join(',') : urls.join(',')
-    nodes.push(opened.use(await Post.open('node.ready', () => startNodeProcess(site, { url, key }))))
+    const options = through && index === 0 ? { through } : {}
+    nodes.push(opened.use(await Post.open('node.ready', () => startNodeProcess(site, { url, key }, options))))
   }
   await Promise.all(nodes.map((node) => node.ready()))
   return { nodes, wires }
