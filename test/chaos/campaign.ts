@@ -1,3 +1,4 @@
+import type { Said } from '#cli/demo/process.ts'
 import type { LaunchRequest } from '#cli/demo/task.ts'
 import type { ApiEvent } from '#cli/sse.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
@@ -14,7 +15,7 @@ type Ordered = { readonly name: string; readonly rounds: number; readonly change
 type Played = { readonly account: Account; readonly damage: Damage; readonly millis: number }
 
 /** Launches an order, lets the storm rage until its run has ended, and checks what must hold. */
-async function play(
+export async function play(
   deployment: Deployment,
   { name, rounds, change }: Ordered,
   weather?: StormOptions,
@@ -37,9 +38,25 @@ async function play(
     over.abort()
     // A process that ended by itself says more than what came of it.
     await blown
-    throw new Error(`${name}, seed ${weather?.seed}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    const why = cause instanceof Error ? cause.message : cause
+    throw new Error(`${name}, seed ${weather?.seed}: ${why}${storyOf(told, deployment.troubles)}`, { cause })
   }
 }
+
+/** What went wrong in a run, and the last that was heard of it, for whoever reads that it failed. */
+function storyOf(events: readonly ApiEvent[], troubles: readonly Said[]): string {
+  const telling = /^(node\.(left|declined)|phase\.ended|round\.(opened|aborted|completed))$/
+  const told = events.filter(({ type }, index) => telling.test(type) || index > events.length - LAST_EVENTS)
+  const run = events[0]?.run
+  return [...told, ...troubles.filter((said) => said['run'] === run)]
+    .map(
+      ({ type, ...said }) =>
+        `\n  ${said['time']} ${type} ${said['round']} ${said['reason'] ?? ''} ${said['cause'] ?? ''}`,
+    )
+    .sort()
+    .join('')
+}
+const LAST_EVENTS = 5
 
 /** The ledger itself, once everybody has ended: each run's money is where its account says, and nothing else is in it. */
 export async function checkLedger(log: EventLog, accounts: readonly Account[]): Promise<void> {
@@ -88,7 +105,7 @@ export class Receipts {
 }
 
 /** One of a campaign's runs. @param harmless nobody fell out of a round by what happened, so that its model must be the undisturbed one */
-type Harmed = Played & { readonly name: string; readonly harmless: boolean }
+export type Harmed = Played & { readonly name: string; readonly harmless: boolean }
 
 export type Campaign = {
   /** Kills of coordinators over all runs. */
@@ -123,7 +140,9 @@ export async function campaign(deployment: Deployment, { kills, firstSeed, risks
       pauseMillis: PAUSE_MILLIS,
     })
     if (harmless && (!one.account.completed || one.account.aborted.length > 0))
-      throw new Error(`seed ${seed}: nobody fell out, and yet ${one.account.aborted} (${one.account.run})`)
+      throw new Error(
+        `seed ${seed}: nobody fell out, and yet rounds came to nothing${storyOf(one.account.events, deployment.troubles)}`,
+      )
     held += receipts.check(one.account)
     killed += one.damage.kills.length
     played.push({ ...one, name, harmless })
@@ -141,7 +160,7 @@ export async function compare(calm: Deployment, played: readonly Harmed[]): Prom
   return whole.length
 }
 
-function orderOf(name: string): Ordered {
+export function orderOf(name: string): Ordered {
   return { name, rounds: ROUNDS, change: { failuresMax: 16 } }
 }
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Site, startNodeProcess } from '#cli/demo/federation.ts'
-import { type ConsiliumProcess, startProcess } from '#cli/demo/process.ts'
+import { type ConsiliumProcess, type Said, startProcess } from '#cli/demo/process.ts'
 import { tableSites } from '#cli/demo/sites.ts'
 import { type LaunchRequest, tableRun } from '#cli/demo/task.ts'
 import { sha256 } from '#crypto'
@@ -47,6 +47,8 @@ export class Deployment implements AsyncDisposable {
   readonly nodes: readonly Post[]
   /** By node, then by coordinator. */
   readonly wires: readonly (readonly Wire[])[]
+  /** What nodes have said of what went wrong. */
+  readonly troubles: readonly Said[]
   readonly #order: LaunchRequest
 
   private constructor(
@@ -65,6 +67,12 @@ export class Deployment implements AsyncDisposable {
     this.urls = parts.urls
     this.nodes = parts.nodes
     this.wires = parts.wires
+    const troubles: Said[] = []
+    this.troubles = troubles
+    for (const node of parts.nodes)
+      node.listen((said) => {
+        if (/^node\.(failed|refused|declined)$/.test(said.type)) troubles.push(said)
+      })
     this.#order = order
   }
 
