@@ -6,7 +6,8 @@ import { campaign, checkLedger, compare, figures } from '#test/chaos/campaign.ts
 import { Deployment } from '#test/chaos/deployment.ts'
 import type { Risks } from '#test/chaos/storm.ts'
 import { Wire } from '#test/chaos/wire.ts'
-import { type RedisServer, redisForTests } from '#test/redis.ts'
+import type { RedisServer } from '#test/redis.ts'
+import { redisForTests } from '#test/redis-suite.ts'
 
 /** How many times one of the coordinators is killed over all runs, and from which seed on: a slice in CI, the whole by hand. */
 const KILLS = Number(process.env['CONSILIUM_SEEDS'] ?? 200)
