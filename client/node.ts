@@ -51,6 +51,8 @@ export type RunningNode = AsyncDisposable & {
 
 /** The vector of the round, and one that an earlier life of this node left behind. */
 const OUTBOX_BYTES_MAX = 2 * vectorBytesOf(PARAMETERS_MAX)
+/** Over half a minute or so: a coordinator that begins again, twice if need be, costs no seat. */
+const FETCH_ATTEMPTS = 16
 
 /** A node's root on Node.js: key file, data, trainer, journal, link. It listens on no port; everything it says goes to the coordinator. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
@@ -74,7 +76,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
   )
   // Blocks come from where the link goes: that process is there.
-  const remote = { url: () => transport.url, ticket: () => ticket, clock: systemClock }
+  const remote = { url: () => transport.url, ticket: () => ticket, clock: systemClock, attempts: FETCH_ATTEMPTS }
   const blobs = openRemoteBlobs(remote)
   const withheld = openRemoteBlobs({ ...remote, reads: 'withheld' })
   const stopping = new AbortController()

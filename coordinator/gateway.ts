@@ -19,6 +19,9 @@ import { Shapes } from './shapes.ts'
 /** Frames of one node that may wait here; past it they are refused, so that a flood holds no memory. */
 const WAITING_FRAMES_MAX = 16
 
+/** What the world kept from being done for a node is done again after this, for as long as it takes. */
+const AGAIN_MILLIS: Millis = 1000
+
 /** How often it is asked which processes have died. */
 const ORPHANS_MILLIS: Millis = 2000
 
@@ -56,6 +59,8 @@ export class Gateway {
   /** Highest sequence number accepted from a node: an older frame is a replay. */
   readonly #heard = new Map<NodeId, number>()
   readonly #members: Members
+  /** Nodes that are greeted again, or missed again, in a while. */
+  readonly #again = { greet: new Set<NodeId>(), miss: new Set<NodeId>() }
 
   constructor(doors: GatewayDoors) {
     this.#doors = doors
@@ -68,36 +73,61 @@ export class Gateway {
   async serve(graceMillis: Millis, signal: AbortSignal): Promise<void> {
     let said = Promise.resolve()
     using _ = this.#doors.runner.subscribe((advanced) => {
-      said = said.then(() => this.#announcer.announce(advanced)).catch((cause: unknown) => this.#fault(cause))
+      said = said
+        .then(() => this.#announcer.announce(advanced))
+        .catch((cause: unknown) => {
+          this.#fault(cause)
+          for (const node of this.#doors.transport.linked()) this.#doAgain(node, 'greet', signal)
+        })
     })
     void this.#missAbsent(graceMillis, signal)
     void this.#missOrphans(graceMillis, signal)
     for await (const event of this.#doors.transport.events(signal)) {
       if (event.kind === 'frame') {
         const { from, frame } = event
-        if ((this.#turns.get(from)?.waiting ?? 0) < WAITING_FRAMES_MAX) this.#turn(from, () => this.#hear(from, frame))
+        // A frame that was lost is not kept: whoever hears where things stand says it again.
+        if ((this.#turns.get(from)?.waiting ?? 0) < WAITING_FRAMES_MAX)
+          this.#turn(from, 'greet', signal, () => this.#hear(from, frame))
         else this.#doors.counters.count('frames_refused', 'too-many-frames')
-      } else {
-        const { kind, node } = event
-        this.#turn(node, () => (kind === 'linked' ? this.#greet(node) : this.#miss(node)))
-      }
+      } else this.#turn(event.node, event.kind === 'linked' ? 'greet' : 'miss', signal)
     }
   }
 
-  /** One node's frames in their order, nodes beside one another. */
-  #turn(node: NodeId, act: () => Promise<void>): void {
+  /**
+   * One node's frames in their order, nodes beside one another.
+   *
+   * @param again what is done, or once more where it was kept from being done
+   */
+  #turn(
+    node: NodeId,
+    again: 'greet' | 'miss',
+    signal: AbortSignal,
+    act = () => (again === 'greet' ? this.#greet(node) : this.#miss(node)),
+  ): void {
     const turn = this.#turns.get(node) ?? { last: Promise.resolve(), waiting: 0 }
     turn.waiting++
     turn.last = turn.last
       .then(act)
-      .catch((cause: unknown) => this.#fault(cause))
+      .catch((cause: unknown) => {
+        this.#fault(cause)
+        this.#doAgain(node, again, signal)
+      })
       .then(() => {
         if (--turn.waiting === 0) this.#turns.delete(node)
       })
     this.#turns.set(node, turn)
   }
 
-  /** The world's fault is counted and costs one message; our own mistake stops the process. */
+  #doAgain(node: NodeId, again: 'greet' | 'miss', signal: AbortSignal): void {
+    if (this.#again[again].has(node)) return
+    this.#again[again].add(node)
+    void passes(this.#doors.clock, AGAIN_MILLIS, signal).then((passed) => {
+      this.#again[again].delete(node)
+      if (passed) this.#turn(node, again, signal)
+    })
+  }
+
+  /** The world's fault is counted and costs a while; our own mistake stops the process. */
   #fault(cause: unknown): void {
     if (cause instanceof BrokenInvariant) this.#doors.fatal(cause)
     this.#doors.counters.count('faults', cause instanceof Error ? cause.name : 'unknown')
@@ -212,7 +242,7 @@ export class Gateway {
     const { clock, runner } = this.#doors
     const held = runner.runs().flatMap(({ round }) => membersOf(round))
     if (!(await passes(clock, graceMillis, signal))) return
-    for (const node of new Set(held)) this.#turn(node, () => this.#miss(node))
+    for (const node of new Set(held)) this.#turn(node, 'miss', signal)
   }
 
   /** Whose process has died has the grace to come to another one. */
@@ -224,7 +254,7 @@ export class Gateway {
         return []
       })
       for (const node of orphans)
-        void passes(clock, graceMillis, signal).then((passed) => passed && this.#turn(node, () => this.#miss(node)))
+        void passes(clock, graceMillis, signal).then((passed) => passed && this.#turn(node, 'miss', signal))
     }
   }
 }

@@ -119,20 +119,22 @@ export type NodeOptions = {
   readonly diesInRound?: number | undefined
   /** A hospital's node, with the file of those who may be in a masked round with it. */
   readonly allow?: string | undefined
+  /** As {@link startProcess} has it. */
+  readonly through?: readonly string[]
 }
 
 /** A node that trains on its site's data and answers questions about them, for this coordinator only. */
 export function startNodeProcess(
   { name, folder, data }: Site,
   coordinator: { readonly url: string; readonly key: NodeId },
-  { diesInRound, allow }: NodeOptions = {},
+  { diesInRound, allow, through }: NodeOptions = {},
 ): Promise<ConsiliumProcess> {
   const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
   const population = allow === undefined ? ['open'] : ['hospital', '--allow', allow]
   const flags = ['--state', folder, '--data', path, '--population', ...population, '--min-cell', String(MIN_CELL)]
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
-  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies])
+  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies], through)
 }
 
 /** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */

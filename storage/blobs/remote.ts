@@ -58,7 +58,7 @@ export function openRemoteBlobs({
         done.abort()
       }
       // Spread, so that a cohort that lost its coordinator does not come back in one instant.
-      const pause = firstPauseMillis * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
+      const pause = firstPauseMillis * Math.min(2 ** (attempt - 1), GROWTH_MAX) * (0.5 + Math.random() / 2)
       await clock.wakeAt(clock.now() + pause, signal ?? new AbortController().signal)
     }
   }
@@ -160,6 +160,8 @@ export class RemoteFault extends Error {
   override name = 'RemoteFault'
 }
 
+/** Pauses grow no further: whoever waits for long should not be the last to notice that the gateway is back. */
+const GROWTH_MAX = 16
 const ASK_FIRST_BYTES = 65_536
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16

@@ -15,7 +15,7 @@ import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import { type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
-import type { CoordinatorTransport, LinkEvent, SharedLog } from '#protocol/ports.ts'
+import { type CoordinatorTransport, type LinkEvent, type SharedLog, StorageFull } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -209,4 +209,25 @@ test('whose process dies has left after the grace, and not who came to another o
     if (event.kind === 'left') kinds.push(event.node)
   expect(kinds).toEqual([still.id])
   second.end.abort()
+})
+
+test('a word that a full disk kept from being heard is asked for again, and costs nothing but time', async () => {
+  const shared = await opened()
+  let full = false
+  const append: SharedLog['append'] = (...args) =>
+    full ? Promise.reject(new StorageFull('the disk is full')) : shared.log.append(...args)
+  const { first } = await launched({ ...shared, log: { ...shared.log, append } })
+  const invited = () => first.heard(mover.id).length
+  const join = say(mover, { kind: 'join', to: coordinator.id, seq: 1, run: RUN, round: 1, advert: null })
+  full = true
+  first.hear(mover.id, join)
+  await shared.clock.advance(900)
+  expect(invited()).toBe(1)
+  full = false
+  await shared.clock.advance(200)
+  expect(invited()).toBe(2)
+  first.hear(mover.id, join)
+  await shared.clock.advance(1)
+  expect(first.runner.run(RUN)?.round).toMatchObject({ phase: 'reporting' })
+  first.end.abort()
 })

@@ -192,6 +192,26 @@ describe('remote blobs', () => {
     expect(time.waiting()).toBe(0)
   })
 
+  test('a gateway that is away for long is noticed soon after it is back', async () => {
+    const clock = virtualClock(0)
+    const backAt = 20_000
+    const bytes = contentOf('x', 9)
+    let asked = 0
+    const fetch = async () => {
+      asked++
+      if (clock.now() < backAt) throw new TypeError('fetch failed')
+      return new Response(bytes as Uint8Array<ArrayBuffer>)
+    }
+    const remote = openRemoteBlobs({ url: 'http://127.0.0.1', clock, fetch, attempts: 16, firstPauseMillis: 250 })
+    const reading = remote.getBlock(cidOf(RAW, bytes), 1000)
+    for (let before = -1; before !== asked; ) {
+      before = asked
+      await clock.advance(4000)
+    }
+    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(clock.now()).toBeLessThan(backAt + 3 * 4000)
+  })
+
   test('a gateway that says nothing is not waited for longer than allowed', async () => {
     const clock = virtualClock(0)
     await using server = await tripping(() => true)
