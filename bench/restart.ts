@@ -159,10 +159,11 @@ function specOf(run: RunId, cohort: number, events: number): RunSpec {
   return {
     ...{ run, purpose: 'train', task: cid('task'), taskSeed: new Uint8Array(32), genesis: cid('genesis') },
     ...{ memory: cid('memory'), planned, budget: 1000n, population: 'open', masking: 'none', secure: null },
-    cohort: { min: cohort, max: cohort, quorum: 2 },
+    cohort: { min: cohort, max: cohort, quorum: 2, operatorSeatsMax: 1, paced: false },
     timing: {
       ...{ selectionMillis: hour, keysMillis: hour, reportingMillis: hour, consistencyMillis: hour },
       ...{ unmaskingMillis: hour, aggregationMillis: hour, settlementMillis: hour },
+      ...{ stragglerMillis: null, learned: false },
     },
     ...{ failuresMax: 3, onFailures: 'end', idempotency: null },
   }
@@ -177,7 +178,7 @@ function* history(spec: RunSpec, cohort: number): Iterable<RunEvent> {
     const here = { at, round }
     const evaluates = round > spec.planned
     yield { kind: 'opened', ...here, plan: cid(`plan ${round}`), invited: cohort }
-    for (const node of NODES.slice(0, cohort)) yield { kind: 'joined', ...here, node, advert: null }
+    for (const node of NODES.slice(0, cohort)) yield { kind: 'joined', ...here, node, operator: null, advert: null }
     for (const node of NODES.slice(0, cohort)) {
       const update = cid(`${node} ${round}`)
       yield { kind: 'reported', ...here, node, update, vector: update, trainMillis: 10 }
