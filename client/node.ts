@@ -1,9 +1,9 @@
-import { appendFile, mkdir, open } from 'node:fs/promises'
+import { appendFile, mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Bytes, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { PARAMETERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
@@ -18,6 +18,7 @@ import { clearOutbox } from './outbox.ts'
 import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
 import type { Progress } from './progress.ts'
+import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
 import type { SiteTerms } from './site.ts'
 import type { BackendChoice } from './trainers/backend.ts'
@@ -117,8 +118,12 @@ export function nodeSecret(state: string, make: () => Bytes = () => randomBytes(
 
 /** A line for each receipt, before anyone is told of it: what proves a node's pay must outlive the process. */
 async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): AsyncIterable<Progress> {
+  const kept = new Receipts()
+  for (const receipt of await receiptsIn(file)) kept.isNew(receipt)
   for await (const made of progress) {
     if (made.kind === 'paid') {
+      // Told again since this node, or its coordinator, was away.
+      if (!kept.isNew(made.receipt)) continue
       const { run, round, amount, receipt } = made
       await appendFile(file, `${JSON.stringify({ run, round, amount: amount.toString(), receipt })}\n`, {
         mode: 0o600,
@@ -127,4 +132,13 @@ async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): A
     }
     yield made
   }
+}
+
+/** Those of the last lines; one that a crash cut short is none. */
+async function receiptsIn(file: string): Promise<readonly Cid[]> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  return text.split('\n').flatMap((line) => {
+    const receipt = /"receipt":"([a-z0-9]+)"\}$/.exec(line)?.[1]
+    return receipt ? [receipt as Cid] : []
+  })
 }

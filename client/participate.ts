@@ -25,6 +25,7 @@ import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
 import type { Policy } from './policy.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
+import { Receipts } from './receipts.ts'
 import { isBusy, type Seat } from './seat.ts'
 import type { Sequence } from './sequence.ts'
 import { Sessions } from './sessions.ts'
@@ -107,6 +108,7 @@ class Participant {
   readonly #push: (progress: Progress) => void
   readonly #blobs: CachedBlobs
   readonly #sessions: Sessions
+  readonly #receipts = new Receipts()
   #seat: Seat | undefined
 
   constructor(doors: ClientDoors, push: (progress: Progress) => void, ended: AbortSignal) {
@@ -317,9 +319,11 @@ class Participant {
     await this.#sessions.recollect(message)
   }
 
+  /** A receipt is told again to who was away, so to some who were not. */
   async #keepReceipt(message: Receipt, receipt: Cid): Promise<void> {
     const { node, amount } = message
     if (node !== this.#doors.signer.id) return this.#tell(message, { kind: 'failed', reason: 'receipt: not ours' })
+    if (!this.#receipts.isNew(receipt)) return
     this.#tell(message, { kind: 'paid', amount, receipt })
   }
 

@@ -1,17 +1,13 @@
 import { vectorBytesOf } from '#aggregation/vector.ts'
-import { decode } from '#protocol/codec.ts'
-import { frameOf, type Signer, unseal } from '#protocol/envelope.ts'
+import type { Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { receiptListSchema } from '#protocol/manifest.ts'
 import { type CoordinatorMessage, say } from '#protocol/messages.ts'
-import type { BlobStore, CoordinatorTransport } from '#protocol/ports.ts'
-import { receiptSchema } from '#protocol/receipt.ts'
+import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
-import { readBlock } from './record.ts'
+import { Receipts } from './receipts.ts'
 import { type Collecting, hasReported, isAmong, type Keys, type Round, seatOf } from './round/round.ts'
 import type { Ending } from './round/session.ts'
 import type { Run } from './run.ts'
@@ -22,6 +18,7 @@ export type AnnouncerDoors = {
   readonly transport: CoordinatorTransport
   readonly blobs: BlobStore
   readonly vault: BlobStore
+  readonly clock: Clock
   readonly signer: Signer
   readonly ticketKey: Bytes
   readonly shapes: Shapes
@@ -34,12 +31,14 @@ export type AnnouncerDoors = {
 export class Announcer {
   readonly #doors: AnnouncerDoors
   readonly #briefing: Briefing
+  readonly #receipts: Receipts
   /** Each run's open round, as it is announced. */
   readonly #invites = new Map<RunId, { readonly plan: Cid; readonly frame: Promise<Bytes> }>()
 
   constructor(doors: AnnouncerDoors) {
     this.#doors = doors
     this.#briefing = new Briefing(doors)
+    this.#receipts = new Receipts(doors.blobs)
   }
 
   /** Says what a transition means to the nodes it concerns. */
@@ -86,20 +85,15 @@ export class Announcer {
     await this.#sayToAll(membersOf(was), this.#frame(endedOf(before, was.round, outcome, past?.reason ?? '')))
   }
 
-  /** To those who were paid and are linked here: the receipt itself is the message. */
+  /** To those who were paid and are linked here. */
   async #sayReceipts(list: Cid): Promise<void> {
-    const { blobs, transport } = this.#doors
-    const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)
-    for (const cid of await readBlock(blobs, list, receiptListSchema)) {
-      const signed = await unseal(await block(cid), block)
-      const receipt = signed.ok ? decode(receiptSchema, signed.value.body, BLOCK_BYTES_MAX) : signed
-      if (!signed.ok || !receipt.ok) throw new Error(`the receipt ${cid} cannot be read`)
-      await transport.send(receipt.value.node, frameOf(signed.value))
-    }
+    for (const [node, frame] of await this.#receipts.of(list)) await this.#doors.transport.send(node, frame)
   }
 
-  /** A node came back or is new: its current message in the run. */
+  /** A node came back or is new: its current message in the run, after the receipts it may have missed. */
   async brief(run: Run, node: NodeId): Promise<void> {
+    const { clock, transport } = this.#doors
+    for (const frame of await this.#receipts.missed(run, node, clock.now())) await transport.send(node, frame)
     // A member of a session that came to nothing while it was away: its word may free the others' inputs.
     for (const ending of run.endings)
       if (isAwaited(ending, node))

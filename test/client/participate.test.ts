@@ -228,7 +228,7 @@ describe('a node', () => {
     expect(await node.heard()).toMatchObject({ kind: 'join' })
   })
 
-  test('is paid only by a receipt that its coordinator signed for it', async () => {
+  test('is paid only by a receipt that its coordinator signed for it, once', async () => {
     const node = bench()
     await seat(node)
     const report = (await node.heard()) as { vector: Cid }
@@ -243,10 +243,16 @@ describe('a node', () => {
     const paid = node.next('paid')
     node.say(receipt(node.signer.id, 7n))
     await paid
+    // Told again, and another one: the first counts once.
+    const again = node.next('paid')
+    node.say(receipt(node.signer.id, 7n))
+    node.say(receipt(node.signer.id, 8n))
+    await again
     const { kind: _, ...body } = receipt(node.signer.id, 7n)
     expect(node.progress.filter(({ kind }) => kind === 'failed')).toHaveLength(1)
     expect(node.progress.filter(({ kind }) => kind === 'paid')).toEqual([
       { kind: 'paid', run: RUN, round: 1, amount: 7n, receipt: sealOf(signAs(coordinator, 'receipt', body)).seal.cid },
+      expect.objectContaining({ amount: 8n }),
     ])
   })
 })

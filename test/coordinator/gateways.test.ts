@@ -149,7 +149,7 @@ test('a node that moves while the round moves on hears its seat from the process
   }
 })
 
-test('a receipt is told by the process that its node is linked to, whoever settled', async () => {
+test('a receipt is told by the process that its node is linked to, whoever settled, and again to a node that comes back', async () => {
   const shared = await opened()
   const { first, second } = await launched(shared)
   await second.link(mover.id)
@@ -173,8 +173,16 @@ test('a receipt is told by the process that its node is linked to, whoever settl
   const receipts = (process: Process, node: NodeId) => process.heard(node).filter(({ kind }) => kind === 'receipt')
   expect(receipts(second, mover.id)).toMatchObject([{ node: mover.id, amount: 50n }])
   expect(receipts(first, still.id)).toMatchObject([{ node: still.id, amount: 50n }])
-  first.end.abort()
-  second.end.abort()
+  // Who was away, or was told by a process that died with the word unsent, hears it when it comes back.
+  const third = new Process(shared)
+  await third.runner.recover()
+  await shared.clock.advance(1)
+  await third.link(mover.id)
+  await third.link(coordinator.id)
+  await shared.clock.advance(1)
+  expect(receipts(third, mover.id)).toMatchObject([{ node: mover.id, amount: 50n }])
+  expect(receipts(third, coordinator.id)).toEqual([])
+  for (const process of [first, second, third]) process.end.abort()
 })
 
 test('what a node says is judged by what has happened, also where that has not been read yet', async () => {
