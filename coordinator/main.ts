@@ -79,6 +79,11 @@ export type RunningCoordinator = AsyncDisposable & {
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const LINKS_MAX = 20_000
 const HELLO_MILLIS = 10_000
+/** A client counts on 16 KiB/s for its slowest link: half of that is asked of it, and four times that while others wait. */
+const TRANSFERS = {
+  ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
+  ...{ uploads: { total: 64, each: 48 }, downloads: { total: 512, each: 384 } },
+}
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
@@ -128,7 +133,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
-    limits: { idleMillis: 30_000, uploadsMax: 64 },
+    limits: TRANSFERS,
     count: (outcome) => counters.count('blocks', outcome),
     report: (err) => logger.error({ err }, 'the block gateway failed'),
   })
