@@ -206,7 +206,15 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const worker = runner.work({
     hold: holdEffect({ settlement }),
     recount: recountEffect({ blobs, signer }),
-    open: openEffect({ blobs, signer, clock, settledAt, presence, runs: () => runner.runs() }),
+    open: openEffect({
+      blobs,
+      signer,
+      clock,
+      settledAt,
+      presence,
+      runs: () => runner.runs(),
+      position: (run) => runner.position(run),
+    }),
     ...sessionEffects(session),
     aggregate: aggregateEffect(session),
     settle: settleEffect({ blobs, signer, settlement }),

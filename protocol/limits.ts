@@ -69,6 +69,8 @@ export const SELECTION_EVENTS_MAX = 2 * (RETURNS_MAX + 1)
 export const SEAT_EVENTS_MAX = 7
 /** And those that no node causes: statements, ticks, the sum, the settlement. */
 export const ROUND_EVENTS_MAX = 24
+/** Entries of one run's log after which no round is opened any more, and the run ends by that name: about half a gigabyte. */
+export const RUN_EVENTS_MAX = 4_000_000
 /** Fewer than two contributors is not an aggregate. */
 export const COHORT_MIN = 2
 /** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */
