@@ -4,8 +4,8 @@ import { utf8 } from '#protocol/bytes.ts'
 import { parseNodeId } from '#protocol/ids.ts'
 import { idleNode } from './idle-node.ts'
 
-/** Many links from one process: `node concurrency-nodes.ts <url> <coordinator's key, or nothing for bare sockets> <count>`. */
-const [url, key, count] = process.argv.slice(2)
+/** Many links from one process: `node concurrency-nodes.ts <url> <coordinator's key, or nothing for bare sockets> <first> <count>`. */
+const [url, key, first, count] = process.argv.slice(2)
 const coordinator = parseNodeId(key ?? '')
 if (!url) throw new Error('which server?')
 
@@ -15,7 +15,7 @@ const links: AsyncDisposable[] = []
 
 for (let index = 0; index < Number(count); index += ABREAST) {
   const some = Math.min(ABREAST, Number(count) - index)
-  links.push(...(await Promise.all(Array.from({ length: some }, (_, one) => link(index + one)))))
+  links.push(...(await Promise.all(Array.from({ length: some }, (_, one) => link(Number(first) + index + one)))))
 }
 process.send?.('linked')
 
@@ -28,7 +28,7 @@ process.on('message', async ({ perSecond, seconds }: { perSecond: number; second
     const index = turn % links.length
     const old = links[index] as AsyncDisposable
     void old[Symbol.asyncDispose]().then(async () => {
-      links[index] = await link(index)
+      links[index] = await link(Number(first) + index)
     })
   }
   process.send?.('churned')

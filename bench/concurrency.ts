@@ -7,6 +7,8 @@ import type { Report } from './report.ts'
 
 /** `CONSILIUM_LINKS` for a smaller machine, or a smaller limit of open files. */
 const LINKS = Number(process.env['CONSILIUM_LINKS'] ?? 10_000)
+/** A node may have a connection for blocks beside its link, and a process may have 20,000 files open or fewer. */
+const LINKS_A_PROCESS = 2500
 const IDLE_SECONDS = 30
 const CHURN = { perSecond: 100, seconds: 10 }
 const COHORT = 100
@@ -25,7 +27,7 @@ export async function bench(): Promise<Report> {
   return {
     bench: 'concurrency',
     notes: [
-      `${LINKS} links from one process on loopback; heartbeats over ${IDLE_SECONDS} s; churn of ${CHURN.perSecond} links a second for ${CHURN.seconds} s.`,
+      `${LINKS} links from processes of ${LINKS_A_PROCESS} on loopback; heartbeats over ${IDLE_SECONDS} s; churn of ${CHURN.perSecond} links a second for ${CHURN.seconds} s.`,
       'The coordinator checks a signature for each link and signs one; bare socket.io does neither.',
       `Round: all are invited, ${COHORT} are seated, ${PARAMETERS} parameters, no training.`,
     ],
@@ -71,17 +73,22 @@ async function measure(kind: 'bare' | 'coordinator'): Promise<Cost> {
   }
   const before = await usage()
   const started = performance.now()
-  const nodes = start('concurrency-nodes.ts', [url, id, String(LINKS)], [])
+  const nodes: ChildProcess[] = []
+  for (let first = 0; first < LINKS; first += LINKS_A_PROCESS) {
+    const count = Math.min(LINKS_A_PROCESS, LINKS - first)
+    nodes.push(start('concurrency-nodes.ts', [url, id, String(first), String(count)], []))
+  }
+  const all = () => Promise.all(nodes.map(answer))
   try {
-    await answer(nodes)
+    await all()
     const connectSeconds = (performance.now() - started) / 1000
     const linked = await usage()
     await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000))
     const idle = await usage()
     const roundSeconds = kind === 'coordinator' ? await round(url, keyFile) : undefined
     const quiet = await usage()
-    nodes.send(CHURN)
-    await answer(nodes)
+    for (const some of nodes) some.send({ ...CHURN, perSecond: CHURN.perSecond / nodes.length })
+    await all()
     const churned = await usage()
     return {
       residentBytes: linked.rss - before.rss,
@@ -93,8 +100,8 @@ async function measure(kind: 'bare' | 'coordinator'): Promise<Cost> {
       roundSeconds,
     }
   } finally {
-    nodes.disconnect()
-    await once(nodes, 'exit')
+    for (const some of nodes) some.disconnect()
+    await Promise.all(nodes.map((some) => once(some, 'exit')))
     server.disconnect()
   }
 }

@@ -5,6 +5,7 @@ import { type Run, stepRun } from '#coordinator/run.ts'
 import type { RunEvent } from '#coordinator/run-events.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { ROUND_EVENTS_MAX, SEAT_EVENTS_MAX, SELECTION_EVENTS_MAX } from '#protocol/limits.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { cid, type Happening, happens, maskedSpecOf, node, specOf } from './fixture.ts'
 import { acts, answerTo, eventOf, maskedSpecs, plainSpecs, speeches, stamp, started } from './histories.ts'
 
@@ -48,8 +49,8 @@ function everything(who: number, run: Run): readonly Happening[] {
 
 describe('the log of a round', () => {
   test.each([
-    ['plain', specOf({ cohort: { min: 3, max: 4, quorum: 2 }, planned: 1 })],
-    ['masked', maskedSpecOf(5, 1, { cohort: { min: 4, max: 5, quorum: 2 }, planned: 1 })],
+    ['plain', specOf({ cohort: cohortOf({ min: 3, max: 4, quorum: 2 }), planned: 1 })],
+    ['masked', maskedSpecOf(5, 1, { cohort: cohortOf({ min: 4, max: 5, quorum: 2 }), planned: 1 })],
   ])('grows by so much for each node, however often it says everything (%s)', (_, spec) => {
     // It may say anything at any time, or keep to its seat until a stage and only then begin.
     for (let patience = 0; patience < 60; patience += 3) {

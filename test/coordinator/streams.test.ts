@@ -47,7 +47,7 @@ test('an event stream whose reader stands still is closed, and its place is free
   // More than all buffers on the way hold: nodes that come and go as often as they may.
   const comings = Array.from({ length: 90 }, (_, index) => nodeIdOf(sha256(utf8(`node ${index}`)))).flatMap((node) =>
     Array.from({ length: RETURNS_MAX + 1 }, () => [
-      { kind: 'joined', round: 1, node, advert: null } as const,
+      { kind: 'joined', round: 1, node, operator: null, advert: null } as const,
       { kind: 'left', round: 1, node, reason: 'x'.repeat(32) } as const,
     ]).flat(),
   )

