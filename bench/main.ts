@@ -5,6 +5,7 @@ import { type Report, textOf } from './report.ts'
 /** `npm run bench -- [name …] [--json]`: all of them when none is named. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Promise<Report> }>>> = {
   aggregate: () => import('./aggregate.ts'),
+  concurrency: () => import('./concurrency.ts'),
   journal: () => import('./journal.ts'),
   'round-overhead': () => import('./round-overhead.ts'),
   restart: () => import('./restart.ts'),

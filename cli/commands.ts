@@ -174,6 +174,12 @@ export const COMMANDS: readonly Command[] = [
           'nodes of all those allowed that may work with the coordinator; default a fifth of the others, at least 1',
       },
       {
+        name: 'max-memory',
+        value: '<MiB>',
+        default: '2048',
+        summary: 'memory that training may take: a task that needs more is declined before its model is fetched',
+      },
+      {
         name: 'min-cell',
         value: '<n>',
         summary: 'answer questions about the data, none of whose cells is of fewer rows; else none is answered',

@@ -67,6 +67,7 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
       ? {}
       : { maxCorrupt: args.integer('max-corrupt', { min: 1, max: SESSION_MEMBERS_MAX }) }
   const minCell = args.text('min-cell') === undefined ? null : args.integer('min-cell', { min: 1, max: MIN_CELL_MAX })
+  const memoryBytesMax = 1024 ** 2 * args.integer('max-memory', { min: 1, max: 2 ** 24 })
   const file = args.text('allow')
   if (file === undefined && population === 'hospital')
     throw usage(
@@ -77,7 +78,7 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
     )
   const allowed = file === undefined ? 'open' : new Set((await readAllowList(file)).keys())
   if (allowed !== 'open') await checkListed(allowed, nodeState(args), file)
-  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell })
+  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell, memoryBytesMax })
 }
 
 async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: string | undefined): Promise<void> {

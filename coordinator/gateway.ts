@@ -1,7 +1,7 @@
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
+import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { BlobStore, Clock, CoordinatorTransport, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
@@ -15,9 +15,6 @@ import type { Run } from './run.ts'
 import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
 import { Shapes } from './shapes.ts'
-
-/** Frames of one node that may wait here; past it they are refused, so that a flood holds no memory. */
-const WAITING_FRAMES_MAX = 16
 
 /** What the world kept from being done for a node is done again after this, for as long as it takes. */
 const AGAIN_MILLIS: Millis = 1000
@@ -61,6 +58,9 @@ export class Gateway {
   readonly #members: Members
   /** Nodes that are greeted again, or missed again, in a while. */
   readonly #again = { greet: new Set<NodeId>(), miss: new Set<NodeId>() }
+  /** Bytes of the frames that wait for their turn, of all nodes, and whoever waits until there are fewer. */
+  #waitingBytes = 0
+  #eased = Promise.withResolvers<void>()
 
   constructor(doors: GatewayDoors) {
     this.#doors = doors
@@ -73,6 +73,7 @@ export class Gateway {
   async serve(graceMillis: Millis, signal: AbortSignal): Promise<void> {
     let said = Promise.resolve()
     using _ = this.#doors.runner.subscribe((advanced) => {
+      this.#members.forget(advanced.after)
       said = said
         .then(() => this.#announcer.announce(advanced))
         .catch((cause: unknown) => {
@@ -87,8 +88,10 @@ export class Gateway {
         const { from, frame } = event
         // A frame that was lost is not kept: whoever hears where things stand says it again.
         if ((this.#turns.get(from)?.waiting ?? 0) < WAITING_FRAMES_MAX)
-          this.#turn(from, 'greet', signal, () => this.#hear(from, frame))
+          this.#turn(from, 'greet', signal, { act: () => this.#hear(from, frame), bytes: frame.length })
         else this.#doors.counters.count('frames_refused', 'too-many-frames')
+        // What is not taken from the link stays on the wire, where it is its sender's.
+        while (this.#waitingBytes > WAITING_BYTES_MAX) await this.#eased.promise
       } else this.#turn(event.node, event.kind === 'linked' ? 'greet' : 'miss', signal)
     }
   }
@@ -102,10 +105,11 @@ export class Gateway {
     node: NodeId,
     again: 'greet' | 'miss',
     signal: AbortSignal,
-    act = () => (again === 'greet' ? this.#greet(node) : this.#miss(node)),
+    { act, bytes } = { act: () => (again === 'greet' ? this.#greet(node) : this.#miss(node)), bytes: 0 },
   ): void {
     const turn = this.#turns.get(node) ?? { last: Promise.resolve(), waiting: 0 }
     turn.waiting++
+    this.#waitingBytes += bytes
     turn.last = turn.last
       .then(act)
       .catch((cause: unknown) => {
@@ -114,6 +118,9 @@ export class Gateway {
       })
       .then(() => {
         if (--turn.waiting === 0) this.#turns.delete(node)
+        this.#waitingBytes -= bytes
+        this.#eased.resolve()
+        this.#eased = Promise.withResolvers()
       })
     this.#turns.set(node, turn)
   }

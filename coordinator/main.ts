@@ -30,6 +30,7 @@ import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
 import { openSqliteSnapshots } from '#storage/snapshots/sqlite.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
+import { BOUNDS, type Bounds } from './bounds.ts'
 import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
@@ -40,6 +41,7 @@ import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
+import { Load } from './load.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
 import { Readiness } from './readiness.ts'
@@ -66,6 +68,8 @@ export type CoordinatorConfig = {
   readonly quotaBytes: number
   readonly logLevel: string
   readonly version: string
+  /** What differs from the usual bounds. */
+  readonly bounds?: Partial<Bounds>
   /** Called when the coordinator cannot go on (a broken invariant, a dead log). */
   readonly fatal: (cause: unknown) => void
 }
@@ -79,6 +83,11 @@ export type RunningCoordinator = AsyncDisposable & {
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const LINKS_MAX = 20_000
 const HELLO_MILLIS = 10_000
+/** A client counts on 16 KiB/s for its slowest link: half of that is asked of it, and four times that while others wait. */
+const TRANSFERS = {
+  ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
+  ...{ uploads: { total: 64, each: 48 }, downloads: { total: 512, each: 384 } },
+}
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
@@ -108,14 +117,16 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const closing = new AbortController()
   const clock = systemClock
   const counters = new Counters()
+  const bounds = { ...BOUNDS, ...config.bounds }
   const shared = config.redis !== undefined
   const store = async (name: string) =>
     doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes, shared }))
   const [blobs, vault, withheld] = [await store('blobs'), await store('vault'), await store('withheld')]
   const sessions = new Sessions(blobs, signer.id)
-  const { log, queue, presence, snapshots, adapter } = config.redis
+  const { log, queue, jobs, presence, snapshots, adapter } = config.redis
     ? await openShared(config.redis, { config, logger, doors })
     : openAlone({ config, logger, doors })
+  const load = doors.use(new Load(bounds, jobs))
   const settlement = openRecordSettlement(log)
   const failed = (err: unknown) =>
     err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'it is tried again')
@@ -128,7 +139,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
-    limits: { idleMillis: 30_000, uploadsMax: 64 },
+    limits: TRANSFERS,
     count: (outcome) => counters.count('blocks', outcome),
     report: (err) => logger.error({ err }, 'the block gateway failed'),
   })
@@ -146,11 +157,14 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,
+      bounds,
+      isOverloaded: () => load.isOver,
     },
     {
       logger,
       tls: config.tls && (await readTls(config.tls)),
       gateway: blocks,
+      linksMax: LINKS_MAX,
     },
   )
   doors.defer(() => api.close())
@@ -165,11 +179,13 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       graceMillis: config.graceMillis,
       helloMillis: HELLO_MILLIS,
       linksMax: LINKS_MAX,
+      isOverloaded: () => load.isOver,
       count: (name, reason) => counters.count(name, reason),
       presence,
       ...(adapter && { adapter }),
     }),
   )
+  counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges() }))
   const gateway = new Gateway({
     transport,
     presence,
@@ -190,7 +206,15 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const worker = runner.work({
     hold: holdEffect({ settlement }),
     recount: recountEffect({ blobs, signer }),
-    open: openEffect({ blobs, signer, clock, settledAt, presence, runs: () => runner.runs() }),
+    open: openEffect({
+      blobs,
+      signer,
+      clock,
+      settledAt,
+      presence,
+      runs: () => runner.runs(),
+      position: (run) => runner.position(run),
+    }),
     ...sessionEffects(session),
     aggregate: aggregateEffect(session),
     settle: settleEffect({ blobs, signer, settlement }),
@@ -221,6 +245,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 type Keeping = {
   readonly log: EventLog | SharedLog
   readonly queue: Queue<Job>
+  /** How many jobs this process has in its memory. */
+  readonly jobs: () => number
   readonly presence: Presence
   readonly snapshots: Snapshots
   readonly adapter?: ServerOptions['adapter']
@@ -233,9 +259,10 @@ type KeepingDoors = {
 
 /** One process with a folder to itself. */
 function openAlone({ config, logger, doors }: KeepingDoors): Keeping {
+  const queue = openMemoryQueue<Job>({ clock: systemClock, ...jobReports(config, logger) })
   return {
     log: doors.use(openSqliteLog({ file: join(config.state, 'log.sqlite') })),
-    queue: openMemoryQueue<Job>({ clock: systemClock, ...jobReports(config, logger) }),
+    ...{ queue, jobs: () => queue.size },
     presence: doors.use(new MemoryPresence().openIn({})),
     snapshots: doors.use(openSqliteSnapshots({ file: join(config.state, 'snapshots.sqlite') })),
   }
@@ -253,6 +280,8 @@ async function openShared(
   return {
     log: openRedisLog(redis),
     queue: doors.use(openBullQueue<Job>({ redis, onError, ...jobReports(config, logger) })),
+    // They wait in Redis.
+    jobs: () => 0,
     presence: doors.use(openRedisPresence({ redis, clock: systemClock, onError })),
     snapshots: openRedisSnapshots(redis),
     adapter: socketAdapter(redis, doors),

@@ -12,6 +12,21 @@ export const ATTACHED_BYTES_MAX = 60 * KIB
 export const ATTACHED_BLOCKS_MAX = 128
 /** socket.io's own cap: above ours, so that an oversized frame is refused by name instead of dropping the link. */
 export const SOCKET_BYTES_MAX = 128 * KIB
+/** Frames, and their bytes, that a node may send in a second, and after a pause: a member of a large session deals 16 at once. */
+export const NODE_FRAMES = { perSecond: 256, burst: 1024 } as const
+export const NODE_BYTES = { perSecond: 4 * MIB, burst: 16 * MIB } as const
+/** Frames that the coordinator has sent and a node has not taken, and their bytes: above all it is ever told at once, of all runs. */
+export const UNREAD_FRAMES_MAX = 1024
+export const UNREAD_BYTES_MAX = 16 * MIB
+/** The same of all nodes together: a fleet that stops reading is not buffered for either. */
+export const ALL_UNREAD_BYTES_MAX = 512 * MIB
+/** Frames of one node that wait for their turn, and events and bytes that wait of all nodes: past it sockets are left unread. */
+export const WAITING_FRAMES_MAX = 16
+export const WAITING_EVENTS_MAX = 65_536
+export const WAITING_BYTES_MAX = 64 * MIB
+/** Frames that a node has not looked at yet: past it, it drops its link, and is told anew where things stand. */
+export const UNHEARD_FRAMES_MAX = 2048
+export const UNHEARD_BYTES_MAX = 32 * MIB
 /** One event of a run's log. Events hold names, blobs hold bytes. */
 export const EVENT_BYTES_MAX = 4 * KIB
 /** One block: the leaf size of the UnixFS profile unixfs-v1-2025, and the most a manifest may weigh. */
@@ -48,6 +63,14 @@ export const TICKETS_MAX = 16
 export const ATTENDANCES_MAX = 4096
 /** Times that a node may come back in one selection: each costs two entries of the log, which nobody may fill. */
 export const RETURNS_MAX = 16
+/** Entries that one node adds to a round's log while its cohort is chosen: it joins and leaves, and returns as often as it may. */
+export const SELECTION_EVENTS_MAX = 2 * (RETURNS_MAX + 1)
+/** The same in its seat: keys, what it says of the others', input, confirmation, shares, an abandonment, and that it left. */
+export const SEAT_EVENTS_MAX = 7
+/** And those that no node causes: statements, ticks, the sum, the settlement. */
+export const ROUND_EVENTS_MAX = 24
+/** Entries of one run's log after which no round is opened any more, and the run ends by that name: about half a gigabyte. */
+export const RUN_EVENTS_MAX = 4_000_000
 /** Fewer than two contributors is not an aggregate. */
 export const COHORT_MIN = 2
 /** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */

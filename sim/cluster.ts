@@ -230,7 +230,7 @@ export async function simulate(options: SimOptions): Promise<Outcome> {
         recount: recountEffect(doors),
         open: openEffect({
           ...{ ...doors, clock, settledAt: clock.now() + GRACE },
-          ...{ presence: network.presence(), runs: () => runner.runs() },
+          ...{ presence: network.presence(), runs: () => runner.runs(), position: (id: RunId) => runner.position(id) },
         }),
         ...sessionEffects(doors),
         aggregate: (options.aggregate ?? aggregateEffect)(doors),

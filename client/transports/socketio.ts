@@ -3,13 +3,16 @@ import { assert } from '#protocol/assert.ts'
 import { isBytes } from '#protocol/codec.ts'
 import { open, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
-import { Mailbox } from '#protocol/mailbox.ts'
+import { Inbox } from '#protocol/inbox.ts'
+import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX, UNHEARD_BYTES_MAX, UNHEARD_FRAMES_MAX } from '#protocol/limits.ts'
 import { LINK_PATH, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import type { ClientTransport } from '#protocol/ports.ts'
 import type { Sequence } from '../sequence.ts'
 
 type LinkEvent = { readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }
+
+/** What a WebSocket takes in one message, which its own default has a thousand times larger. Nothing is worth compressing. */
+const LIMITS = { maxPayload: SOCKET_BYTES_MAX, perMessageDeflate: false } as object
 
 export type LinkTo = {
   /** `http(s)://host:port` of the coordinator: of each of its processes, any of which will do. */
@@ -33,13 +36,15 @@ const DIAL_MILLIS: Millis = 20_000
 /**
  * The node's side of the link: outbound WebSocket, coming back for ever with growing pauses, to the next of the
  * coordinator's processes where one is lost. What is sent while the link is down is dropped: when it is back the
- * coordinator says where things stand, and the node answers to that.
+ * coordinator says where things stand, and the node answers to that. So it may also hang up on a coordinator that says more
+ * than it can listen to, and come back when it has heard what there is.
  */
 export class SocketLink implements ClientTransport {
   readonly #to: LinkTo
-  readonly #mailbox = new Mailbox<LinkEvent>()
+  readonly #inbox = new Inbox<LinkEvent>({ events: UNHEARD_FRAMES_MAX, bytes: UNHEARD_BYTES_MAX })
   #socket: Socket
   #linked = false
+  #isChallenged = false
   #at = 0
   /** Attempts since the last link. */
   #failures = 0
@@ -63,7 +68,7 @@ export class SocketLink implements ClientTransport {
   }
 
   events(signal: AbortSignal): AsyncIterable<LinkEvent> {
-    return this.#mailbox.items(signal)
+    return this.#inbox.events(signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -77,16 +82,18 @@ export class SocketLink implements ClientTransport {
     const socket = io(this.url, {
       ...{ path: LINK_PATH, transports: ['websocket'], forceNew: true },
       ...{ reconnection: false, timeout: DIAL_MILLIS },
+      ...LIMITS,
     })
     this.#late = setTimeout(() => this.#lose(socket, 'nothing came'), DIAL_MILLIS)
     const { report } = this.#to
     socket.on('frame', (frame: unknown) => this.#hear(socket, frame))
     socket.on('linked', () => {
+      if (this.#linked || !this.#isChallenged) return
       clearTimeout(this.#late)
       this.#linked = true
       this.#failures = 0
       report('linked', this.url)
-      this.#mailbox.push({ kind: 'linked' })
+      this.#inbox.push({ kind: 'linked' })
     })
     socket.on('refused', (reason: unknown) => report('refused', String(reason).slice(0, 64)))
     socket.on('disconnect', (reason) => this.#lose(socket, reason))
@@ -102,28 +109,34 @@ export class SocketLink implements ClientTransport {
     if (socket !== this.#socket || this.#closed || this.#timer) return
     if (this.#linked) this.#to.report('lost', reason)
     this.#linked = false
+    this.#isChallenged = false
     clearTimeout(this.#late)
     this.#at++
     const grown = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** Math.min(this.#failures++, 10))
     const pause = reason === 'io server disconnect' ? Math.max(grown, REFUSED_MILLIS) : grown
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined
-        this.#socket = this.#dial()
-      },
-      pause * (0.5 + Math.random()),
-    )
+    this.#comeBack(pause * (0.5 + Math.random()))
     socket.disconnect()
+  }
+
+  /** When there is room for what will be said. */
+  #comeBack(pause: Millis): void {
+    this.#timer = setTimeout(() => {
+      if (this.#inbox.isCrowded) return this.#comeBack(pause)
+      this.#timer = undefined
+      this.#socket = this.#dial()
+    }, pause)
   }
 
   #hear(socket: Socket, frame: unknown): void {
     const bytes = frame instanceof ArrayBuffer ? new Uint8Array(frame) : frame
     if (socket !== this.#socket || !isBytes(bytes) || bytes.length > FRAME_BYTES_MAX) return
-    if (this.#linked) this.#mailbox.push({ kind: 'frame', frame: bytes })
-    else this.#answer(socket, bytes)
+    if (!this.#linked) return this.#answer(socket, bytes)
+    if (!this.#inbox.push({ kind: 'frame', frame: bytes })) this.#lose(socket, 'more than can be heard')
   }
 
+  /** Once a connection. */
   #answer(socket: Socket, frame: Bytes): void {
+    if (this.#isChallenged) return
     const { coordinator, report, signer, sequence } = this.#to
     const signed = open(frame, FRAME_BYTES_MAX)
     if (!signed.ok || signed.value.from !== coordinator) {
@@ -132,6 +145,7 @@ export class SocketLink implements ClientTransport {
     }
     const message = readCoordinatorMessage(signed.value)
     if (!message.ok || message.value.kind !== 'challenge') return
+    this.#isChallenged = true
     const { nonce } = message.value
     socket.emit('frame', say(signer, { kind: 'hello', to: coordinator, seq: sequence.next(), nonce, version: 1 }))
   }

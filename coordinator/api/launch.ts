@@ -8,7 +8,7 @@ import type { Claim } from '../claims.ts'
 import type { CreateRefusal } from '../create.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
-import { inTime, Problem } from './problems.ts'
+import { inTime, later, Problem } from './problems.ts'
 import type { ApiDoors } from './server.ts'
 
 export const idempotencyHeaders = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() })
@@ -17,7 +17,7 @@ type Idempotency = { readonly key: string; readonly body: Bytes } | null
 /** Makes what a request asks for, or says what is wrong with it. */
 type Create = (id: RunId, idempotency: Idempotency) => Promise<Result<RunSpec> & { readonly where?: CreateRefusal }>
 type Request = Pick<FastifyRequest, 'body'> & { readonly headers: z.output<typeof idempotencyHeaders> }
-type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock'>
+type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock' | 'bounds' | 'isOverloaded'>
 
 /** Launches runs of any purpose: two requests under one key make one run, to whichever processes they came. */
 export class Launcher {
@@ -75,11 +75,23 @@ export class Launcher {
   }
 
   async #specOf(id: RunId, purpose: RunSpec['purpose'], idempotency: Idempotency, create: Create): Promise<RunSpec> {
+    this.#checkRoom()
     const spec = await create(id, idempotency)
     if (spec.ok) return spec.value
     const errors = spec.where ? [spec.where] : []
     const title = purpose === 'ask' ? 'This question cannot be asked' : 'This run cannot be launched'
     throw new Problem(422, 'invalid_run', title, spec.detail ?? spec.refusal, { errors })
+  }
+
+  /** Before anything is made: the runs that are under way go on. */
+  #checkRoom(): void {
+    const { runner, bounds, isOverloaded } = this.#doors
+    if (isOverloaded()) throw later(503, 'overload', 'the coordinator has more to do than it can: its runs go on')
+    const unfinished = runner.runs().filter(({ phase }) => phase !== 'ended').length
+    if (unfinished >= bounds.unfinishedRuns)
+      throw later(429, 'too_many_runs', `${unfinished} runs have not ended, at most ${bounds.unfinishedRuns}`, {
+        seconds: 60,
+      })
   }
 
   async #create(spec: RunSpec): Promise<{ readonly run: Run; readonly replayed: boolean }> {

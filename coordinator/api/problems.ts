@@ -47,10 +47,21 @@ export async function inTime<T>(clock: Clock, work: Promise<T>, what = 'try agai
   throw new Problem(503, 'log_away', 'The log does not answer', what, { headers: { 'retry-after': '5' } })
 }
 
+/** Not now: when to come again is part of the answer. */
+export function later(
+  status: 408 | 429 | 503,
+  code: string,
+  detail: string,
+  { seconds = 5, closes = false }: { readonly seconds?: number; readonly closes?: boolean } = {},
+): Problem {
+  const headers = { 'retry-after': String(seconds), ...(closes && { connection: 'close' }) }
+  return new Problem(status, code, 'Not now', detail, { headers })
+}
+
 /** Whatever was thrown, as an answer. Faults of ours say nothing of their inside; the log has it under the request id. */
 export function answerProblem(cause: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void {
   const problem = cause instanceof Problem ? cause : problemOf(cause)
-  if (problem.status >= 500) request.log.error(cause)
+  if (problem.status >= 500 && !problem.headers['retry-after']) request.log.error(cause)
   void reply
     .code(problem.status)
     .headers(problem.headers)
@@ -64,7 +75,7 @@ export function answerProblem(cause: FastifyError | Problem, request: FastifyReq
         instance: request.url.slice(0, 500),
         code: problem.code,
         request_id: request.id,
-        retryable: problem.status === 429 || problem.status >= 500,
+        retryable: problem.status === 408 || problem.status === 429 || problem.status >= 500,
         ...(problem.errors ? { errors: problem.errors } : {}),
       }),
     )

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { carOf } from '#protocol/car.ts'
 import { parseRunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
@@ -38,10 +39,15 @@ export const problems = {
   404: problemView,
   409: problemView,
   422: problemView,
-  503: problemView,
+  /** Not now: `Retry-After` says when. */
+  ...{ 429: problemView, 503: problemView },
 }
 
-export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
+export function runRoutes(
+  routes: Routes,
+  doors: ApiDoors,
+  { orders, launcher, streams }: { readonly orders: Orders; readonly launcher: Launcher; readonly streams: Places },
+): void {
   const { runner, blobs } = doors
   const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject)
 
@@ -102,7 +108,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
       const { parameters } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
-        return streamEvents(doors, run.spec.run, from, parameters, request, reply)
+        return streamEvents(doors, run.spec.run, from, parameters, streams, request, reply)
       const head = runner.position(run.spec.run)
       const to = Math.min(head, from + request.query.limit)
       const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, parameters))

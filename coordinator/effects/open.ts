@@ -1,7 +1,7 @@
 import { assert } from '#protocol/assert.ts'
 import type { Block, Signer } from '#protocol/envelope.ts'
-import type { Cid, Millis, Round } from '#protocol/ids.ts'
-import { COHORT_MAX } from '#protocol/limits.ts'
+import type { Cid, Millis, Round, RunId } from '#protocol/ids.ts'
+import { COHORT_MAX, RUN_EVENTS_MAX } from '#protocol/limits.ts'
 import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
@@ -19,6 +19,8 @@ import type { EffectHandler } from '../runner.ts'
 export function openEffect(doors: OpenDoors): EffectHandler {
   return async (run, owed, signal) => {
     assert(owed.kind === 'open', 'this effect opens a round')
+    // What nodes can add to a round is bounded, and so is the log by this: it is never cut, and never grows unseen.
+    if (doors.position(run.spec.run) >= RUN_EVENTS_MAX) return { kind: 'stopped', reason: 'log-full' }
     const order = await orderOf(doors.blobs, run.spec)
     await untilSettled(doors, run.spec.cohort.max, signal)
     const endings = blockOfEndings(endingsFor(run, doors.runs()))
@@ -41,6 +43,8 @@ export type OpenDoors = {
   readonly presence: Presence
   /** Every run, the oldest first. */
   readonly runs: () => readonly Run[]
+  /** Entries of a run's log. */
+  readonly position: (run: RunId) => number
   readonly clock: Clock
   /** When every node that was linked before this process began has had its time to come back. */
   readonly settledAt: Millis

@@ -24,6 +24,7 @@ export function openRemoteBlobs({
   attempts = 6,
   firstPauseMillis = 250,
   attemptMillis = 60_000,
+  jitter = Math.random,
 }: RemoteBlobsOptions): BlobStore {
   /** Asked anew at each attempt: the coordinator may be elsewhere by then. */
   const at =
@@ -38,8 +39,9 @@ export function openRemoteBlobs({
     read: (response: Response) => Promise<T>,
   ): Promise<T> {
     const { signal } = request
-    for (let attempt = 1; ; attempt++) {
+    for (let [attempt, waits] = [1, 0]; ; ) {
       signal?.throwIfAborted()
+      let pause: Millis
       const limit = new AbortController()
       const done = new AbortController()
       clock.wakeAt(clock.now() + request.allowMillis, done.signal).then(
@@ -53,12 +55,20 @@ export function openRemoteBlobs({
         return await read(response)
       } catch (cause) {
         signal?.throwIfAborted()
-        if (isVerdict(cause) || attempt >= attempts) throw cause
+        if (isVerdict(cause)) throw cause
+        // To be told when to come again is no failure: whoever waits for a place gets one, while its round is open.
+        const told = cause instanceof RemoteFault ? cause.retryAfterMillis : undefined
+        if (told === undefined ? attempt >= attempts : waits >= WAITS_MAX) throw cause
+        // Spread, so that a cohort that lost its coordinator does not come back in one instant.
+        pause =
+          told === undefined
+            ? firstPauseMillis * Math.min(2 ** (attempt - 1), GROWTH_MAX) * (0.5 + jitter() / 2)
+            : told * (1 + jitter())
+        if (told === undefined) attempt++
+        else waits++
       } finally {
         done.abort()
       }
-      // Spread, so that a cohort that lost its coordinator does not come back in one instant.
-      const pause = firstPauseMillis * Math.min(2 ** (attempt - 1), GROWTH_MAX) * (0.5 + Math.random() / 2)
       await clock.wakeAt(clock.now() + pause, signal ?? new AbortController().signal)
     }
   }
@@ -141,6 +151,8 @@ export type RemoteBlobsOptions = {
   readonly firstPauseMillis?: Millis
   /** For one block, or one upload's answer on top of the time its bytes take. */
   readonly attemptMillis?: Millis
+  /** Spreads the pauses: from 0 to 1. */
+  readonly jitter?: () => number
 }
 
 /** The gateway will not do it, and asking again changes nothing. */
@@ -158,6 +170,12 @@ export class RemoteRefused extends Error {
 /** No answer, or one that says: not now. */
 export class RemoteFault extends Error {
   override name = 'RemoteFault'
+  /** When to come again, where it was said. */
+  readonly retryAfterMillis: Millis | undefined
+  constructor(message: string, retryAfterMillis?: Millis) {
+    super(message)
+    this.retryAfterMillis = retryAfterMillis
+  }
 }
 
 /** Pauses grow no further: whoever waits for long should not be the last to notice that the gateway is back. */
@@ -166,6 +184,9 @@ const ASK_FIRST_BYTES = 65_536
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16
 const PROBLEM_BYTES_MAX = 4096
+/** How often one exchange comes again because it was told to, and how long it waits at most each time. */
+const WAITS_MAX = 60
+const RETRY_AFTER_SECONDS_MAX = 60
 
 function bearer(ticket: string | undefined): Readonly<Record<string, string>> {
   return ticket === undefined ? {} : { Authorization: `Bearer ${ticket}` }
@@ -186,8 +207,14 @@ async function faultOf(response: Response): Promise<Error> {
   if (problem.code === 'damaged' || response.status === 422) return new BlobCorrupt(detail)
   if (response.status === 413) return new BlobTooLarge(detail)
   if (response.status === 507) return new StorageFull(detail)
-  if (isPassing(response.status)) return new RemoteFault(`${response.status}: ${detail}`)
+  if (isPassing(response.status)) return new RemoteFault(`${response.status}: ${detail}`, retryAfterIn(response))
   return new RemoteRefused(response.status, problem.code ?? 'refused', detail)
+}
+
+/** In seconds, as a gateway of ours says it. Whatever else stands there is not waited for. */
+function retryAfterIn({ headers }: Response): Millis | undefined {
+  const text = headers.get('retry-after') ?? ''
+  return /^\d{1,9}$/.test(text) ? Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Number(text))) * 1000 : undefined
 }
 
 async function problemIn(response: Response): Promise<{ readonly code?: string; readonly detail?: string }> {

@@ -8,7 +8,7 @@ import { checkJobId, pauseAfter, QUEUE_DEFAULTS, type QueueOptions } from './opt
  * throws is tried again for ever, after 1, 2, 4 … times the first pause up to the longest: the world may take long to
  * mend, and a job that may be given up says so itself by returning.
  */
-export function openMemoryQueue<Job>({ clock, ...options }: MemoryQueueOptions): Queue<Job> {
+export function openMemoryQueue<Job>({ clock, ...options }: MemoryQueueOptions): MemoryQueue<Job> {
   const { concurrency, onFailure, onBroken, ...pauses } = { ...QUEUE_DEFAULTS, ...options }
   const jobs = new Map<string, Waiting<Job>>()
   const ready: Waiting<Job>[] = []
@@ -20,6 +20,9 @@ export function openMemoryQueue<Job>({ clock, ...options }: MemoryQueueOptions):
   }
 
   return {
+    get size() {
+      return jobs.size
+    },
     async push(id, job) {
       checkJobId(id)
       if (jobs.has(id)) return
@@ -74,6 +77,9 @@ export function openMemoryQueue<Job>({ clock, ...options }: MemoryQueueOptions):
     },
   }
 }
+
+/** How many wait or run. */
+export type MemoryQueue<Job> = Queue<Job> & { readonly size: number }
 
 export type MemoryQueueOptions = QueueOptions & { readonly clock: Clock }
 

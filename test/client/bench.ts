@@ -74,6 +74,8 @@ export class Bench {
   readonly #architecture: Architecture
   readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
   readonly clock: VirtualClock
+  /** Whoever is told of its progress takes no more of it. */
+  isSlow = false
   readonly end = new AbortController()
   #waiting: { kind: string; resolve: () => void } | undefined
 
@@ -124,6 +126,7 @@ export class Bench {
     void (async () => {
       for await (const made of participate(doors, this.end.signal)) {
         this.progress.push(made)
+        while (this.isSlow) await new Promise(setImmediate)
         if (made.kind === this.#waiting?.kind) this.#waiting.resolve()
       }
     })()
@@ -163,6 +166,11 @@ export class Bench {
   async frame(): Promise<SaidFrame> {
     for await (const said of this.#said.items(this.end.signal)) return said
     throw new Error('the node said nothing more')
+  }
+
+  /** How many frames of the coordinator it has not looked at. */
+  get unheard(): number {
+    return this.#inbox.size
   }
 
   /** How many frames wait to be read. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { vectorBytesOf } from '#aggregation/vector.ts'
+import { siteTerms } from '#client/site.ts'
 import { utf8 } from '#protocol/bytes.ts'
 import { walk } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
@@ -10,6 +11,7 @@ import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protoco
 import { signAs } from '#protocol/sealed.ts'
 import { RUN } from '#sim/cluster.ts'
 import { toyTrainer } from '#sim/toy.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { cohortOf } from '#test/cohort.ts'
 
 import {
@@ -126,6 +128,36 @@ describe('a node', () => {
     const node = bench({ cohortMin: 3 })
     node.say(invite(await node.plan()))
     expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'cohort-too-small' })
+  })
+
+  test('declines what needs more memory than its operator allows, and does not even fetch its model', async () => {
+    const asked: Cid[] = []
+    const known = openMemoryBlobs()
+    const blobs: typeof known = {
+      ...known,
+      get: (cid, ...rest) => {
+        asked.push(cid)
+        return known.get(cid, ...rest)
+      },
+    }
+    const node = bench({ blobs, site: siteTerms('open', 'open', { memoryBytesMax: 1000 }) })
+    node.say(invite(await node.plan()))
+    expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'task-too-large' })
+    expect(asked).toEqual([])
+  })
+
+  test('hears a coordinator no faster than its operator is told', async () => {
+    const node = bench()
+    node.isSlow = true
+    const refused = { kind: 'refused', run: RUN, round: 1, of: 'join', refusal: 'again', detail: '' } as const
+    const flood = say(coordinator, refused)
+    for (let turn = 0; turn < 2000; turn++) node.raw(flood)
+    // As many as may wait to be told are heard, and those on the way.
+    while (node.unheard > 2000 - 1024) await new Promise(setImmediate)
+    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate)
+    expect(node.unheard).toBeGreaterThan(2000 - 1024 - 10)
+    node.isSlow = false
+    while (node.unheard > 0) await new Promise(setImmediate)
   })
 
   test('gives its seat up by name when it cannot train, and is ready for the next round', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { pino } from 'pino'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { openApi } from '#coordinator/api/server.ts'
+import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
@@ -47,11 +48,13 @@ test('a disk that fails once hides a run once', async () => {
       ...{ claims: new Claims(memory.log), clock, readiness },
       version: '0',
       populationSize: undefined,
+      bounds: BOUNDS,
+      isOverloaded: () => false,
       closing: new AbortController().signal,
     },
   }
   const logger = pino({ level: 'silent' })
-  const api = await openApi(doors, { logger, tls: undefined, gateway: async () => false })
+  const api = await openApi(doors, { logger, tls: undefined, gateway: async () => false, linksMax: 0 })
   const list = async () => (await api.inject({ url: '/v1/runs', headers: { authorization: 'Bearer key' } })).statusCode
   broken = true
   expect(await list()).toBe(500)

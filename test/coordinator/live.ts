@@ -16,6 +16,8 @@ import { TOY_TASK } from '#sim/toy.ts'
 export type Live = AsyncDisposable & {
   readonly coordinator: RunningCoordinator
   readonly state: string
+  /** The API key. */
+  readonly key: string
   /** A request with the API key. */
   api(path: string, init?: RequestInit): Promise<Response>
   launch(change?: object, headers?: Record<string, string>): Promise<Response>
@@ -37,7 +39,7 @@ export async function live(change: Partial<CoordinatorConfig> = {}): Promise<Liv
   const api = (path: string, init: RequestInit = {}) =>
     fetch(`${coordinator.url}${path}`, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } })
   return {
-    ...{ coordinator, state, api },
+    ...{ coordinator, state, key, api },
     launch: (body = {}, headers = {}) =>
       api('/v1/runs', {
         method: 'POST',
@@ -109,6 +111,21 @@ export class RawNode implements AsyncDisposable {
 
   raw(frame: unknown): void {
     this.#socket.emit('frame', frame)
+  }
+
+  /** An event that is no frame. */
+  event(name: string, ...values: readonly unknown[]): void {
+    this.#socket.emit(name, ...values)
+  }
+
+  /** Why it is turned away. */
+  refusal(): Promise<string> {
+    return new Promise((resolve) => this.#socket.once('refused', resolve))
+  }
+
+  /** When no link can be had at all. */
+  unreachable(): Promise<void> {
+    return new Promise((resolve) => this.#socket.once('connect_error', () => resolve()))
   }
 
   /** Until the coordinator has closed the link. */

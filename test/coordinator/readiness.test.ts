@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { pino } from 'pino'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { openApi } from '#coordinator/api/server.ts'
+import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { Readiness } from '#coordinator/readiness.ts'
@@ -57,10 +58,11 @@ async function api() {
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters(), keyHash: sha256(utf8('key')) },
     ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0' },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,
+    ...{ bounds: BOUNDS, isOverloaded: () => false },
     closing: new AbortController().signal,
   }
   const server = await openApi(doors, {
-    ...{ logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false },
+    ...{ logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 },
   })
   const ask = async (
     url: string,

@@ -42,7 +42,15 @@ export class Liar implements AsyncDisposable {
   static async listen(): Promise<Liar> {
     const server = createServer((_, response) => response.writeHead(404).end())
     const link = new SocketTransport(server, {
-      ...{ signer, admits: () => true, graceMillis: 1000, helloMillis: 10_000, linksMax: 10, count: () => undefined },
+      ...{
+        signer,
+        admits: () => true,
+        graceMillis: 1000,
+        helloMillis: 10_000,
+        linksMax: 10,
+        isOverloaded: () => false,
+      },
+      count: () => undefined,
       presence: new MemoryPresence().openIn({}),
     })
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))

@@ -15,6 +15,7 @@ import { systemClock } from '#storage/clock.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
 import { loopback, until } from '#test/loopback.ts'
+import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('ticket key', 32)
@@ -25,7 +26,7 @@ function gatewayOver(blobs: BlobStore, withheld: BlobStore = openMemoryBlobs()) 
     withheld,
     tickets: openTickets({ key, clock: systemClock }),
     clock: systemClock,
-    limits: { idleMillis: 10_000, uploadsMax: 8 },
+    limits: ROOMY,
   })
 }
 
@@ -132,6 +133,57 @@ describe('remote blobs', () => {
     const remote = openRemoteBlobs({ url: server.url })
     await expect(remote.getBlock(cidOf(RAW, contentOf('x', 9)), 1000)).rejects.toThrow(BlobTooLarge)
     expect(sent).toBeLessThan(64 * MIB)
+  })
+
+  test.each([
+    ['7', [7000, 7000]],
+    ['999999999', [60_000, 60_000]],
+    ['0', [1000, 1000]],
+    // Not a number of seconds: as if nothing had been said.
+    ['Wed, 21 Oct 2099 07:28:00 GMT', [100, 200]],
+  ])(
+    'who is told to come again after %j waits for that long, however often, and within bounds',
+    async (after, pauses) => {
+      const clock = virtualClock(0)
+      await using server = await tripping((_request, response, turn) => {
+        if (turn > pauses.length) return false
+        response.setHeader('Retry-After', after)
+        problem(response, 503, 'busy')
+        return true
+      })
+      const cid = await server.blobs.put(once(contentOf('wanted', 10)), 10)
+      const jitter = () => (after.includes('Oct') ? 1 : 0)
+      const times = { clock, attempts: 3, firstPauseMillis: 100, jitter }
+      const reading = collect(openRemoteBlobs({ url: server.url, ...times }).get(cid, { limitBytes: 10 }), 10)
+      for (const [turn, pause] of pauses.entries()) {
+        await until(() => server.asked.length === turn + 1 && clock.waiting() === 1)
+        await clock.advance(pause - 1)
+        expect(server.asked.length).toBe(turn + 1)
+        await clock.advance(1)
+      }
+      expect((await reading).length).toBe(10)
+    },
+  )
+
+  test('a gateway that always says later is given up in the end', async () => {
+    const clock = virtualClock(0)
+    await using server = await tripping((_request, response) => {
+      response.setHeader('Retry-After', '60')
+      problem(response, 429, 'busy-ticket')
+      return true
+    })
+    const reading = openRemoteBlobs({ url: server.url, clock }).has(cidOf(RAW, contentOf('never', 10)))
+    let over = false
+    reading.catch(() => {
+      over = true
+    })
+    for (let turn = 0; !over; turn++) {
+      expect(turn).toBeLessThan(1000)
+      if (clock.waiting() > 0) await clock.advance(120_000)
+      else await new Promise(setImmediate)
+    }
+    await expect(reading).rejects.toThrow(RemoteFault)
+    expect(server.asked.length).toBe(61)
   })
 
   test.each([408, 429, 500, 502, 503, 504])('%i is not the last word', async (status) => {

@@ -15,6 +15,7 @@ import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
 import { loopback } from '#test/loopback.ts'
+import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('the coordinator', 32)
@@ -23,7 +24,7 @@ async function serving({ blobs = openMemoryBlobs() as BlobStore, withheld = open
   const clock = virtualClock(1_000_000)
   const gateway = openGateway({
     ...{ blobs, withheld, clock, tickets: openTickets({ key, clock }) },
-    limits: { idleMillis: 1000, uploadsMax: 8 },
+    limits: ROOMY,
   })
   const server = await loopback((request, response) => void gateway(request, response))
   const ticket = (publish: Ticket['publish'], seat = 0, signedBy = key, expiresAt = clock.now() + 60_000) =>
