@@ -9,8 +9,11 @@ import { Wire } from '#test/chaos/wire.ts'
 import type { RedisServer } from '#test/redis.ts'
 import { redisForTests } from '#test/redis-suite.ts'
 
-/** How many times one of the coordinators is killed over all runs, and from which seed on: a slice in CI, the whole by hand. */
-const KILLS = Number(process.env['CONSILIUM_SEEDS'] ?? 200)
+/**
+ * How many times one of the coordinators is killed over all runs, and from which seed on: a slice in CI, the whole by hand. A kill costs
+ * as much as a few seeds of a simulation.
+ */
+const KILLS = Math.ceil(Number(process.env['CONSILIUM_SEEDS'] ?? 600) / 3)
 const FIRST = Number(process.env['CONSILIUM_FIRST_SEED'] ?? 50_000)
 
 const FEDERATION = { seed: 'kills', nodes: 3 }

@@ -4,8 +4,11 @@ import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { campaign, checkLedger, compare, figures } from '#test/chaos/campaign.ts'
 import { Deployment } from '#test/chaos/deployment.ts'
 
-/** How many times the coordinator is killed over all runs, and from which seed on: a slice in CI, the whole by hand. */
-const KILLS = Number(process.env['CONSILIUM_SEEDS'] ?? 200)
+/**
+ * How many times the coordinator is killed over all runs, and from which seed on: a slice in CI, the whole by hand. A kill costs
+ * as much as a few seeds of a simulation.
+ */
+const KILLS = Math.ceil(Number(process.env['CONSILIUM_SEEDS'] ?? 600) / 3)
 const FIRST = Number(process.env['CONSILIUM_FIRST_SEED'] ?? 40_000)
 
 const FEDERATION = { seed: 'kills', nodes: 3 }

@@ -16,7 +16,7 @@ const missing =
   typeof network === 'string' ? network : openssl ? undefined : 'there is no openssl to make a certificate'
 
 if (typeof network === 'string' || missing) {
-  console.log(`skipped: ${what}: ${missing}`)
+  process.stderr.write(`skipped: ${what}, since ${missing}\n`)
   test.skip(what, () => undefined)
 } else
   test(what, async () => {

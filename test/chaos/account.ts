@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { ApiClient } from '#cli/api-client.ts'
 import { EXIT, Failure } from '#cli/failure.ts'
-import { type ApiEvent, eventsIn } from '#cli/sse.ts'
+import { type ApiEvent, eventsIn, isLast } from '#cli/sse.ts'
 import { collect } from '#protocol/bytes.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { fileOf } from '#verify/bundle.ts'
@@ -81,7 +81,7 @@ export async function* events({ urls, apiKey }: Office, run: string, signal: Abo
         if (event.seq !== next) throw new Misplaced(`${run}: event ${event.seq} comes where ${next} belongs`)
         next++
         yield event
-        if (event.type === 'run.completed' || event.type === 'run.failed') return
+        if (isLast(event)) return
       }
     } catch (cause) {
       if (cause instanceof Misplaced) throw cause

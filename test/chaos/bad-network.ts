@@ -14,7 +14,7 @@ const flags = ['--host', address, '--tls-cert', certFile, '--tls-key', keyFile]
 await using deployment = await Deployment.open({ seed: 'bad network', nodes: 3, flags, through })
 const receipts = new Receipts(deployment)
 const late = AbortSignal.timeout(240_000)
-const run = await launched(deployment, deployment.order('bad network', 2, { failuresMax: 16 }), 'bad network', late)
+const run = await launched(deployment, deployment.order('bad network', 2), 'bad network', late)
 const told: ApiEvent[] = []
 for await (const event of events(deployment, run, late)) told.push(event)
 const account = await accountOf(deployment, run, told, late)

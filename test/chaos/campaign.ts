@@ -1,5 +1,4 @@
 import type { Said } from '#cli/demo/process.ts'
-import type { LaunchRequest } from '#cli/demo/task.ts'
 import type { ApiEvent } from '#cli/sse.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import type { RunId } from '#protocol/ids.ts'
@@ -11,15 +10,11 @@ import { type Damage, type Risks, type StormOptions, storm } from './storm.ts'
 /** A run here takes seconds, and each blow a few more. One that has not ended by then never will. */
 const RUN_MILLIS_MAX = 300_000
 
-type Ordered = { readonly name: string; readonly rounds: number; readonly change?: Partial<LaunchRequest> }
+type Ordered = { readonly name: string; readonly rounds: number }
 type Played = { readonly account: Account; readonly damage: Damage; readonly millis: number }
 
 /** Launches an order, lets the storm rage until its run has ended, and checks what must hold. */
-export async function play(
-  deployment: Deployment,
-  { name, rounds, change }: Ordered,
-  weather?: StormOptions,
-): Promise<Played> {
+export async function play(deployment: Deployment, { name, rounds }: Ordered, weather?: StormOptions): Promise<Played> {
   const over = new AbortController()
   const late = AbortSignal.timeout(RUN_MILLIS_MAX)
   const started = Date.now()
@@ -28,7 +23,7 @@ export async function play(
   blown?.catch(() => over.abort())
   const told: ApiEvent[] = []
   try {
-    const run = await launched(deployment, deployment.order(name, rounds, change), name, late)
+    const run = await launched(deployment, deployment.order(name, rounds), name, late)
     for await (const event of events(deployment, run, AbortSignal.any([late, over.signal]))) told.push(event)
     const millis = Date.now() - started
     over.abort()
@@ -161,7 +156,7 @@ export async function compare(calm: Deployment, played: readonly Harmed[]): Prom
 }
 
 export function orderOf(name: string): Ordered {
-  return { name, rounds: ROUNDS, change: { failuresMax: 16 } }
+  return { name, rounds: ROUNDS }
 }
 
 /** So that blows come about when the last one is over, on whatever machine: sometimes before. */

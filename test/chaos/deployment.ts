@@ -93,7 +93,10 @@ export class Deployment implements AsyncDisposable {
     return deployment
   }
 
-  /** An order that is the same for the same name, and another's model for another. Every round of it waits for all nodes. */
+  /**
+   * An order that is the same for the same name, and another's model for another. Every round of it waits for all nodes, and
+   * is tried again many times; a run that then still comes to nothing ends.
+   */
   order(name: string, rounds: number, change: Partial<LaunchRequest> = {}): string {
     const { task } = this.#order
     const all = this.nodes.length
@@ -102,6 +105,7 @@ export class Deployment implements AsyncDisposable {
       ...this.#order,
       rounds,
       cohort,
+      ...{ failuresMax: 16, onFailures: 'end' },
       task: { ...task, seed: toHex(sha256(utf8(name))) },
       ...change,
     })

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 
 /** Addresses that nobody else sees: both ends lie in namespaces of their own. */
 export const NEAR_ADDRESS = '10.77.0.1'
@@ -69,10 +70,14 @@ async function namespace(): Promise<ChildProcess | string> {
   const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo up && exec cat'], {
     stdio: ['pipe', 'pipe', 'pipe'],
   })
-  const spawned = await Promise.race([once(holder, 'spawn').then(() => true), once(holder, 'error').then(() => false)])
+  const errors = text(holder.stderr)
+  const spawned = await once(holder, 'spawn').then(
+    () => true,
+    () => false,
+  )
   if (!spawned) return 'there is no unshare here'
   for await (const line of createInterface(holder.stdout)) if (line === 'up') return holder
-  return `no network namespace can be made here: ${String(holder.stderr.read() ?? '').trim()}`
+  return `no network namespace can be made here: ${(await errors).trim().split('\n')[0]}`
 }
 
 function through({ pid }: ChildProcess): readonly string[] {

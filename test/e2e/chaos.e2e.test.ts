@@ -38,7 +38,6 @@ test(
     const order = deployment.order('chaos', 2, {
       cohort: { min: 3, max: 4, quorum: 3 },
       timing: TIMING,
-      failuresMax: 16,
     })
     const run = await launched(deployment, order, 'chaos', late)
     const told: ApiEvent[] = []
