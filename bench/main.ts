@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Pro
   'round-overhead': () => import('./round-overhead.ts'),
   restart: () => import('./restart.ts'),
   secagg: () => import('./secagg.ts'),
+  simulate: () => import('./simulate.ts'),
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })

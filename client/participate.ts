@@ -1,8 +1,5 @@
 import type { Chance } from '#aggregation/secagg/states.ts'
-import { encodeLanes } from '#aggregation/vector.ts'
-import { once } from '#protocol/bytes.ts'
-import { cidOf, RAW } from '#protocol/cid.ts'
-import { type Block, type Heard, isAttachable, type Signer, sealOf } from '#protocol/envelope.ts'
+import { type Block, type Heard, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { type ClientMessage, type CoordinatorMessage, say } from '#protocol/messages.ts'
@@ -25,6 +22,7 @@ import { listen } from './listening.ts'
 import type { Policy } from './policy.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
 import { Receipts } from './receipts.ts'
+import { reportOf } from './report.ts'
 import { isBusy, type Seat } from './seat.ts'
 import type { Sequence } from './sequence.ts'
 import { Sessions } from './sessions.ts'
@@ -280,22 +278,16 @@ class Participant {
   }
 
   /** A plain round's report: never of a seat that has a membership. */
-  async #report(seat: Seat, number: number, { lanes, trainMillis }: Trained): Promise<void> {
+  async #report(seat: Seat, number: number, trained: Trained): Promise<void> {
     const { run, round, stop, plan } = seat
-    const vector = encodeLanes(lanes)
-    // A small vector travels with its report; a large one goes ahead, under the seat's ticket.
-    const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
-    const cid = attached[0]?.cid ?? (await this.#blobs.put(once(vector), vector.length, stop.signal))
+    const { model } = seat.assignment.plan
+    const place = { run, round, seat: number, plan, model }
+    const { message, attached } = await reportOf(place, trained, this.#blobs, () => this.#said(), stop.signal)
     if (stop.signal.aborted) return
-    const report = {
-      ...{ kind: 'report' as const, ...this.#said() },
-      ...{ run, round, seat: number, plan, model: seat.assignment.plan.model },
-      ...{ vector: cid, sizeBytes: vector.length, lanes: lanes.length, trainMillis },
-    }
-    seat.frame = this.#frame(report, attached)
+    seat.frame = this.#frame(message, attached)
     seat.stage = 'reported'
     await this.#doors.transport.send(seat.frame)
-    this.#tell(seat, { kind: 'reported', bytes: vector.length, trainMillis })
+    this.#tell(seat, { kind: 'reported', bytes: message.sizeBytes, trainMillis: message.trainMillis })
   }
 
   async #end(message: Hear<'ended'>): Promise<void> {

@@ -9,6 +9,9 @@ export const TOY_ARCHITECTURE: Architecture = {
   layers: [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }],
 }
 
+/** Of the logit: two weights and a bias. */
+export const TOY_PARAMETERS = 3
+
 /** What an API client would post to train it. */
 export const TOY_TASK = {
   name: 'toy',

@@ -34,10 +34,10 @@ function optionsOf(seed: number): Partial<SimOptions> {
       duplication: one(0, 0.1, 0.3),
       breaks: one(0, 0.005, 0.02),
     },
-    crash: one(0, 0, 0.01),
-    nodeCrash: one(0, 0, 0.01),
-    deaths: one(0, 0, 1),
-    restarts: one(0, 1, 2),
+    ...{ crash: one(0, 0, 0.01), crashAnywhere: one(0, 0, 0.001), nodeCrash: one(0, 0, 0.01) },
+    ...{ nodeCrashAnywhere: one(0, 0, 0.001), deaths: one(0, 0, 1), restarts: one(0, 1, 2), partitions: one(0, 0, 1) },
+    ...{ pauses: one(0, 0, 1), fullDisks: one(0, 0, 1), slowDisks: one(0, 0, 1), skewMillis: one(0, 0, 1000) },
+    jumps: one(0, 0, 1),
     lost: (said: ClientMessage, site: number) => 'round' in said && silent.has(`${said.kind} ${said.round} ${site}`),
   }
 }
