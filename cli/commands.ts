@@ -123,7 +123,12 @@ export const COMMANDS: readonly Command[] = [
         name: 'redis-trusted',
         summary: 'speak with a Redis off loopback without TLS: nobody can read or write that network',
       },
-      { name: 'quota', value: '<bytes>', default: '10737418240', summary: 'disk that blocks may take' },
+      {
+        name: 'quota',
+        value: '<bytes>',
+        default: '10737418240',
+        summary: 'disk that each of the three stores of blocks may take',
+      },
       {
         name: 'log-level',
         value: '<level>',

@@ -103,6 +103,7 @@ const TOPICS = [
       '  CONSILIUM_HOME             state folder of a coordinator or a node (--state)',
       '  CONSILIUM_COORDINATOR      URL of the coordinator',
       '  CONSILIUM_COORDINATOR_KEY  its key, to pin (--coordinator-key; --coordinator of verify)',
+      '  CONSILIUM_REDIS            URL of the Redis that several coordinators share (--redis)',
       '  CONSILIUM_API_KEY          API key; else the file <state>/api-key is read',
       '  XDG_STATE_HOME             the state folder is consilium under it; else under ~/.local/state',
       '  NO_COLOR, FORCE_COLOR, TERM=dumb, CI   colour, and lines that are drawn over',

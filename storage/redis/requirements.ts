@@ -6,6 +6,7 @@ const VERSION_MIN = '6.2'
 const REQUIRED = [
   { name: 'appendonly', value: 'yes', why: 'what it acknowledged would be gone after a crash' },
   { name: 'appendfsync', value: 'always', why: 'it would acknowledge what is not on the disk yet' },
+  { name: 'no-appendfsync-on-rewrite', value: 'no', why: 'it would not sync while it rewrites its file' },
   { name: 'maxmemory-policy', value: 'noeviction', why: 'it would throw out parts of the log when memory is short' },
 ] as const
 

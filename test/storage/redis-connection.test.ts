@@ -50,6 +50,7 @@ function atServer(server: RedisServer): void {
     test.each([
       ['appendonly', 'no', 'yes'],
       ['appendfsync', 'everysec', 'always'],
+      ['no-appendfsync-on-rewrite', 'yes', 'no'],
       ['maxmemory-policy', 'allkeys-lru', 'noeviction'],
     ])('with %s %s is refused with the fix, and taken after it', async (name, bad, good) => {
       const { commands } = await server.open()
