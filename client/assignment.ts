@@ -111,7 +111,7 @@ async function readPlan(blobs: BlobStore, coordinator: NodeId, cid: Cid): Promis
   return read.value.from === coordinator ? accept(read.value.value) : refuse('foreign-signature')
 }
 
-/** What a node asks of its model's parent. Its list of seats is for the verifier: reading it would cost a node O(cohort). */
+/** What a node asks of its model's parent. All else in it, a masked round's session above all, is for the verifier. */
 const lineageSchema = z.looseObject({ run: runIdField, round: count(ROUNDS_MAX, 1), model: cidField })
 
 async function readLineage(

@@ -70,6 +70,12 @@ const seatSchema = z.strictObject({
   reason: reasonField.nullable(),
 })
 
+/**
+ * A round's seats, ascending by key. A block of its own: it grows with the cohort, and a node that follows a model to the
+ * round that made it need not read it.
+ */
+export const seatListSchema = z.array(seatSchema).min(1).max(COHORT_MAX).readonly()
+
 /** A masked round's session: the messages by their seals, from which everybody takes the masks off again. */
 const sessionSchema = z.strictObject({
   roster: cidField,
@@ -116,8 +122,8 @@ export const roundManifestSchema = z.strictObject({
   plan: cidField,
   /** The record of the draw: `selectionSchema`. */
   selection: cidField,
-  /** In seat order: ascending by key. */
-  seats: z.array(seatSchema).min(1).max(COHORT_MAX).readonly(),
+  /** The block that lists them: `seatListSchema`. */
+  seats: cidField,
   /** Null where nothing was masked. */
   session: sessionSchema.nullable(),
   /** The sum over reporting seats, all lanes, without masks. */
@@ -220,6 +226,8 @@ export type SessionManifest = z.output<typeof sessionSchema>
 export type Endings = z.output<typeof endingsSchema>
 export type SeatRecord = z.output<typeof seatSchema>
 export type RoundManifest = z.output<typeof roundManifestSchema>
+/** The manifest with its list of seats. */
+export type RoundRecord = Omit<RoundManifest, 'seats'> & { readonly seats: readonly SeatRecord[] }
 export type AbortedManifest = z.output<typeof abortedManifestSchema>
 export type EndedIn = z.output<typeof endedInField>
 export type RunManifest = z.output<typeof runManifestSchema>

@@ -1,10 +1,12 @@
 import { decodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { type Assignment, readAssignment } from '#client/assignment.ts'
 import { type TrainingDoors, train } from '#client/training.ts'
+import { readBlock } from '#coordinator/record.ts'
 import { assert } from '#protocol/assert.ts'
 import { collect, equalBytes } from '#protocol/bytes.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { seatListSchema } from '#protocol/manifest.ts'
 import { readSealed } from '#protocol/sealed.ts'
 import { type Outcome, RUN } from './cluster.ts'
 import { Violation } from './watch.ts'
@@ -40,7 +42,8 @@ async function auditSums({ run, coordinator, nodes, blobs }: Outcome): Promise<v
     if (manifest === null) continue
     const record = await readSealed(manifest, 'round', block)
     assert(record.ok, 'a record that verifies can be read')
-    const { plan, seats, aggregate, round } = record.value.value
+    const { plan, aggregate, round } = record.value.value
+    const seats = await readBlock(blobs, record.value.value.seats, seatListSchema)
     const assignment = await readAssignment(blobs, coordinator, plan)
     assert(assignment.ok, 'a plan that verifies can be read')
     let sum: RingVector | undefined

@@ -9,7 +9,7 @@ import type { Attendance } from '#protocol/attendance.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { Evaluation, RoundManifest, RunManifest } from '#protocol/manifest.ts'
+import { type Evaluation, type RoundRecord, type RunManifest, seatListSchema } from '#protocol/manifest.ts'
 import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -38,7 +38,7 @@ export type Standing = {
 /** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
 export type RedoneRound = {
   readonly standing: Standing
-  readonly manifest: RoundManifest
+  readonly manifest: RoundRecord
   readonly plan: Plan
   readonly contributions: readonly Contribution[]
   readonly vectors: VectorsProof
@@ -125,7 +125,7 @@ export async function redoRound(
   })
 }
 
-type Summed = { readonly manifest: RoundManifest; readonly plan: Plan; readonly sum: RingVector }
+type Summed = { readonly manifest: RoundRecord; readonly plan: Plan; readonly sum: RingVector }
 type Made = { readonly standing: Standing; readonly answer: Answer | null }
 
 /** What the sum makes: the next model, or an answer and no model. */
@@ -171,7 +171,7 @@ async function learn(order: Training, start: Standing, { manifest, plan, sum }: 
 
 /** Steps `model`, `memory` and `evaluation`: the manifest says what the sum makes. */
 async function checkResults(
-  manifest: RoundManifest,
+  manifest: RoundRecord,
   made: { readonly model: Cid; readonly memory: Float32Array; readonly evaluation: Evaluation },
 ): Promise<Result<undefined, Step>> {
   const { model, evaluation } = made
@@ -207,7 +207,7 @@ async function checkManifest(
   order: Order,
   start: Standing,
   entry: Pick<RoundEntry, 'round' | 'manifest' | 'purpose'>,
-): Promise<Result<RoundManifest, Step>> {
+): Promise<Result<RoundRecord, Step>> {
   const { run } = order
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
   if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
@@ -218,7 +218,8 @@ async function checkManifest(
     return refuse('round-manifest', `a ${manifest.purpose} round, due is one to ${entry.purpose}`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
-  return accept(manifest)
+  const seats = asStep('round-manifest', 'its seats', await blocks.read(manifest.seats, seatListSchema))
+  return seats.ok ? accept({ ...manifest, seats: seats.value }) : seats
 }
 
 /** Step `plan`. */
@@ -226,7 +227,7 @@ export async function checkPlan(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  manifest: Pick<RoundManifest, 'round' | 'purpose' | 'plan'>,
+  manifest: Pick<RoundRecord, 'round' | 'purpose' | 'plan'>,
 ): Promise<Result<Plan, Step>> {
   const { run } = order
   const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
@@ -260,7 +261,7 @@ export async function checkPlan(
 }
 
 /** Ascending by key, none twice, as many as the plan admits. */
-export function checkSeats({ cohort }: Plan, { seats }: Pick<RoundManifest, 'seats'>): Result<undefined, 'cohort'> {
+export function checkSeats({ cohort }: Plan, { seats }: Pick<RoundRecord, 'seats'>): Result<undefined, 'cohort'> {
   for (const [seat, { node }] of seats.entries()) {
     const before = seats[seat - 1]
     if (before && before.node >= node) return refuse('cohort', `seat ${seat} does not come after seat ${seat - 1}`)
@@ -270,7 +271,7 @@ export function checkSeats({ cohort }: Plan, { seats }: Pick<RoundManifest, 'sea
   return accept(undefined)
 }
 
-function checkCohort(plan: Plan, manifest: RoundManifest): Result<undefined, Step> {
+function checkCohort(plan: Plan, manifest: RoundRecord): Result<undefined, Step> {
   const checked = checkSeats(plan, manifest)
   if (!checked.ok) return checked
   const { cohort } = plan

@@ -2,7 +2,7 @@ import { type Attendance, attend, attended, isKept, type Kept, NEWCOMER } from '
 import { equalBytes } from '#protocol/bytes.ts'
 import { draw } from '#protocol/draw.ts'
 import type { NodeId } from '#protocol/ids.ts'
-import type { AbortedManifest, RoundManifest } from '#protocol/manifest.ts'
+import type { AbortedManifest, RoundRecord } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { medianPace, type Selection, selectionSchema, ticketsOf } from '#protocol/selection.ts'
@@ -11,7 +11,7 @@ import type { Standing } from './round.ts'
 import type { Order } from './run.ts'
 import { asStep } from './verdict.ts'
 
-type Drawn = { readonly manifest: RoundManifest | AbortedManifest; readonly plan: Plan }
+type Drawn = { readonly manifest: RoundRecord | AbortedManifest; readonly plan: Plan }
 
 /**
  * Step `selection`: the record has the plan's seed; what it counts of each candidate is what the rounds before say; its

@@ -2,10 +2,11 @@ import { z } from 'zod'
 import { readAbreast } from '#protocol/abreast.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import type { SeatRecord } from '#protocol/manifest.ts'
+import { type SeatRecord, seatListSchema } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
 import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
+import { readBlock } from '../record.ts'
 import { hasReported, type Round } from '../round/round.ts'
 import type { Past, Run } from '../run.ts'
 import { notFound } from './problems.ts'
@@ -92,9 +93,9 @@ async function seatsOf(blobs: BlobStore, run: Run, number: number): Promise<Seat
   for (const kept of [round, unrecorded]) if (kept?.round === number) return keptSeats(kept)
   const over = past[number - 1]
   if (!over) return undefined
-  const { seats } = over.manifest
-    ? await recorded(blobs, over.manifest, 'round')
-    : await recorded(blobs, over.aborted as Cid, 'aborted')
+  const seats = over.manifest
+    ? await readBlock(blobs, (await recorded(blobs, over.manifest, 'round')).seats, seatListSchema)
+    : (await recorded(blobs, over.aborted as Cid, 'aborted')).seats
   const times = spec.masking === 'none' ? await timesOf(blobs, seats) : []
   return seats.map(({ node, update, reason }, seat) => ({
     ...{ seat, node, outcome: update ? 'reported' : 'gone', reason },

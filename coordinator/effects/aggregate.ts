@@ -8,7 +8,13 @@ import { assert } from '#protocol/assert.ts'
 import { type Block, sealOf } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { REASON_CHARS_MAX } from '#protocol/limits.ts'
-import { type Evaluation, modelSchema, type RoundManifest } from '#protocol/manifest.ts'
+import {
+  type Evaluation,
+  modelSchema,
+  type RoundManifest,
+  type SeatRecord,
+  seatListSchema,
+} from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { signAs } from '#protocol/sealed.ts'
@@ -50,10 +56,12 @@ export function aggregateEffect(doors: SessionDoors): EffectHandler {
     const masked =
       'survival' in made.value ? sessionManifest(doors, withSession(round), made.value, results) : undefined
     const selection = blockOf(selectionSchema, round.selection)
-    const record = recordOf(run, round, { ...results, selection: selection.cid, session: masked?.session ?? null })
+    const seats = blockOf(seatListSchema, seatsOf(round))
+    const links = { selection: selection.cid, seats: seats.cid, session: masked?.session ?? null }
+    const record = recordOf(run, round, { ...results, ...links })
     const manifest = sealOf(signAs(signer, 'round', record))
     const session = masked?.blocks ?? []
-    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...session, selection, manifest.body, manifest.seal])
+    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...session, selection, seats, manifest.body, manifest.seal])
     return { kind: 'aggregated', round: round.round, manifest: manifest.seal.cid, model, memory, evaluation, reports }
   }
 }
@@ -118,24 +126,17 @@ function spoiled({ round }: Aggregation, { refusal, detail = '' }: { refusal: st
   return { kind: 'spoiled', round, reason: reason.slice(0, REASON_CHARS_MAX) }
 }
 
-type Made = Pick<RoundManifest, 'selection' | 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
+type Made = Pick<RoundManifest, 'selection' | 'seats' | 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
 
 function recordOf(run: Run, round: Aggregation, made: Made): RoundManifest {
-  const { round: number, purpose, plan, cohort, seats } = round
-  return {
-    v: 1,
-    run: run.spec.run,
-    round: number,
-    purpose,
-    parent: run.parent as Cid | null,
-    plan,
-    seats: seats.map((state, seat) => {
-      assert(state !== 'waiting', 'nobody is awaited any more')
-      const node = cohort[seat] as (typeof cohort)[number]
-      return 'update' in state
-        ? { node, update: state.update, reason: null }
-        : { node, update: null, reason: state.gone }
-    }),
-    ...made,
-  }
+  const { round: number, purpose, plan } = round
+  return { v: 1, run: run.spec.run, round: number, purpose, parent: run.parent as Cid | null, plan, ...made }
+}
+
+function seatsOf({ cohort, seats }: Aggregation): readonly SeatRecord[] {
+  return seats.map((state, seat) => {
+    assert(state !== 'waiting', 'nobody is awaited any more')
+    const node = cohort[seat] as (typeof cohort)[number]
+    return 'update' in state ? { node, update: state.update, reason: null } : { node, update: null, reason: state.gone }
+  })
 }

@@ -2,10 +2,10 @@ import { roundPayouts } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
 import { type Signer, sealOf } from '#protocol/envelope.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { receiptListSchema } from '#protocol/manifest.ts'
+import { receiptListSchema, seatListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
 import { readSealed, signAs } from '#protocol/sealed.ts'
-import { blockOf } from '../record.ts'
+import { blockOf, readBlock } from '../record.ts'
 import { partOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
@@ -26,7 +26,8 @@ export function settleEffect(doors: { blobs: BlobStore; signer: Signer; settleme
     if (!record.ok) throw new Error(`the round's manifest cannot be read: ${record.refusal}`)
     if (record.value.value.purpose !== 'train') return { kind: 'settled', round: owed.round, receipts: null }
 
-    const paid = record.value.value.seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
+    const seats = await readBlock(blobs, record.value.value.seats, seatListSchema)
+    const paid = seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
     const nodes = paid.map(({ node }) => node)
     const payouts = roundPayouts(run.spec.budget, run.spec.planned, partOf(run, owed.round), nodes)
     const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))

@@ -13,7 +13,7 @@ import nodeCrypto, {
   verify as nodeVerify,
 } from 'node:crypto'
 import type { Bytes } from '../ids.ts'
-import { isSoundKey, isSoundSignature } from './ed25519.ts'
+import { isSoundBy, isSoundSignature } from './ed25519.ts'
 import type { Hash } from './hash.ts'
 import type { NativeKem } from './kem.ts'
 
@@ -138,15 +138,15 @@ function remembered(keys: WeakMap<Bytes, KeyObject>, wrapper: Buffer, secretKey:
 
 /** Public keys that passed, by their bytes, the oldest first: to read a key costs as much as to check a signature with it. */
 const soundKeys = new Map<string, KeyObject>()
-/** Two of the largest cohorts; about 4 MiB. */
-const SOUND_KEYS_MAX = 8192
+/** As many as may be linked, and more; about 8 MiB. */
+const SOUND_KEYS_MAX = 16_384
 
 /** Undefined for a key under which no signature is valid. */
 function soundKeyOf(key: Bytes): KeyObject | undefined {
   const name = nameOf(key)
   const known = soundKeys.get(name)
   if (known) return known
-  if (!isSoundKey(key)) return undefined
+  if (!isSoundBy(x25519, key)) return undefined
   const made = createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' })
   rememberSound(name, made)
   return made

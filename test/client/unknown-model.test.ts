@@ -18,7 +18,7 @@ async function openOverLie(host: Host): Promise<void> {
   const parent = await keepSealed(host.blobs, coordinator, 'round', {
     ...{ v: 1, run: RUN, round: 1, purpose: 'train', parent: null, plan: host.plan, session: null },
     selection: nothing,
-    seats: host.nodes.map(({ signer }) => ({ node: signer.id, update: nothing, reason: null })),
+    seats: nothing,
     ...{ aggregate: nothing, memory: nothing, model, evaluation: { rows: 0, correct: 0, lossQ16: 0 } },
   })
   await host.open(2, { parent, model })

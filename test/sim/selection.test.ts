@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
+import { readBlock } from '#coordinator/record.ts'
 import { decode } from '#protocol/codec.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { seatListSchema } from '#protocol/manifest.ts'
 import { readSealed } from '#protocol/sealed.ts'
 import { selectionSchema } from '#protocol/selection.ts'
 import { CALM, type Outcome } from '#sim/cluster.ts'
@@ -15,7 +17,8 @@ async function draws({ run, blobs }: Outcome) {
     if (cid === null) continue
     const sealed = await readSealed(cid, 'round', (block) => blobs.getBlock(block, BLOCK_BYTES_MAX))
     if (!sealed.ok) throw new Error(sealed.refusal)
-    const { seats, selection } = sealed.value.value
+    const { seats: list, selection } = sealed.value.value
+    const seats = await readBlock(blobs, list, seatListSchema)
     const drawn = decode(selectionSchema, await blobs.getBlock(selection, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
     if (!drawn.ok) throw new Error(drawn.refusal)
     found.push({ seats, ...drawn.value })

@@ -14,7 +14,7 @@ import { toHex } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, Round } from '#protocol/ids.ts'
-import { type RoundManifest, receiptListSchema, roundManifestSchema } from '#protocol/manifest.ts'
+import { type RoundManifest, receiptListSchema, roundManifestSchema, seatListSchema } from '#protocol/manifest.ts'
 import { type Plan, planSchema } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
 import { selectionOf, selectionSchema } from '#protocol/selection.ts'
@@ -88,14 +88,15 @@ export async function buildMaskedRun(record: Recorder) {
     const drawn = selectionOf({ seed: plan.cohortSeed, joined, absent: [], attendance, paced: false })
     const kept = nodes.map((node, seat): [NodeId, Kept] => [node, { kept: updates.has(seat), paceMillis: null }])
     attendance = attend(attendance, { round, candidates: nodes, seats: new Map(kept) })
+    const seats = nodes.map((node, seat) => {
+      const update = updates.get(seat) ?? null
+      return { node, update, reason: update ? null : 'late' }
+    })
     const manifest: RoundManifest = {
       v: 1,
       ...{ run: runId, round, purpose, parent, plan: spec },
       selection: record.block(selectionSchema, drawn),
-      seats: nodes.map((node, seat) => {
-        const update = updates.get(seat) ?? null
-        return { node, update, reason: update ? null : 'late' }
-      }),
+      seats: record.block(seatListSchema, seats),
       session: {
         ...{ roster: said.roster.cid, shared: said.shared.cid, survivors: said.survivors.cid },
         ...{ certificate: said.certificate.cid, result: result.cid, maskCts: [] },

@@ -15,7 +15,13 @@ import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Signed, type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
 import { type Bytes, type Cid, type NodeId, parseRunId, type RunId } from '#protocol/ids.ts'
-import { type AbortedManifest, manifestTypes, modelSchema, receiptListSchema } from '#protocol/manifest.ts'
+import {
+  type AbortedManifest,
+  manifestTypes,
+  modelSchema,
+  receiptListSchema,
+  seatListSchema,
+} from '#protocol/manifest.ts'
 import type { Plan, Purpose } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
 import { selectionOf, selectionSchema } from '#protocol/selection.ts'
@@ -190,7 +196,10 @@ export async function buildRun(record: Recorder) {
     const manifest = record.signed(coordinator, 'round', {
       v: 1,
       ...{ run: runId, round, purpose, parent, plan, selection },
-      seats: nodes.map((node, seat) => ({ node, update: updates[seat] as Cid, reason: null })),
+      seats: record.block(
+        seatListSchema,
+        nodes.map((node, seat) => ({ node, update: updates[seat] as Cid, reason: null })),
+      ),
       session: null,
       aggregate: await record.file(encodeLanes(sum.value)),
       memory: empty,

@@ -1,7 +1,7 @@
 import { draw } from '#protocol/draw.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Round } from '#protocol/ids.ts'
-import type { RoundManifest } from '#protocol/manifest.ts'
+import type { RoundRecord } from '#protocol/manifest.ts'
 import type { Candidate, Selection } from '#protocol/selection.ts'
 import type { Hooks } from './fixture.ts'
 import { plan, round, stranger } from './hooks.ts'
@@ -29,7 +29,7 @@ function withWinner({ seed, candidates }: Selection): Partial<Selection> {
 
 /** The record of round 1 once more in round 2. */
 function redrawn(): Hooks {
-  let first: RoundManifest['selection'] | undefined
+  let first: RoundRecord['selection'] | undefined
   return {
     manifest: (manifest) => {
       if (manifest.round === 1) first = manifest.selection

@@ -5,7 +5,7 @@ import type { Amount, Bytes, Cid, Round, Seat } from '#protocol/ids.ts'
 import {
   type AbortedManifest,
   type Evaluation,
-  type RoundManifest,
+  type RoundRecord,
   type RunManifest,
   receiptListSchema,
   type updateSchema,
@@ -107,7 +107,7 @@ export type Hooks = MaskedHooks & {
   readonly sum?: (lanes: Uint32Array, round: Round) => Uint32Array
   readonly aggregate?: (lanes: Uint32Array, round: Round) => Uint32Array
   readonly selection?: (selection: Selection, round: Round) => Selection
-  readonly manifest?: (manifest: RoundManifest) => RoundManifest
+  readonly manifest?: (manifest: RoundRecord) => RoundRecord
   readonly aborted?: (record: AbortedManifest) => AbortedManifest
   readonly receipt?: (receipt: Receipt, at: At) => Receipt
   readonly receipts?: (sealed: readonly Cid[], round: Round) => readonly Cid[] | null
@@ -136,7 +136,7 @@ export type RecordedRun = {
 /** A receipt for every report. */
 async function payOut(
   play: Play,
-  { round, seats }: RoundManifest,
+  { round, seats }: RoundRecord,
   manifest: Cid,
   index: number,
 ): Promise<readonly Cid[]> {

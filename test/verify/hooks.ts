@@ -1,6 +1,6 @@
 import { signerOf } from '#protocol/envelope.ts'
 import type { Round } from '#protocol/ids.ts'
-import type { RoundManifest } from '#protocol/manifest.ts'
+import type { RoundRecord } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { Hooks } from './fixture.ts'
 
@@ -8,7 +8,7 @@ import type { Hooks } from './fixture.ts'
 export const stranger = signerOf(new Uint8Array(32).fill(77))
 
 /** Each changes one thing said in one round. */
-export const round = (at: Round, change: (manifest: RoundManifest) => Partial<RoundManifest>): Hooks => ({
+export const round = (at: Round, change: (manifest: RoundRecord) => Partial<RoundRecord>): Hooks => ({
   manifest: (manifest) => (manifest.round === at ? { ...manifest, ...change(manifest) } : manifest),
 })
 export const plan = (at: Round, change: (plan: Plan) => Partial<Plan>): Hooks => ({

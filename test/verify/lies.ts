@@ -1,7 +1,7 @@
 import type { VerificationStep } from '#aggregation/secagg/verification.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Round, RunId } from '#protocol/ids.ts'
-import type { RoundManifest, RunManifest, SeatRecord } from '#protocol/manifest.ts'
+import type { RoundRecord, RunManifest, SeatRecord } from '#protocol/manifest.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import type { Step } from '#verify/verdict.ts'
 import { DRAW_LIES } from './draw-lies.ts'
@@ -24,7 +24,7 @@ const receipt = (change: (receipt: Receipt) => Partial<Receipt>): Hooks => ({
 const run = (change: (run: RunManifest) => Partial<RunManifest>): Hooks => ({
   run: (run) => ({ ...run, ...change(run) }),
 })
-const seat = (change: (seat: SeatRecord) => Partial<SeatRecord>) => (manifest: RoundManifest) => ({
+const seat = (change: (seat: SeatRecord) => Partial<SeatRecord>) => (manifest: RoundRecord) => ({
   seats: manifest.seats.map((record, at) => (at === 1 ? { ...record, ...change(record) } : record)),
 })
 const lane = (index: number, value: number): Hooks => ({
@@ -59,7 +59,7 @@ export const signatures = (type: string, at?: Round): readonly Lie[] => [
 
 /** The seats of round 1 once more in round 2. */
 function replayed(): Hooks {
-  let first: RoundManifest['seats'] = []
+  let first: RoundRecord['seats'] = []
   return {
     manifest: (manifest) => {
       if (manifest.round === 1) first = manifest.seats

@@ -5,7 +5,13 @@ import { say as saySecure } from '#aggregation/secagg/messages.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import type { Cid, Round, Seat } from '#protocol/ids.ts'
-import { type AbortedManifest, endingsSchema, type RoundManifest, type SessionManifest } from '#protocol/manifest.ts'
+import {
+  type AbortedManifest,
+  endingsSchema,
+  type RoundRecord,
+  type SessionManifest,
+  seatListSchema,
+} from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
 import type { Task } from '#protocol/task.ts'
@@ -41,7 +47,7 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
   const aggregate = await store.file(shown)
   const drawn = { seed: plan.cohortSeed, nodes: play.nodes.map(({ signer }) => signer.id), kept: play.kept }
   const selection = await recordDraw(store, drawn, (record) => hooks.selection?.(record, round) ?? record)
-  const honest: RoundManifest = {
+  const honest: RoundRecord = {
     v: 1,
     run: RUN,
     round,
@@ -57,7 +63,8 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
     evaluation: { rows, correct, lossQ16: high * 65_536 + low },
   }
   countSeats(play.kept, given.seats)
-  const manifest = hooks.manifest?.(honest) ?? honest
+  const { seats, ...told } = hooks.manifest?.(honest) ?? honest
+  const manifest = { ...told, seats: await store.block(seatListSchema, seats) }
   const sealed = await say(play, coordinator, 'round', manifest, { round })
   const trained = start.trained + (trains ? 1 : 0)
   return { manifest: honest, sealed, end: { weights, model, parent: sealed, trained } }
@@ -66,7 +73,7 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
 /** What a round's seats gave. */
 type Given = {
   readonly vectors: readonly Uint32Array[]
-  readonly seats: RoundManifest['seats']
+  readonly seats: RoundRecord['seats']
   readonly session?: (about: About) => Promise<SessionManifest>
 }
 type About = { readonly lanes: Uint32Array; readonly aggregate: Cid; readonly model: Cid }
@@ -75,7 +82,7 @@ async function gatherPlain(play: Play, act: Omit<Act, 'inputs'>, absent: readonl
   const { hooks, store, coordinator, nodes } = play
   const { round, plan, planCid } = act
   const vectors: Uint32Array[] = []
-  const seats: RoundManifest['seats'][number][] = []
+  const seats: RoundRecord['seats'][number][] = []
   for (const [seat, { signer }] of nodes.entries()) {
     if (absent.includes(seat)) {
       seats.push({ node: signer.id, update: null, reason: 'left' })
