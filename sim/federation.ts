@@ -69,7 +69,8 @@ export async function federate(options: FederationOptions): Promise<Federated> {
       options.tell(advanced)
       if (advanced.after.phase === 'ended') ended.resolve(advanced.after)
     })
-    const spec = await createRun(blobs, runOf(seed), order, null)
+    // There is no owner to resume it.
+    const spec = await createRun(blobs, runOf(seed), { ...order, onFailures: 'end' }, null)
     if (!spec.ok) throw new Error(spec.where ? `${spec.where.pointer} ${spec.where.message}` : spec.refusal)
     await runner.create(spec.value)
     return { run: await ended.promise, coordinator }

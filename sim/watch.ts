@@ -1,9 +1,10 @@
-import { isDeepStrictEqual } from 'node:util'
 import { deadlineOf, type Round, stepRound } from '#coordinator/round/round.ts'
 import { type Run, stepRun } from '#coordinator/run.ts'
 import { decodeEvent, type RunEvent } from '#coordinator/run-events.ts'
 import type { Advanced } from '#coordinator/runner.ts'
 import { assert } from '#protocol/assert.ts'
+import { toHex } from '#protocol/bytes.ts'
+import { isBytes } from '#protocol/codec.ts'
 import type { Bytes, Millis, RunId } from '#protocol/ids.ts'
 import type { Clock } from '#protocol/ports.ts'
 
@@ -110,7 +111,7 @@ export class Watch {
   /** A process knows what the log says, or less of it. */
   compare(believed: Run | undefined, position: number): void {
     if (position > this.#position) throw new Violation('a process believes what is not in the log')
-    if (position === this.#position && !isDeepStrictEqual(believed, this.#run))
+    if (position === this.#position && textOf(believed) !== textOf(this.#run))
       throw new Violation('replay and life differ')
   }
 
@@ -136,6 +137,16 @@ export class Watch {
     const lastsMillis = Math.max(0, endsAt - Math.min(writtenAt, this.#slowestNow()))
     this.#due = { round: number, phase: phase + step, endsAt, lastsMillis, at: this.#clock.now() + lastsMillis }
   }
+}
+
+/** The whole of a state. In whatever order its fields were set, and of whatever realm they are, it is the same. */
+function textOf(run: Run | undefined): string | undefined {
+  return JSON.stringify(run, (_, value: unknown) => {
+    if (typeof value === 'bigint') return `${value}n`
+    if (isBytes(value)) return toHex(value)
+    const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isRecord ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value
+  })
 }
 
 /** The round as it was when it was over. */

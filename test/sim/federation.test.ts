@@ -3,7 +3,7 @@ import { createRunSchema } from '#coordinator/api/schemas.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Masking } from '#protocol/plan.ts'
-import type { TrainerBackend } from '#protocol/ports.ts'
+import { type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import { BlockFile } from '#sim/block-file.ts'
 import { federate } from '#sim/federation.ts'
 import { TOY_TASK, toyTrainer } from '#sim/toy.ts'
@@ -59,6 +59,23 @@ describe('a federation of virtual sites', () => {
   test('runs masked rounds as well, twice to the same record', async () => {
     const shape = { sites: 5, cohort: 4, masking: 'secagg/1' } as const
     expect((await run(shape)).run.manifest).toBe((await run(shape)).run.manifest)
+  })
+
+  test('whose rounds come to nothing ends as a failure, by their reason, and waits for no owner', async () => {
+    const cohort = { min: 3, max: 3, quorum: 3 }
+    const order = createRunSchema.parse({ task: TOY_TASK, rounds: 1, masking: 'none', cohort, onFailures: 'pause' })
+    const unfit: TrainerBackend = {
+      ...toyTrainer(0),
+      fit: async () => {
+        throw new TrainingRefused('too-few-rows', 'none')
+      },
+    }
+    const { run } = await federate({
+      ...{ seed: new Uint8Array(32), sites: 3, order, abreast: 1, blobs: openMemoryBlobs(), tell: () => undefined },
+      ...{ trainerOf: () => unfit, signal: new AbortController().signal },
+    })
+    expect(run.phase).toBe('ended')
+    expect(run.past.map(({ reason }) => reason)).toEqual(Array(3).fill('too-few-reports'))
   })
 
   test('that fails in its trainer says at which site, and does not wait', async () => {

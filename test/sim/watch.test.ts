@@ -36,6 +36,8 @@ describe('a watch', () => {
     watch.check(true, 50)
     expect(watch.over.map(({ phase }) => phase)).toEqual(['closed', 'closed'])
     watch.compare(watch.run, watch.position)
+    // What was read from a snapshot is of another make, and the same.
+    watch.compare(structuredClone(watch.run), watch.position)
   })
 
   test('finds an event that the state before it refuses, and time that goes back', async () => {
