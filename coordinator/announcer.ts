@@ -7,7 +7,7 @@ import { issueTicket } from '#protocol/ticket.ts'
 import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
-import { Receipts } from './receipts.ts'
+import { mayBeMissed, Receipts } from './receipts.ts'
 import { type Collecting, hasReported, isAmong, type Keys, type Round, seatOf } from './round/round.ts'
 import type { Ending } from './round/session.ts'
 import type { Run } from './run.ts'
@@ -90,8 +90,15 @@ export class Announcer {
     for (const [node, frame] of await this.#receipts.of(list)) await this.#doors.transport.send(node, frame)
   }
 
-  /** A node came back or is new: its current message in the run, after the receipts it may have missed. */
-  async brief(run: Run, node: NodeId): Promise<void> {
+  /** A node came back or is new. Most runs are over and have nothing for it: looking at those costs it no turn. */
+  async brief(runs: readonly Run[], node: NodeId): Promise<void> {
+    const now = this.#doors.clock.now()
+    for (const run of runs)
+      if (run.round || run.endings.length > 0 || mayBeMissed(run, now)) await this.#briefOn(run, node)
+  }
+
+  /** Its current message in the run, after the receipts it may have missed. */
+  async #briefOn(run: Run, node: NodeId): Promise<void> {
     const { clock, transport } = this.#doors
     for (const frame of await this.#receipts.missed(run, node, clock.now())) await transport.send(node, frame)
     // A member of a session that came to nothing while it was away: its word may free the others' inputs.

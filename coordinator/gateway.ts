@@ -226,7 +226,7 @@ export class Gateway {
 
   /** A node came back or is new: its current message in every run. */
   async #greet(node: NodeId): Promise<void> {
-    for (const run of this.#doors.runner.runs()) await this.#announcer.brief(run, node)
+    await this.#announcer.brief(this.#doors.runner.runs(), node)
   }
 
   /** Its grace is over: whoever is linked to another process by now has not left. */

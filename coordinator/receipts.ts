@@ -15,6 +15,11 @@ const KEPT_MAX = 8
 const RETOLD_ROUNDS = 4
 const RETOLD_MILLIS: Millis = 86_400_000
 
+/** Whether there may be receipts in it to be told again. */
+export function mayBeMissed(run: Run, now: Millis): boolean {
+  return run.spec.budget > 0n && now - run.at <= RETOLD_MILLIS
+}
+
 /**
  * Receipts as the messages that they are. A node that is away when its round is settled is told when it comes back, whichever
  * process it comes to: a receipt proves its pay, so it is said once too often rather than never.
@@ -44,7 +49,7 @@ export class Receipts {
 
   /** What a node that comes back may have missed, the oldest first. */
   async missed(run: Run, node: NodeId, now: Millis): Promise<readonly Bytes[]> {
-    if (run.spec.budget === 0n || now - run.at > RETOLD_MILLIS) return []
+    if (!mayBeMissed(run, now)) return []
     const settled = run.past.flatMap(({ receipts }) => (receipts && receipts !== 'overdue' ? [receipts] : []))
     const frames: Bytes[] = []
     for (const list of settled.slice(-RETOLD_ROUNDS)) {

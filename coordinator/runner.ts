@@ -44,6 +44,8 @@ const SNAPSHOT_EVENTS = 256
 export class Runner implements AsyncDisposable {
   readonly #doors: RunnerDoors
   readonly #runs = new Map<RunId, Live>()
+  /** The same by id, ascending; undefined where one came or went since. */
+  #ascending: readonly Live[] | undefined
   readonly #listeners = new Set<(advanced: Advanced) => void>()
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
@@ -64,7 +66,7 @@ export class Runner implements AsyncDisposable {
       const live = new Live(stream as RunId)
       await this.#catchUp(live)
       if (!live.run) return
-      this.#runs.set(live.id, live)
+      this.#take(live)
       await this.#push(live, live.owing)
     })
   }
@@ -106,9 +108,8 @@ export class Runner implements AsyncDisposable {
   }
 
   runs(): readonly Run[] {
-    return [...this.#runs.values()]
-      .flatMap(({ run }) => (run ? [run] : []))
-      .sort((a, b) => (a.spec.run < b.spec.run ? -1 : 1))
+    this.#ascending ??= [...this.#runs.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+    return this.#ascending.flatMap(({ run }) => (run ? [run] : []))
   }
 
   /** Told of every transition, right after it is durable: each once, in order, whoever appended it. */
@@ -158,8 +159,12 @@ export class Runner implements AsyncDisposable {
   }
 
   #live(id: RunId): Live {
-    const live = this.#runs.get(id) ?? new Live(id)
-    this.#runs.set(id, live)
+    return this.#runs.get(id) ?? this.#take(new Live(id))
+  }
+
+  #take(live: Live): Live {
+    this.#runs.set(live.id, live)
+    this.#ascending = undefined
     return live
   }
 
@@ -187,7 +192,10 @@ export class Runner implements AsyncDisposable {
         for (const { answer } of batch) answer.reject(cause)
       }
     }
-    if (!live.run) this.#runs.delete(live.id)
+    if (!live.run) {
+      this.#runs.delete(live.id)
+      this.#ascending = undefined
+    }
     // At once with having found nothing: whoever comes next begins a new one.
     live.turning = undefined
   }
