@@ -19,6 +19,9 @@ import { Shapes } from './shapes.ts'
 /** What the world kept from being done for a node is done again after this, for as long as it takes. */
 const AGAIN_MILLIS: Millis = 1000
 
+/** How often it is asked who of those that are waited for has come back to another process. */
+const LOOK_MILLIS: Millis = 1000
+
 /** How often it is asked which processes have died. */
 const ORPHANS_MILLIS: Millis = 2000
 
@@ -56,6 +59,8 @@ export class Gateway {
   /** Highest sequence number accepted from a node: an older frame is a replay. */
   readonly #heard = new Map<NodeId, number>()
   readonly #members: Members
+  /** Those whom a grace waits for, each grace its own. */
+  readonly #unseen = new Set<Set<NodeId>>()
   /** Nodes that are greeted again, or missed again, in a while. */
   readonly #again = { greet: new Set<NodeId>(), miss: new Set<NodeId>() }
   /** Bytes of the frames that wait for their turn, of all nodes, and whoever waits until there are fewer. */
@@ -92,7 +97,10 @@ export class Gateway {
         else this.#doors.counters.count('frames_refused', 'too-many-frames')
         // What is not taken from the link stays on the wire, where it is its sender's.
         while (this.#waitingBytes > WAITING_BYTES_MAX) await this.#eased.promise
-      } else this.#turn(event.node, event.kind === 'linked' ? 'greet' : 'miss', signal)
+      } else {
+        if (event.kind === 'linked') for (const unseen of this.#unseen) unseen.delete(event.node)
+        this.#turn(event.node, event.kind === 'linked' ? 'greet' : 'miss', signal)
+      }
     }
   }
 
@@ -245,11 +253,9 @@ export class Gateway {
   }
 
   /** After a restart nobody is linked yet: who holds a seat and does not come back within the grace has left. */
-  async #missAbsent(graceMillis: Millis, signal: AbortSignal): Promise<void> {
-    const { clock, runner } = this.#doors
-    const held = runner.runs().flatMap(({ round }) => membersOf(round))
-    if (!(await passes(clock, graceMillis, signal))) return
-    for (const node of new Set(held)) this.#turn(node, 'miss', signal)
+  #missAbsent(graceMillis: Millis, signal: AbortSignal): Promise<void> {
+    const held = this.#doors.runner.runs().flatMap(({ round }) => membersOf(round))
+    return this.#missUnseen(held, graceMillis, signal)
   }
 
   /** Whose process has died has the grace to come to another one. */
@@ -260,8 +266,25 @@ export class Gateway {
         this.#fault(cause)
         return []
       })
-      for (const node of orphans)
-        void passes(clock, graceMillis, signal).then((passed) => passed && this.#turn(node, 'miss', signal))
+      if (orphans.length > 0) void this.#missUnseen(orphans, graceMillis, signal)
     }
+  }
+
+  /**
+   * Whoever has not been seen anywhere when the grace is over has left. Whoever has been came back: that it happens to be
+   * away just then is the beginning of another grace, which the process that it went from keeps.
+   */
+  async #missUnseen(nodes: readonly NodeId[], graceMillis: Millis, signal: AbortSignal): Promise<void> {
+    const { clock, presence } = this.#doors
+    const unseen = new Set(nodes)
+    this.#unseen.add(unseen)
+    const until = clock.now() + graceMillis
+    do {
+      if (!(await passes(clock, Math.min(LOOK_MILLIS, until - clock.now()), signal))) break
+      const seen = unseen.size > 0 ? await presence.nodes().catch(() => []) : []
+      for (const node of seen) unseen.delete(node)
+    } while (unseen.size > 0 && clock.now() < until)
+    this.#unseen.delete(unseen)
+    if (!signal.aborted) for (const node of unseen) this.#turn(node, 'miss', signal)
   }
 }

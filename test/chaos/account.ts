@@ -23,8 +23,9 @@ export type Account = {
   readonly model: string
   readonly ledger: { readonly budget: bigint; readonly paid: bigint; readonly released: bigint }
   readonly closed: number
-  /** Why rounds came to nothing. */
+  /** Why rounds came to nothing, and for each of their seats without an update why it has none. */
   readonly aborted: readonly string[]
+  readonly fallen: readonly string[]
   /** Micro-credits by node, as its closed rounds tell. */
   readonly paid: ReadonlyMap<string, bigint>
 }
@@ -119,12 +120,21 @@ export async function accountOf(
   const total = [...paid.values()].reduce((sum, amount) => sum + amount, 0n)
   check(total === ledger.paid, run, 'what the rounds paid is what the run paid')
 
+  const fallen: string[] = []
+  for (const event of aborted) {
+    const { seats } = await asked(office, signal, (api) => api.round(run, Number(event['round'])))
+    for (const { seat, update, reason } of seats) {
+      check(update !== null || reason !== null, run, `round ${event['round']} says what became of seat ${seat}`)
+      if (update === null) fallen.push(`round ${event['round']}, seat ${seat}: ${reason}`)
+    }
+  }
+
   const car = await asked(office, signal, async (api) => collect(readable(await api.bundle(run)), 2 ** 26))
   const verdict = await verifyBundle(fileOf(car), { coordinator: office.key })
   check(verdict.ok && verdict.pinned, run, `its bundle verifies: ${JSON.stringify(verdict, bigints).slice(0, 300)}`)
   return {
     ...{ run, events: told, paid, ledger, completed: end.type === 'run.completed', model: String(end['model']) },
-    ...{ closed: completed.length, aborted: aborted.map(({ reason }) => String(reason)) },
+    ...{ closed: completed.length, fallen, aborted: aborted.map(({ reason }) => String(reason)) },
   }
 }
 

@@ -136,7 +136,7 @@ export async function campaign(deployment: Deployment, { kills, firstSeed, risks
     })
     if (harmless && (!one.account.completed || one.account.aborted.length > 0))
       throw new Error(
-        `seed ${seed}: nobody fell out, and yet rounds came to nothing${storyOf(one.account.events, deployment.troubles)}`,
+        `seed ${seed}: nobody was killed, and yet ${one.account.fallen.join('; ')}${storyOf(one.account.events, deployment.troubles)}`,
       )
     held += receipts.check(one.account)
     killed += one.damage.kills.length

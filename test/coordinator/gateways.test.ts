@@ -62,10 +62,10 @@ class Process {
   readonly #events = new Mailbox<LinkEvent>()
   readonly #shared: Shared
 
-  constructor(shared: Shared, log: SharedLog = shared.log) {
-    const { clock, blobs, snapshots, presence } = shared
+  constructor(shared: Shared, log: SharedLog = shared.log, runner = runnerOver(shared, log)) {
+    const { clock, blobs, presence } = shared
     this.#shared = shared
-    this.runner = new Runner({ log, queue: openMemoryQueue<Job>({ clock }), clock, snapshots }, () => undefined)
+    this.runner = runner
     const transport: CoordinatorTransport = {
       send: async (to, frame) => {
         if (this.#links.has(to)) this.said.set(to, [...this.heard(to), messageIn(frame)])
@@ -86,6 +86,13 @@ class Process {
     void patrol({ runner: this.runner, log, clock, failed: () => undefined }, this.end.signal)
   }
 
+  /** As a process begins that finds runs in the log. */
+  static async recovered(shared: Shared): Promise<Process> {
+    const runner = runnerOver(shared, shared.log)
+    await runner.recover()
+    return new Process(shared, shared.log, runner)
+  }
+
   heard(node: NodeId): readonly CoordinatorMessage[] {
     return this.said.get(node) ?? []
   }
@@ -94,6 +101,11 @@ class Process {
     this.#links.add(node)
     await this.#shared.presence.openIn(this).arrived(node)
     this.#events.push({ kind: 'linked', node })
+  }
+
+  async unlink(node: NodeId): Promise<void> {
+    this.#links.delete(node)
+    await this.#shared.presence.openIn(this).departed(node)
   }
 
   hear(from: NodeId, frame: Bytes): void {
@@ -105,11 +117,23 @@ class Process {
   }
 }
 
+function runnerOver({ clock, snapshots }: Shared, log: SharedLog): Runner {
+  return new Runner({ log, queue: openMemoryQueue<Job>({ clock }), clock, snapshots }, () => undefined)
+}
+
 function messageIn(frame: Bytes): CoordinatorMessage {
   const signed = open(frame, FRAME_BYTES_MAX)
   const message = signed.ok ? readCoordinatorMessage(signed.value) : signed
   if (!message.ok) throw new Error(message.refusal)
   return message.value
+}
+
+/** Who has left, as the run's log has it. */
+async function leftOf({ runner }: Process): Promise<readonly NodeId[]> {
+  const left: NodeId[] = []
+  for await (const { event } of runner.follow(RUN, 0, AbortSignal.timeout(50)))
+    if (event.kind === 'left') left.push(event.node)
+  return left
 }
 
 const joined = (node: NodeId): Unstamped => ({ kind: 'joined', round: 1, node, operator: null, advert: null })
@@ -212,10 +236,7 @@ test('whose process dies has left after the grace, and not who came to another o
   await shared.clock.advance(10 * GRACE)
   const ended = second.runner.run(RUN)?.past[0] ?? second.runner.run(RUN)?.round
   expect(ended).toMatchObject({ reason: 'too-few-reports' })
-  const kinds: unknown[] = []
-  for await (const { event } of second.runner.follow(RUN, 0, AbortSignal.timeout(50)))
-    if (event.kind === 'left') kinds.push(event.node)
-  expect(kinds).toEqual([still.id])
+  expect(await leftOf(second)).toEqual([still.id])
   second.end.abort()
 })
 
@@ -239,3 +260,25 @@ test('a word that a full disk kept from being heard is asked for again, and cost
   expect(first.runner.run(RUN)?.round).toMatchObject({ phase: 'reporting' })
   first.end.abort()
 })
+
+test.each(['the same process, begun again', 'another one'])(
+  'a node that came back to %s, and is away for a moment when its first grace ends, has not left',
+  async (where) => {
+    const another = where === 'another one'
+    const shared = await opened()
+    const { first, second } = await launched(shared)
+    await first.happens(joined(mover.id))
+    first.end.abort()
+    shared.presence.died(first)
+    if (!another) second.end.abort()
+    const next = another ? second : await Process.recovered(shared)
+    await shared.clock.advance(another ? 2100 : 300)
+    for (const node of [still.id, mover.id]) await next.link(node)
+    await shared.clock.advance(10)
+    await next.unlink(mover.id)
+    // The grace that began when its process died, and not the one that the transport gives it now.
+    await shared.clock.advance(2 * GRACE)
+    expect(await leftOf(next)).toEqual([])
+    next.end.abort()
+  },
+)
