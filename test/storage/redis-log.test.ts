@@ -3,7 +3,7 @@ import { utf8 } from '#protocol/bytes.ts'
 import type { SharedLog } from '#protocol/ports.ts'
 import { openRedisLog } from '#storage/logs/redis.ts'
 import { eventLogConformance, sharedLogConformance } from '#test/conformance/logs.ts'
-import { until } from '#test/loopback.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { openProxy } from '#test/proxy.ts'
 import type { RedisServer } from '#test/redis.ts'
 import { redisForTests } from '#test/redis-suite.ts'
@@ -47,7 +47,7 @@ function withFaults(server: RedisServer): void {
       // Executed, but nobody here knows; and somebody else goes on from there.
       while ((await direct.head('new')) === 0);
       expect(await direct.append('run', 4, [utf8('theirs')])).toBe('appended')
-      await until(() => proxy.lost() > 0)
+      await comesTrue(async () => proxy.lost() > 0)
       proxy.cut()
 
       expect(await answers).toEqual(['appended', 'appended', 'conflict', 'appended', 'appended'])
@@ -92,7 +92,7 @@ function withFaults(server: RedisServer): void {
       )
       for (; kills < 2; kills++) {
         const before = acknowledged.size
-        await until(() => acknowledged.size > before + 60)
+        await comesTrue(async () => acknowledged.size > before + 60)
         await server.kill()
         await server.start()
       }
