@@ -7,9 +7,9 @@ import { collect } from '#protocol/bytes.ts'
 import type { RunId } from '#protocol/ids.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { consilium, jsonLines } from '#test/cli/command.ts'
+import { Cluster } from '#test/e2e/cluster.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { verifyBundle } from '#verify/verify.ts'
-import { Cluster } from './cluster.ts'
 
 type Moment = readonly [phase: string, is: (event: ApiEvent) => boolean]
 

@@ -17,8 +17,8 @@ import { openFolderReader } from '#storage/blobs/folder-reader.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { must } from '#test/aggregation/given.ts'
 import { consilium, jsonLines } from '#test/cli/command.ts'
-import { Cluster } from './cluster.ts'
-import { Liar } from './liar.ts'
+import { Cluster } from '#test/e2e/cluster.ts'
+import { Liar } from '#test/e2e/liar.ts'
 
 /** The first hospital's process is killed when it says these in turn, or soon after, once a round, and begins again. */
 const MOMENTS = ['node.agreed', 'node.masked', 'node.confirmed', 'node.unmasked'] as const
