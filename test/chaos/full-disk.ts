@@ -8,13 +8,16 @@ import { checkLedger, compare, figures, type Harmed, orderOf, play, Receipts } f
 import { Deployment } from './deployment.ts'
 
 /**
- * Run inside a mount namespace: a coordinator on a disk of a few MiB, which is filled up at moments drawn from the seeds
+ * Run inside a mount namespace: a coordinator on a small disk, which is filled up at moments drawn from the seeds
  * and emptied again. Says what became of it, in one line.
  */
 const [first, count] = process.argv.slice(2).map(Number)
 if (first === undefined || count === undefined) throw new Error('the first seed, and how many')
-const DISK = '8m'
-const FULL_MILLIS = 3000
+/** Several times what the write-ahead logs of all stores take before they are merged: it is full only while it is filled. */
+const DISK = '96m'
+/** The longest that it is full; and from one time to the next, on average. */
+const FULL_MILLIS = 1000
+const BETWEEN_MILLIS = 700
 const FEDERATION = { seed: 'full disk', nodes: 3 }
 
 await using folder = await temporaryFolder()
@@ -33,7 +36,7 @@ async function fill(unit: () => number): Promise<void> {
     written = false
   }
   let written = true
-  for (const piece of [65_536, 4096])
+  for (const piece of [2 ** 20, 4096])
     for (written = true; written; ) await file.write(Buffer.alloc(piece)).then(undefined, full)
   await pause(FULL_MILLIS * unit())
   await rm(path)
@@ -47,7 +50,13 @@ async function disturbed() {
   for (let seed = first as number; seed < (first as number) + (count as number); seed++) {
     const risks = { others: [{ name: 'disk full', likely: 1, befall: fill }] }
     const name = `full disk ${seed}`
-    const one = await play(deployment, orderOf(name), { seed, risks, meanMillis: 1000, crashesMax: 0, pauseMillis: 0 })
+    const one = await play(deployment, orderOf(name), {
+      seed,
+      risks,
+      meanMillis: BETWEEN_MILLIS,
+      crashesMax: 0,
+      pauseMillis: 0,
+    })
     held += receipts.check(one.account)
     played.push({ ...one, name, harmless: false })
   }
