@@ -5,8 +5,12 @@ import { type Report, textOf } from './report.ts'
 /** `npm run bench -- [name …] [--json]`: all of them when none is named. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Promise<Report> }>>> = {
   aggregate: () => import('./aggregate.ts'),
+  concurrency: () => import('./concurrency.ts'),
+  journal: () => import('./journal.ts'),
   'round-overhead': () => import('./round-overhead.ts'),
+  restart: () => import('./restart.ts'),
   secagg: () => import('./secagg.ts'),
+  simulate: () => import('./simulate.ts'),
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })

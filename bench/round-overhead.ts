@@ -9,6 +9,7 @@ import { verify } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
 import { publicKeyOf } from '#protocol/ids.ts'
 import type { Masking } from '#protocol/plan.ts'
+import { noOpRun } from './no-op.ts'
 import type { Report, Table } from './report.ts'
 
 const ROUNDS = 30
@@ -28,13 +29,14 @@ export async function bench(): Promise<Report> {
   const [checkMillis, syncMillis] = [signatureCheckMillis(), syncedWriteMillis()]
   const shapes = [
     ...[2, 10, 100].map((nodes) => ({ nodes, masking: 'none', rounds: ROUNDS }) as const),
+    { nodes: 1000, masking: 'none', rounds: MASKED_ROUNDS } as const,
     ...[10, 40, 100].map((nodes) => ({ nodes, masking: 'secagg/1', rounds: nodes > 40 ? 2 : MASKED_ROUNDS }) as const),
   ]
   for (const shape of shapes) rows.push(await measure(shape, checkMillis, syncMillis))
   return {
     bench: 'round-overhead',
     notes: [
-      `${ROUNDS} rounds (masked: ${MASKED_ROUNDS}, of 100 nodes 2) of no-op training of ${PARAMETERS} parameters; a node's whole path: plan, model, vector upload, report, receipt.`,
+      `${ROUNDS} rounds (of 1,000 nodes, and masked: ${MASKED_ROUNDS}; masked, of 100 nodes 2) of no-op training of ${PARAMETERS} parameters; a node's whole path: plan, model, vector upload, report, receipt.`,
       `One signature check takes ${checkMillis.toFixed(3)} ms, one synced write of 4 KiB ${syncMillis.toFixed(3)} ms here.`,
       'floor of a plain round: (2 checks a node) ÷ cores + the synced writes that must follow one another (6 of the log, 3 of the blobs).',
       'floor of a masked round: four checks that each member and the coordinator make of every member (advert, keys, input, confirmation) ÷ cores + 15 such writes. Suite 2, nobody lost, all processes on these cores.',
@@ -124,18 +126,7 @@ async function allLinked(api: (path: string) => Promise<Response>, nodes: number
 
 function runOf({ nodes, masking, rounds }: Shape): object {
   return {
-    task: {
-      ...{ name: 'no-op', seed: '00'.repeat(32), loss: 'sigmoid-cross-entropy', epochs: 1, batchSize: 1 },
-      architecture: {
-        ...{ v: 1, input: [25, 40, 1] },
-        layers: [
-          { layer: 'flatten', name: 'flat' },
-          { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
-        ],
-      },
-      data: { kind: 'image', height: 25, width: 40, channels: 1, classes: 2, rowsMax: 1000 },
-      optimiser: { kind: 'sgd', rateMicro: 1, momentumMicro: 0 },
-    },
+    ...noOpRun(PARAMETERS),
     ...{ rounds, masking, budget: '1000000', cohort: { min: nodes, max: nodes, quorum: nodes } },
   }
 }

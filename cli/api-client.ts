@@ -1,12 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { page, runView, statsQueryView } from '#coordinator/api/schemas.ts'
+import {
+  page,
+  roundView,
+  roundWithSeatsView,
+  runView,
+  type seatView,
+  statsQueryView,
+  type stopSchema,
+} from '#coordinator/api/schemas.ts'
 import type { Arguments } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
-import { type ApiEvent, eventsIn } from './sse.ts'
+import { type ApiEvent, eventsIn, isLast } from './sse.ts'
 import { apiKey } from './state.ts'
 
 export type RunView = z.output<typeof runView>
+export type RoundView = z.output<typeof roundView>
+export type SeatView = z.output<typeof seatView>
 
 /** Pauses between attempts to reach an event stream again: growing to the last, which stays. */
 const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const
@@ -35,6 +45,24 @@ export class ApiClient {
 
   run(id: string): Promise<RunView> {
     return this.#json(`/v1/runs/${encodeURIComponent(id)}`, runView)
+  }
+
+  /** @param after the last round already seen, `next` of a page */
+  rounds(id: string, after: string): Promise<{ data: RoundView[]; has_more: boolean; next: string | null }> {
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}/rounds?limit=200&after=${after}`, page(roundView))
+  }
+
+  round(id: string, round: number): Promise<z.output<typeof roundWithSeatsView>> {
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}/rounds/${round}`, roundWithSeatsView)
+  }
+
+  resume(id: string): Promise<RunView> {
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}/resume`, runView, { method: 'POST' })
+  }
+
+  stop(id: string, reason: string): Promise<RunView> {
+    const body: z.input<typeof stopSchema> = { reason }
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}/stop`, runView, post(JSON.stringify(body), undefined))
   }
 
   /** @param task the body of POST /v1/runs, as it is */
@@ -70,7 +98,7 @@ export class ApiClient {
           last = event.seq
           failures = 0
           yield event
-          if (event.type === 'run.completed' || event.type === 'run.failed') return
+          if (isLast(event)) return
         }
       } catch (cause) {
         if (signal.aborted) return

@@ -35,6 +35,13 @@ const state: Option = {
   env: 'CONSILIUM_HOME',
   summary: "the coordinator's folder; else $XDG_STATE_HOME/consilium",
 }
+const coordinators: Option = {
+  name: 'coordinator',
+  value: '<url,url>',
+  env: 'CONSILIUM_COORDINATOR',
+  default: 'http://127.0.0.1:7410',
+  summary: 'where the coordinator listens; of several processes of one all, and the node goes to whichever is there',
+}
 const coordinator: Option = {
   name: 'coordinator',
   value: '<url>',
@@ -95,7 +102,7 @@ export const COMMANDS: readonly Command[] = [
       },
       { name: 'port', value: '<n>', default: '7410', summary: 'port to listen on; 0 takes a free one' },
       state,
-      { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line' },
+      { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line, each with its operator, if any' },
       { name: 'open', summary: 'let any node link' },
       { name: 'tls-cert', value: '<file>', summary: 'certificate chain, PEM' },
       { name: 'tls-key', value: '<file>', summary: 'its private key, PEM' },
@@ -105,7 +112,23 @@ export const COMMANDS: readonly Command[] = [
         default: '10000',
         summary: 'how long a node may be away before its seat is given up',
       },
-      { name: 'quota', value: '<bytes>', default: '10737418240', summary: 'disk that blocks may take' },
+      {
+        name: 'redis',
+        value: '<url>',
+        env: 'CONSILIUM_REDIS',
+        summary:
+          'one of several coordinators that share this Redis and --state; rather by the variable: it may hold a password',
+      },
+      {
+        name: 'redis-trusted',
+        summary: 'speak with a Redis off loopback without TLS: nobody can read or write that network',
+      },
+      {
+        name: 'quota',
+        value: '<bytes>',
+        default: '10737418240',
+        summary: 'disk that each of the three stores of blocks may take',
+      },
       {
         name: 'log-level',
         value: '<level>',
@@ -121,7 +144,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'node up',
     summary: 'run a node: it trains on data that stays here, and is paid',
     options: [
-      coordinator,
+      coordinators,
       {
         name: 'coordinator-key',
         value: '<z6Mk…>',
@@ -154,6 +177,12 @@ export const COMMANDS: readonly Command[] = [
         value: '<n>',
         summary:
           'nodes of all those allowed that may work with the coordinator; default a fifth of the others, at least 1',
+      },
+      {
+        name: 'max-memory',
+        value: '<MiB>',
+        default: '2048',
+        summary: 'memory that training may take: a task that needs more is declined before its model is fetched',
       },
       {
         name: 'min-cell',
@@ -199,10 +228,10 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'runs show',
-    summary: 'show one run',
+    summary: 'show one run and its rounds, or one round seat by seat',
     positional: { name: '<run>', required: true },
-    options: api,
-    examples: ['consilium runs show run_01KQ7'],
+    options: [...api, { name: 'round', value: '<n>', summary: 'what became of every seat in this round, and why' }],
+    examples: ['consilium runs show run_01KQ7', 'consilium runs show run_01KQ7 --round 3'],
     load: () => import('./runs-show.ts'),
   },
   {
@@ -212,6 +241,22 @@ export const COMMANDS: readonly Command[] = [
     options: api,
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
     load: () => import('./runs-watch.ts'),
+  },
+  {
+    name: 'runs resume',
+    summary: 'let a paused run go on',
+    positional: { name: '<run>', required: true },
+    options: api,
+    examples: ['consilium runs resume run_01KQ7'],
+    load: () => import('./runs-resume.ts'),
+  },
+  {
+    name: 'runs stop',
+    summary: 'end a run before it is done, with its record',
+    positional: { name: '<run>', required: true },
+    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' }],
+    examples: ['consilium runs stop run_01KQ7 --reason "the data changed"'],
+    load: () => import('./runs-stop.ts'),
   },
   {
     name: 'stats ask',
@@ -275,6 +320,48 @@ export const COMMANDS: readonly Command[] = [
       'consilium verify bundle.car --vectors ./masked',
     ],
     load: () => import('./verify.ts'),
+  },
+  {
+    name: 'sim',
+    summary: 'simulate in one process: a cluster and all that goes wrong in it, or many sites that train',
+    options: [
+      {
+        name: 'seed',
+        value: '<n>',
+        summary: 'what all of it is drawn from: the same seed, the same history; default 1',
+      },
+      { name: 'seeds', value: '<a..b>', summary: 'a cluster: play all of these, and tell which broke a promise' },
+      { name: 'nodes', value: '<n>', summary: 'a cluster: its nodes; default 5' },
+      { name: 'coordinators', value: '<n>', summary: 'a cluster: processes of the coordinator; default 1' },
+      {
+        name: 'weather',
+        value: '<name>',
+        summary: 'a cluster: calm, rough, or (default) storm, with crashes, partitions, full disks and wrong clocks',
+      },
+      { name: 'sites', value: '<n>', summary: 'train for real at so many sites, on handwritten digits' },
+      { name: 'data', value: '<folder>', summary: 'train for real on your own data, one CSV file a site' },
+      { name: 'label', value: '<column>', summary: 'with --data: the column to predict' },
+      {
+        name: 'classes',
+        value: '<n>',
+        summary: 'with --data: labels are 0 … n-1; else more than two values mean "not 0"',
+      },
+      { name: 'cohort', value: '<n>', summary: 'with --sites or --data: sites in a round; default 20' },
+      {
+        name: 'alpha',
+        value: '<a>',
+        summary: 'with --sites: of the Dirichlet split; small: each sees few digits; default 0.3',
+      },
+      { name: 'bundle', value: '<file>', summary: 'with --sites or --data: write the record, for consilium verify' },
+      { name: 'rounds', value: '<n>', summary: 'training rounds; default 3, of sites 10' },
+      { name: 'masking', value: '<kind>', default: 'none', summary: 'none or secagg/1' },
+    ],
+    examples: [
+      'consilium sim --seed 7',
+      'consilium sim --seeds 1..200 --masking secagg/1',
+      'consilium sim --sites 1000 --rounds 10 --bundle run.car',
+    ],
+    load: () => import('./sim.ts'),
   },
   {
     name: 'help',

@@ -18,6 +18,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const port = args.integer('port', { min: 0, max: 65_535 })
   const config = {
     state: coordinatorState(args),
+    redis: redisOf(args),
     host,
     port,
     tls: tlsOf(args),
@@ -29,7 +30,8 @@ export async function execute({ args, output }: Call): Promise<number> {
     fatal,
   }
   using stopping = listenForStop(args.flag('tethered'))
-  await using coordinator = await startCoordinator(config).catch((cause: unknown) => {
+  const starting = startCoordinator({ ...config, signal: stopping.signal })
+  await using coordinator = await starting.catch((cause: unknown) => {
     throw cannotStart(cause, host, port)
   })
   const { url, id, apiKeyFile } = coordinator
@@ -37,8 +39,10 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.object({ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid })
   else describe(output, { url, id, apiKeyFile, admits: config.admits })
   await stopped(stopping)
-  output.note('stopping: what is under way is finished or will be taken up again; once more to stop now')
-  return stopping.exit() ?? EXIT.ok
+  output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
+  const asked = stopping.exit()
+  // A coordinator that was told to stop and has drained has done what it was told.
+  return asked === undefined || asked === EXIT.terminated ? EXIT.ok : asked
 }
 
 function describe(
@@ -48,7 +52,7 @@ function describe(
     id,
     apiKeyFile,
     admits,
-  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlySet<NodeId> | 'open' },
+  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlyMap<NodeId, string | null> | 'open' },
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
@@ -77,6 +81,14 @@ function cannotStart(cause: unknown, host: string, port: number): Failure {
   return new Failure(EXIT.unexpected, inUse ? 'address_in_use' : 'cannot_start', what, { fix, cause })
 }
 
+function redisOf(args: Arguments): { readonly url: string; readonly trustedNetwork: boolean } | undefined {
+  const url = args.text('redis')
+  const trustedNetwork = args.flag('redis-trusted')
+  if (url !== undefined) return { url, trustedNetwork }
+  if (!trustedNetwork) return undefined
+  throw usage('no_redis', '--redis-trusted says how to speak with a Redis, and none is given', 'set CONSILIUM_REDIS')
+}
+
 function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: string } | undefined {
   const [certFile, keyFile] = [args.text('tls-cert'), args.text('tls-key')]
   if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
@@ -85,7 +97,7 @@ function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: 
 }
 
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */
-async function admitsOf(args: Arguments): Promise<ReadonlySet<NodeId> | 'open'> {
+async function admitsOf(args: Arguments): Promise<ReadonlyMap<NodeId, string | null> | 'open'> {
   const file = args.text('allow')
   if (args.flag('open') && file !== undefined)
     throw usage('allow_or_open', '--allow and --open exclude each other', 'give one of them')
@@ -94,7 +106,7 @@ async function admitsOf(args: Arguments): Promise<ReadonlySet<NodeId> | 'open'> 
     throw usage(
       'who_may_link',
       'say who may link: nobody is let in by default, since whoever links can join runs and be paid',
-      '--allow nodes.txt (ids from consilium node id, one a line), or --open for any node',
+      '--allow nodes.txt (ids from consilium node id, one a line, each with its operator if you like), or --open for any node',
     )
   return readAllowList(file)
 }

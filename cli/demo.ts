@@ -62,7 +62,7 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   const least = launch.cohort.min
   const { end, paid } = await followRun(federation, run, { least, output, signal })
   if (!end) return stopping.exit() ?? EXIT.unexpected
-  if (!end.completed) throw runFailed(run, end)
+  if (end.outcome !== 'completed') throw runFailed(run, end)
 
   const bundle = bundleOf(options)
   await pipeline(Readable.fromWeb(await federation.api.bundle(run)), createWriteStream(bundle, { flush: true }))

@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { DataSource } from '#client/data/dataset.ts'
-import { dirichletSplit } from '#client/data/dirichlet.ts'
-import { formatIdx } from '#client/data/idx.ts'
+import type { DataSource, SharedRows } from '#client/data/dataset.ts'
+import { dirichletSplit, levelled } from '#client/data/dirichlet.ts'
+import { formatIdx, rowsOf } from '#client/data/idx.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Bytes } from '#protocol/ids.ts'
 
@@ -34,27 +34,63 @@ export async function readDigits(): Promise<Digits> {
 }
 
 /**
+ * The same digits for sites of one process, however many: each has its rows, all of them the same bytes.
+ * @param seed 32 bytes @returns what each site trains on
+ */
+export function shareDigits(
+  digits: Digits,
+  { sites, alpha, seed }: { readonly sites: number; readonly alpha: number; readonly seed: Bytes },
+): readonly SharedRows[] {
+  const { length } = digits.labels
+  const split = sites <= FEW ? dealt(digits, sites, { alpha, minimum: leastOf(sites), seed }) : undefined
+  const rows =
+    split ?? levelled(dealt(digits, sites, { alpha, minimum: 0, seed }), Math.min(5, Math.floor(length / sites)))
+  const images = { sides: [length, DIGIT_SIDE, DIGIT_SIDE], bytes: shared(digits.images) }
+  const labels = { sides: [length], bytes: shared(digits.labels) }
+  return rows.map((own) => ({ kind: 'rows', images, labels, rows: own }))
+}
+
+/** So few sites have, each of them, rows enough to tell the digits apart. */
+const FEW = 20
+
+/** Rows that each of a few sites has. */
+export function leastOf(sites: number): number {
+  return Math.min(400, Math.floor(6000 / sites))
+}
+
+type Deal = { readonly alpha: number; readonly minimum: number; readonly seed: Bytes }
+
+function dealt({ labels }: Digits, sites: number, deal: Deal): readonly (readonly number[])[] {
+  return dirichletSplit({ labels, sites, ...deal })
+}
+
+/** The same memory in every thread. */
+function shared(bytes: Bytes): Bytes {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+  copy.set(bytes)
+  return copy
+}
+
+/**
  * Deals the digits to sites by a Dirichlet split and writes two IDX files into each folder, which is made.
  * @param seed 32 bytes @returns what each site opens
  */
 export async function writeDigits(
   digits: Digits,
   folders: readonly string[],
-  { alpha, minimum, seed }: { readonly alpha: number; readonly minimum: number; readonly seed: Bytes },
+  deal: Deal,
 ): Promise<readonly DataSource[]> {
-  const split = dirichletSplit({ labels: digits.labels, sites: folders.length, alpha, minimum, seed })
+  const split = dealt(digits, folders.length, deal)
+  const all = { sides: [digits.labels.length, DIGIT_SIDE, DIGIT_SIDE], bytes: digits.images }
   return Promise.all(
     folders.map(async (folder, site): Promise<DataSource> => {
       const rows = split[site] as readonly number[]
-      const images = new Uint8Array(rows.length * PIXELS)
-      for (const [index, row] of rows.entries()) {
-        images.set(digits.images.subarray(row * PIXELS, (row + 1) * PIXELS), index * PIXELS)
-      }
-      const labels = Uint8Array.from(rows, (row) => digits.labels[row] as number)
+      const images = rowsOf(all, rows)
+      const labels = rowsOf({ sides: [digits.labels.length], bytes: digits.labels }, rows)
       await mkdir(folder, { recursive: true })
       const source = { kind: 'idx', images: join(folder, 'images.idx'), labels: join(folder, 'labels.idx') } as const
-      await writeFile(source.images, formatIdx({ sides: [rows.length, DIGIT_SIDE, DIGIT_SIDE], bytes: images }))
-      await writeFile(source.labels, formatIdx({ sides: [rows.length], bytes: labels }))
+      await writeFile(source.images, formatIdx(images))
+      await writeFile(source.labels, formatIdx(labels))
       return source
     }),
   )

@@ -42,6 +42,8 @@ export const EXIT = {
   unverified: 8,
   network: 10,
   data: 11,
+  paused: 13,
+  stopped: 14,
   interrupted: 130,
   terminated: 143,
 } as const

@@ -90,7 +90,8 @@ const TOPICS = [
       '  2  wrong use of the command      8  verification failed',
       '  3  no or wrong API key          10  the network; the same again may work',
       '  4  not found                    11  the data is not as it must be',
-      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM)',
+      ' 13  the run is paused: it waits  14  the run was stopped by its owner',
+      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); a coordinator that has drained ends with 0',
     ].join('\n'),
   },
   {
@@ -102,6 +103,7 @@ const TOPICS = [
       '  CONSILIUM_HOME             state folder of a coordinator or a node (--state)',
       '  CONSILIUM_COORDINATOR      URL of the coordinator',
       '  CONSILIUM_COORDINATOR_KEY  its key, to pin (--coordinator-key; --coordinator of verify)',
+      '  CONSILIUM_REDIS            URL of the Redis that several coordinators share (--redis)',
       '  CONSILIUM_API_KEY          API key; else the file <state>/api-key is read',
       '  XDG_STATE_HOME             the state folder is consilium under it; else under ~/.local/state',
       '  NO_COLOR, FORCE_COLOR, TERM=dumb, CI   colour, and lines that are drawn over',

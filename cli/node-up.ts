@@ -19,7 +19,7 @@ import { listenForStop } from './stopping.ts'
 
 /** `consilium node up`: takes part until it is told to stop. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const url = urlOf(args)
+  const urls = urlsOf(args)
   const coordinator = coordinatorOf(args)
   const population = args.oneOf(
     'population',
@@ -35,7 +35,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const linkChanged = linkTeller(output)
   await using node = await startNode({
     state: nodeState(args),
-    url,
+    urls,
     coordinator,
     data,
     backend,
@@ -44,7 +44,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     site,
     linkChanged,
   })
-  sayReady(output, node, { url, coordinator })
+  sayReady(output, node, { urls, coordinator })
   const lastRound = args.text('dies-in-round')
   const work = node.progress[Symbol.asyncIterator]()
   const asked = new Promise<undefined>((end) => stopping.signal.addEventListener('abort', () => end(undefined)))
@@ -67,6 +67,7 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
       ? {}
       : { maxCorrupt: args.integer('max-corrupt', { min: 1, max: SESSION_MEMBERS_MAX }) }
   const minCell = args.text('min-cell') === undefined ? null : args.integer('min-cell', { min: 1, max: MIN_CELL_MAX })
+  const memoryBytesMax = 1024 ** 2 * args.integer('max-memory', { min: 1, max: 2 ** 24 })
   const file = args.text('allow')
   if (file === undefined && population === 'hospital')
     throw usage(
@@ -75,9 +76,9 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
         'hide nothing among invented nodes',
       '--allow nodes.txt (ids from consilium node id, one a line), taken from the sites themselves',
     )
-  const allowed = file === undefined ? 'open' : await readAllowList(file)
+  const allowed = file === undefined ? 'open' : new Set((await readAllowList(file)).keys())
   if (allowed !== 'open') await checkListed(allowed, nodeState(args), file)
-  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell })
+  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell, memoryBytesMax })
 }
 
 async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: string | undefined): Promise<void> {
@@ -90,10 +91,14 @@ async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: st
     )
 }
 
-function urlOf(args: Arguments): string {
-  const text = args.text('coordinator') ?? ''
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
-  throw usage('bad_value', `--coordinator is an http or https URL, not ${text}`)
+/** Said again, or with commas between: the processes of one coordinator, which has one key. */
+function urlsOf(args: Arguments): readonly string[] {
+  const said = args.texts('coordinator')
+  const urls = (said.length > 0 ? said : [args.text('coordinator') ?? '']).flatMap((text) => text.split(','))
+  for (const url of urls)
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw usage('bad_value', `--coordinator is an http or https URL, not ${url}`)
+  return urls
 }
 
 function coordinatorOf(args: Arguments): NodeId {
@@ -147,7 +152,7 @@ function linkTeller(output: Output): (state: LinkState, detail: string) => void 
 function sayReady(
   output: Output,
   { id, backend, passedOver }: RunningNode,
-  { url, coordinator }: { url: string; coordinator: NodeId },
+  { urls, coordinator }: { urls: readonly string[]; coordinator: NodeId },
 ): void {
   if (output.json)
     return output.object({
@@ -155,14 +160,14 @@ function sayReady(
       node: id,
       backend,
       passed_over: passedOver,
-      url,
+      url: urls[0],
       coordinator,
       pid: process.pid,
     })
   output.line(`node         ${id}`)
   output.line(`backend      ${backend}`)
   for (const { backend: other, reason } of passedOver) output.line(`passed over  ${other}: ${reason}`)
-  output.line(`coordinator  ${url}  ${coordinator}`)
+  output.line(`coordinator  ${urls.join(' or ')}  ${coordinator}`)
 }
 
 function sayProgress(output: Output, made: Progress): void {

@@ -4,7 +4,7 @@ import type { ApiEvent } from './sse.ts'
 /** A run as its events tell it: what a table, a line or a live block shows. */
 export type RunProgress = {
   readonly run: string
-  /** Planned training rounds. */
+  /** Training rounds that are to close. */
   readonly rounds: number
   readonly masking: string
   /** `train`, or `ask` where a question is asked. */
@@ -47,7 +47,7 @@ export type Evaluation = {
 }
 
 export type RunEnd = {
-  readonly completed: boolean
+  readonly outcome: 'completed' | 'failed' | 'stopped'
   readonly reason: string | null
   readonly evaluation: Evaluation | null
   readonly model: string
@@ -81,6 +81,7 @@ const completed = z.object({
   payouts: z.array(z.object({ node: z.string(), amount: z.string() })),
 })
 const aborted = z.object({ round, purpose: z.string().optional(), reason: z.string().nullable() })
+const stopping = z.object({ round: z.number().nullable() })
 const aggregated = z.object({ round, evaluated: evaluation.nullable(), evaluated_round: z.number() })
 const ended = z.object({
   ...{ reason: z.string().nullable(), evaluation: evaluation.nullable(), model: z.string(), manifest: z.string() },
@@ -107,26 +108,33 @@ export function follow(progress: RunProgress, event: ApiEvent): RunProgress {
     }
     case 'round.completed':
       return close(progress, completed.parse(event))
-    case 'round.aborted': {
-      const { round, reason } = aborted.parse(event)
-      const training = !['evaluate', 'ask'].includes(String(event['purpose'] ?? open?.purpose))
-      const nothing = {
-        reports: 0,
-        cohort: 0,
-        bytesPerNode: 0,
-        trainMillis: 0,
-        overheadMillis: 0,
-        evaluation: undefined,
-      }
-      const past = training ? [...progress.past, { round, aborted: reason ?? 'aborted', ...nothing }] : progress.past
-      return { ...progress, open: undefined, past }
+    case 'round.aborted':
+      return abort(progress, event, aborted.parse(event))
+    case 'run.stopping': {
+      const { round } = stopping.parse(event)
+      return round === null ? progress : abort(progress, event, { round, reason: 'run-stopped' })
     }
     case 'run.completed':
+      return { ...progress, open: undefined, end: { outcome: 'completed', ...ended.parse(event) } }
     case 'run.failed':
-      return { ...progress, open: undefined, end: { completed: event.type === 'run.completed', ...ended.parse(event) } }
+      return { ...progress, open: undefined, end: { outcome: 'failed', ...ended.parse(event) } }
+    case 'run.stopped':
+      return { ...progress, open: undefined, end: { outcome: 'stopped', ...ended.parse(event) } }
     default:
       return progress
   }
+}
+
+function abort(
+  progress: RunProgress,
+  event: ApiEvent,
+  { round, reason }: { readonly round: number; readonly reason: string | null },
+): RunProgress {
+  if (['evaluate', 'ask'].includes(String(event['purpose'] ?? progress.open?.purpose)))
+    return { ...progress, open: undefined }
+  const times = { bytesPerNode: 0, trainMillis: 0, overheadMillis: 0, evaluation: undefined }
+  const past = { round, aborted: reason ?? 'aborted', reports: 0, cohort: 0, ...times }
+  return { ...progress, open: undefined, past: [...progress.past, past] }
 }
 
 function close(progress: RunProgress, closed: z.output<typeof completed>): RunProgress {
@@ -141,6 +149,11 @@ function close(progress: RunProgress, closed: z.output<typeof completed>): RunPr
 
 function tested(past: readonly PastRound[], round: number, evaluation: Evaluation): readonly PastRound[] {
   return past.map((other) => (other.round === round ? { ...other, evaluation } : other))
+}
+
+/** Training rounds that there will be, as far as is known: each that came to nothing is tried again. */
+export function roundsIn({ rounds, past }: Pick<RunProgress, 'rounds' | 'past'>): number {
+  return rounds + past.filter(({ aborted }) => aborted !== null).length
 }
 
 /** Rounds of which everything is known that ever will be, from the `from`th on: each can be shown for good. */

@@ -2,7 +2,7 @@ import type { Output } from './output.ts'
 import { boardLines, type SiteState } from './render/board.ts'
 import { Live } from './render/live.ts'
 import { plainRow, tableHead, tableRow } from './render/table.ts'
-import { follow, type RunProgress, settledRounds, watching } from './run-progress.ts'
+import { follow, type RunProgress, roundsIn, settledRounds, watching } from './run-progress.ts'
 import type { ApiEvent } from './sse.ts'
 
 /**
@@ -35,9 +35,10 @@ export class RunReport implements Disposable {
     if (this.#output.json) return
     if (event.type === 'run.created' && !this.#introduced) this.#sayFirst()
     if (this.#live) return this.#draw()
+    const { rounds, past: all } = this.#progress
     for (const past of settledRounds(this.#progress, this.#told)) {
-      this.#told++
-      this.#output.line(plainRow(past, this.#progress.rounds))
+      const before = all.slice(0, this.#told++)
+      this.#output.line(plainRow(past, roundsIn({ rounds, past: before })))
     }
   }
 

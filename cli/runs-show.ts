@@ -1,14 +1,40 @@
-import { openApiClient, type RunView } from './api-client.ts'
+import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
 import type { Call } from './commands.ts'
 import { EXIT } from './failure.ts'
+import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatCredits, formatTested } from './render/units.ts'
+import { waysOn } from './runs-watch.ts'
 
-/** `consilium runs show <run>` */
+/** `consilium runs show <run>`: the run and its rounds, or with --round one of them, seat by seat. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const run = await (await openApiClient(args)).run(args.positionals[0] as string)
-  if (output.json) output.object(run)
-  else output.line(describeRun(run))
+  const api = await openApiClient(args)
+  const id = args.positionals[0] as string
+  const text = args.text('round')
+  if (text !== undefined) {
+    const round = await api.round(id, args.integer('round', { min: 1, max: Number.MAX_SAFE_INTEGER }))
+    if (output.json) output.object(round)
+    else for (const line of [roundLine(round), '', ...seatLines(round.seats)]) output.line(line)
+    return EXIT.ok
+  }
+  const run = await api.run(id)
+  const history = await historyOf(api, run.id)
+  if (output.json) output.object({ ...run, history })
+  else {
+    output.line(describeRun(run))
+    for (const line of history.length > 0 ? ['', ...roundLines(history)] : []) output.line(line)
+    if (run.status === 'paused') output.note(`\n${waysOn(run.id, history.at(-1)?.round)}`)
+  }
   return EXIT.ok
+}
+
+async function historyOf(api: ApiClient, id: string) {
+  const rounds = []
+  for (let after: string | null = '0'; after !== null; ) {
+    const { data, next } = await api.rounds(id, after)
+    rounds.push(...data)
+    after = next
+  }
+  return rounds
 }
 
 export function describeRun(run: RunView): string {
@@ -18,7 +44,8 @@ export function describeRun(run: RunView): string {
     ['run', run.id],
     ['name', run.name],
     ['status', run.reason === null ? run.status : `${run.status}: ${run.reason}`],
-    ['round', run.round === null ? null : `${run.round} of ${run.rounds}, ${run.phase}`],
+    ['round', run.round === null ? null : `${run.round}, ${run.phase}`],
+    ['trained', run.purpose === 'ask' ? null : `${run.closed} of ${run.rounds} rounds`],
     ['masking', `${run.masking} (${run.population} population)`],
     ['created', run.created_at],
     [run.purpose === 'ask' ? 'question' : 'task', run.task],

@@ -4,6 +4,7 @@ import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
+import type { ApiEvent } from './sse.ts'
 import { listenForStop } from './stopping.ts'
 
 /** `consilium runs watch <run>` */
@@ -13,7 +14,10 @@ export async function execute({ args, output }: Call): Promise<number> {
   return watchRun(api, id, output)
 }
 
-/** Follows a run to its end. Ctrl-C stops watching, not the run. Throws {@link Failure} when the run fails. */
+/**
+ * Follows a run to its end, or until it waits for its owner. Ctrl-C stops watching, not the run. Throws {@link Failure}
+ * when the run fails, was stopped or is paused.
+ */
 export async function watchRun(api: ApiClient, run: string, output: Output): Promise<number> {
   using stopping = listenForStop()
   let end: RunEnd | undefined
@@ -23,11 +27,12 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
     for await (const event of api.events(run, stopping.signal)) {
       if (output.json) output.object(event)
       report.tell(event)
+      if (await isWaiting(api, event)) throw runPaused(event)
     }
     ;({ end, purpose } = report.progress)
   }
   if (!end) return stopping.exit() ?? EXIT.unexpected
-  if (!end.completed) throw runFailed(run, end)
+  if (end.outcome !== 'completed') throw runFailed(run, end)
   if (!output.json) {
     const { evaluation, model } = end
     if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} held-out rows`)
@@ -37,8 +42,29 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
   return EXIT.ok
 }
 
-export function runFailed(run: string, { reason }: RunEnd): Failure {
+/** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */
+export async function isWaiting(api: ApiClient, { type, run, round }: ApiEvent): Promise<boolean> {
+  if (type !== 'run.paused') return false
+  const { status, over } = await api.run(run)
+  return status === 'paused' && over === round
+}
+
+/** @param event the one that says so */
+export function runPaused({ run, reason, round }: ApiEvent): Failure {
+  return new Failure(EXIT.paused, 'run_paused', `${run} is paused: ${String(reason)}`, {
+    fix: waysOn(run, Number(round)),
+  })
+}
+
+/** What to do about a run that is paused. */
+export function waysOn(run: string, round: number | undefined): string {
+  const look = round === undefined ? '' : `consilium runs show ${run} --round ${round} tells what became of each seat; `
+  return `${look}then consilium runs resume ${run}, or runs stop ${run}`
+}
+
+export function runFailed(run: string, { outcome, reason }: RunEnd): Failure {
+  if (outcome === 'stopped') return new Failure(EXIT.stopped, 'run_stopped', `${run} was stopped: ${reason}`)
   return new Failure(EXIT.runFailed, 'run_failed', `${run} failed: ${reason ?? 'no reason given'}`, {
-    fix: `consilium runs watch ${run} tells its rounds; are enough nodes linked, and do they take its task?`,
+    fix: `consilium runs show ${run} tells its rounds; are enough nodes linked, and do they take its task?`,
   })
 }

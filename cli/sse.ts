@@ -7,6 +7,11 @@ export type ApiEvent = {
   readonly [field: string]: unknown
 }
 
+/** Nothing comes after it: the run has ended. */
+export function isLast({ type }: ApiEvent): boolean {
+  return type === 'run.completed' || type === 'run.failed' || type === 'run.stopped'
+}
+
 /** An event is at most 4 KiB in the log; what grows past this on the wire is no event stream. */
 const EVENT_CHARS_MAX = 1024 * 1024
 

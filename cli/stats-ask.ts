@@ -17,7 +17,8 @@ import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { parseQuestion, questionOf } from './question.ts'
 import { answerData, answerLines } from './render/answer.ts'
-import type { ApiEvent } from './sse.ts'
+import { isWaiting, runPaused } from './runs-watch.ts'
+import { type ApiEvent, isLast } from './sse.ts'
 import { listenForStop } from './stopping.ts'
 
 /**
@@ -35,9 +36,9 @@ export async function execute({ args, output }: Call): Promise<number> {
   using stopping = listenForStop()
   const end = await watch(api, id, output, stopping.signal)
   if (end === undefined) return stopping.exit() ?? EXIT.unexpected
-  if (end.type === 'run.failed')
+  if (end.type !== 'run.completed')
     throw new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(end['reason'])}`, {
-      fix: `consilium runs watch ${id} tells its rounds; do enough sites answer questions of these cells?`,
+      fix: `consilium runs show ${id} tells its rounds; do enough sites answer questions of these cells?`,
     })
   const proof = await prove(await collect(await api.bundle(id), RECORD_BYTES_MAX), question, pinned)
   if (output.json) output.object({ ...answerData(question, proof.answer), ...recordData(proof) })
@@ -65,7 +66,8 @@ async function watch(api: ApiClient, id: string, output: Output, signal: AbortSi
   for await (const event of api.events(id, signal)) {
     const said = noteOf(event)
     if (said !== undefined) output.note(said)
-    if (event.type === 'run.completed' || event.type === 'run.failed') return event
+    if (await isWaiting(api, event)) throw runPaused(event)
+    if (isLast(event)) return event
   }
   return undefined
 }

@@ -84,7 +84,7 @@ function proofLines(proof: Proof): readonly string[] {
   const closed = rounds.filter(({ outcome, purpose }) => outcome === 'closed' && purpose === 'train').length
   const credits = (amount: bigint) => formatCredits(amount)
   return [
-    `run          ${proof.run}  (${proof.task.name}, ${proof.outcome})`,
+    `run          ${proof.run}  (${proof.task.name}, ${proof.outcome}${proof.reason === null ? '' : `: ${proof.reason}`})`,
     `masking      ${masking}`,
     `coordinator  ${proof.coordinator}`,
     ...proof.nodes.map((node, index) => `${index === 0 ? 'nodes' : '     '}        ${node}`),

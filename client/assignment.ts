@@ -16,6 +16,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { readSealed } from '#protocol/sealed.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
 import { type Asking, type AskingRefusal, readAsking } from './asking.ts'
+import { checkNeeds } from './needs.ts'
 
 /** A plan with everything it names, read and checked: what a node is asked to do. */
 export type Assignment = Training | Asking
@@ -37,16 +38,20 @@ export type AssignmentRefusal =
   | 'wrong-genesis'
   | 'wrong-quantiser'
   | 'foreign-parent'
+  | 'task-too-large'
   | AskingRefusal
 
 /**
  * Follows a plan to its weights. The coordinator signed the plan; the model must be the one that its last signed round
  * manifest made, or, before there is one, the genesis that anyone can compute from the task's seed.
+ *
+ * @param memoryBytesMax a task that takes more is refused before its weights are fetched
  */
 export async function readAssignment(
   blobs: BlobStore,
   coordinator: NodeId,
   cid: Cid,
+  memoryBytesMax = Number.POSITIVE_INFINITY,
 ): Promise<Result<Assignment, AssignmentRefusal>> {
   const plan = await readPlan(blobs, coordinator, cid)
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
@@ -70,6 +75,8 @@ export async function readAssignment(
   if (!architecture.ok) return refuse('unreadable-task', 'its architecture cannot be read')
   const shape = shapeOf(architecture.value)
   if (!shape.ok) return refuse('unreadable-task', shape.detail ?? shape.refusal)
+  const fits = checkNeeds(architecture.value, task.value, memoryBytesMax)
+  if (!fits.ok) return fits
   const manifest = decode(modelSchema, modelBlock, BLOCK_BYTES_MAX)
   if (!manifest.ok) return refuse('unreadable-model', manifest.detail ?? manifest.refusal)
   if (manifest.value.architecture !== architectureCid) return refuse('wrong-model', 'of another architecture')
@@ -104,7 +111,7 @@ async function readPlan(blobs: BlobStore, coordinator: NodeId, cid: Cid): Promis
   return read.value.from === coordinator ? accept(read.value.value) : refuse('foreign-signature')
 }
 
-/** What a node asks of its model's parent. Its list of seats is for the verifier: reading it would cost a node O(cohort). */
+/** What a node asks of its model's parent. All else in it, a masked round's session above all, is for the verifier. */
 const lineageSchema = z.looseObject({ run: runIdField, round: count(ROUNDS_MAX, 1), model: cidField })
 
 async function readLineage(

@@ -10,6 +10,7 @@ import type { RedoneRound } from '#verify/round.ts'
 import type { Step } from '#verify/verdict.ts'
 import type { Journal } from './journal.ts'
 import type { Told } from './progress.ts'
+import { checkedIn } from './said.ts'
 import type { SiteTerms } from './site.ts'
 
 export type LineageDoors = {
@@ -54,7 +55,7 @@ async function recompute(
   const blocks = new Blocks((cid) => {
     signal.throwIfAborted()
     return (codecOf(cid) === DAG_CBOR ? blobs : uncached).getBlock(cid, BLOCK_BYTES_MAX)
-  })
+  }, checkedIn(blobs))
   const redone = async (round: RedoneRound): Promise<Result<undefined, Step>> => {
     const judged = judge(round, site)
     if (!judged.ok) return judged

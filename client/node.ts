@@ -1,9 +1,9 @@
-import { appendFile, mkdir, open } from 'node:fs/promises'
+import { appendFile, mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Bytes, NodeId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { PARAMETERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
@@ -18,6 +18,7 @@ import { clearOutbox } from './outbox.ts'
 import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
 import type { Progress } from './progress.ts'
+import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
 import type { SiteTerms } from './site.ts'
 import type { BackendChoice } from './trainers/backend.ts'
@@ -27,8 +28,8 @@ import { type LinkTo, SocketLink } from './transports/socketio.ts'
 export type NodeConfig = {
   /** Folder of the node's key, its journal of masked rounds and its receipts. One process at a time. */
   readonly state: string
-  /** `http(s)://host:port` of the coordinator; without TLS only on loopback. */
-  readonly url: string
+  /** `http(s)://host:port` of the coordinator, of each of its processes; without TLS only on loopback. */
+  readonly urls: readonly string[]
   /** The coordinator's key, pinned. */
   readonly coordinator: NodeId
   readonly data: DataSource
@@ -51,12 +52,14 @@ export type RunningNode = AsyncDisposable & {
 
 /** The vector of the round, and one that an earlier life of this node left behind. */
 const OUTBOX_BYTES_MAX = 2 * vectorBytesOf(PARAMETERS_MAX)
+/** Over half a minute or so: a coordinator that begins again, twice if need be, costs no seat. */
+const FETCH_ATTEMPTS = 16
 
 /** A node's root on Node.js: key file, data, trainer, journal, link. It listens on no port; everything it says goes to the coordinator. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
-  const url = new URL(config.url)
-  if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
-    throw new Error(`refusing to talk to ${url.host} without TLS: use https://`)
+  for (const url of config.urls.map((text) => new URL(text)))
+    if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
+      throw new Error(`refusing to talk to ${url.host} without TLS: use https://`)
   await using doors = new AsyncDisposableStack()
   await mkdir(config.state, { recursive: true, mode: 0o700 })
   doors.use(lockFolder(config.state))
@@ -65,16 +68,18 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const sequence = sequenceFrom(() => systemClock.now())
   const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
   let ticket: string | undefined
-  const blobs = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock })
-  const withheld = openRemoteBlobs({ url: config.url, ticket: () => ticket, clock: systemClock, reads: 'withheld' })
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
   const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
   await clearOutbox(outbox, new Journal(journal), systemClock.now())
   const { coordinator, site } = config
   const transport = doors.use(
-    new SocketLink({ url: config.url, coordinator, signer, sequence, report: config.linkChanged }),
+    new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
   )
+  // Blocks come from where the link goes: that process is there.
+  const remote = { url: () => transport.url, ticket: () => ticket, clock: systemClock, attempts: FETCH_ATTEMPTS }
+  const blobs = openRemoteBlobs(remote)
+  const withheld = openRemoteBlobs({ ...remote, reads: 'withheld' })
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
   const policy = policyFor(config.population, config.cohortMin, site)
@@ -113,8 +118,12 @@ export function nodeSecret(state: string, make: () => Bytes = () => randomBytes(
 
 /** A line for each receipt, before anyone is told of it: what proves a node's pay must outlive the process. */
 async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): AsyncIterable<Progress> {
+  const kept = new Receipts()
+  for (const receipt of await receiptsIn(file)) kept.isNew(receipt)
   for await (const made of progress) {
     if (made.kind === 'paid') {
+      // Told again since this node, or its coordinator, was away.
+      if (!kept.isNew(made.receipt)) continue
       const { run, round, amount, receipt } = made
       await appendFile(file, `${JSON.stringify({ run, round, amount: amount.toString(), receipt })}\n`, {
         mode: 0o600,
@@ -123,4 +132,13 @@ async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): A
     }
     yield made
   }
+}
+
+/** Those of the last lines; one that a crash cut short is none. */
+async function receiptsIn(file: string): Promise<readonly Cid[]> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  return text.split('\n').flatMap((line) => {
+    const receipt = /"receipt":"([a-z0-9]+)"\}$/.exec(line)?.[1]
+    return receipt ? [receipt as Cid] : []
+  })
 }

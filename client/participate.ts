@@ -1,13 +1,8 @@
 import type { Chance } from '#aggregation/secagg/states.ts'
-import { encodeLanes } from '#aggregation/vector.ts'
-import { BrokenInvariant } from '#protocol/assert.ts'
-import { once } from '#protocol/bytes.ts'
-import { cidOf, RAW } from '#protocol/cid.ts'
-import { type Block, type Heard, isAttachable, open, type Signer, sealOf } from '#protocol/envelope.ts'
+import { type Block, type Heard, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import { type ClientMessage, type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
+import { type ClientMessage, type CoordinatorMessage, say } from '#protocol/messages.ts'
 import {
   type BlobStore,
   type ClientTransport,
@@ -23,8 +18,11 @@ import { type Assignment, readAssignment } from './assignment.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
+import { listen } from './listening.ts'
 import type { Policy } from './policy.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
+import { Receipts } from './receipts.ts'
+import { reportOf } from './report.ts'
 import { isBusy, type Seat } from './seat.ts'
 import type { Sequence } from './sequence.ts'
 import { Sessions } from './sessions.ts'
@@ -72,29 +70,16 @@ export async function* participate(doors: ClientDoors, signal: AbortSignal): Asy
   const stop = new AbortController()
   const ended = AbortSignal.any([signal, stop.signal])
   const node = new Participant(doors, (made) => progress.push(made), ended)
-  const listening = listen(node, doors, ended).finally(() => stop.abort())
+  // Who takes the progress may be slow (a receipt is synced to the disk): the coordinator is not heard any faster.
+  const keepUp = () => progress.room(PROGRESS_MAX, ended)
+  const listening = listen(node, doors, ended, keepUp).finally(() => stop.abort())
   yield* progress.items(ended)
   node.stop()
   await listening
 }
 
-async function listen(node: Participant, { transport, coordinator }: ClientDoors, signal: AbortSignal): Promise<void> {
-  for await (const event of transport.events(signal)) {
-    if (event.kind === 'linked') continue
-    const signed = open(event.frame, FRAME_BYTES_MAX)
-    if (!signed.ok || signed.value.from !== coordinator) continue
-    const message = readCoordinatorMessage(signed.value)
-    if (!message.ok) continue
-    try {
-      await node.hear(message.value, signed.value)
-    } catch (cause) {
-      // The world's fault (a block that cannot be fetched) costs this message, not the node.
-      if (signal.aborted) return
-      if (cause instanceof BrokenInvariant) throw cause
-      node.missed(message.value, cause)
-    }
-  }
-}
+/** What may wait to be told to the operator. */
+const PROGRESS_MAX = 1024
 
 /** Plans, manifests and small models of a few rounds, and the signed messages of a session of 128. */
 const CACHE_BYTES_MAX = 2 ** 23
@@ -107,6 +92,7 @@ class Participant {
   readonly #push: (progress: Progress) => void
   readonly #blobs: CachedBlobs
   readonly #sessions: Sessions
+  readonly #receipts = new Receipts()
   #seat: Seat | undefined
 
   constructor(doors: ClientDoors, push: (progress: Progress) => void, ended: AbortSignal) {
@@ -292,22 +278,16 @@ class Participant {
   }
 
   /** A plain round's report: never of a seat that has a membership. */
-  async #report(seat: Seat, number: number, { lanes, trainMillis }: Trained): Promise<void> {
+  async #report(seat: Seat, number: number, trained: Trained): Promise<void> {
     const { run, round, stop, plan } = seat
-    const vector = encodeLanes(lanes)
-    // A small vector travels with its report; a large one goes ahead, under the seat's ticket.
-    const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
-    const cid = attached[0]?.cid ?? (await this.#blobs.put(once(vector), vector.length, stop.signal))
+    const { model } = seat.assignment.plan
+    const place = { run, round, seat: number, plan, model }
+    const { message, attached } = await reportOf(place, trained, this.#blobs, () => this.#said(), stop.signal)
     if (stop.signal.aborted) return
-    const report = {
-      ...{ kind: 'report' as const, ...this.#said() },
-      ...{ run, round, seat: number, plan, model: seat.assignment.plan.model },
-      ...{ vector: cid, sizeBytes: vector.length, lanes: lanes.length, trainMillis },
-    }
-    seat.frame = this.#frame(report, attached)
+    seat.frame = this.#frame(message, attached)
     seat.stage = 'reported'
     await this.#doors.transport.send(seat.frame)
-    this.#tell(seat, { kind: 'reported', bytes: vector.length, trainMillis })
+    this.#tell(seat, { kind: 'reported', bytes: message.sizeBytes, trainMillis: message.trainMillis })
   }
 
   async #end(message: Hear<'ended'>): Promise<void> {
@@ -317,16 +297,23 @@ class Participant {
     await this.#sessions.recollect(message)
   }
 
+  /** A receipt is told again to who was away, so to some who were not. */
   async #keepReceipt(message: Receipt, receipt: Cid): Promise<void> {
     const { node, amount } = message
     if (node !== this.#doors.signer.id) return this.#tell(message, { kind: 'failed', reason: 'receipt: not ours' })
+    if (!this.#receipts.isNew(receipt)) return
     this.#tell(message, { kind: 'paid', amount, receipt })
   }
 
   /** Reads a plan and everything under it, and judges it: a node trains only what it has checked for itself. */
   async #read(cid: Cid, { run, round }: Place): Promise<Result<Assignment>> {
     try {
-      const assignment = await readAssignment(this.#blobs, this.#doors.coordinator, cid)
+      const assignment = await readAssignment(
+        this.#blobs,
+        this.#doors.coordinator,
+        cid,
+        this.#doors.site.memoryBytesMax,
+      )
       if (!assignment.ok) return assignment
       const { plan } = assignment.value
       if (plan.run !== run || plan.round !== round) return refuse('foreign-plan')

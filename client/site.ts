@@ -4,6 +4,7 @@ import type { Site } from '#aggregation/secagg/states.ts'
 import { assert } from '#protocol/assert.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Population } from '#protocol/plan.ts'
+import { MEMORY_BYTES_MAX } from './needs.ts'
 
 /** What a site insists on in masked rounds, whatever a coordinator says; with the pinned key and its own it is a `Site`. */
 export type SiteTerms = Omit<Site, 'signer' | 'coordinator'> & {
@@ -11,6 +12,8 @@ export type SiteTerms = Omit<Site, 'signer' | 'coordinator'> & {
   readonly withholdsEvaluation: boolean
   /** Fewest rows of a cell in an answer; null where the site answers no questions. */
   readonly minCell: number | null
+  /** Memory that one task may take. */
+  readonly memoryBytesMax: number
 }
 
 /**
@@ -26,10 +29,12 @@ export function siteTerms(
     maxCorrupt,
     withholdsEvaluation = false,
     minCell = null,
+    memoryBytesMax = MEMORY_BYTES_MAX,
   }: {
     readonly maxCorrupt?: number
     readonly withholdsEvaluation?: boolean
     readonly minCell?: number | null
+    readonly memoryBytesMax?: number
   } = {},
 ): SiteTerms {
   assert(population === 'open' || allowed !== 'open', 'a hospital pins who may be in a session with it')
@@ -40,6 +45,7 @@ export function siteTerms(
     publish: population === 'hospital' ? ['commit-only'] : ['full', 'commit-only'],
     withholdsEvaluation,
     minCell,
+    memoryBytesMax,
   }
 }
 

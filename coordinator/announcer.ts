@@ -2,12 +2,13 @@ import { vectorBytesOf } from '#aggregation/vector.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
 import { type CoordinatorMessage, say } from '#protocol/messages.ts'
-import type { BlobStore, CoordinatorTransport } from '#protocol/ports.ts'
+import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
-import { type Collecting, hasReported, type Keys, type Round, seatOf } from './round/round.ts'
+import { mayBeMissed, Receipts } from './receipts.ts'
+import { type Collecting, hasReported, isAmong, type Keys, type Round, seatOf } from './round/round.ts'
 import type { Ending } from './round/session.ts'
 import type { Run } from './run.ts'
 import type { Advanced } from './runner.ts'
@@ -17,6 +18,7 @@ export type AnnouncerDoors = {
   readonly transport: CoordinatorTransport
   readonly blobs: BlobStore
   readonly vault: BlobStore
+  readonly clock: Clock
   readonly signer: Signer
   readonly ticketKey: Bytes
   readonly shapes: Shapes
@@ -29,17 +31,20 @@ export type AnnouncerDoors = {
 export class Announcer {
   readonly #doors: AnnouncerDoors
   readonly #briefing: Briefing
+  readonly #receipts: Receipts
   /** Each run's open round, as it is announced. */
   readonly #invites = new Map<RunId, { readonly plan: Cid; readonly frame: Promise<Bytes> }>()
 
   constructor(doors: AnnouncerDoors) {
     this.#doors = doors
     this.#briefing = new Briefing(doors)
+    this.#receipts = new Receipts(doors.blobs)
   }
 
   /** Says what a transition means to the nodes it concerns. */
-  async announce({ before, after }: Advanced): Promise<void> {
+  async announce({ before, after, event }: Advanced): Promise<void> {
     const [was, is] = [before?.round, after.round]
+    if (event.kind === 'settled' && event.receipts) await this.#sayReceipts(event.receipts)
     if (after.phase === 'ended') {
       this.#doors.shapes.forget(after.spec.run)
       this.#invites.delete(after.spec.run)
@@ -68,7 +73,7 @@ export class Announcer {
   async #sayUnseated(run: Run, was: Extract<Round, { phase: 'selection' }>, is: Round): Promise<void> {
     if (!('cohort' in is) || !is.cohort) return
     const { cohort } = is
-    const left = was.joined.filter((node) => seatOf(cohort, node) < 0)
+    const left = was.joined.map(({ node }) => node).filter((node) => seatOf(cohort, node) < 0)
     if (left.length > 0) await this.#sayToAll(left, this.#frame(endedOf(run, is.round, 'not-selected', '')))
   }
 
@@ -80,8 +85,22 @@ export class Announcer {
     await this.#sayToAll(membersOf(was), this.#frame(endedOf(before, was.round, outcome, past?.reason ?? '')))
   }
 
-  /** A node came back or is new: its current message in the run. */
-  async brief(run: Run, node: NodeId): Promise<void> {
+  /** To those who were paid and are linked here. */
+  async #sayReceipts(list: Cid): Promise<void> {
+    for (const [node, frame] of await this.#receipts.of(list)) await this.#doors.transport.send(node, frame)
+  }
+
+  /** A node came back or is new. Most runs are over and have nothing for it: looking at those costs it no turn. */
+  async brief(runs: readonly Run[], node: NodeId): Promise<void> {
+    const now = this.#doors.clock.now()
+    for (const run of runs)
+      if (run.round || run.endings.length > 0 || mayBeMissed(run, now)) await this.#briefOn(run, node)
+  }
+
+  /** Its current message in the run, after the receipts it may have missed. */
+  async #briefOn(run: Run, node: NodeId): Promise<void> {
+    const { clock, transport } = this.#doors
+    for (const frame of await this.#receipts.missed(run, node, clock.now())) await transport.send(node, frame)
     // A member of a session that came to nothing while it was away: its word may free the others' inputs.
     for (const ending of run.endings)
       if (isAwaited(ending, node))
@@ -89,7 +108,7 @@ export class Announcer {
     const round = run.round
     if (!round) return
     if (round.phase === 'selection') {
-      if (seatOf(round.joined, node) < 0) await this.#doors.transport.send(node, await this.#invite(run, round))
+      if (!isAmong(round.joined, node)) await this.#doors.transport.send(node, await this.#invite(run, round))
       return
     }
     const seat = 'cohort' in round && round.cohort ? seatOf(round.cohort, node) : -1
@@ -188,7 +207,7 @@ export class Announcer {
 
 /** Who is waited for or has worked in a round. */
 export function membersOf(round: Round | undefined): readonly NodeId[] {
-  if (round?.phase === 'selection') return round.joined
+  if (round?.phase === 'selection') return round.joined.map(({ node }) => node)
   return (round && 'cohort' in round && round.cohort) || []
 }
 

@@ -1,15 +1,15 @@
 import type { z } from 'zod'
 import { MEMBERS_MAX, MEMBERS_MIN } from '#aggregation/secagg/messages.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
-import type { CohortRule, Secure } from '#protocol/plan.ts'
+import type { Secure } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { askSeed } from '#protocol/seeds.ts'
 import type { createAskSchema } from './api/schemas.ts'
-import { type CreateRefusal, mistakeInCohort, mistakeInSession, secureOf } from './create.ts'
+import { type CreateRefusal, cohortOf, mistakeInCohort, mistakeInSession, secureOf, termsOf } from './create.ts'
 import { blockOf, fileOf } from './record.ts'
-import type { RunSpec } from './run.ts'
+import type { RunSpec } from './run-spec.ts'
 
 export type CreateAsk = z.output<typeof createAskSchema>
 
@@ -25,9 +25,9 @@ export async function createAsk(
   /** Nodes that may link; undefined when anybody may. */
   populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
-  const { question, population, timing, failuresMax } = request
+  const { question, population, failuresMax, onFailures } = request
   const secure = secureOf(request, populationSize ?? MEMBERS_MIN)
-  const cohort = request.cohort ?? cohortFor(question, secure, populationSize)
+  const cohort = cohortOf(request.cohort ?? cohortFor(question, secure, populationSize), secure)
   const mistake =
     mistakeInCohort(cohort) ??
     (cohort.quorum < question.minCohort
@@ -50,13 +50,14 @@ export async function createAsk(
     masking: 'secagg/1',
     secure,
     cohort,
-    timing,
+    timing: termsOf(request.timing),
     failuresMax,
+    onFailures,
     idempotency,
   })
 }
 
-function cohortFor({ minCohort }: Question, { corrupt }: Secure, populationSize = MEMBERS_MAX): CohortRule {
+function cohortFor({ minCohort }: Question, { corrupt }: Secure, populationSize = MEMBERS_MAX) {
   const min = Math.max(minCohort, corrupt + 2)
-  return { min, max: Math.min(Math.max(min, populationSize), MEMBERS_MAX), quorum: minCohort }
+  return { min, max: Math.min(Math.max(min, populationSize), MEMBERS_MAX), quorum: minCohort, paced: false }
 }

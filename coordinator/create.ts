@@ -15,7 +15,8 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
 import type { createRunSchema } from './api/schemas.ts'
 import { blockOf, fileOf } from './record.ts'
-import type { RunSpec } from './run.ts'
+import type { RunSpec } from './run-spec.ts'
+import type { Terms } from './timing.ts'
 
 export type CreateRun = z.output<typeof createRunSchema>
 /** Where in the request the mistake is (a JSON pointer) and how to mend it. */
@@ -35,9 +36,10 @@ export async function createRun(
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
   const masking = request.masking ?? (isMaskable(request.cohort) ? 'secagg/1' : 'none')
   const secure = masking === 'none' ? null : secureOf(request, populationSize ?? request.cohort.min)
-  const mistake = mistakeIn({ ...request, masking }, secure)
+  const cohort = cohortOf(request.cohort, secure)
+  const mistake = mistakeIn({ ...request, masking, cohort }, secure)
   if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
-  const { task, cohort, timing, rounds, budget, population, failuresMax } = request
+  const { task, rounds, budget, population, failuresMax, onFailures } = request
   const taskSeed = fromHex(task.seed)
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return refuse('invalid_request', shape.detail)
@@ -64,14 +66,28 @@ export async function createRun(
     masking,
     secure,
     cohort,
-    timing,
+    timing: termsOf(request.timing),
     failuresMax,
+    onFailures,
     idempotency,
   })
 }
 
-function isMaskable({ min, max }: CohortRule): boolean {
+function isMaskable({ min, max }: CreateRun['cohort']): boolean {
   return min >= MEMBERS_MIN && max <= MEMBERS_MAX
+}
+
+/** One operator's nodes are as many corrupt members as they are: masks bear C. Elsewhere nobody should have a majority. */
+export function cohortOf(cohort: CreateRun['cohort'], secure: Secure | null): CohortRule {
+  const half = Math.max(1, Math.floor(cohort.max / 2))
+  const usual = secure ? Math.min(half, secure.corrupt) : half
+  return { ...cohort, operatorSeatsMax: cohort.operatorSeatsMax ?? usual }
+}
+
+/** Whoever is still training when the quorum is in has a quarter of the phase: a run is then held up by that much, and not for ever. */
+export function termsOf(timing: CreateRun['timing']): Terms {
+  const { stragglerMillis = Math.ceil(timing.reportingMillis / 4) } = timing
+  return { ...timing, stragglerMillis }
 }
 
 export function secureOf(
@@ -86,7 +102,9 @@ export function secureOf(
   }
 }
 
-function mistakeIn(request: CreateRun, secure: Secure | null): CreateRefusal | undefined {
+type Ordered = Omit<CreateRun, 'cohort'> & { readonly cohort: CohortRule }
+
+function mistakeIn(request: Ordered, secure: Secure | null): CreateRefusal | undefined {
   const { task, cohort, population, masking, failuresMax } = request
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return { pointer: '/task/architecture', message: `${shape.refusal}: ${shape.detail ?? ''}` }
@@ -118,6 +136,11 @@ export function mistakeInSession(
   { corrupt }: Secure,
   failuresMax: number,
 ): CreateRefusal | undefined {
+  if (cohort.operatorSeatsMax > corrupt)
+    return {
+      pointer: '/cohort/operatorSeatsMax',
+      message: `must be at most secure.corrupt, ${corrupt}: masks bear no more nodes in one hand`,
+    }
   if (cohort.min < MEMBERS_MIN)
     return { pointer: '/cohort/min', message: `must be at least ${MEMBERS_MIN} under masks` }
   if (cohort.max > MEMBERS_MAX) return { pointer: '/cohort/max', message: `must be at most ${MEMBERS_MAX} under masks` }

@@ -1,26 +1,34 @@
 import { BrokenInvariant } from '#protocol/assert.ts'
-import { frameOf, type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
+import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX, REASON_CHARS_MAX } from '#protocol/limits.ts'
+import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
-import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
+import type { BlobStore, Clock, CoordinatorTransport, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
 import type { Counters } from './counters.ts'
-import type { ReceiptMade } from './effects/settle.ts'
 import { MaskedInspection } from './masked-inspection.ts'
 import { isMemberMessage, type MemberMessage, Members } from './members.ts'
+import { passes } from './pause.ts'
 import type { Run } from './run.ts'
 import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
 import { Shapes } from './shapes.ts'
 
-/** Frames of one node that may wait here; past it they are refused, so that a flood holds no memory. */
-const WAITING_FRAMES_MAX = 16
+/** What the world kept from being done for a node is done again after this, for as long as it takes. */
+const AGAIN_MILLIS: Millis = 1000
+
+/** How often it is asked who of those that are waited for has come back to another process. */
+const LOOK_MILLIS: Millis = 1000
+
+/** How often it is asked which processes have died. */
+const ORPHANS_MILLIS: Millis = 2000
 
 export type GatewayDoors = {
   readonly transport: CoordinatorTransport
+  /** Who is linked to any process. */
+  readonly presence: Presence
   readonly blobs: BlobStore
   /** Boxes and shares: nobody outside may read them. */
   readonly vault: BlobStore
@@ -32,6 +40,8 @@ export type GatewayDoors = {
   /** MAC key of upload tickets. */
   readonly ticketKey: Bytes
   readonly runner: Runner
+  /** Who runs which node, as far as the coordinator was told; anybody else runs its own. */
+  readonly operators: ReadonlyMap<NodeId, string | null>
   readonly counters: Counters
   /** Told of broken invariants: the process stops. */
   readonly fatal: (cause: unknown) => void
@@ -49,6 +59,13 @@ export class Gateway {
   /** Highest sequence number accepted from a node: an older frame is a replay. */
   readonly #heard = new Map<NodeId, number>()
   readonly #members: Members
+  /** Those whom a grace waits for, each grace its own. */
+  readonly #unseen = new Set<Set<NodeId>>()
+  /** Nodes that are greeted again, or missed again, in a while. */
+  readonly #again = { greet: new Set<NodeId>(), miss: new Set<NodeId>() }
+  /** Bytes of the frames that wait for their turn, of all nodes, and whoever waits until there are fewer. */
+  #waitingBytes = 0
+  #eased = Promise.withResolvers<void>()
 
   constructor(doors: GatewayDoors) {
     this.#doors = doors
@@ -61,40 +78,71 @@ export class Gateway {
   async serve(graceMillis: Millis, signal: AbortSignal): Promise<void> {
     let said = Promise.resolve()
     using _ = this.#doors.runner.subscribe((advanced) => {
-      said = said.then(() => this.#announcer.announce(advanced)).catch((cause: unknown) => this.#fault(cause))
+      this.#members.forget(advanced.after)
+      said = said
+        .then(() => this.#announcer.announce(advanced))
+        .catch((cause: unknown) => {
+          this.#fault(cause)
+          for (const node of this.#doors.transport.linked()) this.#doAgain(node, 'greet', signal)
+        })
     })
     void this.#missAbsent(graceMillis, signal)
+    void this.#missOrphans(graceMillis, signal)
     for await (const event of this.#doors.transport.events(signal)) {
       if (event.kind === 'frame') {
         const { from, frame } = event
-        if ((this.#turns.get(from)?.waiting ?? 0) < WAITING_FRAMES_MAX) this.#turn(from, () => this.#hear(from, frame))
+        // A frame that was lost is not kept: whoever hears where things stand says it again.
+        if ((this.#turns.get(from)?.waiting ?? 0) < WAITING_FRAMES_MAX)
+          this.#turn(from, 'greet', signal, { act: () => this.#hear(from, frame), bytes: frame.length })
         else this.#doors.counters.count('frames_refused', 'too-many-frames')
+        // What is not taken from the link stays on the wire, where it is its sender's.
+        while (this.#waitingBytes > WAITING_BYTES_MAX) await this.#eased.promise
       } else {
-        const { kind, node } = event
-        this.#turn(node, () => (kind === 'linked' ? this.#greet(node) : this.#leave(node)))
+        if (event.kind === 'linked') for (const unseen of this.#unseen) unseen.delete(event.node)
+        this.#turn(event.node, event.kind === 'linked' ? 'greet' : 'miss', signal)
       }
     }
   }
 
-  /** The receipt itself is the message. */
-  tellReceipt({ node, receipt }: ReceiptMade): void {
-    this.#doors.transport.send(node, frameOf(receipt)).catch((cause: unknown) => this.#fault(cause))
-  }
-
-  /** One node's frames in their order, nodes beside one another. */
-  #turn(node: NodeId, act: () => Promise<void>): void {
+  /**
+   * One node's frames in their order, nodes beside one another.
+   *
+   * @param again what is done, or once more where it was kept from being done
+   */
+  #turn(
+    node: NodeId,
+    again: 'greet' | 'miss',
+    signal: AbortSignal,
+    { act, bytes } = { act: () => (again === 'greet' ? this.#greet(node) : this.#miss(node)), bytes: 0 },
+  ): void {
     const turn = this.#turns.get(node) ?? { last: Promise.resolve(), waiting: 0 }
     turn.waiting++
+    this.#waitingBytes += bytes
     turn.last = turn.last
       .then(act)
-      .catch((cause: unknown) => this.#fault(cause))
+      .catch((cause: unknown) => {
+        this.#fault(cause)
+        this.#doAgain(node, again, signal)
+      })
       .then(() => {
         if (--turn.waiting === 0) this.#turns.delete(node)
+        this.#waitingBytes -= bytes
+        this.#eased.resolve()
+        this.#eased = Promise.withResolvers()
       })
     this.#turns.set(node, turn)
   }
 
-  /** The world's fault is counted and costs one message; our own mistake stops the process. */
+  #doAgain(node: NodeId, again: 'greet' | 'miss', signal: AbortSignal): void {
+    if (this.#again[again].has(node)) return
+    this.#again[again].add(node)
+    void passes(this.#doors.clock, AGAIN_MILLIS, signal).then((passed) => {
+      this.#again[again].delete(node)
+      if (passed) this.#turn(node, again, signal)
+    })
+  }
+
+  /** The world's fault is counted and costs a while; our own mistake stops the process. */
   #fault(cause: unknown): void {
     if (cause instanceof BrokenInvariant) this.#doors.fatal(cause)
     this.#doors.counters.count('faults', cause instanceof Error ? cause.name : 'unknown')
@@ -106,9 +154,16 @@ export class Gateway {
     if (opened.value.from !== from) return this.#refuse(from, undefined, 'foreign-signature')
     const message = readClientMessage(opened.value)
     if (!message.ok) return this.#refuse(from, undefined, message.refusal, message.detail)
-    const heard = await this.#take(from, opened.value, message.value)
+    const heard = await this.#takeUpToDate(from, opened.value, message.value)
     if (!heard.ok) this.#refuse(from, message.value, heard.refusal, heard.detail)
     else this.#doors.counters.count('frames_accepted', message.value.kind)
+  }
+
+  /** A node may know from another process what has not been read here yet: nothing is refused before it has been. */
+  async #takeUpToDate(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
+    const taken = await this.#take(from, signed, message)
+    if (taken.ok || message.kind === 'hello' || !(await this.#doors.runner.hear(message.run))) return taken
+    return this.#take(from, signed, message)
   }
 
   async #take(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
@@ -142,7 +197,8 @@ export class Gateway {
         if (current.round?.phase !== 'selection') return refuse('wrong-phase', 'selection is over')
         const advert = await this.#members.advert(current, current.round, message, signed)
         if (!advert.ok) return advert
-        return runner.advance(run, { kind: 'joined', round, node, advert: message.advert })
+        const operator = this.#doors.operators.get(node) ?? null
+        return runner.advance(run, { kind: 'joined', round, node, operator, advert: message.advert })
       }
       case 'decline':
         return runner.advance(run, { kind: 'declined', round, node, reason: message.reason })
@@ -178,10 +234,12 @@ export class Gateway {
 
   /** A node came back or is new: its current message in every run. */
   async #greet(node: NodeId): Promise<void> {
-    for (const run of this.#doors.runner.runs()) await this.#announcer.brief(run, node)
+    await this.#announcer.brief(this.#doors.runner.runs(), node)
   }
 
-  async #leave(node: NodeId): Promise<void> {
+  /** Its grace is over: whoever is linked to another process by now has not left. */
+  async #miss(node: NodeId): Promise<void> {
+    if (await this.#doors.presence.has(node)) return
     this.#heard.delete(node)
     for (const run of this.#doors.runner.runs()) {
       if (run.round)
@@ -195,15 +253,38 @@ export class Gateway {
   }
 
   /** After a restart nobody is linked yet: who holds a seat and does not come back within the grace has left. */
-  async #missAbsent(graceMillis: Millis, signal: AbortSignal): Promise<void> {
-    const { clock, transport, runner } = this.#doors
-    const held = runner.runs().flatMap(({ round }) => membersOf(round))
-    try {
-      await clock.wakeAt(clock.now() + graceMillis, signal)
-    } catch {
-      return
+  #missAbsent(graceMillis: Millis, signal: AbortSignal): Promise<void> {
+    const held = this.#doors.runner.runs().flatMap(({ round }) => membersOf(round))
+    return this.#missUnseen(held, graceMillis, signal)
+  }
+
+  /** Whose process has died has the grace to come to another one. */
+  async #missOrphans(graceMillis: Millis, signal: AbortSignal): Promise<void> {
+    const { clock, presence } = this.#doors
+    while (await passes(clock, ORPHANS_MILLIS, signal)) {
+      const orphans = await presence.orphans().catch((cause: unknown) => {
+        this.#fault(cause)
+        return []
+      })
+      if (orphans.length > 0) void this.#missUnseen(orphans, graceMillis, signal)
     }
-    const here = new Set(transport.linked())
-    for (const node of new Set(held)) if (!here.has(node)) this.#turn(node, () => this.#leave(node))
+  }
+
+  /**
+   * Whoever has not been seen anywhere when the grace is over has left. Whoever has been came back: that it happens to be
+   * away just then is the beginning of another grace, which the process that it went from keeps.
+   */
+  async #missUnseen(nodes: readonly NodeId[], graceMillis: Millis, signal: AbortSignal): Promise<void> {
+    const { clock, presence } = this.#doors
+    const unseen = new Set(nodes)
+    this.#unseen.add(unseen)
+    const until = clock.now() + graceMillis
+    do {
+      if (!(await passes(clock, Math.min(LOOK_MILLIS, until - clock.now()), signal))) break
+      const seen = unseen.size > 0 ? await presence.nodes().catch(() => []) : []
+      for (const node of seen) unseen.delete(node)
+    } while (unseen.size > 0 && clock.now() < until)
+    this.#unseen.delete(unseen)
+    if (!signal.aborted) for (const node of unseen) this.#turn(node, 'miss', signal)
   }
 }

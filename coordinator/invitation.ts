@@ -4,17 +4,19 @@ import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
+import { taskSchema } from '#protocol/task.ts'
 import type { Round } from './round/round.ts'
 import type { Run } from './run.ts'
 
 /**
  * The blocks that every node of a round reads next: the sealed plan, the model with its weights, the sealed round that
- * made it. Those that find room travel with the invitation, so that a small model costs a node no request at all. It is a
- * help and no more: what cannot be read here is left out, and a node that misses it asks for it.
+ * made it; before there is one, the task with its architecture, which nodes know from then on. Those that find room travel
+ * with the invitation, so that a small model costs a node no request at all. It is a help and no more: what cannot be read
+ * here is left out, and a node that misses it asks for it.
  */
 export async function invitation(
   blobs: BlobStore,
-  { model, parent }: Run,
+  { spec, model, parent }: Run,
   { plan }: Extract<Round, { phase: 'selection' }>,
 ): Promise<readonly Block[]> {
   const found = new Map<Cid, Bytes>()
@@ -31,8 +33,13 @@ export async function invitation(
     },
     async () => void (parent && (await unseal(await read(parent), read))),
   ]
+  if (parent === null)
+    walks.push(async () => {
+      const task = decode(taskSchema, await read(spec.task), BLOCK_BYTES_MAX)
+      if (task.ok) await read(task.value.architecture)
+    })
   await Promise.allSettled(walks.map((walk) => walk()))
-  // The smallest first, so that the seals and manifests go before weights or a long list of seats.
+  // The smallest first, so that the seals and manifests go before weights.
   return [...found]
     .map(([cid, bytes]) => ({ cid, bytes }))
     .filter(({ bytes }) => isAttachable(bytes.length))

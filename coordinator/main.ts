@@ -1,6 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pino } from 'pino'
+import { createAdapter } from '@socket.io/redis-streams-adapter'
+import { type Logger, pino } from 'pino'
+import type { ServerOptions } from 'socket.io'
 import { ulid } from 'ulid'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
@@ -8,44 +10,66 @@ import { BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { EventLog, Presence, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
-import { lockFolder } from '#storage/folder-lock.ts'
+import { lockFolder, shareFolder } from '#storage/folder-lock.ts'
+import { openRedisLog } from '#storage/logs/redis.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
+import { openRedisPresence } from '#storage/presence/redis.ts'
+import { openBullQueue } from '#storage/queues/bullmq.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
+import type { QueueOptions } from '#storage/queues/options.ts'
+import { openSharedRedis, type SharedRedis } from '#storage/redis/connection.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
+import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
+import { openSqliteSnapshots } from '#storage/snapshots/sqlite.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
+import { BOUNDS, type Bounds } from './bounds.ts'
+import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
 import { finishEffect } from './effects/finish.ts'
-import { holdEffect, releaseEffect } from './effects/fund.ts'
+import { holdEffect } from './effects/hold.ts'
 import { openEffect } from './effects/open.ts'
+import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
+import { Load } from './load.ts'
+import { patrol } from './patrol.ts'
+import { within } from './pause.ts'
+import { Readiness } from './readiness.ts'
 import { type Job, Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
 export type CoordinatorConfig = {
-  /** Folder of everything that is kept. One process at a time. */
+  /** Folder of everything that is kept. One process at a time, unless Redis is given: then of blobs and keys, for all of them. */
   readonly state: string
+  /** What several processes share; without it there is one. */
+  readonly redis?: { readonly url: string; readonly trustedNetwork: boolean } | undefined
+  /** Gives up a start that waits, for Redis above all. */
+  readonly signal?: AbortSignal
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
-  /** Who may link: these nodes, or everybody. */
-  readonly admits: ReadonlySet<NodeId> | 'open'
+  /** Who may link: these nodes, each with its operator where it has another than itself, or everybody. */
+  readonly admits: ReadonlyMap<NodeId, string | null> | 'open'
   /** A node may be away for this long before its seat is given up. */
   readonly graceMillis: Millis
   /** Disk that all blobs together may take. */
   readonly quotaBytes: number
   readonly logLevel: string
   readonly version: string
+  /** What differs from the usual bounds. */
+  readonly bounds?: Partial<Bounds>
   /** Called when the coordinator cannot go on (a broken invariant, a dead log). */
   readonly fatal: (cause: unknown) => void
 }
@@ -59,6 +83,18 @@ export type RunningCoordinator = AsyncDisposable & {
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const LINKS_MAX = 20_000
 const HELLO_MILLIS = 10_000
+/** A client counts on 16 KiB/s for its slowest link: half of that is asked of it, and four times that while others wait. */
+const TRANSFERS = {
+  ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
+  ...{ uploads: { total: 64, each: 48 }, downloads: { total: 512, each: 384 } },
+}
+/** While it drains: for the jobs that run, and then for what is on its way to the log. */
+const LAST_JOBS_MILLIS: Millis = 15_000
+const LAST_TURNS_MILLIS: Millis = 5000
+/** What processes say to one another about sockets: that a link is replaced. Nobody needs to hear it late. */
+const SOCKET_MESSAGES_MAX = 1000
+/** How long a reader of those waits, and so how long closing takes at most. */
+const SOCKET_BLOCK_MILLIS: Millis = 1000
 
 /** The coordinator's root: opens every door, recovers every run, then serves. Closing it leaves nothing half done. */
 export async function startCoordinator(config: CoordinatorConfig): Promise<RunningCoordinator> {
@@ -67,7 +103,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     throw new Error(`refusing to listen on ${host} without TLS: give --tls-cert and --tls-key, or listen on 127.0.0.1`)
   await using doors = new AsyncDisposableStack()
   await mkdir(state, { recursive: true, mode: 0o700 })
-  doors.use(lockFolder(state))
+  doors.use(config.redis ? await shareFolder(state) : lockFolder(state))
   const secret = await openKeyFile(join(state, 'coordinator.key'), () => randomBytes(32))
   const apiKeyFile = join(state, 'api-key')
   const apiKey = await openSecretFile(apiKeyFile, () => utf8(`ck_${toHex(randomBytes(24))}`))
@@ -80,68 +116,79 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const closing = new AbortController()
   const clock = systemClock
-  const settledAt = clock.now() + config.graceMillis
   const counters = new Counters()
+  const bounds = { ...BOUNDS, ...config.bounds }
+  const shared = config.redis !== undefined
   const store = async (name: string) =>
-    doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes }))
+    doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes, shared }))
   const [blobs, vault, withheld] = [await store('blobs'), await store('vault'), await store('withheld')]
   const sessions = new Sessions(blobs, signer.id)
-  const log = doors.use(openSqliteLog({ file: join(state, 'log.sqlite') }))
-  const queue = openMemoryQueue<Job>({
-    clock,
-    onFailure: ({ id, failures, cause }) =>
-      logger.warn({ job: id, failures, err: cause }, 'an effect failed and is tried again'),
-    onBroken: config.fatal,
-  })
+  const { log, queue, jobs, presence, snapshots, adapter } = config.redis
+    ? await openShared(config.redis, { config, logger, doors })
+    : openAlone({ config, logger, doors })
+  const load = doors.use(new Load(bounds, jobs))
   const settlement = openRecordSettlement(log)
-  const runner = doors.use(
-    new Runner({ log, queue, clock }, (err) =>
-      err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'a deadline could not be kept'),
-    ),
-  )
-  await runner.recover()
+  const failed = (err: unknown) =>
+    err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'it is tried again')
+  const runner = new Runner({ log, queue, clock, snapshots }, failed)
+  doors.defer(async () => void (await within(clock, LAST_TURNS_MILLIS, runner[Symbol.asyncDispose]())))
+  const readiness = new Readiness({ log, clock })
 
   const blocks = openGateway({
     blobs,
     withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
-    limits: { idleMillis: 30_000, uploadsMax: 64 },
+    limits: TRANSFERS,
     count: (outcome) => counters.count('blocks', outcome),
     report: (err) => logger.error({ err }, 'the block gateway failed'),
   })
-  let transport: SocketTransport | undefined
   const api = await openApi(
     {
       runner,
+      claims: new Claims(log),
+      readiness,
+      clock,
       blobs,
       counters,
       keyHash: sha256(apiKey),
-      linked: () => transport?.linked() ?? [],
+      presence,
       populationSize: config.admits === 'open' ? undefined : config.admits.size,
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,
+      bounds,
+      isOverloaded: () => load.isOver,
     },
     {
       logger,
       tls: config.tls && (await readTls(config.tls)),
       gateway: blocks,
+      linksMax: LINKS_MAX,
     },
   )
-  transport = doors.use(
+  doors.defer(() => api.close())
+  // Before it is ready, so that whoever asks is told that it is not.
+  await api.listen({ host, port })
+  await runner.recover()
+  const settledAt = clock.now() + config.graceMillis
+  const transport = doors.use(
     new SocketTransport(api.server, {
       signer,
       admits: (node) => config.admits === 'open' || config.admits.has(node),
       graceMillis: config.graceMillis,
       helloMillis: HELLO_MILLIS,
       linksMax: LINKS_MAX,
+      isOverloaded: () => load.isOver,
       count: (name, reason) => counters.count(name, reason),
+      presence,
+      ...(adapter && { adapter }),
     }),
   )
-  const link = transport
+  counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges() }))
   const gateway = new Gateway({
     transport,
+    presence,
     blobs,
     vault,
     withheld,
@@ -150,36 +197,41 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     signer,
     ticketKey: macKey,
     runner,
+    operators: config.admits === 'open' ? new Map() : config.admits,
     counters,
     fatal: config.fatal,
   })
   const { removeMasks } = doors.use(openMaskRemoval())
   const session = { blobs, vault, withheld, signer, sessions, removeMasks }
-  doors.use(
-    runner.work({
-      hold: holdEffect({ settlement }),
-      release: releaseEffect({ settlement }),
-      open: openEffect({
-        blobs,
-        signer,
-        clock,
-        settledAt,
-        linked: () => link.linked().length,
-        runs: () => runner.runs(),
-      }),
-      ...sessionEffects(session),
-      aggregate: aggregateEffect(session),
-      settle: settleEffect({ blobs, signer, settlement, receiptMade: (made) => gateway.tellReceipt(made) }),
-      finish: finishEffect({ blobs, signer, settlement }),
+  const worker = runner.work({
+    hold: holdEffect({ settlement }),
+    recount: recountEffect({ blobs, signer }),
+    open: openEffect({
+      blobs,
+      signer,
+      clock,
+      settledAt,
+      presence,
+      runs: () => runner.runs(),
+      position: (run) => runner.position(run),
     }),
-  )
+    ...sessionEffects(session),
+    aggregate: aggregateEffect(session),
+    settle: settleEffect({ blobs, signer, settlement }),
+    finish: finishEffect({ blobs, signer, settlement }),
+  })
+  // What is not done by then is done again, here or elsewhere: whatever was appended stands.
+  doors.defer(async () => void (await within(clock, LAST_JOBS_MILLIS, worker[Symbol.asyncDispose]())))
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
-  await api.listen({ host, port })
+  const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
+  readiness.serve()
   doors.defer(async () => {
+    readiness.drain()
+    transport.drain()
     closing.abort()
-    await api.close()
     await serving
+    await within(clock, LAST_TURNS_MILLIS, patrolling)
   })
 
   const address = api.server.address()
@@ -187,6 +239,77 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
   const open = doors.move()
   return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+/** What the runs live on. */
+type Keeping = {
+  readonly log: EventLog | SharedLog
+  readonly queue: Queue<Job>
+  /** How many jobs this process has in its memory. */
+  readonly jobs: () => number
+  readonly presence: Presence
+  readonly snapshots: Snapshots
+  readonly adapter?: ServerOptions['adapter']
+}
+type KeepingDoors = {
+  readonly config: CoordinatorConfig
+  readonly logger: Logger
+  readonly doors: AsyncDisposableStack
+}
+
+/** One process with a folder to itself. */
+function openAlone({ config, logger, doors }: KeepingDoors): Keeping {
+  const queue = openMemoryQueue<Job>({ clock: systemClock, ...jobReports(config, logger) })
+  return {
+    log: doors.use(openSqliteLog({ file: join(config.state, 'log.sqlite') })),
+    ...{ queue, jobs: () => queue.size },
+    presence: doors.use(new MemoryPresence().openIn({})),
+    snapshots: doors.use(openSqliteSnapshots({ file: join(config.state, 'snapshots.sqlite') })),
+  }
+}
+
+/** One of several that share a Redis. */
+async function openShared(
+  options: NonNullable<CoordinatorConfig['redis']>,
+  { config, logger, doors }: KeepingDoors,
+): Promise<Keeping> {
+  const onChange = (state: string, reason: string) => logger.warn({ reason }, `Redis is ${state}`)
+  const { signal } = config
+  const redis = doors.use(await openSharedRedis({ ...options, onChange, ...(signal && { signal }) }))
+  const onError = (err: unknown) => logger.warn({ err }, 'Redis did not do it')
+  return {
+    log: openRedisLog(redis),
+    queue: doors.use(openBullQueue<Job>({ redis, onError, ...jobReports(config, logger) })),
+    // They wait in Redis.
+    jobs: () => 0,
+    presence: doors.use(openRedisPresence({ redis, clock: systemClock, onError })),
+    snapshots: openRedisSnapshots(redis),
+    adapter: socketAdapter(redis, doors),
+  }
+}
+
+/** Reaches the sockets of the other processes. It never closes a reader of its own that waits for a Redis that is away. */
+function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNullable<ServerOptions['adapter']> {
+  const client = redis.connection('sockets')
+  const duplicate = client.duplicate.bind(client)
+  client.duplicate = (override) => {
+    const reader = duplicate(override)
+    doors.defer(() => reader.disconnect())
+    return reader
+  }
+  const name = redis.key('sockets')
+  return createAdapter(client, {
+    ...{ streamName: name, channelPrefix: name, sessionKeyPrefix: redis.key('socket', '') },
+    ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
+  })
+}
+
+function jobReports({ fatal }: CoordinatorConfig, logger: Logger): Pick<QueueOptions, 'onFailure' | 'onBroken'> {
+  return {
+    onFailure: ({ id, failures, cause }) =>
+      logger.warn({ job: id, failures, err: cause }, 'an effect failed and is tried again'),
+    onBroken: fatal,
+  }
 }
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {

@@ -15,13 +15,13 @@ import type { ClientMessage } from '#protocol/messages.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { complaintListSchema } from './effects/session.ts'
+import type { Unstamped } from './live.ts'
 import type { MaskedInspection } from './masked-inspection.ts'
 import { Parcels } from './parcels.ts'
 import { blockOf } from './record.ts'
 import { type MaskedSeated, type Round, seatOf } from './round/round.ts'
 import type { Run } from './run.ts'
-import type { Unstamped } from './runner.ts'
-import { attachedSaid, blocksOf } from './said.ts'
+import { attachedSaid, keepSaid } from './said.ts'
 import type { Sessions } from './sessions.ts'
 
 /** What a member of a session says, and only that. */
@@ -88,8 +88,13 @@ export class Members {
     }
     const checked = checkAdvert(advert.value, terms)
     if (!checked.ok) return checked
-    await this.#doors.blobs.putBlocks(blocksOf(advert.value))
+    await keepSaid(this.#doors.blobs, advert.value)
     return accept(undefined)
+  }
+
+  /** What came in parts and was not finished while it was due. */
+  forget({ spec, round }: Run): void {
+    if (round?.phase !== 'keys' || round.step !== 'dealing') this.#parcels.forget(spec.run)
   }
 
   /** @returns the event, or undefined where more is to come */
@@ -130,7 +135,7 @@ export class Members {
     if (!sound.ok) return sound
     const parcel = blockOf(parcelSchema, whole.value.parcel)
     await this.#doors.vault.putBlocks([parcel])
-    await this.#doors.blobs.putBlocks(blocksOf(keys.value))
+    await keepSaid(this.#doors.blobs, keys.value)
     return accept({ kind: 'dealt', round: round.round, node, keys: keys.value.cid, parcel: parcel.cid })
   }
 
@@ -159,7 +164,8 @@ export class Members {
       said.push(complaint.value)
     }
     const list = blockOf(complaintListSchema, message.complaints)
-    await this.#doors.blobs.putBlocks([...said.flatMap(blocksOf), list])
+    await this.#doors.blobs.putBlocks([list])
+    await keepSaid(this.#doors.blobs, ...said)
     return accept({ kind: 'objected', round: round.round, node, complaints: list.cid })
   }
 
@@ -184,7 +190,7 @@ export class Members {
     const whole = await this.#doors.inspection.inspect(store, message.vector, { bytes, sha256 }, here)
     if (!whole.ok) return whole
     if (here) await store.putBlocks([here])
-    await this.#doors.blobs.putBlocks(blocksOf(input.value))
+    await keepSaid(this.#doors.blobs, input.value)
     const { vector, trainMillis } = message
     return accept({ kind: 'reported', round: round.round, node, update: input.value.cid, vector, trainMillis })
   }
@@ -198,7 +204,7 @@ export class Members {
     const member = isOf(seatOf(round.cohort, node), speaker(survival.sharing.session, confirm.value))
     if (!member.ok) return member
     if (!equalBytes(confirm.value.body.u3Hash, survival.hash)) return refuse('another-set')
-    await this.#doors.blobs.putBlocks(blocksOf(confirm.value))
+    await keepSaid(this.#doors.blobs, confirm.value)
     return accept({ kind: 'confirmed', round: round.round, node, confirm: confirm.value.cid })
   }
 
@@ -211,7 +217,7 @@ export class Members {
     const member = isOf(seatOf(round.cohort, node), checkUnmask(survival, unmask.value))
     if (!member.ok) return member
     // Raw shares are nobody's business once the secrets are put together.
-    await this.#doors.vault.putBlocks(blocksOf(unmask.value))
+    await keepSaid(this.#doors.vault, unmask.value)
     return accept({ kind: 'unmasked', round: round.round, node, unmask: unmask.value.cid })
   }
 
@@ -223,7 +229,7 @@ export class Members {
     if (!abandon.ok) return abandon
     const member = isOf(seatOf(seated.cohort, node), speaker(session, abandon.value))
     if (!member.ok) return member
-    await this.#doors.blobs.putBlocks(blocksOf(abandon.value))
+    await keepSaid(this.#doors.blobs, abandon.value)
     const { confirmed } = abandon.value.body
     return accept({ kind: 'abandoned', round: message.round, node, abandon: abandon.value.cid, confirmed })
   }

@@ -1,20 +1,21 @@
 import type { Parcel } from '#aggregation/secagg/messages.ts'
 import { joinParts } from '#aggregation/secagg/parcel.ts'
 import type { Block, Heard } from '#protocol/envelope.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid, Round as RoundNumber, RunId } from '#protocol/ids.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Keys } from './round/round.ts'
 
 type Deal = Extract<ClientMessage, { readonly kind: 'deal' }>
 type Gathering = { readonly keys: Cid; readonly parts: (Bytes | undefined)[]; beside: readonly Block[] }
+type Gatherings = { readonly round: RoundNumber; readonly seats: Map<number, Gathering> }
 
 /**
  * Parcels that come in parts: what members of the open rounds have sent so far. One for each seat, of the parts that a
  * parcel may have, each of a frame: a member can hold no more than its own place. A process that restarts is sent them again.
  */
 export class Parcels {
-  readonly #rounds = new Map<string, Map<number, Gathering>>()
+  readonly #runs = new Map<RunId, Gatherings>()
 
   /** @returns the parcel once its last part is in, with what came beside the first */
   take(
@@ -42,14 +43,17 @@ export class Parcels {
     return joined.ok ? accept({ parcel: joined.value, beside: gathering.beside }) : joined
   }
 
+  /** The run deals no keys now. */
+  forget(run: RunId): void {
+    this.#runs.delete(run)
+  }
+
   /** One open round a run: what an earlier one left unfinished is forgotten. */
-  #seatsOf(run: string, round: number): Map<number, Gathering> {
-    const name = `${run} ${round}`
-    const known = this.#rounds.get(name)
-    if (known) return known
-    for (const other of this.#rounds.keys()) if (other.startsWith(`${run} `)) this.#rounds.delete(other)
-    const fresh = new Map<number, Gathering>()
-    this.#rounds.set(name, fresh)
-    return fresh
+  #seatsOf(run: RunId, round: RoundNumber): Map<number, Gathering> {
+    const known = this.#runs.get(run)
+    if (known?.round === round) return known.seats
+    const seats = new Map<number, Gathering>()
+    this.#runs.set(run, { round, seats })
+    return seats
   }
 }

@@ -14,7 +14,7 @@ import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
-import type { RunSpec } from './run.ts'
+import type { RunSpec } from './run-spec.ts'
 
 /**
  * The run's record in the blob store, as the coordinator itself wrote it. What cannot be read here is a fault of the

@@ -1,126 +1,59 @@
-import { z } from 'zod'
 import { assert } from '#protocol/assert.ts'
-import {
-  amountField,
-  bytesField,
-  cidField,
-  count,
-  decode,
-  encode,
-  millisField,
-  reasonField,
-  runIdField,
-} from '#protocol/codec.ts'
+import type { Attendance } from '#protocol/attendance.ts'
 import type { Amount, Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
-import { COHORT_MAX, ENDINGS_MAX, EVENT_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
-import type { Evaluation } from '#protocol/manifest.ts'
-import {
-  cohortSchema,
-  maskingField,
-  type Purpose,
-  populationField,
-  secureSchema,
-  timingSchema,
-} from '#protocol/plan.ts'
+import { ENDINGS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
+import type { EndedIn, Evaluation } from '#protocol/manifest.ts'
+import type { Purpose, Timing } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
-import { isConfirmed } from './round/consistency.ts'
-import { type RoundEvent, roundEvents } from './round/events.ts'
-import { deadlineOf, type Opened, type Round, type RoundRefusal, seatOf, stepRound } from './round/round.ts'
+import { attendanceAfter } from './attendance.ts'
+import { owes } from './obligations.ts'
+import { hasFailed, isDone } from './outcome.ts'
+import type { RoundEvent } from './round/events.ts'
+import {
+  type Aborted,
+  type Closed,
+  deadlineOf,
+  hasReported,
+  type Opened,
+  type Round,
+  type RoundRefusal,
+  seatOf,
+  stepRound,
+} from './round/round.ts'
 import { openSelection } from './round/selection.ts'
 import type { Ending } from './round/session.ts'
+import { cutShort } from './round/stopped.ts'
+import type { RunEvent } from './run-events.ts'
+import type { RunSpec } from './run-spec.ts'
+import { type Learned, learn, timingOf } from './timing.ts'
 
 /**
- * A run: its rounds one after another, each starting from the last model. One log stream holds it; its events are those
- * of its rounds and the six here. After the planned training rounds comes one evaluate round, then the run's record; a
- * question's record comes after the first round that closes.
+ * A run: its rounds one after another, each starting from the last model. One log stream holds it. A round that came to
+ * nothing is tried again under the next number, by another draw, until so many in a row did that the run is paused for its
+ * owner, or over. After the planned training rounds have closed, one evaluate round closes, and then comes the run's
+ * record; a question's comes after the first round that closes.
  */
-export const runSpecSchema = z.strictObject({
-  run: runIdField,
-  /** To train the planned rounds, or to ask one question until a round answers it. */
-  purpose: z.enum(['train', 'ask']),
-  /** The task or the question; a question also stands where the genesis does, since there is no model. */
-  task: cidField,
-  /** Copied from the task, so that replay needs no blob; for questions, theirs. */
-  taskSeed: bytesField(32),
-  genesis: cidField,
-  /** The empty memory that the strategy starts from. */
-  memory: cidField,
-  planned: count(ROUNDS_MAX - 1, 1),
-  budget: amountField,
-  population: populationField,
-  masking: maskingField,
-  /** Null where nothing is masked. */
-  secure: secureSchema.nullable(),
-  cohort: cohortSchema,
-  timing: timingSchema,
-  /** Aborted rounds in a row after which the run ends as failed. */
-  failuresMax: count(1000, 1),
-  /** The API request that made it: a repeat of the key answers this run again. */
-  idempotency: z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable(),
-})
-export type RunSpec = z.output<typeof runSpecSchema>
-
-const runEvents = [
-  z.strictObject({ kind: z.literal('created'), at: millisField, spec: runSpecSchema }),
-  /** The budget is reserved. */
-  z.strictObject({ kind: z.literal('held'), at: millisField }),
-  /** A round opened under a stored, sealed plan, with so many nodes invited. */
-  z.strictObject({
-    kind: z.literal('opened'),
-    at: millisField,
-    round: count(ROUNDS_MAX, 1),
-    plan: cidField,
-    invited: count(COHORT_MAX),
-  }),
-  /** An aborted round's part went back. */
-  z.strictObject({ kind: z.literal('released'), at: millisField, round: count(ROUNDS_MAX, 1) }),
-  /** The run's record is sealed and whole. */
-  z.strictObject({
-    kind: z.literal('finished'),
-    at: millisField,
-    manifest: cidField,
-    paid: amountField,
-    released: amountField,
-    reason: reasonField.nullable(),
-  }),
-] as const
-
-const runEventSchema = z.discriminatedUnion('kind', [...runEvents, ...roundEvents])
-export type RunEvent = z.output<typeof runEventSchema>
-
-export function encodeEvent(event: RunEvent): Bytes {
-  const bytes = encode(runEventSchema, event)
-  assert(bytes.length <= EVENT_BYTES_MAX, 'an event is at most 4 KiB')
-  return bytes
-}
-
-/** Throws on an entry that this version cannot read: the log is ours, and guessing would invent history. */
-export function decodeEvent(entry: Bytes): RunEvent {
-  const event = decode(runEventSchema, entry, EVENT_BYTES_MAX)
-  if (!event.ok) throw new Error(`the log holds an entry that cannot be read: ${event.refusal} ${event.detail ?? ''}`)
-  return event.value
-}
-
-/** What is kept of a round that is over. */
-export type Past = {
-  readonly round: RoundNumber
-  readonly purpose: Purpose
-  readonly manifest: Cid | null
-  readonly receipts: Cid | null | 'overdue'
-  readonly reason: string | null
-  readonly released: boolean
-}
-
 export type Run = {
   readonly spec: RunSpec
   readonly at: Millis
-  readonly phase: 'funding' | 'running' | 'finishing' | 'ended'
+  readonly phase: 'funding' | 'running' | 'paused' | 'finishing' | 'ended'
   /** Rounds that are over; round n is at n - 1. */
   readonly past: readonly Past[]
-  /** Those of them with a settlement or a release still to come. */
+  /** Those of them with a settlement still to come. */
   readonly owing: readonly RoundNumber[]
+  /** The last of them, while the record of what became of it is still to come. The next round waits for that. */
+  readonly unrecorded: Aborted | null
   readonly round: Round | undefined
+  /** Training rounds that have closed. */
+  readonly trained: number
+  /** Rounds that came to nothing since one closed, or since the run was resumed. */
+  readonly failures: number
+  /** Why its owner ends it; null while nobody does. */
+  readonly stopping: string | null
+  /** What the next draw goes by: of all who were in one. A question's draws go by nothing, so that the sets behind answers are alike. */
+  readonly attendance: readonly Attendance[]
+  readonly learned: Learned
   readonly model: Cid
   readonly memory: Cid
   /** The sealed manifest of the last closed round. */
@@ -136,7 +69,33 @@ export type Run = {
   readonly released: Amount
 }
 
-export type RunRefusal = RoundRefusal | 'no-round' | 'run-ended' | 'run-exists' | 'not-owed'
+/** What is kept of a round that is over. */
+export type Past = {
+  readonly round: RoundNumber
+  readonly purpose: Purpose
+  /** The sealed manifest of a closed round. */
+  readonly manifest: Cid | null
+  /** The sealed record of an aborted one, once it is made. */
+  readonly aborted: Cid | null
+  readonly receipts: Cid | null | 'overdue'
+  /** Why it came to nothing, and in which phase. */
+  readonly reason: string | null
+  readonly endedIn: EndedIn | null
+  /** Seats, and how many of them reported. */
+  readonly cohort: number
+  readonly reports: number
+  readonly openedAt: Millis
+  readonly endedAt: Millis
+}
+
+export type RunRefusal =
+  | RoundRefusal
+  | 'no-round'
+  | 'run-ended'
+  | 'run-exists'
+  | 'run-stopped'
+  | 'not-owed'
+  | 'not-paused'
 
 /** The same law as a round's: total, synchronous, refusals change nothing. */
 export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunRefusal> {
@@ -146,28 +105,37 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
   assert(at >= run.at, 'time never goes back in a log')
   switch (event.kind) {
     case 'held':
-      return run.phase === 'funding' ? accept({ ...run, at, phase: 'running' }) : refuse('not-owed')
+      return run.phase === 'funding' ? accept(goOn({ ...run, at })) : refuse('not-owed')
     case 'opened': {
       if (!owes(run, { kind: 'open', round: event.round })) return refuse('not-owed')
-      return accept({ ...run, at, round: openSelection(openedBy(run, event.round, event.plan, at), event.invited) })
+      const opened = openedBy(run, event.round, event.plan, at)
+      return accept({ ...run, at, round: openSelection(opened, event.invited, run.attendance) })
     }
-    case 'released': {
-      if (!owes(run, { kind: 'release', round: event.round })) return refuse('not-owed')
-      return accept({ ...amend(run, event.round, { released: true }), at })
+    case 'recounted': {
+      if (!owes(run, { kind: 'recount', round: event.round })) return refuse('not-owed')
+      return accept(goOn({ ...amend(run, event.round, { aborted: event.record }), at, unrecorded: null }))
     }
-    case 'finished':
+    case 'resumed':
+      return run.phase === 'paused' ? accept(goOn({ ...run, at, failures: 0 })) : refuse('not-paused')
+    case 'stopped':
+      return stop({ ...run, at }, event.reason)
+    case 'finished': {
       if (!owes(run, { kind: 'finish' })) return refuse('not-owed')
-      return accept({
-        ...run,
-        at,
-        phase: 'ended',
-        manifest: event.manifest,
-        paid: event.paid,
-        released: event.released,
-      })
+      const { manifest, paid, released } = event
+      return accept({ ...run, at, phase: 'ended', manifest, paid, released })
+    }
     default:
       return stepOpen(run, event)
   }
+}
+
+/** What is owed to others is done first: a sum that is being made, a budget that is being reserved, a record. */
+function stop(run: Run, reason: string): Result<Run, RunRefusal> {
+  if (run.phase === 'ended' || run.phase === 'finishing') return refuse('run-ended')
+  if (run.stopping !== null) return refuse('run-stopped', run.stopping)
+  const stopping = { ...run, stopping: reason }
+  if (run.round) return accept(conclude({ ...stopping, round: cutShort(run.round, 'run-stopped', run.at) }))
+  return accept(run.phase === 'funding' || run.unrecorded ? stopping : goOn(stopping))
 }
 
 function stepOpen(run: Run, event: RoundEvent): Result<Run, RunRefusal> {
@@ -195,116 +163,43 @@ function stepEnding(run: Run, event: Extract<RoundEvent, { kind: 'abandoned' }>)
   return accept({ ...run, at: event.at, endings })
 }
 
-/** The one place that ends a round's hold on the run, and the training. */
+/** The one place that ends a round's hold on the run. */
 function conclude(run: Run): Run {
-  const round = run.round
+  const { round } = run
   if (round?.phase !== 'aborted' && round?.phase !== 'closed') return run
-  const past = pastOf(round)
-  const owing = isOwing(past) ? [...run.owing, past.round] : run.owing
-  const next = { ...run, round: undefined, past: [...run.past, past], owing, endings: withEnding(run.endings, round) }
-  if (round.phase === 'aborted') return rest(next)
-  const { manifest, model, memory, evaluation } = round
-  // Inputs are spent by the model they were made from: as long as that stays, so does what became of them.
-  const endings = model === run.model ? next.endings : []
-  const closed = { ...next, parent: manifest, model, memory, endings }
-  return rest(round.purpose === 'evaluate' ? { ...closed, evaluation } : closed)
+  const past = [...run.past, pastOf(round)]
+  const attendance = run.spec.purpose === 'ask' ? run.attendance : attendanceAfter(run.attendance, round)
+  const next = { ...run, round: undefined, past, attendance, endings: withEnding(run.endings, round) }
+  if (round.phase === 'aborted') return { ...next, unrecorded: round, failures: run.failures + 1, learned: [] }
+  const { manifest: parent, model, memory, evaluation, purpose, took } = round
+  return goOn({
+    ...{ ...next, parent, model, memory, failures: 0, learned: learn(run.learned, took) },
+    owing: round.receipts === 'overdue' ? [...run.owing, round.round] : run.owing,
+    // Inputs are spent by the model they were made from: as long as that stays, so does what became of them.
+    endings: model === run.model ? next.endings : [],
+    trained: run.trained + (purpose === 'train' ? 1 : 0),
+    evaluation: purpose === 'evaluate' ? evaluation : run.evaluation,
+  })
 }
 
-function withEnding(
-  endings: readonly Ending[],
-  { round, cohort, session }: Extract<Round, { phase: 'closed' | 'aborted' }>,
-): readonly Ending[] {
+function withEnding(endings: readonly Ending[], { round, cohort, session }: Closed | Aborted): readonly Ending[] {
   return cohort && session ? [...endings, { round, cohort, session }].slice(-ENDINGS_MAX) : endings
 }
 
-function isOwing(past: Past): boolean {
-  return past.receipts === 'overdue' || (past.manifest === null && past.purpose === 'train' && !past.released)
-}
-
-function rest(run: Run): Run {
-  const done = run.spec.purpose === 'ask' ? run.parent !== null : run.past.length > run.spec.planned
-  const over = done || failure(run) !== null
-  return over ? { ...run, phase: 'finishing' } : run
-}
-
-function pastOf(round: Extract<Round, { phase: 'closed' | 'aborted' }>): Past {
-  const { round: number, purpose } = round
+function pastOf(round: Closed | Aborted): Past {
+  const { round: number, purpose, openedAt, endedAt, seats = [] } = round
+  const seated = { cohort: seats.length, reports: seats.filter(hasReported).length }
+  const common = { round: number, purpose, aborted: null, ...seated, openedAt, endedAt }
   return round.phase === 'closed'
-    ? { round: number, purpose, manifest: round.manifest, receipts: round.receipts, reason: null, released: false }
-    : { round: number, purpose, manifest: null, receipts: null, reason: round.reason, released: false }
+    ? { ...common, manifest: round.manifest, receipts: round.receipts, reason: null, endedIn: null }
+    : { ...common, manifest: null, receipts: null, reason: round.reason, endedIn: round.endedIn }
 }
 
-/** Why the run is a failure, or null. */
-export function failure(run: Run): string | null {
-  const last = run.past.slice(-run.spec.failuresMax)
-  if (last.length === run.spec.failuresMax && last.every((past) => past.manifest === null))
-    return `${last.length} rounds in a row were aborted, the last one: ${last.at(-1)?.reason}`
-  if (run.spec.purpose === 'ask') return null
-  const trained = run.past.some((past) => past.purpose === 'train' && past.manifest !== null)
-  return run.past.length > run.spec.planned && !trained ? 'no training round closed' : null
-}
-
-/** What the world still has to do. Each is answered by an event and owed until that event is in the log. */
-export type Obligation =
-  | { readonly kind: 'hold' | 'finish' }
-  | { readonly kind: 'open' | 'aggregate' | 'settle' | 'release' | SessionWork; readonly round: RoundNumber }
-
-/** What the coordinator itself says in a session: the roster, U2, the second U2, U3, the certificate. */
-export type SessionWork = 'enrol' | 'share' | 'judge' | 'survey' | 'certify'
-
-/**
- * Read off the state, so that a step and a replay owe the same: a step's effects are what is owed after it and was not
- * before, and `recover` pushes again whatever is owed still.
- */
-export function obligations(run: Run): readonly Obligation[] {
-  const owed: Obligation[] = run.owing.map((round) => {
-    const kind = run.past[round - 1]?.receipts === 'overdue' ? 'settle' : 'release'
-    return { kind, round }
-  })
-  switch (run.phase) {
-    case 'funding':
-      return [...owed, { kind: 'hold' }]
-    case 'running':
-      return [...owed, ...roundObligations(run)]
-    case 'finishing':
-      return owed.length > 0 ? owed : [{ kind: 'finish' }]
-    case 'ended':
-      return owed
-  }
-}
-
-function roundObligations({ round, past }: Run): readonly Obligation[] {
-  if (!round) return [{ kind: 'open', round: past.length + 1 }]
-  switch (round.phase) {
-    case 'keys': {
-      const work = { enrolling: 'enrol', sharing: 'share', judging: 'judge', dealing: null, agreeing: null } as const
-      const kind = work[round.step]
-      return kind ? [{ kind, round: round.round }] : []
-    }
-    case 'consistency':
-      if (!round.session.survivors) return [{ kind: 'survey', round: round.round }]
-      return isConfirmed(round) ? [{ kind: 'certify', round: round.round }] : []
-    case 'aggregation':
-      return [{ kind: 'aggregate', round: round.round }]
-    case 'settlement':
-      return [{ kind: 'settle', round: round.round }]
-    case 'selection':
-    case 'reporting':
-    case 'evaluation':
-    case 'unmasking':
-    case 'abandonment':
-    case 'closed':
-    case 'aborted':
-      return []
-  }
-}
-
-export function owes(run: Run, obligation: Obligation): boolean {
-  return obligations(run).some((owed) => sameObligation(owed, obligation))
-}
-
-export function sameObligation(a: Obligation, b: Obligation): boolean {
-  return a.kind === b.kind && ('round' in a ? a.round : 0) === ('round' in b ? b.round : 0)
+/** The one place that says what a run does next, when nothing is open. */
+function goOn(run: Run): Run {
+  if (isDone(run) || run.stopping !== null || run.past.length >= ROUNDS_MAX) return { ...run, phase: 'finishing' }
+  if (!hasFailed(run)) return { ...run, phase: 'running' }
+  return { ...run, phase: run.spec.onFailures === 'pause' ? 'paused' : 'finishing' }
 }
 
 /** When the run next moves by itself. */
@@ -312,9 +207,16 @@ export function nextDeadline(run: Run): Millis | undefined {
   return run.round && deadlineOf(run.round)
 }
 
-export function purposeOf(spec: RunSpec, round: RoundNumber): Purpose {
+/** Of the next round, or of the one that is open. */
+export function purposeOf({ spec, trained }: Pick<Run, 'spec' | 'trained'>): Purpose {
   if (spec.purpose === 'ask') return 'ask'
-  return round > spec.planned ? 'evaluate' : 'train'
+  return trained < spec.planned ? 'train' : 'evaluate'
+}
+
+/** Which part of the budget a training round has, over or open: the first that closes has the first. */
+export function partOf({ past }: Pick<Run, 'past'>, round: RoundNumber): number {
+  const before = past.slice(0, round - 1)
+  return before.filter(({ purpose, manifest }) => purpose === 'train' && manifest !== null).length + 1
 }
 
 /** Of the round's draw. */
@@ -327,32 +229,26 @@ function create(spec: RunSpec, at: Millis): Run {
   assert(spec.purpose === 'train' || (spec.secure && spec.budget === 0n), 'a question is asked under masks, for no pay')
   const { genesis: model, memory } = spec
   return {
-    spec,
-    at,
-    phase: 'funding',
-    past: [],
-    owing: [],
-    round: undefined,
-    model,
-    memory,
-    parent: null,
-    endings: [],
-    evaluation: null,
-    manifest: null,
-    createdAt: at,
-    paid: 0n,
-    released: 0n,
+    ...{ spec, at, phase: 'funding', past: [], owing: [], unrecorded: null, round: undefined },
+    ...{ attendance: [], learned: [] },
+    ...{ trained: 0, failures: 0, stopping: null, model, memory, parent: null, endings: [], evaluation: null },
+    ...{ manifest: null, createdAt: at, paid: 0n, released: 0n },
   }
 }
 
-function openedBy({ spec, model }: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
-  const { cohort: rule, timing, secure } = spec
-  const seed = seedOf({ spec, model }, round)
-  return { round, purpose: purposeOf(spec, round), plan, cohortSeed: seed, rule, timing, secure, openedAt: at }
+function openedBy(run: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
+  const { cohort: rule, secure } = run.spec
+  const terms = { cohortSeed: seedOf(run, round), rule, timing: timingFor(run), secure }
+  return { round, purpose: purposeOf(run), plan, ...terms, openedAt: at, took: {} }
+}
+
+/** The time limits of the next round. */
+export function timingFor({ spec, learned }: Run): Timing {
+  return timingOf(spec.timing, learned)
 }
 
 function amend(run: Run, round: RoundNumber, change: Partial<Past>): Run {
   const past = { ...(run.past[round - 1] as Past), ...change }
-  const owing = isOwing(past) ? run.owing : run.owing.filter((other) => other !== round)
+  const owing = past.receipts === 'overdue' ? run.owing : run.owing.filter((other) => other !== round)
   return { ...run, past: run.past.with(round - 1, past), owing }
 }

@@ -4,14 +4,43 @@ import type { Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
+import { Recent } from './recent.ts'
+
+/**
+ * What was checked once is not checked again: a message is read for U2, for the session, for the frames that repeat it to
+ * everybody and for the sum, and its signature and shape are most of what that costs. By store, since what lies in one is
+ * not for the readers of another. Four messages of each member of two of the largest sessions.
+ */
+const checked = new WeakMap<BlobStore, Recent<string, Promise<Said<Kind>>>>()
+const CHECKED_MAX = 1024
+
+function checkedIn(blobs: BlobStore): Recent<string, Promise<Said<Kind>>> {
+  const known = checked.get(blobs)
+  if (known) return known
+  const fresh = new Recent<string, Promise<Said<Kind>>>(CHECKED_MAX)
+  checked.set(blobs, fresh)
+  return fresh
+}
 
 /** A message of a session, out of the store: as the coordinator kept it, so what cannot be read is a fault of the world. */
-export async function readSaid<K extends Kind>(blobs: BlobStore, kind: K, cid: Cid): Promise<Said<K>> {
-  const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
-  const signed = await unseal(await block(cid), block)
-  const said = signed.ok ? hear(kind, signed.value) : signed
-  if (!said.ok) throw new Error(`the ${kind} ${cid} cannot be read: ${said.refusal} ${said.detail ?? ''}`)
-  return said.value
+export function readSaid<K extends Kind>(blobs: BlobStore, kind: K, cid: Cid): Promise<Said<K>> {
+  const read = async () => {
+    const block = (at: Cid) => blobs.getBlock(at, BLOCK_BYTES_MAX)
+    const signed = await unseal(await block(cid), block)
+    const said = signed.ok ? hear(kind, signed.value) : signed
+    if (!said.ok) throw new Error(`the ${kind} ${cid} cannot be read: ${said.refusal} ${said.detail ?? ''}`)
+    return said.value
+  }
+  return Recent.once(checkedIn(blobs), `${kind} ${cid}`, read as () => Promise<Said<Kind>>) as unknown as Promise<
+    Said<K>
+  >
+}
+
+/** Keeps messages that were checked. Durable when it answers. */
+export async function keepSaid(blobs: BlobStore, ...said: readonly Said<Kind>[]): Promise<void> {
+  await blobs.putBlocks(said.flatMap(blocksOf))
+  const known = checkedIn(blobs)
+  for (const one of said) known.set(`${one.signed.type} ${one.cid}`, Promise.resolve(one))
 }
 
 /** A message of a session that came along in a frame. Signature and shape are checked; who may say it is not. */

@@ -1,5 +1,5 @@
 import { assert } from '#protocol/assert.ts'
-import type { Amount, NodeId, OperatorId, Round } from '#protocol/ids.ts'
+import type { Amount, NodeId, OperatorId } from '#protocol/ids.ts'
 import type { Payout } from '#protocol/ports.ts'
 
 export type Share = { readonly payee: OperatorId; readonly weight: bigint }
@@ -40,11 +40,12 @@ export function allocate(budget: Amount, shares: readonly Share[]): readonly Pay
 }
 
 /**
- * One planned round's part of the run's budget: equal parts by largest remainder, ties to earlier rounds, so the parts
- * of rounds 1 … planned sum to the budget.
+ * The part of the run's budget that the training round has which is the `index`-th to close: equal parts by largest
+ * remainder, ties to earlier ones, so that the parts of all planned rounds sum to the budget. A round that came to nothing
+ * has none: it is tried again, and the part waits for the one that closes.
  * @param index 1 … planned
  */
-export function roundBudget(budget: Amount, planned: number, index: Round): Amount {
+export function roundBudget(budget: Amount, planned: number, index: number): Amount {
   assert(budget >= 0n, 'a budget is not negative')
   assert(Number.isInteger(index) && index >= 1 && index <= planned, 'only a planned round has a part of the budget')
   const parts = BigInt(planned)
@@ -54,16 +55,17 @@ export function roundBudget(budget: Amount, planned: number, index: Round): Amou
 /**
  * What a closed training round pays: its part, equally over the operators whose updates are in its model. Counts of
  * examples are secret or self-reported, so they never raise pay.
+ * @param index how many training rounds have closed, this one with them
  * @param nodes in seat order, hence ascending, which makes the payouts' order theirs
  */
 export function roundPayouts(
   budget: Amount,
   planned: number,
-  round: Round,
+  index: number,
   nodes: readonly NodeId[],
 ): readonly Payout[] {
   return allocate(
-    roundBudget(budget, planned, round),
+    roundBudget(budget, planned, index),
     nodes.map((payee) => ({ payee, weight: 1n })),
   )
 }

@@ -16,3 +16,15 @@ export async function readAbreast<I, T, R extends string>(
     }
   return accept(found)
 }
+
+/** Does it to all of them as they come, some at a time. Throws what the first that fails threw. */
+export async function abreast<I>(items: AsyncIterable<I>, act: (item: I) => Promise<void>): Promise<void> {
+  const running = new Set<Promise<void>>()
+  for await (const item of items) {
+    const task = act(item).finally(() => running.delete(task))
+    task.catch(() => undefined)
+    running.add(task)
+    if (running.size >= ABREAST) await Promise.race(running)
+  }
+  await Promise.all(running)
+}

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { assert } from './assert.ts'
 import { count, nameField } from './codec.ts'
 import { LAYERS_MAX, NAME_CHARS_MAX, PARAMETERS_MAX } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
@@ -68,6 +69,26 @@ export function shapeOf(
   const parameters = tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0)
   if (parameters > PARAMETERS_MAX) return refuse('too-many-parameters', `${parameters}, at most ${PARAMETERS_MAX}`)
   return accept({ tensors, output: shape, parameters })
+}
+
+/** One layer of an architecture whose shapes fit: what it takes, what it puts out, and its weights. */
+export type LayerShape = {
+  readonly layer: Layer
+  readonly from: readonly number[]
+  readonly shape: readonly number[]
+  readonly tensors: readonly Tensor[]
+}
+
+/** Layer by layer, of an architecture that {@link shapeOf} took. */
+export function layersOf({ input, layers }: Architecture): readonly LayerShape[] {
+  let from: readonly number[] = input
+  return layers.map((layer) => {
+    const next = infer(layer, from)
+    assert(next, 'the shapes fit')
+    const here = { layer, from, ...next }
+    from = next.shape
+    return here
+  })
 }
 
 /** Elements of a tensor. */

@@ -18,6 +18,15 @@ export function equalBytes(a: Bytes, b: Bytes): boolean {
   return true
 }
 
+/** Bytewise: below 0 where the first comes first. Of two of one length. */
+export function compareBytes(a: Bytes, b: Bytes): number {
+  for (let index = 0; index < a.length; index++) {
+    const difference = (a[index] as number) - (b[index] as number)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
 /** For secrets and MACs: the time it takes does not depend on where the two differ. */
 export function equalSecret(a: Bytes, b: Bytes): boolean {
   if (a.length !== b.length) return false

@@ -90,6 +90,8 @@ export const nameField = z
   .refine((name) => name.isWellFormed(), 'is not Unicode')
 /** A reason by its name, as refusals have: a node's goes into records, whose size it must not choose, and to terminals. */
 export const reasonName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/)
+/** Who runs nodes, by the name that the coordinator's list has for it. Never mistaken for a node's id, which has capitals. */
+export const operatorField = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
 export const reasonField = z.string().max(REASON_CHARS_MAX)
 export const count = (max: number, min = 0) => z.int().min(min).max(max)
 export const millisField = z.int().min(0)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { publicKey, sha256, sign, verify } from '#crypto'
 import { concat, utf8 } from './bytes.ts'
+import type { CheckedSeals } from './checked-seals.ts'
 import { cidOf, cidOfDigest, codecOf, DAG_CBOR } from './cid.ts'
 import { bytesField, cidField, type DecodeRefusal, decode, encode, isBytes, nodeIdField } from './codec.ts'
 import { type Bytes, type Cid, type NodeId, nodeIdOf, publicKeyOf } from './ids.ts'
@@ -99,8 +100,16 @@ export function sealOf(signed: Signed): { readonly seal: Block; readonly body: B
   return { seal: { cid: cidOf(DAG_CBOR, bytes), bytes }, body }
 }
 
-/** Opens a kept object from its two blocks; the caller has checked that each block hashes to its CID. */
-export async function unseal(seal: Bytes, block: (cid: Cid) => Promise<Bytes>): Promise<Result<Signed, OpenRefusal>> {
+/**
+ * Opens a kept object from its two blocks; the caller has checked that each block hashes to its CID.
+ *
+ * @param checked for who reads the same objects again: those in it have their signature checked no more
+ */
+export async function unseal(
+  seal: Bytes,
+  block: (cid: Cid) => Promise<Bytes>,
+  checked?: CheckedSeals,
+): Promise<Result<Signed, OpenRefusal>> {
   const read = decode(sealSchema, seal, BLOCK_BYTES_MAX)
   if (!read.ok) return read
   const { b, f, s, t } = read.value
@@ -108,7 +117,12 @@ export async function unseal(seal: Bytes, block: (cid: Cid) => Promise<Bytes>): 
   const digest = sha256(body)
   if (cidOfDigest(DAG_CBOR, digest) !== b) return refuse('malformed', 'the body is not the block that the seal names')
   const signed = { from: f, type: t, body, signature: s }
-  return isGenuine(signed) ? accept(signed) : refuse('bad-signature')
+  if (!checked) return isGenuine(signed) ? accept(signed) : refuse('bad-signature')
+  const cid = cidOf(DAG_CBOR, seal)
+  if (checked.has(cid)) return accept(signed)
+  if (!isGenuine(signed)) return refuse('bad-signature')
+  checked.keep(cid)
+  return accept(signed)
 }
 
 /** Whether the sender signed this body under this type: for a signature that travels apart from what it signs. */

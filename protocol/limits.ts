@@ -12,6 +12,21 @@ export const ATTACHED_BYTES_MAX = 60 * KIB
 export const ATTACHED_BLOCKS_MAX = 128
 /** socket.io's own cap: above ours, so that an oversized frame is refused by name instead of dropping the link. */
 export const SOCKET_BYTES_MAX = 128 * KIB
+/** Frames, and their bytes, that a node may send in a second, and after a pause: a member of a large session deals 16 at once. */
+export const NODE_FRAMES = { perSecond: 256, burst: 1024 } as const
+export const NODE_BYTES = { perSecond: 4 * MIB, burst: 16 * MIB } as const
+/** Frames that the coordinator has sent and a node has not taken, and their bytes: above all it is ever told at once, of all runs. */
+export const UNREAD_FRAMES_MAX = 1024
+export const UNREAD_BYTES_MAX = 16 * MIB
+/** The same of all nodes together: a fleet that stops reading is not buffered for either. */
+export const ALL_UNREAD_BYTES_MAX = 512 * MIB
+/** Frames of one node that wait for their turn, and events and bytes that wait of all nodes: past it sockets are left unread. */
+export const WAITING_FRAMES_MAX = 16
+export const WAITING_EVENTS_MAX = 65_536
+export const WAITING_BYTES_MAX = 64 * MIB
+/** Frames that a node has not looked at yet: past it, it drops its link, and is told anew where things stand. */
+export const UNHEARD_FRAMES_MAX = 2048
+export const UNHEARD_BYTES_MAX = 32 * MIB
 /** One event of a run's log. Events hold names, blobs hold bytes. */
 export const EVENT_BYTES_MAX = 4 * KIB
 /** One block: the leaf size of the UnixFS profile unixfs-v1-2025, and the most a manifest may weigh. */
@@ -20,8 +35,12 @@ export const BLOCK_BYTES_MAX = MIB
 export const LOG_ENTRY_BYTES_MAX = MIB
 /** Entries of one append: a burst of a large cohort in a few appends, and no transaction that holds up the others for long. */
 export const LOG_APPEND_MAX = 256
-/** Jobs that wait in one in-memory queue: far above one per seat, so that only a leak meets it. */
+/** One run's state between two rounds: its list of rounds is the most of it. A larger one is not kept, but replayed. */
+export const SNAPSHOT_BYTES_MAX = 4 * MIB
+/** Jobs that wait in one queue: far above one per seat, so that only a leak meets it. */
 export const QUEUE_JOBS_MAX = 100_000
+/** One job, as JSON: it names what is owed, and holds no bytes. */
+export const JOB_BYTES_MAX = 4 * KIB
 /** An upload ticket in text: its fields and its MAC take under 250. */
 export const TICKET_CHARS_MAX = 512
 /** Links of one UnixFS node in the same profile. */
@@ -38,8 +57,20 @@ export const PARCEL_PARTS_MAX = 16
 export const COMPLAINTS_MAX = 64
 /** Sessions over one model that came to nothing and are told of in a plan. */
 export const ENDINGS_MAX = 16
+/** Tickets of one candidate: each is a hash in the draw, and 4,096 candidates with as many are drawn in a fifth of a second. */
+export const TICKETS_MAX = 16
+/** Nodes that a run remembers the attendance of: as many as one draw has candidates. The longest gone is forgotten first. */
+export const ATTENDANCES_MAX = 4096
 /** Times that a node may come back in one selection: each costs two entries of the log, which nobody may fill. */
 export const RETURNS_MAX = 16
+/** Entries that one node adds to a round's log while its cohort is chosen: it joins and leaves, and returns as often as it may. */
+export const SELECTION_EVENTS_MAX = 2 * (RETURNS_MAX + 1)
+/** The same in its seat: keys, what it says of the others', input, confirmation, shares, an abandonment, and that it left. */
+export const SEAT_EVENTS_MAX = 7
+/** And those that no node causes: statements, ticks, the sum, the settlement. */
+export const ROUND_EVENTS_MAX = 24
+/** Entries of one run's log after which no round is opened any more, and the run ends by that name: about half a gigabyte. */
+export const RUN_EVENTS_MAX = 4_000_000
 /** Fewer than two contributors is not an aggregate. */
 export const COHORT_MIN = 2
 /** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */

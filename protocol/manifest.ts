@@ -70,6 +70,12 @@ const seatSchema = z.strictObject({
   reason: reasonField.nullable(),
 })
 
+/**
+ * A round's seats, ascending by key. A block of its own: it grows with the cohort, and a node that follows a model to the
+ * round that made it need not read it.
+ */
+export const seatListSchema = z.array(seatSchema).min(1).max(COHORT_MAX).readonly()
+
 /** A masked round's session: the messages by their seals, from which everybody takes the masks off again. */
 const sessionSchema = z.strictObject({
   roster: cidField,
@@ -114,8 +120,10 @@ export const roundManifestSchema = z.strictObject({
   purpose: purposeField,
   parent: cidField.nullable(),
   plan: cidField,
-  /** In seat order: ascending by key. */
-  seats: z.array(seatSchema).min(1).max(COHORT_MAX).readonly(),
+  /** The record of the draw: `selectionSchema`. */
+  selection: cidField,
+  /** The block that lists them: `seatListSchema`. */
+  seats: cidField,
   /** Null where nothing was masked. */
   session: sessionSchema.nullable(),
   /** The sum over reporting seats, all lanes, without masks. */
@@ -126,6 +134,42 @@ export const roundManifestSchema = z.strictObject({
   model: cidField,
   /** Of the incoming model. */
   evaluation: evaluationSchema,
+})
+
+/** The phases in which a round can come to nothing. */
+export const endedInField = z.enum([
+  'selection',
+  'keys',
+  'reporting',
+  'evaluation',
+  'consistency',
+  'unmasking',
+  'aggregation',
+])
+
+/**
+ * One round that came to nothing, signed by the coordinator (type `aborted`): under which plan, how far it got, why it
+ * ended, and what became of every seat. No history goes through it: the next round starts where this one did.
+ */
+export const abortedManifestSchema = z.strictObject({
+  v: z.literal(1),
+  run: runIdField,
+  round: count(ROUNDS_MAX, 1),
+  purpose: purposeField,
+  parent: cidField.nullable(),
+  plan: cidField,
+  /** The phase in which it failed. */
+  phase: endedInField,
+  reason: reasonField,
+  /** The record of the draw; where it ended before that, of those who had come: `selectionSchema`. */
+  selection: cidField,
+  /**
+   * Ascending by key; none where it ended in selection. Here a seat that reported may have a reason as well: what it did
+   * not do afterwards.
+   */
+  seats: z.array(seatSchema).max(COHORT_MAX).readonly(),
+  /** Of a masked round, once it is signed. */
+  roster: cidField.nullable(),
 })
 
 /** A round's sealed receipts, in seat order of the paid. A block of its own: it grows with the cohort. */
@@ -139,22 +183,24 @@ export const runManifestSchema = z.strictObject({
   population: populationField,
   masking: maskingField,
   task: cidField,
-  /** Planned training rounds; the evaluate round follows them. */
+  /** Training rounds that are to close; the evaluate round follows them. */
   planned: count(ROUNDS_MAX, 1),
   rounds: z
     .array(
       z.strictObject({
         round: count(ROUNDS_MAX, 1),
-        /** The sealed round manifest, or null for an aborted round. */
+        /** The sealed round manifest of a closed round; or null, and then there is the other one. */
         manifest: cidField.nullable(),
+        /** The sealed record of an aborted round. */
+        aborted: cidField.nullable(),
         /** The block that lists this round's receipts; null when nobody was paid. */
         receipts: cidField.nullable(),
-        reason: reasonField.nullable(),
       }),
     )
     .max(ROUNDS_MAX)
     .readonly(),
-  outcome: z.enum(['completed', 'failed']),
+  /** `stopped`: by its owner, who said why. */
+  outcome: z.enum(['completed', 'failed', 'stopped']),
   reason: reasonField.nullable(),
   model: cidField,
   /** Of the final model, from the evaluate round; null when that round did not close. */
@@ -169,6 +215,7 @@ export const manifestTypes = {
   plan: planSchema,
   report: updateSchema,
   round: roundManifestSchema,
+  aborted: abortedManifestSchema,
   receipt: receiptSchema,
   run: runManifestSchema,
 } as const
@@ -179,4 +226,8 @@ export type SessionManifest = z.output<typeof sessionSchema>
 export type Endings = z.output<typeof endingsSchema>
 export type SeatRecord = z.output<typeof seatSchema>
 export type RoundManifest = z.output<typeof roundManifestSchema>
+/** The manifest with its list of seats. */
+export type RoundRecord = Omit<RoundManifest, 'seats'> & { readonly seats: readonly SeatRecord[] }
+export type AbortedManifest = z.output<typeof abortedManifestSchema>
+export type EndedIn = z.output<typeof endedInField>
 export type RunManifest = z.output<typeof runManifestSchema>

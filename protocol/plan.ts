@@ -20,6 +20,13 @@ export const cohortSchema = z.strictObject({
   max: count(COHORT_MAX, COHORT_MIN),
   /** k of n: reporting fails below this at its deadline. */
   quorum: count(COHORT_MAX, COHORT_MIN),
+  /** No operator has more seats. Under masks at most C, since its nodes see with one pair of eyes. */
+  operatorSeatsMax: count(COHORT_MAX, 1),
+  /**
+   * Whether the draw goes by how fast nodes were. Times are the coordinator's word, and another run measures others: without
+   * them everybody can redo the draw, and the same participants make the same cohorts again.
+   */
+  paced: z.boolean(),
 })
 
 export const timingSchema = z.strictObject({
@@ -27,6 +34,8 @@ export const timingSchema = z.strictObject({
   /** Masked rounds: for sharing keys, and again for agreeing on them. Training goes on meanwhile. */
   keysMillis: count(PHASE_MILLIS_MAX, 1),
   reportingMillis: count(PHASE_MILLIS_MAX, 1),
+  /** Once the quorum has reported: how long the others still have. Null: to the deadline; 0: the quorum is enough. */
+  stragglerMillis: count(PHASE_MILLIS_MAX).nullable(),
   /** Masked rounds: for signing the set of survivors. */
   consistencyMillis: count(PHASE_MILLIS_MAX, 1),
   /** Masked rounds: for giving the shares that take the masks off. */

@@ -68,6 +68,42 @@ export interface EventLog {
   streams(prefix: string): AsyncIterable<string>
 }
 
+/** A log that several processes write: whoever is behind gets `conflict`, reads on, and judges again. */
+export interface SharedLog extends EventLog {
+  /**
+   * Names of streams as they are lengthened, by whichever process. Some may be missed (a link that was down) and some
+   * told twice, so whoever listens also looks at the heads now and then.
+   */
+  news(signal: AbortSignal): AsyncIterable<string>
+}
+
+/** What the entries of a stream before `position` amount to, as its owner encodes it. */
+export type Snapshot = { readonly position: number; readonly state: Bytes }
+
+/** Shortcuts through long streams. All of them may be lost at any time: the log has everything they say. */
+export interface Snapshots {
+  latest(stream: string): Promise<Snapshot | undefined>
+  /** Keeps it unless a later one is kept. A state is at most SNAPSHOT_BYTES_MAX. */
+  keep(stream: string, snapshot: Snapshot): Promise<void>
+}
+
+/**
+ * Which nodes are linked, to whichever of the processes that share it. A process that dies is found out after a while,
+ * and its nodes are then linked nowhere, unless they have come back to another one.
+ */
+export interface Presence extends AsyncDisposable {
+  /** The node's newest link is one to this process; what others say of an older link counts no more. */
+  arrived(node: NodeId): Promise<void>
+  /** Its link to this process is gone. @returns whether it was the newest, so that the node is linked nowhere now */
+  departed(node: NodeId): Promise<boolean>
+  has(node: NodeId): Promise<boolean>
+  /** Ascending. */
+  nodes(): Promise<readonly NodeId[]>
+  count(): Promise<number>
+  /** Nodes that were linked to processes found dead since, and are linked nowhere: each is told to one caller, once. */
+  orphans(): Promise<readonly NodeId[]>
+}
+
 /** At-least-once work. An id (`[A-Za-z0-9_-]+`) is one job while it waits or runs; once finished it may be pushed again. */
 export interface Queue<Job> {
   push(id: string, job: Job): Promise<void>

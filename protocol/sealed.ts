@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { CheckedSeals } from './checked-seals.ts'
 import { decode, encode } from './codec.ts'
 import { type OpenRefusal, type Signed, type Signer, sealOf, unseal } from './envelope.ts'
 import type { Bytes, Cid, NodeId } from './ids.ts'
@@ -36,8 +37,9 @@ export async function readSealed<T extends SealedType>(
   cid: Cid,
   type: T,
   block: (cid: Cid) => Promise<Bytes>,
+  checked?: CheckedSeals,
 ): Promise<Result<{ readonly from: NodeId; readonly value: Sealed<T> }, SealedRefusal>> {
-  const signed = await unseal(await block(cid), block)
+  const signed = await unseal(await block(cid), block, checked)
   if (!signed.ok) return signed
   if (signed.value.type !== type) return refuse('wrong-type', `${cid} is a ${signed.value.type}, not a ${type}`)
   const value = decode(manifestTypes[type] as z.ZodType, signed.value.body, BLOCK_BYTES_MAX)

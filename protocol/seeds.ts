@@ -1,5 +1,5 @@
 import { hkdfSha256, sha256 } from '#crypto'
-import { concat, utf8 } from './bytes.ts'
+import { compareBytes, concat, toHex, utf8 } from './bytes.ts'
 import { digestOf } from './cid.ts'
 import type { Bytes, Cid, NodeId, Round } from './ids.ts'
 import { publicKeyOf } from './ids.ts'
@@ -68,9 +68,16 @@ export function demoSplitSeed(seed: Bytes): Bytes {
   return derive(seed, 'demo split')
 }
 
-/** Rank of a node in a draw: smaller first. */
-export function drawRank(seed: Bytes, node: NodeId): Bytes {
-  return sha256(concat(seed, publicKeyOf(node)))
+/** Rank in a draw of a node that has so many tickets, as hexadecimal text: its smallest hash. Smaller first. */
+export function drawRank(seed: Bytes, node: NodeId, tickets: number): string {
+  const lot = concat(seed, publicKeyOf(node), Uint8Array.of(0))
+  let best = sha256(lot)
+  for (let ticket = 1; ticket < tickets; ticket++) {
+    lot[lot.length - 1] = ticket
+    const rank = sha256(lot)
+    if (compareBytes(rank, best) < 0) best = rank
+  }
+  return toHex(best)
 }
 
 function u64(value: number): Bytes {

@@ -28,12 +28,13 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
   verify: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts'],
   coordinator: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts', 'verify/'],
   client: ['protocol/', 'aggregation/', 'verify/'],
+  sim: [],
   cli: [],
   bench: [],
   test: [],
 }
 /** Roots open doors, so they see every room. Nobody but another root imports one. */
-const ROOTS = ['coordinator/main.ts', 'client/node.ts', 'cli/', 'bench/', 'test/']
+const ROOTS = ['coordinator/main.ts', 'client/node.ts', 'sim/', 'cli/', 'bench/', 'test/']
 /** Runs in Node and in a browser; so does what these files import from their own room. */
 const ISOMORPHIC = [
   'protocol/',

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { hear, type Kind, type Said } from '#aggregation/secagg/messages.ts'
 import { readAbreast } from '#protocol/abreast.ts'
+import type { CheckedSeals } from '#protocol/checked-seals.ts'
 import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
 import { unseal } from '#protocol/envelope.ts'
@@ -35,12 +36,15 @@ type SignedBy<T> = { readonly from: NodeId; readonly value: T }
 /** Reads a record's blocks, each one hashed every time it is read, and counts what it has checked. */
 export class Blocks {
   readonly #source: BlockSource
+  readonly #checked: CheckedSeals | undefined
   readonly #seen = new Set<Cid>()
   #bytes = 0
   #signatures = 0
 
-  constructor(source: BlockSource) {
+  /** @param checked seals that the caller has checked itself; a verifier has none */
+  constructor(source: BlockSource, checked?: CheckedSeals) {
     this.#source = source
+    this.#checked = checked
   }
 
   get checked(): Checked {
@@ -56,7 +60,7 @@ export class Blocks {
   /** A signed object, by its seal's CID: of this type and, where `from` is given, by that key. */
   async signed<T extends SealedType>(cid: Cid, type: T, from?: NodeId): Promise<Result<SignedBy<Sealed<T>>>> {
     if (codecOf(cid) !== DAG_CBOR) return refuse('malformed', `${cid} is not DAG-CBOR`)
-    const signed = await readSealed(cid, type, (block) => this.#block(block))
+    const signed = await readSealed(cid, type, (block) => this.#block(block), this.#checked)
     if (!signed.ok) return signed
     this.#signatures++
     return from === undefined || signed.value.from === from ? signed : refuse('wrong-signer', signed.value.from)
@@ -65,7 +69,7 @@ export class Blocks {
   /** A message of a session of secure aggregation, by its seal's CID: of this kind, whoever it is by. */
   async said<K extends Kind>(kind: K, cid: Cid): Promise<Result<Said<K>>> {
     if (codecOf(cid) !== DAG_CBOR) return refuse('malformed', `the ${kind} ${cid} is not DAG-CBOR`)
-    const signed = await unseal(await this.#block(cid), (block) => this.#block(block))
+    const signed = await unseal(await this.#block(cid), (block) => this.#block(block), this.#checked)
     const said = signed.ok ? hear(kind, signed.value) : signed
     if (!said.ok) return refuse(said.refusal, `the ${kind} ${cid}${said.detail ? `: ${said.detail}` : ''}`)
     this.#signatures++

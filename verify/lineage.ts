@@ -47,6 +47,8 @@ export async function redoLineage(
   let standing = start.value
   for (const { cid, manifest } of ahead) {
     const entry = { round: manifest.round, manifest: cid }
+    // What became of the seats of a round between them that came to nothing is not told here.
+    if (manifest.round > standing.closed + 1) standing = { ...standing, attendance: null }
     const round = await redoRound(blocks, order.value, standing, entry, { vectors, progress: () => undefined })
     if (!round.ok) return inRound(manifest, round)
     const taken = await redone(round.value)
@@ -93,7 +95,7 @@ async function standingAfter(
   const memory = asStep('memory', 'the file', await readFloats(blocks, manifest.memory, memoryLength))
   if (!memory.ok) return memory
   const { round: closed, model: made } = manifest
-  return accept({ closed, model: made, weights: weights.value, memory: memory.value, parent: cid })
+  return accept({ closed, model: made, weights: weights.value, memory: memory.value, parent: cid, attendance: null })
 }
 
 /** Where the first round starts. */
@@ -101,7 +103,7 @@ export async function genesisStanding(order: Training): Promise<Result<Standing,
   const weights = await checkGenesis(order)
   if (!weights.ok) return weights
   const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.parameters))
-  return accept({ closed: 0, model: order.task.genesis, weights: weights.value, memory, parent: null })
+  return accept({ closed: 0, model: order.task.genesis, weights: weights.value, memory, parent: null, attendance: [] })
 }
 
 async function readFloats(blocks: Blocks, cid: Cid, length: number): Promise<Result<Float32Array>> {

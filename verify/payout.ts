@@ -26,7 +26,7 @@ export async function checkPayouts(
   const expected = roundPayouts(
     run.budget,
     run.planned,
-    entry.round,
+    entry.part,
     reports.map((report) => report.node),
   )
   if (entry.receipts === null) return refuse('payout', `no receipts for ${reports.length} reports`)

@@ -5,10 +5,11 @@ import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import type { RingVector } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
+import type { Attendance } from '#protocol/attendance.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { Evaluation, RoundManifest, RunManifest } from '#protocol/manifest.ts'
+import { type Evaluation, type RoundRecord, type RunManifest, seatListSchema } from '#protocol/manifest.ts'
 import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -17,6 +18,7 @@ import type { Blocks } from './blocks.ts'
 import { checkEndings } from './endings.ts'
 import { checkPayouts } from './payout.ts'
 import { fileCidOf, isSameEvaluation, modelCidOf, type Order, subjectOf, type Training } from './run.ts'
+import { checkSelection } from './selection.ts'
 import { collectMasked, type VectorFinder } from './session.ts'
 import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
@@ -29,12 +31,14 @@ export type Standing = {
   readonly weights: Float32Array
   readonly memory: Float32Array
   readonly parent: Cid | null
+  /** What the rounds so far say of who was in their draws; null for who has not redone them all. */
+  readonly attendance: readonly Attendance[] | null
 }
 
 /** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
 export type RedoneRound = {
   readonly standing: Standing
-  readonly manifest: RoundManifest
+  readonly manifest: RoundRecord
   readonly plan: Plan
   readonly contributions: readonly Contribution[]
   readonly vectors: VectorsProof
@@ -48,7 +52,15 @@ export type ClosedRound = Pick<RedoneRound, 'standing' | 'manifest' | 'vectors' 
 }
 
 /** A closed round as the run names it. */
-export type RoundEntry = { readonly round: Round; readonly manifest: Cid; readonly receipts: Cid | null }
+export type RoundEntry = {
+  readonly round: Round
+  readonly manifest: Cid
+  readonly receipts: Cid | null
+  /** What the rounds before it make of it; who is in the middle of a run takes the round's own word. */
+  readonly purpose?: Purpose
+  /** Training rounds that have closed, this one with them. */
+  readonly part: number
+}
 
 export type RoundOptions = {
   /** Masked vectors that are not part of the record. */
@@ -80,7 +92,7 @@ export async function redoRound(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  entry: Pick<RoundEntry, 'round' | 'manifest'>,
+  entry: Pick<RoundEntry, 'round' | 'manifest' | 'purpose'>,
   options: RoundOptions,
 ): Promise<Result<RedoneRound, Step>> {
   const { progress } = options
@@ -96,6 +108,9 @@ export async function redoRound(
   progress('cohort')
   const cohort = checkCohort(plan.value, manifest.value)
   if (!cohort.ok) return cohort
+  progress('selection')
+  const selection = await checkSelection(blocks, order, start, { manifest: manifest.value, plan: plan.value })
+  if (!selection.ok) return selection
   const parameters = parametersOf(order, plan.value)
   const collected = await collect(blocks, order, { manifest: manifest.value, plan: plan.value, parameters }, options)
   if (!collected.ok) return collected
@@ -104,13 +119,13 @@ export async function redoRound(
   const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
   if (!made.ok) return made
   return accept({
-    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest },
+    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest, attendance: selection.value },
     answer: made.value.answer,
     ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
   })
 }
 
-type Summed = { readonly manifest: RoundManifest; readonly plan: Plan; readonly sum: RingVector }
+type Summed = { readonly manifest: RoundRecord; readonly plan: Plan; readonly sum: RingVector }
 type Made = { readonly standing: Standing; readonly answer: Answer | null }
 
 /** What the sum makes: the next model, or an answer and no model. */
@@ -156,7 +171,7 @@ async function learn(order: Training, start: Standing, { manifest, plan, sum }: 
 
 /** Steps `model`, `memory` and `evaluation`: the manifest says what the sum makes. */
 async function checkResults(
-  manifest: RoundManifest,
+  manifest: RoundRecord,
   made: { readonly model: Cid; readonly memory: Float32Array; readonly evaluation: Evaluation },
 ): Promise<Result<undefined, Step>> {
   const { model, evaluation } = made
@@ -176,41 +191,43 @@ function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptio
 }
 
 /** Payload lanes of the round's vectors. */
-function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
+export function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
   if (order.kind === 'asking') return payloadOf(order.question, quantiser)
   return purpose === 'train' ? order.parameters : 0
 }
 
-/** Planned rounds train, the one after them evaluates; a question's all ask. */
-export function purposeOf({ kind }: Order, round: Round, planned: Round): Purpose {
+/** Rounds train until the planned ones have closed, and then evaluate; a question's all ask. */
+export function purposeOf({ kind, run }: Order<RunManifest>, trained: number): Purpose {
   if (kind === 'asking') return 'ask'
-  return round <= planned ? 'train' : 'evaluate'
+  return trained < run.planned ? 'train' : 'evaluate'
 }
 
 async function checkManifest(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  entry: Pick<RoundEntry, 'round' | 'manifest'>,
-): Promise<Result<RoundManifest, Step>> {
+  entry: Pick<RoundEntry, 'round' | 'manifest' | 'purpose'>,
+): Promise<Result<RoundRecord, Step>> {
   const { run } = order
   const signed = await blocks.signed(entry.manifest, 'round', run.coordinator)
   if (!signed.ok) return asStep('round-manifest', 'the manifest', signed)
   const manifest = signed.value.value
   if (manifest.run !== run.run) return refuse('round-manifest', `of another run, ${manifest.run}`)
   if (manifest.round !== entry.round) return refuse('round-manifest', `of another round, ${manifest.round}`)
-  if (run.planned !== undefined && manifest.purpose !== purposeOf(order, entry.round, run.planned))
-    return refuse('round-manifest', `round ${entry.round} of ${run.planned} planned is no ${manifest.purpose} round`)
+  if (entry.purpose !== undefined && manifest.purpose !== entry.purpose)
+    return refuse('round-manifest', `a ${manifest.purpose} round, due is one to ${entry.purpose}`)
   if (manifest.parent !== start.parent)
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
-  return accept(manifest)
+  const seats = asStep('round-manifest', 'its seats', await blocks.read(manifest.seats, seatListSchema))
+  return seats.ok ? accept({ ...manifest, seats: seats.value }) : seats
 }
 
-async function checkPlan(
+/** Step `plan`. */
+export async function checkPlan(
   blocks: Blocks,
   order: Order,
   start: Standing,
-  manifest: RoundManifest,
+  manifest: Pick<RoundRecord, 'round' | 'purpose' | 'plan'>,
 ): Promise<Result<Plan, Step>> {
   const { run } = order
   const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
@@ -235,21 +252,33 @@ async function checkPlan(
   if ((plan.secure === null) !== (plan.masking === 'none'))
     return refuse('plan', 'it says how the round is masked exactly where it is')
   if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
+  if (plan.secure && plan.cohort.operatorSeatsMax > plan.secure.corrupt)
+    return refuse('plan', 'one operator may have more seats than masks bear corrupt nodes')
   const due = quantiserOf(subjectOf(order), plan)
   if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, due)))
     return refuse('plan', 'the quantiser is not the one that task and cohort give')
   return accept(plan)
 }
 
-function checkCohort({ cohort }: Plan, { seats }: RoundManifest): Result<undefined, Step> {
-  for (const [seat, { node, update, reason }] of seats.entries()) {
+/** Ascending by key, none twice, as many as the plan admits. */
+export function checkSeats({ cohort }: Plan, { seats }: Pick<RoundRecord, 'seats'>): Result<undefined, 'cohort'> {
+  for (const [seat, { node }] of seats.entries()) {
     const before = seats[seat - 1]
     if (before && before.node >= node) return refuse('cohort', `seat ${seat} does not come after seat ${seat - 1}`)
-    if ((update === null) === (reason === null))
-      return refuse('cohort', `seat ${seat} either reported or has a reason why not`)
   }
   if (seats.length < cohort.min || seats.length > cohort.max)
     return refuse('cohort', `${seats.length} seats, the plan admits ${cohort.min} to ${cohort.max}`)
+  return accept(undefined)
+}
+
+function checkCohort(plan: Plan, manifest: RoundRecord): Result<undefined, Step> {
+  const checked = checkSeats(plan, manifest)
+  if (!checked.ok) return checked
+  const { cohort } = plan
+  const { seats } = manifest
+  for (const [seat, { update, reason }] of seats.entries())
+    if ((update === null) === (reason === null))
+      return refuse('cohort', `seat ${seat} either reported or has a reason why not`)
   const reports = seats.filter((seat) => seat.update !== null).length
   if (reports < cohort.quorum) return refuse('cohort', `${reports} reports, the quorum is ${cohort.quorum}`)
   return accept(undefined)

@@ -5,7 +5,8 @@ import { type Architecture, architectureSchema, shapeOf, type Tensor } from '#pr
 import { once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import type { Bytes, Cid, NodeId, Round } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manifest.ts'
 import type { Payout } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
@@ -25,11 +26,9 @@ export type Pins = {
 
 /**
  * What the rounds of a run have in common: from its manifest, or, for a node in the middle of it, from the plan that it was
- * given. There is no manifest then, and nobody can say yet how many rounds are planned.
+ * given: there is no manifest then.
  */
-export type Terms = Pick<RunManifest, 'run' | 'coordinator' | 'population' | 'masking' | 'task'> & {
-  readonly planned?: Round
-}
+export type Terms = Pick<RunManifest, 'run' | 'coordinator' | 'population' | 'masking' | 'task'>
 
 /** What every round of a run shares: a task to learn, or a question to answer. */
 export type Order<T extends Terms = Terms> = Training<T> | Asking<T>
@@ -55,10 +54,10 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
   if (run.coordinator !== from) return refuse('run-manifest', `names ${run.coordinator}, signed by ${from}`)
   if ((run.outcome === 'completed') !== (run.reason === null))
     return refuse('run-manifest', 'a run is completed or has a reason why not')
-  for (const [index, { round, manifest, reason }] of run.rounds.entries()) {
+  for (const [index, { round, manifest, aborted }] of run.rounds.entries()) {
     if (round !== index + 1) return refuse('run-manifest', `round ${round} is in place ${index + 1}`)
-    if ((manifest === null) !== (reason !== null))
-      return refuse('run-manifest', `round ${round} is either closed or has a reason why not`)
+    if ((manifest === null) === (aborted === null))
+      return refuse('run-manifest', `round ${round} is either closed or aborted, and has one record`)
   }
   if (pins.coordinator !== undefined && pins.coordinator !== from)
     return refuse('coordinator', `signed by ${from}, not by ${pins.coordinator}`)
@@ -82,15 +81,22 @@ export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promis
   return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters })
 }
 
-/** What the kind of run allows: a question is asked under masks, for no pay, until it is answered. */
-export function checkShape({ kind, run }: Order<RunManifest>): Result<undefined, Step> {
-  if (kind === 'asking')
-    return run.masking === 'none' || run.planned !== 1 || run.budget !== 0n
-      ? refuse('task', 'a question is asked once, under masks and for no pay')
-      : accept(undefined)
-  return run.rounds.length > run.planned + 1
-    ? refuse('run-manifest', 'more rounds than planned and one to evaluate')
-    : accept(undefined)
+/** What the kind of run allows: a question is asked under masks, for no pay; and nothing goes on after it is done. */
+export function checkShape(order: Order<RunManifest>): Result<undefined, Step> {
+  const { kind, run } = order
+  if (kind === 'asking' && (run.masking === 'none' || run.planned !== 1 || run.budget !== 0n))
+    return refuse('task', 'a question is asked until it is answered, under masks and for no pay')
+  const isDone = closedIn(run.rounds.slice(0, -1)) === closingOf(order)
+  return isDone ? refuse('run-manifest', 'it went on after it was done') : accept(undefined)
+}
+
+/** Rounds that close when all goes well: one that answers; or the planned ones, and one to evaluate. */
+function closingOf({ kind, run }: Order<RunManifest>): number {
+  return kind === 'asking' ? 1 : run.planned + 1
+}
+
+function closedIn(rounds: RunManifest['rounds']): number {
+  return rounds.filter(({ manifest }) => manifest !== null).length
 }
 
 /** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
@@ -125,7 +131,7 @@ export function checkLedger(
   const { held, paid, released } = totalsOf(ledger, run.run)
   if (paid !== run.paid) return refuse('ledger', `receipts sum to ${paid}, the run says that it paid ${run.paid}`)
   if (paid + released !== held) return refuse('ledger', `paid ${paid} and released ${released}, of ${held}`)
-  const ended = order.kind === 'asking' ? checkAsked(run) : checkTrained(run)
+  const ended = checkOutcome(order)
   if (!ended.ok) return ended
   if (run.model !== end.model) return refuse('ledger', `the rounds end at ${end.model}, the run at ${run.model}`)
   if (!isSameEvaluation(run.evaluation, end.evaluation))
@@ -133,23 +139,14 @@ export function checkLedger(
   return accept(undefined)
 }
 
-/** A question is asked until a round answers it. */
-function checkAsked({ outcome, rounds }: RunManifest): Result<undefined, Step> {
-  const closed = rounds.findIndex(({ manifest }) => manifest !== null)
-  if (closed >= 0 && closed + 1 < rounds.length) return refuse('ledger', 'asked again after it was answered')
-  if ((outcome === 'completed') !== closed >= 0) return refuse('ledger', `${outcome}, and its rounds say otherwise`)
-  return accept(undefined)
-}
-
-function checkTrained(run: RunManifest): Result<undefined, Step> {
-  if (run.outcome === 'completed' && run.rounds.length !== run.planned + 1)
-    return refuse('ledger', `completed after ${run.rounds.length} of ${run.planned + 1} rounds`)
-  // A run ends early, or is a failure, only where its rounds came to nothing.
-  const trained = run.rounds.some(({ round, manifest }) => manifest !== null && round <= run.planned)
-  if (run.outcome === 'completed' && !trained) return refuse('ledger', 'completed though no training round closed')
-  if (run.outcome === 'failed' && trained && run.rounds.at(-1)?.manifest !== null)
-    return refuse('ledger', 'failed though its last round closed')
-  return accept(undefined)
+/** A run ends when it is done; before, because its owner stopped it, or as a failure after rounds that came to nothing. */
+function checkOutcome(order: Order<RunManifest>): Result<undefined, Step> {
+  const { outcome, rounds } = order.run
+  const [closed, due] = [closedIn(rounds), closingOf(order)]
+  if ((outcome === 'completed') !== (closed === due))
+    return refuse('ledger', `${outcome}, and ${closed} of ${due} rounds closed`)
+  const mayFail = rounds.length >= ROUNDS_MAX || rounds.at(-1)?.manifest === null
+  return outcome === 'failed' && !mayFail ? refuse('ledger', 'failed though its last round closed') : accept(undefined)
 }
 
 export function isSameEvaluation(a: Evaluation | null, b: Evaluation | null): boolean {

@@ -12,7 +12,7 @@ import { cidOfDigest, DAG_PB, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import type { RoundManifest } from '#protocol/manifest.ts'
+import type { RoundRecord } from '#protocol/manifest.ts'
 import { quantiserSchema } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
@@ -71,10 +71,13 @@ export async function collectMasked(
   return accept({ contributions: contributions.value, sum: lanes, vectors: source ? 'recomputed' : 'committed' })
 }
 
+/** What a roster is of, in the record of a round. */
+type Cohort = Pick<RoundRecord, 'round' | 'plan' | 'parent' | 'seats'>
+
 /** Step `roster`, as far as it is this round's: what the plan says, and the cohort in seat order. */
-function checkTerms(
+export function checkTerms(
   { run }: Order,
-  { manifest, plan, parameters }: Asked,
+  { manifest, plan, parameters }: Omit<Asked, 'manifest'> & { readonly manifest: Cohort },
   { body }: Said<'Roster'>,
 ): Result<undefined, 'roster'> {
   const { secure } = plan
@@ -124,7 +127,7 @@ function checkCiphertexts(
 }
 
 /** Step `update`: the seats that reported are the survivors, each with the input that was confirmed. */
-function checkSeats(survival: Survival, { seats }: RoundManifest): Result<readonly Contribution[], 'update'> {
+function checkSeats(survival: Survival, { seats }: RoundRecord): Result<readonly Contribution[], 'update'> {
   const contributions: Contribution[] = []
   for (const [seat, { node, update }] of seats.entries()) {
     const input = survival.inputs.get(seat + 1)?.cid ?? null
@@ -206,7 +209,7 @@ async function signedSum(blocks: Blocks, { manifest, parameters }: Asked): Promi
 
 /** Step `sum`: the result that the coordinator signed is this sum, the manifest's aggregate and its model. */
 async function checkResult(
-  { aggregate, model }: RoundManifest,
+  { aggregate, model }: RoundRecord,
   { body }: Said<'Result'>,
   lanes: RingVector,
 ): Promise<Result<undefined, 'sum' | 'model'>> {

@@ -2,7 +2,7 @@ import { accumulate } from '#aggregation/accumulate.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import type { Cid, NodeId, Seat } from '#protocol/ids.ts'
-import type { RoundManifest } from '#protocol/manifest.ts'
+import type { RoundRecord } from '#protocol/manifest.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
@@ -23,7 +23,7 @@ export type Collected = {
 }
 
 /** A closed round as it was read and checked so far. `parameters` is 0 in an evaluate round. */
-export type Asked = { readonly manifest: RoundManifest; readonly plan: Plan; readonly parameters: number }
+export type Asked = { readonly manifest: RoundRecord; readonly plan: Plan; readonly parameters: number }
 
 /** Steps `update`, `vector` and `sum` of a round whose vectors are plain. */
 export async function collectPlain(
@@ -49,10 +49,10 @@ export async function collectPlain(
 }
 
 /** Step `update`: every seat that reported, in seat order. */
-async function checkReports(
+export async function checkReports(
   blocks: Blocks,
   run: Terms,
-  manifest: RoundManifest,
+  manifest: Pick<RoundRecord, 'round' | 'plan' | 'seats'>,
   incoming: { readonly model: Cid; readonly parameters: number },
 ): Promise<Result<readonly Report[], Step>> {
   const reports: Report[] = []

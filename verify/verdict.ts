@@ -1,6 +1,6 @@
 import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Amount, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
-import type { Evaluation } from '#protocol/manifest.ts'
+import type { Evaluation, RunManifest } from '#protocol/manifest.ts'
 import type { Masking, Population, Purpose } from '#protocol/plan.ts'
 import type { Question } from '#protocol/question.ts'
 import { type Result, refuse } from '#protocol/result.ts'
@@ -18,7 +18,9 @@ export type Proof = {
   readonly population: Population
   readonly masking: Masking
   readonly task: { readonly cid: Cid; readonly name: string }
-  readonly outcome: 'completed' | 'failed'
+  readonly outcome: RunManifest['outcome']
+  /** Why it was not completed. */
+  readonly reason: string | null
   readonly planned: number
   readonly rounds: readonly RoundProof[]
   /** Everyone whose update is in a model or a final figure, ascending. */
@@ -71,7 +73,10 @@ export type Failure = {
   readonly detail: string
 }
 
-/** Every step, in order; those from `round-manifest` to `payout` are taken once a closed round. Names are stable. */
+/**
+ * Every step, in order; those from `round-manifest` to `payout` are taken once a closed round. Of an aborted one it is
+ * `aborted`, and then `plan`, `endings`, `cohort`, `roster` and `update`. Names are stable.
+ */
 export type Step =
   /** The file is a bundle: one root, depth-first order, each block once, every byte accounted for. */
   | 'container'
@@ -89,12 +94,16 @@ export type Step =
   | 'genesis'
   /** The same coordinator signed the round, and it follows the last closed one. */
   | 'round-manifest'
+  /** The same coordinator signed what became of a round that came to nothing, and it is of this round and pays nobody. */
+  | 'aborted'
   /** The same coordinator signed what the round did, from this model, for this task, with the lots and quantiser that follow. */
   | 'plan'
   /** What the plan tells of earlier sessions over its model is what their members signed. */
   | 'endings'
   /** Seats are in order, none twice, as many as the plan admits and enough of them reported. */
   | 'cohort'
+  /** The record of the draw counts what the rounds before say, gives tickets by the rule, and its draw is the cohort. */
+  | 'selection'
   /** A masked round's session is named, and a plain one names none; its messages can be read and are signed. */
   | 'session'
   /** The coordinator signed the roster: this task, round, plan, model and cohort, sound adverts, exact thresholds. */

@@ -1,8 +1,10 @@
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
+import type { Purpose } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { checkAborted } from './aborted.ts'
 import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
 import { type BundleFile, readBundle } from './bundle.ts'
 import { genesisStanding } from './lineage.ts'
@@ -36,8 +38,8 @@ export async function verifyBundle(file: BundleFile, options: VerifyOptions = {}
 
 /**
  * Verifies a run's record from its root, wherever its blocks are. It redoes the arithmetic from the genesis on: hashes,
- * signatures, sums, models, figures and pay. What it cannot know is who was there and not chosen, whether a node's data
- * are what it says, and, unless pinned, who the coordinator is.
+ * signatures, sums, models, figures and pay. What it cannot know is who wanted a seat and was not told of, whether a node's
+ * data are what it says, and, unless pinned, who the coordinator is.
  */
 export async function verifyRecord(root: Cid, block: BlockSource, options: VerifyOptions = {}): Promise<Verdict> {
   const blocks = new Blocks(block)
@@ -77,33 +79,26 @@ async function prove(
   const rounds: RoundProof[] = []
   const payouts: (readonly Payout[])[] = []
   const nodes = new Set<NodeId>()
-  for (const { round, manifest, receipts, reason } of run.rounds) {
+  let trained = 0
+  for (const { round, manifest, aborted, receipts } of run.rounds) {
     enter(round)
-    const purpose = purposeOf(order.value, round, run.planned)
-    if (manifest === null) {
-      if (receipts !== null) return failure(refuse('payout', 'an aborted round pays nobody'), round)
-      rounds.push({
-        round,
-        purpose,
-        outcome: 'aborted',
-        reports: 0,
-        vectors: null,
-        evaluation: null,
-        model: standing.model,
-        paid: 0n,
-        reason,
-      })
+    const enterStep = (step: Step) => progress({ step, round, rounds: run.rounds.length })
+    const purpose = purposeOf(order.value, trained)
+    if (aborted !== null) {
+      const entry = { round, aborted, receipts, purpose }
+      const ended = await checkAborted(blocks, order.value, standing, entry, enterStep)
+      if (!ended.ok) return failure(ended, round)
+      rounds.push({ ...nothingOf(entry, standing), reason: ended.value.record.reason })
+      standing = { ...standing, attendance: ended.value.attendance }
       continue
     }
+    if (purpose === 'train') trained++
     const closed = await checkRound(
       blocks,
       order.value,
       standing,
-      { round, manifest, receipts },
-      {
-        ...{ vectors: options.vectors, removeMasks: options.removeMasks },
-        progress: (step) => progress({ step, round, rounds: run.rounds.length }),
-      },
+      { round, manifest: manifest as Cid, receipts, purpose, part: trained },
+      { vectors: options.vectors, removeMasks: options.removeMasks, progress: enterStep },
     )
     if (!closed.ok) return failure(closed, round)
     standing = closed.value.standing
@@ -124,7 +119,7 @@ async function prove(
   }
   enter(undefined)
   progress({ step: 'ledger', rounds: run.rounds.length })
-  const evaluation = rounds.find(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
+  const evaluation = rounds.findLast(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
   const ledger = checkLedger(order.value, { model: standing.model, evaluation, payouts })
   if (!ledger.ok) return failure(ledger)
 
@@ -141,6 +136,7 @@ async function prove(
     question,
     answer,
     outcome: run.outcome,
+    reason: run.reason,
     planned: run.planned,
     rounds,
     nodes: [...nodes].toSorted(),
@@ -154,11 +150,15 @@ async function prove(
   }
 }
 
+function nothingOf({ round, purpose }: { round: Round; purpose: Purpose }, { model }: Standing) {
+  return { round, purpose, outcome: 'aborted', reports: 0, vectors: null, evaluation: null, model, paid: 0n } as const
+}
+
 /** Where the first round starts: of training the genesis, which anyone can make; of a question itself, since there is no model. */
 async function begin(order: Order): Promise<Result<Standing, Step>> {
   if (order.kind === 'asking') {
     const nothing = new Float32Array(0)
-    return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 })
+    return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0, attendance: [] })
   }
   return genesisStanding(order)
 }

@@ -90,6 +90,8 @@ export type CoordinatorProcess = {
 export type CoordinatorOptions = {
   readonly port?: number
   readonly graceMillis: number
+  /** Shares this Redis, and the folder, with other processes of the same coordinator. */
+  readonly redis?: string
   /** Takes charge of the process before it is waited for. */
   readonly own: (process: ConsiliumProcess) => ConsiliumProcess
 }
@@ -98,13 +100,14 @@ export type CoordinatorOptions = {
 export async function startCoordinatorProcess(
   folder: string,
   nodes: readonly NodeId[],
-  { port = 0, graceMillis, own }: CoordinatorOptions,
+  { port = 0, graceMillis, redis, own }: CoordinatorOptions,
 ): Promise<CoordinatorProcess> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const allow = join(folder, 'allow.txt')
   await writeFile(allow, nodes.map((id) => `${id}\n`).join(''))
   const flags = ['--state', folder, '--port', String(port), '--allow', allow, '--grace', String(graceMillis)]
-  const args = ['coordinator', 'up', ...flags, '--log-level', 'warn']
+  const shared = redis === undefined ? [] : ['--redis', redis]
+  const args = ['coordinator', 'up', ...flags, ...shared, '--log-level', 'warn']
   const process = own(await startProcess('coordinator', folder, args))
   const ready = await process.first('coordinator.ready')
   const key = parseNodeId(String(ready['coordinator']))
@@ -116,20 +119,22 @@ export type NodeOptions = {
   readonly diesInRound?: number | undefined
   /** A hospital's node, with the file of those who may be in a masked round with it. */
   readonly allow?: string | undefined
+  /** As {@link startProcess} has it. */
+  readonly through?: readonly string[]
 }
 
 /** A node that trains on its site's data and answers questions about them, for this coordinator only. */
 export function startNodeProcess(
   { name, folder, data }: Site,
   coordinator: { readonly url: string; readonly key: NodeId },
-  { diesInRound, allow }: NodeOptions = {},
+  { diesInRound, allow, through }: NodeOptions = {},
 ): Promise<ConsiliumProcess> {
   const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
   const population = allow === undefined ? ['open'] : ['hospital', '--allow', allow]
   const flags = ['--state', folder, '--data', path, '--population', ...population, '--min-cell', String(MIN_CELL)]
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
-  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies])
+  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies], through)
 }
 
 /** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */

@@ -27,7 +27,7 @@ export function demoOptions(args: Arguments, now: Date): DemoOptions {
   const seedText = args.text('seed') ?? ''
   const options: DemoOptions = {
     folder: folderOf(args, now),
-    seed: sha256(utf8(`consilium demo\0${seedText}`)),
+    seed: demoSeed(seedText),
     seedText,
     rounds: args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 }),
     chaos: args.flag('chaos'),
@@ -37,6 +37,11 @@ export function demoOptions(args: Arguments, now: Date): DemoOptions {
   if (options.chaos && options.rounds < 2)
     throw usage('bad_value', '--chaos kills a node in round 2, and there is none', '--rounds 2 or more')
   return options
+}
+
+/** The root of all randomness from what a user writes. @returns 32 bytes */
+export function demoSeed(text: string): Bytes {
+  return sha256(utf8(`consilium demo\0${text}`))
 }
 
 function dataOf(args: Arguments): DemoOptions['data'] {

@@ -32,11 +32,18 @@ export type ConsiliumProcess = AsyncDisposable & {
 /**
  * A consilium command as a process of its own: `args` with `--json --tethered`, so that it speaks in lines and ends when we
  * do, however we end. Its stderr goes to `<folder>/stderr.log`.
+ * @param through a command that becomes this one in surroundings of its own, such as another network
  */
-export async function startProcess(name: string, folder: string, args: readonly string[]): Promise<ConsiliumProcess> {
+export async function startProcess(
+  name: string,
+  folder: string,
+  args: readonly string[],
+  through: readonly string[] = [],
+): Promise<ConsiliumProcess> {
   const errors = join(folder, 'stderr.log')
   const stderr = await open(errors, 'a', 0o600)
-  const child = spawn(process.execPath, [packageOf().bin, ...args, '--json', '--tethered'], {
+  const command = [...through, process.execPath, packageOf().bin, ...args, '--json', '--tethered']
+  const child = spawn(command[0] as string, command.slice(1), {
     stdio: ['pipe', 'pipe', stderr.fd],
     // Its own group: a terminal's Ctrl-C is for us, and we close our processes in order.
     detached: process.platform !== 'win32',

@@ -7,14 +7,14 @@ import type { Bytes } from '#protocol/ids.ts'
 import { WEIGHT_MAX } from '#protocol/limits.ts'
 import { demoSplitSeed } from '#protocol/seeds.ts'
 import type { TableContract } from '#protocol/task.ts'
-import { readDigits, writeDigits } from '../digits.ts'
+import { leastOf, readDigits, writeDigits } from '../digits.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { makeSite, type Site } from './federation.ts'
 
 /** Sites that own handwritten digits, dealt unevenly: what one site sees often, another has hardly seen. */
 export async function digitSites(folder: string, count: number, seed: Bytes): Promise<readonly Site[]> {
   const made = await Promise.all(siteNumbers(count).map((site) => makeSite(join(folder, `site-${site}`), site, seed)))
-  const split = { alpha: 0.5, minimum: Math.min(400, Math.floor(6000 / count)), seed: demoSplitSeed(seed) }
+  const split = { alpha: 0.5, minimum: leastOf(count), seed: demoSplitSeed(seed) }
   const data = await writeDigits(
     await readDigits(),
     made.map((site) => site.folder),
@@ -31,6 +31,22 @@ export async function tableSites(
   classes: number | undefined,
   seed: Bytes,
 ): Promise<{ readonly sites: readonly Site[]; readonly contract: TableContract }> {
+  const { paths, contract } = await tables(source, label, classes)
+  const sites = await Promise.all(
+    paths.map(async (path, index): Promise<Site> => {
+      const site = index + 1
+      return { ...(await makeSite(join(folder, `site-${site}`), site, seed)), data: { kind: 'csv', path } }
+    }),
+  )
+  return { sites, contract }
+}
+
+/** One CSV file a site, and the contract that all of them can keep. */
+export async function tables(
+  source: string,
+  label: string,
+  classes: number | undefined,
+): Promise<{ readonly paths: readonly string[]; readonly contract: TableContract }> {
   const paths = await tablePaths(source)
   // Each site's public profile, as its node would tell it: names, kinds and levels, no rows.
   const profiles = await Promise.all(paths.map(async (path) => profileOf(await readCsv(path)))).catch(
@@ -42,13 +58,7 @@ export async function tableSites(
   const contract = contractOf(profiles, label, classes === undefined ? { rowsMax } : { rowsMax, classes })
   if (!contract.ok)
     throw new Failure(EXIT.data, contract.refusal.replaceAll('-', '_'), contract.detail ?? contract.refusal)
-  const sites = await Promise.all(
-    paths.map(async (path, index): Promise<Site> => {
-      const site = index + 1
-      return { ...(await makeSite(join(folder, `site-${site}`), site, seed)), data: { kind: 'csv', path } }
-    }),
-  )
-  return { sites, contract: contract.value }
+  return { paths, contract: contract.value }
 }
 
 /** One CSV file a site, in the order of their names. */

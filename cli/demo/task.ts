@@ -101,5 +101,7 @@ function terms(nodes: number, rounds: number): Omit<LaunchRequest, 'task'> {
       settlementMillis: 120_000,
     },
     failuresMax: 3,
+    // Nobody is there who would resume it.
+    onFailures: 'end',
   }
 }

@@ -1,4 +1,4 @@
-import type { RunProgress } from '../run-progress.ts'
+import { type RunProgress, roundsIn } from '../run-progress.ts'
 import { bar } from './bar.ts'
 import { tableHead, tableRow } from './table.ts'
 
@@ -31,15 +31,17 @@ export function boardLines(progress: RunProgress, sites: readonly SiteState[], l
 
 function headLines({ rounds, open, past, end }: RunProgress, look: Look): readonly string[] {
   if (end || rounds === 0) return []
-  const done = past.length + (open && open.purpose === 'train' ? share(open.reported, open.invited) : 0)
+  const all = roundsIn({ rounds, past })
+  const closed = past.length - (all - rounds)
+  const done = closed + (open && open.purpose === 'train' ? share(open.reported, open.invited) : 0)
   const percent = Math.floor((100 * done) / rounds)
   const meter = bar(done / rounds, Math.min(24, Math.floor(look.columns / 4)), look.unicode)
-  if (!open) return [`round ${Math.min(past.length + 1, rounds)}/${rounds}  ${meter} ${percent} %  closing`]
+  if (!open) return [`round ${Math.min(past.length + 1, all)}/${all}  ${meter} ${percent} %  closing`]
   if (open.purpose === 'ask') return [`asked       ${open.reported}/${open.joined} sites counted`]
   if (open.purpose === 'evaluate') return [`final test  ${meter} ${open.reported}/${open.joined} sites`]
   const counts =
     open.reported > 0 ? `${open.reported}/${open.joined} reported` : `${open.joined}/${open.invited} joined`
-  return [`round ${open.round}/${rounds}  ${meter} ${percent} %  ${counts}`]
+  return [`round ${open.round}/${all}  ${meter} ${percent} %  ${counts}`]
 }
 
 function siteLine({ name, doing, epoch, epochs, loss, reason }: SiteState, look: Look): string {

@@ -4,12 +4,20 @@ import type { DataContract } from '#protocol/task.ts'
 import { applyImageContract, applyTableContract } from './contract.ts'
 import type { Table } from './csv.ts'
 import { readCsv } from './csv-file.ts'
-import { type Idx, readIdx } from './idx.ts'
+import { type Idx, readIdx, rowsOf } from './idx.ts'
 
 /** Where a site's data lies. Plain data, so that it can be handed to the worker that opens it. */
 export type DataSource =
   | { readonly kind: 'csv'; readonly path: string }
   | { readonly kind: 'idx'; readonly images: string; readonly labels: string }
+
+/** Some rows of images that lie in memory, which the sites of a simulation share. */
+export type SharedRows = {
+  readonly kind: 'rows'
+  readonly images: Idx
+  readonly labels: Idx
+  readonly rows: readonly number[]
+}
 
 /** Rows as a model takes them, and which of them it is tested on. */
 export type Dataset = {
@@ -27,7 +35,9 @@ export type Dataset = {
 }
 
 /** Reads a source once and keeps it; answers it under any contract, the last one remembered. */
-export function openDataset(source: DataSource): (contract: DataContract, holdoutSeed: Bytes) => Promise<Dataset> {
+export function openDataset(
+  source: DataSource | SharedRows,
+): (contract: DataContract, holdoutSeed: Bytes) => Promise<Dataset> {
   let read: Promise<Raw> | undefined
   let last: { readonly key: string; readonly dataset: Dataset } | undefined
   return async (contract, holdoutSeed) => {
@@ -51,8 +61,12 @@ type Raw =
   | { readonly kind: 'csv'; readonly table: Table }
   | { readonly kind: 'idx'; readonly images: Idx; readonly labels: Idx }
 
-async function readSource(source: DataSource): Promise<Raw> {
+async function readSource(source: DataSource | SharedRows): Promise<Raw> {
   if (source.kind === 'csv') return { kind: 'csv', table: await readCsv(source.path) }
+  if (source.kind === 'rows') {
+    const { images, labels, rows } = source
+    return { kind: 'idx', images: rowsOf(images, rows), labels: rowsOf(labels, rows) }
+  }
   return { kind: 'idx', images: await readIdx(source.images), labels: await readIdx(source.labels) }
 }
 

@@ -33,6 +33,22 @@ export function dirichletSplit(options: {
   throw new RangeError(`no draw in ${DRAWS_MAX} left every site ${minimum} rows: ask for fewer rows, or a larger alpha`)
 }
 
+/**
+ * Where there are so many sites that no draw leaves each of them its rows: whoever has most gives, a row at a time, to
+ * whoever has fewest.
+ */
+export function levelled(split: readonly (readonly number[])[], minimum: number): readonly (readonly number[])[] {
+  const total = split.reduce((sum, rows) => sum + rows.length, 0)
+  assert(split.length * minimum <= total, 'there are rows enough for all')
+  const sites = split.map((rows) => [...rows])
+  for (const poor of sites.filter((rows) => rows.length < minimum))
+    while (poor.length < minimum) {
+      const rich = sites.reduce((most, rows) => (rows.length > most.length ? rows : most))
+      poor.push(rich.pop() as number)
+    }
+  return sites.map((rows) => rows.sort((a, b) => a - b))
+}
+
 const DRAWS_MAX = 10_000
 
 /** Cuts `rows` where the shares' running sum says. */

@@ -45,3 +45,12 @@ export function formatIdx({ sides, bytes }: Idx): Bytes {
   file.set(bytes, header)
   return file
 }
+
+/** Some of the rows, in this order: all that lies under one index of the first side. */
+export function rowsOf({ sides, bytes }: Idx, rows: readonly number[]): Idx {
+  const [, ...rest] = sides
+  const size = rest.reduce((product, side) => product * side, 1)
+  const chosen = new Uint8Array(rows.length * size)
+  for (const [index, row] of rows.entries()) chosen.set(bytes.subarray(row * size, (row + 1) * size), index * size)
+  return { sides: [rows.length, ...rest], bytes: chosen }
+}

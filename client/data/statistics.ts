@@ -3,13 +3,15 @@ import { accept, type Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
 import type { Table } from './csv.ts'
 import { readCsv } from './csv-file.ts'
-import type { DataSource } from './dataset.ts'
+import type { DataSource, SharedRows } from './dataset.ts'
 import { DataFault } from './fault.ts'
-import { readIdx } from './idx.ts'
+import { readIdx, rowsOf } from './idx.ts'
 import { datasetVersion, tallyTable } from './tally.ts'
 
 /** Reads a source once and keeps it, with its version; answers questions about it. */
-export function openStatistics(source: DataSource): (question: Question) => Promise<Result<Tallied, TallyRefusal>> {
+export function openStatistics(
+  source: DataSource | SharedRows,
+): (question: Question) => Promise<Result<Tallied, TallyRefusal>> {
   let read: Promise<{ readonly table: Table; readonly version: string }> | undefined
   const open = async () => {
     const table = await readTable(source)
@@ -30,10 +32,12 @@ export function openStatistics(source: DataSource): (question: Question) => Prom
  * A site's data as questions see it. Of images only the labels can be asked about: a table of one column, `label`. Throws
  * {@link DataFault}.
  */
-export async function readTable(source: DataSource): Promise<Table> {
+export async function readTable(source: DataSource | SharedRows): Promise<Table> {
   if (source.kind === 'csv') return readCsv(source.path)
-  const { sides, bytes } = await readIdx(source.labels)
-  if (sides.length !== 1) throw new DataFault(`${source.labels}: labels have one side, not ${sides.length}`)
+  const isShared = source.kind === 'rows'
+  const { sides, bytes } = isShared ? rowsOf(source.labels, source.rows) : await readIdx(source.labels)
+  const path = isShared ? 'labels' : source.labels
+  if (sides.length !== 1) throw new DataFault(`${path}: labels have one side, not ${sides.length}`)
   const label = { values: Float64Array.from(bytes), textLine: 0 }
-  return { path: source.labels, rows: bytes.length, columns: new Map([['label', label]]) }
+  return { path, rows: bytes.length, columns: new Map([['label', label]]) }
 }

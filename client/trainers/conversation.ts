@@ -2,11 +2,11 @@ import type { LocalUpdate, TrainingTask, TrainProgress } from '#protocol/ports.t
 import type { Question } from '#protocol/question.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
-import type { DataSource } from '../data/dataset.ts'
+import type { DataSource, SharedRows } from '../data/dataset.ts'
 import type { BackendChoice, OpenBackend } from './backend.ts'
 
 /** What the trainer tells its worker when it starts. The data is opened there, and no message carries any of it back. */
-export type Opening = { readonly data: DataSource; readonly backend: BackendChoice }
+export type Opening = { readonly data: DataSource | SharedRows; readonly backend: BackendChoice }
 
 /** One at a time, each followed by any progress and one other reply. */
 export type Request = Fit | { readonly kind: 'tally'; readonly question: Question }
@@ -14,6 +14,8 @@ export type Fit = {
   readonly kind: 'fit'
   readonly model: Float32Array
   readonly task: TrainingTask
+  /** Another site's data than the thread was opened with: one thread may serve the many sites of a simulation. */
+  readonly data?: DataSource | SharedRows
   /** One shared word: not 0 means stop. A message would wait until the worker is idle. */
   readonly stop: Int32Array
 }

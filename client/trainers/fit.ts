@@ -5,12 +5,10 @@ import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgres
 import { classesOf, type Loss } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
+import { EVALUATION_ROWS } from '../needs.ts'
 import { crossEntropy, outputsFor } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
 import { type Sgd, sgd } from './sgd.ts'
-
-/** Rows tested at once: enough to keep the kernels busy, few enough to stay in the cache. */
-const EVALUATION_ROWS = 64
 
 export type FitDoors = {
   /** Throws to end the work; asked once a batch. */

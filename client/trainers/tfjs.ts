@@ -1,11 +1,11 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { assert, unreachable } from '#protocol/assert.ts'
-import { type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
+import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import type { Statistician } from '../asking.ts'
-import type { DataSource } from '../data/dataset.ts'
+import type { DataSource, SharedRows } from '../data/dataset.ts'
 import type { BackendChoice, OpenBackend } from './backend.ts'
-import type { Opening, Reply, Request } from './conversation.ts'
+import type { Fit, Opening, Reply, Request } from './conversation.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
 export class TrainerFault extends Error {
@@ -16,6 +16,8 @@ export type TfjsTrainer = TrainerBackend &
   Statistician & {
     /** Faster backends that are not used, and why. */
     readonly passedOver: OpenBackend['passedOver']
+    /** The same on the data of another site, read for this one call. */
+    fitOn(data: DataSource | SharedRows, ...args: Parameters<TrainerBackend['fit']>): Promise<LocalUpdate>
   }
 
 /**
@@ -24,7 +26,7 @@ export type TfjsTrainer = TrainerBackend &
  * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread.
  */
 export async function openTfjsTrainer(options: {
-  readonly data: DataSource
+  readonly data: DataSource | SharedRows
   readonly backend?: BackendChoice
   /** The thread's JavaScript heap, in MiB: a table that outgrows it ends the thread, and not the node. */
   readonly heapMiB?: number
@@ -49,21 +51,23 @@ export async function openTfjsTrainer(options: {
     queue = turn.catch(() => undefined)
     return turn
   }
+  const learn = async (request: Omit<Fit, 'kind' | 'stop'>, signal: AbortSignal, progress?: Progress) => {
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    const abort = () => void Atomics.store(stop, 0, 1)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      const answer = await ask({ kind: 'fit', ...request, stop }, signal, progress)
+      if (answer.kind === 'stopped') throw signal.reason
+      return answer.kind === 'fitted' ? answer.update : fail(answer)
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
   return {
     backend: name,
     passedOver,
-    async fit(model, task, signal, progress) {
-      const stop = new Int32Array(new SharedArrayBuffer(4))
-      const abort = () => void Atomics.store(stop, 0, 1)
-      signal.addEventListener('abort', abort, { once: true })
-      try {
-        const answer = await ask({ kind: 'fit', model, task, stop }, signal, progress)
-        if (answer.kind === 'stopped') throw signal.reason
-        return answer.kind === 'fitted' ? answer.update : fail(answer)
-      } finally {
-        signal.removeEventListener('abort', abort)
-      }
-    },
+    fit: (model, task, signal, progress) => learn({ model, task }, signal, progress),
+    fitOn: (data, model, task, signal, progress) => learn({ data, model, task }, signal, progress),
     async tally(question) {
       const answer = await ask({ kind: 'tally', question })
       return answer.kind === 'tallied' ? answer.tallied : fail(answer)

@@ -33,11 +33,11 @@ async function answer(request: Request): Promise<Reply> {
   }
 }
 
-async function learn({ model, task, stop }: Fit): Promise<Reply> {
+async function learn({ model, task, data: other, stop }: Fit): Promise<Reply> {
   const checkpoint = () => {
     if (Atomics.load(stop, 0) !== 0) throw new Stopped()
   }
-  const rows = await dataset(task.task.data, task.holdoutSeed)
+  const rows = await (other ? openDataset(other) : dataset)(task.task.data, task.holdoutSeed)
   const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
   return { kind: 'fitted', update: fitModel(model, task, rows, { checkpoint, progress }) }
 }

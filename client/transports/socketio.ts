@@ -1,18 +1,22 @@
 import { io, type Socket } from 'socket.io-client'
+import { assert } from '#protocol/assert.ts'
 import { isBytes } from '#protocol/codec.ts'
 import { open, type Signer } from '#protocol/envelope.ts'
-import type { Bytes, NodeId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
-import { Mailbox } from '#protocol/mailbox.ts'
+import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
+import { Inbox } from '#protocol/inbox.ts'
+import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX, UNHEARD_BYTES_MAX, UNHEARD_FRAMES_MAX } from '#protocol/limits.ts'
 import { LINK_PATH, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import type { ClientTransport } from '#protocol/ports.ts'
 import type { Sequence } from '../sequence.ts'
 
 type LinkEvent = { readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }
 
+/** What a WebSocket takes in one message, which its own default has a thousand times larger. Nothing is worth compressing. */
+const LIMITS = { maxPayload: SOCKET_BYTES_MAX, perMessageDeflate: false } as object
+
 export type LinkTo = {
-  /** `http(s)://host:port` of the coordinator. */
-  readonly url: string
+  /** `http(s)://host:port` of the coordinator: of each of its processes, any of which will do. */
+  readonly urls: readonly string[]
   /** Its key, pinned: a challenge that another key signed is not answered. */
   readonly coordinator: NodeId
   readonly signer: Signer
@@ -21,40 +25,42 @@ export type LinkTo = {
   readonly report: (state: 'linked' | 'lost' | 'refused' | 'wrong-coordinator' | 'unreachable', detail: string) => void
 }
 
+/** The first pause between two attempts, and the longest; each pause is spread, so that a cohort does not come at once. */
+const PAUSE_MILLIS: Millis = 200
+const PAUSE_MILLIS_MAX: Millis = 10_000
+/** Turned away on purpose (a newer link of ours, a coordinator that drains): not to be asked again at once. */
+const REFUSED_MILLIS: Millis = 1000
+/** From dialling to a link: a process that is reached and says nothing is given up for the next. */
+const DIAL_MILLIS: Millis = 20_000
+
 /**
- * The node's side of the link: outbound WebSocket, reconnecting for ever with growing pauses. What is sent while the
- * link is down is dropped: when it is back the coordinator says where things stand, and the node answers to that.
+ * The node's side of the link: outbound WebSocket, coming back for ever with growing pauses, to the next of the
+ * coordinator's processes where one is lost. What is sent while the link is down is dropped: when it is back the
+ * coordinator says where things stand, and the node answers to that. So it may also hang up on a coordinator that says more
+ * than it can listen to, and come back when it has heard what there is.
  */
 export class SocketLink implements ClientTransport {
-  readonly #socket: Socket
   readonly #to: LinkTo
-  readonly #mailbox = new Mailbox<LinkEvent>()
+  readonly #inbox = new Inbox<LinkEvent>({ events: UNHEARD_FRAMES_MAX, bytes: UNHEARD_BYTES_MAX })
+  #socket: Socket
   #linked = false
+  #isChallenged = false
+  #at = 0
+  /** Attempts since the last link. */
+  #failures = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #late: ReturnType<typeof setTimeout> | undefined
+  #closed = false
 
   constructor(to: LinkTo) {
+    assert(to.urls.length > 0, 'a link has somewhere to go')
     this.#to = to
-    this.#socket = io(to.url, {
-      path: LINK_PATH,
-      transports: ['websocket'],
-      reconnectionDelay: 200,
-      reconnectionDelayMax: 10_000,
-      randomizationFactor: 0.5,
-      forceNew: true,
-    })
-    this.#socket.on('frame', (frame: unknown) => this.#hear(frame))
-    this.#socket.on('linked', () => {
-      this.#linked = true
-      to.report('linked', to.url)
-      this.#mailbox.push({ kind: 'linked' })
-    })
-    this.#socket.on('refused', (reason: unknown) => to.report('refused', String(reason).slice(0, 64)))
-    this.#socket.on('disconnect', (reason) => {
-      if (this.#linked) to.report('lost', reason)
-      this.#linked = false
-      // The coordinator hung up on purpose (a newer link of ours, or a refusal): socket.io would not come back by itself.
-      if (reason === 'io server disconnect') this.#comeBack()
-    })
-    this.#socket.on('connect_error', (cause) => to.report('unreachable', cause.message))
+    this.#socket = this.#dial()
+  }
+
+  /** Of the process that it is linked to, or tries. */
+  get url(): string {
+    return this.#to.urls[this.#at % this.#to.urls.length] as string
   }
 
   async send(frame: Bytes): Promise<void> {
@@ -62,34 +68,85 @@ export class SocketLink implements ClientTransport {
   }
 
   events(signal: AbortSignal): AsyncIterable<LinkEvent> {
-    return this.#mailbox.items(signal)
+    return this.#inbox.events(signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#late)
     this.#socket.disconnect()
   }
 
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #comeBack(): void {
-    this.#timer = setTimeout(() => this.#socket.connect(), 1000)
+  #dial(): Socket {
+    const socket = io(this.url, {
+      ...{ path: LINK_PATH, transports: ['websocket'], forceNew: true },
+      ...{ reconnection: false, timeout: DIAL_MILLIS },
+      ...LIMITS,
+    })
+    this.#late = setTimeout(() => this.#lose(socket, 'nothing came'), DIAL_MILLIS)
+    const { report } = this.#to
+    socket.on('frame', (frame: unknown) => this.#hear(socket, frame))
+    socket.on('linked', () => {
+      if (this.#linked || !this.#isChallenged) return
+      clearTimeout(this.#late)
+      this.#linked = true
+      this.#failures = 0
+      report('linked', this.url)
+      this.#inbox.push({ kind: 'linked' })
+    })
+    socket.on('refused', (reason: unknown) => report('refused', String(reason).slice(0, 64)))
+    socket.on('disconnect', (reason) => this.#lose(socket, reason))
+    socket.on('connect_error', (cause) => {
+      report('unreachable', cause.message)
+      this.#lose(socket, cause.message)
+    })
+    return socket
   }
 
-  #hear(frame: unknown): void {
+  /** On to the next process, each socket once. */
+  #lose(socket: Socket, reason: string): void {
+    if (socket !== this.#socket || this.#closed || this.#timer) return
+    if (this.#linked) this.#to.report('lost', reason)
+    this.#linked = false
+    this.#isChallenged = false
+    clearTimeout(this.#late)
+    this.#at++
+    const grown = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** Math.min(this.#failures++, 10))
+    const pause = reason === 'io server disconnect' ? Math.max(grown, REFUSED_MILLIS) : grown
+    this.#comeBack(pause * (0.5 + Math.random()))
+    socket.disconnect()
+  }
+
+  /** When there is room for what will be said. */
+  #comeBack(pause: Millis): void {
+    this.#timer = setTimeout(() => {
+      if (this.#inbox.isCrowded) return this.#comeBack(pause)
+      this.#timer = undefined
+      this.#socket = this.#dial()
+    }, pause)
+  }
+
+  #hear(socket: Socket, frame: unknown): void {
     const bytes = frame instanceof ArrayBuffer ? new Uint8Array(frame) : frame
-    if (!isBytes(bytes) || bytes.length > FRAME_BYTES_MAX) return
-    if (this.#linked) this.#mailbox.push({ kind: 'frame', frame: bytes })
-    else this.#answer(bytes)
+    if (socket !== this.#socket || !isBytes(bytes) || bytes.length > FRAME_BYTES_MAX) return
+    if (!this.#linked) return this.#answer(socket, bytes)
+    if (!this.#inbox.push({ kind: 'frame', frame: bytes })) this.#lose(socket, 'more than can be heard')
   }
 
-  #answer(frame: Bytes): void {
+  /** Once a connection. */
+  #answer(socket: Socket, frame: Bytes): void {
+    if (this.#isChallenged) return
+    const { coordinator, report, signer, sequence } = this.#to
     const signed = open(frame, FRAME_BYTES_MAX)
-    if (!signed.ok || signed.value.from !== this.#to.coordinator)
-      return this.#to.report('wrong-coordinator', signed.ok ? signed.value.from : signed.refusal)
+    if (!signed.ok || signed.value.from !== coordinator) {
+      report('wrong-coordinator', signed.ok ? signed.value.from : signed.refusal)
+      return this.#lose(socket, 'another coordinator')
+    }
     const message = readCoordinatorMessage(signed.value)
     if (!message.ok || message.value.kind !== 'challenge') return
-    const { signer, coordinator, sequence } = this.#to
+    this.#isChallenged = true
     const { nonce } = message.value
-    this.#socket.emit('frame', say(signer, { kind: 'hello', to: coordinator, seq: sequence.next(), nonce, version: 1 }))
+    socket.emit('frame', say(signer, { kind: 'hello', to: coordinator, seq: sequence.next(), nonce, version: 1 }))
   }
 }

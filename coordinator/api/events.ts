@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RunId } from '#protocol/ids.ts'
+import { holderOf, type Places } from '#protocol/places.ts'
+import { later } from './problems.ts'
 import type { ApiDoors } from './server.ts'
 import { eventOf } from './views.ts'
 
@@ -8,16 +10,20 @@ const HEARTBEAT_MILLIS = 15_000
 
 /**
  * Server-sent events straight from the log: an event's id is its position, so a client that reconnects with the last id
- * it saw misses nothing and sees nothing twice. A reader that does not keep up is waited for, not buffered for.
+ * it saw misses nothing and sees nothing twice. A reader that does not keep up is waited for a while, and never buffered
+ * for; then it is closed, and may come back.
  */
 export async function streamEvents(
-  { runner, closing }: ApiDoors,
+  { runner, closing, bounds, counters }: ApiDoors,
   run: RunId,
   from: number,
   parameters: number,
+  streams: Places,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  using place = streams.take(holderOf(request.raw.socket.remoteAddress))
+  if (!place) throw later(503, 'too_many_streams', 'so many event streams are open already')
   const gone = new AbortController()
   request.raw.once('close', () => gone.abort())
   reply.hijack()
@@ -35,7 +41,14 @@ export async function streamEvents(
     for await (const advanced of runner.follow(run, from, signal)) {
       const event = eventOf(advanced, parameters)
       const chunk = `id: ${advanced.position}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
-      if (!raw.write(chunk)) await drained(raw, signal)
+      if (raw.write(chunk)) continue
+      const stalled = setTimeout(() => {
+        counters.count('streams_closed', 'stalled')
+        raw.destroy()
+        gone.abort()
+      }, bounds.stallMillis)
+      await drained(raw, signal)
+      clearTimeout(stalled)
     }
   } finally {
     clearInterval(heartbeat)

@@ -4,9 +4,11 @@ import { sha256 } from '#crypto'
 import { equalBytes, utf8 } from '#protocol/bytes.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
 import type { Result } from '#protocol/result.ts'
+import type { Claim } from '../claims.ts'
 import type { CreateRefusal } from '../create.ts'
-import type { Run, RunSpec } from '../run.ts'
-import { Problem } from './problems.ts'
+import type { Run } from '../run.ts'
+import type { RunSpec } from '../run-spec.ts'
+import { inTime, later, Problem } from './problems.ts'
 import type { ApiDoors } from './server.ts'
 
 export const idempotencyHeaders = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() })
@@ -15,13 +17,13 @@ type Idempotency = { readonly key: string; readonly body: Bytes } | null
 /** Makes what a request asks for, or says what is wrong with it. */
 type Create = (id: RunId, idempotency: Idempotency) => Promise<Result<RunSpec> & { readonly where?: CreateRefusal }>
 type Request = Pick<FastifyRequest, 'body'> & { readonly headers: z.output<typeof idempotencyHeaders> }
+type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock' | 'bounds' | 'isOverloaded'>
 
-/** Launches runs of any purpose: one after another, so that two requests under one key cannot both find it unused. */
+/** Launches runs of any purpose: two requests under one key make one run, to whichever processes they came. */
 export class Launcher {
-  readonly #doors: Pick<ApiDoors, 'runner' | 'newRunId'>
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #doors: LauncherDoors
 
-  constructor(doors: Pick<ApiDoors, 'runner' | 'newRunId'>) {
+  constructor(doors: LauncherDoors) {
     this.#doors = doors
   }
 
@@ -34,35 +36,75 @@ export class Launcher {
   ): Promise<Run> {
     const key = headers['idempotency-key']
     const idempotency = key === undefined ? null : { key, body: sha256(utf8(JSON.stringify(body))) }
-    const made = this.#last.then(() => this.#once(purpose, idempotency, create))
-    this.#last = made.catch(() => undefined)
-    const { run, replayed } = await made
+    const made = idempotency ? this.#once(purpose, idempotency, create) : this.#make(purpose, null, create)
+    const { run, replayed } = await inTime(this.#doors.clock, made, key ? REPEATABLE : UNREPEATABLE)
     if (replayed) void reply.header('idempotent-replayed', 'true')
     void reply.code(replayed ? 200 : 201)
     return run
   }
 
-  async #once(purpose: RunSpec['purpose'], idempotency: Idempotency, create: Create) {
-    const { runner, newRunId } = this.#doors
-    const before = idempotency && runner.runs().find((run) => run.spec.idempotency?.key === idempotency.key)
-    if (before) {
-      const { idempotency: first, purpose: was } = before.spec
-      if (was === purpose && first && equalBytes(first.body, idempotency.body)) return { run: before, replayed: true }
+  async #once(purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
+    const { newRunId, claims } = this.#doors
+    const { key, body } = idempotency
+    const found = await claims.of(key)
+    if (found) return this.#claimed(found, purpose, idempotency, create)
+    const own: Claim = { v: 1, run: newRunId(), purpose, body }
+    // What cannot be made claims no key.
+    const spec = await this.#specOf(own.run, purpose, idempotency, create)
+    const standing = await claims.make(key, own)
+    return standing.run === own.run ? this.#create(spec) : this.#claimed(standing, purpose, idempotency, create)
+  }
+
+  /** Under a key that stands for a run already. Whoever claimed it may have died before it made the run, or be about to. */
+  async #claimed(claim: Claim, purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
+    if (claim.purpose !== purpose || !equalBytes(claim.body, idempotency.body))
       throw new Problem(
         422,
         'idempotency_key_reused',
         'This key was used for another request',
         'use a new Idempotency-Key, or send the first request again',
       )
-    }
-    const spec = await create(newRunId(), idempotency)
-    if (!spec.ok) {
-      const errors = spec.where ? [spec.where] : []
-      const title = purpose === 'ask' ? 'This question cannot be asked' : 'This run cannot be launched'
-      throw new Problem(422, 'invalid_run', title, spec.detail ?? spec.refusal, { errors })
-    }
-    const run = await runner.create(spec.value)
-    if (!run.ok) throw new Problem(409, run.refusal, 'The run exists', run.detail ?? run.refusal)
-    return { run: run.value, replayed: false }
+    await this.#doors.runner.hear(claim.run)
+    const run = this.#doors.runner.run(claim.run)
+    if (run) return { run, replayed: true }
+    return this.#create(await this.#specOf(claim.run, purpose, idempotency, create))
+  }
+
+  async #make(purpose: RunSpec['purpose'], idempotency: Idempotency, create: Create) {
+    return this.#create(await this.#specOf(this.#doors.newRunId(), purpose, idempotency, create))
+  }
+
+  async #specOf(id: RunId, purpose: RunSpec['purpose'], idempotency: Idempotency, create: Create): Promise<RunSpec> {
+    this.#checkRoom()
+    const spec = await create(id, idempotency)
+    if (spec.ok) return spec.value
+    const errors = spec.where ? [spec.where] : []
+    const title = purpose === 'ask' ? 'This question cannot be asked' : 'This run cannot be launched'
+    throw new Problem(422, 'invalid_run', title, spec.detail ?? spec.refusal, { errors })
+  }
+
+  /** Before anything is made: the runs that are under way go on. */
+  #checkRoom(): void {
+    const { runner, bounds, isOverloaded } = this.#doors
+    if (isOverloaded()) throw later(503, 'overload', 'the coordinator has more to do than it can: its runs go on')
+    const unfinished = runner.runs().filter(({ phase }) => phase !== 'ended').length
+    if (unfinished >= bounds.unfinishedRuns)
+      throw later(429, 'too_many_runs', `${unfinished} runs have not ended, at most ${bounds.unfinishedRuns}`, {
+        seconds: 60,
+      })
+  }
+
+  async #create(spec: RunSpec): Promise<{ readonly run: Run; readonly replayed: boolean }> {
+    const { runner } = this.#doors
+    const made = await runner.create(spec)
+    if (made.ok) return { run: made.value, replayed: false }
+    // Of two that make a claimed run at once, one was first: to the other it is a repeat.
+    const run = runner.run(spec.run)
+    if (run && spec.idempotency) return { run, replayed: true }
+    throw new Problem(409, made.refusal, 'The run exists', made.detail ?? made.refusal)
   }
 }
+
+const REPEATABLE = 'it may still be launched: send it again under the same Idempotency-Key, which launches it once'
+const UNREPEATABLE =
+  'it may still be launched: look at the list before you send it again, or send an Idempotency-Key next time'

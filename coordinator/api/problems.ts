@@ -1,6 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import { StorageFull } from '#protocol/ports.ts'
+import type { Millis } from '#protocol/ids.ts'
+import { type Clock, StorageFull } from '#protocol/ports.ts'
+import { within } from '../pause.ts'
 
 /** RFC 9457 problem details: one shape for every error of the API. */
 export class Problem extends Error {
@@ -31,10 +33,35 @@ export function notFound(what: string, id: string): Problem {
   return new Problem(404, 'not_found', 'Not found', `there is no ${what} ${id}`)
 }
 
+/** What the processes share may be away for long; a request is not kept waiting for it. */
+const AWAY_MILLIS: Millis = 5000
+
+/** @param what of a request that is given up here and may be done all the same */
+export async function inTime<T>(clock: Clock, work: Promise<T>, what = 'try again'): Promise<T> {
+  const made = await within(
+    clock,
+    AWAY_MILLIS,
+    work.then((value) => ({ value })),
+  )
+  if (made) return made.value
+  throw new Problem(503, 'log_away', 'The log does not answer', what, { headers: { 'retry-after': '5' } })
+}
+
+/** Not now: when to come again is part of the answer. */
+export function later(
+  status: 408 | 429 | 503,
+  code: string,
+  detail: string,
+  { seconds = 5, closes = false }: { readonly seconds?: number; readonly closes?: boolean } = {},
+): Problem {
+  const headers = { 'retry-after': String(seconds), ...(closes && { connection: 'close' }) }
+  return new Problem(status, code, 'Not now', detail, { headers })
+}
+
 /** Whatever was thrown, as an answer. Faults of ours say nothing of their inside; the log has it under the request id. */
 export function answerProblem(cause: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void {
   const problem = cause instanceof Problem ? cause : problemOf(cause)
-  if (problem.status >= 500) request.log.error(cause)
+  if (problem.status >= 500 && !problem.headers['retry-after']) request.log.error(cause)
   void reply
     .code(problem.status)
     .headers(problem.headers)
@@ -48,7 +75,7 @@ export function answerProblem(cause: FastifyError | Problem, request: FastifyReq
         instance: request.url.slice(0, 500),
         code: problem.code,
         request_id: request.id,
-        retryable: problem.status === 429 || problem.status >= 500,
+        retryable: problem.status === 408 || problem.status === 429 || problem.status >= 500,
         ...(problem.errors ? { errors: problem.errors } : {}),
       }),
     )

@@ -6,12 +6,14 @@ import { z } from 'zod'
 import { carOf } from '#protocol/car.ts'
 import { parseRunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
-import type { Run, RunSpec } from '../run.ts'
+import type { Run } from '../run.ts'
+import type { RunSpec } from '../run-spec.ts'
 import { streamEvents } from './events.ts'
 import { idempotencyHeaders, type Launcher } from './launch.ts'
 import type { Orders } from './orders.ts'
-import { notFound, Problem } from './problems.ts'
+import { inTime, notFound, Problem } from './problems.ts'
 import { createRunSchema, eventView, page, problemView, runView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
 import { eventOf, runOf } from './views.ts'
@@ -31,9 +33,21 @@ export const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   after: z.string().optional(),
 })
-export const problems = { 400: problemView, 401: problemView, 404: problemView, 409: problemView, 422: problemView }
+export const problems = {
+  400: problemView,
+  401: problemView,
+  404: problemView,
+  409: problemView,
+  422: problemView,
+  /** Not now: `Retry-After` says when. */
+  ...{ 429: problemView, 503: problemView },
+}
 
-export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
+export function runRoutes(
+  routes: Routes,
+  doors: ApiDoors,
+  { orders, launcher, streams }: { readonly orders: Orders; readonly launcher: Launcher; readonly streams: Places },
+): void {
   const { runner, blobs } = doors
   const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject)
 
@@ -71,7 +85,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
   routes.get(
     '/v1/runs/:id',
     { schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } } },
-    async ({ params }) => viewOf(find(doors, params.id)),
+    async ({ params }) => viewOf(await find(doors, params.id)),
   )
 
   routes.get(
@@ -90,19 +104,14 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
       },
     },
     async (request, reply) => {
-      const run = find(doors, request.params.id)
+      const run = await find(doors, request.params.id)
       const { parameters } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
-        return streamEvents(doors, run.spec.run, from, parameters, request, reply)
-      const data: z.output<typeof eventView>[] = []
-      const enough = new AbortController()
+        return streamEvents(doors, run.spec.run, from, parameters, streams, request, reply)
       const head = runner.position(run.spec.run)
-      if (from < head)
-        for await (const advanced of runner.follow(run.spec.run, from, enough.signal)) {
-          data.push(eventOf(advanced, parameters) as z.output<typeof eventView>)
-          if (data.length >= request.query.limit || advanced.position + 1 >= head) enough.abort()
-        }
+      const to = Math.min(head, from + request.query.limit)
+      const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, parameters))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
     },
@@ -119,7 +128,7 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
       },
     },
     async ({ params }, reply) => {
-      const run = find(doors, params.id)
+      const run = await find(doors, params.id)
       if (!run.manifest)
         throw new Problem(
           409,
@@ -134,6 +143,21 @@ export function runRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launc
         .send(Readable.from(car))
     },
   )
+}
+
+async function eventsOf(
+  { runner }: ApiDoors,
+  { spec }: Run,
+  { from, to }: { readonly from: number; readonly to: number },
+  parameters: number,
+): Promise<z.output<typeof eventView>[]> {
+  const data: z.output<typeof eventView>[] = []
+  if (from >= to) return data
+  for await (const advanced of runner.follow(spec.run, from, new AbortController().signal)) {
+    data.push(eventOf(advanced, parameters) as z.output<typeof eventView>)
+    if (advanced.position + 1 >= to) break
+  }
+  return data
 }
 
 /** Runs of one purpose, the newest first. */
@@ -153,8 +177,10 @@ export async function pageOf<V extends { readonly id: string }>(
 }
 
 /** By id or by a start of it that no other run has, like git. */
-export function find({ runner }: ApiDoors, id: string): Run {
+export async function find({ runner, clock }: ApiDoors, id: string): Promise<Run> {
   const exact = parseRunId(id)
+  // One that another process has just launched may not have been heard of here.
+  if (exact.ok && !runner.run(exact.value)) await inTime(clock, runner.hear(exact.value))
   const known = exact.ok ? runner.run(exact.value) : undefined
   if (known) return known
   const matching =

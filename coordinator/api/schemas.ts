@@ -7,11 +7,14 @@ import {
   maskingField,
   populationField,
   publishField,
+  purposeField,
   secureSchema,
   timingSchema,
 } from '#protocol/plan.ts'
 import { questionSchema } from '#protocol/question.ts'
 import { dataContractSchema, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
+import { onFailuresField } from '../run-spec.ts'
+import { termsSchema } from '../timing.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
 const text = (what: string) => z.string().meta({ description: what })
@@ -29,6 +32,10 @@ const timingWithDefaults = z
       .default(60_000)
       .meta({ description: 'masked rounds: to share keys, and again to agree on them, beside the training' }),
     reportingMillis: timingSchema.shape.reportingMillis.default(600_000),
+    stragglerMillis: timingSchema.shape.stragglerMillis.optional().meta({
+      description:
+        'once the quorum has reported: how long the others still have; a quarter of reportingMillis by default, null: to the deadline',
+    }),
     consistencyMillis: timingSchema.shape.consistencyMillis
       .default(60_000)
       .meta({ description: 'masked rounds: to confirm the survivors' }),
@@ -37,8 +44,21 @@ const timingWithDefaults = z
       .meta({ description: 'masked rounds: to take the masks off' }),
     aggregationMillis: timingSchema.shape.aggregationMillis.default(120_000),
     settlementMillis: timingSchema.shape.settlementMillis.default(60_000),
+    learned: termsSchema.shape.learned.default(true).meta({
+      description:
+        'give a phase no more than nodes have lately needed, thrice and ten seconds; these times are bounds then',
+    }),
   })
   .prefault({})
+
+const cohortWithDefaults = cohortSchema.extend({
+  operatorSeatsMax: cohortSchema.shape.operatorSeatsMax.optional().meta({
+    description: 'seats of one operator: half of max by default, and under masks at most secure.corrupt',
+  }),
+  paced: cohortSchema.shape.paced
+    .default(false)
+    .meta({ description: 'draw slow nodes less often: by measured times, so that no draw can be had again' }),
+})
 
 const secureWithDefaults = z
   .strictObject({
@@ -52,7 +72,10 @@ const secureWithDefaults = z
   })
   .prefault({})
 
-const failuresMaxField = count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that end the run' })
+const failuresMaxField = count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that are too many' })
+const whenTooMany = onFailuresField.meta({
+  description: 'what then: the run waits for POST /resume or /stop, or it ends as failed',
+})
 
 export const createRunSchema = z
   .strictObject({
@@ -78,9 +101,10 @@ export const createRunSchema = z
       .optional()
       .meta({ description: 'secagg/1 wherever the cohort allows it (3 to 128 seats) unless asked otherwise' }),
     secure: secureWithDefaults,
-    cohort: cohortSchema,
+    cohort: cohortWithDefaults,
     timing: timingWithDefaults,
     failuresMax: failuresMaxField,
+    onFailures: whenTooMany.default('pause'),
   })
   .meta({ id: 'CreateRun' })
 
@@ -89,11 +113,12 @@ export const createAskSchema = z
     question: questionSchema,
     population: populationField.default('open'),
     secure: secureWithDefaults,
-    cohort: cohortSchema
+    cohort: cohortWithDefaults
       .optional()
       .meta({ description: 'all sites that come, at least question.minCohort, by default' }),
     timing: timingWithDefaults,
     failuresMax: failuresMaxField,
+    onFailures: whenTooMany.default('end'),
   })
   .meta({ id: 'CreateStatsQuery' })
 
@@ -106,7 +131,7 @@ const evaluationView = z
   })
   .meta({ id: 'Evaluation' })
 
-const statusField = z.enum(['funding', 'running', 'finishing', 'completed', 'failed'])
+const statusField = z.enum(['funding', 'running', 'paused', 'finishing', 'completed', 'failed', 'stopped'])
 
 export const statsQueryView = z
   .object({
@@ -129,13 +154,15 @@ export const runView = z
   .object({
     id: text('run_ and a ULID'),
     status: statusField,
-    reason: z.string().nullable(),
+    reason: z.string().nullable().meta({ description: 'why it is paused, failed or was stopped' }),
     created_at: time,
     purpose: z.enum(['train', 'ask']),
     name: z.string(),
     population: populationField,
     masking: maskingField,
-    rounds: z.int(),
+    rounds: z.int().meta({ description: 'training rounds that are to close' }),
+    closed: z.int().meta({ description: 'training rounds that have closed' }),
+    over: z.int().meta({ description: 'rounds of any purpose that are over, however they ended' }),
     round: z.int().nullable().meta({ description: 'the open round' }),
     phase: z.string().nullable(),
     task: cid.meta({ description: 'the task, or the question' }),
@@ -147,6 +174,39 @@ export const runView = z
     released: amount,
   })
   .meta({ id: 'Run' })
+
+export const stopSchema = z
+  .strictObject({ reason: nameField.meta({ description: 'why, for the record' }) })
+  .meta({ id: 'StopRun' })
+
+export const roundView = z
+  .object({
+    round: z.int(),
+    purpose: purposeField,
+    outcome: z.enum(['open', 'closed', 'aborted']),
+    phase: z.string().nullable().meta({ description: 'of an open round; of an aborted one that in which it failed' }),
+    reason: z.string().nullable().meta({ description: 'why it came to nothing' }),
+    cohort: z.int().meta({ description: 'seats; none before they are drawn' }),
+    reports: z.int(),
+    opened_at: time,
+    ended_at: time.nullable(),
+    record: cid.nullable().meta({ description: 'the sealed manifest of a closed round, or record of an aborted one' }),
+  })
+  .meta({ id: 'Round' })
+
+export const seatView = z
+  .object({
+    seat: z.int(),
+    node: text('z6Mk…'),
+    outcome: z.enum(['waiting', 'reported', 'gone']),
+    reason: z.string().nullable().meta({ description: 'why it is gone; or what it did not do after it reported' }),
+    update: cid.nullable(),
+    reported_at: time.nullable().meta({ description: 'while the round is open' }),
+    train_ms: z.int().nullable().meta({ description: "by the node's own clock; null where nobody tells any more" }),
+  })
+  .meta({ id: 'Seat' })
+
+export const roundWithSeatsView = roundView.extend({ seats: z.array(seatView) }).meta({ id: 'RoundWithSeats' })
 
 export const nodeView = z.object({ id: text('z6Mk…') }).meta({ id: 'Node' })
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import swagger from '@fastify/swagger'
-import { type FastifyBaseLogger, type FastifyRequest, fastify, LogController } from 'fastify'
+import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -11,31 +11,46 @@ import {
 import { ulid } from 'ulid'
 import { z } from 'zod'
 import { sha256 } from '#crypto'
+import { Allowance } from '#protocol/allowance.ts'
 import { equalSecret, utf8 } from '#protocol/bytes.ts'
-import type { NodeId, RunId } from '#protocol/ids.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { Millis, RunId } from '#protocol/ids.ts'
+import { Places } from '#protocol/places.ts'
+import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
+import type { Bounds } from '../bounds.ts'
+import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
+import type { Readiness } from '../readiness.ts'
 import type { Runner } from '../runner.ts'
+import { Connections } from './connections.ts'
+import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
 import { Orders } from './orders.ts'
-import { answerProblem, Problem } from './problems.ts'
+import { answerProblem, inTime, later, Problem } from './problems.ts'
+import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
-import { nodeView, page } from './schemas.ts'
+import { nodeView, page, problemView } from './schemas.ts'
 import { statsRoutes } from './stats.ts'
 
 export type ApiDoors = {
   readonly runner: Runner
+  readonly claims: Claims
+  readonly readiness: Readiness
+  readonly clock: Clock
   readonly blobs: BlobStore
   readonly counters: Counters
   /** SHA-256 of the API key. */
   readonly keyHash: Uint8Array
-  readonly linked: () => readonly NodeId[]
+  /** Who is linked to any process. */
+  readonly presence: Presence
   /** Nodes that may link; undefined when anybody may. */
   readonly populationSize: number | undefined
   readonly newRunId: () => RunId
   readonly version: string
   /** Fires when the coordinator drains: open event streams end. */
   readonly closing: AbortSignal
+  readonly bounds: Bounds
+  /** More to do than can be done: nothing new is launched. */
+  readonly isOverloaded: () => boolean
 }
 
 export type ApiServerOptions = {
@@ -43,6 +58,8 @@ export type ApiServerOptions = {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined
   /** The trustless gateway: answers what lies under `/ipfs/` as it is written, and says whether it did. */
   readonly gateway: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+  /** Links that will be attached to this server, and take no place of its connections. */
+  readonly linksMax: number
 }
 
 /** A request body: a task with its architecture and contract is a few KiB. */
@@ -50,14 +67,20 @@ const BODY_BYTES_MAX = 256 * 1024
 
 /** The coordinator's one HTTP server: API, blocks, health, metrics, OpenAPI. The node link is attached to it by the root. */
 export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
+  const { bounds, counters } = doors
+  const { headersMillis: headersTimeout } = bounds
+  const timeouts = { headersTimeout, connectionsCheckingInterval: Math.ceil(headersTimeout / 4) }
   const server = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES_MAX,
     genReqId: () => `req_${ulid()}`,
+    // A large upload takes its time; it has a pace to keep instead. Other bodies have a limit of their own.
     requestTimeout: 0,
     keepAliveTimeout: 72_000,
-    https: options.tls ?? null,
+    connectionTimeout: bounds.silenceMillis,
+    http: timeouts,
+    https: options.tls ? { ...timeouts, ...options.tls, handshakeTimeout: bounds.headersMillis } : null,
     // Event streams would hold a closing server for ever.
     forceCloseConnections: true,
   } as object).withTypeProvider<ZodTypeProvider>()
@@ -86,8 +109,19 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   })
-  server.addHook('onRequest', async (_request, reply) => {
+  const connections = new Connections(server.server, bounds, {
+    ...{ isTls: options.tls !== undefined, linksMax: options.linksMax },
+    dropped: () => counters.count('requests_refused', 'dropped'),
+  })
+  const streams = new Places(bounds.streams)
+  counters.watch(() => ({ connections: connections.size, event_streams: streams.taken }))
+  server.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+    const refusal = connections.enter(request.raw, reply.raw)
+    if (refusal) throw later(503, refusal, 'come again over a new connection', { closes: true })
+  })
+  server.addHook('onError', async (_request, _reply, cause) => {
+    if (cause instanceof Problem && cause.headers['retry-after']) counters.count('requests_refused', cause.code)
   })
 
   const gateway = { schema: { hide: true } }
@@ -115,11 +149,15 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     {
       schema: {
         ...open,
-        summary: 'Recovered and serving',
-        response: { 200: z.object({ status: z.literal('ready') }) },
+        summary: 'Recovered and serving, and the log answers',
+        response: { 200: z.object({ status: z.literal('ready') }), 503: problemView },
       },
     },
-    async () => ({ status: 'ready' as const }),
+    async () => {
+      const obstacle = await doors.readiness.obstacle()
+      if (obstacle) throw notReady(obstacle)
+      return { status: 'ready' as const }
+    },
   )
   server.get(
     '/metrics',
@@ -130,17 +168,58 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
 
   await server.register(async (guarded) => {
     const routes = guarded.withTypeProvider<ZodTypeProvider>()
-    routes.addHook('onRequest', async (request) => checkKey(request, doors.keyHash))
+    const allowance = new Allowance(bounds.requests, performance.now())
+    routes.addHook('onRequest', async (request, reply) => {
+      checkKey(request, doors.keyHash)
+      if (!allowance.take(performance.now()))
+        throw later(429, 'too_many_requests', 'at most so many a second', { seconds: 1 })
+      checkStage(request, doors.readiness)
+      limitBody(request, reply, bounds.bodyMillis)
+    })
     routes.get(
       '/v1/nodes',
       { schema: { summary: 'Nodes that are linked now', response: { 200: page(nodeView) } } },
-      async () => ({ data: doors.linked().map((id) => ({ id: id as string })), has_more: false, next: null }),
+      async () => {
+        const nodes = await inTime(doors.clock, doors.presence.nodes())
+        return { data: nodes.map((id) => ({ id: id as string })), has_more: false, next: null }
+      },
     )
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
-    runRoutes(routes, doors, orders, launcher)
+    runRoutes(routes, doors, { orders, launcher, streams })
+    roundRoutes(routes, doors)
+    controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)
   })
   return server
+}
+
+/** Runs are not known before they are recovered; while it drains nothing new begins here that another process could do. */
+function checkStage({ method, headers }: FastifyRequest, { stage }: Readiness): void {
+  const begins = method !== 'GET' || headers.accept?.includes('text/event-stream')
+  if (stage === 'recovering' || (stage === 'draining' && begins)) throw notReady(stage)
+}
+
+const OBSTACLES = {
+  recovering: 'it reads its log, and is there in a moment',
+  draining: 'it is about to stop: another process, or the next, takes this',
+  'log-away': 'its log does not answer: what is under way goes on when it is back',
+} as const
+
+function notReady(obstacle: keyof typeof OBSTACLES): Problem {
+  const code = obstacle.replace('-', '_')
+  return new Problem(503, code, 'The coordinator is not ready', OBSTACLES[obstacle], {
+    headers: { 'retry-after': '2' },
+  })
+}
+
+/** A body that comes a byte at a time is not waited for. */
+function limitBody(request: FastifyRequest, reply: FastifyReply, millis: Millis): void {
+  const late = setTimeout(() => {
+    if (request.raw.complete || reply.sent) return
+    void reply.send(later(408, 'body_too_slow', `the body did not come within ${millis} ms`, { closes: true }))
+  }, millis)
+  request.raw.once('end', () => clearTimeout(late))
+  request.raw.once('close', () => clearTimeout(late))
 }
 
 function checkKey(request: FastifyRequest, keyHash: Uint8Array): void {

@@ -54,7 +54,7 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
     '/v1/stats-queries/:id',
     { schema: { summary: 'One question', params: runParams, response: { 200: statsQueryView, ...problems } } },
     async ({ params }) => {
-      const run = find(doors, params.id)
+      const run = await find(doors, params.id)
       if (run.spec.purpose !== 'ask') throw notFound('stats query', params.id.slice(0, 100))
       return viewOf(run)
     },

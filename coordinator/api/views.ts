@@ -5,8 +5,11 @@ import type { Evaluation } from '#protocol/manifest.ts'
 import type { Question } from '#protocol/question.ts'
 import type { Subject } from '#protocol/subject.ts'
 import { parametersReported } from '../admit.ts'
+import { outcomeOf, pauseOf } from '../outcome.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
-import { failure, type Run, type RunEvent } from '../run.ts'
+import type { Run } from '../run.ts'
+import { partOf } from '../run.ts'
+import type { RunEvent } from '../run-events.ts'
 import type { Advanced } from '../runner.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
@@ -18,6 +21,8 @@ export function runOf(run: Run, { name }: Subject) {
     population: run.spec.population,
     masking: run.spec.masking,
     rounds: run.spec.planned,
+    closed: run.trained,
+    over: run.past.length,
     round: run.round?.round ?? null,
     phase: run.round?.phase ?? null,
     task: run.spec.task as string,
@@ -46,12 +51,12 @@ export function queryOf(run: Run, { name, minCell, minCohort }: Question) {
 }
 
 function headOf(run: Run) {
-  const reason = run.phase === 'finishing' || run.phase === 'ended' ? failure(run) : null
-  const ended: 'completed' | 'failed' = reason === null ? 'completed' : 'failed'
+  const { outcome, reason } = outcomeOf(run)
+  const isOver = run.phase === 'finishing' || run.phase === 'ended'
   return {
     id: run.spec.run as string,
-    status: run.phase === 'ended' ? ended : run.phase,
-    reason,
+    status: run.phase === 'ended' ? outcome : run.phase,
+    reason: isOver ? reason : pauseOf(run),
     created_at: timeOf(run.createdAt),
   }
 }
@@ -64,7 +69,7 @@ function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
   return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
 }
 
-function timeOf(millis: number): string {
+export function timeOf(millis: number): string {
   return new Date(millis).toISOString()
 }
 
@@ -83,6 +88,8 @@ function meaningOf(
 ): { type: string; [key: string]: unknown } {
   const round = 'round' in event ? { round: event.round } : {}
   const ended = before?.round && !after.round ? after.past[before.round.round - 1] : undefined
+  if (event.kind === 'stopped')
+    return { type: 'run.stopping', reason: event.reason, round: ended?.round ?? null, purpose: ended?.purpose ?? null }
   if (ended && before?.round && ended.manifest === null)
     return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, cause: event.kind }
   if (ended && before?.round)
@@ -103,7 +110,7 @@ function meaningOf(
     case 'opened':
       return { type: 'round.opened', ...round, purpose: after.round?.purpose, invited: event.invited, plan: event.plan }
     case 'joined':
-      return { type: 'node.joined', ...round, node: event.node, phase: after.round?.phase }
+      return { type: 'node.joined', ...round, node: event.node, operator: event.operator, phase: after.round?.phase }
     case 'declined':
       return { type: 'node.declined', ...round, node: event.node, reason: event.reason }
     case 'left':
@@ -145,12 +152,18 @@ function meaningOf(
       return { type: 'round.aborted', ...round, reason: event.reason }
     case 'settled':
       return { type: 'round.settled', ...round, receipts: event.receipts }
-    case 'released':
-      return { type: 'budget.released', ...round }
+    case 'recounted': {
+      const reason = pauseOf(after)
+      return reason === null
+        ? { type: 'round.recorded', ...round, record: event.record }
+        : { type: 'run.paused', ...round, record: event.record, reason, failures: after.failures }
+    }
+    case 'resumed':
+      return { type: 'run.resumed' }
     case 'finished': {
-      const reason = failure(after)
+      const { outcome, reason } = outcomeOf(after)
       return {
-        type: reason === null ? 'run.completed' : 'run.failed',
+        type: `run.${outcome}`,
         reason,
         rounds: after.spec.planned,
         evaluation: evaluationOf(after, after.evaluation),
@@ -181,7 +194,7 @@ function completed(before: Run, round: Round, after: Run, at: number, parameters
   const duration = at - round.openedAt
   const { budget, planned } = before.spec
   const nodes = reports.map(({ node }) => node)
-  const payouts = round.purpose === 'train' ? roundPayouts(budget, planned, round.round, nodes) : []
+  const payouts = round.purpose === 'train' ? roundPayouts(budget, planned, partOf(before, round.round), nodes) : []
   return {
     purpose: round.purpose,
     cohort: seated.cohort.length,

@@ -8,17 +8,25 @@ import { assert } from '#protocol/assert.ts'
 import { type Block, sealOf } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { REASON_CHARS_MAX } from '#protocol/limits.ts'
-import { type Evaluation, modelSchema, type RoundManifest } from '#protocol/manifest.ts'
+import {
+  type Evaluation,
+  modelSchema,
+  type RoundManifest,
+  type SeatRecord,
+  seatListSchema,
+} from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { signAs } from '#protocol/sealed.ts'
+import { selectionSchema } from '#protocol/selection.ts'
 import { isQuestion } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
 import { parametersReported } from '../admit.ts'
+import type { Unstamped } from '../live.ts'
 import { blockOf, fileOf, type Ordered, orderOf, readFloats, readModel } from '../record.ts'
 import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
-import type { EffectHandler, Unstamped } from '../runner.ts'
+import type { EffectHandler } from '../runner.ts'
 import type { SessionDoors } from './session.ts'
 import { sessionManifest, type Unmasked, unmaskedSum } from './unmask.ts'
 
@@ -47,9 +55,13 @@ export function aggregateEffect(doors: SessionDoors): EffectHandler {
     const results = { aggregate: aggregate.cid, memory, model, evaluation }
     const masked =
       'survival' in made.value ? sessionManifest(doors, withSession(round), made.value, results) : undefined
-    const record = recordOf(run, round, { ...results, session: masked?.session ?? null })
+    const selection = blockOf(selectionSchema, round.selection)
+    const seats = blockOf(seatListSchema, seatsOf(round))
+    const links = { selection: selection.cid, seats: seats.cid, session: masked?.session ?? null }
+    const record = recordOf(run, round, { ...results, ...links })
     const manifest = sealOf(signAs(signer, 'round', record))
-    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...(masked?.blocks ?? []), manifest.body, manifest.seal])
+    const session = masked?.blocks ?? []
+    await blobs.putBlocks([...blocks, ...aggregate.blocks, ...session, selection, seats, manifest.body, manifest.seal])
     return { kind: 'aggregated', round: round.round, manifest: manifest.seal.cid, model, memory, evaluation, reports }
   }
 }
@@ -114,24 +126,17 @@ function spoiled({ round }: Aggregation, { refusal, detail = '' }: { refusal: st
   return { kind: 'spoiled', round, reason: reason.slice(0, REASON_CHARS_MAX) }
 }
 
-type Made = Pick<RoundManifest, 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
+type Made = Pick<RoundManifest, 'selection' | 'seats' | 'aggregate' | 'memory' | 'model' | 'evaluation' | 'session'>
 
 function recordOf(run: Run, round: Aggregation, made: Made): RoundManifest {
-  const { round: number, purpose, plan, cohort, seats } = round
-  return {
-    v: 1,
-    run: run.spec.run,
-    round: number,
-    purpose,
-    parent: run.parent as Cid | null,
-    plan,
-    seats: seats.map((state, seat) => {
-      assert(state !== 'waiting', 'nobody is awaited any more')
-      const node = cohort[seat] as (typeof cohort)[number]
-      return 'update' in state
-        ? { node, update: state.update, reason: null }
-        : { node, update: null, reason: state.gone }
-    }),
-    ...made,
-  }
+  const { round: number, purpose, plan } = round
+  return { v: 1, run: run.spec.run, round: number, purpose, parent: run.parent as Cid | null, plan, ...made }
+}
+
+function seatsOf({ cohort, seats }: Aggregation): readonly SeatRecord[] {
+  return seats.map((state, seat) => {
+    assert(state !== 'waiting', 'nobody is awaited any more')
+    const node = cohort[seat] as (typeof cohort)[number]
+    return 'update' in state ? { node, update: state.update, reason: null } : { node, update: null, reason: state.gone }
+  })
 }

@@ -5,32 +5,25 @@ import type { Amount } from '#protocol/ids.ts'
 import type { RunManifest } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
-import { failure, type Past, type Run } from '../run.ts'
+import { outcomeOf } from '../outcome.ts'
+import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
-/** Gives back what was never planned out and seals the run's record: the root of its bundle. */
+/** Gives back what was not paid, which nothing is before the end, and seals the run's record: the root of its bundle. */
 export function finishEffect(doors: { blobs: BlobStore; signer: Signer; settlement: Settlement }): EffectHandler {
   return async (run) => {
     const { spec } = run
-    const paid = sum(run, (past) => past.manifest !== null)
-    const unopened = spec.budget - paid - sum(run, (past) => past.manifest === null)
-    if (unopened > 0n) await doors.settlement.release(`${spec.run}-rest`, spec.run, unopened)
-    const record = manifestOf(run, paid, doors.signer)
+    const record = manifestOf(run, doors.signer)
+    const { paid, released, reason } = record
+    if (released > 0n) await doors.settlement.release(`${spec.run}-rest`, spec.run, released)
     const manifest = await keepSealed(doors.blobs, doors.signer, 'run', record)
-    return { kind: 'finished', manifest, paid, released: record.released, reason: record.reason }
+    return { kind: 'finished', manifest, paid, released, reason }
   }
 }
 
-/** The parts of the budget of those training rounds. */
-function sum({ spec, past }: Run, counts: (past: Past) => boolean): Amount {
-  return past
-    .filter((round) => round.purpose === 'train' && counts(round))
-    .reduce((total, { round }) => total + roundBudget(spec.budget, spec.planned, round), 0n)
-}
-
-function manifestOf(run: Run, paid: Amount, signer: Signer): RunManifest {
+function manifestOf(run: Run, signer: Signer): RunManifest {
   const { spec } = run
-  const reason = failure(run)
+  const paid = paidBy(run)
   return {
     v: 1,
     run: spec.run,
@@ -39,16 +32,22 @@ function manifestOf(run: Run, paid: Amount, signer: Signer): RunManifest {
     masking: spec.masking,
     task: spec.task,
     planned: spec.planned,
-    rounds: run.past.map(({ round, manifest, receipts, reason: why }) => {
+    rounds: run.past.map(({ round, manifest, aborted, receipts }) => {
       assert(receipts !== 'overdue', 'the record waits for every settlement')
-      return { round, manifest, receipts, reason: why }
+      assert((manifest === null) !== (aborted === null), 'the record waits for those of its aborted rounds')
+      return { round, manifest, aborted, receipts }
     }),
-    outcome: reason === null ? 'completed' : 'failed',
-    reason,
+    ...outcomeOf(run),
     model: run.model,
     evaluation: run.evaluation,
     budget: spec.budget,
     paid,
     released: spec.budget - paid,
   }
+}
+
+/** The parts of the training rounds that closed. */
+function paidBy({ spec, trained }: Run): Amount {
+  const parts = Array.from({ length: trained }, (_, index) => roundBudget(spec.budget, spec.planned, index + 1))
+  return parts.reduce((total, part) => total + part, 0n)
 }

@@ -1,15 +1,15 @@
 import { assert } from '#protocol/assert.ts'
 import type { Block, Signer } from '#protocol/envelope.ts'
-import type { Cid, Millis, Round } from '#protocol/ids.ts'
-import { COHORT_MAX } from '#protocol/limits.ts'
+import type { Cid, Millis, Round, RunId } from '#protocol/ids.ts'
+import { COHORT_MAX, RUN_EVENTS_MAX } from '#protocol/limits.ts'
 import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
-import type { BlobStore, Clock } from '#protocol/ports.ts'
+import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { endingsFor } from '../endings.ts'
 import { blockOf, type Ordered, orderOf } from '../record.ts'
 import { type Ending, endingOf } from '../round/session.ts'
-import { purposeOf, type Run, seedOf } from '../run.ts'
+import { purposeOf, type Run, seedOf, timingFor } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -19,6 +19,8 @@ import type { EffectHandler } from '../runner.ts'
 export function openEffect(doors: OpenDoors): EffectHandler {
   return async (run, owed, signal) => {
     assert(owed.kind === 'open', 'this effect opens a round')
+    // What nodes can add to a round is bounded, and so is the log by this: it is never cut, and never grows unseen.
+    if (doors.position(run.spec.run) >= RUN_EVENTS_MAX) return { kind: 'stopped', reason: 'log-full' }
     const order = await orderOf(doors.blobs, run.spec)
     await untilSettled(doors, run.spec.cohort.max, signal)
     const endings = blockOfEndings(endingsFor(run, doors.runs()))
@@ -30,16 +32,19 @@ export function openEffect(doors: OpenDoors): EffectHandler {
       planFor(run, order, owed.round, endings?.cid ?? null),
     )
     // No more can join, so that no more are waited for: any number of nodes may be linked.
-    return { kind: 'opened', round: owed.round, plan, invited: Math.min(doors.linked(), COHORT_MAX) }
+    return { kind: 'opened', round: owed.round, plan, invited: Math.min(await doors.presence.count(), COHORT_MAX) }
   }
 }
 
 export type OpenDoors = {
   readonly blobs: BlobStore
   readonly signer: Signer
-  readonly linked: () => number
+  /** Of whatever process. */
+  readonly presence: Presence
   /** Every run, the oldest first. */
   readonly runs: () => readonly Run[]
+  /** Entries of a run's log. */
+  readonly position: (run: RunId) => number
   readonly clock: Clock
   /** When every node that was linked before this process began has had its time to come back. */
   readonly settledAt: Millis
@@ -48,11 +53,11 @@ export type OpenDoors = {
 const LOOK_MILLIS = 50
 
 async function untilSettled(
-  { linked, clock, settledAt }: OpenDoors,
+  { presence, clock, settledAt }: OpenDoors,
   enough: number,
   signal: AbortSignal,
 ): Promise<void> {
-  while (clock.now() < settledAt && linked() < enough)
+  while (clock.now() < settledAt && (await presence.count()) < enough)
     await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
 }
 
@@ -63,7 +68,7 @@ export function planFor(run: Run, { quantiser }: Ordered, round: Round, endings:
     v: 1,
     run: spec.run,
     round,
-    purpose: purposeOf(spec, round),
+    purpose: purposeOf(run),
     population: spec.population,
     masking: spec.masking,
     secure: spec.secure,
@@ -74,7 +79,7 @@ export function planFor(run: Run, { quantiser }: Ordered, round: Round, endings:
     cohortSeed: seedOf(run, round),
     cohort: spec.cohort,
     quantiser,
-    timing: spec.timing,
+    timing: timingFor(run),
   }
 }
 

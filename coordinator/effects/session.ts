@@ -9,12 +9,14 @@ import type { Cid } from '#protocol/ids.ts'
 import { COMPLAINTS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { parametersReported } from '../admit.ts'
+import type { Unstamped } from '../live.ts'
+import type { SessionWork } from '../obligations.ts'
 import { blockOf, orderOf, readBlock } from '../record.ts'
 import { hasDealt } from '../round/keys.ts'
 import { type Consistency, type Keys, reportedSeats } from '../round/round.ts'
-import type { Run, SessionWork } from '../run.ts'
-import type { EffectHandler, Unstamped } from '../runner.ts'
-import { blocksOf, readSaid } from '../said.ts'
+import type { Run } from '../run.ts'
+import type { EffectHandler } from '../runner.ts'
+import { keepSaid, readSaid } from '../said.ts'
 import type { Sessions } from '../sessions.ts'
 
 /** Where each member's parcel is, by seat: null for who is not in U2. */
@@ -69,7 +71,7 @@ async function enrol({ blobs, signer }: SessionDoors, run: Run, round: Keys): Pr
     deadlines: session.deadlines,
     members: cohort.map((id, seat) => ({ id, advert: session.adverts[seat] as Cid })),
   })
-  await blobs.putBlocks(blocksOf(roster))
+  await keepSaid(blobs, roster)
   return { kind: 'enrolled', round: round.round, roster: roster.cid }
 }
 
@@ -82,7 +84,7 @@ async function share(doors: SessionDoors, round: Keys): Promise<Unstamped> {
   const shared = say(signer, 'Shared', sharedOf(session, keys))
   const parcels = await Promise.all(dealt.map(({ parcel }) => readBlock(vault, parcel, parcelSchema)))
   const list = await keepParcels(vault, round, parcels, keys)
-  await blobs.putBlocks(blocksOf(shared))
+  await keepSaid(blobs, shared)
   return { kind: 'shared', round: round.round, shared: shared.cid, parcels: list, out }
 }
 
@@ -117,7 +119,7 @@ async function judge({ blobs, signer, sessions }: SessionDoors, round: Keys): Pr
   }
   const body = judged(sharing, complaints)
   const second = say(signer, 'Shared', body)
-  await blobs.putBlocks(blocksOf(second))
+  await keepSaid(blobs, second)
   const left = new Set(body.list.map(({ u }) => u))
   const out = shared.members.flatMap((member, seat) => (member && !left.has(seat + 1) ? [seat] : []))
   return { kind: 'shared', round: round.round, shared: second.cid, parcels: shared.parcels, out }
@@ -127,7 +129,7 @@ async function survey({ blobs, signer, sessions }: SessionDoors, round: Consiste
   const sharing = await sessions.sharing(round.session)
   const inputs = await Promise.all(reportedSeats(round).map(({ update }) => readSaid(blobs, 'MaskedInput', update)))
   const survivors = say(signer, 'Survivors', survivorsOf(sharing, inputs))
-  await blobs.putBlocks(blocksOf(survivors))
+  await keepSaid(blobs, survivors)
   return { kind: 'surveyed', round: round.round, survivors: survivors.cid }
 }
 
@@ -138,7 +140,7 @@ async function certify({ blobs, signer, sessions }: SessionDoors, round: Consist
   const body = certificateOf(survival, confirms)
   assert(body.ok, 'each confirmation was checked before it counted')
   const certificate = say(signer, 'QuorumCert', body.value as Body<'QuorumCert'>)
-  await blobs.putBlocks(blocksOf(certificate))
+  await keepSaid(blobs, certificate)
   return { kind: 'certified', round: round.round, certificate: certificate.cid }
 }
 

@@ -1,27 +1,19 @@
 import { roundPayouts } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
-import { type Signed, type Signer, sealOf } from '#protocol/envelope.ts'
-import type { NodeId } from '#protocol/ids.ts'
+import { type Signer, sealOf } from '#protocol/envelope.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { receiptListSchema } from '#protocol/manifest.ts'
+import { receiptListSchema, seatListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
 import { readSealed, signAs } from '#protocol/sealed.ts'
-import { blockOf } from '../record.ts'
+import { blockOf, readBlock } from '../record.ts'
+import { partOf } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
-
-/** A receipt was made for a node: the root tells it, if it is there. */
-export type ReceiptMade = { readonly node: NodeId; readonly receipt: Signed }
 
 /**
  * Pays a closed round's contributors and signs their receipts, from the sealed round manifest alone. The payment's id is
  * the run and round: doing it again pays nobody twice.
  */
-export function settleEffect(doors: {
-  blobs: BlobStore
-  signer: Signer
-  settlement: Settlement
-  receiptMade: (made: ReceiptMade) => void
-}): EffectHandler {
+export function settleEffect(doors: { blobs: BlobStore; signer: Signer; settlement: Settlement }): EffectHandler {
   return async (run, owed) => {
     assert(owed.kind === 'settle', 'this effect settles a round')
     const { blobs, signer, settlement } = doors
@@ -34,24 +26,23 @@ export function settleEffect(doors: {
     if (!record.ok) throw new Error(`the round's manifest cannot be read: ${record.refusal}`)
     if (record.value.value.purpose !== 'train') return { kind: 'settled', round: owed.round, receipts: null }
 
-    const paid = record.value.value.seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
+    const seats = await readBlock(blobs, record.value.value.seats, seatListSchema)
+    const paid = seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
     const nodes = paid.map(({ node }) => node)
-    const payouts = roundPayouts(run.spec.budget, run.spec.planned, owed.round, nodes)
+    const payouts = roundPayouts(run.spec.budget, run.spec.planned, partOf(run, owed.round), nodes)
     const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))
     await settlement.post(`${run.spec.run}-${owed.round}`, run.spec.run, payouts)
     const { run: id } = run.spec
     const receipts = paid.map(({ node, update, seat }) => {
       const amount = amounts.get(node) ?? 0n
       const body = { v: 1, run: id, round: owed.round, seat, node, update, manifest, amount } as const
-      const signed = signAs(signer, 'receipt', body)
-      return { node, signed, ...sealOf(signed) }
+      return sealOf(signAs(signer, 'receipt', body))
     })
     const list = blockOf(
       receiptListSchema,
       receipts.map(({ seal }) => seal.cid),
     )
     await blobs.putBlocks([...receipts.flatMap(({ body, seal }) => [body, seal]), list])
-    for (const { node, signed } of receipts) doors.receiptMade({ node, receipt: signed })
     return { kind: 'settled', round: owed.round, receipts: list.cid }
   }
 }

@@ -1,9 +1,18 @@
 import type { Millis } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { abort } from './aborted.ts'
+import { abort, lapsesOf, seatsAtEnd } from './aborted.ts'
 import { seatedOf } from './aggregation.ts'
 import type { RoundEvent } from './events.ts'
-import { type Abandonment, type MaskedSeated, type Opened, type Round, type RoundRefusal, seatOf } from './round.ts'
+import {
+  type Abandonment,
+  type Collecting,
+  type Consistency,
+  type MaskedSeated,
+  type Round,
+  type RoundRefusal,
+  seatOf,
+  type Unmasking,
+} from './round.ts'
 import { isAbandoned } from './session.ts'
 
 /**
@@ -11,10 +20,16 @@ import { isAbandoned } from './session.ts'
  * sign that they did: with enough such signatures nobody can open a sum of it any more, and the next round over the same
  * model may have their inputs again. After a certificate there is nothing to abandon: the certificate itself is shown.
  */
-export function abandon(round: Opened & MaskedSeated, reason: string, at: Millis): Round {
-  const { session, timing } = round
+export function abandon(
+  round: (Collecting | Consistency | Unmasking) & MaskedSeated,
+  reason: string,
+  at: Millis,
+): Round {
+  const { phase: endedIn, session, timing } = round
+  const seats = seatsAtEnd(round, at)
+  const failed = { reason, endedIn, lapses: lapsesOf(round, at) }
   const endsAt = at + timing.unmaskingMillis
-  return conclude({ ...seatedOf(round), session, phase: 'abandonment', reason, endsAt }, at)
+  return conclude({ ...seatedOf(round), ...failed, seats, session, phase: 'abandonment', endsAt }, at)
 }
 
 export function stepAbandonment(round: Abandonment, event: RoundEvent): Result<Round, RoundRefusal> {

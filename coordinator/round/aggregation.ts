@@ -2,7 +2,16 @@ import type { Millis } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abort } from './aborted.ts'
 import type { RoundEvent } from './events.ts'
-import type { Aggregation, Collecting, Opened, Round, RoundRefusal, Seated, Unmasking } from './round.ts'
+import {
+  type Aggregation,
+  type Collecting,
+  type Opened,
+  openedOf,
+  type Round,
+  type RoundRefusal,
+  type Seated,
+  type Unmasking,
+} from './round.ts'
 import { settle } from './settlement.ts'
 
 /** The updates are in, and in a masked round what takes their masks off; the sum and the next model are being made. */
@@ -13,8 +22,8 @@ export function aggregate(round: Collecting | Unmasking, at: Millis): Aggregatio
 
 /** What the later phases keep of the earlier. */
 export function seatedOf(round: Opened & Seated): Opened & Seated {
-  const { round: number, purpose, plan, cohortSeed, rule, timing, secure, openedAt, cohort, seats, session } = round
-  return { round: number, purpose, plan, cohortSeed, rule, timing, secure, openedAt, cohort, seats, session }
+  const { selection, cohort, seats, session } = round
+  return { ...openedOf(round), selection, cohort, seats, session }
 }
 
 export function stepAggregation(round: Aggregation, event: RoundEvent): Result<Round, RoundRefusal> {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { cidField, count, millisField, nodeIdField, reasonField } from '#protocol/codec.ts'
+import { cidField, count, millisField, nodeIdField, operatorField, reasonField, reasonName } from '#protocol/codec.ts'
 import { COHORT_MAX, PHASE_MILLIS_MAX, ROUNDS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import { evaluationSchema } from '#protocol/manifest.ts'
 
@@ -7,9 +7,15 @@ import { evaluationSchema } from '#protocol/manifest.ts'
 const here = { at: millisField, round: count(ROUNDS_MAX, 1) }
 
 export const roundEvents = [
-  /** With its key advert where the round is masked. */
-  z.strictObject({ kind: z.literal('joined'), ...here, node: nodeIdField, advert: cidField.nullable() }),
-  z.strictObject({ kind: z.literal('declined'), ...here, node: nodeIdField, reason: reasonField }),
+  /** With its key advert where the round is masked, and its operator where it is not its own. */
+  z.strictObject({
+    kind: z.literal('joined'),
+    ...here,
+    node: nodeIdField,
+    operator: operatorField.nullable(),
+    advert: cidField.nullable(),
+  }),
+  z.strictObject({ kind: z.literal('declined'), ...here, node: nodeIdField, reason: reasonName }),
   /** The session's roster is signed. */
   z.strictObject({ kind: z.literal('enrolled'), ...here, roster: cidField }),
   z.strictObject({ kind: z.literal('dealt'), ...here, node: nodeIdField, keys: cidField, parcel: cidField }),
@@ -45,7 +51,7 @@ export const roundEvents = [
     abandon: cidField,
     confirmed: z.boolean(),
   }),
-  z.strictObject({ kind: z.literal('left'), ...here, node: nodeIdField, reason: reasonField }),
+  z.strictObject({ kind: z.literal('left'), ...here, node: nodeIdField, reason: reasonName }),
   z.strictObject({ kind: z.literal('ticked'), ...here }),
   z.strictObject({
     kind: z.literal('aggregated'),

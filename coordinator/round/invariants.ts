@@ -25,6 +25,11 @@ export function checkRound(before: Round, after: Round, at: Millis): void {
       assert(after.phase === (after.purpose === 'evaluate' ? 'evaluation' : 'reporting'), 'the purpose names the phase')
       assert(after.waiting > 0, 'a phase that awaits nobody has ended')
       assert(after.reported + after.waiting >= quorumOf(after), 'a phase that cannot reach its quorum has ended')
+      assert(after.closing === after.reported >= quorumOf(after), 'the quorum, and nothing else, hurries the others')
+      assert(
+        before.phase !== after.phase || after.endsAt <= (deadlineOf(before) ?? 0),
+        'a deadline only ever comes nearer',
+      )
       return
     case 'consistency':
     case 'unmasking':
@@ -43,9 +48,12 @@ export function checkRound(before: Round, after: Round, at: Millis): void {
     case 'abandonment':
       assert(after.session.shared !== null, 'an input can have left only after U2')
       assert(after.session.certificate === null, 'a certified session cannot be abandoned')
+      assert(!after.seats.includes('waiting'), 'of every seat it is said what became of it')
+      return
+    case 'aborted':
+      assert(!after.seats?.includes('waiting'), 'of every seat it is said what became of it')
       return
     case 'selection':
-    case 'aborted':
       return
   }
 }

@@ -1,13 +1,23 @@
 import { secureRule } from '#aggregation/secagg/parameters.ts'
 import { assert } from '#protocol/assert.ts'
+import { leavingWith } from '#protocol/attendance.ts'
 import type { Millis, NodeId } from '#protocol/ids.ts'
 import type { Secure } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abort } from './aborted.ts'
 import { collectMasked, quorumOf } from './collecting.ts'
 import type { RoundEvent } from './events.ts'
-import type { Keys, Round, RoundRefusal, SeatState, Selection } from './round.ts'
-import { seatOf } from './round.ts'
+import {
+  type Keys,
+  openedOf,
+  type Round,
+  type RoundRefusal,
+  type Seated,
+  type SeatState,
+  type Selection,
+  seatOf,
+  withAnswer,
+} from './round.ts'
 import { type Answer, type Dealt, openSession } from './session.ts'
 
 /**
@@ -15,23 +25,29 @@ import { type Answer, type Dealt, openSession } from './session.ts'
  * their boxes hold what was promised. Who complains or is complained of may fall out once, by a second U2; then nobody.
  * Training goes on all the while, and whoever leaves before U2 is simply not in it.
  */
-export function enrol(round: Selection, { corrupt }: Secure, cohort: readonly NodeId[], at: Millis): Round {
+export function enrol(
+  round: Selection,
+  { corrupt }: Secure,
+  { selection, cohort }: Pick<Seated, 'selection' | 'cohort'>,
+  at: Millis,
+): Round {
   const rule = secureRule(cohort.length, { maxCorrupt: corrupt })
   if (!rule.ok) return abort(round, rule.refusal, at)
-  const { timing, purpose, plan, cohortSeed, secure, openedAt } = round
+  const { timing } = round
   const input = at + 2 * timing.keysMillis + timing.reportingMillis
   const confirm = input + timing.consistencyMillis
   const deadlines = [at + timing.keysMillis, input, confirm, confirm + timing.unmaskingMillis] as const
+  const offered = new Map(round.joined.map(({ node, advert }) => [node, advert]))
   const adverts = cohort.map((node) => {
-    const advert = round.adverts[node]
+    const advert = offered.get(node)
     assert(advert, 'whoever joined a masked round gave an advert')
     return advert
   })
   return {
-    ...{ round: round.round, purpose, plan, cohortSeed, rule: round.rule, timing, secure, openedAt },
+    ...openedOf(round),
     phase: 'keys',
     step: 'enrolling',
-    cohort,
+    ...{ selection, cohort },
     seats: cohort.map((): SeatState => 'waiting'),
     session: openSession(rule.value, deadlines, adverts),
     startedAt: at,
@@ -107,7 +123,7 @@ function leave(round: Keys, node: NodeId, reason: string, at: Millis): Result<Ro
   const seat = seatOf(round.cohort, node)
   if (seat < 0) return refuse('not-in-cohort')
   if (round.seats[seat] !== 'waiting') return refuse('seat-gone')
-  return accept(conclude({ ...round, seats: round.seats.with(seat, { gone: reason }) }, at))
+  return accept(conclude({ ...round, seats: round.seats.with(seat, { gone: leavingWith(reason) }) }, at))
 }
 
 /** The one place that ends a step of the phase. */
@@ -120,14 +136,17 @@ function conclude(round: Keys, at: Millis): Round {
       if (!due && waiting && !isHopeless(round)) return round
       const dealt = seats.filter((_, seat) => hasDealt(round, seat)).length
       if (dealt < quorumOf(round)) return abort(round, 'too-few-keys', at)
-      return { ...round, step: 'sharing', endsAt: at + round.timing.keysMillis }
+      const over = withAnswer(round, 'keysMillis', waiting ? 'all' : at - round.startedAt)
+      return { ...over, step: 'sharing', endsAt: at + round.timing.keysMillis }
     }
     case 'agreeing': {
       const waiting = seats.some((state, seat) => state === 'waiting' && !session.answers[seat])
       if (!due && waiting && !isHopeless(round)) return round
       const disputed = session.answers.some((said) => said !== null && said !== 'agreed')
-      if (!disputed || isHopeless(round)) return finish(round, at)
-      return { ...round, step: 'judging', endsAt: at + round.timing.keysMillis }
+      const begun = round.endsAt - round.timing.keysMillis
+      const over = withAnswer(round, 'keysMillis', waiting ? 'all' : at - begun)
+      if (!disputed || isHopeless(round)) return finish(over, at)
+      return { ...over, step: 'judging', endsAt: at + round.timing.keysMillis }
     }
     case 'enrolling':
     case 'sharing':

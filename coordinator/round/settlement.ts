@@ -6,8 +6,7 @@ import type { Aggregated, Aggregation, Round, RoundRefusal, Settlement } from '.
 
 /** The model stands; the contributors are being paid. */
 export function settle(round: Aggregation, made: Aggregated, at: Millis): Settlement {
-  const { startedAt: _, ...seated } = round
-  return { ...seated, ...made, phase: 'settlement', endsAt: at + round.timing.settlementMillis }
+  return { ...round, ...made, phase: 'settlement', endsAt: at + round.timing.settlementMillis }
 }
 
 /**

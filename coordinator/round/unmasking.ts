@@ -3,7 +3,15 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abandon } from './abandonment.ts'
 import { aggregate, seatedOf } from './aggregation.ts'
 import type { RoundEvent } from './events.ts'
-import { type Consistency, hasReported, type Round, type RoundRefusal, seatOf, type Unmasking } from './round.ts'
+import {
+  type Consistency,
+  hasReported,
+  type Round,
+  type RoundRefusal,
+  seatOf,
+  type Unmasking,
+  withAnswer,
+} from './round.ts'
 import { countOf } from './session.ts'
 
 /**
@@ -14,7 +22,8 @@ import { countOf } from './session.ts'
 export function unmask(round: Consistency, at: Millis): Round {
   const { session, startedAt, timing } = round
   const endsAt = Math.min(session.deadlines[3], at + timing.unmaskingMillis)
-  return conclude({ ...seatedOf(round), session, phase: 'unmasking', startedAt, endsAt }, at)
+  const over = withAnswer(round, 'consistencyMillis', at - (round.endsAt - timing.consistencyMillis))
+  return conclude({ ...seatedOf(over), session, phase: 'unmasking', startedAt, endsAt }, at)
 }
 
 export function stepUnmasking(round: Unmasking, event: RoundEvent): Result<Round, RoundRefusal> {
@@ -55,5 +64,7 @@ function conclude(round: Unmasking, at: Millis): Round {
   const waiting = confirms.some((confirm, seat) => confirm && !unmasks[seat] && !away[seat])
   const enough = countOf(unmasks) >= rule.t
   if (at < round.endsAt && (waiting || !enough)) return round
-  return enough ? aggregate(round, at) : abandon(round, 'too-few-shares', at)
+  if (!enough) return abandon(round, 'too-few-shares', at)
+  const begun = round.endsAt - round.timing.unmaskingMillis
+  return aggregate(withAnswer(round, 'unmaskingMillis', waiting ? 'all' : at - begun), at)
 }

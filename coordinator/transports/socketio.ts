@@ -1,15 +1,28 @@
-import type { Server as HttpServer } from 'node:http'
-import { Server, type Socket } from 'socket.io'
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { randomBytes } from '#crypto'
+import { Allowance, type Rate } from '#protocol/allowance.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { isBytes } from '#protocol/codec.ts'
 import { open, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
-import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX } from '#protocol/limits.ts'
-import { Mailbox } from '#protocol/mailbox.ts'
+import { Inbox } from '#protocol/inbox.ts'
+import {
+  ALL_UNREAD_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  SOCKET_BYTES_MAX,
+  UNREAD_BYTES_MAX,
+  UNREAD_FRAMES_MAX,
+  WAITING_BYTES_MAX,
+  WAITING_EVENTS_MAX,
+} from '#protocol/limits.ts'
 import { LINK_PATH, readClientMessage, say } from '#protocol/messages.ts'
-import type { CoordinatorTransport, LinkEvent } from '#protocol/ports.ts'
+import type { PlacesRule } from '#protocol/places.ts'
+import type { CoordinatorTransport, LinkEvent, Presence } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { Recent } from '../recent.ts'
+import { Flow } from './flow.ts'
+import { Strangers, turnAway } from './strangers.ts'
 
 export type LinkOptions = {
   readonly signer: Signer
@@ -20,36 +33,59 @@ export type LinkOptions = {
   /** From connection to a signed hello. */
   readonly helloMillis: Millis
   readonly linksMax: number
+  readonly strangers?: PlacesRule
+  /** Whether this process has more to do than it can: no new links then. */
+  readonly isOverloaded: () => boolean
   readonly count: (name: string, reason: string) => void
+  /** What is told of who is linked here, and so to none of the other processes. */
+  readonly presence: Presence
+  /** Reaches the sockets of other processes; left out where there are none. */
+  readonly adapter?: ServerOptions['adapter']
 }
 
-/** Sockets that have not said hello yet. */
-const STRANGERS_MAX = 1024
+/** Of sockets that have not said hello yet; an address may be that of a whole network behind one router. */
+const STRANGERS: PlacesRule = { total: 1024, each: 768 }
 
-/** Frames that a node has not taken from the wire yet: more than it is ever told at once, of all runs together. */
-const UNREAD_FRAMES_MAX = 1024
+/** How often a node may link: each costs a signature and the telling of where things stand. */
+const LINKINGS: Rate = { perSecond: 0.5, burst: 20 }
 
-/** Events that wait for the gateway; past it new frames are refused. */
-const WAITING_EVENTS_MAX = 65_536
+/** How long a refusal has to get to whoever is turned away. */
+const TOLD_MILLIS = 1000
 
-type Link = { readonly socket: Socket; unread: number }
+/** For how long whoever sends is left unread while too much waits. */
+const CROWDED_MILLIS = 100
+
+type Link = {
+  readonly socket: Socket
+  readonly flow: Flow
+  readonly arrived: Promise<boolean>
+  unreadFrames: number
+  unreadBytes: number
+}
 
 /**
  * The node link. A socket says nothing until it has answered our challenge with a `hello` signed by an admitted key;
- * from then on it *is* that node, whatever its socket id. A node's newer link replaces its older one; a lost one is
- * given the grace time to come back before the node has left.
+ * from then on it *is* that node, whatever its socket id. A node's newer link replaces its older one, in whichever process
+ * that is; a lost one is given the grace time to come back before the node has left.
  */
 export class SocketTransport implements CoordinatorTransport {
   readonly #io: Server
   readonly #options: LinkOptions
   readonly #links = new Map<NodeId, Link>()
   readonly #leaving = new Map<NodeId, NodeJS.Timeout>()
-  readonly #mailbox = new Mailbox<LinkEvent>()
+  readonly #inbox = new Inbox<LinkEvent>({ events: WAITING_EVENTS_MAX, bytes: WAITING_BYTES_MAX })
+  readonly #flows = new WeakMap<Socket['conn'], Flow>()
+  readonly #strangers: Strangers
+  readonly #linkings: Recent<NodeId, Allowance>
+  #draining = false
+  #closed = false
   #sockets = 0
-  #strangers = 0
+  #unreadBytes = 0
 
   constructor(http: HttpServer, options: LinkOptions) {
     this.#options = options
+    this.#strangers = new Strangers(options.strangers ?? STRANGERS)
+    this.#linkings = new Recent(options.linksMax)
     this.#io = new Server(http, {
       path: LINK_PATH,
       transports: ['websocket'],
@@ -58,15 +94,23 @@ export class SocketTransport implements CoordinatorTransport {
       httpCompression: false,
       serveClient: false,
       connectTimeout: options.helloMillis,
+      allowRequest: (request, answer) => this.#knock(request, answer),
+      ...(options.adapter && { adapter: options.adapter }),
     })
+    this.#io.engine.on('connection', (connection: Socket['conn']) =>
+      this.#flows.set(connection, this.#flowOf(connection)),
+    )
     this.#io.on('connection', (socket) => this.#meet(socket))
   }
 
   async send(to: NodeId, frame: Bytes): Promise<void> {
     const link = this.#links.get(to)
     if (!link) return
-    link.unread++
-    if (link.unread <= UNREAD_FRAMES_MAX) link.socket.emit('frame', frame)
+    link.unreadFrames++
+    link.unreadBytes += frame.length
+    this.#unreadBytes += frame.length
+    const tooMuch = link.unreadBytes > UNREAD_BYTES_MAX || this.#unreadBytes > ALL_UNREAD_BYTES_MAX
+    if (link.unreadFrames <= UNREAD_FRAMES_MAX && !tooMuch) link.socket.emit('frame', frame)
     else this.#drop(link)
   }
 
@@ -75,42 +119,74 @@ export class SocketTransport implements CoordinatorTransport {
   }
 
   events(signal: AbortSignal): AsyncIterable<LinkEvent> {
-    return this.#mailbox.items(signal)
+    return this.#inbox.events(signal)
+  }
+
+  /** What there is now, by name. */
+  gauges(): Readonly<Record<string, number>> {
+    return {
+      ...{ links: this.#links.size, strangers: this.#strangers.size },
+      ...{ waiting_frames: this.#inbox.size, unread_bytes: this.#unreadBytes },
+    }
+  }
+
+  /** Links stay, new ones go to another process. */
+  drain(): void {
+    this.#draining = true
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     for (const timer of this.#leaving.values()) clearTimeout(timer)
     this.#leaving.clear()
-    this.#io.disconnectSockets(true)
+    // Only those of this process: the others go on.
+    this.#io.local.disconnectSockets(true)
+    this.#io.of('/').adapter.close()
     this.#io.engine.close()
   }
 
+  /** Before a WebSocket is made. */
+  #knock(request: IncomingMessage, answer: (refusal: string | null, allowed: boolean) => void): void {
+    const full = this.#sockets >= this.#options.linksMax
+    const refusal = this.#options.isOverloaded() ? 'overload' : full ? 'too-many-links' : undefined
+    if (refusal === undefined && this.#strangers.enter(request)) return answer(null, true)
+    const reason = refusal ?? 'too-many-strangers'
+    this.#options.count('links_refused', reason)
+    turnAway(request, reason, () => answer(null, false))
+  }
+
   #meet(socket: Socket): void {
-    // Whoever has not said hello holds few places, so that silent strangers cannot keep the nodes out.
-    if (this.#sockets >= this.#options.linksMax || this.#strangers >= STRANGERS_MAX)
-      return this.#turnAway(socket, 'too-many-links')
+    if (this.#draining) return this.#turnAway(socket, 'draining')
     this.#sockets++
-    this.#strangers++
-    const known = once(() => this.#strangers--)
+    const { conn: connection, request } = socket
+    const flow = this.#flows.get(connection) ?? this.#flowOf(connection)
     const nonce = randomBytes(32)
     const late = setTimeout(() => this.#turnAway(socket, 'no-hello'), this.#options.helloMillis)
     let node: NodeId | undefined
     socket.on('frame', (frame: unknown) => {
-      if (node) return this.#hear(node, frame)
+      if (node) return this.#hear(node, flow, frame)
       const hello = this.#check(frame, nonce)
       clearTimeout(late)
-      known()
       if (!hello.ok) return this.#turnAway(socket, hello.refusal)
       node = hello.value
-      this.#link(node, socket)
+      this.#strangers.leave(request)
+      this.#link(node, socket, flow)
     })
     socket.on('disconnect', () => {
       this.#sockets--
       clearTimeout(late)
-      known()
-      if (node && this.#links.get(node)?.socket === socket) this.#unlink(node)
+      const link = node && this.#links.get(node)
+      if (node && link?.socket === socket) void this.#unlink(node, link)
     })
     socket.emit('frame', say(this.#options.signer, { kind: 'challenge', nonce }))
+  }
+
+  #flowOf(connection: Socket['conn']): Flow {
+    // A little later than whoever has got so far as to be told why.
+    return new Flow(connection, this.#options.helloMillis + TOLD_MILLIS, (what) => {
+      if (what === 'slowed') this.#options.count('links_slowed', 'too-many-frames')
+      else this.#options.count('links_refused', what)
+    })
   }
 
   #check(frame: unknown, nonce: Bytes): Result<NodeId> {
@@ -122,7 +198,17 @@ export class SocketTransport implements CoordinatorTransport {
     if (message.value.kind !== 'hello') return refuse('hello-first')
     if (message.value.to !== this.#options.signer.id) return refuse('wrong-coordinator')
     if (!equalBytes(message.value.nonce, nonce)) return refuse('replayed')
-    return this.#options.admits(signed.value.from) ? accept(signed.value.from) : refuse('not-admitted')
+    const { from } = signed.value
+    if (!this.#options.admits(from)) return refuse('not-admitted')
+    return this.#mayLink(from) ? accept(from) : refuse('links-too-often')
+  }
+
+  #mayLink(node: NodeId): boolean {
+    const now = performance.now()
+    const known = this.#linkings.get(node)
+    const allowance = known ?? new Allowance(LINKINGS, now)
+    if (!known) this.#linkings.set(node, allowance)
+    return allowance.take(now)
   }
 
   #turnAway(socket: Socket, reason: string): void {
@@ -131,50 +217,64 @@ export class SocketTransport implements CoordinatorTransport {
     socket.disconnect(true)
   }
 
-  #link(node: NodeId, socket: Socket): void {
-    this.#options.count('links', 'linked')
+  #link(node: NodeId, socket: Socket, flow: Flow): void {
     clearTimeout(this.#leaving.get(node))
     this.#leaving.delete(node)
+    const arrived = this.#options.presence.arrived(node).then(
+      () => true,
+      () => false,
+    )
     const older = this.#links.get(node)
-    const link = { socket, unread: 0 }
+    if (older) this.#read(older)
+    const link: Link = { socket, flow, arrived, unreadFrames: 0, unreadBytes: 0 }
     this.#links.set(node, link)
-    // Whatever waited is on the wire from here on, where the kernel bounds it.
-    socket.conn.on('flush', () => {
-      link.unread = 0
+    flow.admit()
+    void socket.join(node)
+    this.#io.in(node).except(socket.id).disconnectSockets(true)
+    // Whatever waited is on the wire from here on: a batch at a time, and the next one waits until the kernel has it.
+    socket.conn.on('flush', () => this.#read(link))
+    void arrived.then((known) => {
+      if (!known) return this.#turnAway(socket, 'unavailable')
+      if (this.#links.get(node) !== link) return
+      this.#options.count('links', 'linked')
+      socket.emit('linked')
+      this.#inbox.push({ kind: 'linked', node })
     })
-    older?.socket.disconnect(true)
-    socket.emit('linked')
-    this.#mailbox.push({ kind: 'linked', node })
+  }
+
+  #read(link: Link): void {
+    this.#unreadBytes -= link.unreadBytes
+    link.unreadFrames = 0
+    link.unreadBytes = 0
   }
 
   /** It may read what it is sent or come back and be told where things stand, but it is not buffered for. */
-  #drop({ socket }: Link): void {
+  #drop({ flow }: Link): void {
     this.#options.count('links_refused', 'slow-reader')
-    socket.conn.close(true)
+    flow.cut()
   }
 
-  #unlink(node: NodeId): void {
+  async #unlink(node: NodeId, link: Link): Promise<void> {
+    this.#read(link)
     this.#links.delete(node)
+    await link.arrived
+    if (this.#links.has(node)) return
+    // Whose newest link is elsewhere is waited for there. Where that is not known, it is found out when the grace is over.
+    const nowhere = await this.#options.presence.departed(node).catch(() => true)
+    if (!nowhere || this.#links.has(node) || this.#closed) return
     const timer = setTimeout(() => {
       this.#leaving.delete(node)
-      this.#mailbox.push({ kind: 'left', node })
+      this.#inbox.push({ kind: 'left', node })
     }, this.#options.graceMillis)
     this.#leaving.set(node, timer)
   }
 
-  #hear(from: NodeId, frame: unknown): void {
+  #hear(from: NodeId, flow: Flow, frame: unknown): void {
     if (!isFrame(frame)) return this.#options.count('frames_refused', 'malformed')
     if (frame.length > FRAME_BYTES_MAX) return this.#options.count('frames_refused', 'too-large')
-    if (this.#mailbox.size >= WAITING_EVENTS_MAX) return this.#options.count('frames_refused', 'overload')
-    this.#mailbox.push({ kind: 'frame', from, frame: new Uint8Array(frame) })
-  }
-}
-
-function once(act: () => void): () => void {
-  let done = false
-  return () => {
-    if (!done) act()
-    done = true
+    if (this.#inbox.isCrowded) flow.pause(CROWDED_MILLIS)
+    if (!this.#inbox.push({ kind: 'frame', from, frame: new Uint8Array(frame) }))
+      this.#options.count('frames_refused', 'overload')
   }
 }
 

@@ -1,5 +1,5 @@
 import { ed25519 } from '@noble/curves/ed25519.js'
-import { fromHex, toHex } from '../bytes.ts'
+import { equalBytes, fromHex, toHex } from '../bytes.ts'
 import type { Bytes } from '../ids.ts'
 
 /** 2^255 - 19 and the group order L, RFC 8032 section 5.1, little-endian. */
@@ -43,6 +43,26 @@ export function isSoundKey(publicKey: Bytes): boolean {
   return verdict
 }
 
+/**
+ * The same verdict by X25519, for whoever has that natively: thirty times as fast. On Curve25519 a point is known by u alone,
+ * up to its sign, and so is its product with 5·L - 1: that is a multiple of 8, so it kills the torsion, and -1 modulo L, so
+ * it negates what is left. Exactly a point without torsion comes back as it was. One that is not on the curve is on its
+ * twist, of order 4·q with q a prime that divides neither 5·L nor 5·L - 2: it does not come back.
+ */
+export function isSoundBy(x25519: (scalar: Bytes, u: Bytes) => Bytes | undefined, publicKey: Bytes): boolean {
+  if (publicKey.length !== 32 || !isCanonical(publicKey) || SMALL_ORDER.has(toHex(publicKey))) return false
+  const { Fp } = ed25519.Point
+  const y = Fp.fromBytes(withoutSign(publicKey))
+  // It has one x, which is 0 and has no sign.
+  if (y === Fp.ONE) return false
+  const u = Fp.toBytes(Fp.div(Fp.ONE + y, Fp.ONE - y))
+  const back = x25519(NEGATION, u)
+  return back !== undefined && equalBytes(back, u)
+}
+
+/** 5·L - 1, little-endian: as X25519 clamps it, it stays as it is. */
+const NEGATION = fromHex('a023cdd083ef5bb82f10d62e59e15a6800000000000000000000000000000050')
+
 function checkKey(publicKey: Bytes, key: string): boolean {
   if (!isCanonical(publicKey) || SMALL_ORDER.has(key)) return false
   try {
@@ -53,9 +73,12 @@ function checkKey(publicKey: Bytes, key: string): boolean {
 }
 
 function isCanonical(point: Bytes): boolean {
-  const y = Uint8Array.from(point)
-  y[31] = (y[31] as number) & 0x7f
-  return isLess(y, P)
+  return isLess(withoutSign(point), P)
+}
+
+/** The encoding's y: its highest bit is the sign of x. */
+function withoutSign(point: Bytes): Bytes {
+  return point.with(31, (point[31] as number) & 0x7f)
 }
 
 /** Public values only: this comparison is not constant-time and need not be. */

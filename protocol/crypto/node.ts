@@ -13,7 +13,7 @@ import nodeCrypto, {
   verify as nodeVerify,
 } from 'node:crypto'
 import type { Bytes } from '../ids.ts'
-import { isSoundKey, isSoundSignature } from './ed25519.ts'
+import { isSoundBy, isSoundSignature } from './ed25519.ts'
 import type { Hash } from './hash.ts'
 import type { NativeKem } from './kem.ts'
 
@@ -43,8 +43,11 @@ export function randomBytes(length: number): Bytes {
 
 /** @param secretKey the 32-byte seed of RFC 8032 @returns 32 bytes */
 export function publicKey(secretKey: Bytes): Bytes {
-  const { x } = createPublicKey(privateKeyOf(secretKey)).export({ format: 'jwk' })
-  return plain(Buffer.from(x as string, 'base64url'))
+  const made = createPublicKey(privateKeyOf(secretKey))
+  const key = plain(Buffer.from(made.export({ format: 'jwk' }).x as string, 'base64url'))
+  // A clamped scalar times the base point is sound by construction: the check would find nothing.
+  rememberSound(nameOf(key), made)
+  return key
 }
 
 export function sign(secretKey: Bytes, message: Bytes): Bytes {
@@ -135,23 +138,31 @@ function remembered(keys: WeakMap<Bytes, KeyObject>, wrapper: Buffer, secretKey:
 
 /** Public keys that passed, by their bytes, the oldest first: to read a key costs as much as to check a signature with it. */
 const soundKeys = new Map<string, KeyObject>()
-/** Two of the largest cohorts; about 4 MiB. */
-const SOUND_KEYS_MAX = 8192
+/** As many as may be linked, and more; about 8 MiB. */
+const SOUND_KEYS_MAX = 16_384
 
 /** Undefined for a key under which no signature is valid. */
 function soundKeyOf(key: Bytes): KeyObject | undefined {
-  const name = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+  const name = nameOf(key)
   const known = soundKeys.get(name)
   if (known) return known
-  if (!isSoundKey(key)) return undefined
+  if (!isSoundBy(x25519, key)) return undefined
   const made = createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' })
+  rememberSound(name, made)
+  return made
+}
+
+function nameOf(key: Bytes): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+}
+
+function rememberSound(name: string, key: KeyObject): void {
   if (soundKeys.size >= SOUND_KEYS_MAX)
     for (const oldest of soundKeys.keys()) {
       soundKeys.delete(oldest)
       break
     }
-  soundKeys.set(name, made)
-  return made
+  soundKeys.set(name, key)
 }
 
 /** Buffers carry methods that change meaning (`slice` aliases): what leaves this file is a plain array of bytes. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { Bytes, Millis } from '#protocol/ids.ts'
 import type { Clock } from '#protocol/ports.ts'
+import type { Pace } from './pace.ts'
 
 /** A request that is for the gateway. */
 export type Asked = {
@@ -89,47 +90,20 @@ export async function answerWhole(
   })
 }
 
-/** Sends a body piece by piece; rejects when the other side goes away or stands still for `idleMillis`. */
-export async function answerStream(
-  { response, clock }: Asked,
-  pieces: AsyncIterable<Bytes>,
-  idleMillis: Millis,
-): Promise<void> {
-  let sent = 0
-  const idle = watchIdle(clock, idleMillis, () => sent)
-  try {
-    const steps = async function* () {
-      for await (const piece of pieces)
-        for (let at = 0; at < piece.length; at += STEP_BYTES) {
-          yield piece.subarray(at, at + STEP_BYTES)
-          sent += STEP_BYTES
-        }
-    }
-    await pipeline(steps, response, { signal: idle.signal })
-  } finally {
-    idle.stop()
+/** Sends a body piece by piece; rejects when the other side goes away, or takes it too slowly. */
+export async function answerStream({ response }: Asked, pieces: AsyncIterable<Bytes>, pace: Pace): Promise<void> {
+  const steps = async function* () {
+    for await (const piece of pieces)
+      for (let at = 0; at < piece.length; at += STEP_BYTES) {
+        const step = piece.subarray(at, at + STEP_BYTES)
+        pace.wait()
+        yield step
+        pace.moved(step.length)
+      }
+    // What is left waits in the connection's buffer.
+    pace.wait()
   }
-}
-
-/** Aborts when `progress` is the same at two looks that lie `idleMillis` apart. */
-export function watchIdle(clock: Clock, idleMillis: Millis, progress: () => number): Watch {
-  const idle = new AbortController()
-  const stopped = new AbortController()
-  const look = async () => {
-    for (let seen = -1; seen !== progress(); ) {
-      seen = progress()
-      await clock.wakeAt(clock.now() + idleMillis, stopped.signal)
-    }
-    idle.abort(new TooSlow(`nothing moved for ${idleMillis} ms`))
-  }
-  look().catch(() => undefined)
-  return { signal: idle.signal, stop: () => stopped.abort() }
-}
-
-export type Watch = { readonly signal: AbortSignal; stop(): void }
-
-export class TooSlow extends Error {
-  override name = 'TooSlow'
+  await pipeline(steps, response, { signal: pace.signal })
 }
 
 /** Reads what a client goes on sending after it was told no, within bounds. */

@@ -1,17 +1,19 @@
 import { DatabaseSync } from 'node:sqlite'
 import { assert } from '#protocol/assert.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import { systemClock } from '../clock.ts'
+import { isBusy } from './disk.ts'
 
 /** What is to be in the catalogue: a block whose bytes lie here, or (null) one whose bytes lie in a file. */
 export type CatalogueEntry = { readonly cid: Cid; readonly root: boolean; readonly bytes: Bytes | null }
 
 /**
  * What a folder of blobs knows by heart, in one SQLite file (write-ahead, every commit synced): which blobs were put, the
- * roots, and the bytes of every block too small to be worth a file of its own. A row is a block that is a root, or lies
- * here, or both. One process at a time: its owner holds the folder's lock.
+ * roots, the bytes of every block too small to be worth a file of its own, and what all blocks together take. A row is a
+ * block that is a root, or lies here, or both. Several processes of one machine may have it open; one writes at a time.
  */
 export function openCatalogue(file: string): Catalogue {
-  const database = new DatabaseSync(file, { timeout: 5000 })
+  const database = new DatabaseSync(file, { timeout: READ_BUSY_MILLIS })
   try {
     prepareSchema(database)
   } catch (cause) {
@@ -26,6 +28,7 @@ export function openCatalogue(file: string): Catalogue {
     // Every dag-pb CIDv1 with a SHA-256 begins so in base32, and no other does.
     trees: database.prepare("SELECT cid FROM blocks WHERE root = 1 AND cid >= 'bafybei' AND cid < 'bafybej'"),
     inFiles: database.prepare('SELECT cid FROM blocks WHERE root = 1 AND bytes IS NULL'),
+    used: database.prepare('SELECT bytes FROM used'),
   }
   const upsert = database.prepare(`
     INSERT INTO blocks (cid, root, bytes) VALUES (?, ?, ?)
@@ -34,17 +37,20 @@ export function openCatalogue(file: string): Catalogue {
   const unmark = database.prepare('UPDATE blocks SET root = 0 WHERE cid = ?')
   const clear = database.prepare('UPDATE blocks SET bytes = NULL WHERE cid = ?')
   const remove = database.prepare('DELETE FROM blocks WHERE cid = ?')
+  const grow = database.prepare('UPDATE used SET bytes = bytes + ?')
 
-  /** All of it or nothing, and durable when it returns. */
-  function commit(act: () => void): void {
-    database.exec('BEGIN IMMEDIATE')
-    try {
-      act()
-      database.exec('COMMIT')
-    } catch (cause) {
-      // SQLite may have rolled back by itself (a full disk); what it has not, this does.
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw cause
+  /** Waits without holding up this process: another one may be moving files meanwhile. */
+  async function begin(): Promise<void> {
+    const until = systemClock.now() + BUSY_MILLIS_MAX
+    for (;;) {
+      try {
+        return database.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE')
+      } catch (cause) {
+        if (!isBusy(cause) || systemClock.now() > until) throw cause
+      } finally {
+        database.exec(`PRAGMA busy_timeout = ${READ_BUSY_MILLIS}`)
+      }
+      await systemClock.wakeAt(systemClock.now() + LOOK_MILLIS, new AbortController().signal)
     }
   }
 
@@ -58,19 +64,29 @@ export function openCatalogue(file: string): Catalogue {
     trees: () => cidsOf(select.trees.all()),
     rootsInFiles: () => cidsOf(select.inFiles.all()),
     totalBytes: () => Number(select.total.get()?.['total']),
+    usedBytes: () => Number(select.used.get()?.['bytes']),
+    async write(act) {
+      await begin()
+      try {
+        return await act((change, grownBytes) => {
+          change?.()
+          grow.run(grownBytes)
+          database.exec('COMMIT')
+        })
+      } finally {
+        // It was left, or SQLite gave up (a full disk) without rolling back by itself.
+        if (database.isTransaction) database.exec('ROLLBACK')
+      }
+    },
     add(entries) {
-      commit(() => {
-        for (const { cid, root, bytes } of entries) upsert.run(cid, root ? 1 : 0, bytes)
-      })
+      for (const { cid, root, bytes } of entries) upsert.run(cid, root ? 1 : 0, bytes)
     },
     forget(root, blocks) {
       assert(isRoot(root), 'what is forgotten was put')
-      commit(() => {
-        unmark.run(root)
-        for (const cid of blocks) remove.run(cid)
-      })
+      unmark.run(root)
+      for (const cid of blocks) remove.run(cid)
     },
-    clear: (cid) => commit(() => void clear.run(cid)),
+    clear: (cid) => void clear.run(cid),
     [Symbol.dispose]: () => database.close(),
   }
 }
@@ -86,6 +102,13 @@ export type Catalogue = Disposable & {
   rootsInFiles(): readonly Cid[]
   /** Of the blocks that lie here. */
   totalBytes(): number
+  /** Of all blocks, in files as well, as every writer has kept it. */
+  usedBytes(): number
+  /**
+   * Nobody else, of any process, writes or moves files while this acts. What it commits is all of it there or none, and
+   * durable when `commit` returns; it may commit nothing.
+   */
+  write<T>(act: (commit: (change: (() => void) | undefined, grownBytes: number) => void) => Promise<T>): Promise<T>
   add(entries: readonly CatalogueEntry[]): void
   /** The root is none any more, and these blocks are gone from here. */
   forget(root: Cid, blocks: Iterable<Cid>): void
@@ -94,6 +117,11 @@ export type Catalogue = Disposable & {
 }
 
 const SCHEMA_VERSION = 1
+
+/** Longer than any writer takes; who dies frees its place at once. */
+const BUSY_MILLIS_MAX: Millis = 30_000
+const READ_BUSY_MILLIS: Millis = 5000
+const LOOK_MILLIS: Millis = 2
 
 function prepareSchema(database: DatabaseSync): void {
   database.exec('PRAGMA synchronous = FULL')
@@ -106,6 +134,8 @@ function prepareSchema(database: DatabaseSync): void {
   database.exec(`
     PRAGMA wal_autocheckpoint = 4096;
     CREATE TABLE IF NOT EXISTS blocks (cid TEXT NOT NULL UNIQUE, root INTEGER NOT NULL, bytes BLOB) STRICT;
+    CREATE TABLE IF NOT EXISTS used (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL) STRICT;
+    INSERT OR IGNORE INTO used VALUES (1, 0);
     PRAGMA user_version = ${SCHEMA_VERSION};
   `)
 }

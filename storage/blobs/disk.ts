@@ -51,9 +51,19 @@ export function worldFault(cause: unknown): unknown {
   return full ? new StorageFull('the disk is full', { cause }) : cause
 }
 
-/** SQLITE_FULL, sqlite.org/rescode.html. */
+/** Another connection, of this process or another one, is writing. SQLITE_BUSY and its kinds, sqlite.org/rescode.html. */
+export function isBusy(cause: unknown): boolean {
+  return sqliteCodeOf(cause) === 5
+}
+
 function isSqliteFull(cause: unknown): boolean {
-  return codeOf(cause) === 'ERR_SQLITE_ERROR' && (cause as { readonly errcode?: unknown }).errcode === 13
+  return sqliteCodeOf(cause) === 13
+}
+
+/** The primary result code, without what an extended one says besides. */
+function sqliteCodeOf(cause: unknown): number | undefined {
+  const code: unknown = (cause as { readonly errcode?: unknown } | null)?.errcode
+  return codeOf(cause) === 'ERR_SQLITE_ERROR' && typeof code === 'number' ? code & 0xff : undefined
 }
 
 function codeOf(cause: unknown): string | undefined {

@@ -1,29 +1,33 @@
 import { carHeader, carSection, walk } from '#protocol/car.ts'
 import { codecOf, DAG_CBOR, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore } from '#protocol/ports.ts'
 import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Asked, answerProblem, answerStream, problemOf } from './answers.ts'
 import { type Form, formOf, matches } from './negotiation.ts'
+import type { Pace } from './pace.ts'
 import { spanOf } from './ranges.ts'
 import { type Tickets, ticketIn } from './tickets.ts'
+import type { Transfers } from './transfers.ts'
 
 type Doors = {
   readonly blobs: BlobStore
   readonly withheld: BlobStore
   readonly tickets: Pick<Tickets, 'check'>
-  readonly limits: { readonly idleMillis: Millis }
+  readonly transfers: Transfers
 }
 
 /** Answers a GET or HEAD. @returns how it ended */
 export async function download(asked: Asked, doors: Doors, cid: Named): Promise<string> {
   const form = formOf(asked.request, asked.query)
   if (!form.ok) return answerProblem(asked, problemOf(form.refusal, form.detail))
+  using transfer = doors.transfers.begin(asked.request)
+  if (!transfer) return answerProblem(asked, problemOf('busy', 'all places for downloads are taken'))
   try {
-    if (cid === PROBE) return await send(asked, doors, probe(form.value))
-    return await send(asked, doors, await find(asked, doors, cid, form.value))
+    if (cid === PROBE) return await send(asked, transfer.pace, probe(form.value))
+    return await send(asked, transfer.pace, await find(asked, doors, cid, form.value))
   } catch (cause) {
     if (asked.response.headersSent) throw cause
     if (cause instanceof BlobMissing) return answerProblem(asked, missing(asked))
@@ -116,7 +120,7 @@ async function representationOf(cid: Cid, form: Form, blobs: BlobStore): Promise
   }
 }
 
-async function send(asked: Asked, doors: Doors, what: Representation): Promise<string> {
+async function send(asked: Asked, pace: Pace, what: Representation): Promise<string> {
   const { request, response } = asked
   response.setHeader('ETag', what.etag)
   response.setHeader('Cache-Control', what.isWithheld ? 'no-store' : 'public, max-age=29030400, immutable')
@@ -152,7 +156,7 @@ async function send(asked: Asked, doors: Doors, what: Representation): Promise<s
     response.setHeader('Content-Length', length)
   }
   if (request.method === 'HEAD') await new Promise<void>((resolve) => response.end(resolve))
-  else await answerStream(asked, what.pieces(first, length), doors.limits.idleMillis)
+  else await answerStream(asked, what.pieces(first, length), pace)
   return 'sent'
 }
 

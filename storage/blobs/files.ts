@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseCid } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, type BlobStore, StorageFull } from '#protocol/ports.ts'
-import { lockFolder } from '../folder-lock.ts'
+import { lockFolder, shareFolder } from '../folder-lock.ts'
 import { turns } from '../turns.ts'
 import { type CatalogueEntry, openCatalogue } from './catalogue.ts'
 import { readUpTo, sizeOf, syncFolder, worldFault, writeDurably } from './disk.ts'
 import { blocksUnder, checkedBlock, type Load, readingOf } from './reading.ts'
+import { makeReady, nameOf, shelvesIn } from './shelves.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
 export type FileBlobs = BlobStore & AsyncDisposable & { usedBytes(): number }
@@ -20,70 +20,51 @@ export type FileBlobs = BlobStore & AsyncDisposable & { usedBytes(): number }
  * which blobs were put, are rows of the catalogue. An upload's large blocks are staged under `temp/`, each file synced;
  * then, in one turn for all uploads that wait: renamed into place, their folders synced, and one commit of the catalogue
  * with every small block and mark. That commit is the truth, and only then do the puts answer: blocks put together are
- * there together. A crash before it leaves files that no root reaches, which the next opening removes. It opens in time
- * proportional to the number of files; deleting reads the inner nodes of every other multi-block blob, to keep what they
- * share. One process at a time.
+ * there together. A crash before it leaves files that no root reaches, which the next opening that finds nobody else there
+ * removes. It opens in time proportional to the number of files; deleting reads the inner nodes of every other multi-block
+ * blob, to keep what they share. One process at a time, unless it is shared: then whoever renames, removes or commits does
+ * so alone among all of them.
  *
- * @param quotaBytes of blocks, staged ones included; past it, and on a full disk, puts throw {@link StorageFull}
+ * @param quotaBytes of blocks, those included that this process stages; past it, and on a full disk, puts throw {@link StorageFull}
  */
-export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): Promise<FileBlobs> {
-  const at = (...names: readonly string[]) => join(folder, ...names)
-  const shardOf = (cid: Cid) => at('blocks', nameOf(cid).at(-2) as string)
-  const pathOf = (cid: Cid) => join(shardOf(cid), nameOf(cid))
+export async function openFileBlobs({ folder, quotaBytes, shared = false }: FileBlobsOptions): Promise<FileBlobs> {
+  const { temp, damaged, shardOf, pathOf, ...shelves } = shelvesIn(folder)
 
   await mkdir(folder, { recursive: true })
   await using doors = new AsyncDisposableStack()
-  doors.use(lockFolder(folder))
-  const catalogue = doors.use(openCatalogue(at('catalogue.sqlite')))
+  doors.use(shared ? await shareFolder(folder, () => prepare(folder)) : lockFolder(folder))
+  if (!shared) await prepare(folder)
+  const catalogue = doors.use(openCatalogue(shelves.catalogue))
   const inTurn = turns()
   const waiting: Staged[] = []
-  let usedBytes = 0
   let stagedBytes = 0
   let closed = false
 
   const load: Load = async (cid) => catalogue.bytesOf(nameOf(cid)) ?? readUpTo(pathOf(cid), BLOCK_BYTES_MAX)
   const keptSize = async (cid: Cid) => catalogue.sizeOf(nameOf(cid)) ?? sizeOf(pathOf(cid))
 
-  async function open(): Promise<void> {
-    await rm(at('temp'), { recursive: true, force: true })
-    await Promise.all(['temp', 'damaged'].map((name) => mkdir(at(name), { recursive: true })))
-    await Promise.all([...SHARDS].map((letter) => mkdir(at('blocks', letter), { recursive: true })))
-    await Promise.all([folder, at('blocks')].map(syncFolder))
-    const reached = new Set<string>(catalogue.rootsInFiles())
-    for (const root of catalogue.trees()) for await (const cid of blocksUnder(root, load)) reached.add(cid)
-    usedBytes = catalogue.totalBytes()
-    for (const letter of SHARDS) {
-      const sizes = (await readdir(at('blocks', letter))).map(async (name) => {
-        const path = at('blocks', letter, name)
-        if (reached.has(name)) return (await stat(path)).size
-        await unlink(path)
-        return 0
-      })
-      for (const size of await Promise.all(sizes)) usedBytes += size
-    }
-  }
-
-  /** Takes one upload's blocks, the large ones under `temp/`, lets `fill` say which blobs they make, and commits or drops them. */
+  /** Takes one upload's blocks, the large ones in a place of their own, lets `fill` say which blobs they make, and commits or drops them. */
   async function stage<T extends Cid | readonly Cid[]>(fill: (keep: (block: Block) => Promise<void>) => Promise<T>) {
     if (closed) throw new Error('the store is closed')
-    const temp = at('temp', randomUUID())
+    const place = join(temp, randomUUID())
     const [small, large] = [new Map<Cid, Bytes>(), new Map<Cid, number>()]
     let bytes = 0
     try {
       const made = await fill(async (block) => {
         if (small.has(block.cid) || large.has(block.cid)) return
         const size = block.bytes.length
-        if (usedBytes + stagedBytes + size > quotaBytes) throw new StorageFull(`${quotaBytes} bytes are in use`)
+        if (catalogue.usedBytes() + stagedBytes + size > quotaBytes)
+          throw new StorageFull(`${quotaBytes} bytes are in use`)
         bytes += size
         stagedBytes += size
         if (size <= SMALL_BYTES_MAX) return void small.set(block.cid, block.bytes.slice())
         large.set(block.cid, size)
-        await mkdir(temp, { recursive: true })
-        await writeDurably(join(temp, block.cid), block.bytes)
+        await mkdir(place, { recursive: true })
+        await writeDurably(join(place, block.cid), block.bytes)
       })
       if (closed) throw new Error('the store is closed')
       const committed = Promise.withResolvers<void>()
-      waiting.push({ roots: typeof made === 'string' ? [made] : made, temp, small, large, committed })
+      waiting.push({ roots: typeof made === 'string' ? [made] : made, place, small, large, committed })
       void inTurn(commitWaiting)
       await committed.promise
       return made
@@ -91,7 +72,7 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
       throw worldFault(cause)
     } finally {
       stagedBytes -= bytes
-      if (large.size > 0) await rm(temp, { recursive: true, force: true }).catch(() => undefined)
+      if (large.size > 0) await rm(place, { recursive: true, force: true }).catch(() => undefined)
     }
   }
 
@@ -103,23 +84,25 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
     if (batch.length === 0) return
     const moved = new Set<Cid>()
     try {
-      for (const { temp, large } of batch)
-        for (const [cid, size] of large) {
-          const replaced = await sizeOf(pathOf(cid))
-          // Renamed over what is there, so that putting a blob again mends a block that the disk has damaged.
-          await rename(join(temp, cid), pathOf(cid))
-          usedBytes += size - (replaced ?? 0)
-          moved.add(cid)
-        }
-      await Promise.all([...new Set([...moved].map(shardOf))].map(syncFolder))
-      const entries = batch.flatMap(entriesOf)
-      const small = new Map(entries.flatMap(({ cid, bytes }) => (bytes ? [[cid, bytes.length]] : [])))
-      const fresh = [...small].reduce((sum, [cid, size]) => sum + size - (catalogue.sizeOf(cid) ?? 0), 0)
-      catalogue.add(entries)
-      usedBytes += fresh
+      await catalogue.write(async (commit) => {
+        let grownBytes = 0
+        for (const { place, large } of batch)
+          for (const [cid, size] of large) {
+            const replaced = await sizeOf(pathOf(cid))
+            // Renamed over what is there, so that putting a blob again mends a block that the disk has damaged.
+            await rename(join(place, cid), pathOf(cid))
+            grownBytes += size - (replaced ?? 0)
+            moved.add(cid)
+          }
+        await Promise.all([...new Set([...moved].map(shardOf))].map(syncFolder))
+        const entries = batch.flatMap(entriesOf)
+        const small = new Map(entries.flatMap(({ cid, bytes }) => (bytes ? [[cid, bytes.length]] : [])))
+        for (const [cid, size] of small) grownBytes += size - (catalogue.sizeOf(cid) ?? 0)
+        commit(() => catalogue.add(entries), grownBytes)
+      })
       for (const upload of batch) upload.committed.resolve()
     } catch (cause) {
-      await removeFiles(await unreached(moved)).catch(() => undefined)
+      await catalogue.write(async () => removeFiles(await unreached(moved))).catch(() => undefined)
       for (const upload of batch) upload.committed.reject(cause)
     }
   }
@@ -135,42 +118,45 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
     return unwanted
   }
 
-  async function removeFiles(cids: Iterable<Cid>): Promise<void> {
+  /** @returns the bytes of those that were there */
+  async function removeFiles(cids: Iterable<Cid>): Promise<number> {
+    let freedBytes = 0
     for (const cid of cids) {
-      usedBytes -= (await sizeOf(pathOf(cid))) ?? 0
+      freedBytes += (await sizeOf(pathOf(cid))) ?? 0
       await rm(pathOf(cid), { force: true })
     }
+    return freedBytes
   }
 
   async function forget(root: Cid): Promise<void> {
     if (!catalogue.isRoot(root)) return
     const blocks: Cid[] = []
     for await (const part of blocksUnder(root, load)) blocks.push(part)
-    const unwanted = await unreached(blocks, root)
-    const rows = [...unwanted].reduce((sum, cid) => sum + (catalogue.sizeOf(cid) ?? 0), 0)
-    catalogue.forget(root, unwanted)
-    usedBytes -= rows
-    await removeFiles(unwanted)
+    await catalogue.write(async (commit) => {
+      // Another process may have forgotten it meanwhile.
+      if (!catalogue.isRoot(root)) return
+      const unwanted = await unreached(blocks, root)
+      const rows = [...unwanted].reduce((sum, cid) => sum + (catalogue.sizeOf(cid) ?? 0), 0)
+      commit(() => catalogue.forget(root, unwanted), -rows)
+    })
+    // Not before the marks are gone, for without its files a blob would be damaged; and looked at again after.
+    await catalogue.write(async (commit) => commit(undefined, -(await removeFiles(await unreached(blocks)))))
   }
 
   /** Sets a damaged block aside, so that `has` tells the truth from now on. Looks again first: it may be mended by now. */
   async function setAside(cid: Cid): Promise<void> {
-    try {
-      await checkedBlock(load, cid, BLOCK_BYTES_MAX)
-    } catch (cause) {
-      if (!(cause instanceof BlobCorrupt)) throw cause
-      const bytes = catalogue.bytesOf(cid)
-      usedBytes -= (await keptSize(cid)) ?? 0
-      if (!bytes) return rename(pathOf(cid), at('damaged', cid))
-      await writeFile(at('damaged', cid), bytes)
-      catalogue.clear(cid)
-    }
-  }
-
-  try {
-    await open()
-  } catch (cause) {
-    throw worldFault(cause)
+    await catalogue.write(async (commit) => {
+      try {
+        await checkedBlock(load, cid, BLOCK_BYTES_MAX)
+      } catch (cause) {
+        if (!(cause instanceof BlobCorrupt)) throw cause
+        const bytes = catalogue.bytesOf(cid)
+        const size = (await keptSize(cid)) ?? 0
+        if (bytes) await writeFile(join(damaged, cid), bytes)
+        else await rename(pathOf(cid), join(damaged, cid))
+        commit(bytes && (() => catalogue.clear(cid)), -size)
+      }
+    })
   }
 
   const opened = doors.move()
@@ -190,7 +176,7 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
       return true
     },
     delete: (cid) => inTurn(() => forget(nameOf(cid))),
-    usedBytes: () => usedBytes,
+    usedBytes: () => catalogue.usedBytes(),
     async [Symbol.asyncDispose]() {
       if (closed) return
       closed = true
@@ -200,17 +186,26 @@ export async function openFileBlobs({ folder, quotaBytes }: FileBlobsOptions): P
   }
 }
 
+async function prepare(folder: string): Promise<void> {
+  try {
+    await makeReady(folder)
+  } catch (cause) {
+    throw worldFault(cause)
+  }
+}
+
 /**
  * A block up to this size is a row: one sync for all that wait, where a file costs several. Above it a file is read and
  * written faster than a chain of pages, and the write-ahead log would hold everything twice.
  */
 const SMALL_BYTES_MAX = 65_536
 
-type FileBlobsOptions = { readonly folder: string; readonly quotaBytes: number }
+type FileBlobsOptions = { readonly folder: string; readonly quotaBytes: number; readonly shared?: boolean }
 
 type Staged = {
   readonly roots: readonly Cid[]
-  readonly temp: string
+  /** Of the large ones, until they are moved. */
+  readonly place: string
   readonly small: ReadonlyMap<Cid, Bytes>
   /** Their sizes. */
   readonly large: ReadonlyMap<Cid, number>
@@ -225,14 +220,4 @@ function entriesOf({ roots, small }: Staged): readonly CatalogueEntry[] {
     ...inFiles.map((cid) => ({ cid, root: true, bytes: null })),
     ...[...small].map(([cid, bytes]) => ({ cid, root: marked.has(cid), bytes })),
   ]
-}
-
-/** The second-last letter of a CID: the last one holds only three bits. */
-const SHARDS = 'abcdefghijklmnopqrstuvwxyz234567'
-
-/** A file's name is made from a CID only after it has been read as one: nothing else reaches the disk. */
-function nameOf(cid: Cid): Cid {
-  const checked = parseCid(cid)
-  if (!checked.ok) throw new TypeError(`not a CID: ${JSON.stringify(cid)}`)
-  return checked.value
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCid } from '#protocol/cid.ts'
-import type { Millis } from '#protocol/ids.ts'
+import type { PlacesRule } from '#protocol/places.ts'
 import type { BlobStore, Clock } from '#protocol/ports.ts'
 import { type Asked, answerProblem, problemOf } from './answers.ts'
 import { download, PROBE } from './downloads.ts'
 import type { Tickets } from './tickets.ts'
+import { type TransferLimits, Transfers } from './transfers.ts'
 import { openUploads } from './uploads.ts'
 
 /**
@@ -14,14 +15,22 @@ import { openUploads } from './uploads.ts'
  * run withholds its vectors: to anybody else who asks for it, it is not there.
  */
 export function openGateway(options: GatewayOptions): Gateway {
-  const upload = openUploads(options)
+  const { clock, limits } = options
+  const { uploads, downloads, ...rule } = limits
+  const [coming, going] = [uploads, downloads].map((places) => new Transfers(clock, { ...rule, places })) as [
+    Transfers,
+    Transfers,
+  ]
+  const downloading = { ...options, transfers: going }
+  const upload = openUploads({ ...options, transfers: coming })
+  const gauges = () => ({ uploads: coming.size, downloads: going.size })
 
-  return async (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const [path = '', query = ''] = split(request.url ?? '', '?')
     if (!path.startsWith('/ipfs/')) return false
     // Read as it came, never normalised or decoded: what is not exactly a CID is refused.
     const name = path.slice('/ipfs/'.length)
-    const asked = { request, response, query: new URLSearchParams(query), clock: options.clock }
+    const asked = { request, response, query: new URLSearchParams(query), clock }
     // The other side may go away at any time; whoever reads or writes hears of it, and nobody else need.
     response.on('error', () => undefined)
     let outcome: string
@@ -33,6 +42,7 @@ export function openGateway(options: GatewayOptions): Gateway {
     options.count?.(outcome)
     return true
   }
+  return Object.assign(serve, { gauges })
 
   async function answer(asked: Asked, name: string): Promise<string> {
     const { request } = asked
@@ -42,11 +52,11 @@ export function openGateway(options: GatewayOptions): Gateway {
       return answerProblem(asked, problemOf('method-not-allowed', `${request.method} is not offered here`))
     }
     const [text = '', rest] = split(name, '/')
-    if (reads && text === PROBE) return download(asked, options, PROBE)
+    if (reads && text === PROBE) return download(asked, downloading, PROBE)
     const cid = parseCid(text)
     if (!cid.ok) return answerProblem(asked, problemOf('bad-cid', cid.detail))
     if (rest !== undefined) return answerProblem(asked, problemOf('no-paths', 'blobs here are files, not folders'))
-    return reads ? download(asked, options, cid.value) : upload(asked, cid.value)
+    return reads ? download(asked, downloading, cid.value) : upload(asked, cid.value)
   }
 
   async function fail(asked: Asked, cause: unknown): Promise<string> {
@@ -61,7 +71,10 @@ export function openGateway(options: GatewayOptions): Gateway {
 }
 
 /** Answers true when the request was for it; resolves once the response is over. Never rejects. */
-export type Gateway = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+export type Gateway = ((request: IncomingMessage, response: ServerResponse) => Promise<boolean>) & {
+  /** How many transfers are under way. */
+  gauges(): { readonly uploads: number; readonly downloads: number }
+}
 
 export type GatewayOptions = {
   readonly blobs: BlobStore
@@ -76,11 +89,11 @@ export type GatewayOptions = {
   readonly report?: (cause: unknown) => void
 }
 
-export type GatewayLimits = {
-  /** A connection on which nothing moved for this long is dropped: up to twice this, as it is looked at only so often. */
-  readonly idleMillis: Millis
-  /** Uploads at a time, of all tickets together; each holds about 8 MiB. */
-  readonly uploadsMax: number
+export type GatewayLimits = Omit<TransferLimits, 'places'> & {
+  /** Uploads at a time, and those of one address; each holds about 8 MiB. */
+  readonly uploads: PlacesRule
+  /** Downloads at a time, and those of one address; each holds a block of at most 1 MiB. */
+  readonly downloads: PlacesRule
 }
 
 function split(text: string, separator: string): readonly string[] {

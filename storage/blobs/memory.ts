@@ -4,9 +4,18 @@ import { turns } from '../turns.ts'
 import { blocksUnder, type Load, readingOf } from './reading.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
+/** What of a map keeps blocks. */
+export type Blocks = Pick<Map<Cid, Bytes>, 'has' | 'get' | 'delete'> & { set(cid: Cid, block: Bytes): unknown }
+
 /** Blobs in this process's memory, gone with it. Bytes are copied in and out, so nobody can change what is kept. */
-export function openMemoryBlobs({ quotaBytes = Number.POSITIVE_INFINITY } = {}): BlobStore {
-  const blocks = new Map<Cid, Bytes>()
+export function openMemoryBlobs({
+  quotaBytes = Number.POSITIVE_INFINITY,
+  blocks = new Map(),
+}: {
+  readonly quotaBytes?: number
+  /** Where the blocks are. */
+  readonly blocks?: Blocks
+} = {}): BlobStore {
   const roots = new Set<Cid>()
   const inTurn = turns()
   let usedBytes = 0

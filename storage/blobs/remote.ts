@@ -12,7 +12,7 @@ import { bounded } from './writing.ts'
  * was. A blob to put is held in memory, for its CID must be known before the first byte is sent. Networks that fail are
  * tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
  *
- * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`
+ * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`, or where it lies at the moment
  * @param ticket the ticket of the moment, for uploads; for reading only where that is asked for
  */
 export function openRemoteBlobs({
@@ -24,18 +24,24 @@ export function openRemoteBlobs({
   attempts = 6,
   firstPauseMillis = 250,
   attemptMillis = 60_000,
+  jitter = Math.random,
 }: RemoteBlobsOptions): BlobStore {
-  const at = (cid: Cid, query = '') => new URL(`/ipfs/${cid}${query}`, url)
+  /** Asked anew at each attempt: the coordinator may be elsewhere by then. */
+  const at =
+    (cid: Cid, query = '') =>
+    () =>
+      new URL(`/ipfs/${cid}${query}`, typeof url === 'function' ? url() : url)
 
   /** One exchange, tried again while the network or the gateway's state is at fault. */
   async function exchange<T>(
-    target: URL,
+    target: () => URL,
     request: RequestInit & { readonly allowMillis: Millis },
     read: (response: Response) => Promise<T>,
   ): Promise<T> {
     const { signal } = request
-    for (let attempt = 1; ; attempt++) {
+    for (let [attempt, waits] = [1, 0]; ; ) {
       signal?.throwIfAborted()
+      let pause: Millis
       const limit = new AbortController()
       const done = new AbortController()
       clock.wakeAt(clock.now() + request.allowMillis, done.signal).then(
@@ -44,17 +50,25 @@ export function openRemoteBlobs({
       )
       try {
         const both = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal
-        const response = await fetch(target, { ...request, signal: both, redirect: 'error' })
+        const response = await fetch(target(), { ...request, signal: both, redirect: 'error' })
         if (!response.ok && isPassing(response.status)) throw await faultOf(response)
         return await read(response)
       } catch (cause) {
         signal?.throwIfAborted()
-        if (isVerdict(cause) || attempt >= attempts) throw cause
+        if (isVerdict(cause)) throw cause
+        // To be told when to come again is no failure: whoever waits for a place gets one, while its round is open.
+        const told = cause instanceof RemoteFault ? cause.retryAfterMillis : undefined
+        if (told === undefined ? attempt >= attempts : waits >= WAITS_MAX) throw cause
+        // Spread, so that a cohort that lost its coordinator does not come back in one instant.
+        pause =
+          told === undefined
+            ? firstPauseMillis * Math.min(2 ** (attempt - 1), GROWTH_MAX) * (0.5 + jitter() / 2)
+            : told * (1 + jitter())
+        if (told === undefined) attempt++
+        else waits++
       } finally {
         done.abort()
       }
-      // Spread, so that a cohort that lost its coordinator does not come back in one instant.
-      const pause = firstPauseMillis * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
       await clock.wakeAt(clock.now() + pause, signal ?? new AbortController().signal)
     }
   }
@@ -127,7 +141,7 @@ export function openRemoteBlobs({
 }
 
 export type RemoteBlobsOptions = {
-  readonly url: string | URL
+  readonly url: string | URL | (() => string)
   readonly ticket?: () => string | undefined
   /** `withheld`: shows the ticket to read as well, and so reads what only members of a run may. Otherwise no reader has a name. */
   readonly reads?: 'public' | 'withheld'
@@ -137,6 +151,8 @@ export type RemoteBlobsOptions = {
   readonly firstPauseMillis?: Millis
   /** For one block, or one upload's answer on top of the time its bytes take. */
   readonly attemptMillis?: Millis
+  /** Spreads the pauses: from 0 to 1. */
+  readonly jitter?: () => number
 }
 
 /** The gateway will not do it, and asking again changes nothing. */
@@ -154,12 +170,23 @@ export class RemoteRefused extends Error {
 /** No answer, or one that says: not now. */
 export class RemoteFault extends Error {
   override name = 'RemoteFault'
+  /** When to come again, where it was said. */
+  readonly retryAfterMillis: Millis | undefined
+  constructor(message: string, retryAfterMillis?: Millis) {
+    super(message)
+    this.retryAfterMillis = retryAfterMillis
+  }
 }
 
+/** Pauses grow no further: whoever waits for long should not be the last to notice that the gateway is back. */
+const GROWTH_MAX = 16
 const ASK_FIRST_BYTES = 65_536
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16
 const PROBLEM_BYTES_MAX = 4096
+/** How often one exchange comes again because it was told to, and how long it waits at most each time. */
+const WAITS_MAX = 60
+const RETRY_AFTER_SECONDS_MAX = 60
 
 function bearer(ticket: string | undefined): Readonly<Record<string, string>> {
   return ticket === undefined ? {} : { Authorization: `Bearer ${ticket}` }
@@ -180,8 +207,14 @@ async function faultOf(response: Response): Promise<Error> {
   if (problem.code === 'damaged' || response.status === 422) return new BlobCorrupt(detail)
   if (response.status === 413) return new BlobTooLarge(detail)
   if (response.status === 507) return new StorageFull(detail)
-  if (isPassing(response.status)) return new RemoteFault(`${response.status}: ${detail}`)
+  if (isPassing(response.status)) return new RemoteFault(`${response.status}: ${detail}`, retryAfterIn(response))
   return new RemoteRefused(response.status, problem.code ?? 'refused', detail)
+}
+
+/** In seconds, as a gateway of ours says it. Whatever else stands there is not waited for. */
+function retryAfterIn({ headers }: Response): Millis | undefined {
+  const text = headers.get('retry-after') ?? ''
+  return /^\d{1,9}$/.test(text) ? Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Number(text))) * 1000 : undefined
 }
 
 async function problemIn(response: Response): Promise<{ readonly code?: string; readonly detail?: string }> {

@@ -1,17 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import { codecOf, DAG_CBOR } from '#protocol/cid.ts'
-import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BlobCorrupt, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import type { Ticket } from '#protocol/ticket.ts'
-import { type Asked, answerProblem, answerWhole, type ProblemCode, problemOf, TooSlow, watchIdle } from './answers.ts'
+import { type Asked, answerProblem, answerWhole, type ProblemCode, problemOf } from './answers.ts'
+import { TooSlow } from './pace.ts'
 import { type Tickets, ticketIn } from './tickets.ts'
+import type { Transfers } from './transfers.ts'
 
 type UploadDoors = {
   readonly blobs: BlobStore
   readonly withheld: BlobStore
   readonly tickets: Tickets
   readonly clock: Clock
-  readonly limits: { readonly idleMillis: Millis; readonly uploadsMax: number }
+  readonly transfers: Transfers
 }
 
 type Upload = (asked: Asked, cid: Cid) => Promise<string>
@@ -22,9 +24,7 @@ type Upload = (asked: Asked, cid: Cid) => Promise<string>
  *
  * What comes under a `commit-only` ticket goes to a store of its own, and only such a ticket is told what is there.
  */
-export function openUploads({ blobs, withheld, tickets, clock, limits }: UploadDoors): Upload {
-  let running = 0
-
+export function openUploads({ blobs, withheld, tickets, clock, transfers }: UploadDoors): Upload {
   return async (asked, cid) => {
     const { request } = asked
     const no = (code: ProblemCode, detail?: string) => answerProblem(asked, problemOf(code, detail))
@@ -37,26 +37,27 @@ export function openUploads({ blobs, withheld, tickets, clock, limits }: UploadD
     const { sizeBytes, expiresAt, publish } = ticket.value
     const store = publish === 'full' ? blobs : withheld
     if (Number(request.headers['content-length'] ?? 0) > sizeBytes) return no('too-large', `at most ${sizeBytes} bytes`)
+    using transfer = transfers.begin(request)
+    if (!transfer) return no('busy', 'all places for uploads are taken')
     if (await store.has(cid)) return here(asked, cid, 200, publish)
-    if (running >= limits.uploadsMax) return no('busy', `${running} uploads are running`)
     const admitted = tickets.admit(ticket.value, cid)
     if (!admitted.ok) return no(admitted.refusal)
 
-    running++
-    let received = 0
     let kept = false
-    const idle = watchIdle(clock, limits.idleMillis, () => received)
+    const { pace } = transfer
     const late = new AbortController()
     const body = async function* () {
+      pace.wait()
       for await (const chunk of chunksOf(request)) {
-        received += chunk.length
+        pace.moved(chunk.length)
         // A ticket that ran out stops its upload: nobody keeps one going a byte at a time.
         if (clock.now() >= expiresAt) late.abort(new ExpiredTicket('the ticket expired during the upload'))
         yield chunk
+        pace.wait()
       }
     }
     try {
-      await store.put(body(), sizeBytes, AbortSignal.any([idle.signal, late.signal]), cid)
+      await store.put(body(), sizeBytes, AbortSignal.any([pace.signal, late.signal]), cid)
       kept = true
       return await here(asked, cid, 201, publish)
     } catch (cause) {
@@ -68,8 +69,6 @@ export function openUploads({ blobs, withheld, tickets, clock, limits }: UploadD
       if (cause instanceof TooSlow) return no('too-slow', cause.message)
       throw cause
     } finally {
-      running--
-      idle.stop()
       admitted.value.end(kept)
     }
   }

@@ -1,10 +1,12 @@
 import type { Bytes } from '#protocol/ids.ts'
-import type { EventLog } from '#protocol/ports.ts'
+import type { SharedLog } from '#protocol/ports.ts'
 import { checkAppend } from './bounds.ts'
+import { News } from './news.ts'
 
 /** A log in this process's memory, gone with it. */
-export function openMemoryLog(): EventLog {
+export function openMemoryLog(): SharedLog {
   const streams = new Map<string, Bytes[]>()
+  const news = new News()
 
   return {
     async append(stream, position, entries) {
@@ -13,6 +15,7 @@ export function openMemoryLog(): EventLog {
       if (kept.length !== position) return 'conflict'
       kept.push(...entries.map((entry) => entry.slice()))
       streams.set(stream, kept)
+      news.tell(stream)
       return 'appended'
     },
     async *read(stream, from = 0) {
@@ -26,5 +29,6 @@ export function openMemoryLog(): EventLog {
     async *streams(prefix) {
       yield* [...streams.keys()].filter((name) => name.startsWith(prefix)).sort()
     },
+    news: (signal) => news.heard(signal),
   }
 }

@@ -1,21 +1,15 @@
-import { assert, BrokenInvariant } from '#protocol/assert.ts'
-import type { Millis } from '#protocol/ids.ts'
+import { BrokenInvariant } from '#protocol/assert.ts'
 import { QUEUE_JOBS_MAX } from '#protocol/limits.ts'
 import type { Clock, Queue } from '#protocol/ports.ts'
+import { checkJobId, pauseAfter, QUEUE_DEFAULTS, type QueueOptions } from './options.ts'
 
 /**
  * Jobs in this process's memory: lost with it, and pushed again from the log by recovery. Oldest first. A handler that
  * throws is tried again for ever, after 1, 2, 4 … times the first pause up to the longest: the world may take long to
  * mend, and a job that may be given up says so itself by returning.
  */
-export function openMemoryQueue<Job>({
-  clock,
-  concurrency = 4,
-  firstPauseMillis = 500,
-  longestPauseMillis = 60_000,
-  onFailure = () => undefined,
-  onBroken = stopProcess,
-}: MemoryQueueOptions): Queue<Job> {
+export function openMemoryQueue<Job>({ clock, ...options }: MemoryQueueOptions): MemoryQueue<Job> {
+  const { concurrency, onFailure, onBroken, ...pauses } = { ...QUEUE_DEFAULTS, ...options }
   const jobs = new Map<string, Waiting<Job>>()
   const ready: Waiting<Job>[] = []
   const workers = new Set<() => void>()
@@ -26,8 +20,11 @@ export function openMemoryQueue<Job>({
   }
 
   return {
+    get size() {
+      return jobs.size
+    },
     async push(id, job) {
-      assert(/^[A-Za-z0-9_-]+$/.test(id), 'a job id is letters, digits, _ and -')
+      checkJobId(id)
       if (jobs.has(id)) return
       if (jobs.size >= QUEUE_JOBS_MAX) throw new Error(`${QUEUE_JOBS_MAX} jobs wait already`)
       const waiting = { id, job, failures: 0 }
@@ -59,9 +56,8 @@ export function openMemoryQueue<Job>({
           if (stop.signal.aborted) return enqueue(waiting)
           waiting.failures++
           onFailure({ id: waiting.id, failures: waiting.failures, cause })
-          const pause = Math.min(longestPauseMillis, firstPauseMillis * 2 ** Math.min(waiting.failures - 1, 30))
           // Not awaited: a job that waits for the world to mend holds no place among the running.
-          clock.wakeAt(clock.now() + pause, stop.signal).then(
+          clock.wakeAt(clock.now() + pauseAfter(waiting.failures, pauses), stop.signal).then(
             () => enqueue(waiting),
             () => enqueue(waiting),
           )
@@ -82,24 +78,9 @@ export function openMemoryQueue<Job>({
   }
 }
 
-export type MemoryQueueOptions = {
-  readonly clock: Clock
-  /** Jobs that one worker runs at a time. */
-  readonly concurrency?: number
-  readonly firstPauseMillis?: Millis
-  readonly longestPauseMillis?: Millis
-  readonly onFailure?: (failure: JobFailure) => void
-  /** Told of our own mistakes. The default stops the process; nothing tries the job again. */
-  readonly onBroken?: (broken: BrokenInvariant) => void
-}
+/** How many wait or run. */
+export type MemoryQueue<Job> = Queue<Job> & { readonly size: number }
 
-export type JobFailure = { readonly id: string; readonly failures: number; readonly cause: unknown }
+export type MemoryQueueOptions = QueueOptions & { readonly clock: Clock }
 
 type Waiting<Job> = { readonly id: string; readonly job: Job; failures: number }
-
-/** Out of every caller's reach, so that no `catch` keeps the process going. */
-function stopProcess(broken: BrokenInvariant): void {
-  queueMicrotask(() => {
-    throw broken
-  })
-}

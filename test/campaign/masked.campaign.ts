@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals'
 import { unitStream } from '#aggregation/rng.ts'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
+import type { SimOptions } from '#sim/cluster.ts'
 import { seed as seedOf } from '#test/aggregation/given.ts'
-import type { SimOptions } from '#test/sim/cluster.ts'
 import { play } from '#test/sim/play.ts'
 
 /** How many seeds, and from which on: a slice in CI, the whole by hand. Each is a run of 3 to 7 masked rounds. */
@@ -34,10 +34,10 @@ function optionsOf(seed: number): Partial<SimOptions> {
       duplication: one(0, 0.1, 0.3),
       breaks: one(0, 0.005, 0.02),
     },
-    crash: one(0, 0, 0.01),
-    nodeCrash: one(0, 0, 0.01),
-    deaths: one(0, 0, 1),
-    restarts: one(0, 1, 2),
+    ...{ crash: one(0, 0, 0.01), crashAnywhere: one(0, 0, 0.001), nodeCrash: one(0, 0, 0.01) },
+    ...{ nodeCrashAnywhere: one(0, 0, 0.001), deaths: one(0, 0, 1), restarts: one(0, 1, 2), partitions: one(0, 0, 1) },
+    ...{ pauses: one(0, 0, 1), fullDisks: one(0, 0, 1), slowDisks: one(0, 0, 1), skewMillis: one(0, 0, 1000) },
+    jumps: one(0, 0, 1),
     lost: (said: ClientMessage, site: number) => 'round' in said && silent.has(`${said.kind} ${said.round} ${site}`),
   }
 }

@@ -88,7 +88,7 @@ test('pay adds up over closed training rounds, and an aborted one says why it pa
     [1, null],
     [2, 'too-few-nodes'],
   ])
-  expect(end).toMatchObject({ completed: true, model: 'bafym', ledger: { released: '50' } })
+  expect(end).toMatchObject({ outcome: 'completed', model: 'bafym', ledger: { released: '50' } })
 })
 
 test('events of unknown types change nothing', () => {

@@ -9,8 +9,9 @@ import type { Plan } from '#protocol/plan.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { askSeed } from '#protocol/seeds.ts'
+import { RUN } from '#sim/cluster.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { RUN } from '#test/sim/cluster.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { question } from '#test/statistics/given.ts'
 
 const ROWS = question([{ kind: 'count', column: null }], { minCell: 5 })
@@ -24,9 +25,16 @@ async function planned(change: Partial<Plan> = {}, asked: Question = ROWS) {
   const honest: Plan = {
     ...{ v: 1, run: RUN, round: 1, purpose: 'ask', population: 'open', masking: 'secagg/1', task, model: task },
     ...{ secure: { suite: 2, corrupt: 1, publish: 'full' }, parent: null, endings: null, cohortSeed: askSeed() },
-    ...{ cohort: { min: 3, max: 4, quorum: 3 }, quantiser: integerQuantiserFor(4) },
+    ...{ cohort: cohortOf({ min: 3, max: 4, quorum: 3 }), quantiser: integerQuantiserFor(4) },
     timing: {
-      ...{ selectionMillis: 1, keysMillis: 1, reportingMillis: 1, consistencyMillis: 1, unmaskingMillis: 1 },
+      ...{
+        selectionMillis: 1,
+        keysMillis: 1,
+        reportingMillis: 1,
+        stragglerMillis: null,
+        consistencyMillis: 1,
+        unmaskingMillis: 1,
+      },
       ...{ aggregationMillis: 1, settlementMillis: 1 },
     },
   }
@@ -53,8 +61,16 @@ describe('a plan that asks', () => {
     ['is plain', 'unreadable-question', { secure: null }],
     ['is over a model', 'wrong-model', { model: other }],
     ['follows a round', 'foreign-parent', { parent: other }],
-    ['takes fewer sites than its question wants', 'cohort-too-small', { cohort: { min: 3, max: 4, quorum: 2 } }],
-    ['takes a cohort that its lanes have no room for', 'wrong-quantiser', { cohort: { min: 3, max: 9, quorum: 3 } }],
+    [
+      'takes fewer sites than its question wants',
+      'cohort-too-small',
+      { cohort: cohortOf({ min: 3, max: 4, quorum: 2 }) },
+    ],
+    [
+      'takes a cohort that its lanes have no room for',
+      'wrong-quantiser',
+      { cohort: cohortOf({ min: 3, max: 9, quorum: 3 }) },
+    ],
     ['rounds reals', 'wrong-quantiser', { quantiser: { ...integerQuantiserFor(4), rangeMicro: 1 } }],
   ])('is refused where it %s', async (_, refusal, change) => {
     const { blobs, plan } = await planned(change)

@@ -22,11 +22,12 @@ import type { BlobStore, ClientTransport, EventLog, TrainerBackend } from '#prot
 import { keepSealed } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
+import { RUN } from '#sim/cluster.ts'
+import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
+import { type VirtualClock, virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import { type FakeClock, fakeClock } from '#test/fake-clock.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 export const coordinator = signerOf(sha256(utf8('the coordinator')))
 export const stranger = signerOf(sha256(utf8('a stranger')))
@@ -40,7 +41,7 @@ type BenchChange = {
   readonly cohortMin?: number
   readonly architecture?: Architecture
   readonly site?: SiteTerms
-  readonly clock?: FakeClock
+  readonly clock?: VirtualClock
   /** What the coordinator's store has, to read from and to upload to. */
   readonly blobs?: BlobStore
   /** What it gives to members alone. */
@@ -72,7 +73,9 @@ export class Bench {
   readonly attached: Cid[] = []
   readonly #architecture: Architecture
   readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
-  readonly clock: FakeClock
+  readonly clock: VirtualClock
+  /** Whoever is told of its progress takes no more of it. */
+  isSlow = false
   readonly end = new AbortController()
   #waiting: { kind: string; resolve: () => void } | undefined
 
@@ -83,7 +86,7 @@ export class Bench {
     const name = change.name ?? 'the node'
     this.secret = sha256(utf8(name))
     this.signer = signerOf(this.secret)
-    this.clock = change.clock ?? fakeClock(NOW)
+    this.clock = change.clock ?? virtualClock(NOW)
     this.blobs = change.blobs ?? openMemoryBlobs()
     this.kept = change.kept ?? { journal: openMemoryLog(), outbox: openMemoryBlobs() }
     const transport: ClientTransport = {
@@ -123,6 +126,7 @@ export class Bench {
     void (async () => {
       for await (const made of participate(doors, this.end.signal)) {
         this.progress.push(made)
+        while (this.isSlow) await new Promise(setImmediate)
         if (made.kind === this.#waiting?.kind) this.#waiting.resolve()
       }
     })()
@@ -164,6 +168,11 @@ export class Bench {
     throw new Error('the node said nothing more')
   }
 
+  /** How many frames of the coordinator it has not looked at. */
+  get unheard(): number {
+    return this.#inbox.size
+  }
+
   /** How many frames wait to be read. */
   get unread(): number {
     return this.#said.size
@@ -186,7 +195,7 @@ export class Bench {
     const model = await this.#block(modelSchema, modelManifestOf(architecture, shape.value.tensors, weights))
     const { architecture: _, seed: __, ...task } = TOY_TASK
     const taskCid = await this.#block(taskSchema, { v: 1, ...task, seed, architecture, genesis: model })
-    const cohort = { min: 2, max: 5, quorum: 2 }
+    const cohort = cohortOf({ min: 2, max: 5, quorum: 2 })
     const masking = change.masking ?? 'none'
     return keepSealed(this.blobs, by, 'plan', {
       ...{ v: 1, run: RUN, round: 1, purpose: 'train', population: 'open', masking, task: taskCid, model },
@@ -214,7 +223,14 @@ export class Bench {
 }
 
 export const TIMING = {
-  ...{ selectionMillis: 1000, keysMillis: 1000, reportingMillis: 5000, consistencyMillis: 1000, unmaskingMillis: 1000 },
+  ...{
+    selectionMillis: 1000,
+    keysMillis: 1000,
+    reportingMillis: 5000,
+    stragglerMillis: null,
+    consistencyMillis: 1000,
+    unmaskingMillis: 1000,
+  },
   ...{ aggregationMillis: 1000, settlementMillis: 1000 },
 }
 

@@ -30,11 +30,12 @@ import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import type { LocalUpdate, TrainerBackend } from '#protocol/ports.ts'
 import { holdoutSeed, shuffleSeed } from '#protocol/seeds.ts'
+import { RUN } from '#sim/cluster.ts'
+import { toyTrainer } from '#sim/toy.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
-import { fakeClock } from '#test/fake-clock.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { toyTrainer } from '#test/sim/toy.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { type Bench, bench, coordinator, type Kept, NOW, type SaidFrame, TIMING } from './bench.ts'
 
 type HostChange = Partial<Secure> & {
@@ -55,7 +56,7 @@ export const DEADLINES = [NOW + 2000, NOW + 9000, NOW + 10_000, NOW + 11_000] as
  */
 export class Host {
   readonly blobs = openMemoryBlobs()
-  readonly clock = fakeClock(NOW)
+  readonly clock = virtualClock(NOW)
   readonly nodes: Bench[]
   readonly secure: Secure
   readonly adverts: Said<'Advert'>[] = []
@@ -160,7 +161,7 @@ export class Host {
     for (const list of [this.adverts, this.keys, this.parcels, this.inputs, this.confirms, this.unmasks])
       list.length = 0
     const n = this.nodes.length
-    const cohort = { min: Math.max(3, n - 1), max: Math.max(n, 3), quorum: this.#change.quorum ?? 3 }
+    const cohort = cohortOf({ min: Math.max(3, n - 1), max: Math.max(n, 3), quorum: this.#change.quorum ?? 3 })
     const masked = { masking: 'secagg/1', secure: this.secure, cohort, round } as const
     this.plan = await this.node(0).plan({ ...masked, ...change })
   }

@@ -3,11 +3,11 @@ import { say } from '#aggregation/secagg/messages.ts'
 import { Journal, saidEntry } from '#client/journal.ts'
 import { utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { RUN } from '#sim/cluster.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { seed } from '#test/aggregation/given.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { RUN } from '#test/sim/cluster.ts'
 import { stranger } from './bench.ts'
 
 const model = cidOf(DAG_CBOR, utf8('model'))

@@ -3,6 +3,7 @@ import { encodeLanes, HEADER_LANES } from '#aggregation/vector.ts'
 import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { StorageFull } from '#protocol/ports.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { invite, OTHER_RUN, seated } from './bench.ts'
 import { DEADLINES, Host } from './host.ts'
 import { agreed, confirmed, dealt, quiet, submitted, unmasked } from './stages.ts'
@@ -131,7 +132,7 @@ describe('of a node’s update nothing leaves but under masks', () => {
     const of = host()
     const { roster } = await dealt(of)
     const masked = of.plan
-    const plain = await of.node(0).plan({ cohort: { min: 3, max: 4, quorum: 3 } })
+    const plain = await of.node(0).plan({ cohort: cohortOf({ min: 3, max: 4, quorum: 3 }) })
     for (const seat of [0, 1]) of.node(seat).say(seated(plain, seat))
     expect((await of.hear(0, 'leave')).message.reason).toBe('foreign-plan')
     expect((await of.hear(1, 'leave')).message.reason).toBe('foreign-plan')
@@ -151,7 +152,7 @@ describe('of a node’s update nothing leaves but under masks', () => {
     await unmasked(of)
     const node = of.node(0)
     for (const seat of of.seats) of.end(seat, 'closed')
-    const cohort = { min: 3, max: 4, quorum: 3 }
+    const cohort = cohortOf({ min: 3, max: 4, quorum: 3 })
     node.say(invite(await node.plan({ run: OTHER_RUN, cohort }), 1, OTHER_RUN))
     expect((await of.hear(0, 'decline')).message.reason).toBe('input-spent')
     node.say(seated(await node.plan({ run: OTHER_RUN, cohort }), 0, OTHER_RUN))

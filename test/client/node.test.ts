@@ -18,7 +18,7 @@ test('a node keeps its journal for its owner alone, and removes a masked vector 
   await writeFile(csv, `x,y,z\n${'1,2,0\n3,4,1\n'.repeat(20)}`)
   const start = () =>
     startNode({
-      ...{ state, url: 'http://127.0.0.1:9', coordinator: coordinator.id, data: { kind: 'csv', path: csv } },
+      ...{ state, urls: ['http://127.0.0.1:9'], coordinator: coordinator.id, data: { kind: 'csv', path: csv } },
       ...{ backend: 'cpu', population: 'open', cohortMin: 2, site: siteTerms('open', 'open') },
       linkChanged: () => undefined,
     })

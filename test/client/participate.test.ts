@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { vectorBytesOf } from '#aggregation/vector.ts'
+import { siteTerms } from '#client/site.ts'
 import { utf8 } from '#protocol/bytes.ts'
 import { walk } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
@@ -8,8 +9,10 @@ import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { say, sign } from '#protocol/messages.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import { signAs } from '#protocol/sealed.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { toyTrainer } from '#test/sim/toy.ts'
+import { RUN } from '#sim/cluster.ts'
+import { toyTrainer } from '#sim/toy.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 import {
   type Bench,
@@ -95,7 +98,7 @@ describe('a node', () => {
   const lies: readonly [string, (node: Bench) => Promise<Cid>][] = [
     ['unreadable-plan', (node) => node.plan({}, stranger)],
     ['unreadable-plan', (node) => node.plan({ secure: { suite: 1, corrupt: 1, publish: 'full' } })],
-    ['unreadable-plan', (node) => node.plan({ masking: 'secagg/1', cohort: { min: 3, max: 5, quorum: 3 } })],
+    ['unreadable-plan', (node) => node.plan({ masking: 'secagg/1', cohort: cohortOf({ min: 3, max: 5, quorum: 3 }) })],
     ['foreign-plan', (node) => node.plan({ round: 2 })],
     ['wrong-model', async (node) => node.plan({ model: await node.otherModel() })],
     [
@@ -125,6 +128,36 @@ describe('a node', () => {
     const node = bench({ cohortMin: 3 })
     node.say(invite(await node.plan()))
     expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'cohort-too-small' })
+  })
+
+  test('declines what needs more memory than its operator allows, and does not even fetch its model', async () => {
+    const asked: Cid[] = []
+    const known = openMemoryBlobs()
+    const blobs: typeof known = {
+      ...known,
+      get: (cid, ...rest) => {
+        asked.push(cid)
+        return known.get(cid, ...rest)
+      },
+    }
+    const node = bench({ blobs, site: siteTerms('open', 'open', { memoryBytesMax: 1000 }) })
+    node.say(invite(await node.plan()))
+    expect(await node.heard()).toMatchObject({ kind: 'decline', reason: 'task-too-large' })
+    expect(asked).toEqual([])
+  })
+
+  test('hears a coordinator no faster than its operator is told', async () => {
+    const node = bench()
+    node.isSlow = true
+    const refused = { kind: 'refused', run: RUN, round: 1, of: 'join', refusal: 'again', detail: '' } as const
+    const flood = say(coordinator, refused)
+    for (let turn = 0; turn < 2000; turn++) node.raw(flood)
+    // As many as may wait to be told are heard, and those on the way.
+    while (node.unheard > 2000 - 1024) await new Promise(setImmediate)
+    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate)
+    expect(node.unheard).toBeGreaterThan(2000 - 1024 - 10)
+    node.isSlow = false
+    while (node.unheard > 0) await new Promise(setImmediate)
   })
 
   test('gives its seat up by name when it cannot train, and is ready for the next round', async () => {
@@ -176,10 +209,10 @@ describe('a node', () => {
 
   test('signs for the plan that it read and judged, and for no other under the same seat', async () => {
     const node = bench({ cohortMin: 5 })
-    const judged = await node.plan({ cohort: { min: 5, max: 5, quorum: 5 } })
+    const judged = await node.plan({ cohort: cohortOf({ min: 5, max: 5, quorum: 5 }) })
     node.say(invite(judged))
     expect(await node.heard()).toMatchObject({ kind: 'join' })
-    node.say(seated(await node.plan({ cohort: { min: 2, max: 5, quorum: 2 } })))
+    node.say(seated(await node.plan({ cohort: cohortOf({ min: 2, max: 5, quorum: 2 }) })))
     expect(await node.heard()).toMatchObject({ kind: 'leave', reason: 'foreign-plan' })
     expect(node.frames).toHaveLength(2)
   })
@@ -227,7 +260,7 @@ describe('a node', () => {
     expect(await node.heard()).toMatchObject({ kind: 'join' })
   })
 
-  test('is paid only by a receipt that its coordinator signed for it', async () => {
+  test('is paid only by a receipt that its coordinator signed for it, once', async () => {
     const node = bench()
     await seat(node)
     const report = (await node.heard()) as { vector: Cid }
@@ -242,10 +275,16 @@ describe('a node', () => {
     const paid = node.next('paid')
     node.say(receipt(node.signer.id, 7n))
     await paid
+    // Told again, and another one: the first counts once.
+    const again = node.next('paid')
+    node.say(receipt(node.signer.id, 7n))
+    node.say(receipt(node.signer.id, 8n))
+    await again
     const { kind: _, ...body } = receipt(node.signer.id, 7n)
     expect(node.progress.filter(({ kind }) => kind === 'failed')).toHaveLength(1)
     expect(node.progress.filter(({ kind }) => kind === 'paid')).toEqual([
       { kind: 'paid', run: RUN, round: 1, amount: 7n, receipt: sealOf(signAs(coordinator, 'receipt', body)).seal.cid },
+      expect.objectContaining({ amount: 8n }),
     ])
   })
 })

@@ -5,11 +5,12 @@ import { siteTerms } from '#client/site.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 const nodes = (count: number) => new Set(Array.from({ length: count }, (_, index) => `z6Mk${index}` as NodeId))
 const secure: Secure = { suite: 1, corrupt: 1, publish: 'commit-only' }
 const plan = (change: Partial<Plan>): Assignment => {
-  const cohort = { min: 3, max: 10, quorum: 3 }
+  const cohort = cohortOf({ min: 3, max: 10, quorum: 3 })
   return { plan: { population: 'hospital', masking: 'secagg/1', secure, cohort, ...change } } as Assignment
 }
 const refuses = (refusal: string) => ({ ok: false, refusal })
@@ -42,9 +43,9 @@ describe('the policy of a hospital', () => {
     ['foreign-population', { population: 'open' }],
     ['publication-not-allowed', { secure: { ...secure, corrupt: 2, publish: 'full' } }],
     ['too-few-corrupt', { secure }],
-    ['cohort-too-small', { secure: { ...secure, corrupt: 2 }, cohort: { min: 2, max: 10, quorum: 2 } }],
+    ['cohort-too-small', { secure: { ...secure, corrupt: 2 }, cohort: cohortOf({ min: 2, max: 10, quorum: 2 }) }],
     ['too-few-members', { secure: { ...secure, corrupt: 9 } }],
-    ['too-many-members', { secure: { ...secure, corrupt: 2 }, cohort: { min: 3, max: 200, quorum: 3 } }],
+    ['too-many-members', { secure: { ...secure, corrupt: 2 }, cohort: cohortOf({ min: 3, max: 200, quorum: 3 }) }],
   ] as const)('refuses by name what no roster could make good (%s)', (refusal, change) => {
     expect(policy(plan(change))).toMatchObject(refuses(refusal))
   })

@@ -3,8 +3,8 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
-import { RUN } from '#test/sim/cluster.ts'
-import { toyTrainer } from '#test/sim/toy.ts'
+import { RUN } from '#sim/cluster.ts'
+import { toyTrainer } from '#sim/toy.ts'
 import { coordinator } from './bench.ts'
 import { Host } from './host.ts'
 import { kindsLeft, told } from './stages.ts'
@@ -17,7 +17,8 @@ async function openOverLie(host: Host): Promise<void> {
   const model: Cid = await host.node(0).otherModel()
   const parent = await keepSealed(host.blobs, coordinator, 'round', {
     ...{ v: 1, run: RUN, round: 1, purpose: 'train', parent: null, plan: host.plan, session: null },
-    seats: host.nodes.map(({ signer }) => ({ node: signer.id, update: nothing, reason: null })),
+    selection: nothing,
+    seats: nothing,
     ...{ aggregate: nothing, memory: nothing, model, evaluation: { rows: 0, correct: 0, lossQ16: 0 } },
   })
   await host.open(2, { parent, model })

@@ -4,7 +4,7 @@ import { BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { LOG_APPEND_MAX, LOG_ENTRY_BYTES_MAX } from '#protocol/limits.ts'
-import type { EventLog } from '#protocol/ports.ts'
+import type { EventLog, SharedLog } from '#protocol/ports.ts'
 import { contentOf } from '#test/content.ts'
 
 /**
@@ -161,6 +161,84 @@ export function eventLogConformance(
       first?.fill(0)
       const [again] = await all(log.read('mutable'))
       expect(new TextDecoder().decode(again)).toBe('as it was')
+    })
+  })
+}
+
+/**
+ * What a SharedLog promises beyond that.
+ *
+ * @param open the log as two processes see it, both at the same streams
+ */
+export function sharedLogConformance(
+  name: string,
+  open: () => Promise<readonly [SharedLog, SharedLog]> | readonly [SharedLog, SharedLog],
+): void {
+  describe(`shared logs: ${name}`, () => {
+    let logs: readonly [SharedLog, SharedLog]
+    beforeAll(async () => {
+      logs = await open()
+    })
+
+    /** Lengthens the stream until the listener has heard of it: what was written before it listened is no news. */
+    async function heardOf(listener: AsyncIterator<string>, log: SharedLog, stream: string): Promise<void> {
+      let waits = true
+      const heard = (async () => {
+        for (let told = await listener.next(); told.value !== stream; told = await listener.next())
+          expect(told.done).toBe(false)
+        waits = false
+      })()
+      for (let position = await log.head(stream); waits; position++) await log.append(stream, position, [utf8('x')])
+      await heard
+    }
+
+    test('what one process appends is news to both', async () => {
+      const stop = new AbortController()
+      const [here, there] = logs.map((log) => log.news(stop.signal)[Symbol.asyncIterator]())
+      if (!here || !there) throw new Error('two processes')
+      await Promise.all([heardOf(here, logs[0], 'news/a'), heardOf(there, logs[0], 'news/a')])
+      stop.abort()
+    })
+
+    test('a listener that is slow hears of every stream, and not once for each of its entries', async () => {
+      const stop = new AbortController()
+      const listener = logs[1].news(stop.signal)[Symbol.asyncIterator]()
+      await heardOf(listener, logs[0], 'slow/first')
+      for (let position = 0; position < 100; position++)
+        for (const stream of ['slow/b', 'slow/c']) await logs[0].append(stream, position, [utf8('x')])
+      const heard: string[] = []
+      while (!heard.includes('slow/b') || !heard.includes('slow/c')) heard.push((await listener.next()).value)
+      expect(heard.length).toBeLessThan(20)
+      stop.abort()
+    })
+
+    test('a conflict is no news, and listening ends with its signal', async () => {
+      const stop = new AbortController()
+      const listener = logs[1].news(stop.signal)[Symbol.asyncIterator]()
+      await heardOf(listener, logs[0], 'ends/a')
+      expect(await logs[0].append('ends/b', 7, [utf8('x')])).toBe('conflict')
+      expect(await logs[0].append('ends/c', 0, [utf8('x')])).toBe('appended')
+      let heard: string
+      do heard = (await listener.next()).value
+      while (heard === 'ends/a')
+      expect(heard).toBe('ends/c')
+      const waiting = listener.next()
+      stop.abort()
+      expect(await waiting).toEqual({ done: true, value: undefined })
+    })
+
+    test('whoever is behind gets a conflict, reads on, and writes after what it read', async () => {
+      const [one, two] = logs
+      expect(await one.append('shared', 0, [utf8('one')])).toBe('appended')
+      expect(await two.append('shared', 0, [utf8('two')])).toBe('conflict')
+      expect((await all(two.read('shared'))).map((entry) => new TextDecoder().decode(entry))).toEqual(['one'])
+      expect(await two.append('shared', 1, [utf8('two')])).toBe('appended')
+      for (let position = 2; position <= 20; position++) {
+        const answers = await Promise.all(logs.map((log) => log.append('shared', position, [utf8(`${position}`)])))
+        expect(answers.sort()).toEqual(['appended', 'conflict'])
+      }
+      expect(await Promise.all(logs.map((log) => log.head('shared')))).toEqual([21, 21])
+      expect(await all(one.read('shared'))).toEqual(await all(two.read('shared')))
     })
   })
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import type { Millis } from '#protocol/ids.ts'
 import type { Clock, Queue } from '#protocol/ports.ts'
-import { fakeClock } from '#test/fake-clock.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 
 export type QueueJob = { readonly say: string }
 
@@ -14,7 +14,7 @@ export type QueueJob = { readonly say: string }
 export function queueConformance(name: string, open: (clock: Clock) => Promise<OpenQueue> | OpenQueue): void {
   describe(`queues: ${name}`, () => {
     async function opened() {
-      const clock = fakeClock(1_000_000)
+      const clock = virtualClock(1_000_000)
       const { queue, pass = (millis) => clock.advance(millis) } = await open(clock)
       return { queue, pass }
     }

@@ -13,11 +13,11 @@ import { randomBytes } from '#crypto'
 import type { EventLog } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept } from '#protocol/result.ts'
+import { toyTrainer } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import { toyTrainer } from '#test/sim/toy.ts'
 import { question, table } from '#test/statistics/given.ts'
 import { fileOf } from '#verify/bundle.ts'
 import type { Proof, Verdict } from '#verify/verdict.ts'
@@ -61,7 +61,7 @@ class Sites implements AsyncDisposable {
       const report = (state: string) => state === 'linked' && linked.resolve()
       const own = signer(`site ${site}`)
       const sequence = sequenceFrom(() => systemClock.now())
-      const transport = new SocketLink({ url, coordinator, signer: own, sequence, report })
+      const transport = new SocketLink({ urls: [url], coordinator, signer: own, sequence, report })
       let ticket: string | undefined
       const doors = {
         ...{ transport, blobs: openRemoteBlobs({ url, ticket: () => ticket, clock: systemClock }), clock: systemClock },

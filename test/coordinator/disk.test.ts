@@ -2,42 +2,59 @@ import { expect, test } from '@jest/globals'
 import { pino } from 'pino'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { openApi } from '#coordinator/api/server.ts'
+import { BOUNDS } from '#coordinator/bounds.ts'
+import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
+import { Readiness } from '#coordinator/readiness.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
 
 test('a disk that fails once hides a run once', async () => {
-  const clock = fakeClock(0)
+  const clock = virtualClock(0)
   const blobs = openMemoryBlobs()
   let broken = false
   const failing: typeof blobs = {
     ...blobs,
     getBlock: (...args) => (broken ? Promise.reject(new Error('EIO')) : blobs.getBlock(...args)),
   }
-  await using runner = new Runner({ log: openMemoryLog(), queue: openMemoryQueue<Job>({ clock }), clock }, () => {})
+  const snapshots = openMemorySnapshots()
+  const memory = { log: openMemoryLog(), queue: openMemoryQueue<Job>({ clock }), clock, snapshots }
+  await using runner = new Runner(memory, () => {})
   const spec = await createRun(blobs, specOf().run, createRunSchema.parse(request()), null)
   if (!spec.ok) throw new Error(spec.refusal)
   await runner.create(spec.value)
+  const readiness = new Readiness(memory)
+  readiness.serve()
   const doors = {
-    ...{ runner, blobs: failing, counters: new Counters(), keyHash: sha256(utf8('key')), linked: () => [] },
+    ...{
+      runner,
+      blobs: failing,
+      counters: new Counters(),
+      keyHash: sha256(utf8('key')),
+      presence: new MemoryPresence().openIn({}),
+    },
     ...{
       newRunId: () => specOf().run,
-      now: () => 0,
+      ...{ claims: new Claims(memory.log), clock, readiness },
       version: '0',
       populationSize: undefined,
+      bounds: BOUNDS,
+      isOverloaded: () => false,
       closing: new AbortController().signal,
     },
   }
   const logger = pino({ level: 'silent' })
-  const api = await openApi(doors, { logger, tls: undefined, gateway: async () => false })
+  const api = await openApi(doors, { logger, tls: undefined, gateway: async () => false, linksMax: 0 })
   const list = async () => (await api.inject({ url: '/v1/runs', headers: { authorization: 'Bearer key' } })).statusCode
   broken = true
   expect(await list()).toBe(500)

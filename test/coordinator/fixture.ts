@@ -1,10 +1,11 @@
 import type { RoundEvent } from '#coordinator/round/events.ts'
-import type { RunSpec } from '#coordinator/run.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Cid, type NodeId, nodeIdOf, type RunId } from '#protocol/ids.ts'
 import { SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 /** Ids that look like the real ones and are told apart at a glance. */
 export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
@@ -39,12 +40,13 @@ export function specOf(change: Partial<RunSpec> = {}): RunSpec {
     population: 'open',
     masking: 'none',
     secure: null,
-    cohort: { min: 3, max: 4, quorum: 2 },
+    cohort: cohortOf({ min: 3, max: 4, quorum: 2 }),
     timing: {
-      ...{ selectionMillis: 100, keysMillis: 100, reportingMillis: 1000 },
+      ...{ selectionMillis: 100, keysMillis: 100, reportingMillis: 1000, stragglerMillis: null, learned: true },
       ...{ consistencyMillis: 100, unmaskingMillis: 100, aggregationMillis: 200, settlementMillis: 200 },
     },
     failuresMax: 2,
+    onFailures: 'end',
     idempotency: null,
     ...change,
   }
@@ -55,7 +57,7 @@ export function maskedSpecOf(n: number, corrupt = 1, change: Partial<RunSpec> = 
   return specOf({
     masking: 'secagg/1',
     secure: { suite: 2, corrupt, publish: 'full' },
-    cohort: { min: n, max: n, quorum: 2 },
+    cohort: cohortOf({ min: n, max: n, quorum: 2 }),
     ...change,
   })
 }
@@ -67,7 +69,9 @@ export type Happening = RoundEvent extends infer E ? (E extends RoundEvent ? Omi
 
 /** What nodes and effects report, in the plain and in the masked round. */
 export const happens = {
-  join: (index: number, advert: Cid | null = null): Happening => ({ kind: 'joined', node: node(index), advert }),
+  join: (index: number, advert: Cid | null = null): Happening => ({
+    ...{ kind: 'joined', node: node(index), operator: null, advert },
+  }),
   report: (index: number): Happening => ({
     ...{ kind: 'reported', node: node(index), update: cid(`update ${index}`), vector: cid(`vector ${index}`) },
     trainMillis: 5,

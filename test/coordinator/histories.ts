@@ -1,18 +1,14 @@
 import * as fc from 'fast-check'
+import { type Obligation, obligations } from '#coordinator/obligations.ts'
 import type { RoundEvent } from '#coordinator/round/events.ts'
-import { hasReported, type Round } from '#coordinator/round/round.ts'
-import {
-  nextDeadline,
-  type Obligation,
-  obligations,
-  type Run,
-  type RunEvent,
-  type RunSpec,
-  stepRun,
-} from '#coordinator/run.ts'
+import { hasReported, isAmong, type Round } from '#coordinator/round/round.ts'
+import { nextDeadline, type Run, stepRun } from '#coordinator/run.ts'
+import type { RunEvent } from '#coordinator/run-events.ts'
+import type { RunSpec } from '#coordinator/run-spec.ts'
+import type { Terms } from '#coordinator/timing.ts'
 import type { Millis } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
-import type { Timing } from '#protocol/plan.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { cid, type Happening, happens, maskedSpecOf, NODES, specOf } from './fixture.ts'
 
 /** Histories of runs: what honest nodes and a coordinator that does its work would report next, and whatever else. */
@@ -67,8 +63,8 @@ export function answerTo(run: Run, owed: Obligation, at: Millis = run.at): RunEv
       } as Happening)
     case 'settle':
       return stamped(happens.settle())
-    case 'release':
-      return { kind: 'released', at, round }
+    case 'recount':
+      return { kind: 'recounted', at, round, record: cid(`record ${round}`) }
     case 'finish':
       return { kind: 'finished', at, manifest: cid('run'), paid: 0n, released: run.spec.budget, reason: null }
   }
@@ -90,7 +86,7 @@ export function speeches(run: Run): readonly { readonly who: number; readonly sa
   const { round } = run
   if (!round || round.phase === 'closed' || round.phase === 'aborted') return []
   if (round.phase === 'selection') {
-    const absent = NODES.slice(0, run.spec.cohort.max).filter((node) => !round.joined.includes(node))
+    const absent = NODES.slice(0, run.spec.cohort.max).filter((node) => !isAmong(round.joined, node))
     return absent.map(placeOf).map((who) => ({ who, says: happens.join(who, round.secure && cid(`advert ${who}`)) }))
   }
   const say = sayingIn(round)
@@ -138,7 +134,7 @@ function placeOf(node: (typeof NODES)[number]): number {
   return NODES.indexOf(node)
 }
 
-/** The world does what is owed, then time passes to the next deadline: alone, this ends every run. */
+/** The world does what is owed, then time passes to the next deadline: alone, this ends every run, or pauses it. */
 export function moveOn(run: Run): Run {
   const [owed] = obligations(run)
   if (owed) return accepted(run, answerTo(run, owed))
@@ -147,21 +143,23 @@ export function moveOn(run: Run): Run {
 
 /** One act of a history that makes no sense as often as it does. */
 export type Act = {
-  readonly kind: 'sense' | 'work' | keyof typeof happens | 'opened' | 'released' | 'finished' | 'held'
+  readonly kind: 'sense' | 'work' | 'stopped' | keyof typeof happens | (typeof LAWS)[number]
   readonly pick: number
   readonly skew: number
   readonly wait: Millis
 }
 
-const ANY = [...(Object.keys(happens) as (keyof typeof happens)[]), 'opened', 'released', 'finished', 'held'] as const
+const LAWS = ['opened', 'recounted', 'finished', 'held', 'resumed'] as const
+const ANY = [...(Object.keys(happens) as (keyof typeof happens)[]), ...LAWS]
 
 /** Mostly sense, and hardly any time in between: else no history gets past the keys of its first round. */
 export const acts: fc.Arbitrary<Act> = fc.record({
   kind: fc.oneof(
-    { weight: 20, arbitrary: fc.constant('sense' as const) },
-    { weight: 8, arbitrary: fc.constant('work' as const) },
-    { weight: 6, arbitrary: fc.constantFrom(...ANY.filter((kind) => kind !== 'leave')) },
-    { weight: 1, arbitrary: fc.constant('leave' as const) },
+    { weight: 100, arbitrary: fc.constant('sense' as const) },
+    { weight: 40, arbitrary: fc.constant('work' as const) },
+    { weight: 30, arbitrary: fc.constantFrom(...ANY.filter((kind) => kind !== 'leave')) },
+    { weight: 5, arbitrary: fc.constant('leave' as const) },
+    { weight: 1, arbitrary: fc.constant('stopped' as const) },
   ),
   pick: fc.nat(10_000),
   skew: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, -1, 1),
@@ -179,6 +177,7 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
   const who = pick % (run.spec.cohort.max + 2)
   switch (kind) {
     case 'sense': {
+      if (run.phase === 'paused') return { kind: 'resumed', at }
       const said = speeches(run)
       const speech = said[pick % said.length]
       if (!speech) return eventOf(run, { kind: 'work', pick, skew, wait })
@@ -193,8 +192,12 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
     }
     case 'opened':
       return { kind, at, round, plan: cid(`plan ${round}`), invited: run.spec.cohort.max }
-    case 'released':
-      return { kind, at, round }
+    case 'recounted':
+      return { kind, at, round, record: cid(`record ${round}`) }
+    case 'resumed':
+      return { kind, at }
+    case 'stopped':
+      return { kind, at, reason: 'enough' }
     case 'finished':
       return { kind, at, manifest: cid('run'), paid: 0n, released: 0n, reason: null }
     case 'held':
@@ -225,9 +228,11 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
 }
 
 const millis = fc.oneof(fc.integer({ min: 50, max: 300 }), fc.constantFrom(1, 1000, 1000, 1000))
-const timings: fc.Arbitrary<Timing> = fc.record({
+const timings: fc.Arbitrary<Terms> = fc.record({
   ...{ selectionMillis: millis, keysMillis: millis, reportingMillis: millis, consistencyMillis: millis },
   ...{ unmaskingMillis: millis, aggregationMillis: millis, settlementMillis: millis },
+  stragglerMillis: fc.constantFrom(null, null, 0, 20),
+  learned: fc.boolean(),
 })
 
 /** Masked runs of every size that a test has time for. */
@@ -238,12 +243,12 @@ export const maskedSpecs: fc.Arbitrary<RunSpec> = fc
     fc.nat(),
     timings,
     fc.integer({ min: 1, max: 3 }),
+    fc.constantFrom('pause', 'end'),
   )
-  .map(([n, c, quorum, timing, failuresMax]) => {
+  .map(([n, c, quorum, timing, failuresMax, onFailures]) => {
     const change = {
-      timing,
-      failuresMax,
-      cohort: { min: Math.max(3, n - (quorum % 2)), max: n, quorum: 2 + (quorum % (n - 2)) },
+      ...{ timing, failuresMax, onFailures },
+      cohort: cohortOf({ min: Math.max(3, n - (quorum % 2)), max: n, quorum: 2 + (quorum % (n - 2)) }),
     }
     return maskedSpecOf(n, 1 + (c % (n - 2)), change)
   })
@@ -254,8 +259,8 @@ export const askSpecs: fc.Arbitrary<RunSpec> = maskedSpecs.map((spec) => ({
 }))
 
 export const plainSpecs: fc.Arbitrary<RunSpec> = fc
-  .tuple(timings, fc.integer({ min: 1, max: 3 }))
-  .map(([timing, failuresMax]) => specOf({ timing, failuresMax }))
+  .tuple(timings, fc.integer({ min: 1, max: 3 }), fc.constantFrom('pause', 'end'))
+  .map(([timing, failuresMax, onFailures]) => specOf({ timing, failuresMax, onFailures }))
 
 /** What the open round is at: its phase, and of the phase in which keys are shared its step. */
 export function stageOf({ round }: Run): string | undefined {

@@ -4,7 +4,7 @@ import { encodeLanes, lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { frameOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { type CoordinatorMessage, say, sign } from '#protocol/messages.ts'
 import { importFile } from '#protocol/unixfs.ts'
 import { type Live, live, RawNode, signer } from './live.ts'
@@ -93,7 +93,7 @@ async function ended(at: Live, run: RunId): Promise<string> {
 describe('the node link', () => {
   test('opens only for an admitted key that answers this very challenge, to this very coordinator', async () => {
     const friend = signer('friend').id
-    await using at = await live({ admits: new Set<NodeId>([friend]) })
+    await using at = await live({ admits: new Map([[friend, null]]) })
     const { url, id } = at.coordinator
     const dial = (name: string) => new RawNode(url, id, name)
     await using accepted = dial('friend')
@@ -123,6 +123,25 @@ describe('the node link', () => {
       expect(await node.link((nonce) => hello(node, nonce))).toBe(refusal)
       expect(await at.counted('links_refused', refusal)).toBe(1)
     }
+  })
+
+  test('tells who runs a node by the list alone: one operator’s second node has no seat beside its first', async () => {
+    const ids = ['hostile 0', 'hostile 1', 'hostile 2'].map((name) => signer(name).id)
+    await using at = await live({ admits: new Map(ids.map((id, place) => [id, place < 2 ? 'alba' : null])) })
+    const members = await nodes(at, 3)
+    const launched = await at.launch({ timing: { selectionMillis: 60_000 } })
+    const { id } = (await launched.json()) as { id: string }
+    await Promise.all(members.map(join))
+    const [first, second, other] = members as [RawNode, RawNode, RawNode]
+    await other.hear('seated')
+    const ends = [first, second].map((node) => node.hear('seated', 'ended'))
+    expect((await Promise.all(ends)).map(({ kind }) => kind).sort()).toEqual(['ended', 'seated'])
+    const log = (await (await at.api(`/v1/runs/${id}/events`)).json()) as { data: readonly Record<string, unknown>[] }
+    const operators = log.data.flatMap(({ type, node, operator }) => (type === 'node.joined' ? [[node, operator]] : []))
+    expect(new Map(operators as [string, unknown][])).toEqual(
+      new Map(ids.map((node, at) => [node, at < 2 ? 'alba' : null])),
+    )
+    await Promise.all(members.map((node) => node[Symbol.asyncDispose]()))
   })
 
   test("a node's newer link replaces its older one", async () => {

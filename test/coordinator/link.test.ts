@@ -1,32 +1,67 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, request } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { Counters } from '#coordinator/counters.ts'
-import { SocketTransport } from '#coordinator/transports/socketio.ts'
-import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
+import { type LinkOptions, SocketTransport } from '#coordinator/transports/socketio.ts'
+import { FRAME_BYTES_MAX, NODE_FRAMES, UNREAD_BYTES_MAX } from '#protocol/limits.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { RawNode, signer } from './live.ts'
 
-test('a node that does not read loses its link, and not the coordinator its memory', async () => {
+const coordinator = signer('coordinator')
+
+async function serving(options: Partial<LinkOptions> = {}) {
   const http = createServer()
-  using _ = { [Symbol.dispose]: () => void http.close() }
   const counters = new Counters()
-  const coordinator = signer('coordinator')
-  await using transport = new SocketTransport(http, {
+  const transport = new SocketTransport(http, {
     ...{ signer: coordinator, admits: () => true, graceMillis: 1000, helloMillis: 1000, linksMax: 10 },
-    count: (name, reason) => counters.count(name, reason),
+    presence: new MemoryPresence().openIn({}),
+    ...{ isOverloaded: () => false, count: (name, reason) => counters.count(name, reason) },
+    ...options,
   })
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
-  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-  await using deaf = new RawNode(url, coordinator.id, 'deaf')
-  await using friend = new RawNode(url, coordinator.id, 'friend')
+  const { port } = http.address() as AddressInfo
+  return {
+    ...{ transport, counters, port },
+    node: (name: string) => new RawNode(`http://127.0.0.1:${port}`, coordinator.id, name),
+    async [Symbol.asyncDispose]() {
+      await transport[Symbol.asyncDispose]()
+      http.closeAllConnections()
+      http.close()
+    },
+  }
+}
+
+/** A WebSocket that says nothing, or what it is told: its answer's head, or the code of the refusal. */
+async function knock(port: number) {
+  const headers = {
+    ...{ connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  }
+  const sent = request({ port, host: '127.0.0.1', path: '/v1/node-link/?EIO=4&transport=websocket', headers })
+  sent.end()
+  const [answer, socket] = await new Promise<[IncomingMessage, Socket?]>((resolve, reject) => {
+    sent.on('upgrade', (response, upgraded) => resolve([response, upgraded as Socket]))
+    sent.on('response', (response) => resolve([response]))
+    sent.on('error', reject)
+  })
+  socket?.on('error', () => undefined).resume()
+  return { status: answer.statusCode, after: answer.headers['retry-after'], socket }
+}
+
+test('a node that does not read loses its link, and not the coordinator its memory', async () => {
+  await using at = await serving()
+  const { transport, counters } = at
+  await using deaf = at.node('deaf')
+  await using friend = at.node('friend')
   expect([await deaf.link(), await friend.link()]).toEqual(['linked', 'linked'])
   deaf.stopReading()
   const frame = new Uint8Array(FRAME_BYTES_MAX)
   let sent = 0
   for (; transport.linked().includes(deaf.signer.id); sent++) {
     expect(sent).toBeLessThan(2000)
+    expect(transport.gauges()['unread_bytes']).toBeLessThan(2 * UNREAD_BYTES_MAX + 2 * FRAME_BYTES_MAX)
     await transport.send(deaf.signer.id, frame)
     await transport.send(friend.signer.id, frame)
     // Whoever reads is kept up with.
@@ -34,4 +69,94 @@ test('a node that does not read loses its link, and not the coordinator its memo
   }
   expect(counters.of('links_refused', 'slow-reader')).toBe(1)
   expect(transport.linked()).toEqual([friend.signer.id])
+})
+
+test('a node that floods valid frames is read at its rate, loses none, and keeps nobody else waiting', async () => {
+  await using at = await serving()
+  await using loud = at.node('loud')
+  await using quiet = at.node('quiet')
+  expect([await loud.link(), await quiet.link()]).toEqual(['linked', 'linked'])
+  const flood = 20 * NODE_FRAMES.burst
+  const frame = new Uint8Array(20)
+  for (let sent = 0; sent < flood; sent++) loud.raw(frame)
+  let [fromLoud, fromQuiet] = [0, 0]
+  const started = performance.now()
+  quiet.raw(frame)
+  for await (const event of at.transport.events(new AbortController().signal)) {
+    if (event.kind !== 'frame') continue
+    if (event.from === loud.signer.id) fromLoud++
+    else if (++fromQuiet === 40) break
+    // The next one only when this one was served.
+    else quiet.raw(frame)
+  }
+  const due = NODE_FRAMES.burst + (NODE_FRAMES.perSecond * (performance.now() - started)) / 1000
+  // What one read of its socket brought is served, too: that much, and no more, comes too fast.
+  expect(fromLoud).toBeLessThan(due + 2 * (65_536 / frame.length))
+  expect(at.counters.of('links_slowed', 'too-many-frames')).toBeGreaterThan(0)
+  expect(at.counters.text()).not.toContain('frames_refused')
+})
+
+test('strangers hold their own places, an address its share of them, and a hello or a goodbye frees one', async () => {
+  await using at = await serving({ strangers: { total: 8, each: 2 }, helloMillis: 60_000 })
+  const [first, second] = [await knock(at.port), await knock(at.port)]
+  expect([first.status, second.status, at.transport.gauges()['strangers']]).toEqual([101, 101, 2])
+  expect(await knock(at.port)).toEqual({ status: 503, after: '5', socket: undefined })
+  expect(at.counters.of('links_refused', 'too-many-strangers')).toBe(1)
+  first.socket?.destroy()
+  while (at.transport.gauges()['strangers'] === 2) await new Promise(setImmediate)
+  await using node = at.node('node')
+  expect(await node.link()).toBe('linked')
+  expect(at.transport.gauges()).toMatchObject({ strangers: 1, links: 1 })
+  second.socket?.destroy()
+})
+
+test('a socket that never says hello, and one that only opens a WebSocket, are gone after the hello time', async () => {
+  await using at = await serving({ helloMillis: 50 })
+  const silent = await knock(at.port)
+  await once(silent.socket as Socket, 'close')
+  await using mute = at.node('mute')
+  expect(await mute.refusal()).toBe('no-hello')
+  while (at.transport.gauges()['strangers'] !== 0) await new Promise(setImmediate)
+})
+
+test('a stranger that says more than a hello is not read on', async () => {
+  await using at = await serving({ helloMillis: 60_000 })
+  await using chatty = at.node('chatty')
+  await chatty.hear('challenge')
+  for (let turn = 0; turn < 100; turn++) chatty.event('anything', turn)
+  await chatty.lost()
+  expect(at.counters.of('links_refused', 'hello-first')).toBe(1)
+  expect(at.transport.gauges()['links']).toBe(0)
+})
+
+test('while there is more to do than can be done no new link is taken, and the others stay', async () => {
+  let overloaded = false
+  await using at = await serving({ isOverloaded: () => overloaded })
+  await using node = at.node('node')
+  expect(await node.link()).toBe('linked')
+  overloaded = true
+  expect(await knock(at.port)).toMatchObject({ status: 503, after: '5' })
+  expect(at.counters.of('links_refused', 'overload')).toBe(1)
+  expect(at.transport.linked()).toEqual([node.signer.id])
+})
+
+test('a node that links over and over is told to wait: each time costs a signature and a telling', async () => {
+  await using at = await serving()
+  const said: string[] = []
+  for (let turn = 0; turn < 30 && said.at(-1) !== 'links-too-often'; turn++) {
+    await using node = at.node('flapping')
+    said.push(await node.link())
+  }
+  expect(said.at(-1)).toBe('links-too-often')
+  expect(said.length).toBeGreaterThan(20)
+})
+
+test('half a request for a link holds nothing of the link', async () => {
+  await using at = await serving({ strangers: { total: 1, each: 1 } })
+  const half = connect(at.port, '127.0.0.1')
+  half.on('error', () => undefined)
+  half.write('GET /v1/node-link/?EIO=4&transport=websocket HTTP/1.1\r\nupgrade: websocket\r\n')
+  await once(half, 'connect')
+  expect((await knock(at.port)).status).toBe(101)
+  half.destroy()
 })

@@ -10,12 +10,14 @@ import { open, type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import { type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
-import { TOY_TASK } from '#test/sim/toy.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 
 /** A real coordinator on a free loopback port with an empty state folder, gone with everything it kept. */
 export type Live = AsyncDisposable & {
   readonly coordinator: RunningCoordinator
   readonly state: string
+  /** The API key. */
+  readonly key: string
   /** A request with the API key. */
   api(path: string, init?: RequestInit): Promise<Response>
   launch(change?: object, headers?: Record<string, string>): Promise<Response>
@@ -37,7 +39,7 @@ export async function live(change: Partial<CoordinatorConfig> = {}): Promise<Liv
   const api = (path: string, init: RequestInit = {}) =>
     fetch(`${coordinator.url}${path}`, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } })
   return {
-    ...{ coordinator, state, api },
+    ...{ coordinator, state, key, api },
     launch: (body = {}, headers = {}) =>
       api('/v1/runs', {
         method: 'POST',
@@ -64,6 +66,7 @@ export function request(change: object = {}): object {
     cohort: { min: 2, max: 3, quorum: 2 },
     timing,
     failuresMax: 1,
+    onFailures: 'end',
     ...change,
   }
 }
@@ -110,17 +113,40 @@ export class RawNode implements AsyncDisposable {
     this.#socket.emit('frame', frame)
   }
 
+  /** An event that is no frame. */
+  event(name: string, ...values: readonly unknown[]): void {
+    this.#socket.emit(name, ...values)
+  }
+
+  /** Why it is turned away. */
+  refusal(): Promise<string> {
+    return new Promise((resolve) => this.#socket.once('refused', resolve))
+  }
+
+  /** When no link can be had at all. */
+  unreachable(): Promise<void> {
+    return new Promise((resolve) => this.#socket.once('connect_error', () => resolve()))
+  }
+
+  /** Until the coordinator has closed the link. */
+  async lost(): Promise<void> {
+    if (this.#socket.connected) await new Promise((resolve) => this.#socket.once('disconnect', resolve))
+  }
+
   /** Leaves what the coordinator sends on the wire. */
   stopReading(): void {
     const { transport } = this.#socket.io.engine as unknown as { transport: { ws: { _socket: NetSocket } } }
     transport.ws._socket.pause()
   }
 
-  /** The next message of a kind; others are passed over. */
-  async hear<K extends CoordinatorMessage['kind']>(kind: K): Promise<Extract<CoordinatorMessage, { kind: K }>> {
+  /** The next message of one of these kinds; others are passed over. */
+  async hear<K extends CoordinatorMessage['kind']>(
+    ...kinds: readonly K[]
+  ): Promise<Extract<CoordinatorMessage, { kind: K }>> {
     for await (const message of this.#heard.items(this.#end.signal))
-      if (message.kind === kind) return message as Extract<CoordinatorMessage, { kind: K }>
-    throw new Error(`the link ended before a ${kind}`)
+      if ((kinds as readonly string[]).includes(message.kind))
+        return message as Extract<CoordinatorMessage, { kind: K }>
+    throw new Error(`the link ended before a ${kinds}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

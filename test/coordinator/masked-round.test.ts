@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { nextDeadline, obligations, type Run } from '#coordinator/run.ts'
+import { obligations } from '#coordinator/obligations.ts'
+import { nextDeadline, type Run } from '#coordinator/run.ts'
 import { SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import { cid, type Happening, happens, maskedSpecOf } from './fixture.ts'
 import { accepted, lapse, moveOn, play, refusalOf, speeches, stageOf, stamp, started, until } from './histories.ts'

@@ -2,13 +2,16 @@ import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
 import { secureRule } from '#aggregation/secagg/parameters.ts'
 import { isEnough } from '#aggregation/secagg/spending.ts'
+import { obligations } from '#coordinator/obligations.ts'
 import type { RoundEvent } from '#coordinator/round/events.ts'
 import { endingOf } from '#coordinator/round/session.ts'
-import { encodeEvent, obligations, type Run } from '#coordinator/run.ts'
+import type { Run } from '#coordinator/run.ts'
+import { encodeEvent } from '#coordinator/run-events.ts'
 import { encode } from '#protocol/codec.ts'
 import { ENDINGS_MAX, EVENT_BYTES_MAX, REASON_CHARS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import { endingsSchema } from '#protocol/manifest.ts'
 import { must } from '#test/aggregation/given.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { cid, type Happening, happens, maskedSpecOf } from './fixture.ts'
 import { accepted, answerTo, lapse, play, refusalOf, speeches, stageOf, stamp, started, until } from './histories.ts'
 
@@ -79,7 +82,7 @@ test('a round closes exactly if n − q are lost before the certificate at most,
 })
 
 test('… and if the plan asks for more than q, exactly if that many give an input', () => {
-  const cohort = { min: 7, max: 7, quorum: 6 }
+  const cohort = cohortOf({ min: 7, max: 7, quorum: 6 })
   for (const lost of [0, 1, 2]) {
     const fates = Array.from(
       { length: 7 },

@@ -17,8 +17,9 @@ function open(change: Partial<Opened> = {}, invited = 4): Round {
     cohortSeed: new Uint8Array(32),
     ...{ rule, timing, secure },
     openedAt: 0,
+    took: {},
   } as const
-  return openSelection({ ...opened, ...change }, invited)
+  return openSelection({ ...opened, ...change }, invited, [])
 }
 
 /** Plays events into a round; each must be accepted. */

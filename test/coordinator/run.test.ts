@@ -1,32 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import * as fc from 'fast-check'
-import {
-  decodeEvent,
-  encodeEvent,
-  failure,
-  nextDeadline,
-  type Obligation,
-  obligations,
-  type Run,
-  type RunEvent,
-  type RunSpec,
-  seedOf,
-  stepRun,
-} from '#coordinator/run.ts'
+import { obligations } from '#coordinator/obligations.ts'
+import { outcomeOf, pauseOf } from '#coordinator/outcome.ts'
+import { nextDeadline, partOf, purposeOf, type Run, seedOf, stepRun } from '#coordinator/run.ts'
+import type { RunEvent } from '#coordinator/run-events.ts'
+import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { askSeed } from '#protocol/seeds.ts'
 import { cid, EVALUATION, happens, maskedSpecOf, specOf } from './fixture.ts'
-import {
-  accepted,
-  acts,
-  askSpecs,
-  eventOf,
-  maskedSpecs,
-  moveOn,
-  plainSpecs,
-  stamp,
-  started,
-  until,
-} from './histories.ts'
+import { accepted, started, until } from './histories.ts'
 
 type Said = RunEvent extends infer E ? (E extends RunEvent ? Omit<E, 'at'> & { at?: number } : never) : never
 
@@ -56,11 +36,13 @@ const whole = (round: number): Said[] => [
   aggregated(round),
   settled(round),
 ]
-/** Nobody joins. */
-const empty = (run: Run, round: number): Run => {
+const recounted = (round: number): Said => ({ kind: 'recounted', round, record: cid(`record ${round}`) })
+/** Nobody joins, and that is put down. */
+const unrecorded = (run: Run, round: number): Run => {
   const open = play(run, opened(round))
   return play(open, { kind: 'ticked', round, at: nextDeadline(open) ?? 0 })
 }
+const empty = (run: Run, round: number): Run => play(unrecorded(run, round), recounted(round))
 const finished: Said = { kind: 'finished', manifest: cid('run'), paid: 1000n, released: 0n, reason: null }
 
 const ASK = {
@@ -85,7 +67,7 @@ describe('a run that asks', () => {
     const run = answered(started(ASK), 1)
     expect(run).toMatchObject({ phase: 'finishing', model: cid('task'), evaluation: null, owing: [] })
     expect(run.past).toMatchObject([{ purpose: 'ask', manifest: cid('manifest 1'), receipts: null }])
-    expect([obligations(run), failure(run)]).toEqual([[{ kind: 'finish' }], null])
+    expect([obligations(run), outcomeOf(run)]).toEqual([[{ kind: 'finish' }], { outcome: 'completed', reason: null }])
   })
 
   test('asks again after a round that came to nothing, owing nothing for it', () => {
@@ -97,7 +79,7 @@ describe('a run that asks', () => {
   test('fails after as many such rounds as it was given', () => {
     const run = [1, 2, 3].reduce(empty, started(ASK))
     expect([run.phase, obligations(run)]).toEqual(['finishing', [{ kind: 'finish' }]])
-    expect(failure(run)).toMatch(/^3 rounds in a row were aborted/)
+    expect(outcomeOf(run)).toEqual({ outcome: 'failed', reason: expect.stringMatching(/^3 rounds in a row were/) })
   })
 
   test('draws its cohort by the one seed of all questions, whatever the round', () => {
@@ -131,29 +113,45 @@ describe('a run', () => {
     expect(seen).toEqual([['hold'], ['open 1'], ...Array(6).fill([]), ['aggregate 1'], ['settle 1'], ['open 2']])
   })
 
-  test('a round that came to nothing gives its part back, and the next starts from the same model', () => {
-    const run = empty(play(undefined, created(), { kind: 'held' }, ...whole(1)), 2)
-    expect(run).toMatchObject({ phase: 'running', model: cid('model 1'), parent: cid('manifest 1') })
-    expect(obligations(run)).toEqual([
-      { kind: 'release', round: 2 },
-      { kind: 'open', round: 3 },
-    ])
-    expect(obligations(play(run, { kind: 'released', round: 2 }))).toEqual([{ kind: 'open', round: 3 }])
-    expect(
-      stepRun(play(run, { kind: 'released', round: 2 }), { kind: 'released', round: 2, at: run.at }),
-    ).toMatchObject({
-      ok: false,
-      refusal: 'not-owed',
-    })
+  test('a round that came to nothing is put down, and tried again under the next number from the same model', () => {
+    const run = unrecorded(play(undefined, created(), { kind: 'held' }, ...whole(1)), 2)
+    expect(run).toMatchObject({ phase: 'running', model: cid('model 1'), parent: cid('manifest 1'), trained: 1 })
+    expect(obligations(run)).toEqual([{ kind: 'recount', round: 2 }])
+    expect(stepRun(run, { ...opened(3), at: run.at } as RunEvent)).toMatchObject({ refusal: 'not-owed' })
+    const recorded = play(run, recounted(2))
+    expect(recorded.past[1]).toMatchObject({ manifest: null, aborted: cid('record 2'), reason: 'too-few-nodes' })
+    expect(obligations(recorded)).toEqual([{ kind: 'open', round: 3 }])
+    expect(stepRun(recorded, { ...recounted(2), at: run.at } as RunEvent)).toMatchObject({ refusal: 'not-owed' })
+    expect(purposeOf(recorded)).toBe('train')
+  })
+
+  test('trains until the planned rounds have closed, however many did not, and each has the part of its place', () => {
+    let run = play(undefined, created({ planned: 2 }), { kind: 'held' })
+    for (const round of [1, 2, 3, 4, 5, 6]) run = round % 2 ? empty(run, round) : play(run, ...whole(round))
+    expect(run.past.map(({ purpose }) => purpose)).toEqual(['train', 'train', 'train', 'train', 'evaluate', 'evaluate'])
+    expect([run.phase, run.trained, run.failures]).toEqual(['finishing', 2, 0])
+    expect([partOf(run, 2), partOf(run, 4)]).toEqual([1, 2])
+    expect(outcomeOf(run)).toEqual({ outcome: 'completed', reason: null })
   })
 
   test('gives up after so many aborted rounds in a row, with the reason', () => {
     const run = empty(empty(play(undefined, created(), { kind: 'held' }), 1), 2)
     expect(run.phase).toBe('finishing')
-    expect(failure(run)).toBe('2 rounds in a row were aborted, the last one: too-few-nodes')
-    expect(obligations(run).map(({ kind }) => kind)).toEqual(['release', 'release'])
-    const released = play(run, { kind: 'released', round: 1 }, { kind: 'released', round: 2 })
-    expect(obligations(released)).toEqual([{ kind: 'finish' }])
+    const reason = '2 rounds in a row were aborted, the last one: too-few-nodes'
+    expect(outcomeOf(run)).toEqual({ outcome: 'failed', reason })
+    expect(obligations(run)).toEqual([{ kind: 'finish' }])
+  })
+
+  test('has no more rounds than a record can list, however often it is resumed', () => {
+    let run = play(undefined, created({ planned: ROUNDS_MAX - 1, onFailures: 'pause', failuresMax: 3 }), {
+      kind: 'held',
+    })
+    for (let round = 1; run.phase !== 'finishing'; round++) {
+      if (run.phase === 'paused') run = play(run, { kind: 'resumed' })
+      run = empty(run, round)
+    }
+    expect(run.past).toHaveLength(ROUNDS_MAX)
+    expect(outcomeOf(run)).toEqual({ outcome: 'failed', reason: 'too-many-rounds: a run has at most 4096' })
   })
 
   test('an overdue settlement holds the record, not the training', () => {
@@ -170,138 +168,121 @@ describe('a run', () => {
 
   test('refuses what it does not owe: a round out of turn, a second hold, a record too early', () => {
     const run = play(undefined, created(), { kind: 'held' })
-    for (const event of [opened(2), { kind: 'held' }, finished, { kind: 'released', round: 1 }, settled(1)] as Said[])
+    for (const event of [
+      opened(2),
+      { kind: 'held' },
+      finished,
+      recounted(1),
+      settled(1),
+      { kind: 'resumed' },
+    ] as Said[])
       expect(stepRun(run, { at: 0, ...event } as RunEvent).ok).toBe(false)
   })
 })
 
-describe.each([
-  ['plain', plainSpecs],
-  ['masked', maskedSpecs],
-  ['asking', askSpecs],
-])('whatever comes, in whatever order, a %s run', (_, specs) => {
-  const histories = (maxLength: number) => fc.tuple(specs, fc.array(acts, { maxLength, size: 'max' }))
+describe('a run that may be paused', () => {
+  const pausable = (change = {}) => play(undefined, created({ onFailures: 'pause', ...change }), { kind: 'held' })
+  const paused = () => empty(empty(pausable(), 1), 2)
 
-  test('never breaks an invariant, and a refused event changes nothing', () => {
-    fc.assert(
-      fc.property(histories(120), ([spec, history]) => {
-        let run = started(spec)
-        let text = textOf(run)
-        for (const act of history) {
-          const next = stepRun(run, eventOf(run, act))
-          expect(textOf(run)).toBe(text)
-          if (!next.ok) continue
-          run = next.value
-          text = textOf(run)
-        }
-      }),
-      { numRuns: 300 },
-    )
+  test('waits after so many aborted rounds in a row, owing nothing, with the reason', () => {
+    const run = paused()
+    expect([run.phase, obligations(run), nextDeadline(run)]).toEqual(['paused', [], undefined])
+    expect(pauseOf(run)).toBe('2 rounds in a row were aborted, the last one: too-few-nodes')
+    for (const event of [opened(3), finished, { kind: 'held' }, recounted(2)] as Said[])
+      expect(stepRun(run, { at: run.at, ...event } as RunEvent)).toMatchObject({ refusal: 'not-owed' })
   })
 
-  test('is the same when the log as it is stored is replayed', () => {
-    fc.assert(
-      fc.property(histories(120), ([spec, history]) => {
-        let live = started(spec)
-        const log: Uint8Array[] = []
-        for (const act of history) {
-          const event = eventOf(live, act)
-          const next = stepRun(live, event)
-          if (!next.ok) continue
-          log.push(encodeEvent(event))
-          live = next.value
-        }
-        const replayed = log.reduce<Run>((run, entry) => accepted(run, decodeEvent(entry)), started(spec))
-        expect(replayed).toEqual(live)
-        expect(obligations(replayed)).toEqual(obligations(live))
-      }),
-      { numRuns: 100 },
-    )
+  test('goes on when it is resumed, with its failures counted anew', () => {
+    const run = play(paused(), { kind: 'resumed' })
+    expect([run.phase, run.failures, pauseOf(run)]).toEqual(['running', 0, null])
+    expect(obligations(run)).toEqual([{ kind: 'open', round: 3 }])
+    expect(empty(run, 3)).toMatchObject({ phase: 'running', failures: 1 })
+    expect(empty(empty(run, 3), 4)).toMatchObject({ phase: 'paused' })
+    expect(stepRun(run, { kind: 'resumed', at: run.at })).toMatchObject({ refusal: 'not-paused' })
   })
 
-  test('ends from any state: what is owed is answered, time passes, nobody else says a word', () => {
-    fc.assert(
-      fc.property(histories(120), ([spec, history]) => {
-        let run = history.reduce((state, act) => stepOr(state, eventOf(state, act)), started(spec))
-        for (let step = 0; run.phase !== 'ended'; step++) {
-          if (step > 100) throw new Error(`stuck in ${run.phase} ${run.round?.phase}`)
-          run = moveOn(run)
-        }
-      }),
-      { numRuns: 200 },
-    )
+  test('counts failures in a row: a round that closes starts the count anew', () => {
+    const run = empty(play(empty(pausable(), 1), ...whole(2)), 3)
+    expect([run.phase, run.failures, run.trained]).toEqual(['running', 1, 1])
   })
 
-  test('has every round over by its last deadline, also when nobody does what is owed', () => {
-    fc.assert(
-      fc.property(histories(120), ([spec, history]) => {
-        let run = started(spec)
-        const check = () => {
-          if (run.round) expect(nextDeadline(run)).toBeLessThanOrEqual(run.round.openedAt + longest(spec))
-        }
-        for (const act of history) {
-          const event = eventOf(run, act)
-          // A clock that works: whatever is due by then has been ticked.
-          for (let due = nextDeadline(run); due !== undefined && due <= event.at; due = nextDeadline(run)) {
-            run = accepted(run, stamp(run, happens.tick(), { at: due }))
-            check()
-          }
-          run = stepOr(run, event)
-          check()
-        }
-        for (let due = nextDeadline(run); due !== undefined; due = nextDeadline(run)) {
-          expect(due).toBeGreaterThan(run.at)
-          run = accepted(run, stamp(run, happens.tick(), { at: due }))
-          check()
-        }
-        expect(run.round).toBeUndefined()
-      }),
-      { numRuns: 200 },
-    )
+  test('tests its model until a round does, or it is paused', () => {
+    const trained = play(pausable({ planned: 1 }), ...whole(1))
+    const run = empty(empty(trained, 2), 3)
+    expect([run.phase, run.past.at(-1)?.purpose]).toEqual(['paused', 'evaluate'])
+    expect(play(run, { kind: 'resumed' }, ...whole(4))).toMatchObject({ phase: 'finishing', evaluation: EVALUATION })
   })
 
-  test('owes each thing once, one thing a round, and says when a round is over why it came to nothing', () => {
-    fc.assert(
-      fc.property(histories(120), ([spec, history]) => {
-        let run = started(spec)
-        const answered = new Set<string>()
-        for (const act of history) {
-          const before = obligations(run)
-          run = stepOr(run, eventOf(run, act))
-          const owed = obligations(run).map(nameOf)
-          for (const one of before.map(nameOf)) if (!owed.includes(one)) answered.add(one)
-          for (const one of owed) expect(answered).not.toContain(one)
-          const open = run.round?.round
-          expect(obligations(run).filter((one) => 'round' in one && one.round === open).length).toBeLessThanOrEqual(1)
-        }
-        for (const { manifest, reason } of run.past) expect(manifest ? [null] : REASONS).toContain(reason)
-      }),
-      { numRuns: 200 },
-    )
+  test('pays while it is paused what is overdue, and owes nothing else', () => {
+    const summed = play(pausable(), ...whole(1).slice(0, -1))
+    const overdue = play(summed, { kind: 'ticked', round: 1, at: nextDeadline(summed) ?? 0 })
+    const run = empty(empty(overdue, 2), 3)
+    expect([run.phase, obligations(run)]).toEqual(['paused', [{ kind: 'settle', round: 1 }]])
+    expect(obligations(play(run, settled(1)))).toEqual([])
+    expect(play(run, settled(1)).phase).toBe('paused')
   })
 })
 
-/** Every way in which a round may come to nothing; `spoiled` brings its own. */
-const REASONS = [
-  ...['too-few-nodes', 'too-few-members', 'thresholds-out-of-order', 'enrolling-late', 'too-few-keys', 'sharing-late'],
-  ...['judging-late', 'keys-late', 'too-few-reports', 'too-few-confirmations', 'certificate-late', 'too-few-shares'],
-  ...['aggregation-late', 'sum-bad-header'],
-]
+describe('a run that its owner stops', () => {
+  const stopped: Said = { kind: 'stopped', reason: 'enough' }
+  const running = (spec = specOf()) => play(undefined, { kind: 'created', spec }, { kind: 'held' })
+  const stop = (run: Run) => play(run, stopped)
 
-const nameOf = (owed: Obligation) => ('round' in owed ? `${owed.kind} ${owed.round}` : owed.kind)
-const textOf = (run: Run) => JSON.stringify(run, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+  test('is over at once where no round is open, and is not what it would have been', () => {
+    const run = stop(running())
+    expect([run.phase, outcomeOf(run)]).toEqual(['finishing', { outcome: 'stopped', reason: 'enough' }])
+    expect(stop(empty(empty(running(specOf({ onFailures: 'pause' })), 1), 2)).phase).toBe('finishing')
+  })
 
-function stepOr(run: Run, event: RunEvent): Run {
-  const next = stepRun(run, event)
-  return next.ok ? next.value : run
-}
+  test('reserves its budget first, so that there is one to give back', () => {
+    const run = stop(play(undefined, created()))
+    expect(obligations(run)).toEqual([{ kind: 'hold' }])
+    expect(obligations(play(run, { kind: 'held' }))).toEqual([{ kind: 'finish' }])
+  })
 
-/** The longest that a round can take: what its phases may, one after another. */
-function longest({ timing }: RunSpec): number {
-  const { selectionMillis, keysMillis, reportingMillis, consistencyMillis, unmaskingMillis } = timing
-  const { aggregationMillis, settlementMillis } = timing
-  // Dealing, U2, agreeing and the second U2 each have their time; inputs are due when two of these and training are over.
-  const inputs = Math.max(4 * keysMillis, 2 * keysMillis + reportingMillis)
-  const sums = 2 * unmaskingMillis + aggregationMillis + settlementMillis
-  return selectionMillis + inputs + consistencyMillis + sums
-}
+  test.each([
+    ['selection', 'aborted'],
+    ['reporting', 'aborted'],
+    ['aggregation', 'aggregation'],
+    ['settlement', 'settlement'],
+  ])('in plain %s leads to %s', (from, to) => {
+    const run = stop(until(running(), from))
+    const phases = [run.round?.phase ?? run.unrecorded?.phase, run.unrecorded?.reason ?? null, run.unrecorded?.endedIn]
+    expect(phases).toEqual(to === 'aborted' ? [to, 'run-stopped', from] : [to, null, undefined])
+  })
+
+  test.each([
+    ...['enrolling', 'dealing', 'sharing', 'agreeing'].map((step) => [step, 'aborted', 'keys']),
+    ['reporting', 'abandonment', 'reporting'],
+    ['consistency', 'abandonment', 'consistency'],
+    ['confirming', 'abandonment', 'consistency'],
+    // After a certificate there is nothing to abandon: it is what members are shown.
+    ['unmasking', 'aborted', 'unmasking'],
+    ['aggregation', 'aggregation', undefined],
+    ['settlement', 'settlement', undefined],
+  ])('in masked %s leads to %s', (from, to, endedIn) => {
+    const run = stop(until(running(maskedSpecOf(4)), from))
+    expect(run.round?.phase ?? run.unrecorded?.phase).toBe(to)
+    if (to === 'abandonment') expect(run.round).toMatchObject({ reason: 'run-stopped', endedIn })
+    if (to === 'aborted') expect(run.unrecorded).toMatchObject({ reason: 'run-stopped', endedIn })
+  })
+
+  test('finishes the round whose sum is being made, and pays it', () => {
+    const run = play(stop(until(running(), 'aggregation')), aggregated(1), settled(1))
+    expect(run).toMatchObject({ phase: 'finishing', trained: 1, model: cid('model 1') })
+    expect(outcomeOf(run)).toEqual({ outcome: 'stopped', reason: 'enough' })
+  })
+
+  test('is completed all the same where that round was the last', () => {
+    const last = until(play(running(specOf({ planned: 1 })), ...whole(1)), 'settlement')
+    expect(outcomeOf(play(stop(last), settled(2)))).toEqual({ outcome: 'completed', reason: null })
+  })
+
+  test('is stopped once', () => {
+    const run = stop(until(running(), 'settlement'))
+    expect(stepRun(run, { kind: 'stopped', reason: 'again', at: run.at })).toMatchObject({ refusal: 'run-stopped' })
+    const over = stop(running())
+    expect(stepRun(over, { kind: 'stopped', reason: 'again', at: over.at })).toMatchObject({ refusal: 'run-ended' })
+    expect(stepRun(over, { kind: 'resumed', at: over.at })).toMatchObject({ refusal: 'not-paused' })
+  })
+})

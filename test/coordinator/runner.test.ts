@@ -1,13 +1,18 @@
 import { describe, expect, test } from '@jest/globals'
-import { decodeEvent, obligations, type RunRefusal } from '#coordinator/run.ts'
-import { type Advanced, type Job, Runner, type Unstamped } from '#coordinator/runner.ts'
+import type { Unstamped } from '#coordinator/live.ts'
+import { obligations } from '#coordinator/obligations.ts'
+import { patrol } from '#coordinator/patrol.ts'
+import type { RunRefusal } from '#coordinator/run.ts'
+import { decodeEvent } from '#coordinator/run-events.ts'
+import { type Advanced, type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { type Bytes, nodeIdOf } from '#protocol/ids.ts'
 import type { EventLog, Queue } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import { fakeClock } from '#test/fake-clock.ts'
+import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { cid, happens, maskedSpecOf, node, RUN, specOf } from './fixture.ts'
 import { answerTo, speeches, stamp } from './histories.ts'
 
@@ -56,13 +61,19 @@ class WatchedLog implements EventLog {
 async function opened(log: EventLog = openMemoryLog(), spec = specOf()) {
   const watched = new WatchedLog(log)
   const pushed: string[] = []
+  const away = { queue: false }
   const queue: Queue<Job> = {
-    push: async (id, { owed }) => void pushed.push(`${id.slice(RUN.length + 1)} ${owed.kind}`),
+    async push(id, { owed }) {
+      if (away.queue) throw new Error('the queue is away')
+      pushed.push(`${id.slice(RUN.length + 1)} ${owed.kind}`)
+    },
     work: () => ({ async [Symbol.asyncDispose]() {} }),
   }
-  const clock = fakeClock(1000)
+  const clock = virtualClock(1000)
   const faults: unknown[] = []
-  const runner = new Runner({ log: watched, queue, clock }, (cause) => faults.push(cause))
+  const runner = new Runner({ log: watched, queue, clock, snapshots: openMemorySnapshots() }, (cause) =>
+    faults.push(cause),
+  )
   const told: Advanced[] = []
   runner.subscribe((advanced) => told.push(advanced))
   for (const made of [
@@ -73,7 +84,7 @@ async function opened(log: EventLog = openMemoryLog(), spec = specOf()) {
     expect(made.ok).toBe(true)
   watched.appends.length = 0
   told.length = 0
-  return { runner, log: watched, pushed, told, clock, faults }
+  return { runner, log: watched, pushed, told, clock, faults, away }
 }
 
 const joined = (index: number): Unstamped => ({ ...happens.join(index), round: 1 })
@@ -134,7 +145,8 @@ describe('the runner', () => {
       {
         log: shared,
         queue: { push: async () => {}, work: () => ({ async [Symbol.asyncDispose]() {} }) },
-        clock: fakeClock(1000),
+        clock: virtualClock(1000),
+        snapshots: openMemorySnapshots(),
       },
       () => undefined,
     )
@@ -204,6 +216,68 @@ describe('the runner', () => {
     expect(pushed.at(-1)).toBe('1-0 open')
     expect(refusalOf(await runner.advance(RUN, reported(2)))).toBe('wrong-phase')
     expect(pushed.at(-1)).toBe('8-0 aggregate')
+  })
+
+  test('a report that came in time is in time, however long the log was away; the deadline waits behind it', async () => {
+    const { runner, log, clock } = await opened()
+    await Promise.all([0, 1, 2].map((index) => runner.advance(RUN, joined(index))))
+    log.hold()
+    const answers = [runner.advance(RUN, reported(0))]
+    for (const index of [1, 2]) {
+      await clock.advance(10)
+      answers.push(runner.advance(RUN, reported(index)))
+    }
+    await clock.advance(1000)
+    const late = runner.advance(RUN, { kind: 'left', round: 1, node: node(2), reason: 'link-lost' })
+    log.release()
+    expect((await Promise.all(answers)).map(refusalOf)).toEqual([null, null, null])
+    expect(refusalOf(await late)).toBe('wrong-phase')
+    expect(runner.run(RUN)?.round).toMatchObject({ phase: 'aggregation', endsAt: 1220 })
+    expect(log.appends.at(-1)?.kinds).toEqual(['reported', 'reported'])
+    // The aggregation began when the last report came, and has its time from when that is known.
+    await clock.advance(199)
+    expect(runner.run(RUN)?.round).toMatchObject({ phase: 'aggregation' })
+    await clock.advance(1)
+    expect(runner.run(RUN)?.past[0]?.reason).toMatch('aggregation')
+  })
+
+  test('a push that fails takes nothing back, and is made again', async () => {
+    const timing = { ...specOf().timing, aggregationMillis: 60_000 }
+    const { runner, pushed, clock, faults, away } = await opened(openMemoryLog(), specOf({ timing }))
+    const end = new AbortController()
+    const patrolling = patrol(
+      { runner, log: openMemoryLog(), clock, failed: (cause) => faults.push(cause) },
+      end.signal,
+    )
+    await Promise.all([0, 1, 2].map((index) => runner.advance(RUN, joined(index))))
+    away.queue = true
+    const answers = await Promise.all([0, 1, 2].map((index) => runner.advance(RUN, reported(index))))
+    expect(answers.map(refusalOf)).toEqual([null, null, null])
+    expect([pushed.at(-1), faults.length]).toEqual(['1-0 open', 1])
+    away.queue = false
+    await clock.advance(10_000)
+    expect(pushed.at(-1)).toBe('8-0 aggregate')
+    end.abort()
+    await patrolling
+  })
+
+  test('a paused run is paused after a restart, owes nothing, and goes on when it is resumed', async () => {
+    const shared = openMemoryLog()
+    const { runner, clock } = await opened(shared, specOf({ failuresMax: 1, onFailures: 'pause' }))
+    await clock.advance(100)
+    expect(refusalOf(await runner.advance(RUN, { kind: 'recounted', round: 1, record: cid('record') }))).toBeNull()
+    const pushed: Job[] = []
+    const queue: Queue<Job> = {
+      push: async (_, job) => void pushed.push(job),
+      work: () => ({ async [Symbol.asyncDispose]() {} }),
+    }
+    const second = new Runner({ log: shared, queue, clock, snapshots: openMemorySnapshots() }, () => undefined)
+    await second.recover()
+    expect([second.run(RUN)?.phase, pushed]).toEqual(['paused', []])
+    await clock.advance(1_000_000)
+    expect(second.run(RUN)?.phase).toBe('paused')
+    expect(refusalOf(await second.advance(RUN, { kind: 'resumed' }))).toBeNull()
+    expect(pushed).toEqual([{ run: RUN, owed: { kind: 'open', round: 2 } }])
   })
 
   test('a log that reports a conflict and shows no entry is a fault, not a loop', async () => {

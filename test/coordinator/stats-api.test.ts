@@ -63,6 +63,11 @@ describe('the API of questions', () => {
       '/cohort/quorum',
     ],
     ['so few could all be corrupt', { secure: { corrupt: 2 }, cohort: { min: 3, max: 4, quorum: 3 } }, '/cohort/min'],
+    [
+      'one operator could have more seats than masks bear',
+      { cohort: { min: 3, max: 4, quorum: 3, operatorSeatsMax: 2 } },
+      '/cohort/operatorSeatsMax',
+    ],
     ['a plan has no room for so many failures', { failuresMax: 17 }, '/failuresMax'],
   ])('says where the mistake is when %s', async (_, change, pointer) => {
     await using at = await live()

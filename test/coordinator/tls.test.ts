@@ -25,7 +25,12 @@ test.each(['0.0.0.0', '::', '192.0.2.1'])('a coordinator does not listen on %s w
 test.each(['http://192.0.2.1:7410', 'http://coordinator.example'])('a node does not talk to %s', async (url) => {
   await using folder = await temporaryFolder()
   const node = startNode({
-    ...{ state: folder.path, url, coordinator: signer('coordinator').id, data: { kind: 'csv', path: 'none.csv' } },
+    ...{
+      state: folder.path,
+      urls: [url],
+      coordinator: signer('coordinator').id,
+      data: { kind: 'csv', path: 'none.csv' },
+    },
     ...{
       backend: 'cpu',
       population: 'open',

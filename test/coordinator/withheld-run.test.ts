@@ -8,11 +8,11 @@ import { SocketLink } from '#client/transports/socketio.ts'
 import { randomBytes, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
 import { type Live, live, signer } from './live.ts'
 
 /** Four weights a unit, and a bias: more than a block. */
@@ -33,7 +33,7 @@ async function takePart({ coordinator }: Live, site: number): Promise<readonly P
   const terms = siteTerms('open', 'open')
   const remote = { url: coordinator.url, ticket: () => shown }
   let shown: string | undefined
-  const link = { url: coordinator.url, coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
+  const link = { urls: [coordinator.url], coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
   const node = {
     ...{ transport: doors.use(new SocketLink(link)), coordinator: coordinator.id, signer: self, sequence },
     ...{ blobs: openRemoteBlobs(remote), withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }) },

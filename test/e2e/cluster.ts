@@ -76,7 +76,10 @@ export class Cluster implements AsyncDisposable {
       const process = await startNodeProcess(site, this.coordinator, { allow: this.#allow })
       this.#processes.push(process)
       started.push(process)
-      await untilLinked(this.api, [{ site, process }], AbortSignal.timeout(60_000))
+      await untilLinked(this.api, [{ site, process }], AbortSignal.timeout(60_000)).catch(async (cause: unknown) => {
+        // A coordinator that has ended says why, which whoever could not reach it does not know.
+        throw this.coordinator.process.alive() ? cause : await this.coordinator.process.failure()
+      })
     }
     return started
   }

@@ -62,6 +62,16 @@ test('the same seed gives the same model when nodes start, link and answer in an
   expect(run).toMatchObject({ status: 'completed', model: last(ran)['model'] })
 }, 90_000)
 
+test('virtual sites in one process, of the same seed and data, make the model that these separate processes made', async () => {
+  const bundle = join(folder, 'virtual.car')
+  const flags = ['--data', join(folder, 'data'), '--label', 'sick', '--seed', 'tested', '--rounds', '2']
+  const virtual = await consilium(['sim', ...flags, '--masking', 'secagg/1', '--bundle', bundle, '--json'])
+  expect(virtual).toMatchObject({ code: 0, stderr: '' })
+  const { model } = last(ran)
+  expect(last(virtual)).toMatchObject({ type: 'sim.finished', ok: true, outcome: 'completed', sites: 4, model, bundle })
+  expect((await consilium(['verify', bundle, '--json'])).code).toBe(0)
+}, 60_000)
+
 test('a node that is killed after it shared its keys does not stop the round: the others take its masks off their sum', async () => {
   const struck = await demo('chaos', '--rounds', '2', '--chaos')
   expect(struck.code).toBe(0)

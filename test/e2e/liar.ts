@@ -4,7 +4,8 @@ import { createRun } from '#coordinator/create.ts'
 import { planFor } from '#coordinator/effects/open.ts'
 import { invitation } from '#coordinator/invitation.ts'
 import { orderOf, readBlock } from '#coordinator/record.ts'
-import { type Run, type RunEvent, stepRun } from '#coordinator/run.ts'
+import { type Run, stepRun } from '#coordinator/run.ts'
+import type { RunEvent } from '#coordinator/run-events.ts'
 import { SocketTransport } from '#coordinator/transports/socketio.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -15,10 +16,11 @@ import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } f
 import type { Plan } from '#protocol/plan.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { taskSchema } from '#protocol/task.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { MemoryPresence } from '#storage/presence/memory.ts'
 import { must } from '#test/aggregation/given.ts'
 import { RUN } from '#test/coordinator/fixture.ts'
-import { TOY_TASK } from '#test/sim/toy.ts'
 
 const signer = signerOf(sha256(utf8('the liar')))
 
@@ -40,7 +42,16 @@ export class Liar implements AsyncDisposable {
   static async listen(): Promise<Liar> {
     const server = createServer((_, response) => response.writeHead(404).end())
     const link = new SocketTransport(server, {
-      ...{ signer, admits: () => true, graceMillis: 1000, helloMillis: 10_000, linksMax: 10, count: () => undefined },
+      ...{
+        signer,
+        admits: () => true,
+        graceMillis: 1000,
+        helloMillis: 10_000,
+        linksMax: 10,
+        isOverloaded: () => false,
+      },
+      count: () => undefined,
+      presence: new MemoryPresence().openIn({}),
     })
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
     return new Liar(server, link)

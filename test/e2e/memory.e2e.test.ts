@@ -15,14 +15,14 @@ import { randomBytes, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { plainLanes } from '#sim/audit.ts'
+import { TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { plainLanes } from '#test/sim/sums.ts'
-import { TOY_TASK, toyTrainer } from '#test/sim/toy.ts'
 import { type Found, type Needles, scanFiles, scanMemory, whyUnreadable } from './memory.ts'
 
 /** 801 parameters: a vector is a few kilobytes, and travels with its message. */
@@ -128,7 +128,7 @@ test('the coordinator’s process and its files never hold one site’s plain up
 
 function request(masking: string): object {
   const cohort = { min: 4, max: 4, quorum: 3 }
-  return { rounds: 1, masking, cohort, timing: { selectionMillis: 20_000 }, failuresMax: 1 }
+  return { rounds: 1, masking, cohort, timing: { selectionMillis: 20_000 }, failuresMax: 1, onFailures: 'end' }
 }
 
 type Around = {
@@ -146,7 +146,7 @@ function takePart(site: (typeof SITES)[number], { url, key, allowed, links, sign
   let ticket = ''
   const store = (reads?: 'withheld') => openRemoteBlobs({ url, ticket: () => ticket, ...(reads ? { reads } : {}) })
   const transport = links.use(
-    new SocketLink({ url, coordinator: key, signer: site.signer, sequence, report: () => undefined }),
+    new SocketLink({ urls: [url], coordinator: key, signer: site.signer, sequence, report: () => undefined }),
   )
   const doors = {
     ...{ ...site, transport, sequence, coordinator: key, blobs: store(), clock: systemClock },

@@ -3,7 +3,7 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { sha512 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import { concat, fromHex, toHex, utf8 } from '#protocol/bytes.ts'
-import { SMALL_ORDER } from '#protocol/crypto/ed25519.ts'
+import { isSoundBy, isSoundKey, SMALL_ORDER } from '#protocol/crypto/ed25519.ts'
 import * as noble from '#protocol/crypto/noble.ts'
 import * as node from '#protocol/crypto/node.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -72,6 +72,39 @@ function grind(R: Bytes, A: Bytes): Bytes {
     if (challenge(R, A, message) % 8n === 0n) return message
   }
 }
+
+describe('a sound key by X25519 is one by its torsion', () => {
+  const same = (key: Bytes) => {
+    const verdict = isSoundBy(node.x25519, key)
+    expect(verdict).toBe(isSoundKey(key))
+    return verdict
+  }
+
+  test('of a point and each of the eight of small order, it is sound with none', () => {
+    let torsion = ZERO
+    for (let order = 0; order < 8; order++) {
+      for (const factor of [1n, 2n, a, ORDER - 1n])
+        expect(same(BASE.multiply(factor).add(torsion).toBytes())).toBe(order === 0)
+      expect(same(torsion.toBytes())).toBe(false)
+      torsion = torsion.add(TORSION)
+    }
+  })
+
+  test('on the curve or off it, canonical or not, the verdict is the same', () => {
+    const near = fc.tuple(fc.integer({ min: -40, max: 40 }), fc.constantFrom(0, 0x80)).map(([y, sign]) => {
+      const key = scalar(y < 0 ? 2n ** 255n + BigInt(y) : BigInt(y))
+      return key.with(31, (key[31] as number) | sign)
+    })
+    fc.assert(
+      fc.property(fc.oneof(bytes(32), near), (key) => void same(key)),
+      { numRuns: 100 },
+    )
+  })
+
+  test('a key of another length is not sound', () => {
+    for (const length of [0, 31, 33]) expect(same(new Uint8Array(length).fill(2))).toBe(false)
+  })
+})
 
 type Crafted = { readonly A: Bytes; readonly message: Bytes; readonly signature: Bytes; readonly lax: boolean }
 

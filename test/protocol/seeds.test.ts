@@ -40,7 +40,10 @@ describe('every seed', () => {
       toHex(sha256(concat(utf8('consilium/1 cohort\0'), digestOf(model), secret, u64(2)))),
     )
     const node = nodeIdOf(new Uint8Array(32).fill(9))
-    expect(toHex(drawRank(secret, node))).toBe(toHex(sha256(concat(secret, new Uint8Array(32).fill(9)))))
+    const lots = [0, 1, 2, 3].map((ticket) =>
+      toHex(sha256(concat(secret, new Uint8Array(32).fill(9), Uint8Array.of(ticket)))),
+    )
+    for (const tickets of [1, 2, 3, 4]) expect(drawRank(secret, node, tickets)).toBe(lots.slice(0, tickets).sort()[0])
   })
 
   test('is another one for another purpose, round, place or secret', () => {

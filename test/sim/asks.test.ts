@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import { CALM, type Outcome, type SimOptions, simulate } from '#sim/cluster.ts'
 import { question } from '#test/statistics/given.ts'
-import { CALM, type Outcome, type SimOptions, simulate } from './cluster.ts'
 import { QUIET } from './play.ts'
 
 const STORM = { delayMillis: 300, duplication: 0.1, loss: 0.03, breaks: 0.02 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Progress } from '#client/progress.ts'
 import type { Round } from '#protocol/ids.ts'
-import { type SimOptions, simulate } from './cluster.ts'
+import { type SimOptions, simulate } from '#sim/cluster.ts'
+import { craftingAggregate } from './crafted.ts'
 import { QUIET } from './play.ts'
 
 const MASKED: SimOptions = { ...QUIET, masking: 'secagg/1' }
@@ -36,7 +37,7 @@ describe('nodes of a masked run', () => {
   test.each(PUBLISHED)(
     'leave a round over a model that the coordinator made up, and mask nothing on it (%s)',
     async (population) => {
-      const { run, told } = await play({ population, craftsAfter: 1 })
+      const { run, told } = await play({ population, aggregate: (doors) => craftingAggregate(doors, 1) })
       expect(run.past[0]?.manifest).not.toBeNull()
       expect(run.past.slice(1).map(({ manifest }) => manifest)).toEqual([null, null, null])
       // Whoever is the last to find out may hear first that the round is over, since the others left.

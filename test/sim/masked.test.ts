@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { Progress } from '#client/progress.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
-import { CALM, type Outcome, type SimOptions } from './cluster.ts'
+import { CALM, type Outcome, type SimOptions } from '#sim/cluster.ts'
 import { play } from './play.ts'
 
 const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }
@@ -103,8 +103,9 @@ describe('a masked round that came to nothing', () => {
     ['its confirmations', 'confirm', 'too-few-confirmations'],
     ['its shares', 'unmask', 'too-few-shares'],
   ] as const)('for want of %s is followed by one that closes', async (_, kind, reason) => {
-    const outcome = await play({ ...HOSPITALS, lost: all(kind, 1) })
+    const outcome = await play({ ...HOSPITALS, rounds: 1, lost: all(kind, 1) })
     expect(reasons(outcome)).toEqual([reason, null, null])
+    expect(outcome.run.past.map(({ purpose }) => purpose)).toEqual(['train', 'train', 'evaluate'])
     expect(outcome.verdict).toMatchObject({ outcome: 'completed' })
   })
 
@@ -119,7 +120,7 @@ describe('a masked round that came to nothing', () => {
   test('after its certificate lets the same set be summed again, and none that differs by one', async () => {
     const [shares, input] = [all('unmask', 1), all('submit', 2)]
     const lost: SimOptions['lost'] = (said, site) => shares(said) || (site === 3 && input(said))
-    const outcome = await play({ ...HOSPITALS, rounds: 3, lost })
+    const outcome = await play({ ...HOSPITALS, rounds: 1, lost })
     expect(reasons(outcome)).toEqual(['too-few-shares', 'too-few-confirmations', null, null])
     const refusal = 'sums-too-alike: the sums differ by 1 members, at least 3 would hide one'
     // When the second of three has left, the third may hear that it is over before it hears what it would refuse.

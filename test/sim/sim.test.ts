@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import { CALM } from './cluster.ts'
+import { chanceOf } from '#sim/chance.ts'
+import { climateOf } from '#sim/climate.ts'
+import { CALM } from '#sim/cluster.ts'
+import { blowAt, type Faults } from '#sim/faults.ts'
 import { play } from './play.ts'
 
 const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }
@@ -40,6 +43,41 @@ describe('a simulated cluster', () => {
     for (const seed of Array.from({ length: 16 }, (_, index) => 100 + index))
       await play({ seed, weather: STORM, crash: seed % 2 ? 0.03 : 0, deaths: seed % 3 })
   }, 60_000)
+
+  test('loses nothing, and makes the same model, when a coordinator dies at a call of any of its doors', async () => {
+    const run = { nodes: 3, rounds: 1, patience: 3 }
+    const { model } = (await play(run)).run
+    for (let place = 0; place < 120; place += 9)
+      for (const when of ['before', 'after'] as const) {
+        const outcome = await play({ ...run, blow: blowAt(place, when) })
+        expect(outcome.crashes).toBe(1)
+        expect(outcome.run.past.map(({ reason }) => reason)).toEqual([null, null])
+        expect(outcome.run.model).toBe(model)
+      }
+  })
+
+  test('bears partitions, pauses, full and slow disks and wrong clocks, each by itself and all together', async () => {
+    const troubles: readonly Partial<Faults>[] = [
+      ...[{ partitions: 3 }, { pauses: 3 }, { fullDisks: 3 }, { slowDisks: 3 }, { skewMillis: 5000, jumps: 3 }],
+      { crashAnywhere: 0.005, nodeCrashAnywhere: 0.005 },
+    ]
+    for (const [index, trouble] of [...troubles, Object.assign({}, ...troubles)].entries())
+      for (const seed of [400 + index, 500 + index]) await play({ seed, ...trouble })
+  })
+
+  test('makes the same model with three processes of the coordinator as with one, whoever of them writes what', async () => {
+    const [alone, three] = [await play({}), await play({ coordinators: 3 })]
+    expect(three.run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
+    expect(three.run.model).toBe(alone.run.model)
+    expect(three.run.evaluation).toEqual(alone.run.evaluation)
+  })
+
+  test('keeps its promises with several processes of the coordinator, any of which dies, stops or comes back', async () => {
+    for (const seed of [600, 601, 602, 603, 604, 605]) {
+      const trouble = climateOf('storm', chanceOf(seed)('climate'))
+      await play({ ...trouble, seed, coordinators: 2 + (seed % 2), crash: 0.05 })
+    }
+  })
 
   test('ends as a failure with a reason when every node is gone', async () => {
     const { run, verdict } = await play({ seed: 5, nodes: 2, weather: { ...CALM, loss: 1 } })

@@ -1,14 +1,14 @@
 import { expect, test } from '@jest/globals'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { systemClock } from '#storage/clock.ts'
 import { clockConformance } from '#test/conformance/clocks.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 
-const fake = fakeClock(1000)
+const fake = virtualClock(1000)
 clockConformance('fake', fake, (millis) => fake.advance(millis))
 clockConformance('system', systemClock, async () => undefined)
 
 test('time that passes wakes each sleeper at its own time, and those it wakes may sleep again within it', async () => {
-  const clock = fakeClock(0)
+  const clock = virtualClock(0)
   const never = new AbortController().signal
   const woken: string[] = []
   const beat = async (name: string, every: number) => {

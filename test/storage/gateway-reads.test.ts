@@ -1,5 +1,6 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { CarReader } from '@ipld/car'
 import * as dagCbor from '@ipld/dag-cbor'
@@ -10,9 +11,10 @@ import { collect, concat, equalBytes, once, utf8 } from '#protocol/bytes.ts'
 import { carOf } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { BlobStore, Clock } from '#protocol/ports.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
-import { openGateway } from '#storage/blobs/gateway.ts'
+import { type GatewayLimits, openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
@@ -20,17 +22,18 @@ import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { loopback, until } from '#test/loopback.ts'
+import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 
-async function serving(blobs: BlobStore) {
+async function serving(blobs: BlobStore, clock: Clock = systemClock, limits: Partial<GatewayLimits> = {}) {
   const outcomes: string[] = []
   const gateway = openGateway({
     blobs,
     withheld: openMemoryBlobs(),
-    clock: systemClock,
-    tickets: openTickets({ key: contentOf('key', 32), clock: systemClock }),
-    limits: { idleMillis: 10_000, uploadsMax: 4 },
+    clock,
+    tickets: openTickets({ key: contentOf('key', 32), clock }),
+    limits: { ...ROOMY, ...limits },
     count: (outcome) => void outcomes.push(outcome),
   })
   const server = await loopback(async (request, response) => {
@@ -351,5 +354,22 @@ describe('gateway, reading', () => {
     await writeFile(join(folder.path, 'blocks', first?.cid.at(-2) as string, first?.cid as string), utf8('other'))
     const raw = await fetch(server.at(`${first?.cid}?format=raw`))
     expect([raw.status, await raw.json()]).toEqual([500, expect.objectContaining({ code: 'damaged' })])
+  })
+
+  test('who asks and does not read is cut off, and its place is free again', async () => {
+    const blobs = openMemoryBlobs()
+    const cid = await blobs.put(once(contentOf('more than any buffer', 48 * MIB)), 64 * MIB)
+    const clock = virtualClock(0)
+    await using server = await serving(blobs, clock, { downloads: { total: 1, each: 1 }, leastBytesPerSecond: 8192 })
+    const deaf = connect({ port: server.port, host: '127.0.0.1' })
+    deaf.write(`GET /ipfs/${cid} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    deaf.on('error', () => undefined)
+    await new Promise((resolve) => deaf.once('readable', resolve))
+    const turnedAway = await fetch(server.at(cid))
+    expect([turnedAway.status, turnedAway.headers.get('retry-after')]).toEqual([503, '5'])
+    while (server.outcomes.length < 2) await clock.advance(10_000)
+    expect(server.outcomes).toEqual(['busy', 'broken-off'])
+    deaf.destroy()
+    expect((await fetch(server.at(`${cid}?format=raw`))).status).toBe(200)
   })
 })

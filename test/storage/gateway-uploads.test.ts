@@ -6,27 +6,30 @@ import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobMissing, type BlobStore } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
-import { openGateway } from '#storage/blobs/gateway.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
+import { type GatewayLimits, openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { loopback, until } from '#test/loopback.ts'
+import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('the coordinator', 32)
 const IDLE = 1000
 
-async function serving({ blobs = openMemoryBlobs(), uploadsMax = 8 }: { blobs?: BlobStore; uploadsMax?: number } = {}) {
-  const clock = fakeClock(1_000_000)
+type Given = { readonly blobs?: BlobStore; readonly limits?: Partial<GatewayLimits> }
+
+async function serving({ blobs = openMemoryBlobs(), limits = {} }: Given = {}) {
+  const clock = virtualClock(1_000_000)
   const outcomes: string[] = []
   const gateway = openGateway({
     blobs,
     withheld: openMemoryBlobs(),
     clock,
     tickets: openTickets({ key, clock }),
-    limits: { idleMillis: IDLE, uploadsMax },
+    limits: { ...ROOMY, idleMillis: IDLE, ...limits },
     count: (outcome) => void outcomes.push(outcome),
   })
   const server = await loopback((request, response) => void gateway(request, response))
@@ -200,7 +203,7 @@ describe('gateway, uploads', () => {
   })
 
   test('a connection that breaks midway leaves nothing, and frees its place', async () => {
-    await using server = await serving({ uploadsMax: 1 })
+    await using server = await serving({ limits: { uploads: { total: 1, each: 1 } } })
     const bytes = contentOf('truncated', 2 * MIB)
     const cid = await rootOf(bytes)
     const headers = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
@@ -259,7 +262,7 @@ describe('gateway, uploads', () => {
   })
 
   test('a seat has two uploads at a time, and the house has its own limit', async () => {
-    await using server = await serving({ uploadsMax: 3 })
+    await using server = await serving({ limits: { uploads: { total: 3, each: 3 } } })
     const open = async (name: string, seat: number) => {
       const bytes = contentOf(name, 100)
       const put = slowPut(server.port, await rootOf(bytes), {
@@ -296,7 +299,7 @@ describe('gateway, uploads', () => {
   })
 
   test('who stops sending is let go, and nothing of it is kept', async () => {
-    await using server = await serving({ uploadsMax: 1 })
+    await using server = await serving({ limits: { uploads: { total: 1, each: 1 } } })
     const bytes = contentOf('slow loris', 2 * MIB)
     const cid = await rootOf(bytes)
     const { sent, answer } = slowPut(server.port, cid, { ...bearer(server.ticket()), 'Content-Length': bytes.length })
@@ -308,6 +311,56 @@ describe('gateway, uploads', () => {
     expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
     await expectNothingOf(server.blobs, bytes)
     expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(201)
+  })
+
+  test('who moves some bytes, but too few, is let go as well: a place is not held a byte at a time', async () => {
+    await using server = await serving({ limits: { leastBytesPerSecond: 100 } })
+    const bytes = contentOf('drips', 10_000)
+    const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
+    const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
+    sent.on('error', () => undefined)
+    for (let at = 0; server.outcomes.length === 0; at += 5) {
+      expect(at).toBeLessThan(200)
+      sent.write(bytes.subarray(at, at + 5))
+      await server.clock.advance(IDLE / 10)
+    }
+    expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
+  })
+
+  test('whoever is slow makes room where others are turned away, and only there', async () => {
+    const limits = { uploads: { total: 1, each: 1 }, leastBytesPerSecond: 10, pressedBytesPerSecond: 1000 }
+    await using server = await serving({ limits })
+    const bytes = contentOf('slow but steady', 10_000)
+    const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
+    const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
+    sent.on('error', () => undefined)
+    let at = 0
+    const drip = async () => {
+      sent.write(bytes.subarray(at, at + 10))
+      at += 10
+      await server.clock.advance(IDLE / 10)
+    }
+    await until(() => server.clock.waiting() === 1)
+    while (at < 500) await drip()
+    expect(server.outcomes).toEqual([])
+    const other = contentOf('another', 100)
+    const refused503 = await server.put(await rootOf(other), other, bearer(server.ticket({ seat: 1 })))
+    expect([refused503.status, refused503.headers.get('retry-after')]).toEqual([503, '5'])
+    while (server.outcomes.length < 2 && at < 5000) await drip()
+    expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
+    expect(server.outcomes).toEqual(['busy', 'too-slow'])
+    expect((await server.put(await rootOf(other), other, bearer(server.ticket({ seat: 1 })))).status).toBe(201)
+  })
+
+  test('one address has its share of the places and no more', async () => {
+    await using server = await serving({ limits: { uploads: { total: 3, each: 1 } } })
+    const bytes = contentOf('first', 100)
+    const first = slowPut(server.port, await rootOf(bytes), { ...bearer(server.ticket()), 'Content-Length': 100 })
+    first.sent.on('error', () => undefined)
+    await until(() => server.clock.waiting() === 1)
+    const second = await server.put(await rootOf(bytes), bytes, bearer(server.ticket({ seat: 1 })))
+    expect(await refused(second)).toEqual([503, 'busy'])
+    first.sent.destroy()
   })
 
   test('who sends a byte at a time is stopped when the ticket runs out', async () => {

@@ -1,13 +1,14 @@
 import { expect, test } from '@jest/globals'
 import { BrokenInvariant } from '#protocol/assert.ts'
-import { type JobFailure, openMemoryQueue } from '#storage/queues/memory.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
+import { openMemoryQueue } from '#storage/queues/memory.ts'
+import type { JobFailure } from '#storage/queues/options.ts'
 import { queueConformance } from '#test/conformance/queues.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 
 queueConformance('memory', (clock) => ({ queue: openMemoryQueue({ clock }) }))
 
 test('pauses double from the first to the longest, and the tries never end', async () => {
-  const clock = fakeClock(0)
+  const clock = virtualClock(0)
   const failures: JobFailure[] = []
   const queue = openMemoryQueue<string>({
     clock,
@@ -27,7 +28,7 @@ test('pauses double from the first to the longest, and the tries never end', asy
 })
 
 test('no more jobs run at a time than allowed, and the oldest goes first', async () => {
-  const clock = fakeClock(0)
+  const clock = virtualClock(0)
   const queue = openMemoryQueue<number>({ clock, concurrency: 3 })
   const started: number[] = []
   const gates = Array.from({ length: 10 }, () => Promise.withResolvers<void>())
@@ -47,7 +48,7 @@ test('no more jobs run at a time than allowed, and the oldest goes first', async
 })
 
 test('a broken invariant is not tried again: it goes to whoever stops the process', async () => {
-  const clock = fakeClock(0)
+  const clock = virtualClock(0)
   const broken: BrokenInvariant[] = []
   const queue = openMemoryQueue<string>({ clock, onBroken: (cause) => void broken.push(cause) })
   await using _worker = queue.work(async () => {

@@ -6,6 +6,7 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs, RemoteFault, RemoteRefused } from '#storage/blobs/remote.ts'
@@ -13,8 +14,8 @@ import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { loopback, until } from '#test/loopback.ts'
+import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('ticket key', 32)
@@ -25,7 +26,7 @@ function gatewayOver(blobs: BlobStore, withheld: BlobStore = openMemoryBlobs()) 
     withheld,
     tickets: openTickets({ key, clock: systemClock }),
     clock: systemClock,
-    limits: { idleMillis: 10_000, uploadsMax: 8 },
+    limits: ROOMY,
   })
 }
 
@@ -134,6 +135,57 @@ describe('remote blobs', () => {
     expect(sent).toBeLessThan(64 * MIB)
   })
 
+  test.each([
+    ['7', [7000, 7000]],
+    ['999999999', [60_000, 60_000]],
+    ['0', [1000, 1000]],
+    // Not a number of seconds: as if nothing had been said.
+    ['Wed, 21 Oct 2099 07:28:00 GMT', [100, 200]],
+  ])(
+    'who is told to come again after %j waits for that long, however often, and within bounds',
+    async (after, pauses) => {
+      const clock = virtualClock(0)
+      await using server = await tripping((_request, response, turn) => {
+        if (turn > pauses.length) return false
+        response.setHeader('Retry-After', after)
+        problem(response, 503, 'busy')
+        return true
+      })
+      const cid = await server.blobs.put(once(contentOf('wanted', 10)), 10)
+      const jitter = () => (after.includes('Oct') ? 1 : 0)
+      const times = { clock, attempts: 3, firstPauseMillis: 100, jitter }
+      const reading = collect(openRemoteBlobs({ url: server.url, ...times }).get(cid, { limitBytes: 10 }), 10)
+      for (const [turn, pause] of pauses.entries()) {
+        await until(() => server.asked.length === turn + 1 && clock.waiting() === 1)
+        await clock.advance(pause - 1)
+        expect(server.asked.length).toBe(turn + 1)
+        await clock.advance(1)
+      }
+      expect((await reading).length).toBe(10)
+    },
+  )
+
+  test('a gateway that always says later is given up in the end', async () => {
+    const clock = virtualClock(0)
+    await using server = await tripping((_request, response) => {
+      response.setHeader('Retry-After', '60')
+      problem(response, 429, 'busy-ticket')
+      return true
+    })
+    const reading = openRemoteBlobs({ url: server.url, clock }).has(cidOf(RAW, contentOf('never', 10)))
+    let over = false
+    reading.catch(() => {
+      over = true
+    })
+    for (let turn = 0; !over; turn++) {
+      expect(turn).toBeLessThan(1000)
+      if (clock.waiting() > 0) await clock.advance(120_000)
+      else await new Promise(setImmediate)
+    }
+    await expect(reading).rejects.toThrow(RemoteFault)
+    expect(server.asked.length).toBe(61)
+  })
+
   test.each([408, 429, 500, 502, 503, 504])('%i is not the last word', async (status) => {
     await using server = await tripping((_request, response, turn) => {
       if (turn > 3) return false
@@ -157,7 +209,7 @@ describe('remote blobs', () => {
   })
 
   test('pauses grow, and an abort ends them at once', async () => {
-    const time = fakeClock(0)
+    const time = virtualClock(0)
     const attemptMillis = 1_000_000
     const pauses: { readonly from: number; readonly to: number }[] = []
     const clock: Clock = {
@@ -192,8 +244,28 @@ describe('remote blobs', () => {
     expect(time.waiting()).toBe(0)
   })
 
+  test('a gateway that is away for long is noticed soon after it is back', async () => {
+    const clock = virtualClock(0)
+    const backAt = 20_000
+    const bytes = contentOf('x', 9)
+    let asked = 0
+    const fetch = async () => {
+      asked++
+      if (clock.now() < backAt) throw new TypeError('fetch failed')
+      return new Response(bytes as Uint8Array<ArrayBuffer>)
+    }
+    const remote = openRemoteBlobs({ url: 'http://127.0.0.1', clock, fetch, attempts: 16, firstPauseMillis: 250 })
+    const reading = remote.getBlock(cidOf(RAW, bytes), 1000)
+    for (let before = -1; before !== asked; ) {
+      before = asked
+      await clock.advance(4000)
+    }
+    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(clock.now()).toBeLessThan(backAt + 3 * 4000)
+  })
+
   test('a gateway that says nothing is not waited for longer than allowed', async () => {
-    const clock = fakeClock(0)
+    const clock = virtualClock(0)
     await using server = await tripping(() => true)
     const remote = openRemoteBlobs({ url: server.url, clock, attempts: 1, attemptMillis: 5000 })
     const reading = remote.getBlock(cidOf(RAW, contentOf('x', 9)), 1000)

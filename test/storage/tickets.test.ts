@@ -4,9 +4,9 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Cid, RunId } from '#protocol/ids.ts'
 import { COHORT_MAX, ROUNDS_MAX, TICKET_CHARS_MAX } from '#protocol/limits.ts'
 import { checkTicket, issueTicket, type Ticket } from '#protocol/ticket.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { contentOf } from '#test/content.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 
 const key = contentOf('key', 32)
 const run = 'run_01K00000000000000000000000' as RunId
@@ -56,7 +56,7 @@ describe('tickets', () => {
     const act = fc.record({ blob: fc.nat({ max: 4 }), end: fc.option(fc.boolean()) })
     fc.assert(
       fc.property(fc.array(act, { maxLength: 30 }), (acts) => {
-        const tickets = openTickets({ key, clock: fakeClock(0) })
+        const tickets = openTickets({ key, clock: virtualClock(0) })
         const kept = new Set<number>()
         const running: { blob: number; end(kept: boolean): void }[] = []
         for (const { blob, end } of acts) {
@@ -77,7 +77,7 @@ describe('tickets', () => {
   })
 
   test('memory is bounded: expired seats are forgotten, and while all are live further ones wait', async () => {
-    const clock = fakeClock(0)
+    const clock = virtualClock(0)
     const tickets = openTickets({ key, clock })
     const cid = cidOf(RAW, contentOf('vector', 1)) as Cid
     const admit = (seat: number, round: number, expiresAt: number) => {

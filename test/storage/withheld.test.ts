@@ -7,23 +7,24 @@ import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobMissing, type BlobStore } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { fakeClock } from '#test/fake-clock.ts'
 import { loopback } from '#test/loopback.ts'
+import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('the coordinator', 32)
 
 async function serving({ blobs = openMemoryBlobs() as BlobStore, withheld = openMemoryBlobs() as BlobStore } = {}) {
-  const clock = fakeClock(1_000_000)
+  const clock = virtualClock(1_000_000)
   const gateway = openGateway({
     ...{ blobs, withheld, clock, tickets: openTickets({ key, clock }) },
-    limits: { idleMillis: 1000, uploadsMax: 8 },
+    limits: ROOMY,
   })
   const server = await loopback((request, response) => void gateway(request, response))
   const ticket = (publish: Ticket['publish'], seat = 0, signedBy = key, expiresAt = clock.now() + 60_000) =>

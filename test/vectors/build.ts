@@ -7,7 +7,6 @@ import { sign } from '#protocol/messages.ts'
 import {
   cohortSeed,
   demoSecret,
-  drawRank,
   genesisSeed,
   holdoutSeed,
   quantiseSeed,
@@ -16,6 +15,7 @@ import {
 } from '#protocol/seeds.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { fileUnder } from '#test/verify/store.ts'
+import { drawVector } from './draw.ts'
 import { buildMaskedRun } from './masked-run.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
@@ -36,6 +36,7 @@ export async function buildVectors() {
       identity: identity(),
       envelope: envelope(),
       seeds: seeds(run.task),
+      draw: drawVector(),
       payment: payment(),
       ticket: ticket(),
       ...run.vectors,
@@ -83,7 +84,7 @@ function envelope() {
 }
 
 function seeds(task: Cid) {
-  const [secret, node] = [secretOf(2), signerOf(secretOf(2)).id]
+  const secret = secretOf(2)
   return {
     taskSeed: toHex(taskSeed),
     nodeSecret: toHex(secret),
@@ -96,7 +97,6 @@ function seeds(task: Cid) {
     quantise: toHex(quantiseSeed(secret, task, 1)),
     ticket: toHex(ticketKey(secret)),
     demoSite0: toHex(demoSecret(secret, 0)),
-    drawRank: toHex(drawRank(cohortSeed(taskSeed, task, 1), node)),
   }
 }
 

@@ -9,14 +9,17 @@ import type { SessionRecord } from '#aggregation/secagg/verification.ts'
 import { encodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { roundPayouts } from '#payments/allocate.ts'
+import { type Attendance, attend, type Kept } from '#protocol/attendance.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Round } from '#protocol/ids.ts'
-import { type RoundManifest, receiptListSchema, roundManifestSchema } from '#protocol/manifest.ts'
+import type { Bytes, Cid, NodeId, Round } from '#protocol/ids.ts'
+import { type RoundManifest, receiptListSchema, roundManifestSchema, seatListSchema } from '#protocol/manifest.ts'
 import { type Plan, planSchema } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
+import { selectionOf, selectionSchema } from '#protocol/selection.ts'
 import { must } from '#test/aggregation/given.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { type Cohort, chanceOf } from '#test/secagg/cohort.ts'
 import { type Absent, type Played, play } from '#test/secagg/play.ts'
 import { coordinator, prepareTask, type Recorder, runId, secretsOf, taskSeed, timing } from './run.ts'
@@ -24,7 +27,7 @@ import { coordinator, prepareTask, type Recorder, runId, secretsOf, taskSeed, ti
 /** A whole masked run: four nodes in suite 1, everything public; one drops out of its training round, then all evaluate. */
 const secrets = secretsOf(2, 3, 4, 5)
 const nodes = [...secrets.keys()].sort()
-const cohort = { min: 3, max: 4, quorum: 3 }
+const cohort = cohortOf({ min: 3, max: 4, quorum: 3 })
 const secure = { suite: 1, corrupt: 1, publish: 'full' } as const
 const local = [
   { delta: [0.25, -0.5, 0.125], evaluation: { rows: 7, correct: 5, lossSumNats: 3.5 } },
@@ -39,6 +42,7 @@ export async function buildMaskedRun(record: Recorder) {
   const { task, taskCid, start, modelOf } = await prepareTask(record)
   const empty = await record.file(new Uint8Array(0))
 
+  let attendance: readonly Attendance[] = []
   const close = async (round: Round, from: From, absent: Absent) => {
     const { model, weights, parent } = from
     const purpose = round === 1 ? 'train' : 'evaluate'
@@ -80,13 +84,19 @@ export async function buildMaskedRun(record: Recorder) {
     const said = { ...played.record, result }
     await keep(record, said, played)
     const updates = new Map(said.inputs.map(({ body, cid }) => [body.u - 1, cid]))
+    const joined = nodes.map((node) => ({ node, operator: null }))
+    const drawn = selectionOf({ seed: plan.cohortSeed, joined, absent: [], attendance, paced: false })
+    const kept = nodes.map((node, seat): [NodeId, Kept] => [node, { kept: updates.has(seat), paceMillis: null }])
+    attendance = attend(attendance, { round, candidates: nodes, seats: new Map(kept) })
+    const seats = nodes.map((node, seat) => {
+      const update = updates.get(seat) ?? null
+      return { node, update, reason: update ? null : 'late' }
+    })
     const manifest: RoundManifest = {
       v: 1,
       ...{ run: runId, round, purpose, parent, plan: spec },
-      seats: nodes.map((node, seat) => {
-        const update = updates.get(seat) ?? null
-        return { node, update, reason: update ? null : 'late' }
-      }),
+      selection: record.block(selectionSchema, drawn),
+      seats: record.block(seatListSchema, seats),
       session: {
         ...{ roster: said.roster.cid, shared: said.shared.cid, survivors: said.survivors.cid },
         ...{ certificate: said.certificate.cid, result: result.cid, maskCts: [] },
@@ -127,8 +137,8 @@ export async function buildMaskedRun(record: Recorder) {
       planned: 1,
     },
     rounds: [
-      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), reason: null },
-      { round: 2, manifest: last.manifest, receipts: null, reason: null },
+      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), aborted: null },
+      { round: 2, manifest: last.manifest, receipts: null, aborted: null },
     ],
     ...{ outcome: 'completed', reason: null, model: last.model, evaluation: last.next.evaluation },
     ...{ budget: 1_000_001n, paid: 1_000_001n, released: 0n },

@@ -9,16 +9,25 @@ import { encodeLanes, lanesOf } from '#aggregation/vector.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { type Attendance, attend } from '#protocol/attendance.ts'
 import { once, toHex } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Signed, type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
-import { type Bytes, type Cid, parseRunId, type RunId } from '#protocol/ids.ts'
-import { manifestTypes, modelSchema, receiptListSchema } from '#protocol/manifest.ts'
+import { type Bytes, type Cid, type NodeId, parseRunId, type RunId } from '#protocol/ids.ts'
+import {
+  type AbortedManifest,
+  manifestTypes,
+  modelSchema,
+  receiptListSchema,
+  seatListSchema,
+} from '#protocol/manifest.ts'
 import type { Plan, Purpose } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
+import { selectionOf, selectionSchema } from '#protocol/selection.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
 import { importFile } from '#protocol/unixfs.ts'
+import { cohortOf } from '#test/cohort.ts'
 
 /** 32 bytes, all the same. */
 export const secretOf = (n: number): Bytes => new Uint8Array(32).fill(n)
@@ -72,9 +81,15 @@ const architecture: Architecture = {
 }
 const shape = shapeOf(architecture)
 const tensors = shape.ok ? shape.value.tensors : []
-const cohort = { min: 2, max: 2, quorum: 2 }
+const cohort = cohortOf({ min: 2, max: 2, quorum: 2 })
 export const timing = {
-  ...{ selectionMillis: 1000, keysMillis: 10_000, reportingMillis: 60_000, consistencyMillis: 10_000 },
+  ...{
+    selectionMillis: 1000,
+    keysMillis: 10_000,
+    reportingMillis: 60_000,
+    stragglerMillis: 15_000,
+    consistencyMillis: 10_000,
+  },
   ...{ unmaskingMillis: 10_000, aggregationMillis: 60_000, settlementMillis: 60_000 },
 }
 const local = [
@@ -124,12 +139,17 @@ export async function buildRun(record: Recorder) {
   })
   const empty = await record.file(new Uint8Array(0))
 
-  const close = async (
-    round: number,
-    purpose: Purpose,
-    from: { model: Cid; weights: Float32Array; parent: Cid | null },
-  ) => {
-    const { model, parent } = from
+  type From = { readonly model: Cid; readonly weights: Float32Array; readonly parent: Cid | null }
+  let attendance: readonly Attendance[] = []
+  /** Everybody comes; some are there to the end. */
+  const drawFor = (round: number, seed: Bytes, present: readonly NodeId[]) => {
+    const joined = nodes.map((node) => ({ node, operator: null }))
+    const drawn = record.block(selectionSchema, selectionOf({ seed, joined, absent: [], attendance, paced: false }))
+    const kept = new Map(nodes.map((node) => [node, { kept: present.includes(node), paceMillis: null }]))
+    attendance = attend(attendance, { round, candidates: nodes, seats: kept })
+    return drawn
+  }
+  const gather = async (round: number, purpose: Purpose, { model, parent }: From, present = nodes) => {
     const plan: Plan = {
       v: 1,
       ...{ run: runId, round, purpose, population: 'open', masking: 'none', secure: null },
@@ -137,7 +157,7 @@ export async function buildRun(record: Recorder) {
       ...{ cohortSeed: cohortSeed(taskSeed, model, round), cohort, quantiser, timing },
     }
     const planCid = record.signed(coordinator, 'plan', plan)
-    const vectors = nodes.map((node, index) => {
+    const vectors = present.map((node, index) => {
       const { delta, weight, evaluation } = local[index] as (typeof local)[number]
       const seed = quantiseSeed(secrets.get(node) as Bytes, taskCid, round)
       const clipped = clip(Float32Array.from(purpose === 'train' ? delta : []), 10)
@@ -147,12 +167,19 @@ export async function buildRun(record: Recorder) {
     })
     const lanes = lanesOf(purpose === 'train' ? 3 : 0)
     const updates: Cid[] = []
-    for (const [seat, node] of nodes.entries()) {
+    for (const [seat, node] of present.entries()) {
       const vector = vectors[seat] as Bytes
       const about = { to: coordinator.id, seq: 6, run: runId, round, seat, plan: planCid, model }
       const update = { ...about, vector: await record.file(vector), sizeBytes: vector.length, lanes, trainMillis: 0 }
       updates.push(record.signed(signerOf(secrets.get(node) as Bytes), 'report', update))
     }
+    const selection = drawFor(round, plan.cohortSeed, present)
+    return { plan: planCid, selection, vectors, updates, lanes }
+  }
+
+  const close = async (round: number, purpose: Purpose, from: From) => {
+    const { parent } = from
+    const { plan, selection, vectors, updates, lanes } = await gather(round, purpose, from)
     const sum = await accumulate(vectors.map(once), lanes)
     if (!sum.ok) throw new Error(sum.refusal)
     const { strategy } = task
@@ -168,15 +195,18 @@ export async function buildRun(record: Recorder) {
     const nextCid = await modelOf(next.value.model)
     const manifest = record.signed(coordinator, 'round', {
       v: 1,
-      ...{ run: runId, round, purpose, parent, plan: planCid },
-      seats: nodes.map((node, seat) => ({ node, update: updates[seat] as Cid, reason: null })),
+      ...{ run: runId, round, purpose, parent, plan, selection },
+      seats: record.block(
+        seatListSchema,
+        nodes.map((node, seat) => ({ node, update: updates[seat] as Cid, reason: null })),
+      ),
       session: null,
       aggregate: await record.file(encodeLanes(sum.value)),
       memory: empty,
       model: nextCid,
       evaluation: next.value.evaluation,
     })
-    return { plan: planCid, vectors, updates, sum: sum.value, next: next.value, model: nextCid, manifest }
+    return { plan, selection, vectors, updates, sum: sum.value, next: next.value, model: nextCid, manifest }
   }
 
   const train = await close(1, 'train', { model: genesis, weights: start, parent: null })
@@ -188,13 +218,24 @@ export async function buildRun(record: Recorder) {
       amount: amounts[seat]?.amount ?? 0n,
     }),
   )
-  const last = await close(2, 'evaluate', { model: train.model, weights: train.next.model, parent: train.manifest })
+  const trained = { model: train.model, weights: train.next.model, parent: train.manifest }
+  // The second node is not heard of, and the round is tried again.
+  const { plan: alone, selection, updates: only } = await gather(2, 'evaluate', trained, nodes.slice(0, 1))
+  const nothing: AbortedManifest = {
+    v: 1,
+    ...{ run: runId, round: 2, purpose: 'evaluate', parent: train.manifest, plan: alone, selection },
+    ...{ phase: 'evaluation', reason: 'too-few-reports', roster: null },
+    seats: nodes.map((node, seat) => ({ node, update: only[seat] ?? null, reason: only[seat] ? null : 'late' })),
+  }
+  const aborted = record.signed(coordinator, 'aborted', nothing)
+  const last = await close(3, 'evaluate', trained)
   const root = record.signed(coordinator, 'run', {
     v: 1,
     ...{ run: runId, coordinator: coordinator.id, population: 'open', masking: 'none', task: taskCid, planned: 1 },
     rounds: [
-      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), reason: null },
-      { round: 2, manifest: last.manifest, receipts: null, reason: null },
+      { round: 1, manifest: train.manifest, receipts: record.block(receiptListSchema, receipts), aborted: null },
+      { round: 2, manifest: null, receipts: null, aborted },
+      { round: 3, manifest: last.manifest, receipts: null, aborted: null },
     ],
     ...{ outcome: 'completed', reason: null, model: last.model, evaluation: last.next.evaluation },
     ...{ budget: 1_000_001n, paid: 1_000_001n, released: 0n },
@@ -231,11 +272,14 @@ export async function buildRun(record: Recorder) {
         taskBlock: record.hex(taskCid),
         task: taskCid,
         plan: train.plan,
+        selections: [train.selection, selection, last.selection],
         updates: train.updates,
         round1: train.manifest,
         receipts,
         model: last.model,
-        round2: last.manifest,
+        aborted,
+        abortedBody: toHex(encode(manifestTypes.aborted, nothing)),
+        round3: last.manifest,
         root,
         blocks: record.blocks.size,
       },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Cid } from '#protocol/ids.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { question } from '#test/statistics/given.ts'
 import type { Step } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
@@ -22,7 +23,7 @@ const LIES: readonly (readonly [what: string, step: Step, hooks: AskHooks])[] = 
     'plan',
     { plan: ({ cohortSeed: _ }) => ({ model: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku' as Cid }) },
   ],
-  ['fewer than its quorum', 'cohort', { plan: () => ({ cohort: { min: 3, max: 4, quorum: 5 } }) }],
+  ['fewer than its quorum', 'cohort', { plan: () => ({ cohort: cohortOf({ min: 3, max: 4, quorum: 5 }) }) }],
   ['said to sum to something else', 'sum', { manifest: ({ plan }) => ({ aggregate: plan }) }],
   ['another model after it', 'model', { manifest: ({ plan }) => ({ model: plan }) }],
   ['a memory', 'memory', { manifest: ({ aggregate }) => ({ memory: aggregate }) }],
@@ -40,8 +41,10 @@ const LIES: readonly (readonly [what: string, step: Step, hooks: AskHooks])[] = 
   ['a failure though it was answered', 'ledger', { run: () => ({ outcome: 'failed', reason: 'tired' }) }],
   [
     'asked again after its answer',
-    'ledger',
-    { run: ({ rounds }) => ({ rounds: [...rounds, { round: 2, manifest: null, receipts: null, reason: 'late' }] }) },
+    'run-manifest',
+    {
+      run: ({ rounds, task }) => ({ rounds: [...rounds, { round: 2, manifest: null, aborted: task, receipts: null }] }),
+    },
   ],
   ['final figures', 'ledger', { run: () => ({ evaluation: evaluated }) }],
 ]

@@ -7,12 +7,14 @@ import { sha256 } from '#crypto'
 import { encode } from '#protocol/codec.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
-import { manifestTypes, type RoundManifest, type RunManifest } from '#protocol/manifest.ts'
+import { manifestTypes, type RoundRecord, type RunManifest, seatListSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import type { Sealed, SealedType } from '#protocol/sealed.ts'
 import { askSeed, demoSecret } from '#protocol/seeds.ts'
+import { cohortOf } from '#test/cohort.ts'
 import { question, table, tallies } from '#test/statistics/given.ts'
+import { recordDraw } from './draws.ts'
 import { keepSession, playSession, type Stage } from './masked.ts'
 import { RUN } from './prepared.ts'
 import { Store } from './store.ts'
@@ -20,7 +22,7 @@ import { Store } from './store.ts'
 /** What one thing is said otherwise. */
 export type AskHooks = {
   readonly plan?: (plan: Plan) => Partial<Plan>
-  readonly manifest?: (manifest: RoundManifest) => Partial<RoundManifest>
+  readonly manifest?: (manifest: RoundRecord) => Partial<RoundRecord>
   readonly run?: (run: RunManifest) => Partial<RunManifest>
   readonly input?: (lanes: Uint32Array, site: number) => Uint32Array
 }
@@ -51,9 +53,22 @@ export async function recordAsk(hooks: AskHooks = {}, asked: Question = ASKED) {
   const secure = { suite: 1, corrupt: 1, publish: 'full' } as const
   const honest: Plan = {
     ...{ v: 1, run: RUN, round: 1, purpose: 'ask', population: 'open', masking: 'secagg/1', secure, task, model: task },
-    ...{ parent: null, endings: null, cohortSeed: askSeed(), cohort: { min: 3, max: 4, quorum: 3 }, quantiser },
+    ...{
+      parent: null,
+      endings: null,
+      cohortSeed: askSeed(),
+      cohort: cohortOf({ min: 3, max: 4, quorum: 3 }),
+      quantiser,
+    },
     timing: {
-      ...{ selectionMillis: 1, keysMillis: 1, reportingMillis: 1, consistencyMillis: 1, unmaskingMillis: 1 },
+      ...{
+        selectionMillis: 1,
+        keysMillis: 1,
+        reportingMillis: 1,
+        stragglerMillis: null,
+        consistencyMillis: 1,
+        unmaskingMillis: 1,
+      },
       ...{ aggregationMillis: 1, settlementMillis: 1 },
     },
   }
@@ -71,15 +86,17 @@ export async function recordAsk(hooks: AskHooks = {}, asked: Question = ASKED) {
   const about = { sumCid: aggregate, sumSha256: sha256(encodeLanes(sum)), model: task, verifier: 'secagg/1' }
   const result = saySecure(coordinator, 'Result', { ...record.result.body, ...about })
   const session = await keepSession(stage, { ...record, result }, hidden, (lists) => lists)
-  const closed: RoundManifest = {
+  const closed: RoundRecord = {
     ...{ v: 1, run: RUN, round: 1, purpose: 'ask', parent: null, plan: planCid, session, aggregate, model: task },
+    selection: await recordDraw(store, { seed: plan.cohortSeed, nodes: members.map(({ id }) => id) }),
     seats: members.map(({ id }, seat) => ({ node: id, update: record.inputs[seat]?.cid ?? null, reason: null })),
     ...{ memory: await store.file(new Uint32Array(0)), evaluation: { rows: 0, correct: 0, lossQ16: 0 } },
   }
-  const manifest = await seal('round', { ...closed, ...hooks.manifest?.(closed) })
+  const { seats, ...told } = { ...closed, ...hooks.manifest?.(closed) }
+  const manifest = await seal('round', { ...told, seats: await store.block(seatListSchema, seats) })
   const ended: RunManifest = {
     ...{ v: 1, run: RUN, coordinator: coordinator.id, population: 'open', masking: 'secagg/1', task, planned: 1 },
-    rounds: [{ round: 1, manifest, receipts: null, reason: null }],
+    rounds: [{ round: 1, manifest, receipts: null, aborted: null }],
     ...{ outcome: 'completed', reason: null, model: task, evaluation: null, budget: 0n, paid: 0n, released: 0n },
   }
   const root = await seal('run', { ...ended, ...hooks.run?.(ended) })

@@ -3,14 +3,16 @@ import type { Architecture } from '#protocol/architecture.ts'
 import type { Signed, Signer } from '#protocol/envelope.ts'
 import type { Amount, Bytes, Cid, Round, Seat } from '#protocol/ids.ts'
 import {
+  type AbortedManifest,
   type Evaluation,
-  type RoundManifest,
+  type RoundRecord,
   type RunManifest,
   receiptListSchema,
   type updateSchema,
 } from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import type { Receipt } from '#protocol/receipt.ts'
+import type { Selection } from '#protocol/selection.ts'
 import type { Task } from '#protocol/task.ts'
 import type { Absent } from '#test/secagg/play.ts'
 import type { Fate, MaskedHooks } from './masked.ts'
@@ -30,22 +32,21 @@ export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {
   let at = play.start
   let evaluation: Evaluation | null = null
   let paid = 0n
-  for (let round = 1; round <= (shape.until ?? planned + 1); round++) {
-    const fate = shape.fates?.[round]
-    const aborted = fate !== undefined || (shape.aborted?.includes(round) ?? false)
-    if (fate && play.secure) await playAborted(play, play.secure, at, round, fate)
-    const closed = aborted ? undefined : await playRound(play, at, round, shape)
-    const sealed = closed && round <= planned ? await payOut(play, closed.manifest, closed.sealed) : []
+  for (let round = 1; evaluation === null && round <= (shape.until ?? Number.POSITIVE_INFINITY); round++) {
+    const isAborted = shape.fates?.[round] !== undefined || shape.aborted?.[round] !== undefined
+    const closed = isAborted ? undefined : await playRound(play, at, round, shape)
+    const aborted = isAborted ? await playAborted(play, at, round, shape) : null
+    const trains = at.trained < planned
+    const sealed = closed && trains ? await payOut(play, closed.manifest, closed.sealed, at.trained) : []
     const list = hooks.receipts ? hooks.receipts(sealed, round) : sealed.length > 0 ? sealed : null
     const receipts = list && (await play.store.block(receiptListSchema, list))
-    rounds.push({ round, manifest: closed?.sealed ?? null, receipts, reason: closed ? null : 'too-few-reports' })
+    rounds.push({ round, manifest: closed?.sealed ?? null, aborted, receipts })
     if (!closed) continue
+    if (trains) paid += evenly(budget, planned, at.trained)
+    else evaluation = closed.manifest.evaluation
     at = closed.end
     play.endings.length = 0
-    if (round <= planned) paid += evenly(budget, planned, round - 1)
-    else evaluation = closed.manifest.evaluation
   }
-  const trained = rounds.some(({ round, manifest }) => manifest !== null && round <= planned)
   const honest: RunManifest = {
     v: 1,
     run: RUN,
@@ -55,7 +56,7 @@ export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {
     task: play.taskCid,
     planned,
     rounds,
-    ...(trained ? { outcome: 'completed', reason: null } : { outcome: 'failed', reason: 'no training round closed' }),
+    ...outcomeOf(evaluation !== null, rounds.at(-1)?.manifest === null),
     model: at.model,
     evaluation,
     budget,
@@ -86,11 +87,11 @@ export type Shape = {
   readonly architecture?: Architecture
   /** The last round that is recorded; without it all are. */
   readonly until?: Round
-  /** Rounds that are aborted. */
-  readonly aborted?: readonly Round[]
+  /** Rounds that are aborted, and how far each of them got. */
+  readonly aborted?: Readonly<Record<Round, 'selection' | 'reporting' | 'aggregation'>>
   /** Seats that do not report, by round. */
   readonly absent?: Readonly<Record<Round, readonly Seat[]>>
-  /** How the run is masked; and then: members, from 1, that are lost in a round, and rounds whose session opens no sum. */
+  /** How the run is masked; and then: members, from 1, that are lost in a round, and aborted rounds by how their session ended. */
   readonly secure?: Secure
   readonly losses?: Readonly<Record<Round, Absent>>
   readonly fates?: Readonly<Record<Round, Fate>>
@@ -105,7 +106,9 @@ export type Hooks = MaskedHooks & {
   /** What the vectors are said to add up to: the model and all else is made of that. */
   readonly sum?: (lanes: Uint32Array, round: Round) => Uint32Array
   readonly aggregate?: (lanes: Uint32Array, round: Round) => Uint32Array
-  readonly manifest?: (manifest: RoundManifest) => RoundManifest
+  readonly selection?: (selection: Selection, round: Round) => Selection
+  readonly manifest?: (manifest: RoundRecord) => RoundRecord
+  readonly aborted?: (record: AbortedManifest) => AbortedManifest
   readonly receipt?: (receipt: Receipt, at: At) => Receipt
   readonly receipts?: (sealed: readonly Cid[], round: Round) => readonly Cid[] | null
   readonly run?: (run: RunManifest) => RunManifest
@@ -131,8 +134,13 @@ export type RecordedRun = {
 }
 
 /** A receipt for every report. */
-async function payOut(play: Play, { round, seats }: RoundManifest, manifest: Cid): Promise<readonly Cid[]> {
-  const part = evenly(play.budget, play.planned, round - 1)
+async function payOut(
+  play: Play,
+  { round, seats }: RoundRecord,
+  manifest: Cid,
+  index: number,
+): Promise<readonly Cid[]> {
+  const part = evenly(play.budget, play.planned, index)
   const earners = seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
   const sealed: Cid[] = []
   for (const [index, { node, update, seat }] of earners.entries()) {
@@ -142,6 +150,12 @@ async function payOut(play: Play, { round, seats }: RoundManifest, manifest: Cid
     sealed.push(await say(play, play.coordinator, 'receipt', play.hooks.receipt?.(honest, at) ?? honest, at))
   }
   return sealed
+}
+
+/** Who has not got to the end was stopped, unless the last that happened was a failure. */
+function outcomeOf(isDone: boolean, hasFailed: boolean): Pick<RunManifest, 'outcome' | 'reason'> {
+  if (isDone) return { outcome: 'completed', reason: null }
+  return hasFailed ? { outcome: 'failed', reason: 'too many failures' } : { outcome: 'stopped', reason: 'enough' }
 }
 
 /** Equal parts of a whole, the odd units to the first ones. */

@@ -1,27 +1,20 @@
 import type { VerificationStep } from '#aggregation/secagg/verification.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
-import { signerOf } from '#protocol/envelope.ts'
 import type { Round, RunId } from '#protocol/ids.ts'
-import type { RoundManifest, RunManifest, SeatRecord } from '#protocol/manifest.ts'
-import type { Plan } from '#protocol/plan.ts'
+import type { RoundRecord, RunManifest, SeatRecord } from '#protocol/manifest.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import type { Step } from '#verify/verdict.ts'
+import { DRAW_LIES } from './draw-lies.ts'
 import type { Hooks, ReportBody, Shape } from './fixture.ts'
+import { plan, round, stranger } from './hooks.ts'
 
 /** What the lie is, the round in which it is found, how it is told, and what else the run looks like. */
 export type Lie = readonly [what: string, round: Round | undefined, hooks: Hooks, shape?: Shape]
 
-const stranger = signerOf(new Uint8Array(32).fill(77))
-const otherRun = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
-const emptyFile = cidOf(RAW, new Uint8Array(0))
+export const otherRun = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
+export const emptyFile = cidOf(RAW, new Uint8Array(0))
 
-/** Each changes one thing said in one round. */
-const round = (at: Round, change: (manifest: RoundManifest) => Partial<RoundManifest>): Hooks => ({
-  manifest: (manifest) => (manifest.round === at ? { ...manifest, ...change(manifest) } : manifest),
-})
-const plan = (at: Round, change: (plan: Plan) => Partial<Plan>): Hooks => ({
-  plan: (plan) => (plan.round === at ? { ...plan, ...change(plan) } : plan),
-})
+/** Each changes one thing said. */
 const report = (change: (report: ReportBody) => Partial<ReportBody>): Hooks => ({
   report: (report, { round, seat }) => (round === 2 && seat === 1 ? { ...report, ...change(report) } : report),
 })
@@ -31,7 +24,7 @@ const receipt = (change: (receipt: Receipt) => Partial<Receipt>): Hooks => ({
 const run = (change: (run: RunManifest) => Partial<RunManifest>): Hooks => ({
   run: (run) => ({ ...run, ...change(run) }),
 })
-const seat = (change: (seat: SeatRecord) => Partial<SeatRecord>) => (manifest: RoundManifest) => ({
+const seat = (change: (seat: SeatRecord) => Partial<SeatRecord>) => (manifest: RoundRecord) => ({
   seats: manifest.seats.map((record, at) => (at === 1 ? { ...record, ...change(record) } : record)),
 })
 const lane = (index: number, value: number): Hooks => ({
@@ -57,7 +50,7 @@ const garbled = (type: string, at?: Round): Hooks => ({
   signed: (signed, { round }, signer) =>
     signed.type === type && round === at ? signer.sign(type, Uint8Array.of(0xa0)) : signed,
 })
-const signatures = (type: string, at?: Round): readonly Lie[] => [
+export const signatures = (type: string, at?: Round): readonly Lie[] => [
   ['a forged signature', at, forged(type, at)],
   ["a stranger's signature", at, byStranger(type, at)],
   ['a signature of another type', at, signedAs('hello', type, at)],
@@ -66,7 +59,7 @@ const signatures = (type: string, at?: Round): readonly Lie[] => [
 
 /** The seats of round 1 once more in round 2. */
 function replayed(): Hooks {
-  let first: RoundManifest['seats'] = []
+  let first: RoundRecord['seats'] = []
   return {
     manifest: (manifest) => {
       if (manifest.round === 1) first = manifest.seats
@@ -94,7 +87,13 @@ const receipts = (at: Round, change: Hooks['receipts']): Hooks => ({
 export type MaskedStep = Extract<Step, VerificationStep | 'endings'> | 'session'
 type Told = Exclude<
   Step,
-  'container' | 'block' | 'coordinator' | 'expect' | 'answer' | Exclude<MaskedStep, 'session' | 'vector' | 'sum'>
+  | 'container'
+  | 'block'
+  | 'coordinator'
+  | 'expect'
+  | 'answer'
+  | 'aborted'
+  | Exclude<MaskedStep, 'session' | 'vector' | 'sum'>
 >
 
 /** For every step, records that are consistent but for one thing, which exactly that step finds. */
@@ -108,15 +107,20 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
     ['a failure without a reason', undefined, run(() => ({ outcome: 'failed' }))],
     ['more rounds than planned', undefined, run(() => ({ planned: 1 }))],
     [
-      'a closed round with a reason why it was not',
+      'rounds that are both closed and aborted',
       undefined,
-      run(({ rounds }) => ({ rounds: rounds.map((round) => ({ ...round, reason: 'late' })) })),
+      run(({ rounds }) => ({ rounds: rounds.map((round) => ({ ...round, aborted: round.manifest })) })),
     ],
     [
-      'an aborted round without a reason',
+      'a round of which nothing is said',
       undefined,
-      run(({ rounds }) => ({ rounds: rounds.map((round) => ({ ...round, reason: null })) })),
-      { aborted: [2] },
+      run(({ rounds }) => ({ rounds: rounds.map((round) => ({ ...round, aborted: null })) })),
+      { aborted: { 2: 'reporting' } },
+    ],
+    [
+      'a round after the last',
+      undefined,
+      run(({ rounds, task }) => ({ rounds: [...rounds, { round: 4, manifest: null, aborted: task, receipts: null }] })),
     ],
   ],
   task: [
@@ -143,6 +147,7 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
   ],
   plan: [
     ...signatures('plan', 2),
+
     ['another run', 1, plan(1, () => ({ run: otherRun }))],
     ['another round', 1, plan(1, () => ({ round: 2 }))],
     ['another purpose', 1, plan(1, () => ({ purpose: 'evaluate' }))],
@@ -195,6 +200,7 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       ),
     ],
   ],
+  selection: DRAW_LIES,
   session: [
     [
       'a session in a plain round',
@@ -206,6 +212,7 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
   ],
   update: [
     ...signatures('report', 2),
+
     ['a report to another coordinator', 2, report(() => ({ to: stranger.id }))],
     ['a report of another run', 2, report(() => ({ run: otherRun }))],
     ['a report of another round', 2, report(() => ({ round: 1 }))],
@@ -288,7 +295,6 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
     ['no receipts', 1, receipts(1, () => null)],
     ["the last round's receipts once more", 2, paidAgain()],
     ['receipts for an evaluate round', 3, receipts(3, () => [emptyFile])],
-    ['receipts for an aborted round', 2, receipts(2, () => [emptyFile]), { aborted: [2] }],
     [
       'a larger budget than was paid from',
       1,
@@ -302,7 +308,7 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       run(({ paid, released }) => ({ paid: paid + 1n, released: released - 0n })),
     ],
     ['more released than is left', undefined, run(({ released }) => ({ released: released + 1n }))],
-    ['less released than is left', undefined, run(() => ({ released: 0n })), { aborted: [2] }],
+    ['less released than is left', undefined, run(() => ({ released: 0n })), { until: 1 }],
     ['another final model', undefined, run(({ task }) => ({ model: task }))],
     ['no final figures', undefined, run(() => ({ evaluation: null }))],
     [
@@ -315,7 +321,14 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       'a run that was completed though it trained nothing',
       undefined,
       run(() => ({ outcome: 'completed', reason: null })),
-      { aborted: [1, 2] },
+      { aborted: { 1: 'reporting', 2: 'selection' }, until: 2 },
+    ],
+    ['a run that was stopped though it was done', undefined, run(() => ({ outcome: 'stopped', reason: 'enough' }))],
+    [
+      'a run that failed though its last round closed',
+      undefined,
+      run(() => ({ outcome: 'failed', reason: 'tired' })),
+      { aborted: { 1: 'reporting' }, until: 2 },
     ],
     ['a run that failed though every round closed', undefined, run(() => ({ outcome: 'failed', reason: 'tired' }))],
     [

@@ -180,10 +180,10 @@ export const MEMBERSHIP_LIES = {
         members: members.map((one) => ({ ...one, advert: members[1]?.advert as Cid })),
       })),
     ),
-    lie(
-      'a seat less',
-      manifest(({ seats }) => ({ seats: seats.slice(0, -1) })),
-    ),
+    lie('a seat less, and a draw without it', {
+      ...manifest(({ seats }) => ({ seats: seats.slice(0, -1) })),
+      selection: (drawn, round) => (round === 2 ? { ...drawn, candidates: drawn.candidates.slice(0, -1) } : drawn),
+    }),
     lie(
       'an advert of another round',
       advert((said, at) => again(said, own(at), { round: 1 })),

@@ -83,7 +83,7 @@ describe('an honest record of masked rounds', () => {
   test('is proved with sessions that came to nothing, of which the next plan tells', async () => {
     const run = await recordRun({
       secure: secure(2, 'full'),
-      planned: 5,
+      planned: 2,
       fates: { 2: 'abandoned', 3: 'certified', 5: 'abandoned' },
     })
     expect(await verifyBundle(fileOf(await run.file()))).toMatchObject({
@@ -106,7 +106,7 @@ describe('an honest record of masked rounds', () => {
       await verifyRecord(run.root, blockOf(run), { progress: (at) => seen.push(at) })
       return seen.filter(({ round }) => round === 3).map(({ step }) => step)
     }
-    const before = ['round-manifest', 'plan', 'endings', 'cohort', 'session']
+    const before = ['round-manifest', 'plan', 'endings', 'cohort', 'selection', 'session']
     expect(await stepsOf('full')).toEqual([...before, 'vector', 'sum', 'model', 'payout'])
     expect(await stepsOf('commit-only')).toEqual([...before, 'ranges', 'model', 'payout'])
   })
@@ -114,7 +114,7 @@ describe('an honest record of masked rounds', () => {
 
 describe('the bundle of masked rounds', () => {
   const SEALED =
-    /^(plan|round|receipt|run|Advert|Roster|ShareKeys|Shared|MaskedInput|Survivors|QuorumCert|Result|Abandon)$/
+    /^(plan|round|aborted|receipt|run|Advert|Roster|ShareKeys|Shared|MaskedInput|Survivors|QuorumCert|Result|Abandon)$/
 
   test.each(['full', 'commit-only'] as const)(
     'that publishes %s holds everything that the proof needs, and nothing private',

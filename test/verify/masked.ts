@@ -152,21 +152,27 @@ async function keepAll(store: Store, record: SessionRecord): Promise<void> {
 /** A session that opens no sum, as the next plan tells of it. */
 export async function playEnding(stage: Stage, act: Act, fate: Fate) {
   const cohort = cohortOf(stage, act)
-  const keep = (said: Said<'Abandon'> | Said<'Roster'> | Said<'Advert'>) => stage.store.sealed(said.signed)
+  const keep = (said: Said<'Abandon' | 'Roster' | 'Advert' | 'MaskedInput'>) => stage.store.sealed(said.signed)
   if (fate === 'certified') {
     const { record, secrets } = await playSession(stage, act, {})
     const { roster, shared, survivors, certificate } = record
     const certified = { shared: shared.cid, survivors: survivors.cid, certificate: certificate.cid }
-    return { ending: { round: act.round, roster: roster.cid, certified, abandons: [] }, abandons: [], secrets }
+    const updates = record.inputs.map(({ cid }) => cid)
+    return { ending: { round: act.round, roster: roster.cid, certified, abandons: [] }, abandons: [], updates, secrets }
   }
   const out = must(shareOut(cohort, dealAll(cohort)))
-  const masked = await maskAll(cohort, out.keyed, new Vectors())
-  for (const said of [out.dealt.roster, ...out.dealt.adverts]) await keep(said)
+  const vectors = new Vectors()
+  const masked = await maskAll(cohort, out.keyed, vectors)
+  const inputs = [...masked.values()].map(({ input }) => input).toSorted((a, b) => a.body.u - b.body.u)
+  for (const said of [out.dealt.roster, ...out.dealt.adverts, ...inputs]) await keep(said)
+  if (stage.secure.publish === 'full')
+    for (const bytes of vectors.bytes.values()) await stage.store.file(new Uint32Array(bytes.slice().buffer))
   const abandons = [...masked.values()].map((state) => must(abandon(state)).say)
   const cids: Cid[] = []
   for (const said of abandons) cids.push(await keep(said))
   const ending = { round: act.round, roster: out.dealt.roster.cid, certified: null, abandons: cids }
-  return { ending, abandons, secrets: secretsIn(cohort, out.dealt.parcels, []) }
+  const updates = inputs.map(({ cid }) => cid)
+  return { ending, abandons, updates, secrets: secretsIn(cohort, out.dealt.parcels, []) }
 }
 
 /** The same set once more over other inputs, signed by all of it: a record that holds up to its sum. */

@@ -11,6 +11,7 @@ import { type Endings, manifestTypes, modelSchema } from '#protocol/manifest.ts'
 import type { Sealed, SealedType } from '#protocol/sealed.ts'
 import { demoSecret } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
+import type { Kept } from './draws.ts'
 import type { At, Shape } from './fixture.ts'
 import { Store } from './store.ts'
 import { TINY, tinyTask } from './tiny.ts'
@@ -19,7 +20,13 @@ export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
 
 /** Everything that the rounds share. */
 export type Play = Awaited<ReturnType<typeof prepare>>
-export type Standing = { readonly weights: Float32Array; readonly model: Cid; readonly parent: Cid | null }
+export type Standing = {
+  readonly weights: Float32Array
+  readonly model: Cid
+  readonly parent: Cid | null
+  /** Training rounds that have closed. */
+  readonly trained: number
+}
 
 export async function prepare(shape: Shape) {
   const { hooks = {}, planned = 2, budget = 1_000_001n, architecture = TINY, seed = '1', secure = null } = shape
@@ -42,10 +49,11 @@ export async function prepare(shape: Shape) {
   const honest = tinyTask(taskSeed, architectureCid, genesis)
   const task = hooks.task?.(honest) ?? honest
   const taskCid = await store.block(taskSchema, task)
-  const start: Standing = { weights, model: genesis, parent: null }
+  const start: Standing = { weights, model: genesis, parent: null, trained: 0 }
   const coordinator = signerOf(secretOf(0))
   return {
     ...{ hooks, store, coordinator, nodes, planned, budget, parameters, modelOf, task, taskCid, start, secure },
+    kept: new Map() as Kept,
     endings: [] as Endings[number][],
     abandons: [] as Said<'Abandon'>[],
     earlier: new Map<Round, SessionRecord>(),

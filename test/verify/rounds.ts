@@ -5,18 +5,26 @@ import { say as saySecure } from '#aggregation/secagg/messages.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import type { Cid, Round, Seat } from '#protocol/ids.ts'
-import { endingsSchema, type RoundManifest, type SessionManifest } from '#protocol/manifest.ts'
+import {
+  type AbortedManifest,
+  endingsSchema,
+  type RoundRecord,
+  type SessionManifest,
+  seatListSchema,
+} from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
 import type { Task } from '#protocol/task.ts'
+import { cohortOf } from '#test/cohort.ts'
 import type { Absent } from '#test/secagg/play.ts'
+import { countSeats, recordDraw } from './draws.ts'
 import type { At, ReportBody, Shape } from './fixture.ts'
 import { type Act, type Fate, keepSession, playEnding, playSession, type Stage } from './masked.ts'
 import { type Play, RUN, type Standing, say } from './prepared.ts'
 
 export async function playRound(play: Play, start: Standing, round: Round, { absent, losses }: Shape) {
   const { hooks, store, coordinator } = play
-  const trains = round <= play.planned
+  const trains = start.trained < play.planned
   const parameters = trains ? play.parameters : 0
   const plan = await planOf(play, start, round)
   const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
@@ -37,13 +45,16 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
   const model = await play.modelOf(weights)
   const shown = hooks.aggregate?.(lanes, round) ?? lanes
   const aggregate = await store.file(shown)
-  const honest: RoundManifest = {
+  const drawn = { seed: plan.cohortSeed, nodes: play.nodes.map(({ signer }) => signer.id), kept: play.kept }
+  const selection = await recordDraw(store, drawn, (record) => hooks.selection?.(record, round) ?? record)
+  const honest: RoundRecord = {
     v: 1,
     run: RUN,
     round,
     purpose: plan.purpose,
     parent: start.parent,
     plan: planCid,
+    selection,
     seats: given.seats,
     session: (await given.session?.({ lanes: shown, aggregate, model })) ?? null,
     aggregate,
@@ -51,15 +62,18 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
     model,
     evaluation: { rows, correct, lossQ16: high * 65_536 + low },
   }
-  const manifest = hooks.manifest?.(honest) ?? honest
+  countSeats(play.kept, given.seats)
+  const { seats, ...told } = hooks.manifest?.(honest) ?? honest
+  const manifest = { ...told, seats: await store.block(seatListSchema, seats) }
   const sealed = await say(play, coordinator, 'round', manifest, { round })
-  return { manifest: honest, sealed, end: { weights, model, parent: sealed } }
+  const trained = start.trained + (trains ? 1 : 0)
+  return { manifest: honest, sealed, end: { weights, model, parent: sealed, trained } }
 }
 
 /** What a round's seats gave. */
 type Given = {
   readonly vectors: readonly Uint32Array[]
-  readonly seats: RoundManifest['seats']
+  readonly seats: RoundRecord['seats']
   readonly session?: (about: About) => Promise<SessionManifest>
 }
 type About = { readonly lanes: Uint32Array; readonly aggregate: Cid; readonly model: Cid }
@@ -68,7 +82,7 @@ async function gatherPlain(play: Play, act: Omit<Act, 'inputs'>, absent: readonl
   const { hooks, store, coordinator, nodes } = play
   const { round, plan, planCid } = act
   const vectors: Uint32Array[] = []
-  const seats: RoundManifest['seats'][number][] = []
+  const seats: RoundRecord['seats'][number][] = []
   for (const [seat, { signer }] of nodes.entries()) {
     if (absent.includes(seat)) {
       seats.push({ node: signer.id, update: null, reason: 'left' })
@@ -137,23 +151,58 @@ function inputOf(play: Play, { round, plan, parameters }: Omit<Act, 'inputs'>, s
   return play.hooks.vector?.(lanes, at) ?? lanes
 }
 
-/** A masked round that comes to nothing: its plan, and how its session ended. */
-export async function playAborted(
-  play: Play,
-  secure: Secure,
-  start: Standing,
-  round: Round,
-  fate: Fate,
-): Promise<void> {
-  const parameters = round <= play.planned ? play.parameters : 0
+/** A round that comes to nothing: its plan, how its session ended where it had one, and the record of it. */
+export async function playAborted(play: Play, start: Standing, round: Round, { fates, aborted }: Shape): Promise<Cid> {
+  const { hooks, coordinator, secure, nodes } = play
+  const parameters = start.trained < play.planned ? play.parameters : 0
   const plan = await planOf(play, start, round)
-  const planCid = await say(play, play.coordinator, 'plan', play.hooks.plan?.(plan) ?? plan, { round })
+  const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
   const before = { round, plan, planCid, parameters }
+  const fate = fates?.[round]
+  const far = aborted?.[round] ?? 'reporting'
+  const ended = secure && fate ? await endMasked(play, secure, before, fate) : await endPlain(play, before, far)
+  const drawn = { seed: plan.cohortSeed, nodes: nodes.map(({ signer }) => signer.id), kept: play.kept }
+  const honest: AbortedManifest = {
+    selection: await recordDraw(play.store, drawn, (record) => hooks.selection?.(record, round) ?? record),
+    ...{ v: 1, run: RUN, round, purpose: plan.purpose, parent: start.parent, plan: planCid },
+    ...{ phase: ended.phase, reason: ended.reason, roster: ended.roster },
+    seats: nodes.slice(0, ended.phase === 'selection' ? 0 : nodes.length).map(({ signer }, seat) => {
+      const update = ended.updates[seat] ?? null
+      return { node: signer.id, update, reason: update ? null : 'late' }
+    }),
+  }
+  countSeats(play.kept, honest.seats)
+  return say(play, coordinator, 'aborted', hooks.aborted?.(honest) ?? honest, { round })
+}
+
+/** How a round came to nothing, and who had reported in it. */
+type Ended = Pick<AbortedManifest, 'phase' | 'reason' | 'roster'> & { readonly updates: readonly (Cid | null)[] }
+
+/** One report, or none that counts. */
+async function endPlain(
+  play: Play,
+  act: Omit<Act, 'inputs'>,
+  far: 'selection' | 'reporting' | 'aggregation',
+): Promise<Ended> {
+  if (far === 'selection' || play.secure) return { ...NOBODY, phase: 'selection', reason: 'too-few-nodes' }
+  const absent = far === 'reporting' ? [...play.nodes.keys()].slice(1) : []
+  const { seats } = await gatherPlain(play, act, absent)
+  const reason = far === 'reporting' ? 'too-few-reports' : 'aggregation-late'
+  const phase = far === 'reporting' && act.plan.purpose === 'evaluate' ? 'evaluation' : far
+  return { phase, reason, roster: null, updates: seats.map(({ update }) => update) }
+}
+
+const NOBODY = { roster: null, updates: [] } as const
+
+async function endMasked(play: Play, secure: Secure, before: Omit<Act, 'inputs'>, fate: Fate): Promise<Ended> {
   const act = { ...before, inputs: play.nodes.map((_, seat) => inputOf(play, before, seat)) }
-  const { ending, abandons, secrets } = await playEnding(stageOf(play, secure), act, fate)
+  const { ending, abandons, updates, secrets } = await playEnding(stageOf(play, secure), act, fate)
   play.endings.push(ending)
   play.abandons.push(...abandons)
   play.secrets.push(...secrets)
+  const { roster } = ending
+  if (fate === 'certified') return { phase: 'unmasking', reason: 'too-few-shares', roster, updates }
+  return { phase: 'consistency', reason: 'too-few-confirmations', roster, updates }
 }
 
 async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> {
@@ -166,7 +215,7 @@ async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> 
     v: 1,
     run: RUN,
     round,
-    purpose: round <= planned ? 'train' : 'evaluate',
+    purpose: start.trained < planned ? 'train' : 'evaluate',
     population: 'open',
     masking: secure ? 'secagg/1' : 'none',
     secure,
@@ -175,10 +224,16 @@ async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> 
     parent: start.parent,
     endings: told.length > 0 ? await store.block(endingsSchema, told) : null,
     cohortSeed: cohortSeed(task.seed, start.model, round),
-    cohort: { min: 2, max, quorum: 2 },
+    cohort: cohortOf({ min: 2, max, quorum: 2 }),
     quantiser: quantiserFor({ clipNormMicro, rowsMax: secure ? 1 : data.rowsMax, cohortMax: max }),
     timing: {
-      ...{ selectionMillis: 1000, keysMillis: 1500, reportingMillis: 2000, consistencyMillis: 2500 },
+      ...{
+        selectionMillis: 1000,
+        keysMillis: 1500,
+        reportingMillis: 2000,
+        stragglerMillis: null,
+        consistencyMillis: 2500,
+      },
       ...{ unmaskingMillis: 2700, aggregationMillis: 3000, settlementMillis: 4000 },
     },
   }

@@ -2,7 +2,7 @@ import { type Body, type Kind, type Said, say } from '#aggregation/secagg/messag
 import type { SessionRecord } from '#aggregation/secagg/verification.ts'
 import { type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
 import type { Cid, Round } from '#protocol/ids.ts'
-import type { RoundManifest, SeatRecord, SessionManifest } from '#protocol/manifest.ts'
+import type { RoundRecord, SeatRecord, SessionManifest } from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import { flip } from '#test/conformance/crypto.ts'
 import type { Hooks, Shape } from './fixture.ts'
@@ -27,12 +27,12 @@ export function record(change: Change): Hooks {
   return { record: (said, at) => (at.act.round === ROUND ? change(said, at) : {}) }
 }
 
-export function manifest(change: (manifest: RoundManifest) => Partial<RoundManifest>): Hooks {
+export function manifest(change: (manifest: RoundRecord) => Partial<RoundRecord>): Hooks {
   return { manifest: (honest) => (honest.round === ROUND ? { ...honest, ...change(honest) } : honest) }
 }
 
 /** What the manifest names of the session. */
-export function links(change: (session: SessionManifest, manifest: RoundManifest) => Partial<SessionManifest>): Hooks {
+export function links(change: (session: SessionManifest, manifest: RoundRecord) => Partial<SessionManifest>): Hooks {
   return manifest((honest) => ({
     session: honest.session && { ...honest.session, ...change(honest.session, honest) },
   }))

@@ -1,9 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Cid } from '#protocol/ids.ts'
+import type { RunManifest } from '#protocol/manifest.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { type VerifyProgress, verifyBundle, verifyRecord } from '#verify/verify.ts'
+import { ABORTED_LIES } from './aborted-lies.ts'
 import { type RecordedRun, recordRun } from './fixture.ts'
-import { LIES } from './lies.ts'
+import { LIES, type Lie } from './lies.ts'
 
 async function verdictOf(run: RecordedRun) {
   return verifyBundle(fileOf(await run.file()))
@@ -34,20 +36,36 @@ describe('an honest record', () => {
     })
   })
 
-  test('is proved with an aborted round, whose part of the budget goes back', async () => {
-    const run = await recordRun({ planned: 3, aborted: [2] })
+  test('is proved with rounds that were aborted and tried again: the parts of the budget are those of the rounds that closed', async () => {
+    const run = await recordRun({ aborted: { 1: 'selection', 3: 'aggregation', 5: 'reporting' } })
     expect(await verdictOf(run)).toMatchObject({
-      ok: true,
-      pinned: false,
-      paid: 333_334n + 333_333n,
-      released: 333_334n,
-      rounds: [{}, { outcome: 'aborted', reason: 'too-few-reports', reports: 0 }, {}, {}],
+      ...{ ok: true, pinned: false, outcome: 'completed', paid: 1_000_001n, released: 0n },
+      rounds: [
+        { outcome: 'aborted', purpose: 'train', reason: 'too-few-nodes', reports: 0 },
+        { outcome: 'closed', purpose: 'train', paid: 500_001n },
+        { outcome: 'aborted', purpose: 'train', reason: 'aggregation-late', paid: 0n },
+        { outcome: 'closed', purpose: 'train', paid: 500_000n },
+        { outcome: 'aborted', purpose: 'evaluate', reason: 'too-few-reports', paid: 0n },
+        { outcome: 'closed', purpose: 'evaluate', paid: 0n },
+      ],
     })
   })
 
   test('is proved when every round was aborted, with no figure', async () => {
-    const run = await recordRun({ aborted: [1, 2, 3] })
-    expect(await verdictOf(run)).toMatchObject({ ok: true, evaluation: null, accuracy: null, paid: 0n, nodes: [] })
+    const run = await recordRun({ aborted: { 1: 'selection', 2: 'reporting', 3: 'selection' }, until: 3 })
+    const nothing = { evaluation: null, accuracy: null, paid: 0n, nodes: [] }
+    expect(await verdictOf(run)).toMatchObject({ ok: true, outcome: 'failed', ...nothing })
+  })
+
+  test('is proved when its owner stopped it, before a round, between two, or after one that was aborted', async () => {
+    for (const until of [0, 1, 2]) {
+      const run = await recordRun({ until })
+      const stopped = { outcome: 'stopped', reason: 'enough', rounds: { length: until } }
+      expect(await verdictOf(run)).toMatchObject({ ok: true, ...stopped, evaluation: null })
+    }
+    const hooks = { run: (run: RunManifest) => ({ ...run, outcome: 'stopped', reason: 'enough' }) as const }
+    const run = await recordRun({ until: 2, aborted: { 2: 'reporting' }, hooks })
+    expect(await verdictOf(run)).toMatchObject({ ok: true, outcome: 'stopped', released: 500_000n })
   })
 
   test('is proved from loose blocks as from a file, and by the CID of its model', async () => {
@@ -73,7 +91,7 @@ describe('an honest record', () => {
     const seen: VerifyProgress[] = []
     const run = await recordRun({ planned: 1 })
     await verifyBundle(fileOf(await run.file()), { progress: (at) => seen.push(at) })
-    const perRound = ['round-manifest', 'plan', 'cohort', 'update', 'vector', 'sum', 'model', 'payout']
+    const perRound = ['round-manifest', 'plan', 'cohort', 'selection', 'update', 'vector', 'sum', 'model', 'payout']
     expect(seen.map(({ step }) => step)).toEqual([
       'container',
       'run-manifest',
@@ -94,6 +112,13 @@ describe('a record that lies once', () => {
       const verdict = await verdictOf(run)
       expect(verdict).toMatchObject({ ok: false, step, detail: expect.stringMatching(/./) })
       expect(verdict.ok ? undefined : verdict.round).toBe(round)
+    })
+
+  for (const [step, lies] of Object.entries(ABORTED_LIES) as [string, readonly Lie[]][])
+    test.each(lies)(`about an aborted round fails at ${step} for %s`, async (_what, round, hooks, shape = {}) => {
+      const run = await recordRun({ ...shape, hooks })
+      const verdict = await verdictOf(run)
+      expect(verdict).toMatchObject({ ok: false, step, round, detail: expect.stringMatching(/./) })
     })
 
   test('fails at expect when neither the run nor its model is the expected one', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { dirichletSplit } from '#client/data/dirichlet.ts'
+import { dirichletSplit, levelled } from '#client/data/dirichlet.ts'
 
 const seedOf = (number: number) => new Uint8Array(32).fill(number & 255).with(1, number >> 8)
 
@@ -46,4 +46,24 @@ test('what cannot be dealt is refused instead of tried for ever', () => {
   const labels = Array.from({ length: 20 }, () => 0)
   expect(() => dirichletSplit({ labels, sites: 5, alpha: 1, minimum: 5, seed: seedOf(1) })).toThrow(RangeError)
   expect(() => dirichletSplit({ labels, sites: 5, alpha: 0.01, minimum: 4, seed: seedOf(1) })).toThrow(/no draw/)
+})
+
+test('levelled, everybody has the minimum, no row is lost, and who had enough keeps what it had unless it had most', () => {
+  const split = fc.array(fc.array(fc.nat(9), { maxLength: 12 }), { minLength: 1, maxLength: 12 })
+  fc.assert(
+    fc.property(split, (sizes) => {
+      let row = 0
+      const sites = sizes.map((site) => site.map(() => row++))
+      const minimum = Math.floor(row / sites.length)
+      const even = levelled(sites, minimum)
+      expect(even.flat().toSorted((a, b) => a - b)).toEqual([...Array(row).keys()])
+      expect(even.every((site) => site.length >= minimum)).toBe(true)
+      const gives = sites.map((site, index) => site.length - (even[index] as readonly number[]).length)
+      const giver = Math.max(
+        ...gives.map((given, index) => (given > 0 ? (even[index] as readonly number[]).length : 0)),
+      )
+      for (const [index, site] of sites.entries())
+        if (site.length >= minimum && site.length < giver) expect(even[index]).toEqual(site)
+    }),
+  )
 })

@@ -3,8 +3,8 @@ import { openFileBlobs } from '#storage/blobs/files.ts'
 import { contentOf, inPieces } from '#test/content.ts'
 
 /** Puts and deletes for ever, four at a time, and says each as it is acknowledged. Killed by its test. */
-const [folder = '', life = ''] = process.argv.slice(2)
-const blobs = await openFileBlobs({ folder, quotaBytes: 2 ** 30 })
+const [folder = '', life = '', shared = ''] = process.argv.slice(2)
+const blobs = await openFileBlobs({ folder, quotaBytes: 2 ** 30, shared: shared !== '' })
 
 async function work(worker: number): Promise<void> {
   for (let index = 0; ; index++) {

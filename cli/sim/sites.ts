@@ -1,0 +1,153 @@
+import { createWriteStream } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { DataSource, SharedRows } from '#client/data/dataset.ts'
+import { createRunSchema } from '#coordinator/api/schemas.ts'
+import { eventOf } from '#coordinator/api/views.ts'
+import { orderOf } from '#coordinator/record.ts'
+import type { Advanced } from '#coordinator/runner.ts'
+import { assert } from '#protocol/assert.ts'
+import { carOf } from '#protocol/car.ts'
+import type { Bytes, Cid } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX, COHORT_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
+import type { Masking } from '#protocol/plan.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+import { demoSplitSeed } from '#protocol/seeds.ts'
+import { BlockFile } from '#sim/block-file.ts'
+import { type Federated, federate } from '#sim/federation.ts'
+import { openTrainerPool } from '#sim/trainer-pool.ts'
+import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import type { Proof } from '#verify/verdict.ts'
+import { verifyRecord } from '#verify/verify.ts'
+import { type Arguments, usage } from '../arguments.ts'
+import { demoSeed } from '../demo/options.ts'
+import { tables } from '../demo/sites.ts'
+import { digitsRun, type LaunchRequest, tableRun } from '../demo/task.ts'
+import { readDigits, shareDigits } from '../digits.ts'
+import { EXIT, Failure } from '../failure.ts'
+import type { Output } from '../output.ts'
+import type { Stopping } from '../stopping.ts'
+import { SitesReport } from './report.ts'
+
+/** What a run of virtual sites is asked for. */
+type SitesOptions = {
+  readonly seed: Bytes
+  readonly cohort: number | undefined
+  readonly rounds: number
+  readonly masking: Masking
+  readonly bundle: string | undefined
+  readonly data:
+    | { readonly kind: 'digits'; readonly sites: number; readonly alpha: number }
+    | { readonly kind: 'tables'; readonly folder: string; readonly label: string; readonly classes: number | undefined }
+}
+
+const COHORT = 20
+const ROUNDS = 10
+const ALPHA = '0.3'
+/** Largest session of secure aggregation. */
+const MASKED_MAX = 128
+
+/** `consilium sim --sites`: real training at many sites, all of them in this process. */
+export async function simulateSites(args: Arguments, output: Output, stopping: Stopping): Promise<number> {
+  const options = sitesOptions(args)
+  const { sites, launch } = await prepare(options)
+  const order = createRunSchema.parse(launch)
+  using file = new BlockFile()
+  const blobs = openMemoryBlobs({ blocks: file })
+  const threads = Math.min(availableParallelism(), launch.cohort.max)
+  output.note(`${sites.length} sites, ${launch.cohort.max} a round; opening ${threads} training threads …`)
+  await using pool = await openTrainerPool({ threads })
+  using report = new SitesReport(output, { sites: sites.length, backend: pool.backend })
+  let told: Promise<unknown> = Promise.resolve()
+  const tell = (advanced: Advanced) => {
+    told = told.then(async () => report.tell(eventOf(advanced, await parametersOf(blobs, advanced))))
+  }
+  const federated = await federate({
+    ...{ seed: options.seed, sites: sites.length, order, blobs, tell, abreast: 2 * threads, signal: stopping.signal },
+    trainerOf: (site) => pool.trainerOn(sites[site] as DataSource | SharedRows),
+  }).catch((cause: unknown) => {
+    if (stopping.signal.aborted) return undefined
+    throw cause
+  })
+  if (!federated) return stopping.exit() ?? EXIT.unexpected
+  await told
+  return await finish(federated, { blobs, report, bundle: options.bundle })
+}
+
+async function finish(
+  { run, coordinator }: Federated,
+  { blobs, report, bundle }: { blobs: BlobStore; report: SitesReport; bundle: string | undefined },
+): Promise<number> {
+  assert(run.manifest, 'an ended run has its record')
+  const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)
+  if (bundle) await pipeline(Readable.from(carOf(run.manifest, block)), createWriteStream(bundle, { flush: true }))
+  const verdict = await verifyRecord(run.manifest, block, { coordinator })
+  if (!verdict.ok)
+    throw new Failure(EXIT.unverified, 'unverified', `the record fails at ${verdict.step}: ${verdict.detail}`)
+  report.end(verdict as Proof, bundle)
+  if (verdict.outcome === 'completed') return EXIT.ok
+  throw new Failure(EXIT.runFailed, 'run_failed', `the run failed: ${run.past.at(-1)?.reason ?? 'no reason given'}`)
+}
+
+/** What a run's vectors hold: asked of its task once. */
+const parameters = new WeakMap<object, Promise<number>>()
+function parametersOf(blobs: BlobStore, { after: { spec } }: Advanced): Promise<number> {
+  const known = parameters.get(spec) ?? orderOf(blobs, spec).then((order) => order.parameters)
+  parameters.set(spec, known)
+  return known
+}
+
+function sitesOptions(args: Arguments): SitesOptions {
+  const masking = args.oneOf<Masking>('masking', ['none', 'secagg/1'])
+  const least = masking === 'none' ? 2 : 3
+  const most = masking === 'none' ? COHORT_MAX : MASKED_MAX
+  const given = (name: string) => args.text(name) !== undefined
+  const stray = ['seeds', 'nodes', 'coordinators', 'weather'].find(given)
+  if (stray) throw usage('unexpected_flag', `--${stray} is of a cluster in trouble, not of virtual sites`)
+  const bundle = args.text('bundle')
+  return {
+    seed: demoSeed(args.text('seed') ?? '1'),
+    cohort: given('cohort') ? args.integer('cohort', { min: least, max: most }) : undefined,
+    rounds: given('rounds') ? args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 }) : ROUNDS,
+    masking,
+    bundle: bundle && resolve(bundle),
+    data: dataOf(args, least),
+  }
+}
+
+function dataOf(args: Arguments, least: number): SitesOptions['data'] {
+  const folder = args.text('data')
+  if (folder === undefined) {
+    const alpha = Number(args.text('alpha') ?? ALPHA)
+    if (!(alpha >= 0.01 && alpha <= 1000))
+      throw usage('bad_value', '--alpha is a number from 0.01 to 1000', '--alpha 0.3')
+    return { kind: 'digits', sites: args.integer('sites', { min: least, max: COHORT_MAX }), alpha }
+  }
+  const stray = ['sites', 'alpha'].find((name) => args.text(name) !== undefined)
+  if (stray)
+    throw usage('unexpected_flag', `--${stray} is not for your own data`, 'there is one site for each CSV file')
+  const label = args.required('label', '--label <column>: the column to predict')
+  const classes = args.text('classes') === undefined ? undefined : args.integer('classes', { min: 2, max: 10 })
+  return { kind: 'tables', folder: resolve(folder), label, classes }
+}
+
+async function prepare({ seed, cohort: asked, rounds, masking, data }: SitesOptions): Promise<{
+  readonly sites: readonly (DataSource | SharedRows)[]
+  readonly launch: LaunchRequest
+}> {
+  const ordered = (launch: LaunchRequest, cohort: number): LaunchRequest => {
+    const min = Math.max(masking === 'none' ? 2 : 3, cohort - 1)
+    return { ...launch, masking, cohort: { min, max: cohort, quorum: min } }
+  }
+  if (data.kind === 'digits') {
+    const cohort = Math.min(asked ?? COHORT, data.sites)
+    const sites = shareDigits(await readDigits(), { sites: data.sites, alpha: data.alpha, seed: demoSplitSeed(seed) })
+    return { sites, launch: ordered(digitsRun(cohort, rounds, seed), cohort) }
+  }
+  const { paths, contract } = await tables(data.folder, data.label, data.classes)
+  const cohort = Math.min(asked ?? COHORT, paths.length)
+  const sites = paths.map((path): DataSource => ({ kind: 'csv', path }))
+  return { sites, launch: ordered(tableRun(contract, cohort, rounds, seed), cohort) }
+}

@@ -1,0 +1,39 @@
+import { encodeLanes } from '#aggregation/vector.ts'
+import { once } from '#protocol/bytes.ts'
+import { cidOf, RAW } from '#protocol/cid.ts'
+import { type Block, isAttachable } from '#protocol/envelope.ts'
+import type { Cid, Round, RunId } from '#protocol/ids.ts'
+import type { ClientMessage } from '#protocol/messages.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+import type { Trained } from './submission.ts'
+
+/** Whose report it is, and of what. */
+type Place = {
+  readonly run: RunId
+  readonly round: Round
+  readonly seat: number
+  readonly plan: Cid
+  /** That was trained on. */
+  readonly model: Cid
+}
+
+/** What every frame to a coordinator says. */
+type Said = Pick<Extract<ClientMessage, { kind: 'report' }>, 'to' | 'seq'>
+
+/**
+ * What was trained, as a plain round's report. A small vector travels with it; a large one goes ahead, under the seat's
+ * ticket.
+ */
+export async function reportOf(
+  place: Place,
+  { lanes, trainMillis }: Trained,
+  blobs: BlobStore,
+  said: () => Said,
+  signal: AbortSignal,
+): Promise<{ readonly message: Extract<ClientMessage, { kind: 'report' }>; readonly attached: readonly Block[] }> {
+  const vector = encodeLanes(lanes)
+  const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
+  const cid = attached[0]?.cid ?? (await blobs.put(once(vector), vector.length, signal))
+  const sizes = { sizeBytes: vector.length, lanes: lanes.length, trainMillis }
+  return { message: { kind: 'report', ...said(), ...place, vector: cid, ...sizes }, attached }
+}

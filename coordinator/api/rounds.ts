@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import { readAbreast } from '#protocol/abreast.ts'
+import type { Cid } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { type SeatRecord, seatListSchema } from '#protocol/manifest.ts'
+import type { BlobStore } from '#protocol/ports.ts'
+import { accept } from '#protocol/result.ts'
+import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
+import { readBlock } from '../record.ts'
+import { hasReported, type Round } from '../round/round.ts'
+import type { Past, Run } from '../run.ts'
+import { notFound } from './problems.ts'
+import { find, problems, type Routes, runParams } from './runs.ts'
+import { page, roundView, roundWithSeatsView, type seatView } from './schemas.ts'
+import type { ApiDoors } from './server.ts'
+import { timeOf } from './views.ts'
+
+type RoundView = z.output<typeof roundView>
+type SeatView = z.output<typeof seatView>
+
+/** The rounds of a run, over or open: how each ended and why, and what became of every seat. */
+export function roundRoutes(routes: Routes, doors: ApiDoors): void {
+  routes.get(
+    '/v1/runs/:id/rounds',
+    {
+      schema: {
+        summary: 'The rounds of a run, the first one first',
+        params: runParams,
+        querystring: z.object({
+          after: z.coerce.number().int().min(0).default(0).meta({ description: 'the last round already seen' }),
+          limit: z.coerce.number().int().min(1).max(200).default(50),
+        }),
+        response: { 200: page(roundView), ...problems },
+      },
+    },
+    async ({ params, query: { after, limit } }) => {
+      const { past, round } = await find(doors, params.id)
+      const data = past.slice(after, after + limit).map(overOf)
+      if (round && round.round > after && data.length < limit) data.push(openOf(round))
+      const last = after + data.length
+      const more = last < past.length + (round ? 1 : 0)
+      return { data, has_more: more, next: more ? String(last) : null }
+    },
+  )
+
+  routes.get(
+    '/v1/runs/:id/rounds/:round',
+    {
+      schema: {
+        summary: 'One round, with what became of every seat',
+        params: runParams.extend({ round: z.coerce.number().int().min(1) }),
+        response: { 200: roundWithSeatsView, ...problems },
+      },
+    },
+    async ({ params }) => {
+      const run = await find(doors, params.id)
+      const seats = await seatsOf(doors.blobs, run, params.round)
+      const view = viewOf(run, params.round)
+      if (!view || !seats) throw notFound('round', String(params.round))
+      return { ...view, seats }
+    },
+  )
+}
+
+function viewOf({ past, round }: Run, number: number): RoundView | undefined {
+  if (round?.round === number) return openOf(round)
+  const over = past[number - 1]
+  return over && overOf(over)
+}
+
+function overOf(past: Past): RoundView {
+  const { round, purpose, manifest, aborted, reason, endedIn, cohort, reports, openedAt, endedAt } = past
+  return {
+    ...{ round, purpose, outcome: manifest ? 'closed' : 'aborted', phase: endedIn, reason },
+    ...{ cohort, reports, opened_at: timeOf(openedAt), ended_at: timeOf(endedAt), record: manifest ?? aborted },
+  }
+}
+
+function openOf(round: Round): RoundView {
+  const seats = ('seats' in round && round.seats) || []
+  return {
+    ...{ round: round.round, purpose: round.purpose, outcome: 'open', phase: round.phase },
+    // A session that is being abandoned has failed already.
+    reason: round.phase === 'abandonment' ? round.reason : null,
+    ...{ cohort: seats.length, reports: seats.filter(hasReported).length },
+    ...{ opened_at: timeOf(round.openedAt), ended_at: null, record: null },
+  }
+}
+
+/** Undefined where there is no such round. */
+async function seatsOf(blobs: BlobStore, run: Run, number: number): Promise<SeatView[] | undefined> {
+  const { round, past, unrecorded, spec } = run
+  for (const kept of [round, unrecorded]) if (kept?.round === number) return keptSeats(kept)
+  const over = past[number - 1]
+  if (!over) return undefined
+  const seats = over.manifest
+    ? await readBlock(blobs, (await recorded(blobs, over.manifest, 'round')).seats, seatListSchema)
+    : (await recorded(blobs, over.aborted as Cid, 'aborted')).seats
+  const times = spec.masking === 'none' ? await timesOf(blobs, seats) : []
+  return seats.map(({ node, update, reason }, seat) => ({
+    ...{ seat, node, outcome: update ? 'reported' : 'gone', reason },
+    ...{ update, reported_at: null, train_ms: times[seat] ?? null },
+  }))
+}
+
+/** Of a round that is still in the run's state. */
+function keptSeats(round: Round): SeatView[] {
+  if (!('cohort' in round) || !round.cohort || !round.seats) return []
+  const { cohort, seats } = round
+  return cohort.map((node, seat) => {
+    const state = seats[seat] ?? 'waiting'
+    if (state === 'waiting') return { seat, node, outcome: 'waiting', ...NOTHING, reason: null }
+    if (!hasReported(state)) return { seat, node, outcome: 'gone', ...NOTHING, reason: state.gone }
+    const { update, at, trainMillis } = state
+    const reason = ('lapses' in round && round.lapses[seat]) || null
+    return { seat, node, outcome: 'reported', reason, update, reported_at: timeOf(at), train_ms: trainMillis }
+  })
+}
+
+const NOTHING = { update: null, reported_at: null, train_ms: null } as const
+
+/** How long each trained by its own clock: a plain report says it. */
+async function timesOf(blobs: BlobStore, seats: readonly SeatRecord[]): Promise<readonly (number | null)[]> {
+  const times = await readAbreast(seats, async ({ update }) =>
+    accept(update && (await recorded(blobs, update, 'report')).trainMillis),
+  )
+  return times.ok ? times.value : []
+}
+
+/** Ours, so that what cannot be read is a fault of the world. */
+async function recorded<T extends SealedType>(blobs: BlobStore, cid: Cid, type: T): Promise<Sealed<T>> {
+  const sealed = await readSealed(cid, type, (block) => blobs.getBlock(block, BLOCK_BYTES_MAX))
+  if (!sealed.ok) throw new Error(`the ${type} ${cid} cannot be read: ${sealed.refusal}`)
+  return sealed.value.value
+}

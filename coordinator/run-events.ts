@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { assert } from '#protocol/assert.ts'
+import { amountField, cidField, count, decode, encode, millisField, reasonField } from '#protocol/codec.ts'
+import type { Bytes } from '#protocol/ids.ts'
+import { COHORT_MAX, EVENT_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
+import { roundEvents } from './round/events.ts'
+import { runSpecSchema } from './run-spec.ts'
+
+/** Everything that one run's log stream can hold: the events of its rounds and those here, in the past tense. */
+const runEvents = [
+  z.strictObject({ kind: z.literal('created'), at: millisField, spec: runSpecSchema }),
+  /** The budget is reserved. */
+  z.strictObject({ kind: z.literal('held'), at: millisField }),
+  /** A round opened under a stored, sealed plan, with so many nodes invited. */
+  z.strictObject({
+    kind: z.literal('opened'),
+    at: millisField,
+    round: count(ROUNDS_MAX, 1),
+    plan: cidField,
+    invited: count(COHORT_MAX),
+  }),
+  /** What became of an aborted round is sealed. */
+  z.strictObject({ kind: z.literal('recounted'), at: millisField, round: count(ROUNDS_MAX, 1), record: cidField }),
+  /** Its owner lets a paused run go on. */
+  z.strictObject({ kind: z.literal('resumed'), at: millisField }),
+  /** Its owner ends the run before it is done. */
+  z.strictObject({ kind: z.literal('stopped'), at: millisField, reason: reasonField }),
+  /** The run's record is sealed and whole. */
+  z.strictObject({
+    kind: z.literal('finished'),
+    at: millisField,
+    manifest: cidField,
+    paid: amountField,
+    released: amountField,
+    reason: reasonField.nullable(),
+  }),
+] as const
+
+const runEventSchema = z.discriminatedUnion('kind', [...runEvents, ...roundEvents])
+export type RunEvent = z.output<typeof runEventSchema>
+
+export function encodeEvent(event: RunEvent): Bytes {
+  const bytes = encode(runEventSchema, event)
+  assert(bytes.length <= EVENT_BYTES_MAX, 'an event is at most 4 KiB')
+  return bytes
+}
+
+/** Throws on an entry that this version cannot read: the log is ours, and guessing would invent history. */
+export function decodeEvent(entry: Bytes): RunEvent {
+  const event = decode(runEventSchema, entry, EVENT_BYTES_MAX)
+  if (!event.ok) throw new Error(`the log holds an entry that cannot be read: ${event.refusal} ${event.detail ?? ''}`)
+  return event.value
+}

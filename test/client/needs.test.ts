@@ -1,0 +1,104 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { profile } from '@tensorflow/tfjs-core'
+import * as fc from 'fast-check'
+import { checkNeeds, trainingNeeds } from '#client/needs.ts'
+import { openBackend } from '#client/trainers/backend.ts'
+import { type Architecture, type Layer, shapeOf } from '#protocol/architecture.ts'
+import type { Task } from '#protocol/task.ts'
+import { fitHere, someDataset, someModel, trainingOf } from './trainers/tasks.ts'
+
+type Activation = Extract<Layer, { activation: string }>['activation']
+const activation = fc.constantFrom<Activation>('linear', 'relu', 'tanh', 'sigmoid')
+const dense = (units: fc.Arbitrary<number>) => fc.record({ layer: fc.constant('dense' as const), units, activation })
+const conv = fc.record({
+  layer: fc.constant('conv2d' as const),
+  filters: fc.integer({ min: 1, max: 12 }),
+  kernel: fc.constantFrom([1, 1], [3, 3], [5, 3]).map((side) => side as [number, number]),
+  strides: fc.constantFrom([1, 1], [2, 1]).map((side) => side as [number, number]),
+  padding: fc.constantFrom('valid' as const, 'same' as const),
+  activation,
+})
+const pool = fc.constant({ layer: 'maxPooling2d' as const, pool: [2, 2] as const, strides: [2, 2] as const })
+
+/** Of every kind of layer, as large in its weights as in what its layers put out. */
+const architectures: fc.Arbitrary<Architecture> = fc
+  .tuple(
+    fc.integer({ min: 8, max: 14 }),
+    fc.array(fc.oneof(conv, pool), { maxLength: 4 }),
+    fc.array(dense(fc.integer({ min: 1, max: 60 })), { maxLength: 2 }),
+  )
+  .map(([side, convolutions, denses]) => {
+    const layers = [...convolutions, { layer: 'flatten' as const }, ...denses]
+    const out = { layer: 'dense' as const, units: 3, activation: 'linear' as const }
+    return {
+      v: 1 as const,
+      input: [side, side, 2],
+      layers: [...layers, out].map((layer, index) => ({ ...layer, name: `l${index}` }) as Layer),
+    }
+  })
+  .filter((architecture) => shapeOf(architecture).ok)
+
+/** The slow one is asked about little. */
+describe.each([
+  ['wasm', 25, [1, 8, 33, 100]],
+  ['cpu', 5, [1, 4]],
+] as const)('on the %s backend', (backend, numRuns, sizes) => {
+  beforeAll(async () => {
+    await openBackend(backend)
+  })
+
+  test('training never holds more than it was said to need, and hardly ever half of it less', async () => {
+    const ratios: number[] = []
+    const batches = fc.constantFrom(...sizes)
+    await fc.assert(
+      fc.asyncProperty(architectures, batches, async (architecture, batchSize) => {
+        const training = trainingOf(architecture, 'softmax-cross-entropy', 3, {
+          ...{ batchSize, optimiser: { kind: 'sgd', rateMicro: 1000, momentumMicro: 900_000 } },
+        })
+        const dataset = someDataset(architecture.input, 120, 3, 1)
+        const { peakBytes } = await profile(() => {
+          fitHere(someModel(architecture, 1), training, dataset)
+          return [] as never
+        })
+        const needs = trainingNeeds(architecture, { ...training.task, batchSize: Math.min(batchSize, 120) })
+        expect(needs.tensorBytes).toBeGreaterThanOrEqual(peakBytes)
+        ratios.push(needs.tensorBytes / peakBytes)
+      }),
+      { numRuns },
+    )
+    ratios.sort((a, b) => a - b)
+    expect(ratios[Math.floor(ratios.length / 2)]).toBeLessThan(2)
+    expect(ratios.at(-1)).toBeLessThan(5)
+  })
+})
+
+test('what a hostile task would lay out is refused by its name, whatever makes it large', () => {
+  const layers: readonly Layer[] = [
+    ...[{ layer: 'flatten', name: 'f' } as const],
+    { layer: 'dense', name: 'd', units: 3, activation: 'linear' },
+  ]
+  const image = (side: number, channels = 1): Task['data'] => {
+    return { kind: 'image', height: side, width: side, channels, classes: 3, rowsMax: 65_536 }
+  }
+  const wide: Layer = {
+    ...{ layer: 'conv2d', name: 'wide', filters: 65_536, kernel: [1, 1], strides: [1, 1] },
+    ...{ padding: 'valid', activation: 'relu' },
+  }
+  const judge = (architecture: Architecture, batchSize: number, data: Task['data']) => {
+    const verdict = checkNeeds(architecture, { batchSize, data } as Task, 2 ** 31)
+    return verdict.ok ? 'ok' : verdict.refusal
+  }
+  expect(judge({ v: 1, input: [28, 28, 1], layers }, 32, image(28))).toBe('ok')
+  // Few weights, and yet a batch of it is gigabytes.
+  expect(judge({ v: 1, input: [512, 512, 1], layers: [wide, layers[0] as Layer] }, 1, image(512))).toBe(
+    'task-too-large',
+  )
+  expect(judge({ v: 1, input: [512, 512, 4], layers }, 4096, image(512, 4))).toBe('task-too-large')
+  // The site has so few rows that no batch is that large.
+  expect(judge({ v: 1, input: [512, 512, 4], layers }, 4096, { ...image(512, 4), rowsMax: 8 } as Task['data'])).toBe(
+    'ok',
+  )
+  const [flat, out] = layers as [Layer, Layer]
+  const many: Layer = { layer: 'dense', name: 'many', units: 1_000_000, activation: 'linear' }
+  expect(judge({ v: 1, input: [200], layers: [flat, many, out] }, 1, image(10))).toBe('task-too-large')
+})
