@@ -1,4 +1,5 @@
 import type { Said } from '#cli/demo/process.ts'
+import { Failure, failureLines } from '#cli/failure.ts'
 import type { ApiEvent } from '#cli/sse.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import type { RunId } from '#protocol/ids.ts'
@@ -32,8 +33,12 @@ export async function play(deployment: Deployment, { name, rounds }: Ordered, we
   } catch (cause) {
     over.abort()
     // A process that ended by itself says more than what came of it.
-    await blown
-    const why = cause instanceof Error ? cause.message : cause
+    const first =
+      (await blown?.then(
+        () => undefined,
+        (ended: unknown) => ended,
+      )) ?? cause
+    const why = first instanceof Failure ? failureLines(first).join('\n') : first
     throw new Error(`${name}, seed ${weather?.seed}: ${why}${storyOf(told, deployment.troubles)}`, { cause })
   }
 }
