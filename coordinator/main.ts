@@ -288,13 +288,22 @@ async function openShared(
   }
 }
 
-/** Reaches the sockets of the other processes. It never closes a reader of its own that waits for a Redis that is away. */
+/**
+ * Reaches the sockets of the other processes. The adapter never closes a reader of its own that waits for a Redis that is
+ * away, and lets the process die of one whose first attempt fails, though it goes on trying.
+ */
 function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNullable<ServerOptions['adapter']> {
   const client = redis.connection('sockets')
   const duplicate = client.duplicate.bind(client)
   client.duplicate = (override) => {
     const reader = duplicate(override)
     doors.defer(() => reader.disconnect())
+    const connect = reader.connect.bind(reader)
+    reader.connect = () =>
+      new Promise((resolve) => {
+        reader.once('ready', resolve)
+        connect().catch(() => undefined)
+      })
     return reader
   }
   const name = redis.key('sockets')

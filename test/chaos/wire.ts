@@ -28,7 +28,7 @@ const UNDERWAY_BYTES_MAX = 262_144
  */
 export class Wire implements AsyncDisposable {
   readonly port: number
-  readonly seen = { connections: 0, resets: 0, bytes: 0 }
+  readonly seen = { connections: 0, refused: 0, resets: 0, bytes: 0 }
   readonly #server: Server
   readonly #to: number
   readonly #weather: Weather
@@ -91,7 +91,10 @@ export class Wire implements AsyncDisposable {
   }
 
   #meet(near: Socket): void {
-    if (this.#cut) return void near.on('error', () => undefined).resetAndDestroy()
+    if (this.#cut) {
+      this.seen.refused++
+      return void near.on('error', () => undefined).resetAndDestroy()
+    }
     this.seen.connections++
     const far = tcpConnect({ port: this.#to, host: '127.0.0.1', allowHalfOpen: true })
     const { meanBytesToReset, meanMillisToReset, delayMillis = 0 } = this.#weather

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { Wire } from '#test/chaos/wire.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { redisForTests } from '#test/redis-suite.ts'
@@ -93,5 +94,19 @@ if (redis) {
     expect((await launched).status).toBe(201)
     expect(await nodesOf(second)).toEqual([{ id: node.signer.id }])
     expect(await node.hear('invite')).toMatchObject({ round: 1 })
+  })
+
+  test('connections to Redis that break as they are made are made again, and end no process', async () => {
+    await using wire = await Wire.open(redis.port, 1)
+    const starting = live({ redis: { url: `redis://127.0.0.1:${wire.port}`, trustedNetwork: false } })
+    // The first is there, and the others are on their way.
+    await comesTrue(async () => wire.seen.connections > 1)
+    wire.cut()
+    await comesTrue(async () => wire.seen.refused > 10)
+    wire.mend()
+    await using one = await starting
+    await comesTrue(async () => (await fetch(`${one.coordinator.url}/readyz`)).status === 200)
+    await using node = new RawNode(one.coordinator.url, one.coordinator.id, 'over a wire')
+    expect(await node.link()).toBe('linked')
   })
 }
