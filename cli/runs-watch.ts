@@ -2,6 +2,7 @@ import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './commands.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
+import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
 import type { ApiEvent } from './sse.ts'
@@ -35,7 +36,7 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
   if (end.outcome !== 'completed') throw runFailed(run, end)
   if (!output.json) {
     const { evaluation, model } = end
-    if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} on ${evaluation.rows} held-out rows`)
+    if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}`)
     if (purpose === 'train') output.line(`model      ${model}`)
     output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${api.url} --run ${run}`)
   }
