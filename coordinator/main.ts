@@ -294,6 +294,11 @@ async function openShared(
  */
 function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNullable<ServerOptions['adapter']> {
   const client = redis.connection('sockets')
+  const name = redis.key('sockets')
+  const last = client.xrevrange(name, '+', '-', 'COUNT', 1).then(
+    ([entry]) => entry?.[0] ?? '0-0',
+    () => '$',
+  )
   const duplicate = client.duplicate.bind(client)
   client.duplicate = (override) => {
     const reader = duplicate(override)
@@ -304,9 +309,12 @@ function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNull
         reader.once('ready', resolve)
         connect().catch(() => undefined)
       })
+    // Until it has read something it would read from now on, each time, and miss what is said between two readings.
+    const xread = reader.xread.bind(reader) as (...args: unknown[]) => Promise<unknown>
+    reader.xread = (async (...args: unknown[]) =>
+      xread(...args.slice(0, -1), args.at(-1) === '$' ? await last : args.at(-1))) as typeof reader.xread
     return reader
   }
-  const name = redis.key('sockets')
   return createAdapter(client, {
     ...{ streamName: name, channelPrefix: name, sessionKeyPrefix: redis.key('socket', '') },
     ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
