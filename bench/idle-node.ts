@@ -6,22 +6,11 @@ import { type LinkTo, SocketLink } from '#client/transports/socketio.ts'
 import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
-import type { TrainerBackend } from '#protocol/ports.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
-
-const idle: TrainerBackend = {
-  backend: 'none',
-  fit: async (model, { purpose }) => ({
-    delta: new Float32Array(purpose === 'train' ? model.length : 0),
-    examples: 1,
-    evaluation: { rows: 1, correct: 1, lossSumNats: 0 },
-    trainMillis: 0,
-  }),
-  async [Symbol.asyncDispose]() {},
-}
+import { idleTrainer } from './idle-trainer.ts'
 
 /** A node that does everything but train: its link, its checks, its reports. It keeps nothing on a disk. */
 export function idleNode(
@@ -35,7 +24,7 @@ export function idleNode(
   let ticket: string | undefined
   const link = new SocketLink({ urls: [url], coordinator, signer, sequence, report })
   const doors = {
-    ...{ signer, secret, sequence, coordinator, clock: systemClock, trainer: idle, transport: link },
+    ...{ signer, secret, sequence, coordinator, clock: systemClock, trainer: idleTrainer, transport: link },
     blobs: openRemoteBlobs({ url, ticket: () => ticket }),
     withheld: openRemoteBlobs({ url, ticket: () => ticket, reads: 'withheld' }),
     ...{ site, policy: policyFor('open', 2, site), chance: randomBytes },

@@ -13,6 +13,7 @@ import { BlockFile } from '#sim/block-file.ts'
 import { federate } from '#sim/federation.ts'
 import { openTrainerPool } from '#sim/trainer-pool.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { idleTrainer } from './idle-trainer.ts'
 import type { Report, Table } from './report.ts'
 
 const SITES = 1000
@@ -28,7 +29,7 @@ const FEW_SITES = 100
 export async function bench(): Promise<Report> {
   const floor = floorPerSecond()
   const rows: Table['rows'][number][] = []
-  rows.push(['no-op', ...(await measure(noOp, () => idle))])
+  rows.push(['no-op', ...(await measure(noOp, () => idleTrainer))])
   await using pool = await openTrainerPool({ threads: availableParallelism() })
   const sites = shareDigits(await readDigits(), { sites: SITES, alpha: 0.3, seed: sha256(utf8('bench')) })
   rows.push(['MLP 784-32-10', ...(await measure(mlp, (site) => pool.trainerOn(sites[site] as (typeof sites)[number])))])
@@ -83,17 +84,6 @@ function memoryMiB(): number {
     return Number(stdout)
   }
   return (grown(SITES) - grown(FEW_SITES)) / 2 ** 20 / ((SITES - FEW_SITES) / 100)
-}
-
-const idle: TrainerBackend = {
-  backend: 'none',
-  fit: async (model, { purpose }) => ({
-    delta: new Float32Array(purpose === 'train' ? model.length : 0),
-    examples: 1,
-    evaluation: { rows: 1, correct: 1, lossSumNats: 0 },
-    trainMillis: 0,
-  }),
-  async [Symbol.asyncDispose]() {},
 }
 
 const COMMON = {
