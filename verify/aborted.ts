@@ -22,7 +22,7 @@ export type AbortedEntry = {
 }
 
 /** Its record, and what the rounds say by now of who was in their draws. */
-type Aborted = { readonly record: AbortedManifest; readonly attendance: Standing['attendance'] }
+type Aborted = Pick<Standing, 'attendance' | 'rule'> & { readonly record: AbortedManifest }
 
 /**
  * The steps of a round that came to nothing: that the coordinator signed what became of it, that it began where the next
@@ -53,7 +53,8 @@ export async function checkAborted(
   if (!selection.ok) return selection
   progress('update')
   const updates = await checkUpdates(blocks, order, plan.value, record.value)
-  return updates.ok ? accept({ record: record.value, attendance: selection.value }) : updates
+  if (!updates.ok) return updates
+  return accept({ record: record.value, attendance: selection.value, rule: plan.value })
 }
 
 /** Step `aborted`. */

@@ -94,8 +94,9 @@ async function standingAfter(
   const memoryLength = strategyOf(order.task.strategy).memoryLength(order.parameters)
   const memory = asStep('memory', 'the file', await readFloats(blocks, manifest.memory, memoryLength))
   if (!memory.ok) return memory
-  const { round: closed, model: made } = manifest
-  return accept({ closed, model: made, weights: weights.value, memory: memory.value, parent: cid, attendance: null })
+  const { round: closed } = manifest
+  const made = { closed, model: manifest.model, weights: weights.value, memory: memory.value, parent: cid }
+  return accept({ ...made, attendance: null, rule: null })
 }
 
 /** Where the first round starts. */
@@ -103,7 +104,8 @@ export async function genesisStanding(order: Training): Promise<Result<Standing,
   const weights = await checkGenesis(order)
   if (!weights.ok) return weights
   const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.parameters))
-  return accept({ closed: 0, model: order.task.genesis, weights: weights.value, memory, parent: null, attendance: [] })
+  const start = { closed: 0, model: order.task.genesis, weights: weights.value, memory, parent: null }
+  return accept({ ...start, attendance: [], rule: null })
 }
 
 async function readFloats(blocks: Blocks, cid: Cid, length: number): Promise<Result<Float32Array>> {

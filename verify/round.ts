@@ -10,7 +10,7 @@ import { equalBytes } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import { type Evaluation, type RoundRecord, type RunManifest, seatListSchema } from '#protocol/manifest.ts'
-import { type Plan, type Purpose, quantiserSchema } from '#protocol/plan.ts'
+import { cohortSchema, type Plan, type Purpose, quantiserSchema, secureSchema } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { askSeed, cohortSeed } from '#protocol/seeds.ts'
@@ -33,7 +33,12 @@ export type Standing = {
   readonly parent: Cid | null
   /** What the rounds so far say of who was in their draws; null for who has not redone them all. */
   readonly attendance: readonly Attendance[] | null
+  /** How the rounds so far were held; null before the first, and for who begins in the middle. */
+  readonly rule: Rule | null
 }
+
+/** What the plans of one run have in common: how a cohort is drawn, and what its masks bear. */
+export type Rule = Pick<Plan, 'cohort' | 'secure'>
 
 /** A closed round that was redone: all of it but for what was paid, which is in the run's own record. */
 export type RedoneRound = {
@@ -119,7 +124,10 @@ export async function redoRound(
   const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
   if (!made.ok) return made
   return accept({
-    standing: { ...made.value.standing, closed: entry.round, parent: entry.manifest, attendance: selection.value },
+    standing: {
+      ...{ ...made.value.standing, closed: entry.round, parent: entry.manifest },
+      ...{ attendance: selection.value, rule: plan.value },
+    },
     answer: made.value.answer,
     ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
   })
@@ -254,10 +262,18 @@ export async function checkPlan(
   if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
   if (plan.secure && plan.cohort.operatorSeatsMax > plan.secure.corrupt)
     return refuse('plan', 'one operator may have more seats than masks bear corrupt nodes')
+  if (start.rule && !isSameRule(start.rule, plan))
+    return refuse('plan', 'its cohort or its masks go by another rule than the round before')
   const due = quantiserOf(subjectOf(order), plan)
   if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, due)))
     return refuse('plan', 'the quantiser is not the one that task and cohort give')
   return accept(plan)
+}
+
+function isSameRule(before: Rule, plan: Rule): boolean {
+  if (!equalBytes(encode(cohortSchema, before.cohort), encode(cohortSchema, plan.cohort))) return false
+  if (!before.secure || !plan.secure) return before.secure === plan.secure
+  return equalBytes(encode(secureSchema, before.secure), encode(secureSchema, plan.secure))
 }
 
 /** Ascending by key, none twice, as many as the plan admits. */

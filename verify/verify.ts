@@ -89,7 +89,7 @@ async function prove(
       const ended = await checkAborted(blocks, order.value, standing, entry, enterStep)
       if (!ended.ok) return failure(ended, round)
       rounds.push({ ...nothingOf(entry, standing), reason: ended.value.record.reason })
-      standing = { ...standing, attendance: ended.value.attendance }
+      standing = { ...standing, attendance: ended.value.attendance, rule: ended.value.rule }
       continue
     }
     if (purpose === 'train') trained++
@@ -158,7 +158,8 @@ function nothingOf({ round, purpose }: { round: Round; purpose: Purpose }, { mod
 async function begin(order: Order): Promise<Result<Standing, Step>> {
   if (order.kind === 'asking') {
     const nothing = new Float32Array(0)
-    return accept({ model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0, attendance: [] })
+    const start = { model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 }
+    return accept({ ...start, attendance: [], rule: null })
   }
   return genesisStanding(order)
 }

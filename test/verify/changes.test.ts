@@ -10,7 +10,7 @@ import { recordRun } from './fixture.ts'
 import { PUBLIC } from './telling.ts'
 
 /** What a signer may say as it likes: nothing that is proved follows from it. */
-const FREE = [/^plan\.timing\./, /^plan\.cohort\.(min|quorum)$/, /^report\.(seq|trainMillis)$/]
+const FREE = [/^plan\.timing\./, /^report\.(seq|trainMillis)$/]
 
 type Tree = { [key: string]: unknown }
 const isTree = (value: unknown): value is Tree =>

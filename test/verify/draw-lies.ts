@@ -92,7 +92,7 @@ export const DRAW_LIES: readonly Lie[] = [
       ...selection(2, ({ candidates }) => ({
         candidates: candidates.map((one, at) => ({ ...one, paceMillis: at === 1 ? 200 : 100 })),
       })),
-      ...plan(2, ({ cohort }) => ({ cohort: { ...cohort, paced: true } })),
+      plan: (plan) => ({ ...plan, cohort: { ...plan.cohort, paced: true } }),
     },
   ],
   [

@@ -164,6 +164,16 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, rangeMicro: 0 } })),
     ],
     ['heavier weights', 1, plan(1, ({ quantiser }) => ({ quantiser: { ...quantiser, weightMax: 501 } }))],
+    [
+      'a draw by how fast nodes were, from now on',
+      2,
+      plan(2, ({ cohort }) => ({ cohort: { ...cohort, paced: true } })),
+    ],
+    [
+      'more seats for an operator, from now on',
+      2,
+      plan(2, ({ cohort }) => ({ cohort: { ...cohort, operatorSeatsMax: 2 } })),
+    ],
     ['masks that the run does not have', 1, plan(1, () => ({ masking: 'secagg/1' }))],
     ['how a plain round is masked', 1, plan(1, () => ({ secure: { suite: 1, corrupt: 1, publish: 'full' } }))],
     ['endings of sessions that a plain run has not', 1, plan(1, ({ task }) => ({ endings: task }))],

@@ -50,6 +50,9 @@ export const MEMBERSHIP_LIES = {
       'weights by examples',
       plan(({ quantiser }) => ({ quantiser: { ...quantiser, weightMax: 500 } })),
     ),
+    lie('more corrupt members than in the round before', secured({ corrupt: 2 })),
+    lie('another suite than in the round before', secured({ suite: 2 as const })),
+    lie('another publication than in the round before', secured({ publish: 'commit-only' })),
   ],
   session: [
     lie(
@@ -150,9 +153,6 @@ export const MEMBERSHIP_LIES = {
       words('roster', () => ({ publish: 'commit-only' as const })),
     ),
     lie('more corrupt members than the plan says', params({ C: 2 })),
-    lie('fewer corrupt members than the plan says', secured({ corrupt: 2 })),
-    lie('a plan of another suite', secured({ suite: 2 as const })),
-    lie('a plan of another publication', secured({ publish: 'commit-only' })),
     lie('a lower quorum', params({ q: 3 })),
     lie('a lower threshold', params({ t: 2 })),
     lie('shorter vectors', params({ d: 18 })),
