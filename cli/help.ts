@@ -1,5 +1,6 @@
 import { COMMON, usage } from './arguments.ts'
-import { type Call, COMMANDS, type Command, type Option } from './commands.ts'
+import type { Call, Command, Option } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { EXIT } from './failure.ts'
 import { nearest } from './nearest.ts'
 

@@ -10,7 +10,7 @@ import { COHORT_MAX, COHORT_MIN, MIN_CELL_MAX, SESSION_MEMBERS_MAX } from '#prot
 import type { Population } from '#protocol/plan.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { formatBytes, formatCredits, formatSeconds } from './render/units.ts'

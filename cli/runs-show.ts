@@ -1,5 +1,5 @@
 import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatCredits, formatTested } from './render/units.ts'

@@ -1,8 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createAdapter } from '@socket.io/redis-streams-adapter'
-import { type Logger, pino } from 'pino'
-import type { ServerOptions } from 'socket.io'
+import { pino } from 'pino'
 import { ulid } from 'ulid'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
@@ -10,24 +8,12 @@ import { BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
-import type { EventLog, Presence, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
 import { ticketKey } from '#protocol/seeds.ts'
-import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { lockFolder, shareFolder } from '#storage/folder-lock.ts'
-import { openRedisLog } from '#storage/logs/redis.ts'
-import { openSqliteLog } from '#storage/logs/sqlite.ts'
-import { MemoryPresence } from '#storage/presence/memory.ts'
-import { openRedisPresence } from '#storage/presence/redis.ts'
-import { openBullQueue } from '#storage/queues/bullmq.ts'
-import { openMemoryQueue } from '#storage/queues/memory.ts'
-import type { QueueOptions } from '#storage/queues/options.ts'
-import { openSharedRedis, type SharedRedis } from '#storage/redis/connection.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
-import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
-import { openSqliteSnapshots } from '#storage/snapshots/sqlite.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openApi } from './api/server.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
@@ -41,21 +27,18 @@ import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
+import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
 import { Readiness } from './readiness.ts'
-import { type Job, Runner } from './runner.ts'
+import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
+import { openStores } from './stores.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
-export type CoordinatorConfig = {
-  /** Folder of everything that is kept. One process at a time, unless Redis is given: then of blobs and keys, for all of them. */
-  readonly state: string
-  /** What several processes share; without it there is one. */
-  readonly redis?: { readonly url: string; readonly trustedNetwork: boolean } | undefined
-  /** Gives up a start that waits, for Redis above all. */
-  readonly signal?: AbortSignal
+/** Its `state` is the folder of all that is kept: of one process at a time, unless they share a Redis. */
+export type CoordinatorConfig = KeepingConfig & {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
@@ -70,8 +53,6 @@ export type CoordinatorConfig = {
   readonly version: string
   /** What differs from the usual bounds. */
   readonly bounds?: Partial<Bounds>
-  /** Called when the coordinator cannot go on (a broken invariant, a dead log). */
-  readonly fatal: (cause: unknown) => void
 }
 
 export type RunningCoordinator = AsyncDisposable & {
@@ -91,10 +72,6 @@ const TRANSFERS = {
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
-/** What processes say to one another about sockets: that a link is replaced. Nobody needs to hear it late. */
-const SOCKET_MESSAGES_MAX = 1000
-/** How long a reader of those waits, and so how long closing takes at most. */
-const SOCKET_BLOCK_MILLIS: Millis = 1000
 
 /** The coordinator's root: opens every door, recovers every run, then serves. Closing it leaves nothing half done. */
 export async function startCoordinator(config: CoordinatorConfig): Promise<RunningCoordinator> {
@@ -118,14 +95,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const clock = systemClock
   const counters = new Counters()
   const bounds = { ...BOUNDS, ...config.bounds }
-  const shared = config.redis !== undefined
-  const store = async (name: string) =>
-    doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes, shared }))
-  const [blobs, vault, withheld] = [await store('blobs'), await store('vault'), await store('withheld')]
+  const { blobs, vault, withheld } = await openStores({ ...config, shared: config.redis !== undefined }, doors)
   const sessions = new Sessions(blobs, signer.id)
-  const { log, queue, jobs, presence, snapshots, adapter } = config.redis
-    ? await openShared(config.redis, { config, logger, doors })
-    : openAlone({ config, logger, doors })
+  const { log, queue, jobs, presence, snapshots, adapter } = await openKeeping({ config, logger, doors })
   const load = doors.use(new Load(bounds, jobs))
   const settlement = openRecordSettlement(log)
   const failed = (err: unknown) =>
@@ -239,94 +211,6 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
   const open = doors.move()
   return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-/** What the runs live on. */
-type Keeping = {
-  readonly log: EventLog | SharedLog
-  readonly queue: Queue<Job>
-  /** How many jobs this process has in its memory. */
-  readonly jobs: () => number
-  readonly presence: Presence
-  readonly snapshots: Snapshots
-  readonly adapter?: ServerOptions['adapter']
-}
-type KeepingDoors = {
-  readonly config: CoordinatorConfig
-  readonly logger: Logger
-  readonly doors: AsyncDisposableStack
-}
-
-/** One process with a folder to itself. */
-function openAlone({ config, logger, doors }: KeepingDoors): Keeping {
-  const queue = openMemoryQueue<Job>({ clock: systemClock, ...jobReports(config, logger) })
-  return {
-    log: doors.use(openSqliteLog({ file: join(config.state, 'log.sqlite') })),
-    ...{ queue, jobs: () => queue.size },
-    presence: doors.use(new MemoryPresence().openIn({})),
-    snapshots: doors.use(openSqliteSnapshots({ file: join(config.state, 'snapshots.sqlite') })),
-  }
-}
-
-/** One of several that share a Redis. */
-async function openShared(
-  options: NonNullable<CoordinatorConfig['redis']>,
-  { config, logger, doors }: KeepingDoors,
-): Promise<Keeping> {
-  const onChange = (state: string, reason: string) => logger.warn({ reason }, `Redis is ${state}`)
-  const { signal } = config
-  const redis = doors.use(await openSharedRedis({ ...options, onChange, ...(signal && { signal }) }))
-  const onError = (err: unknown) => logger.warn({ err }, 'Redis did not do it')
-  return {
-    log: openRedisLog(redis),
-    queue: doors.use(openBullQueue<Job>({ redis, onError, ...jobReports(config, logger) })),
-    // They wait in Redis.
-    jobs: () => 0,
-    presence: doors.use(openRedisPresence({ redis, clock: systemClock, onError })),
-    snapshots: openRedisSnapshots(redis),
-    adapter: socketAdapter(redis, doors),
-  }
-}
-
-/**
- * Reaches the sockets of the other processes. The adapter never closes a reader of its own that waits for a Redis that is
- * away, and lets the process die of one whose first attempt fails, though it goes on trying.
- */
-function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNullable<ServerOptions['adapter']> {
-  const client = redis.connection('sockets')
-  const name = redis.key('sockets')
-  const last = client.xrevrange(name, '+', '-', 'COUNT', 1).then(
-    ([entry]) => entry?.[0] ?? '0-0',
-    () => '$',
-  )
-  const duplicate = client.duplicate.bind(client)
-  client.duplicate = (override) => {
-    const reader = duplicate(override)
-    doors.defer(() => reader.disconnect())
-    const connect = reader.connect.bind(reader)
-    reader.connect = () =>
-      new Promise((resolve) => {
-        reader.once('ready', resolve)
-        connect().catch(() => undefined)
-      })
-    // Until it has read something it would read from now on, each time, and miss what is said between two readings.
-    const xread = reader.xread.bind(reader) as (...args: unknown[]) => Promise<unknown>
-    reader.xread = (async (...args: unknown[]) =>
-      xread(...args.slice(0, -1), args.at(-1) === '$' ? await last : args.at(-1))) as typeof reader.xread
-    return reader
-  }
-  return createAdapter(client, {
-    ...{ streamName: name, channelPrefix: name, sessionKeyPrefix: redis.key('socket', '') },
-    ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
-  })
-}
-
-function jobReports({ fatal }: CoordinatorConfig, logger: Logger): Pick<QueueOptions, 'onFailure' | 'onBroken'> {
-  return {
-    onFailure: ({ id, failures, cause }) =>
-      logger.warn({ job: id, failures, err: cause }, 'an effect failed and is tried again'),
-    onBroken: fatal,
-  }
 }
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {
