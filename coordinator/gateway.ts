@@ -1,6 +1,6 @@
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
-import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { BlobStore, Clock, CoordinatorTransport, Presence } from '#protocol/ports.ts'
@@ -11,10 +11,12 @@ import type { Counters } from './counters.ts'
 import { MaskedInspection } from './masked-inspection.ts'
 import { isMemberMessage, type MemberMessage, Members } from './members.ts'
 import { passes } from './pause.ts'
+import { seatOf } from './round/round.ts'
 import type { Run } from './run.ts'
 import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
 import { Shapes } from './shapes.ts'
+import type { Tally } from './tally.ts'
 
 /** What the world kept from being done for a node is done again after this, for as long as it takes. */
 const AGAIN_MILLIS: Millis = 1000
@@ -43,6 +45,8 @@ export type GatewayDoors = {
   /** Who runs which node, as far as the coordinator was told; anybody else runs its own. */
   readonly operators: ReadonlyMap<NodeId, string | null>
   readonly counters: Counters
+  /** Adds up what is reported. */
+  readonly tally: Tally
   /** Told of broken invariants: the process stops. */
   readonly fatal: (cause: unknown) => void
 }
@@ -79,6 +83,7 @@ export class Gateway {
     let said = Promise.resolve()
     using _ = this.#doors.runner.subscribe((advanced) => {
       this.#members.forget(advanced.after)
+      this.#doors.tally.forget(advanced.after)
       said = said
         .then(() => this.#announcer.announce(advanced))
         .catch((cause: unknown) => {
@@ -176,7 +181,10 @@ export class Gateway {
     if (isMemberMessage(message)) {
       // What a member says is named by content, and said once: a repeat changes nothing, in whatever order it comes.
       const event = await this.#members.hear(admitted.value, from, message, signed)
-      return event.ok && event.value ? runner.advance(run, event.value) : event
+      if (!event.ok || !event.value) return event
+      const taken = await runner.advance(run, event.value)
+      if (taken.ok && event.value.kind === 'reported') await this.#tally(admitted.value, from, event.value.vector)
+      return taken
     }
     if (message.seq <= (this.#heard.get(from) ?? -1)) return refuse('replayed')
     const taken = await this.#advance(from, signed, message, admitted.value, { run, round })
@@ -216,12 +224,24 @@ export class Gateway {
         const { seal, body } = sealOf(signed)
         await this.#doors.blobs.putBlocks([...(vector ? [vector] : []), body, seal])
         const { trainMillis } = message
-        return runner.advance(run, {
+        const taken = await runner.advance(run, {
           ...{ kind: 'reported', round, node, update: seal.cid },
           ...{ vector: message.vector, trainMillis },
         })
+        if (taken.ok) await this.#tally(current, node, message.vector)
+        return taken
       }
     }
+  }
+
+  /** @param run before the report counted */
+  async #tally(run: Run, node: NodeId, vector: Cid): Promise<void> {
+    const { spec, round } = run
+    if (round?.phase !== 'reporting' && round?.phase !== 'evaluation') return
+    const { parameters } = await this.#shapes.of(run)
+    const store = round.secure?.publish === 'commit-only' ? this.#doors.withheld : this.#doors.blobs
+    const reported = { seat: seatOf(round.cohort, node), vector, store }
+    this.#doors.tally.add(spec.run, round.round, { ...reported, parameters: parametersReported(round, parameters) })
   }
 
   #refuse(to: NodeId, message: ClientMessage | undefined, refusal: string, detail = ''): void {

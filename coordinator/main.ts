@@ -35,6 +35,7 @@ import { Readiness } from './readiness.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { openStores } from './stores.ts'
+import { Tally } from './tally.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
 /** Its `state` is the folder of all that is kept: of one process at a time, unless they share a Redis. */
@@ -94,6 +95,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const closing = new AbortController()
   const clock = systemClock
   const counters = new Counters()
+  const tally = new Tally()
   const bounds = { ...BOUNDS, ...config.bounds }
   const { blobs, vault, withheld } = await openStores({ ...config, shared: config.redis !== undefined }, doors)
   const sessions = new Sessions(blobs, signer.id)
@@ -157,7 +159,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       ...(adapter && { adapter }),
     }),
   )
-  counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges() }))
+  counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges(), sums_bytes: tally.sizeBytes }))
   const gateway = new Gateway({
     transport,
     presence,
@@ -171,10 +173,11 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runner,
     operators: config.admits === 'open' ? new Map() : config.admits,
     counters,
+    tally,
     fatal: config.fatal,
   })
   const { removeMasks } = doors.use(openMaskRemoval())
-  const session = { blobs, vault, withheld, signer, sessions, removeMasks }
+  const session = { blobs, vault, withheld, signer, sessions, tally, removeMasks }
   const worker = runner.work({
     hold: holdEffect({ settlement }),
     recount: recountEffect({ blobs, signer }),

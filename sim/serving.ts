@@ -11,6 +11,7 @@ import { Gateway } from '#coordinator/gateway.ts'
 import { patrol } from '#coordinator/patrol.ts'
 import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
+import { Tally } from '#coordinator/tally.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
@@ -66,11 +67,14 @@ export async function serve(around: ServingDoors): Promise<Runner> {
   const transport = around.link()
   const settlement = openRecordSettlement(log)
   const sessions = new Sessions(blobs, signer.id)
+  // Also of the shortest vectors, so that every history tries it.
+  const tally = new Tally({ bytesMax: 2 ** 24, leastBytes: 0 })
   const gateway = new Gateway({
-    ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, fatal, operators: new Map() },
+    ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, tally, fatal },
+    operators: new Map(),
     ticketKey: ticketKey(secret),
   })
-  const doors = { ...stores, signer, sessions, settlement, removeMasks }
+  const doors = { ...stores, signer, sessions, settlement, tally, removeMasks }
   runner.work({
     hold: holdEffect(doors),
     recount: recountEffect(doors),

@@ -18,6 +18,7 @@ import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 import { keepSaid, readSaid } from '../said.ts'
 import type { Sessions } from '../sessions.ts'
+import type { Tally } from '../tally.ts'
 
 /** Where each member's parcel is, by seat: null for who is not in U2. */
 export const parcelListSchema = z.array(cidField.nullable()).max(SESSION_MEMBERS_MAX).readonly()
@@ -31,6 +32,8 @@ export type SessionDoors = {
   readonly withheld: BlobStore
   readonly signer: Signer
   readonly sessions: Sessions
+  /** What has been added up already. */
+  readonly tally: Tally
   /** By whose hands the masks come off a sum. */
   readonly removeMasks: RemoveMasks
 }

@@ -8,7 +8,7 @@ import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { digestOf } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { SessionManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -33,6 +33,7 @@ export type Unmasked = {
  */
 export async function unmaskedSum(
   doors: SessionDoors,
+  run: RunId,
   round: Aggregation & MaskedSeated,
   signal: AbortSignal,
 ): Promise<Result<Unmasked>> {
@@ -49,7 +50,16 @@ export async function unmaskedSum(
   const vectors = new Map(reportedSeats(round).map(({ seat, vector }) => [seat + 1, vector]))
   const store = round.secure?.publish === 'commit-only' ? withheld : blobs
   const limitBytes = vectorBytesOf(survival.sharing.session.params.d)
-  const sum = await sumOf(survival, ({ u }) => store.get(vectors.get(u) as Cid, { limitBytes }, signal))
+  const begun = await doors.tally.take(
+    run,
+    round.round,
+    new Map(reportedSeats(round).map(({ seat, vector }) => [seat, vector])),
+  )
+  const sum = await sumOf(
+    survival,
+    ({ u }) => store.get(vectors.get(u) as Cid, { limitBytes }, signal),
+    begun && { sum: begun.sum, has: (u) => begun.seats.has(u - 1) },
+  )
   // Each was hashed before it counted: other bytes now are a broken disk's, and the next try may find it mended.
   if (!sum.ok) throw new Error(`a masked vector changed in the store: ${sum.detail}`)
   await removeMasks(sum.value, removal.masks.value, signal)
