@@ -4,7 +4,7 @@ import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BlobCorrupt, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 
-export type CachedBlobs = BlobStore & {
+export type CachedBlobs<Store extends BlobStore = BlobStore> = Store & {
   /** Keeps blocks that came by another way. One that is not what its name says is passed over. */
   remember(blocks: readonly Block[]): void
 }
@@ -14,7 +14,7 @@ export type CachedBlobs = BlobStore & {
  * after the first round. At most `limitBytes` are kept, those used last; a block of more than an eighth of that is not.
  * Files of several blocks pass through and are not kept. What is kept is hashed again before it comes out.
  */
-export function cachedBlobs(blobs: BlobStore, limitBytes: number): CachedBlobs {
+export function cachedBlobs<Store extends BlobStore>(blobs: Store, limitBytes: number): CachedBlobs<Store> {
   /** Least recently used first. */
   const kept = new Map<Cid, Bytes>()
   let keptBytes = 0

@@ -8,6 +8,7 @@ import {
   type ClientTransport,
   type Clock,
   type EventLog,
+  type RemoteStore,
   type TrainerBackend,
   TrainingRefused,
 } from '#protocol/ports.ts'
@@ -34,7 +35,7 @@ import { work } from './work.ts'
 /** What a node's core needs of the world. */
 export type ClientDoors = {
   readonly transport: ClientTransport
-  readonly blobs: BlobStore
+  readonly blobs: RemoteStore
   /** Masked vectors of earlier rounds that only members of the run may read. */
   readonly withheld: BlobStore
   readonly trainer: TrainerBackend
@@ -90,7 +91,7 @@ type Hear<K extends CoordinatorMessage['kind']> = Extract<CoordinatorMessage, { 
 class Participant {
   readonly #doors: ClientDoors
   readonly #push: (progress: Progress) => void
-  readonly #blobs: CachedBlobs
+  readonly #blobs: CachedBlobs<RemoteStore>
   readonly #sessions: Sessions
   readonly #receipts = new Receipts()
   #seat: Seat | undefined

@@ -52,6 +52,15 @@ export interface PartsStore extends BlobStore {
   sweep(now: Millis): Promise<number>
 }
 
+/** A store that somebody else keeps, at the other end of a line. */
+export interface RemoteStore extends BlobStore {
+  /**
+   * Gives it a blob that lies in a store of ours, a block at a time: it is a blob there, and durable, when this answers; what
+   * was there already is not sent. Throws what `put` does, and {@link BlobMissing} where it does not lie in ours.
+   */
+  send(from: Pick<BlobStore, 'getBlock'>, cid: Cid, signal?: AbortSignal): Promise<void>
+}
+
 export class BlobMissing extends Error {
   override name = 'BlobMissing'
 }

@@ -6,9 +6,11 @@ import type {
   EventLog,
   Presence,
   Queue,
+  RemoteStore,
   SharedLog,
   Snapshots,
 } from '#protocol/ports.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import type { Disk, Store } from './disk.ts'
 import type { Life } from './life.ts'
 
@@ -62,7 +64,7 @@ export function remoteBlobs(
   blobs: BlobStore,
   life: Life,
   far: { readonly door: Store; readonly disk: Disk; readonly reach: () => Promise<void> },
-): BlobStore {
+): RemoteStore {
   const { reach, disk, door } = far
   const ask = <T>(name: string, changes: boolean, act: () => Promise<T>) =>
     life.pass({ door: 'link', changes, name: `link.${name}` }, async () => {
@@ -70,7 +72,7 @@ export function remoteBlobs(
       if (changes) disk.checkRoom(door)
       return act()
     })
-  return {
+  return asRemote({
     put: (...args) => ask('put', true, () => blobs.put(...args)),
     putBlocks: (blocks) => ask('putBlocks', true, () => blobs.putBlocks(blocks)),
     async *get(cid, range, signal) {
@@ -80,7 +82,7 @@ export function remoteBlobs(
     getBlock: (cid, limit) => ask('getBlock', false, () => blobs.getBlock(cid, limit)),
     has: (cid) => ask('has', false, () => blobs.has(cid)),
     delete: (cid) => ask('delete', true, () => blobs.delete(cid)),
-  }
+  })
 }
 
 export function mortalSnapshots(snapshots: Snapshots, life: Life): Snapshots {

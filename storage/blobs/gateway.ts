@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCid } from '#protocol/cid.ts'
 import type { PlacesRule } from '#protocol/places.ts'
-import type { BlobStore, Clock } from '#protocol/ports.ts'
+import type { Clock, PartsStore } from '#protocol/ports.ts'
 import { type Asked, answerProblem, problemOf } from './answers.ts'
 import { download, PROBE } from './downloads.ts'
 import type { Tickets } from './tickets.ts'
@@ -11,7 +11,7 @@ import { openUploads } from './uploads.ts'
 /**
  * The blobs over HTTP, for a plain node:http server: answers what lies under `/ipfs/` and says true, or says false and
  * leaves the request alone. Reads follow the IPFS trustless gateway specification (raw blocks, CAR) with the file's bytes
- * as a third form; writes are `PUT /ipfs/{cid}` with a ticket. What is withheld is read only with the ticket of a seat whose
+ * as a third form; writes are `PUT /ipfs/{cid}` with a ticket, block by block. What is withheld is read only with the ticket of a seat whose
  * run withholds its vectors: to anybody else who asks for it, it is not there.
  */
 export function openGateway(options: GatewayOptions): Gateway {
@@ -77,20 +77,20 @@ export type Gateway = ((request: IncomingMessage, response: ServerResponse) => P
 }
 
 export type GatewayOptions = {
-  readonly blobs: BlobStore
+  readonly blobs: PartsStore
   /** Where uploads under a `commit-only` ticket go. */
-  readonly withheld: BlobStore
+  readonly withheld: PartsStore
   readonly tickets: Tickets
   readonly clock: Clock
   readonly limits: GatewayLimits
-  /** Hears how each request ended: `sent`, `not-modified`, `kept`, `already-here`, `broken-off`, or a problem's code. */
+  /** Hears how each request ended: `sent`, `not-modified`, `kept`, `already-here`, `part`, `broken-off`, or a problem's code. */
   readonly count?: (outcome: string) => void
   /** Hears of the world's faults behind a 500. */
   readonly report?: (cause: unknown) => void
 }
 
 export type GatewayLimits = Omit<TransferLimits, 'places'> & {
-  /** Uploads at a time, and those of one address; each holds about 8 MiB. */
+  /** Blocks that come at a time, and those of one address; each takes up to 2 MiB. */
   readonly uploads: PlacesRule
   /** Downloads at a time, and those of one address; each holds a block of at most 1 MiB. */
   readonly downloads: PlacesRule

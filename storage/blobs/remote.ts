@@ -1,17 +1,18 @@
-import { collect, once } from '#protocol/bytes.ts'
-import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
-import { BlobCorrupt, type BlobStore, type Clock } from '#protocol/ports.ts'
-import { importFile } from '#protocol/unixfs.ts'
+import { collect } from '#protocol/bytes.ts'
+import { holdFile } from '#protocol/held-file.ts'
+import type { Cid, Millis } from '#protocol/ids.ts'
+import { BlobCorrupt, type Clock, type RemoteStore } from '#protocol/ports.ts'
 import { systemClock } from '../clock.ts'
 import { faultOf, openExchange, readAtMost } from './exchange.ts'
 import { type Load, readingOf } from './reading.ts'
+import { openSending } from './sending.ts'
 import { bounded } from './writing.ts'
 
 /**
  * The blobs behind a gateway, from anywhere that has `fetch`. Nothing that the gateway says is believed: files come block
  * by block and each is hashed before it is passed on, so after a broken connection reading goes on at the block where it
- * was. A blob to put is held in memory, for its CID must be known before the first byte is sent. Networks that fail are
- * tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
+ * was. A blob that lies in a store is sent from there, block by block; one that is put is held in memory, for its CID must
+ * be known before the first byte is sent. Networks that fail are tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
  *
  * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`, or where it lies at the moment
  * @param ticket the ticket of the moment, for uploads; for reading only where that is asked for
@@ -26,7 +27,7 @@ export function openRemoteBlobs({
   firstPauseMillis = 250,
   attemptMillis = 60_000,
   jitter = Math.random,
-}: RemoteBlobsOptions): BlobStore {
+}: RemoteBlobsOptions): RemoteStore {
   /** Asked anew at each attempt: the coordinator may be elsewhere by then. */
   const at =
     (cid: Cid, query = '') =>
@@ -49,23 +50,7 @@ export function openRemoteBlobs({
       },
     )
 
-  async function upload(cid: Cid, bytes: Bytes, signal?: AbortSignal): Promise<void> {
-    // Worth a question where the answer may save many bytes; a small blob is its own question, and may be here already.
-    if (bytes.length > ASK_FIRST_BYTES && (await has(cid, signal))) return
-    await exchange(
-      at(cid),
-      {
-        method: 'PUT',
-        headers: { 'Content-Type': 'application/octet-stream', ...bearer(ticket()) },
-        body: bytes as Uint8Array<ArrayBuffer>,
-        signal: signal ?? null,
-        allowMillis: attemptMillis + bytes.length / SLOWEST_BYTES_PER_MILLI,
-      },
-      async (response) => {
-        if (!response.ok) throw await faultOf(response)
-      },
-    )
-  }
+  const send = openSending({ exchange, at, authorization: () => bearer(ticket()), clock, attemptMillis })
 
   function has(cid: Cid, signal?: AbortSignal): Promise<boolean> {
     return exchange(
@@ -85,12 +70,12 @@ export function openRemoteBlobs({
 
   return {
     ...readingOf(load),
+    send,
     async put(source, limitBytes, signal, expected) {
-      const bytes = await collect(bounded(source, limitBytes, signal), limitBytes)
-      const cid = await importFile(once(bytes), async () => undefined)
-      if (expected !== undefined && cid !== expected) throw new BlobCorrupt(`these are the bytes of ${cid}`)
-      await upload(cid, bytes, signal)
-      return cid
+      const held = holdFile(await collect(bounded(source, limitBytes, signal), limitBytes))
+      if (expected !== undefined && held.cid !== expected) throw new BlobCorrupt(`these are the bytes of ${held.cid}`)
+      await send(held, held.cid, signal)
+      return held.cid
     },
     async putBlocks() {
       throw new TypeError('a gateway takes files, not manifests or inner nodes')
@@ -111,15 +96,11 @@ export type RemoteBlobsOptions = {
   readonly clock?: Clock
   readonly attempts?: number
   readonly firstPauseMillis?: Millis
-  /** For one block, or one upload's answer on top of the time its bytes take. */
+  /** For one block, on top of the time its bytes take where it is sent. */
   readonly attemptMillis?: Millis
   /** Spreads the pauses: from 0 to 1. */
   readonly jitter?: () => number
 }
-
-const ASK_FIRST_BYTES = 65_536
-/** 16 KiB/s: a link slower than this cannot take part. */
-const SLOWEST_BYTES_PER_MILLI = 16
 
 function bearer(ticket: string | undefined): Readonly<Record<string, string>> {
   return ticket === undefined ? {} : { Authorization: `Bearer ${ticket}` }

@@ -25,6 +25,7 @@ import { taskSchema } from '#protocol/task.ts'
 import { RUN } from '#sim/cluster.ts'
 import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { type VirtualClock, virtualClock } from '#sim/virtual-clock.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { cohortOf } from '#test/cohort.ts'
@@ -105,14 +106,14 @@ export class Bench {
       events: (signal) => this.#inbox.items(signal),
       async [Symbol.asyncDispose]() {},
     }
-    const blobs: BlobStore = {
+    const blobs = asRemote({
       ...this.blobs,
       put: async (...args) => {
         const cid = await this.#recorded(this.blobs).put(...args)
         this.uploads.push(cid)
         return cid
       },
-    }
+    })
     const own = { journal: this.kept.journal, outbox: this.#recorded(this.kept.outbox) }
     const { clock, signer, secret } = this
     const chance = keystream(sha256(utf8(`${name} chance ${lives++}`)), new Uint8Array(16))

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import { collect, equalBytes, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, BlobTooLarge, type Clock, type PartsStore, StorageFull } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { RemoteFault, RemoteRefused } from '#storage/blobs/exchange.ts'
@@ -21,7 +21,7 @@ import { ROOMY } from '#test/storage/roomy.ts'
 const MIB = 2 ** 20
 const key = contentOf('ticket key', 32)
 
-function gatewayOver(blobs: BlobStore, withheld: BlobStore = openMemoryBlobs()) {
+function gatewayOver(blobs: PartsStore, withheld: PartsStore = openMemoryBlobs()) {
   return openGateway({
     blobs,
     withheld,
