@@ -3,16 +3,18 @@ import { holdFile } from '#protocol/held-file.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { BlobCorrupt, type Clock, type RemoteStore } from '#protocol/ports.ts'
 import { systemClock } from '../clock.ts'
-import { faultOf, openExchange, readAtMost } from './exchange.ts'
-import { type Load, readingOf } from './reading.ts'
+import { type Fetch, faultOf, openExchange } from './exchange.ts'
+import { openFetching, type SourceOrder } from './fetching.ts'
+import { readingFrom } from './reading.ts'
 import { openSending } from './sending.ts'
 import { bounded } from './writing.ts'
 
 /**
  * The blobs behind a gateway, from anywhere that has `fetch`. Nothing that the gateway says is believed: files come block
- * by block and each is hashed before it is passed on, so after a broken connection reading goes on at the block where it
- * was. A blob that lies in a store is sent from there, block by block; one that is put is held in memory, for its CID must
- * be known before the first byte is sent. Networks that fail are tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
+ * by block, some in flight, and each is hashed before it is passed on, so after a broken connection reading goes on at the
+ * block where it was. What is public may come from other gateways as well. A blob that lies in a store is sent from there,
+ * block by block; one that is put is held in memory, for its CID must be known before the first byte is sent. Networks that
+ * fail are tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
  *
  * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`, or where it lies at the moment
  * @param ticket the ticket of the moment, for uploads; for reading only where that is asked for
@@ -21,6 +23,7 @@ export function openRemoteBlobs({
   url,
   ticket = () => undefined,
   reads = 'public',
+  sources = () => [],
   fetch = globalThis.fetch,
   clock = systemClock,
   attempts = 6,
@@ -36,19 +39,12 @@ export function openRemoteBlobs({
 
   const exchange = openExchange({ fetch, clock, attempts, firstPauseMillis, jitter })
 
-  const load: Load = (cid, limitBytes, signal) =>
-    exchange(
-      at(cid, '?format=raw'),
-      {
-        headers: { Accept: 'application/vnd.ipld.raw', ...(reads === 'withheld' && bearer(ticket())) },
-        ...{ signal: signal ?? null, allowMillis: attemptMillis },
-      },
-      async (response) => {
-        if (response.status === 404 || response.status === 410) return undefined
-        if (!response.ok) throw await faultOf(response)
-        return readAtMost(response, limitBytes)
-      },
-    )
+  const fetching = openFetching({
+    ...{ fetch, clock, exchange, at, attemptMillis },
+    headers: () => (reads === 'withheld' ? bearer(ticket()) : {}),
+    // What only members may read is nobody else's to be asked for.
+    sources: reads === 'withheld' ? () => [] : sources,
+  })
 
   const send = openSending({ exchange, at, authorization: () => bearer(ticket()), clock, attemptMillis })
 
@@ -58,7 +54,7 @@ export function openRemoteBlobs({
       {
         method: 'HEAD',
         headers: reads === 'withheld' ? bearer(ticket()) : {},
-        ...{ signal: signal ?? null, allowMillis: attemptMillis },
+        ...{ signal, allowMillis: attemptMillis },
       },
       async (response) => {
         if (response.status === 404 || response.status === 410) return false
@@ -69,7 +65,7 @@ export function openRemoteBlobs({
   }
 
   return {
-    ...readingOf(load),
+    ...readingFrom(fetching.block, fetching.ahead),
     send,
     async put(source, limitBytes, signal, expected) {
       const held = holdFile(await collect(bounded(source, limitBytes, signal), limitBytes))
@@ -92,7 +88,9 @@ export type RemoteBlobsOptions = {
   readonly ticket?: () => string | undefined
   /** `withheld`: shows the ticket to read as well, and so reads what only members of a run may. Otherwise no reader has a name. */
   readonly reads?: 'public' | 'withheld'
-  readonly fetch?: typeof globalThis.fetch
+  /** Where else public blocks may be had. No ticket goes there. */
+  readonly sources?: SourceOrder
+  readonly fetch?: Fetch
   readonly clock?: Clock
   readonly attempts?: number
   readonly firstPauseMillis?: Millis

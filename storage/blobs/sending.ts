@@ -4,7 +4,7 @@ import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_WIDTH } from '#protocol/limits.ts'
 import { BlobCorrupt, type BlobStore, type Clock, type RemoteStore } from '#protocol/ports.ts'
 import { partsOf } from '#protocol/unixfs.ts'
-import { type Exchange, faultOf, RemoteFault, RemoteRefused, readAtMost } from './exchange.ts'
+import { type Answer, type Exchange, faultOf, RemoteFault, RemoteRefused, readAtMost } from './exchange.ts'
 
 /**
  * Gives a gateway a blob that lies in a store, one block at a time and a few in flight, so that no more than those are in
@@ -128,7 +128,7 @@ function isUnknown(cause: unknown): boolean {
 }
 
 /** What a gateway says that it lacks of a node: its own parts, and nothing else that it might like to have. */
-async function missingIn(response: Response, node: Block): Promise<readonly Cid[]> {
+async function missingIn(response: Answer, node: Block): Promise<readonly Cid[]> {
   const parts = partsOf(node)
   if (!parts.ok) throw new BlobCorrupt(`${node.cid} is not a file`)
   const own = new Set<unknown>(parts.value.map(({ cid }) => cid))
