@@ -271,6 +271,18 @@ describe('a gateway that lies about what it lacks', () => {
     expect(server.seen.asked).toEqual([cid])
   })
 
+  test('is given up where it wants the same again and again', async () => {
+    const { store, cid, leaves } = await lying('insatiable', 2 * MIB)
+    await using server = await receiving(openMemoryBlobs(), (request, response) =>
+      request.url?.includes('?of=')
+        ? answering(201, '')(request, response)
+        : answering(202, JSON.stringify({ missing: leaves }))(request, response),
+    )
+    const remote = openRemoteBlobs({ url: server.url, ticket: freshTicket() })
+    await expect(remote.send(store, cid)).rejects.toThrow(RemoteFault)
+    expect(server.seen.asked.filter((name) => name.includes('?of='))).toHaveLength(4 * leaves.length)
+  })
+
   test('is given up where it never has what it was sent, or never knows of the upload', async () => {
     const { store, cid, leaves } = await lying('in vain', 2 * MIB)
     for (const leafStatus of [409, 403]) {

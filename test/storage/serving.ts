@@ -14,7 +14,7 @@ import { loopback } from '#test/loopback.ts'
 import { ROOMY } from './roomy.ts'
 
 const MIB = 2 ** 20
-export const key = contentOf('the coordinator', 32)
+const key = contentOf('the coordinator', 32)
 /** How often a transfer is looked at. */
 export const IDLE = 1000
 
