@@ -35,6 +35,7 @@ import { Readiness } from './readiness.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { openStores } from './stores.ts'
+import { sweep } from './sweeping.ts'
 import { Tally } from './tally.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
@@ -68,7 +69,7 @@ const HELLO_MILLIS = 10_000
 /** A client counts on 16 KiB/s for its slowest link: half of that is asked of it, and four times that while others wait. */
 const TRANSFERS = {
   ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
-  ...{ uploads: { total: 64, each: 48 }, downloads: { total: 512, each: 384 } },
+  ...{ uploads: { total: 256, each: 192 }, downloads: { total: 512, each: 384 } },
 }
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
@@ -200,13 +201,14 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
+  const sweeping = sweep({ stores: [blobs, withheld], clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()
     transport.drain()
     closing.abort()
     await serving
-    await within(clock, LAST_TURNS_MILLIS, patrolling)
+    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping]))
   })
 
   const address = api.server.address()

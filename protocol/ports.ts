@@ -46,7 +46,10 @@ export interface PartsStore extends BlobStore {
    * itself. From `until` on they may be forgotten, unless the blob is whole by then. Blocks are checked as by `putBlocks`.
    */
   putParts(blob: Cid, blocks: readonly Block[], until: Millis): Promise<void>
-  /** The blob is put, if all its blocks are here: its parts are its own from then on. @returns whether they are */
+  /**
+   * The blob is put, if all its blocks are here: its parts are its own from then on. Throws {@link BlobCorrupt} where one is
+   * not as large as its parent says. @returns whether they are here
+   */
   finish(blob: Cid): Promise<boolean>
   /** Forgets parts whose time is over, but for those that a blob needs. @returns their bytes */
   sweep(now: Millis): Promise<number>

@@ -9,7 +9,7 @@ import { lockFolder, shareFolder } from '../folder-lock.ts'
 import { turns } from '../turns.ts'
 import { type CatalogueEntry, openCatalogue, type Parts } from './catalogue.ts'
 import { readUpTo, sizeOf, syncFolder, worldFault, writeDurably } from './disk.ts'
-import { blocksUnder, checkedBlock, type Load, readingOf } from './reading.ts'
+import { blocksUnder, checkedBlock, isWholeFile, type Load, readingOf } from './reading.ts'
 import { makeReady, nameOf, shelvesIn } from './shelves.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
@@ -159,7 +159,7 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
   }
 
   async function finish(blob: Cid): Promise<boolean> {
-    if (!(await isWhole(blob))) return false
+    if (!(await isWholeFile(blob, load, keptSize))) return false
     return catalogue.write(async (commit) => {
       // Another process may have forgotten some of it meanwhile.
       if (!(await isWhole(blob))) return false

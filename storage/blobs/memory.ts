@@ -2,7 +2,7 @@ import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { type PartsStore, StorageFull } from '#protocol/ports.ts'
 import { turns } from '../turns.ts'
-import { blocksUnder, type Load, readingOf } from './reading.ts'
+import { blocksUnder, isWholeFile, type Load, readingOf } from './reading.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
 /** What of a map keeps blocks. */
@@ -89,11 +89,10 @@ export function openMemoryBlobs({
     },
     finish: (blob) =>
       inTurn(async () => {
-        const tree = await treeOf(blob)
-        if (!tree.every((cid) => blocks.has(cid))) return false
+        if (!(await isWholeFile(blob, load, async (cid) => blocks.get(cid)?.length))) return false
         roots.add(blob)
         const waiting = parts.get(blob)
-        for (const cid of tree) waiting?.delete(cid)
+        for (const cid of await treeOf(blob)) waiting?.delete(cid)
         if (waiting?.size === 0) parts.delete(blob)
         return true
       }),

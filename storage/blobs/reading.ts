@@ -2,6 +2,7 @@ import { cidOf, codecOf, DAG_PB } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
+import { accept } from '#protocol/result.ts'
 import { fileSizeOf, NotAFile, partsOf, readFile } from '#protocol/unixfs.ts'
 
 /** A block as the store has it, unchecked; undefined when it has none. May stop reading a byte past `limitBytes`. */
@@ -88,6 +89,36 @@ export async function* blocksUnder(root: Cid, load: Load): AsyncIterable<Cid> {
     const parts = partsOf({ cid, bytes: await innerNode(load, cid) })
     if (parts.ok) ahead.push(...parts.value.map((part) => part.cid).toReversed())
   }
+}
+
+/**
+ * Whether every block of it is here. Throws {@link BlobCorrupt} where one is not as large as its parent says: a tree that
+ * somebody else made, and that nobody could read as a file.
+ *
+ * @param sizeOf a block's own size; undefined where it is not here
+ */
+export async function isWholeFile(
+  root: Cid,
+  load: Load,
+  sizeOf: (cid: Cid) => Promise<number | undefined>,
+): Promise<boolean> {
+  /** What each block's parents say of it: those that are found are looked at in turn. */
+  const said = new Map<Cid, number | undefined>([[root, undefined]])
+  for (const [cid, due] of said) {
+    const ownBytes = await sizeOf(cid)
+    if (ownBytes === undefined) return false
+    const parts = codecOf(cid) === DAG_PB ? partsOf({ cid, bytes: await innerNode(load, cid) }) : accept([])
+    if (!parts.ok) continue
+    const leaf = codecOf(cid) !== DAG_PB
+    const sizeBytes = leaf ? ownBytes : parts.value.reduce((sum, part) => sum + part.sizeBytes, 0)
+    if (due !== undefined && due !== sizeBytes) throw new BlobCorrupt(`${cid} is not of ${due} bytes`)
+    for (const part of parts.value) {
+      if ((said.get(part.cid) ?? part.sizeBytes) !== part.sizeBytes)
+        throw new BlobCorrupt(`${part.cid} has two sizes in one file`)
+      said.set(part.cid, part.sizeBytes)
+    }
+  }
+  return true
 }
 
 async function innerNode(load: Load, cid: Cid): Promise<Bytes> {

@@ -3,7 +3,7 @@ import type { Block } from '#protocol/envelope.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_WIDTH } from '#protocol/limits.ts'
 import { BlobCorrupt, type BlobStore, type Clock, type RemoteStore } from '#protocol/ports.ts'
-import { partsOf } from '#protocol/unixfs.ts'
+import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Answer, type Exchange, faultOf, RemoteFault, RemoteRefused, readAtMost } from './exchange.ts'
 
 /**
@@ -49,6 +49,10 @@ class Sending {
   }
 
   async run(): Promise<void> {
+    const root = { cid: this.#root, bytes: await this.#from.getBlock(this.#root, BLOCK_BYTES_MAX) }
+    const size = fileSizeOf(root)
+    if (!size.ok) throw new BlobCorrupt(`${this.#root} is not a file`)
+    const sentMax = SENT_TIMES_MAX * Math.ceil(size.value / BLOCK_BYTES_MAX)
     for (let stalls = 0; ; ) {
       const missing = await this.#put(this.#root)
       if (!missing) return
@@ -60,7 +64,8 @@ class Sending {
         if (!isUnknown(cause)) throw cause
       }
       stalls = this.#sent > before ? 0 : stalls + 1
-      if (stalls >= STALLS_MAX) throw new RemoteFault(`${this.#root} does not become whole there`)
+      if (stalls >= STALLS_MAX || this.#sent >= sentMax)
+        throw new RemoteFault(`${this.#root} does not become whole there`)
     }
   }
 
@@ -154,7 +159,8 @@ const MISSING_BYTES_MAX = 64 * UNIXFS_WIDTH + 1024
 /** Enough to fill the line while answers are on their way. */
 const WINDOW_MAX = 4
 const QUICK_MILLIS: Millis = 5000
-/** How often the gateway may have none of what it was just sent. */
+/** How often the gateway may know nothing of what is sent, and how often in all it may want what it had. */
 const STALLS_MAX = 4
+const SENT_TIMES_MAX = 4
 /** 16 KiB/s: a link slower than this cannot take part. */
 const SLOWEST_BYTES_PER_MILLI = 16

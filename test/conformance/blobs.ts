@@ -351,7 +351,8 @@ export async function blocksOf(bytes: Bytes): Promise<readonly Block[]> {
   return blocks
 }
 
-function nodeOf(parts: readonly { readonly cid: Cid; readonly sizeBytes: number }[]): Block {
+/** A node that says so of its parts. */
+export function nodeOf(parts: readonly { readonly cid: Cid; readonly sizeBytes: number }[]): Block {
   const file = new UnixFS({ type: 'file' })
   for (const { sizeBytes } of parts) file.addBlockSize(BigInt(sizeBytes))
   const Links = parts.map(({ cid, sizeBytes }) => ({ Name: '', Tsize: sizeBytes, Hash: CID.parse(cid) }))

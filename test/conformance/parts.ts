@@ -7,7 +7,7 @@ import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge, type PartsStore } from '#protocol/ports.ts'
 import { contentOf } from '#test/content.ts'
-import { blocksOf } from './blobs.ts'
+import { blocksOf, nodeOf } from './blobs.ts'
 
 const MIB = BLOCK_BYTES_MAX
 
@@ -113,6 +113,26 @@ export function partsStoreConformance(
       expect(await store.finish(root)).toBe(false)
     })
 
+    test('a tree whose blocks are not as large as it says, or of two sizes at once, never is a blob', async () => {
+      const leaf = rawOf(contentOf('a leaf of 100', 100))
+      const other = rawOf(contentOf('a leaf of 50', 50))
+      const inner = nodeOf([{ cid: leaf.cid, sizeBytes: 100 }])
+      for (const root of [
+        nodeOf([{ cid: leaf.cid, sizeBytes: 101 }]),
+        nodeOf([leaf, other].map(({ cid }) => ({ cid, sizeBytes: 100 }))),
+        nodeOf([100, 99].map((sizeBytes) => ({ cid: leaf.cid, sizeBytes }))),
+        nodeOf([{ cid: inner.cid, sizeBytes: 99 }]),
+      ]) {
+        await store.putParts(root.cid, [root, leaf, other, inner], until)
+        await expect(store.finish(root.cid)).rejects.toThrow(BlobCorrupt)
+        await store.delete(root.cid)
+      }
+      const sound = nodeOf([inner, inner].map(({ cid }) => ({ cid, sizeBytes: 100 })))
+      await store.putParts(sound.cid, [sound, leaf, inner], until)
+      expect(await store.finish(sound.cid)).toBe(true)
+      await store.delete(sound.cid)
+    })
+
     test('nobody can change a part through the array that went in', async () => {
       const bytes = contentOf('mutable part', 1000)
       const given = bytes.slice()
@@ -211,4 +231,8 @@ export function partsStoreConformance(
       })
     }
   })
+}
+
+function rawOf(bytes: Bytes): Block {
+  return { cid: cidOf(RAW, bytes), bytes }
 }

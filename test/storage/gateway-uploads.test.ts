@@ -1,77 +1,14 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { collect, equalBytes } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
-import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
-import { BlobMissing, type BlobStore, type PartsStore } from '#protocol/ports.ts'
-import { issueTicket, type Ticket } from '#protocol/ticket.ts'
-import { virtualClock } from '#sim/virtual-clock.ts'
-import { type GatewayLimits, openGateway } from '#storage/blobs/gateway.ts'
+import { BlobMissing } from '#protocol/ports.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { openTickets } from '#storage/blobs/tickets.ts'
-import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { loopback, until } from '#test/loopback.ts'
-import { ROOMY } from '#test/storage/roomy.ts'
+import { until } from '#test/loopback.ts'
+import { bearer, codeIn, expectNothingOf, IDLE, refused, rootOf, serving, slowPut } from './serving.ts'
 
 const MIB = 2 ** 20
-const key = contentOf('the coordinator', 32)
-const IDLE = 1000
-
-type Given = { readonly blobs?: PartsStore; readonly limits?: Partial<GatewayLimits> }
-
-async function serving({ blobs = openMemoryBlobs(), limits = {} }: Given = {}) {
-  const clock = virtualClock(1_000_000)
-  const outcomes: string[] = []
-  const gateway = openGateway({
-    blobs,
-    withheld: openMemoryBlobs(),
-    clock,
-    tickets: openTickets({ key, clock }),
-    limits: { ...ROOMY, idleMillis: IDLE, ...limits },
-    count: (outcome) => void outcomes.push(outcome),
-  })
-  const server = await loopback((request, response) => void gateway(request, response))
-  const ticket = (fields: Partial<Ticket> = {}, signedBy = key) =>
-    issueTicket(signedBy, {
-      run: 'run_01K00000000000000000000000' as RunId,
-      round: 1,
-      seat: 0,
-      sizeBytes: 2 * MIB,
-      publish: 'full',
-      expiresAt: clock.now() + 60_000,
-      ...fields,
-    })
-  const put = (cid: Cid, body: Bytes, headers: Record<string, string> = {}) =>
-    fetch(`${server.url}/ipfs/${cid}`, { method: 'PUT', body: body as Uint8Array<ArrayBuffer>, headers })
-  return Object.assign(server, { clock, outcomes, blobs, ticket, put })
-}
-
-const bearer = (ticket: string) => ({ Authorization: `Bearer ${ticket}` })
-const rootOf = async (bytes: Bytes) => (await blocksOf(bytes)).at(-1)?.cid as Cid
-const refused = async (response: Response) => [response.status, ((await response.json()) as { code: string }).code]
-
-async function expectNothingOf(blobs: BlobStore, bytes: Bytes) {
-  for (const { cid } of await blocksOf(bytes)) await expect(blobs.getBlock(cid, MIB)).rejects.toThrow(BlobMissing)
-}
-
-/** A PUT of which the test decides when what is sent. */
-function slowPut(port: number, cid: Cid, headers: Record<string, string | number>) {
-  const sent: ClientRequest = httpRequest({ port, host: '127.0.0.1', method: 'PUT', path: `/ipfs/${cid}`, headers })
-  const answer = new Promise<IncomingMessage>((resolve, reject) => {
-    sent.on('response', resolve)
-    sent.on('error', reject)
-  })
-  answer.catch(() => undefined)
-  sent.flushHeaders()
-  return { sent, answer }
-}
-
-async function codeIn(response: IncomingMessage) {
-  const text = new TextDecoder().decode(await collect(response, 10_000))
-  return [response.statusCode, (JSON.parse(text) as { code: string }).code]
-}
 
 describe('gateway, uploads', () => {
   test.each([1, MIB])('a ticket lets its seat upload %i bytes; again is the same blob', async (size) => {
@@ -201,7 +138,6 @@ describe('gateway, uploads', () => {
     const headers = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
     for (let turn = 1; turn <= 3; turn++) {
       const { sent } = slowPut(server.port, cid, headers)
-      sent.on('error', () => undefined)
       sent.write(bytes.subarray(0, MIB - 100))
       await until(() => server.clock.waiting() === 1)
       sent.destroy()
@@ -295,7 +231,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('slow loris', MIB)
     const cid = await rootOf(bytes)
     const { sent, answer } = slowPut(server.port, cid, { ...bearer(server.ticket()), 'Content-Length': bytes.length })
-    sent.on('error', () => undefined)
     sent.write(bytes.subarray(0, MIB - 1))
     await until(() => server.clock.waiting() === 1)
     await until(() => sent.writableLength === 0)
@@ -310,7 +245,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('drips', 10_000)
     const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
     const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
-    sent.on('error', () => undefined)
     for (let at = 0; server.outcomes.length === 0; at += 5) {
       expect(at).toBeLessThan(200)
       sent.write(bytes.subarray(at, at + 5))
@@ -325,7 +259,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('slow but steady', 10_000)
     const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
     const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
-    sent.on('error', () => undefined)
     let at = 0
     const drip = async () => {
       sent.write(bytes.subarray(at, at + 10))
@@ -348,7 +281,6 @@ describe('gateway, uploads', () => {
     await using server = await serving({ limits: { uploads: { total: 3, each: 1 } } })
     const bytes = contentOf('first', 100)
     const first = slowPut(server.port, await rootOf(bytes), { ...bearer(server.ticket()), 'Content-Length': 100 })
-    first.sent.on('error', () => undefined)
     await until(() => server.clock.waiting() === 1)
     const second = await server.put(await rootOf(bytes), bytes, bearer(server.ticket({ seat: 1 })))
     expect(await refused(second)).toEqual([503, 'busy'])
@@ -360,7 +292,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('drips', 1000)
     const ticket = server.ticket({ expiresAt: server.clock.now() + 5 * IDLE })
     const { sent, answer } = slowPut(server.port, await rootOf(bytes), { ...bearer(ticket), 'Content-Length': 1000 })
-    sent.on('error', () => undefined)
     let answered = false
     answer.then(
       () => {

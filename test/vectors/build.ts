@@ -16,6 +16,7 @@ import {
 import { issueTicket } from '#protocol/ticket.ts'
 import { fileUnder } from '#test/verify/store.ts'
 import { drawVector } from './draw.ts'
+import { fileVector } from './file.ts'
 import { buildMaskedRun } from './masked-run.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
@@ -39,6 +40,7 @@ export async function buildVectors() {
       draw: drawVector(),
       payment: payment(),
       ticket: ticket(),
+      file: fileVector(),
       ...run.vectors,
       'masked-run': masked.vectors,
       secagg: secaggVectors(),
