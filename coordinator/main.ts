@@ -27,6 +27,7 @@ import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
+import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
 import { patrol } from './patrol.ts'
@@ -202,13 +203,14 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
   const sweeping = sweep({ stores: [blobs, withheld], clock, failed }, closing.signal)
+  const keeping = keep([], { clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()
     transport.drain()
     closing.abort()
     await serving
-    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping]))
+    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping, keeping]))
   })
 
   const address = api.server.address()
