@@ -1,10 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { ulid } from 'ulid'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
-import { BrokenInvariant } from '#protocol/assert.ts'
+import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
@@ -32,6 +33,8 @@ import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
+import { pinning } from './pinner.ts'
+import { Pins } from './pins.ts'
 import { Readiness } from './readiness.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
@@ -109,6 +112,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const runner = new Runner({ log, queue, clock, snapshots }, failed)
   doors.defer(async () => void (await within(clock, LAST_TURNS_MILLIS, runner[Symbol.asyncDispose]())))
   const readiness = new Readiness({ log, clock })
+  const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
   const blocks = openGateway({
     blobs,
@@ -123,6 +127,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     {
       runner,
       claims: new Claims(log),
+      pins,
+      // Where there is no peer that takes blocks, whoever asks learns where they are read.
+      delegates: () => [multiaddrOf(api.server.address(), config.tls !== undefined)],
       readiness,
       clock,
       blobs,
@@ -203,7 +210,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
   const sweeping = sweep({ stores: [blobs, withheld], clock, failed }, closing.signal)
-  const keeping = keep([], { clock, failed }, closing.signal)
+  const keeping = keep([pinning({ pins, blobs, clock })], { clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()
@@ -218,6 +225,11 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
   const open = doors.move()
   return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
+}
+
+function multiaddrOf(address: string | AddressInfo | null, isTls: boolean): string {
+  assert(typeof address === 'object' && address !== null, 'it listens on an address of a network')
+  return `/${address.family === 'IPv6' ? 'ip6' : 'ip4'}/${address.address}/tcp/${address.port}${isTls ? '/tls' : ''}/http`
 }
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {

@@ -1,0 +1,8 @@
+import { ulid } from 'ulid'
+import { Pins, type PinsDoors } from '#coordinator/pins.ts'
+
+/** What the API has of pins, over a log. */
+export function pinDoors(doors: Omit<PinsDoors, 'newPinId'>) {
+  const pins = new Pins({ ...doors, newPinId: () => `pin_${ulid()}` })
+  return { pins, delegates: () => ['/ip4/127.0.0.1/tcp/1/http'] }
+}
