@@ -18,6 +18,7 @@ import type { ProviderProfile } from '#storage/pinning/providers.ts'
 import { openPinningService } from '#storage/pinning/service.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
+import { multiaddrOf } from './address.ts'
 import { openApi } from './api/server.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
 import { Claims } from './claims.ts'
@@ -148,7 +149,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       pins,
       publishing: { publications, providers, quorum: config.pinTo?.quorum ?? 0 },
       // Where there is no peer that takes blocks, whoever asks learns where they are read.
-      delegates: () => [multiaddrOf(api.server.address(), config.tls !== undefined)],
+      delegates: () => [multiaddrOf(listening(), { id: signer.id, isTls: config.tls !== undefined })],
       readiness,
       clock,
       blobs,
@@ -169,6 +170,11 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       linksMax: LINKS_MAX,
     },
   )
+  const listening = (): AddressInfo => {
+    const address = api.server.address()
+    assert(typeof address === 'object' && address !== null, 'it listens on a port, and is asked nothing before')
+    return address
+  }
   doors.defer(() => api.close())
   // Before it is ready, so that whoever asks is told that it is not.
   await api.listen({ host, port })
@@ -248,16 +254,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping, keeping]))
   })
 
-  const address = api.server.address()
-  const bound = typeof address === 'object' && address ? address.port : port
-  const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
+  const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`
   const open = doors.move()
   return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-function multiaddrOf(address: string | AddressInfo | null, isTls: boolean): string {
-  assert(typeof address === 'object' && address !== null, 'it listens on an address of a network')
-  return `/${address.family === 'IPv6' ? 'ip6' : 'ip4'}/${address.address}/tcp/${address.port}${isTls ? '/tls' : ''}/http`
 }
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {

@@ -31,7 +31,7 @@ describe('the pinning API', () => {
     const [status, added] = await ask<Status>(at, '', 'POST', pin)
     expect(status).toBe(202)
     expect(added).toMatchObject({ status: 'queued', pin })
-    expect(added.delegates).toEqual([expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/http$/)])
+    expect(added.delegates).toEqual([expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/http\/p2p\/12D3Koo\w+$/)])
     expect(await ask<Status>(at, `/${added.requestid}`)).toEqual([200, added])
     const again = await add(at, pin)
     expect(again.requestid).not.toBe(added.requestid)
