@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
   page,
   roundView,
@@ -17,6 +18,7 @@ import { apiKey } from './state.ts'
 export type RunView = z.output<typeof runView>
 export type RoundView = z.output<typeof roundView>
 export type SeatView = z.output<typeof seatView>
+export type PublicationView = z.output<typeof publicationView>
 
 /** Pauses between attempts to reach an event stream again: growing to the last, which stays. */
 const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const
@@ -54,6 +56,16 @@ export class ApiClient {
 
   round(id: string, round: number): Promise<z.output<typeof roundWithSeatsView>> {
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/rounds/${round}`, roundWithSeatsView)
+  }
+
+  /** @param run all runs where it is none */
+  publications(run: string | undefined): Promise<z.output<typeof publicationsPage>> {
+    const query = run === undefined ? '' : `?run=${encodeURIComponent(run)}`
+    return this.#json(`/v1/publications${query}`, publicationsPage)
+  }
+
+  async pinProviders(): Promise<readonly z.output<typeof providerView>[]> {
+    return (await this.#json('/v1/pin-providers', page(providerView))).data
   }
 
   resume(id: string): Promise<RunView> {

@@ -1,5 +1,6 @@
-import { startCoordinator } from '#coordinator/main.ts'
+import { type CoordinatorConfig, startCoordinator } from '#coordinator/main.ts'
 import type { NodeId } from '#protocol/ids.ts'
+import { readProviders } from '#storage/pinning/providers.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
@@ -25,6 +26,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     admits: await admitsOf(args),
     graceMillis: args.integer('grace', { min: 0, max: DAY_MILLIS }),
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
+    ...(await pinToOf(args)),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -87,6 +89,22 @@ function redisOf(args: Arguments): { readonly url: string; readonly trustedNetwo
   if (url !== undefined) return { url, trustedNetwork }
   if (!trustedNetwork) return undefined
   throw usage('no_redis', '--redis-trusted says how to speak with a Redis, and none is given', 'set CONSILIUM_REDIS')
+}
+
+/** Pinning services, with their tokens; from here on neither file nor environment is read. */
+async function pinToOf(args: Arguments): Promise<Pick<CoordinatorConfig, 'pinTo'>> {
+  const file = args.text('pin-to')
+  const publishHospitals = args.flag('publish-hospitals')
+  if (file === undefined && publishHospitals)
+    throw usage('no_providers', '--publish-hospitals says what is published, and nothing is', 'give --pin-to as well')
+  if (file === undefined) return {}
+  const providers = await readProviders(file, args.environment).catch((cause: unknown) => {
+    if (cause instanceof TypeError) throw usage('bad_providers', cause.message, 'docs/pinning.md shows such a file')
+    throw cause
+  })
+  return {
+    pinTo: { providers, quorum: args.integer('pin-quorum', { min: 1, max: providers.length }), publishHospitals },
+  }
 }
 
 function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: string } | undefined {

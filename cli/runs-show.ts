@@ -1,6 +1,7 @@
 import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
+import { publicationLine } from './render/publications.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatCredits, formatTested } from './render/units.ts'
 import { waysOn } from './runs-watch.ts'
@@ -18,9 +19,11 @@ export async function execute({ args, output }: Call): Promise<number> {
   }
   const run = await api.run(id)
   const history = await historyOf(api, run.id)
-  if (output.json) output.object({ ...run, history })
+  const published = await api.publications(run.id)
+  if (output.json) output.object({ ...run, history, publications: published.data })
   else {
     output.line(describeRun(run))
+    for (const one of published.data) output.line(`${'pinned'.padEnd(10)} ${publicationLine(one, published.quorum)}`)
     for (const line of history.length > 0 ? ['', ...roundLines(history)] : []) output.line(line)
     if (run.status === 'paused') output.note(`\n${waysOn(run.id, history.at(-1)?.round)}`)
   }

@@ -1,10 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { ulid } from 'ulid'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
-import { BrokenInvariant } from '#protocol/assert.ts'
+import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
@@ -13,8 +14,11 @@ import { openGateway } from '#storage/blobs/gateway.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { lockFolder, shareFolder } from '#storage/folder-lock.ts'
+import type { ProviderProfile } from '#storage/pinning/providers.ts'
+import { openPinningService } from '#storage/pinning/service.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
+import { multiaddrOf } from './address.ts'
 import { openApi } from './api/server.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
 import { Claims } from './claims.ts'
@@ -27,11 +31,17 @@ import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
 import { Gateway } from './gateway.ts'
+import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
+import { pinning } from './pinner.ts'
+import { Pins } from './pins.ts'
+import { Publications } from './publications.ts'
+import { publishing } from './publisher.ts'
 import { Readiness } from './readiness.ts'
+import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { openStores } from './stores.ts'
@@ -51,6 +61,13 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly graceMillis: Millis
   /** Disk that all blobs together may take. */
   readonly quotaBytes: number
+  /** Where open runs are published, and whether others are. */
+  readonly pinTo?: {
+    readonly providers: readonly ProviderProfile[]
+    /** As many as must have a thing before it counts as published. */
+    readonly quorum: number
+    readonly publishHospitals: boolean
+  }
   readonly logLevel: string
   readonly version: string
   /** What differs from the usual bounds. */
@@ -71,6 +88,8 @@ const TRANSFERS = {
   ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
   ...{ uploads: { total: 256, each: 192 }, downloads: { total: 512, each: 384 } },
 }
+/** Whoever verifies a run begins when it has ended. */
+const VECTORS_MILLIS: Millis = 30 * 86_400_000
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
@@ -107,7 +126,12 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'it is tried again')
   const runner = new Runner({ log, queue, clock, snapshots }, failed)
   doors.defer(async () => void (await within(clock, LAST_TURNS_MILLIS, runner[Symbol.asyncDispose]())))
+  const publications = new Publications(log)
+  const providers = (config.pinTo?.providers ?? []).map(({ name, slow, ...service }) => ({
+    ...{ name, slow, service: openPinningService({ ...service, clock }) },
+  }))
   const readiness = new Readiness({ log, clock })
+  const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
   const blocks = openGateway({
     blobs,
@@ -122,6 +146,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     {
       runner,
       claims: new Claims(log),
+      pins,
+      publishing: { publications, providers, quorum: config.pinTo?.quorum ?? 0 },
+      // Where there is no peer that takes blocks, whoever asks learns where they are read.
+      delegates: () => [multiaddrOf(listening(), { id: signer.id, isTls: config.tls !== undefined })],
       readiness,
       clock,
       blobs,
@@ -142,6 +170,11 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       linksMax: LINKS_MAX,
     },
   )
+  const listening = (): AddressInfo => {
+    const address = api.server.address()
+    assert(typeof address === 'object' && address !== null, 'it listens on a port, and is asked nothing before')
+    return address
+  }
   doors.defer(() => api.close())
   // Before it is ready, so that whoever asks is told that it is not.
   await api.listen({ host, port })
@@ -202,18 +235,26 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
   const sweeping = sweep({ stores: [blobs, withheld], clock, failed }, closing.signal)
+  const publisher = {
+    ...{ publications, clock, failed, publishHospitals: config.pinTo?.publishHospitals ?? false },
+    runs: () => runner.runs(),
+    vectorsUntil: ({ phase, at }: Run) => (phase === 'ended' ? at + VECTORS_MILLIS : null),
+    bundleOf: async () => undefined,
+    origins: () => [],
+    connect: async () => undefined,
+  }
+  const duties = [pinning({ pins, blobs, clock }), ...providers.map((provider) => publishing(provider, publisher))]
+  const keeping = keep(duties, { clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()
     transport.drain()
     closing.abort()
     await serving
-    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping]))
+    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping, keeping]))
   })
 
-  const address = api.server.address()
-  const bound = typeof address === 'object' && address ? address.port : port
-  const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
+  const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`
   const open = doors.move()
   return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }

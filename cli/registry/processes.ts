@@ -71,6 +71,13 @@ export const PROCESSES: readonly Command[] = [
         summary: 'disk that each of the three stores of blocks may take',
       },
       {
+        name: 'pin-to',
+        value: '<file>',
+        summary: 'pinning services at which open runs are published: names, addresses, and where their tokens are',
+      },
+      { name: 'pin-quorum', value: '<n>', default: '1', summary: 'with --pin-to: how many of them must have a thing' },
+      { name: 'publish-hospitals', summary: 'with --pin-to: publish runs of hospital populations as well' },
+      {
         name: 'log-level',
         value: '<level>',
         default: 'info',

@@ -18,6 +18,7 @@ import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { request } from './live.ts'
+import { pinDoors } from './pin-doors.ts'
 
 /** A log that can be taken away: what is asked of it then is answered when it is back. */
 function takeable() {
@@ -55,6 +56,7 @@ async function api() {
   const claims = new Claims(log)
   let runs = 0
   const doors = {
+    ...pinDoors({ log, clock }),
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters(), keyHash: sha256(utf8('key')) },
     ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0' },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,

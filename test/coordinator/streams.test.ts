@@ -24,6 +24,7 @@ import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { cid, specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { pinDoors } from './pin-doors.ts'
 
 test('an event stream whose reader stands still is closed, and its place is free', async () => {
   const clock = virtualClock(0)
@@ -67,6 +68,7 @@ test('an event stream whose reader stands still is closed, and its place is free
     },
     ...{ populationSize: undefined, closing: new AbortController().signal, isOverloaded: () => false },
     ...{ claims: new Claims(memory.log), clock, readiness },
+    ...pinDoors({ log: memory.log, clock }),
     bounds: { ...BOUNDS, streams: { total: 1, each: 1 }, stallMillis: 100 },
   }
   const server = { logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 }
