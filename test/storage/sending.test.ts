@@ -10,6 +10,7 @@ import { issueTicket } from '#protocol/ticket.ts'
 import { RemoteFault, RemoteRefused } from '#storage/blobs/exchange.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { type Gateway, openGateway } from '#storage/blobs/gateway.ts'
+import { openHttp } from '#storage/blobs/http-node.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
@@ -189,7 +190,8 @@ describe('a blob that is sent', () => {
     const { store, bytes, cid } = await lying('storm', 12 * MIB)
     await using server = await receiving()
     await using wire = await Wire.open(server.port, 7, { meanBytesToReset: 3 * MIB })
-    await openRemoteBlobs({ url: wire.url, ticket: freshTicket(), ...FAST }).send(store, cid)
+    await using http = openHttp()
+    await openRemoteBlobs({ url: wire.url, ticket: freshTicket(), fetch: http.fetch, ...FAST }).send(store, cid)
     expect(await holds(server.blobs, cid, bytes)).toBe(true)
     expect(wire.seen.resets).toBeGreaterThan(0)
     // Each reset costs at most the block of its connection.
