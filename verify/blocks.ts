@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { hear, type Kind, type Said } from '#aggregation/secagg/messages.ts'
 import { readAbreast } from '#protocol/abreast.ts'
+import { type BundleKind, kindOf } from '#protocol/bundle.ts'
 import type { CheckedSeals } from '#protocol/checked-seals.ts'
 import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
@@ -87,6 +88,21 @@ export class Blocks {
     const size = fileSizeOf({ cid, bytes: await this.#block(cid) })
     if (!size.ok || size.value !== sizeBytes) throw new NotAFile(`${cid} is not a file of ${sizeBytes} bytes`)
     yield* readFile(cid, 0, sizeBytes, (part) => this.#block(part))
+  }
+
+  /** What the root of a record is, by its seal. */
+  async kindOf(root: Cid): Promise<BundleKind> {
+    return kindOf({ cid: root, bytes: await this.#block(root) })
+  }
+
+  /** Whether the first block of each of these files is here. Throws {@link BadBlock} where it is another. */
+  async haveAll(files: Iterable<Cid>): Promise<boolean> {
+    for (const cid of files) {
+      const bytes = await this.#source(cid)
+      if (bytes === undefined) return false
+      checkBlock(cid, bytes)
+    }
+    return true
   }
 
   async #block(cid: Cid): Promise<Bytes> {

@@ -1,20 +1,35 @@
-import { type Command, key, state } from '../command.ts'
+import { type Command, key, type Option, state } from '../command.ts'
+
+const round: Option = {
+  name: 'round',
+  value: '<n>',
+  summary: 'one round of the run, by itself: what led to its start is in the run',
+}
+const withoutVectors: Option = {
+  name: 'without-vectors',
+  summary: 'of rounds whose vectors are gone check all but the sum, which then is the word of the coordinator',
+}
+const pins: readonly Option[] = [
+  {
+    name: 'coordinator',
+    value: '<z6Mk…>',
+    env: 'CONSILIUM_COORDINATOR_KEY',
+    summary: 'pin: the record must be signed by this key',
+  },
+  { name: 'expect', value: '<CID>', summary: "pin: the record's, or the final model's, CID" },
+]
 
 /** What anybody does with records, and the simulator. */
 export const RECORDS: readonly Command[] = [
   {
     name: 'verify',
-    summary: 'redo a run from its record: every hash, signature, sum, model, figure and payment',
+    summary: 'redo a run, or one round, from its record: every hash, signature, sum, model, figure and payment',
     positional: { name: '<CAR file, folder or URL>', required: true },
     options: [
       { name: 'run', value: '<run or CID>', summary: 'which run; a bundle holds just one, a folder needs its CID' },
-      {
-        name: 'coordinator',
-        value: '<z6Mk…>',
-        env: 'CONSILIUM_COORDINATOR_KEY',
-        summary: 'pin: the record must be signed by this key',
-      },
-      { name: 'expect', value: '<CID>', summary: "pin: the record's, or the final model's, CID" },
+      round,
+      ...pins,
+      withoutVectors,
       {
         name: 'vectors',
         value: '<folder>',
@@ -25,6 +40,7 @@ export const RECORDS: readonly Command[] = [
     ],
     examples: [
       'consilium verify bundle.car --coordinator z6Mk…',
+      'consilium verify http://127.0.0.1:7410 --run run_01KQ7 --round 3',
       'consilium verify http://127.0.0.1:7410 --run run_01KQ7',
       'consilium verify bundle.car --vectors ./masked',
     ],

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { carOf } from '#protocol/car.ts'
+import { bundleOf } from '#protocol/bundle.ts'
 import { parseRunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Places } from '#protocol/places.ts'
@@ -136,7 +136,7 @@ export function runRoutes(
           'The run has not ended',
           'its record is sealed when it ends; follow /events',
         )
-      const car = carOf(run.manifest, (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
+      const car = bundleOf(run.manifest, (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX), { vectors: true })
       return reply
         .type('application/vnd.ipld.car; version=1; order=dfs; dups=n')
         .header('content-disposition', `attachment; filename="${run.spec.run}.car"`)
