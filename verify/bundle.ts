@@ -22,6 +22,8 @@ export type Bundle = {
   /** Of one that names no vectors, that it has them all. */
   readonly form: BundleForm
   readonly block: BlockSource
+  /** In the file's order, with the bytes of each. */
+  cids(): Iterable<readonly [Cid, number]>
   /** How many, and their bytes. */
   readonly blocks: number
   readonly bytes: number
@@ -86,7 +88,13 @@ export async function readBundle(file: BundleFile): Promise<Result<Bundle, 'cont
     const place = places.get(cid)
     return place && file.read(place.offset, place.lengthBytes)
   }
-  return accept({ root, kind, form: { vectors: vectors ?? true }, block, blocks: places.size, bytes: total })
+  return accept({
+    ...{ root, kind, form: { vectors: vectors ?? true }, block },
+    *cids() {
+      for (const [cid, { lengthBytes }] of places) yield [cid, lengthBytes] as const
+    },
+    ...{ blocks: places.size, bytes: total },
+  })
 }
 
 /** A bundle in memory. */

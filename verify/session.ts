@@ -173,7 +173,7 @@ function sourceOf(
     return cid
   }
   if (!isPublic) return find && ((input) => found(find, input, fileOf(input)))
-  return (input) => blocks.file(fileOf(input), input.bytes)
+  return (input) => blocks.vector(fileOf(input), input.bytes)
 }
 
 async function* found(find: VectorFinder, { u, sha256, bytes }: Body<'MaskedInput'>, cid: Cid): AsyncIterable<Bytes> {

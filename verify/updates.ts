@@ -97,7 +97,7 @@ async function checkVectors(
 ): Promise<Result<undefined, Step>> {
   for (const { seat, vector } of reports) {
     try {
-      const source = blocks.file(vector, vectorBytesOf(parameters))
+      const source = blocks.vector(vector, vectorBytesOf(parameters))
       const inspected = await inspectVector(source, parameters, quantiser)
       if (!inspected.ok) return asStep('vector', `seat ${seat}`, inspected)
     } catch (cause) {
@@ -137,7 +137,7 @@ async function sumOf(
   parameters: number,
 ): Promise<Result<RingVector, Step>> {
   function* vectors() {
-    for (const { vector } of reports) yield blocks.file(vector, vectorBytesOf(parameters))
+    for (const { vector } of reports) yield blocks.vector(vector, vectorBytesOf(parameters))
   }
   return asStep('sum', 'the vectors', await accumulate(vectors(), lanesOf(parameters)))
 }

@@ -54,7 +54,7 @@ export async function verifyFile<P extends { readonly ok: true; readonly checked
   return verdict.ok ? { ...verdict, checked: { ...verdict.checked, blocks, bytes } } : verdict
 }
 
-const WITHOUT_VECTORS = 'the bundle has no vectors: all but its sums can be verified, by who asks for that'
+const WITHOUT_VECTORS = 'the bundle has no vectors: --without-vectors verifies all but its sums'
 
 /**
  * Verifies a run's record from its root, wherever its blocks are. It redoes the arithmetic from the genesis on: hashes,

@@ -1,4 +1,4 @@
-import { type Command, key, type Option, state } from '../command.ts'
+import { type Command, key, type Option, quota, state } from '../command.ts'
 
 const round: Option = {
   name: 'round',
@@ -45,6 +45,69 @@ export const RECORDS: readonly Command[] = [
       'consilium verify bundle.car --vectors ./masked',
     ],
     load: () => import('../verify.ts'),
+  },
+  {
+    name: 'bundles export',
+    summary: 'write a run, a round, or anything else that has a CID, as one CAR file',
+    positional: { name: '<run or CID>', required: false },
+    options: [
+      {
+        name: 'from',
+        value: '<URL, folder or CAR>',
+        summary: 'a coordinator or any trustless gateway, a folder of blocks, or another bundle, which has one root',
+      },
+      round,
+      {
+        name: 'without-vectors',
+        summary: 'leave out what updates name as their vectors: the same root, a shorter file',
+      },
+      { name: 'out', value: '<file>', summary: 'there whole or not at all' },
+      { name: 'force', summary: 'replace the file that is there' },
+      key,
+      state,
+    ],
+    examples: [
+      'consilium bundles export run_01KQ7 --from http://127.0.0.1:7410 --out run.car',
+      'consilium bundles export run_01KQ7 --from http://127.0.0.1:7410 --round 3 --out round-3.car',
+      'consilium bundles export --from run.car --without-vectors --out short.car',
+    ],
+    load: () => import('../bundles-export.ts'),
+  },
+  {
+    name: 'bundles import',
+    summary: 'keep the blocks of a bundle in a folder, from which a coordinator serves them; verified first',
+    positional: { name: '<CAR file>', required: true },
+    options: [
+      {
+        name: 'into',
+        value: '<folder>',
+        summary:
+          "a coordinator's --state, while it is stopped, or a new one; into Kubo: ipfs dag import --pin-roots=false",
+      },
+      ...pins,
+      withoutVectors,
+      quota,
+    ],
+    examples: ['consilium bundles import run.car --into ./state --coordinator z6Mk…'],
+    load: () => import('../bundles-import.ts'),
+  },
+  {
+    name: 'bundles diff',
+    summary: 'whether two bundles are of one record, and else in what the records differ; exits 0 or 1',
+    positional: { name: '<CAR file> <CAR file>', required: true, max: 2 },
+    options: [],
+    examples: ['consilium bundles diff ours.car theirs.car'],
+    load: () => import('../bundles-diff.ts'),
+  },
+  {
+    name: 'bundles show',
+    summary: 'what a bundle is: root, kind, run, size, and what Filecoin calls it',
+    positional: { name: '<CAR file>', required: true },
+    options: [
+      { name: 'piece', summary: 'its piece CID, commP and padded size; takes a second for every few megabytes' },
+    ],
+    examples: ['consilium bundles show run.car', 'consilium bundles show run.car --piece --json'],
+    load: () => import('../bundles-show.ts'),
   },
   {
     name: 'sim',
