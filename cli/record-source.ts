@@ -26,7 +26,7 @@ export type RecordSource = AsyncDisposable &
  * @param named the run or a CID, where the source can hold several
  */
 export async function openRecord(from: string, named: string | undefined, args: Arguments): Promise<RecordSource> {
-  const round = args.text('round') === undefined ? undefined : args.integer('round', { min: 1, max: ROUNDS_MAX })
+  const round = roundIn(args)
   await using doors = new AsyncDisposableStack()
   const opened = doors.use(await openSource(from, named, round, args))
   if (opened.kind === 'bundle' && named === undefined && round === undefined) {
@@ -38,6 +38,11 @@ export async function openRecord(from: string, named: string | undefined, args: 
   const found = round === undefined || opened.kind === 'round' ? run : await roundOf(run, round, block)
   const all = doors.move()
   return { kind: 'blocks', root: found, block, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** The round that is asked for. */
+export function roundIn(args: Arguments): number | undefined {
+  return args.text('round') === undefined ? undefined : args.integer('round', { min: 1, max: ROUNDS_MAX })
 }
 
 /** `round` where what was found is the round already. */

@@ -11,6 +11,8 @@ export type WholeFileOptions = {
   /** Whether a file of that name may be replaced. */
   readonly replace: boolean
   readonly signal: AbortSignal
+  /** Looks at what was written before it is there. */
+  readonly check?: (path: string) => Promise<void>
 }
 
 /**
@@ -20,7 +22,7 @@ export type WholeFileOptions = {
 export async function writeWholeFile(
   path: string,
   source: AsyncIterable<Bytes>,
-  { replace, signal }: WholeFileOptions,
+  { replace, signal, check }: WholeFileOptions,
 ): Promise<void> {
   const isThere = await stat(path).then(
     () => true,
@@ -30,6 +32,7 @@ export async function writeWholeFile(
   const growing = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`)
   try {
     await pipeline(source, createWriteStream(growing, { flags: 'wx', flush: true }), { signal })
+    await check?.(growing)
     if (replace) await rename(growing, path)
     else await appear(growing, path)
     await syncFolder(dirname(path))

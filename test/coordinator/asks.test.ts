@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from '@jest/globals'
@@ -23,6 +24,7 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { consilium } from '#test/cli/command.ts'
 import { question, table } from '#test/statistics/given.ts'
 import { fileOf } from '#verify/bundle.ts'
 import type { Proof, Verdict } from '#verify/verdict.ts'
@@ -228,6 +230,10 @@ describe('a question to sites', () => {
     expect(await verify('?round=1')).toMatchObject({ ok: true, round: { round: 1, vectors: 'recomputed' } })
     expect(await verify('?round=1&vectors=no')).toMatchObject({ ok: true, round: { vectors: 'expired' } })
     expect((await bundle('?round=2')).status).toBe(404)
+    const out = join(at.state, 'exported.car')
+    const of = ['bundles', 'export', run, '--from', at.coordinator.url, '--state', at.state, '--out', out, '--json']
+    expect(await consilium(of)).toMatchObject({ code: 0 })
+    expect(toHex(await readFile(out))).toBe(toHex(whole))
     const vectors: Cid[] = []
     const block = async (cid: Cid) =>
       new Uint8Array(await (await fetch(new URL(`/ipfs/${cid}?format=raw`, at.coordinator.url))).arrayBuffer())
@@ -235,6 +241,13 @@ describe('a question to sites', () => {
     using catalogue = new DatabaseSync(join(at.state, 'blobs/catalogue.sqlite'))
     for (const vector of vectors) catalogue.prepare('DELETE FROM blocks WHERE cid = ?').run(vector)
     for (const query of ['', '?round=1']) expect((await bundle(query)).status).toBe(410)
+    const gone = await consilium([...of, '--force'])
+    expect(JSON.parse(gone.stderr)).toMatchObject({
+      code: 'vectors_expired',
+      fix: expect.stringContaining('--without-vectors'),
+    })
+    expect(toHex(await readFile(out))).toBe(toHex(whole))
+    expect(await consilium([...of, '--force', '--without-vectors', '--round', '1'])).toMatchObject({ code: 0 })
     expect(await verify('?vectors=no')).toMatchObject({ ok: true, rounds: [{ vectors: 'expired' }] })
   }, 30_000)
 
