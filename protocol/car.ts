@@ -20,9 +20,9 @@ export type Course<As> = {
   takes(link: Link<As>): boolean | Promise<boolean>
 }
 
-/** Thrown where more than {@link LINKS_AHEAD_MAX} links wait. */
-export class WalkTooWide extends Error {
-  override name = 'WalkTooWide'
+/** Thrown where a manifest cannot be read, or more than {@link LINKS_AHEAD_MAX} links wait. */
+export class Unwalkable extends Error {
+  override name = 'Unwalkable'
 }
 
 /** Blocks depth first from the root, each once. Without a course: everything that is named. */
@@ -39,11 +39,16 @@ export async function* walk<As>(
     seen.add(cid)
     const found = { cid, bytes: await block(cid) }
     yield found
-    const links: readonly Link<As>[] = course
-      ? course.links(found, as)
-      : linksFrom(found).map((next) => ({ cid: next }))
-    for (const next of links.toReversed()) ahead.push(next)
-    if (ahead.length > LINKS_AHEAD_MAX) throw new WalkTooWide(`more than ${LINKS_AHEAD_MAX} links wait after ${cid}`)
+    for (const next of readLinks(found, as, course).toReversed()) ahead.push(next)
+    if (ahead.length > LINKS_AHEAD_MAX) throw new Unwalkable(`more than ${LINKS_AHEAD_MAX} links wait after ${cid}`)
+  }
+}
+
+function readLinks<As>(found: Block, as: As | undefined, course: Course<As> | undefined): readonly Link<As>[] {
+  try {
+    return course ? course.links(found, as) : linksFrom(found).map((cid) => ({ cid }))
+  } catch (cause) {
+    throw new Unwalkable(`${found.cid} is a manifest that cannot be read`, { cause })
   }
 }
 

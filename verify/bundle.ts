@@ -2,8 +2,8 @@ import { varint } from 'multiformats'
 import { CID } from 'multiformats/cid'
 import { type BundleForm, type BundleKind, kindOf, walkBundle } from '#protocol/bundle.ts'
 import { equalBytes } from '#protocol/bytes.ts'
-import { carHeader, WalkTooWide } from '#protocol/car.ts'
-import { codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
+import { carHeader, Unwalkable } from '#protocol/car.ts'
+import { parseCid } from '#protocol/cid.ts'
 import { linksOf } from '#protocol/codec.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, BUNDLE_BLOCKS_MAX } from '#protocol/limits.ts'
@@ -64,7 +64,6 @@ export async function readBundle(file: BundleFile): Promise<Result<Bundle, 'cont
   const next = async (cid: Cid): Promise<Bytes> => {
     const place = await sectionAt(file, at, cid)
     const bytes = checkBlock(cid, await file.read(place.offset, place.lengthBytes))
-    if (!hasReadableLinks(cid, bytes)) throw new BadSection(`${cid} is a manifest that cannot be read`)
     if (places.size === BUNDLE_BLOCKS_MAX) throw new BadSection(`more than ${BUNDLE_BLOCKS_MAX} blocks`)
     if (cid === root) kind = kindOf({ cid, bytes })
     places.set(cid, place)
@@ -79,7 +78,7 @@ export async function readBundle(file: BundleFile): Promise<Result<Bundle, 'cont
   try {
     for await (const _ of walkBundle(root, next, takesVector));
   } catch (cause) {
-    if (cause instanceof BadSection || cause instanceof WalkTooWide) return refuse('container', cause.message)
+    if (cause instanceof BadSection || cause instanceof Unwalkable) return refuse('container', cause.message)
     if (cause instanceof BadBlock) return refuse('block', cause.message)
     throw cause
   }
@@ -142,15 +141,5 @@ function lengthOf(start: Bytes): { readonly value: number; readonly bytes: numbe
     return value >= CID_BYTES && value <= CID_BYTES + BLOCK_BYTES_MAX ? { value, bytes } : undefined
   } catch {
     return undefined
-  }
-}
-
-function hasReadableLinks(cid: Cid, bytes: Bytes): boolean {
-  if (codecOf(cid) !== DAG_CBOR) return true
-  try {
-    linksOf(bytes)
-    return true
-  } catch {
-    return false
   }
 }

@@ -5,6 +5,7 @@ import type { Cid } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
 import { type RedoneRound, redoRound, type Standing } from './round.ts'
 import { checkGenesis, checkTask, type Order, type Terms, type Training } from './run.ts'
@@ -117,7 +118,12 @@ export async function firstStanding(order: Order): Promise<Result<Standing, Step
 }
 
 async function readFloats(blocks: Blocks, cid: Cid, length: number): Promise<Result<Float32Array>> {
-  return decodeWeights(await collect(blocks.file(cid, length * 4), length * 4), length)
+  try {
+    return decodeWeights(await collect(blocks.file(cid, length * 4), length * 4), length)
+  } catch (cause) {
+    if (cause instanceof NotAFile) return refuse('not-a-file', cause.message)
+    throw cause
+  }
 }
 
 function inRound(

@@ -9,6 +9,7 @@ import { walk } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
+import { LINKS_AHEAD_MAX } from '#protocol/limits.ts'
 import { importFile } from '#protocol/unixfs.ts'
 
 const link = (cid: Cid): CID => CID.parse(cid)
@@ -75,6 +76,16 @@ describe('a walk', () => {
     let seen = 0
     for await (const _ of walk(head, s.get)) seen += 1
     expect(seen).toBe(20_001)
+  })
+
+  test('that leaves more behind than any record does is given up, before the memory is full', async () => {
+    const s = store()
+    const root = s.node([])
+    const links = Array.from({ length: LINKS_AHEAD_MAX + 1 }, () => ({ cid: root }))
+    const walked = (length: number) =>
+      all(walk(root, s.get, { links: () => links.slice(0, length), takes: () => true }))
+    await expect(walked(LINKS_AHEAD_MAX + 1)).rejects.toThrow('links wait')
+    expect(await walked(LINKS_AHEAD_MAX)).toHaveLength(1)
   })
 
   test('of any graph tells exactly the reachable blocks, parents before their children', async () => {

@@ -3,15 +3,20 @@ import fc from 'fast-check'
 import { walkBundle } from '#protocol/bundle.ts'
 import { concat, equalBytes } from '#protocol/bytes.ts'
 import { carHeader, carSection, walk } from '#protocol/car.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
+import { encode } from '#protocol/codec.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
+import { modelSchema } from '#protocol/manifest.ts'
 import type { Secure } from '#protocol/plan.ts'
 import { Blocks } from '#verify/blocks.ts'
 import { fileOf, readBundle } from '#verify/bundle.ts'
 import type { LoneProof } from '#verify/lone-round.ts'
-import { unaddedIn } from '#verify/verdict.ts'
+import { unaddedIn, type Verdict } from '#verify/verdict.ts'
 import { type VerifyOptions, verifyAny, verifyBundle, verifyFile, verifyRecord, verifyRound } from '#verify/verify.ts'
-import { type RecordedRun, recordRun, type Shape } from './fixture.ts'
+import { type Hooks, type RecordedRun, recordRun, type Shape } from './fixture.ts'
+import { round as atRound, stranger } from './hooks.ts'
+import { LIES, otherRun } from './lies.ts'
 import { fileUnder } from './store.ts'
 
 const blockOf = (run: RecordedRun) => async (cid: Cid) => run.blocks.get(cid) as Bytes
@@ -25,13 +30,20 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   plain: { absent: { 2: [1] } },
   'with rounds that came to nothing': { aborted: { 1: 'selection', 3: 'aggregation', 5: 'reporting' } },
   masked: { secure: secure('full'), losses: { 1: { mask: [2] } } },
-  'masked, with abandoned sessions': { secure: secure('full'), fates: { 2: 'abandoned', 3: 'certified' } },
-  'masked, that publishes hashes': { secure: secure('commit-only') },
+  'masked, with abandoned sessions': { secure: secure('full'), planned: 1, fates: { 1: 'abandoned', 3: 'certified' } },
+  'masked, that publishes hashes': { secure: secure('commit-only'), planned: 1 },
   'stopped before it began': { until: 0 },
 }
 const runs = new Map(
   await Promise.all(Object.entries(SHAPES).map(async ([name, shape]) => [name, await recordRun(shape)] as const)),
 )
+const proved = new Map<RecordedRun, Promise<Verdict>>()
+/** What is found of the whole record, once. */
+async function wholeOf(run: RecordedRun): Promise<Verdict> {
+  const found = proved.get(run) ?? verifyBundle(fileOf(await run.file()))
+  proved.set(run, found)
+  return found
+}
 const runOf = (name: string) => runs.get(name) as RecordedRun
 const rounds = [...runs].flatMap(([name, { manifest }]) =>
   manifest.rounds.map(({ round, manifest, aborted }) => [name, round, (manifest ?? aborted) as Cid] as const),
@@ -102,7 +114,7 @@ describe('a bundle without vectors', () => {
       const asked = await verifyBundle(fileOf(file), ALLOWED)
       expect([name, asked.ok]).toEqual([name, true])
       if (!asked.ok) continue
-      const whole = await verifyBundle(fileOf(await run.file()))
+      const whole = await wholeOf(run)
       const { rounds, checked, ...rest } = asked
       expect(whole).toMatchObject(rest)
       expect(rounds.filter(({ outcome }) => outcome === 'closed').map(({ vectors }) => vectors)).toEqual(
@@ -163,7 +175,7 @@ describe('a round by itself', () => {
       const of = run.manifest.rounds[round - 1]
       expect(await read(file)).toMatchObject({ ok: true, value: { root, kind: of?.manifest ? 'round' : 'aborted' } })
       const verdict = await verify(file, { coordinator: run.coordinator.id })
-      const whole = await verifyBundle(fileOf(await run.file()))
+      const whole = await wholeOf(run)
       const { paid: _, ...same } = (whole.ok && whole.rounds[round - 1]) || { paid: 0n }
       expect(verdict).toMatchObject({ ok: true, pinned: true, run: run.manifest.run, round: same })
       const { start } = verdict as LoneProof
@@ -207,6 +219,53 @@ describe('a round by itself', () => {
     const weights = (await Array.fromAsync(walk(model, blockOf(run)))).map(({ cid }) => cid)
     const results = [model, aggregate, ...weights.slice(1, 2)]
     expect(blocks.filter((cid) => !asked.has(cid)).toSorted()).toEqual(results.toSorted())
+  })
+
+  test.each<[string, Hooks]>([
+    ['of another run', atRound(1, () => ({ run: otherRun }))],
+    ['of a later round', atRound(1, () => ({ round: 2 }))],
+    [
+      "under a stranger's signature",
+      {
+        signed: (signed, { round }) =>
+          round === 1 && signed.type === 'round' ? stranger.sign('round', signed.body) : signed,
+      },
+    ],
+    ['of a model that is none', atRound(1, ({ plan }) => ({ model: plan }))],
+    ['of weights for a model', atRound(1, ({ aggregate }) => ({ model: aggregate }))],
+    ['of a memory that is no file', atRound(1, ({ plan }) => ({ memory: plan }))],
+    ['of a memory of another length', atRound(1, ({ aggregate }) => ({ memory: aggregate }))],
+  ])('fails at start when it follows the manifest %s', async (_, hooks) => {
+    const run = await recordRun({ hooks, until: 2 })
+    const root = run.manifest.rounds[1]?.manifest as Cid
+    expect(await verify(await fileUnder(root, run.blocks))).toMatchObject({ ok: false, step: 'start', round: 2 })
+  })
+
+  test('fails at start when its parent names a model of these weights and another shape', async () => {
+    const honest = await recordRun({ until: 1 })
+    const model = await new Blocks(blockOf(honest)).read(honest.manifest.model, modelSchema)
+    if (!model.ok) throw new Error(model.refusal)
+    const bytes = encode(modelSchema, { ...model.value, tensors: model.value.tensors.toReversed() })
+    const other = cidOf(DAG_CBOR, bytes)
+    const run = await recordRun({ until: 2, hooks: atRound(1, () => ({ model: other })) })
+    const root = run.manifest.rounds[1]?.manifest as Cid
+    const file = await fileUnder(root, new Map([...run.blocks, [other, bytes]]))
+    expect(await verify(file)).toMatchObject({ ok: false, step: 'start', detail: expect.stringContaining('weights') })
+  })
+
+  const OWN = ['plan', 'cohort', 'selection', 'update', 'vector', 'sum', 'model', 'memory', 'evaluation'] as const
+  test.each(
+    OWN.flatMap((step) =>
+      LIES[step]
+        .filter(([, at]) => at === 2)
+        .slice(0, 2)
+        .map((lie) => [step, ...lie] as const),
+    ),
+  )('fails at %s, as its run does, for %s', async (step, _what, _round, hooks, shape = {}) => {
+    const run = await recordRun({ ...shape, hooks })
+    const { manifest, aborted } = run.manifest.rounds[1] ?? {}
+    const file = await fileUnder((manifest ?? aborted) as Cid, run.blocks)
+    expect(await verify(file)).toMatchObject({ ok: false, step, round: 2 })
   })
 
   test('is pinned by its CID or its model, by the key, and by nothing else', async () => {
