@@ -104,7 +104,7 @@ export const RECORDS: readonly Command[] = [
     summary: 'what a bundle is: root, kind, run, size, and what Filecoin calls it',
     positional: { name: '<CAR file>', required: true },
     options: [
-      { name: 'piece', summary: 'its piece CID, commP and padded size; takes a second for every few megabytes' },
+      { name: 'piece', summary: 'its piece CID, commP and padded size; takes about half a second for each megabyte' },
     ],
     examples: ['consilium bundles show run.car', 'consilium bundles show run.car --piece --json'],
     load: () => import('../bundles-show.ts'),
