@@ -54,6 +54,12 @@ export const key: Option = {
   value: '<file>',
   summary: 'file of the API key; else CONSILIUM_API_KEY, else <state>/api-key',
 }
+export const quota: Option = {
+  name: 'quota',
+  value: '<bytes>',
+  default: '10737418240',
+  summary: 'disk that each of the three stores of blocks may take',
+}
 export const tethered: Option = {
   name: 'tethered',
   summary: 'end when stdin closes: whoever started this is gone',

@@ -1,4 +1,4 @@
-import { type Command, coordinators, type Option, state, tethered } from '../command.ts'
+import { type Command, coordinators, type Option, quota, state, tethered } from '../command.ts'
 
 /** From outside the blow may come when the report is out already: the node that is to die takes it upon itself. */
 const diesInRound: Option = {
@@ -64,12 +64,7 @@ export const PROCESSES: readonly Command[] = [
         name: 'redis-trusted',
         summary: 'speak with a Redis off loopback without TLS: nobody can read or write that network',
       },
-      {
-        name: 'quota',
-        value: '<bytes>',
-        default: '10737418240',
-        summary: 'disk that each of the three stores of blocks may take',
-      },
+      quota,
       {
         name: 'pin-to',
         value: '<file>',

@@ -24,6 +24,7 @@ import type { Publications } from '../publications.ts'
 import type { Provider } from '../publisher.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Runner } from '../runner.ts'
+import { bundleRoutes } from './bundles.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
@@ -200,6 +201,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, { orders, launcher, streams })
     roundRoutes(routes, doors)
+    bundleRoutes(routes, doors)
     controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)
     publicationRoutes(routes, doors)

@@ -135,5 +135,7 @@ describe('consilium verify, on the bundle of a real run', () => {
     const blocks = join(folder, 'first/coordinator')
     const again = await verify(blocks, '--run', String(verdict['root']))
     expect(again).toMatchObject({ code: 0, verdict: { ok: true, model: verdict['model'] } })
+    const round = await verify(blocks, '--run', String(verdict['root']), '--round', '2')
+    expect(round).toMatchObject({ code: 0, verdict: { ok: true, kind: 'round', start: { round: 1 } } })
   })
 })

@@ -7,8 +7,8 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
+import { bundleOf } from '#protocol/bundle.ts'
 import { collect, concat, equalBytes, once, utf8 } from '#protocol/bytes.ts'
-import { carOf } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import type { Clock, PartsStore } from '#protocol/ports.ts'
@@ -129,7 +129,7 @@ describe('gateway, reading', () => {
     same(
       car,
       await collect(
-        carOf(topCid, (at) => blobs.getBlock(at, MIB)),
+        bundleOf(topCid, (at) => blobs.getBlock(at, MIB), { vectors: true }),
         16 * MIB,
       ),
     )

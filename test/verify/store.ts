@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import { type MaskCt, maskCtListSchema } from '#aggregation/secagg/messages.ts'
 import { assert } from '#protocol/assert.ts'
+import { type BundleForm, bundleOf } from '#protocol/bundle.ts'
 import { concat, once } from '#protocol/bytes.ts'
-import { carOf } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Block, type Signed, sealOf } from '#protocol/envelope.ts'
@@ -41,13 +41,17 @@ export class Store {
 }
 
 /** The bundle of what is under a root. */
-export async function fileUnder(root: Cid, blocks: ReadonlyMap<Cid, Bytes>): Promise<Bytes> {
+export async function fileUnder(
+  root: Cid,
+  blocks: ReadonlyMap<Cid, Bytes>,
+  form: BundleForm = { vectors: true },
+): Promise<Bytes> {
   const parts: Bytes[] = []
   const block = async (cid: Cid) => {
     const bytes = blocks.get(cid)
     assert(bytes, `the record holds ${cid}`)
     return bytes
   }
-  for await (const part of carOf(root, block)) parts.push(part)
+  for await (const part of bundleOf(root, block, form)) parts.push(part)
   return concat(...parts)
 }
