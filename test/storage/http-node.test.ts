@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -129,7 +130,7 @@ describe('fetch for Node', () => {
       )
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
       const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
-      const script = join(import.meta.dirname, 'children/private-authority.ts')
+      const script = fileURLToPath(new URL('./children/private-authority.ts', import.meta.url))
       const said = async (env: Readonly<Record<string, string>>) => {
         const child = spawn(process.execPath, [script, url], { env: { ...process.env, ...env } })
         return text(child.stdout)
