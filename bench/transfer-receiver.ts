@@ -5,7 +5,7 @@ import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { readFile } from '#protocol/unixfs.ts'
 import { openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
-import { startHelia } from '#test/helia.ts'
+import { type HeliaNode, startHelia } from '#test/helia.ts'
 
 /** A process that fetches one file, of which it keeps nothing. `node transfer-receiver.ts <kind> <at> <cid> <bytes>` */
 const [kind, at = '', cid, size] = process.argv.slice(2)
@@ -23,7 +23,7 @@ const RECEIVERS: Readonly<Record<string, () => Promise<Read>>> = {
   },
   helia: async () => {
     const node = await startHelia()
-    await node.dial(at)
+    await dial(node, at)
     const block = (one: Cid) => node.get(one, AbortSignal.timeout(120_000))
     return () => readFile(cid as Cid, 0, sizeBytes, block, () => HELIA_AHEAD_BYTES)
   },
@@ -38,6 +38,19 @@ const RECEIVERS: Readonly<Record<string, () => Promise<Read>>> = {
 
 /** As much as Helia is any faster with. */
 const HELIA_AHEAD_BYTES = 16 * BLOCK_BYTES_MAX
+
+/** libp2p takes five connections a second from one address and cuts the others. */
+async function dial(node: HeliaNode, address: string): Promise<void> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await node.dial(address)
+    } catch (cause) {
+      if (attempt === DIALS_MAX) throw cause
+      await new Promise((resolve) => setTimeout(resolve, 500 + 1000 * Math.random()))
+    }
+}
+
+const DIALS_MAX = 30
 
 const receiver = RECEIVERS[kind ?? '']
 if (!receiver) throw new Error(`no receiver ${kind}`)

@@ -9,7 +9,7 @@ import { type Kubo, kuboBinary, startKubo } from './transfer-kubo.ts'
 
 /** `CONSILIUM_TRANSFER_MIB` for a shorter look. */
 const SIZE_BYTES = Number(process.env['CONSILIUM_TRANSFER_MIB'] ?? 64) * 2 ** 20
-const RECEIVERS = [1, 4] as const
+const RECEIVERS = [1, 4, 16] as const
 /** A daemon each: more than that says nothing new. */
 const KUBO_RECEIVERS_MAX = 4
 
@@ -30,11 +30,19 @@ export async function bench(): Promise<Report> {
     const kubo = binary && receivers <= KUBO_RECEIVERS_MAX ? await measureKubo(binary, receivers) : undefined
     const row = (what: string, { rate, sentBytes, rssBytes }: Measured) => [
       ...[receivers, what, (rate / 1e6).toFixed(0), (ours.rate / rate).toFixed(2), (rate / limit).toFixed(2)],
-      ...[(sentBytes / SIZE_BYTES).toFixed(2), Number.isNaN(rssBytes) ? '' : (rssBytes / 2 ** 20).toFixed(0)],
+      ...[(sentBytes / SIZE_BYTES).toFixed(2), (rssBytes / 2 ** 20).toFixed(0)],
     ]
     rows.push(row('consilium', ours), row('Helia, Bitswap', helia))
     if (kubo) rows.push(row('Kubo, Bitswap', kubo))
-    rows.push(row('TCP', tcp), row('limit', { ...tcp, rate: limit, sentBytes: Number.NaN, rssBytes: Number.NaN }))
+    rows.push(row('TCP', tcp), [
+      receivers,
+      'limit',
+      (limit / 1e6).toFixed(0),
+      (ours.rate / limit).toFixed(2),
+      '',
+      '',
+      '',
+    ])
   }
   return {
     bench: 'transfer',
