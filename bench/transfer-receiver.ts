@@ -5,7 +5,8 @@ import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { readFile } from '#protocol/unixfs.ts'
 import { openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
-import { type HeliaNode, startHelia } from '#test/helia.ts'
+import type { HeliaNode } from '#test/helia.ts'
+import { timed } from './cpu.ts'
 
 /** A process that fetches one file, of which it keeps nothing. `node transfer-receiver.ts <kind> <at> <cid> <bytes>` */
 const [kind, at = '', cid, size] = process.argv.slice(2)
@@ -22,6 +23,8 @@ const RECEIVERS: Readonly<Record<string, () => Promise<Read>>> = {
     return () => blobs.get(cid as Cid, { limitBytes: sizeBytes })
   },
   helia: async () => {
+    // Loaded where it is measured: it is most of such a process's memory.
+    const { startHelia } = await import('#test/helia.ts')
     const node = await startHelia()
     await dial(node, at)
     const block = (one: Cid) => node.get(one, AbortSignal.timeout(120_000))
@@ -57,9 +60,15 @@ if (!receiver) throw new Error(`no receiver ${kind}`)
 const read = await receiver()
 process.send?.('ready')
 await once(process, 'message')
-const started = performance.now()
-let bytes = 0
-for await (const piece of read()) bytes += piece.length
+const {
+  value: bytes,
+  cpu,
+  wall,
+} = await timed(async () => {
+  let sum = 0
+  for await (const piece of read()) sum += piece.length
+  return sum
+})
 if (bytes !== sizeBytes) throw new Error(`${bytes} of ${sizeBytes} bytes`)
-process.send?.({ seconds: (performance.now() - started) / 1000, rssBytes: process.resourceUsage().maxRSS * 1024 })
+process.send?.({ seconds: wall / 1000, cpuMillis: cpu, rssBytes: process.resourceUsage().maxRSS * 1024 })
 process.on('disconnect', () => process.exit(0))

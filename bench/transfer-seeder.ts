@@ -13,7 +13,6 @@ import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
-import { startHelia } from '#test/helia.ts'
 
 /** A process that has one file and gives it to whoever asks. `node transfer-seeder.ts <kind> <bytes>` */
 const [kind, sizeBytes] = process.argv.slice(2)
@@ -31,7 +30,12 @@ const SEEDERS: Readonly<Record<string, () => Promise<{ readonly at: string; read
 const seed = SEEDERS[kind ?? '']
 if (!seed) throw new Error(`no seeder ${kind}`)
 process.send?.(await seed())
-process.on('message', () => process.send?.([...sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0)))
+const before = process.cpuUsage()
+process.on('message', () => {
+  const { user, system } = process.cpuUsage(before)
+  const sentBytes = [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0)
+  process.send?.({ sentBytes, seederCpuMillis: (user + system) / 1000 })
+})
 process.on('disconnect', () => process.exit(0))
 
 /** As a coordinator has it: blocks in files behind the gateway. */
@@ -53,6 +57,7 @@ async function consilium() {
 }
 
 async function helia() {
+  const { startHelia } = await import('#test/helia.ts')
   const node = await startHelia()
   const cid = await importFile(once(file), ({ cid, bytes }) => node.put(cid, bytes))
   return { at: node.address, cid }

@@ -28,9 +28,10 @@ export async function bench(): Promise<Report> {
     const ours = await measure('consilium', receivers)
     const helia = await measure('helia', receivers)
     const kubo = binary && receivers <= KUBO_RECEIVERS_MAX ? await measureKubo(binary, receivers) : undefined
-    const row = (what: string, { rate, sentBytes, rssBytes }: Measured) => [
+    const row = (what: string, { rate, sentBytes, rssBytes, cpuMillis, seederCpuMillis }: Measured) => [
       ...[receivers, what, (rate / 1e6).toFixed(0), (ours.rate / rate).toFixed(2), (rate / limit).toFixed(2)],
       ...[(sentBytes / SIZE_BYTES).toFixed(2), (rssBytes / 2 ** 20).toFixed(0)],
+      ...[cpuMillis, seederCpuMillis / receivers].map((millis) => ((millis * 1e6) / SIZE_BYTES).toFixed(1)),
     ]
     rows.push(row('consilium', ours), row('Helia, Bitswap', helia))
     if (kubo) rows.push(row('Kubo, Bitswap', kubo))
@@ -54,15 +55,19 @@ export async function bench(): Promise<Report> {
     tables: [
       {
         title: 'Transfer',
-        columns: ['receivers', '', 'MB/s each', 'consilium ÷ it', '÷ limit', 'copies sent', 'receiver RSS MiB'],
+        columns: [
+          ...['receivers', '', 'MB/s each', 'consilium ÷ it', '÷ limit', 'copies sent', 'receiver RSS MiB'],
+          ...['receiver CPU ms/MB', 'seeder, for each'],
+        ],
         rows,
       },
     ],
   }
 }
 
-/** Bytes a second of each receiver, the slowest of them. */
-type Measured = { readonly rate: number; readonly sentBytes: number; readonly rssBytes: number }
+/** Bytes a second of each receiver, by the slowest of them; the most memory and the mean of the processor's time of one. */
+type Received = { readonly rate: number; readonly rssBytes: number; readonly cpuMillis: number }
+type Measured = Received & { readonly sentBytes: number; readonly seederCpuMillis: number }
 
 async function measure(kind: 'tcp' | 'consilium' | 'helia', receivers: number): Promise<Measured> {
   const seeder = start('transfer-seeder.ts', [kind, String(SIZE_BYTES)])
@@ -70,7 +75,7 @@ async function measure(kind: 'tcp' | 'consilium' | 'helia', receivers: number): 
     const { at, cid } = (await answer(seeder)) as { readonly at: string; readonly cid: Cid | undefined }
     const got = await receive(kind, Array<string>(receivers).fill(at), cid)
     seeder.send('sent?')
-    return { ...got, sentBytes: (await answer(seeder)) as number }
+    return { ...got, ...((await answer(seeder)) as Omit<Measured, keyof Received>) }
   } finally {
     seeder.disconnect()
   }
@@ -93,21 +98,26 @@ async function measureKubo(binary: string, receivers: number): Promise<Measured>
     receiving.map(({ rpc }) => rpc),
     cid,
   )
+  // Its meters are a second or two behind.
+  await new Promise((resolve) => setTimeout(resolve, 3000))
   const bandwidth = await fetch(`${seeder.rpc}/api/v0/stats/bw`, { method: 'POST' })
   const sentBytes = ((await bandwidth.json()) as { readonly TotalOut: number }).TotalOut
   const rssBytes = Math.max(...(await Promise.all(receiving.map((kubo) => kubo.rssBytes()))))
-  return { ...got, sentBytes, rssBytes }
+  return { ...got, sentBytes, rssBytes, cpuMillis: Number.NaN, seederCpuMillis: Number.NaN }
 }
 
 /** A receiver for each place, all at once when all are ready. */
-async function receive(kind: string, places: readonly string[], cid: Cid | undefined) {
+async function receive(kind: string, places: readonly string[], cid: Cid | undefined): Promise<Received> {
   const children = places.map((at) => start('transfer-receiver.ts', [kind, at, String(cid), String(SIZE_BYTES)]))
   try {
     await Promise.all(children.map(answer))
     for (const child of children) child.send('go')
-    const got = (await Promise.all(children.map(answer))) as { readonly seconds: number; readonly rssBytes: number }[]
-    const [seconds, rssBytes] = [got.map((one) => one.seconds), got.map((one) => one.rssBytes)]
-    return { rate: SIZE_BYTES / Math.max(...seconds), rssBytes: Math.max(...rssBytes) }
+    const got = (await Promise.all(children.map(answer))) as (Omit<Received, 'rate'> & { readonly seconds: number })[]
+    return {
+      rate: SIZE_BYTES / Math.max(...got.map(({ seconds }) => seconds)),
+      rssBytes: Math.max(...got.map(({ rssBytes }) => rssBytes)),
+      cpuMillis: got.reduce((sum, { cpuMillis }) => sum + cpuMillis, 0) / got.length,
+    }
   } finally {
     for (const child of children) child.disconnect()
   }
