@@ -61,6 +61,7 @@ export function openFetching({
         { headers: { Accept: RAW_TYPE }, signal, allowMillis: SOURCE_MILLIS },
         (answer) => {
           if (answer.ok && typeOf(answer) !== RAW_TYPE) throw new RemoteFault(`${typeOf(answer)} is no block`)
+          if (Number(answer.headers.get('content-length')) > BLOCK_BYTES_MAX) throw new RemoteFault('more than a block')
           return blockIn(answer, BLOCK_BYTES_MAX)
         },
       )
