@@ -87,6 +87,8 @@ const HELLO_MILLIS = 10_000
 const TRANSFERS = {
   ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
   ...{ uploads: { total: 256, each: 192 }, downloads: { total: 512, each: 384 } },
+  /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
+  cacheBytes: 64 * 1_048_576,
 }
 /** Whoever verifies a run begins when it has ended. */
 const VECTORS_MILLIS: Millis = 30 * 86_400_000
@@ -140,6 +142,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     tickets: openTickets({ key: macKey, clock }),
     limits: TRANSFERS,
     count: (outcome) => counters.count('blocks', outcome),
+    countRead: (how) => counters.count('block_reads', how),
     report: (err) => logger.error({ err }, 'the block gateway failed'),
   })
   const api = await openApi(

@@ -3,9 +3,10 @@ import { codecOf, DAG_CBOR, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing } from '#protocol/ports.ts'
 import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Asked, answerProblem, answerStream, problemOf } from './answers.ts'
+import type { Readable } from './hot-blocks.ts'
 import { type Form, formOf, matches } from './negotiation.ts'
 import type { Pace } from './pace.ts'
 import { spanOf } from './ranges.ts'
@@ -13,8 +14,8 @@ import { type Tickets, ticketIn } from './tickets.ts'
 import type { Transfers } from './transfers.ts'
 
 type Doors = {
-  readonly blobs: BlobStore
-  readonly withheld: BlobStore
+  readonly blobs: Readable
+  readonly withheld: Readable
   readonly tickets: Pick<Tickets, 'check'>
   readonly transfers: Transfers
 }
@@ -80,7 +81,7 @@ async function find({ request }: Asked, doors: Doors, cid: Cid, form: Form): Pro
 }
 
 /** Throws {@link BlobMissing} unless the first block is here, and for a file all of them: before anything is sent. */
-async function representationOf(cid: Cid, form: Form, blobs: BlobStore): Promise<Representation> {
+async function representationOf(cid: Cid, form: Form, blobs: Readable): Promise<Representation> {
   const root = { cid, bytes: await blobs.getBlock(cid, BLOCK_BYTES_MAX) }
   switch (form.kind) {
     case 'raw':
@@ -161,7 +162,7 @@ async function send(asked: Asked, pace: Pace, what: Representation): Promise<str
 }
 
 /** A CARv1 with the asked part of the DAG, depth first, each block once. */
-async function* carOf(root: Block, form: Form & { readonly kind: 'car' }, blobs: BlobStore): Pieces {
+async function* carOf(root: Block, form: Form & { readonly kind: 'car' }, blobs: Readable): Pieces {
   yield carHeader(root.cid)
   const block = async (cid: Cid) => (cid === root.cid ? root.bytes : blobs.getBlock(cid, BLOCK_BYTES_MAX))
   const only = form.scope === 'block' || (form.scope === 'entity' && codecOf(root.cid) !== DAG_PB)

@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCid } from '#protocol/cid.ts'
+import type { Millis } from '#protocol/ids.ts'
 import type { PlacesRule } from '#protocol/places.ts'
 import type { Clock, PartsStore } from '#protocol/ports.ts'
 import { type Asked, answerProblem, problemOf } from './answers.ts'
 import { download, PROBE } from './downloads.ts'
+import { hotBlocks } from './hot-blocks.ts'
 import type { Tickets } from './tickets.ts'
 import { type TransferLimits, Transfers } from './transfers.ts'
 import { openUploads } from './uploads.ts'
@@ -16,12 +18,13 @@ import { openUploads } from './uploads.ts'
  */
 export function openGateway(options: GatewayOptions): Gateway {
   const { clock, limits } = options
-  const { uploads, downloads, ...rule } = limits
+  const { uploads, downloads, cacheBytes: _, ...rule } = limits
   const [coming, going] = [uploads, downloads].map((places) => new Transfers(clock, { ...rule, places })) as [
     Transfers,
     Transfers,
   ]
-  const downloading = { ...options, transfers: going }
+  const hot = { clock, limitBytes: limits.cacheBytes, freshMillis: FRESH_MILLIS, count: options.countRead }
+  const downloading = { ...options, blobs: hotBlocks(options.blobs, hot), transfers: going }
   const upload = openUploads({ ...options, transfers: coming })
   const gauges = () => ({ uploads: coming.size, downloads: going.size })
 
@@ -85,6 +88,8 @@ export type GatewayOptions = {
   readonly limits: GatewayLimits
   /** Hears how each request ended: `sent`, `not-modified`, `kept`, `already-here`, `part`, `broken-off`, or a problem's code. */
   readonly count?: (outcome: string) => void
+  /** Hears how each public block came that a download needs: from memory, from the store, or with another's read. */
+  readonly countRead?: (how: 'hit' | 'miss' | 'joined') => void
   /** Hears of the world's faults behind a 500. */
   readonly report?: (cause: unknown) => void
 }
@@ -94,7 +99,12 @@ export type GatewayLimits = Omit<TransferLimits, 'places'> & {
   readonly uploads: PlacesRule
   /** Downloads at a time, and those of one address; each holds a block of at most 1 MiB. */
   readonly downloads: PlacesRule
+  /** Public blocks that are kept in memory for the next who asks. */
+  readonly cacheBytes: number
 }
+
+/** A retention keeper deletes by the day: nobody minds the minute. */
+const FRESH_MILLIS: Millis = 60_000
 
 function split(text: string, separator: string): readonly string[] {
   const at = text.indexOf(separator)
