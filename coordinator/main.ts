@@ -17,6 +17,7 @@ import { lockFolder, shareFolder } from '#storage/folder-lock.ts'
 import type { ProviderProfile } from '#storage/pinning/providers.ts'
 import { openPinningService } from '#storage/pinning/service.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
+import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { multiaddrOf } from './address.ts'
 import { openApi } from './api/server.ts'
@@ -135,12 +136,14 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const readiness = new Readiness({ log, clock })
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
+  const { differ } = doors.use(openDifferences())
   const blocks = openGateway({
     blobs,
     withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
     limits: TRANSFERS,
+    differ,
     count: (outcome) => counters.count('blocks', outcome),
     countRead: (how) => counters.count('block_reads', how),
     report: (err) => logger.error({ err }, 'the block gateway failed'),

@@ -6,6 +6,7 @@ import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing } from '#protocol/ports.ts'
 import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Asked, answerProblem, answerStream, problemOf } from './answers.ts'
+import type { Differing } from './differing.ts'
 import type { Readable } from './hot-blocks.ts'
 import { type Form, formOf, matches } from './negotiation.ts'
 import type { Pace } from './pace.ts'
@@ -18,6 +19,7 @@ type Doors = {
   readonly withheld: Readable
   readonly tickets: Pick<Tickets, 'check'>
   readonly transfers: Transfers
+  readonly differing?: Differing | undefined
 }
 
 /** Answers a GET or HEAD. @returns how it ended */
@@ -71,13 +73,26 @@ class NotThisForm extends Error {
  */
 async function find({ request }: Asked, doors: Doors, cid: Cid, form: Form): Promise<Representation> {
   try {
-    return await representationOf(cid, form, doors.blobs)
+    return (await differenceOf(cid, form, doors)) ?? (await representationOf(cid, form, doors.blobs))
   } catch (cause) {
     const text = cause instanceof BlobMissing ? ticketIn(request.headers.authorization) : undefined
     const ticket = text === undefined ? undefined : doors.tickets.check(text)
     if (!ticket?.ok || ticket.value.publish !== 'commit-only') throw cause
     return { ...(await representationOf(cid, form, doors.withheld)), isWithheld: true }
   }
+}
+
+/** What stands for a leaf to whoever has another: where it is asked for and can be had. Else the leaf itself is the answer. */
+async function differenceOf(cid: Cid, form: Form, { differing }: Doors): Promise<Representation | undefined> {
+  if (form.kind !== 'raw' || form.from === undefined) return undefined
+  const bytes = await differing?.(form.from, cid)
+  return (
+    bytes && {
+      ...{ cid, form, contentType: DIFFERENCE_TYPE, fileName: `${cid}.difference`, sizeBytes: bytes.length },
+      etag: `"${cid}.from.${form.from}"`,
+      pieces: (first, length) => once(bytes.subarray(first, first + length)),
+    }
+  )
 }
 
 /** Throws {@link BlobMissing} unless the first block is here, and for a file all of them: before anything is sent. */
@@ -158,7 +173,7 @@ async function send(asked: Asked, pace: Pace, what: Representation): Promise<str
   }
   if (request.method === 'HEAD') await new Promise<void>((resolve) => response.end(resolve))
   else await answerStream(asked, what.pieces(first, length), pace)
-  return 'sent'
+  return what.contentType === DIFFERENCE_TYPE ? 'difference-sent' : 'sent'
 }
 
 /** A CARv1 with the asked part of the DAG, depth first, each block once. */
@@ -220,5 +235,6 @@ async function* once(bytes: Bytes): Pieces {
   if (bytes.length > 0) yield bytes
 }
 
+const DIFFERENCE_TYPE = 'application/vnd.consilium.difference'
 const RAW_TYPE = 'application/vnd.ipld.raw'
 const CAR_TYPE = 'application/vnd.ipld.car; version=1; order=dfs; dups=n'

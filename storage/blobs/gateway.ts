@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCid } from '#protocol/cid.ts'
-import type { Millis } from '#protocol/ids.ts'
+import type { Bytes, Millis } from '#protocol/ids.ts'
 import type { PlacesRule } from '#protocol/places.ts'
 import type { Clock, PartsStore } from '#protocol/ports.ts'
 import { type Asked, answerProblem, problemOf } from './answers.ts'
+import { openDiffering } from './differing.ts'
 import { download, PROBE } from './downloads.ts'
 import { hotBlocks } from './hot-blocks.ts'
 import type { Tickets } from './tickets.ts'
@@ -24,7 +25,9 @@ export function openGateway(options: GatewayOptions): Gateway {
     Transfers,
   ]
   const hot = { clock, limitBytes: limits.cacheBytes, freshMillis: FRESH_MILLIS, count: options.countRead }
-  const downloading = { ...options, blobs: hotBlocks(options.blobs, hot), transfers: going }
+  const blobs = hotBlocks(options.blobs, hot)
+  const differing = options.differ && openDiffering({ ...options, differ: options.differ, blobs })
+  const downloading = { ...options, blobs, differing, transfers: going }
   const upload = openUploads({ ...options, transfers: coming })
   const gauges = () => ({ uploads: coming.size, downloads: going.size })
 
@@ -86,7 +89,9 @@ export type GatewayOptions = {
   readonly tickets: Tickets
   readonly clock: Clock
   readonly limits: GatewayLimits
-  /** Hears how each request ended: `sent`, `not-modified`, `kept`, `already-here`, `part`, `broken-off`, or a problem's code. */
+  /** Makes the difference of one leaf from another, deflated; without it leaves are always sent whole. */
+  readonly differ?: (parent: Bytes, next: Bytes) => Promise<Bytes>
+  /** Hears how each request ended: `sent`, `difference-sent`, `not-modified`, `kept`, `already-here`, `part`, `broken-off`, or a problem's code. */
   readonly count?: (outcome: string) => void
   /** Hears how each public block came that a download needs: from memory, from the store, or with another's read. */
   readonly countRead?: (how: 'hit' | 'miss' | 'joined') => void
