@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { DataSource } from '#client/data/dataset.ts'
-import { nodeSecret, type RunningNode, startNode } from '#client/node.ts'
+import { type NodeConfig, nodeSecret, type RunningNode, startNode } from '#client/node.ts'
 import type { Progress } from '#client/progress.ts'
 import { type SiteTerms, siteTerms } from '#client/site.ts'
 import { signerOf } from '#protocol/envelope.ts'
@@ -42,6 +42,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     population,
     cohortMin,
     site,
+    ...sharingOf(args),
     linkChanged,
   })
   sayReady(output, node, { urls, coordinator })
@@ -101,6 +102,32 @@ function urlsOf(args: Arguments): readonly string[] {
   return urls
 }
 
+/** What it shows the other nodes of its site, and where those are. */
+function sharingOf(args: Arguments): Pick<NodeConfig, 'share' | 'siteNodes' | 'sharedBytes'> {
+  const siteNodes = args.texts('site-nodes').flatMap((text) => text.split(','))
+  for (const url of siteNodes)
+    if (!URL.canParse(url) || new URL(url).origin !== url)
+      throw usage('bad_value', `--site-nodes are URLs as https://host:port, not ${url}`)
+  const sharedBytes = args.integer('shared-quota', { min: SHARED_BYTES_MIN, max: Number.MAX_SAFE_INTEGER })
+  return { share: shareOf(args), siteNodes, sharedBytes }
+}
+
+function shareOf(args: Arguments): NodeConfig['share'] {
+  const [certFile, keyFile, address] = [args.text('share-tls-cert'), args.text('share-tls-key'), args.text('share')]
+  if ((certFile === undefined) !== (keyFile === undefined) || (certFile !== undefined && address === undefined))
+    throw usage('missing_flag', '--share-tls-cert and --share-tls-key go together, and with --share')
+  if (address === undefined) return undefined
+  const url = URL.parse(`http://${address}`)
+  const port = /:(\d{1,5})$/.exec(address)?.[1]
+  if (!url || port === undefined || `${url.hostname}:${port}` !== address)
+    throw usage('bad_value', `--share is host:port, not ${address}`)
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return { host, port: Number(port), tls: certFile && keyFile ? { certFile, keyFile } : undefined }
+}
+
+/** A block of the largest takes at most an eighth of it. */
+const SHARED_BYTES_MIN = 16 * 1024 ** 2
+
 function coordinatorOf(args: Arguments): NodeId {
   const text = args.required(
     'coordinator-key',
@@ -151,7 +178,7 @@ function linkTeller(output: Output): (state: LinkState, detail: string) => void 
 
 function sayReady(
   output: Output,
-  { id, backend, passedOver }: RunningNode,
+  { id, backend, passedOver, shareUrl }: RunningNode,
   { urls, coordinator }: { urls: readonly string[]; coordinator: NodeId },
 ): void {
   if (output.json)
@@ -160,6 +187,7 @@ function sayReady(
       node: id,
       backend,
       passed_over: passedOver,
+      ...(shareUrl && { share: shareUrl }),
       url: urls[0],
       coordinator,
       pid: process.pid,
@@ -168,6 +196,7 @@ function sayReady(
   output.line(`backend      ${backend}`)
   for (const { backend: other, reason } of passedOver) output.line(`passed over  ${other}: ${reason}`)
   output.line(`coordinator  ${urls.join(' or ')}  ${coordinator}`)
+  if (shareUrl) output.line(`sharing      ${shareUrl}  with the other nodes of this site`)
 }
 
 function sayProgress(output: Output, made: Progress): void {

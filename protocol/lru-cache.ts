@@ -1,11 +1,11 @@
 /** What was used last, up to so many bytes: whatever was not used for longest is dropped first. */
 export class LruCache<K, V> {
-  readonly #rule: LruRule<V>
+  readonly #rule: LruRule<K, V>
   /** Least recently used first. */
   readonly #kept = new Map<K, V>()
   #keptBytes = 0
 
-  constructor(rule: LruRule<V>) {
+  constructor(rule: LruRule<K, V>) {
     this.#rule = rule
   }
 
@@ -25,7 +25,10 @@ export class LruCache<K, V> {
   keep(key: K, value: V): void {
     this.drop(key)
     const bytes = this.#rule.bytesOf(value)
-    if (bytes > this.#rule.limitBytes / 8) return
+    if (bytes > this.#rule.limitBytes / 8) {
+      this.#rule.dropped?.(key)
+      return
+    }
     this.#kept.set(key, value)
     this.#keptBytes += bytes
     for (const old of this.#kept.keys()) {
@@ -39,11 +42,14 @@ export class LruCache<K, V> {
     if (value === undefined) return
     this.#kept.delete(key)
     this.#keptBytes -= this.#rule.bytesOf(value)
+    this.#rule.dropped?.(key)
   }
 }
 
-type LruRule<V> = {
+type LruRule<K, V> = {
   readonly limitBytes: number
   /** What one value counts for, always the same. */
   readonly bytesOf: (value: V) => number
+  /** Hears of what is not kept, or not any more. */
+  readonly dropped?: (key: K) => void
 }

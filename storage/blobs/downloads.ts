@@ -14,16 +14,16 @@ import { spanOf } from './ranges.ts'
 import { type Tickets, ticketIn } from './tickets.ts'
 import type { Transfers } from './transfers.ts'
 
-type Doors = {
+export type DownloadDoors = {
   readonly blobs: Readable
-  readonly withheld: Readable
-  readonly tickets: Pick<Tickets, 'check'>
+  /** What members of a run may read besides; absent where nothing is withheld. */
+  readonly members?: { readonly withheld: Readable; readonly tickets: Pick<Tickets, 'check'> }
   readonly transfers: Transfers
   readonly differing?: Differing | undefined
 }
 
 /** Answers a GET or HEAD. @returns how it ended */
-export async function download(asked: Asked, doors: Doors, cid: Named): Promise<string> {
+export async function download(asked: Asked, doors: DownloadDoors, cid: Named): Promise<string> {
   const form = formOf(asked.request, asked.query)
   if (!form.ok) return answerProblem(asked, problemOf(form.refusal, form.detail))
   using transfer = doors.transfers.begin(asked.request)
@@ -43,7 +43,7 @@ export async function download(asked: Asked, doors: Doors, cid: Named): Promise<
 /** The identity CID of no bytes: clients ask for it to learn whether this is a gateway. */
 export const PROBE = 'bafkqaaa'
 
-type Named = Cid | typeof PROBE
+export type Named = Cid | typeof PROBE
 type Pieces = AsyncIterable<Bytes>
 
 /** One form of a blob. `sizeBytes` is known where ranges are served; a CAR is made as it is sent. */
@@ -71,19 +71,20 @@ class NotThisForm extends Error {
  * What is public, for anybody; then, for a seat of a run whose vectors are withheld, what is withheld: its members add up
  * what the coordinator did. Any other ticket, or one that has expired, is as none.
  */
-async function find({ request }: Asked, doors: Doors, cid: Cid, form: Form): Promise<Representation> {
+async function find({ request }: Asked, doors: DownloadDoors, cid: Cid, form: Form): Promise<Representation> {
   try {
     return (await differenceOf(cid, form, doors)) ?? (await representationOf(cid, form, doors.blobs))
   } catch (cause) {
+    const { members } = doors
     const text = cause instanceof BlobMissing ? ticketIn(request.headers.authorization) : undefined
-    const ticket = text === undefined ? undefined : doors.tickets.check(text)
-    if (!ticket?.ok || ticket.value.publish !== 'commit-only') throw cause
-    return { ...(await representationOf(cid, form, doors.withheld)), isWithheld: true }
+    const ticket = text === undefined ? undefined : members?.tickets.check(text)
+    if (!members || !ticket?.ok || ticket.value.publish !== 'commit-only') throw cause
+    return { ...(await representationOf(cid, form, members.withheld)), isWithheld: true }
   }
 }
 
 /** What stands for a leaf to whoever has another: where it is asked for and can be had. Else the leaf itself is the answer. */
-async function differenceOf(cid: Cid, form: Form, { differing }: Doors): Promise<Representation | undefined> {
+async function differenceOf(cid: Cid, form: Form, { differing }: DownloadDoors): Promise<Representation | undefined> {
   if (form.kind !== 'raw' || form.from === undefined) return undefined
   const bytes = await differing?.(form.from, cid)
   return (

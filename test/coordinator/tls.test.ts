@@ -36,7 +36,7 @@ test.each(['http://192.0.2.1:7410', 'http://coordinator.example'])('a node does 
       population: 'open',
       cohortMin: 2,
       site: siteTerms('open', 'open'),
-      linkChanged: () => undefined,
+      ...{ share: undefined, siteNodes: [], sharedBytes: 2 ** 24, linkChanged: () => undefined },
     },
   })
   await expect(node).rejects.toThrow('without TLS')
