@@ -1,9 +1,10 @@
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { equalBytes } from '#protocol/bytes.ts'
+import { equalBytes, fromHex, toHex } from '#protocol/bytes.ts'
 import { applyDeflated, applyDifference, differenceOf, NO_GRID } from '#protocol/difference.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import { published } from '#test/vectors/published.ts'
 
 /** Bits of any float: of numbers, infinities, either zero, whatever is no number. */
 const words = fc.oneof(
@@ -21,11 +22,22 @@ const pairs = fc
   .array(fc.tuple(words, words), { minLength: 1, maxLength: 50 })
   .map((list) => ({ parent: bytesOf(list.map(([word]) => word)), next: bytesOf(list.map(([, word]) => word)) }))
 
+type Vector = Record<'parent' | 'next' | 'difference', string> & { readonly unit: number; readonly offset: number }
+
 function bytesOf(bits: readonly number[]): Bytes {
   return new Uint8Array(Uint32Array.from(bits).buffer)
 }
 
 describe('a difference', () => {
+  test('is that of the specification', () => {
+    const { difference: vector } = published(['difference']) as { readonly difference: Vector }
+    const [parent, next] = [fromHex(vector.parent), fromHex(vector.next)]
+    const { unit, offset } = vector
+    expect(toHex(differenceOf({ parent, next, grid: { unit, offset } }))).toBe(vector.difference)
+    const made = applyDifference(parent, fromHex(vector.difference))
+    expect(made.ok && toHex(made.value)).toBe(vector.next)
+  })
+
   test('makes of the parent what it was made for, whatever the bits and the grid', async () => {
     await fc.assert(
       fc.asyncProperty(pairs, grids, async ({ parent, next }, grid) => {
