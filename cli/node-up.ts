@@ -16,6 +16,7 @@ import type { Output } from './output.ts'
 import { formatBytes, formatCredits, formatSeconds } from './render/units.ts'
 import { nodeState } from './state.ts'
 import { listenForStop } from './stopping.ts'
+import { tlsFilesOf } from './tls-files.ts'
 
 /** `consilium node up`: takes part until it is told to stop. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -30,6 +31,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const cohortMin = args.integer('cohort-min', { min: COHORT_MIN, max: COHORT_MAX })
   const site = await siteOf(args, population)
   const backend = args.oneOf('backend', ['auto', 'wasm', 'cpu'])
+  const sharing = sharingOf(args)
   const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
   using stopping = listenForStop(args.flag('tethered'))
   const linkChanged = linkTeller(output)
@@ -42,7 +44,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     population,
     cohortMin,
     site,
-    ...sharingOf(args),
+    ...sharing,
     linkChanged,
   })
   sayReady(output, node, { urls, coordinator })
@@ -113,16 +115,12 @@ function sharingOf(args: Arguments): Pick<NodeConfig, 'share' | 'siteNodes' | 's
 }
 
 function shareOf(args: Arguments): NodeConfig['share'] {
-  const [certFile, keyFile, address] = [args.text('share-tls-cert'), args.text('share-tls-key'), args.text('share')]
-  if ((certFile === undefined) !== (keyFile === undefined) || (certFile !== undefined && address === undefined))
-    throw usage('missing_flag', '--share-tls-cert and --share-tls-key go together, and with --share')
-  if (address === undefined) return undefined
-  const url = URL.parse(`http://${address}`)
-  const port = /:(\d{1,5})$/.exec(address)?.[1]
-  if (!url || port === undefined || `${url.hostname}:${port}` !== address)
-    throw usage('bad_value', `--share is host:port, not ${address}`)
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-  return { host, port: Number(port), tls: certFile && keyFile ? { certFile, keyFile } : undefined }
+  const [address, tls] = [args.text('share'), tlsFilesOf(args, 'share-')]
+  if (address === undefined && tls === undefined) return undefined
+  const [, host, port] = /^(\[[\da-fA-F:]+\]|[\w.-]+):(\d{1,5})$/.exec(address ?? '') ?? []
+  if (host === undefined || Number(port) > 65_535)
+    throw usage('bad_value', `--share is host:port, not ${address ?? 'missing'}`, '--share 127.0.0.1:7412')
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port), tls }
 }
 
 /** A block of the largest takes at most an eighth of it. */

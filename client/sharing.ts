@@ -49,7 +49,10 @@ export async function openSharedBlobs(config: SharedBlobsConfig, remote: RemoteB
   let order = siteOrder(undefined, siteNodes)
   const blobs = openRemoteBlobs({
     ...{ ...remote, parents },
-    sources: (cid) => order.above(cid).map((url) => ({ url, isNode: true })),
+    sources: (cid) => [
+      ...order.above(cid).map((url) => ({ url, isNode: true }) as const),
+      ...(remote.sources?.(cid) ?? []),
+    ],
     keeping: {
       get: (cid) => kept.get(cid),
       // Of vectors, which are read once, only those that the others will ask this node for: all would push out the model.

@@ -73,6 +73,9 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['node', 'up', '--coordinator-key', 'z6Mkx'], 'bad_value', /z6Mk and 44 more/],
     [['node', 'up', ...PINNED, '--population', 'hospital'], 'who_is_allowed', /fix +--allow nodes.txt/],
     [['node', 'up', ...PINNED, '--population', 'open', '--max-corrupt', '0'], 'bad_value', /from 1 to 128/],
+    [['node', 'up', ...PINNED, '--population', 'open', '--share', '7412'], 'bad_value', /--share 127.0.0.1:7412/],
+    [['node', 'up', ...PINNED, '--population', 'open', '--share-tls-key', 'x'], 'incomplete_tls', /--share-tls-cert/],
+    [['node', 'up', ...PINNED, '--population', 'open', '--site-nodes', 'http://a:1/x'], 'bad_value', /--site-nodes/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
     [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
   ] as const)('%j', async (args, code, words) => {
