@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { DataSource } from '#client/data/dataset.ts'
-import { type NodeConfig, nodeSecret, type RunningNode, startNode } from '#client/node.ts'
+import { type BandwidthRule, type NodeConfig, nodeSecret, type RunningNode, startNode } from '#client/node.ts'
 import type { Progress } from '#client/progress.ts'
 import { type SiteTerms, siteTerms } from '#client/site.ts'
 import { signerOf } from '#protocol/envelope.ts'
@@ -13,6 +13,7 @@ import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
+import { bytesPerSecondOf } from './rate.ts'
 import { formatBytes, formatCredits, formatSeconds } from './render/units.ts'
 import { nodeState } from './state.ts'
 import { listenForStop } from './stopping.ts'
@@ -20,7 +21,7 @@ import { tlsFilesOf } from './tls-files.ts'
 
 /** `consilium node up`: takes part until it is told to stop. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const urls = urlsOf(args)
+  const urls = urlsOf(args, 'coordinator')
   const coordinator = coordinatorOf(args)
   const population = args.oneOf(
     'population',
@@ -45,6 +46,8 @@ export async function execute({ args, output }: Call): Promise<number> {
     cohortMin,
     site,
     ...sharing,
+    gateways: urlsOf(args, 'gateway'),
+    bandwidth: bandwidthOf(args),
     linkChanged,
   })
   sayReady(output, node, { urls, coordinator })
@@ -94,13 +97,13 @@ async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: st
     )
 }
 
-/** Said again, or with commas between: the processes of one coordinator, which has one key. */
-function urlsOf(args: Arguments): readonly string[] {
-  const said = args.texts('coordinator')
-  const urls = (said.length > 0 ? said : [args.text('coordinator') ?? '']).flatMap((text) => text.split(','))
+/** Said again, or with commas between. */
+function urlsOf(args: Arguments, name: 'coordinator' | 'gateway'): readonly string[] {
+  const said = args.texts(name)
+  const urls = (said.length > 0 ? said : [args.text(name) ?? []].flat()).flatMap((text) => text.split(','))
   for (const url of urls)
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      throw usage('bad_value', `--coordinator is an http or https URL, not ${url}`)
+      throw usage('bad_value', `--${name} is an http or https URL, not ${url}`)
   return urls
 }
 
@@ -125,6 +128,23 @@ function shareOf(args: Arguments): NodeConfig['share'] {
 
 /** A block of the largest takes at most an eighth of it. */
 const SHARED_BYTES_MIN = 16 * 1024 ** 2
+
+/** One rate for both ways, or what comes and then what goes. */
+function bandwidthOf(args: Arguments): BandwidthRule | undefined {
+  const text = args.text('bandwidth')
+  if (text === undefined) return undefined
+  const [receive, send = receive, ...more] = text.split(',').map(bytesPerSecondOf)
+  if (!receive || !send || more.length > 0 || Math.min(receive, send) < BANDWIDTH_LEAST)
+    throw usage(
+      'bad_value',
+      `--bandwidth is a rate of at least 256kbit/s, or two of them, not ${text}`,
+      '--bandwidth 4Mbit/s, or --bandwidth 8Mbit/s,1Mbit/s for what comes and what goes',
+    )
+  return { receiveBytesPerSecond: receive, sendBytesPerSecond: send }
+}
+
+/** What is slower is cut by the coordinator as an idle transfer, sooner or later. */
+const BANDWIDTH_LEAST = 32_000
 
 function coordinatorOf(args: Arguments): NodeId {
   const text = args.required(

@@ -4,6 +4,7 @@ import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge } from '#protocol/ports.ts'
 import { openFolderReader } from '#storage/blobs/folder-reader.ts'
+import { openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { BadBlock, type BlockSource, Blocks } from '#verify/blocks.ts'
@@ -137,7 +138,8 @@ async function openGatewayRecord(
   if (named === undefined) throw usage('which_run', 'a gateway can hold many runs: say which', 'run_01K… or bafy…')
   const cid = parseCid(named)
   const root = cid.ok ? cid.value : await rootOf(origin, named, round, args)
-  const blobs = openRemoteBlobs({ url: origin, ticket: () => undefined, clock: systemClock })
+  const http = openHttp()
+  const blobs = openRemoteBlobs({ url: origin, fetch: http.fetch, clock: systemClock })
   const block = async (wanted: Cid): Promise<Bytes | undefined> => {
     try {
       return await blobs.getBlock(wanted, BLOCK_BYTES_MAX)
@@ -149,7 +151,7 @@ async function openGatewayRecord(
     }
   }
   const kind = !cid.ok && round !== undefined ? 'round' : 'blocks'
-  return { kind, root, block, [Symbol.asyncDispose]: async () => undefined }
+  return { kind, root, block, [Symbol.asyncDispose]: async () => http[Symbol.asyncDispose]() }
 }
 
 /** A round is sealed when it ends, also while its run goes on. */

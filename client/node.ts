@@ -6,7 +6,9 @@ import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { PARAMETERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
+import { Bandwidth } from '#storage/blobs/bandwidth.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
+import { type BandwidthBothWays, openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { lockFolder } from '#storage/folder-lock.ts'
@@ -46,7 +48,16 @@ export type NodeConfig = {
   readonly siteNodes: readonly string[]
   /** Disk for blocks that can be fetched again. */
   readonly sharedBytes: number
+  /** `http(s)://host:port` of trustless gateways, asked for public blocks before the coordinator is, in this order. */
+  readonly gateways?: readonly string[]
+  /** What blocks may take of the line, each way; undefined: all that there is. Frames of the link are not counted. */
+  readonly bandwidth?: BandwidthRule | undefined
   readonly linkChanged: LinkTo['report']
+}
+
+export type BandwidthRule = {
+  readonly receiveBytesPerSecond: number
+  readonly sendBytesPerSecond: number
 }
 
 export type RunningNode = AsyncDisposable & {
@@ -89,7 +100,14 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
   )
   // Blocks come from where the link goes: that process is there.
-  const remote = { url: () => transport.url, ticket: () => ticket, clock: systemClock, attempts: FETCH_ATTEMPTS }
+  const { fetch } = doors.use(openHttp(bandwidthOf(config.bandwidth)))
+  const gateways = (config.gateways ?? []).map((url) => ({ url }))
+  const remote = {
+    ...{ url: () => transport.url, ticket: () => ticket, clock: systemClock, attempts: FETCH_ATTEMPTS, fetch },
+    sources: () => gateways,
+    // What goes round in the building takes nothing of the line.
+    siteFetch: doors.use(openHttp()).fetch,
+  }
   const shared = doors.use(await openSharedBlobs({ ...config, folder: kept.shared }, remote))
   const withheld = openRemoteBlobs({ ...remote, reads: 'withheld' })
   const stopping = new AbortController()
@@ -124,6 +142,16 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     shareUrl: shared.url,
     progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** One for all that this process reads, and one for all that it sends. */
+function bandwidthOf(rule: BandwidthRule | undefined): BandwidthBothWays {
+  if (!rule) return {}
+  const { receiveBytesPerSecond, sendBytesPerSecond } = rule
+  return {
+    receiving: new Bandwidth(systemClock, receiveBytesPerSecond),
+    sending: new Bandwidth(systemClock, sendBytesPerSecond),
   }
 }
 

@@ -132,6 +132,16 @@ export const PROCESSES: readonly Command[] = [
         value: '<n>',
         summary: 'answer questions about the data, none of whose cells is of fewer rows; else none is answered',
       },
+      {
+        name: 'gateway',
+        value: '<url,url>',
+        summary: 'trustless IPFS gateways to ask for public blocks first: whatever comes is hashed; default none',
+      },
+      {
+        name: 'bandwidth',
+        value: '<rate>',
+        summary: 'what blocks may take of the line each way, as 4Mbit/s or 512KiB/s; or <down,up>, as 8Mbit/s,1Mbit/s',
+      },
       { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
       {

@@ -12,9 +12,18 @@ import { Standing } from './standing.ts'
  * asked in the order that they have for that block; one that has it not, fails, is slow or lies is passed over, and the
  * last resort is the gateway itself, which alone is asked again and again.
  */
-export function openFetching({ fetch, clock, origin, sources, keeping, parents }: FetchingOptions): Fetching {
+export function openFetching({
+  fetch,
+  siteFetch = fetch,
+  clock,
+  origin,
+  sources,
+  keeping,
+  parents,
+}: FetchingOptions): Fetching {
   const standing = new Standing(SOURCE_MILLIS)
-  const once = openExchange({ fetch, clock, attempts: 1, waits: 0, firstPauseMillis: 0, jitter: () => 0 })
+  const tries = { clock, attempts: 1, waits: 0, firstPauseMillis: 0, jitter: () => 0 }
+  const [far, near] = [openExchange({ fetch, ...tries }), openExchange({ fetch: siteFetch, ...tries })]
   let aheadBytes = AHEAD_BYTES_FIRST
 
   const block: LoadChecked = async (cid, limitBytes, signal) => {
@@ -45,20 +54,23 @@ export function openFetching({ fetch, clock, origin, sources, keeping, parents }
       const url = String(source.url)
       if (!standing.admits(url, clock.now())) continue
       left--
-      const from = source.isNode ? parents?.named(cid) : undefined
-      const bytes = await fromSource(url, cid, from ? `${RAW_QUERY}&from=${from}` : RAW_QUERY, signal)
+      const bytes = await fromSource(source, cid, signal)
       if (bytes !== undefined) return bytes
     }
     return undefined
   }
 
-  async function fromSource(url: string, cid: Cid, query: string, signal?: AbortSignal): Promise<Bytes | undefined> {
+  async function fromSource({ url: at, isNode }: Source, cid: Cid, signal?: AbortSignal): Promise<Bytes | undefined> {
+    const url = String(at)
+    const from = isNode ? parents?.named(cid) : undefined
+    const query = from ? `${RAW_QUERY}&from=${from}` : RAW_QUERY
+    const once = isNode ? near : far
     const load = (): Promise<Bytes | undefined> =>
       once(
         () => new URL(`/ipfs/${cid}${query}`, url),
         { headers: { Accept: RAW_TYPE }, signal, allowMillis: SOURCE_MILLIS },
         (answer) => {
-          if (answer.ok && typeOf(answer) !== RAW_TYPE) throw new RemoteFault(`${typeOf(answer)} is no block`)
+          if (answer.ok && !isBlock(answer)) throw new RemoteFault('this is no block')
           return blockIn(answer, BLOCK_BYTES_MAX)
         },
       )
@@ -96,6 +108,8 @@ export type SourceOrder = (cid: Cid) => Iterable<Source>
 
 export type FetchingOptions = {
   readonly fetch: Fetch
+  /** For nodes of the site, where it is another one. */
+  readonly siteFetch?: Fetch | undefined
   readonly clock: Clock
   /** The gateway itself, which is the last resort. */
   readonly origin: LoadChecked
@@ -137,4 +151,9 @@ export async function blockIn(answer: Answer, limitBytes: number): Promise<Bytes
 
 export function typeOf({ headers }: Answer): string | undefined {
   return headers.get('content-type')?.split(';')[0]?.trim()
+}
+
+/** By what it says of itself, before a byte of it is read. */
+function isBlock(answer: Answer): boolean {
+  return typeOf(answer) === RAW_TYPE && Number(answer.headers.get('content-length') ?? 0) <= BLOCK_BYTES_MAX
 }

@@ -30,6 +30,7 @@ export function openRemoteBlobs({
   keeping,
   parents,
   fetch = globalThis.fetch,
+  siteFetch,
   clock = systemClock,
   attempts = 6,
   firstPauseMillis = 250,
@@ -50,7 +51,7 @@ export function openRemoteBlobs({
     headers: () => (isPublic ? {} : bearer(ticket())),
   })
   const fetching = openFetching({
-    ...{ fetch, clock, origin },
+    ...{ fetch, siteFetch, clock, origin },
     // What only members may read is nobody else's to be asked for, and is not kept.
     ...(isPublic ? { sources, keeping, parents } : { sources: () => [] }),
   })
@@ -113,6 +114,8 @@ export type RemoteBlobsOptions = {
   /** Which leaf was made from which: of those the difference will do. */
   readonly parents?: Parents | undefined
   readonly fetch?: Fetch
+  /** For those sources that are nodes of the site. */
+  readonly siteFetch?: Fetch
   readonly clock?: Clock
   readonly attempts?: number
   readonly firstPauseMillis?: Millis

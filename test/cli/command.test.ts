@@ -59,6 +59,7 @@ describe('help', () => {
   })
 })
 
+const OPEN = ['--population', 'open', '--data', BIN] as const
 const PINNED = ['--coordinator-key', signerOf(new Uint8Array(32).fill(1)).id] as const
 
 describe('what is typed wrongly is exit 2, with what was meant', () => {
@@ -73,9 +74,12 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['node', 'up', '--coordinator-key', 'z6Mkx'], 'bad_value', /z6Mk and 44 more/],
     [['node', 'up', ...PINNED, '--population', 'hospital'], 'who_is_allowed', /fix +--allow nodes.txt/],
     [['node', 'up', ...PINNED, '--population', 'open', '--max-corrupt', '0'], 'bad_value', /from 1 to 128/],
-    [['node', 'up', ...PINNED, '--population', 'open', '--share', '7412'], 'bad_value', /--share 127.0.0.1:7412/],
-    [['node', 'up', ...PINNED, '--population', 'open', '--share-tls-key', 'x'], 'incomplete_tls', /--share-tls-cert/],
-    [['node', 'up', ...PINNED, '--population', 'open', '--site-nodes', 'http://a:1/x'], 'bad_value', /--site-nodes/],
+    [['node', 'up', ...PINNED, ...OPEN, '--share', '7412'], 'bad_value', /--share 127.0.0.1:7412/],
+    [['node', 'up', ...PINNED, ...OPEN, '--share-tls-key', 'x'], 'incomplete_tls', /--share-tls-cert/],
+    [['node', 'up', ...PINNED, ...OPEN, '--site-nodes', 'http://a:1/x'], 'bad_value', /--site-nodes/],
+    [['node', 'up', ...PINNED, ...OPEN, '--bandwidth', '4Mb/s'], 'bad_value', /--bandwidth 4Mbit\/s/],
+    [['node', 'up', ...PINNED, ...OPEN, '--bandwidth', '8Mbit/s,1kbit/s'], 'bad_value', /at least 256kbit\/s/],
+    [['node', 'up', ...PINNED, ...OPEN, '--gateway', 'ftp://x'], 'bad_value', /--gateway is an http or https URL/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
     [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
   ] as const)('%j', async (args, code, words) => {
