@@ -70,7 +70,8 @@ export function openFetching({
         () => new URL(`/ipfs/${cid}${query}`, url),
         { headers: { Accept: RAW_TYPE }, signal, allowMillis: SOURCE_MILLIS },
         (answer) => {
-          if (answer.ok && !isBlock(answer)) throw new RemoteFault('this is no block')
+          if (answer.ok && typeOf(answer) !== RAW_TYPE) throw new RemoteFault(`${typeOf(answer)} is no block`)
+          if (Number(answer.headers.get('content-length')) > BLOCK_BYTES_MAX) throw new RemoteFault('more than a block')
           return blockIn(answer, BLOCK_BYTES_MAX)
         },
       )
@@ -151,9 +152,4 @@ export async function blockIn(answer: Answer, limitBytes: number): Promise<Bytes
 
 export function typeOf({ headers }: Answer): string | undefined {
   return headers.get('content-type')?.split(';')[0]?.trim()
-}
-
-/** By what it says of itself, before a byte of it is read. */
-function isBlock(answer: Answer): boolean {
-  return typeOf(answer) === RAW_TYPE && Number(answer.headers.get('content-length') ?? 0) <= BLOCK_BYTES_MAX
 }
