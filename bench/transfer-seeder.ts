@@ -48,7 +48,7 @@ async function consilium() {
     ...{ blobs, withheld: openMemoryBlobs(), clock: systemClock },
     tickets: openTickets({ key: new Uint8Array(32), clock: systemClock }),
     limits: {
-      ...{ uploads: places, downloads: places },
+      ...{ uploads: places, downloads: places, cacheBytes: 2 ** 26 },
       ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
     },
   })

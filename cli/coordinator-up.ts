@@ -9,6 +9,7 @@ import type { Output } from './output.ts'
 import { packageOf } from './package.ts'
 import { coordinatorState } from './state.ts'
 import { listenForStop, stopped } from './stopping.ts'
+import { tlsFilesOf } from './tls-files.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const DAY_MILLIS = 86_400_000
@@ -22,7 +23,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     redis: redisOf(args),
     host,
     port,
-    tls: tlsOf(args),
+    tls: tlsFilesOf(args, ''),
     admits: await admitsOf(args),
     graceMillis: args.integer('grace', { min: 0, max: DAY_MILLIS }),
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -105,13 +106,6 @@ async function pinToOf(args: Arguments): Promise<Pick<CoordinatorConfig, 'pinTo'
   return {
     pinTo: { providers, quorum: args.integer('pin-quorum', { min: 1, max: providers.length }), publishHospitals },
   }
-}
-
-function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: string } | undefined {
-  const [certFile, keyFile] = [args.text('tls-cert'), args.text('tls-key')]
-  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
-  if (certFile === undefined && keyFile === undefined) return undefined
-  throw usage('incomplete_tls', 'TLS needs both its files', '--tls-cert chain.pem --tls-key key.pem')
 }
 
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */

@@ -46,12 +46,14 @@ export type AssignmentRefusal =
  * manifest made, or, before there is one, the genesis that anyone can compute from the task's seed.
  *
  * @param memoryBytesMax a task that takes more is refused before its weights are fetched
+ * @param expect hears which weights are read next
  */
 export async function readAssignment(
   blobs: BlobStore,
   coordinator: NodeId,
   cid: Cid,
   memoryBytesMax = Number.POSITIVE_INFINITY,
+  expect?: (model: ModelManifest) => void,
 ): Promise<Result<Assignment, AssignmentRefusal>> {
   const plan = await readPlan(blobs, coordinator, cid)
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
@@ -80,6 +82,7 @@ export async function readAssignment(
   const manifest = decode(modelSchema, modelBlock, BLOCK_BYTES_MAX)
   if (!manifest.ok) return refuse('unreadable-model', manifest.detail ?? manifest.refusal)
   if (manifest.value.architecture !== architectureCid) return refuse('wrong-model', 'of another architecture')
+  expect?.(manifest.value)
   const bytes = await weightsOf(blobs, manifest.value, shape.value.parameters)
   const weights = decodeWeights(bytes, shape.value.parameters)
   if (!weights.ok) return refuse('unreadable-model', weights.refusal)

@@ -2,6 +2,7 @@ import type { Chance } from '#aggregation/secagg/states.ts'
 import { type Block, type Heard, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
+import type { ModelManifest } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, say } from '#protocol/messages.ts'
 import {
   type BlobStore,
@@ -57,6 +58,8 @@ export type ClientDoors = {
   readonly journal: EventLog
   /** Masked vectors until their round is over. */
   readonly outbox: BlobStore
+  /** Hears whose weights are read next. Of one architecture, a model is made from the one before it. */
+  readonly expectModel?: ((model: ModelManifest) => void) | undefined
   /** Hands the upload ticket of the seat to the blob store. */
   readonly useTicket: (ticket: string) => void
 }
@@ -314,6 +317,7 @@ class Participant {
         this.#doors.coordinator,
         cid,
         this.#doors.site.memoryBytesMax,
+        this.#doors.expectModel,
       )
       if (!assignment.ok) return assignment
       const { plan } = assignment.value

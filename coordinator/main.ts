@@ -17,6 +17,7 @@ import { lockFolder, shareFolder } from '#storage/folder-lock.ts'
 import type { ProviderProfile } from '#storage/pinning/providers.ts'
 import { openPinningService } from '#storage/pinning/service.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
+import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { multiaddrOf } from './address.ts'
 import { openApi } from './api/server.ts'
@@ -87,6 +88,8 @@ const HELLO_MILLIS = 10_000
 const TRANSFERS = {
   ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
   ...{ uploads: { total: 256, each: 192 }, downloads: { total: 512, each: 384 } },
+  /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
+  cacheBytes: 64 * 1_048_576,
 }
 /** Whoever verifies a run begins when it has ended. */
 const VECTORS_MILLIS: Millis = 30 * 86_400_000
@@ -133,13 +136,16 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const readiness = new Readiness({ log, clock })
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
+  const { differ } = doors.use(openDifferences())
   const blocks = openGateway({
     blobs,
     withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
     limits: TRANSFERS,
+    differ,
     count: (outcome) => counters.count('blocks', outcome),
+    countRead: (how) => counters.count('block_reads', how),
     report: (err) => logger.error({ err }, 'the block gateway failed'),
   })
   const api = await openApi(

@@ -39,6 +39,7 @@ const ROOTS = [
   'coordinator/keeping.ts',
   'coordinator/stores.ts',
   'client/node.ts',
+  'client/sharing.ts',
   'sim/',
   'cli/',
   'bench/',

@@ -144,6 +144,25 @@ export const PROCESSES: readonly Command[] = [
       },
       { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
+      {
+        name: 'share',
+        value: '<host:port>',
+        summary: 'show the other nodes of this site the public blocks fetched here; off loopback only with TLS',
+      },
+      { name: 'share-tls-cert', value: '<file>', summary: 'with --share: certificate chain, PEM' },
+      { name: 'share-tls-key', value: '<file>', summary: 'with --share: its private key, PEM' },
+      {
+        name: 'site-nodes',
+        value: '<url,url>',
+        summary:
+          'where the other nodes of this site share: the same list at each of them, so that a block comes in once',
+      },
+      {
+        name: 'shared-quota',
+        value: '<bytes>',
+        default: '1073741824',
+        summary: 'disk for blocks that can be fetched again: models above all',
+      },
       tethered,
       diesInRound,
     ],

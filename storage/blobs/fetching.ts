@@ -1,7 +1,9 @@
+import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobMissing, BlobTooLarge, type Clock } from '#protocol/ports.ts'
-import { type Answer, type Exchange, type Fetch, faultOf, openExchange, RemoteFault, readAtMost } from './exchange.ts'
+import { type Answer, type Fetch, faultOf, openExchange, RemoteFault, readAtMost } from './exchange.ts'
+import type { Parents } from './parents.ts'
 import { checkedBlock, type LoadChecked } from './reading.ts'
 import { Standing } from './standing.ts'
 
@@ -12,52 +14,60 @@ import { Standing } from './standing.ts'
  */
 export function openFetching({
   fetch,
+  siteFetch = fetch,
   clock,
-  exchange,
-  at,
-  headers,
+  origin,
   sources,
-  attemptMillis,
+  keeping,
+  parents,
 }: FetchingOptions): Fetching {
   const standing = new Standing(SOURCE_MILLIS)
-  const once = openExchange({ fetch, clock, attempts: 1, waits: 0, firstPauseMillis: 0, jitter: () => 0 })
+  const tries = { clock, attempts: 1, waits: 0, firstPauseMillis: 0, jitter: () => 0 }
+  const [far, near] = [openExchange({ fetch, ...tries }), openExchange({ fetch: siteFetch, ...tries })]
   let aheadBytes = AHEAD_BYTES_FIRST
 
   const block: LoadChecked = async (cid, limitBytes, signal) => {
+    const kept = await keeping?.get(cid)
+    if (kept) return read({ cid, bytes: kept }, limitBytes)
     const asked = clock.now()
-    const bytes =
-      (await fromSources(cid, limitBytes, signal)) ?? (await checkedBlock(fromGateway, cid, limitBytes, signal))
+    const near = await fromSources(cid, signal)
+    if (near) await keeping?.keep({ cid, bytes: near })
+    const bytes = near ?? (await origin(cid, limitBytes, signal))
     const took = clock.now() - asked
     if (took < EASY_MILLIS) aheadBytes = Math.min(AHEAD_BYTES_MAX, aheadBytes + BLOCK_BYTES_MAX)
     else if (took > HARD_MILLIS) aheadBytes = Math.floor(aheadBytes / BLOCK_BYTES_MAX / 2) * BLOCK_BYTES_MAX
+    return read({ cid, bytes }, limitBytes)
+  }
+
+  async function read(block: Block, limitBytes: number): Promise<Bytes> {
+    const { cid, bytes } = block
+    if (bytes.length > limitBytes) throw new BlobTooLarge(`${cid} is ${bytes.length} bytes, at most ${limitBytes}`)
+    await parents?.learn(block)
     return bytes
   }
 
-  function fromGateway(cid: Cid, limitBytes: number, signal?: AbortSignal): Promise<Bytes | undefined> {
-    const request = { headers: { Accept: RAW_TYPE, ...headers() }, signal, allowMillis: attemptMillis }
-    return exchange(at(cid, RAW_QUERY), request, (answer) => blockIn(answer, limitBytes))
-  }
-
   /** Undefined where none of those that are asked has it. */
-  async function fromSources(cid: Cid, limitBytes: number, signal?: AbortSignal): Promise<Bytes | undefined> {
+  async function fromSources(cid: Cid, signal?: AbortSignal): Promise<Bytes | undefined> {
     let left = SOURCES_A_BLOCK
     for (const source of sources(cid)) {
       if (left === 0) return undefined
       const url = String(source.url)
       if (!standing.admits(url, clock.now())) continue
       left--
-      const bytes = await fromSource(url, cid, signal)
-      if (bytes === undefined) continue
-      if (bytes.length > limitBytes) throw new BlobTooLarge(`${cid} is ${bytes.length} bytes, at most ${limitBytes}`)
-      return bytes
+      const bytes = await fromSource(source, cid, signal)
+      if (bytes !== undefined) return bytes
     }
     return undefined
   }
 
-  async function fromSource(url: string, cid: Cid, signal?: AbortSignal): Promise<Bytes | undefined> {
+  async function fromSource({ url: at, isNode }: Source, cid: Cid, signal?: AbortSignal): Promise<Bytes | undefined> {
+    const url = String(at)
+    const from = isNode ? parents?.named(cid) : undefined
+    const query = from ? `${RAW_QUERY}&from=${from}` : RAW_QUERY
+    const once = isNode ? near : far
     const load = (): Promise<Bytes | undefined> =>
       once(
-        () => new URL(`/ipfs/${cid}${RAW_QUERY}`, url),
+        () => new URL(`/ipfs/${cid}${query}`, url),
         { headers: { Accept: RAW_TYPE }, signal, allowMillis: SOURCE_MILLIS },
         (answer) => {
           if (answer.ok && typeOf(answer) !== RAW_TYPE) throw new RemoteFault(`${typeOf(answer)} is no block`)
@@ -89,25 +99,35 @@ export type Fetching = {
 }
 
 /** Any trustless gateway: `/ipfs/` lies at its root. It is shown no ticket, and nothing that it says is believed. */
-export type Source = { readonly url: string | URL }
+export type Source = {
+  readonly url: string | URL
+  /** One of our nodes: told which leaf a leaf was made from, it may fetch the difference and sends the leaf. */
+  readonly isNode?: true
+}
 /** Where else a block may be had, the best first. Asked for each block: the owner of one is not that of another. */
 export type SourceOrder = (cid: Cid) => Iterable<Source>
 
 export type FetchingOptions = {
   readonly fetch: Fetch
+  /** For nodes of the site, where it is another one. */
+  readonly siteFetch?: Fetch | undefined
   readonly clock: Clock
-  /** With the gateway, which is the last resort. */
-  readonly exchange: Exchange
-  readonly at: (cid: Cid, query: string) => () => URL
-  /** For the gateway alone. */
-  readonly headers: () => Readonly<Record<string, string>>
+  /** The gateway itself, which is the last resort. */
+  readonly origin: LoadChecked
   readonly sources: SourceOrder
-  /** For one answer of the gateway. */
-  readonly attemptMillis: Millis
+  /** What was fetched before, and is here still. */
+  readonly keeping?: Keeping | undefined
+  readonly parents?: Parents | undefined
 }
 
-const RAW_QUERY = '?format=raw'
-const RAW_TYPE = 'application/vnd.ipld.raw'
+/** Blocks that can be had again. What it answers was hashed. */
+export type Keeping = {
+  get(cid: Cid): Promise<Bytes | undefined>
+  keep(block: Block): Promise<void>
+}
+
+export const RAW_QUERY = '?format=raw'
+export const RAW_TYPE = 'application/vnd.ipld.raw'
 /** A source has so long for a block: 100 KiB/s, and whoever is slower is not worth leaving the gateway for. */
 const SOURCE_MILLIS: Millis = 10_000
 /** How many are asked for one block before the gateway is: each may take its time. */
@@ -120,7 +140,7 @@ const EASY_MILLIS: Millis = 2000
 const HARD_MILLIS: Millis = 8000
 const NOT_FOUND_BYTES_MAX = 4096
 
-async function blockIn(answer: Answer, limitBytes: number): Promise<Bytes | undefined> {
+export async function blockIn(answer: Answer, limitBytes: number): Promise<Bytes | undefined> {
   if (answer.status === 404 || answer.status === 410) {
     // Read to its end, so that the connection can be used again.
     await readAtMost(answer, NOT_FOUND_BYTES_MAX)
@@ -130,6 +150,6 @@ async function blockIn(answer: Answer, limitBytes: number): Promise<Bytes | unde
   return readAtMost(answer, limitBytes)
 }
 
-function typeOf({ headers }: Answer): string | undefined {
+export function typeOf({ headers }: Answer): string | undefined {
   return headers.get('content-type')?.split(';')[0]?.trim()
 }

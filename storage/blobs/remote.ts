@@ -1,10 +1,13 @@
 import { collect } from '#protocol/bytes.ts'
 import { holdFile } from '#protocol/held-file.ts'
-import type { Cid, Millis } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, type Clock, type RemoteStore } from '#protocol/ports.ts'
 import { systemClock } from '../clock.ts'
 import { type Fetch, faultOf, openExchange } from './exchange.ts'
-import { openFetching, type SourceOrder } from './fetching.ts'
+import { type Keeping, openFetching, type SourceOrder } from './fetching.ts'
+import { openOrigin } from './origin.ts'
+import type { Parents } from './parents.ts'
 import { readingFrom } from './reading.ts'
 import { openSending } from './sending.ts'
 import { bounded } from './writing.ts'
@@ -24,13 +27,16 @@ export function openRemoteBlobs({
   ticket = () => undefined,
   reads = 'public',
   sources = () => [],
+  keeping,
+  parents,
   fetch = globalThis.fetch,
+  siteFetch,
   clock = systemClock,
   attempts = 6,
   firstPauseMillis = 250,
   attemptMillis = 60_000,
   jitter = Math.random,
-}: RemoteBlobsOptions): RemoteStore {
+}: RemoteBlobsOptions): RemoteBlobs {
   /** Asked anew at each attempt: the coordinator may be elsewhere by then. */
   const at =
     (cid: Cid, query = '') =>
@@ -39,11 +45,15 @@ export function openRemoteBlobs({
 
   const exchange = openExchange({ fetch, clock, attempts, firstPauseMillis, jitter })
 
+  const isPublic = reads === 'public'
+  const origin = openOrigin({
+    ...{ exchange, at, attemptMillis, ...(isPublic && { keeping, parents }) },
+    headers: () => (isPublic ? {} : bearer(ticket())),
+  })
   const fetching = openFetching({
-    ...{ fetch, clock, exchange, at, attemptMillis },
-    headers: () => (reads === 'withheld' ? bearer(ticket()) : {}),
-    // What only members may read is nobody else's to be asked for.
-    sources: reads === 'withheld' ? () => [] : sources,
+    ...{ fetch, siteFetch, clock, origin },
+    // What only members may read is nobody else's to be asked for, and is not kept.
+    ...(isPublic ? { sources, keeping, parents } : { sources: () => [] }),
   })
 
   const send = openSending({ exchange, at, authorization: () => bearer(ticket()), clock, attemptMillis })
@@ -67,6 +77,10 @@ export function openRemoteBlobs({
   return {
     ...readingFrom(fetching.block, fetching.ahead),
     send,
+    pull(cid, from, signal) {
+      if (from !== undefined) parents?.suggest(cid, from)
+      return origin(cid, BLOCK_BYTES_MAX, signal)
+    },
     async put(source, limitBytes, signal, expected) {
       const held = holdFile(await collect(bounded(source, limitBytes, signal), limitBytes))
       if (expected !== undefined && held.cid !== expected) throw new BlobCorrupt(`these are the bytes of ${held.cid}`)
@@ -83,6 +97,11 @@ export function openRemoteBlobs({
   }
 }
 
+export type RemoteBlobs = RemoteStore & {
+  /** A block from the gateway itself, whatever other sources there are. @param from what it may be made from, as somebody says */
+  pull(cid: Cid, from: Cid | undefined, signal: AbortSignal): Promise<Bytes>
+}
+
 export type RemoteBlobsOptions = {
   readonly url: string | URL | (() => string)
   readonly ticket?: () => string | undefined
@@ -90,7 +109,13 @@ export type RemoteBlobsOptions = {
   readonly reads?: 'public' | 'withheld'
   /** Where else public blocks may be had. No ticket goes there. */
   readonly sources?: SourceOrder
+  /** Where public blocks are kept that were fetched, and looked for first. */
+  readonly keeping?: Keeping | undefined
+  /** Which leaf was made from which: of those the difference will do. */
+  readonly parents?: Parents | undefined
   readonly fetch?: Fetch
+  /** For those sources that are nodes of the site. */
+  readonly siteFetch?: Fetch
   readonly clock?: Clock
   readonly attempts?: number
   readonly firstPauseMillis?: Millis

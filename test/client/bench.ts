@@ -15,7 +15,7 @@ import { encode } from '#protocol/codec.ts'
 import { type Block, type Heard, open, type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import { modelSchema } from '#protocol/manifest.ts'
+import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, ClientTransport, EventLog, TrainerBackend } from '#protocol/ports.ts'
@@ -68,6 +68,8 @@ export class Bench {
   readonly said: SaidFrame[] = []
   /** Every piece of every blob that it put anywhere. */
   readonly stored: Bytes[] = []
+  /** Weights of which it said that it reads them next. */
+  readonly expected: Cid[] = []
   /** How many sends fail from now on. */
   breaks = 0
   /** What travelled with frames. */
@@ -123,6 +125,7 @@ export class Bench {
       ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
       policy: policyFor(population, change.cohortMin ?? 2, site),
       chance: (lengthBytes: number) => chance(lengthBytes).slice(),
+      expectModel: ({ weights }: ModelManifest) => void this.expected.push(weights),
     }
     void (async () => {
       for await (const made of participate(doors, this.end.signal)) {

@@ -20,7 +20,7 @@ test('a node keeps its journal for its owner alone, and removes a masked vector 
     startNode({
       ...{ state, urls: ['http://127.0.0.1:9'], coordinator: coordinator.id, data: { kind: 'csv', path: csv } },
       ...{ backend: 'cpu', population: 'open', cohortMin: 2, site: siteTerms('open', 'open') },
-      linkChanged: () => undefined,
+      ...{ share: undefined, siteNodes: [], sharedBytes: 2 ** 24, linkChanged: () => undefined },
     })
   await (await start())[Symbol.asyncDispose]()
   expect((await stat(join(state, 'journal.sqlite'))).mode & 0o777).toBe(0o600)

@@ -39,6 +39,20 @@ describe('a node', () => {
     expect(node.frames).toHaveLength(2)
   })
 
+  test('says whose weights it reads before it reads them, so that they may come as a difference', async () => {
+    const blobs = openMemoryBlobs()
+    const read: { cid: Cid; said: boolean }[] = []
+    const get: typeof blobs.get = (cid, ...rest) => {
+      read.push({ cid, said: node.expected.includes(cid) })
+      return blobs.get(cid, ...rest)
+    }
+    const node = bench({ blobs: { ...blobs, get } })
+    await seat(node)
+    await node.heard()
+    expect(read).toEqual(node.expected.map((cid) => ({ cid, said: true })))
+    expect(read).toHaveLength(1)
+  })
+
   test('uploads a vector that no frame has room for, before it reports it', async () => {
     const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
     const node = bench({ architecture: { v: 1, input: [20_000], layers } })
