@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, test } from '@jest/globals'
+import { base32upper } from 'multiformats/bases/base32'
+import { CID } from 'multiformats/cid'
+import type { Cid } from '#protocol/ids.ts'
+import { temporaryFolder } from './folder.ts'
+
+/** A real daemon on free loopback ports, its repository in a temporary folder, that speaks to nobody. Gone with the scope. */
+export type KuboDaemon = AsyncDisposable & {
+  readonly rpcUrl: string
+  readonly gatewayUrl: string
+  readonly repo: string
+  readonly pid: number
+  /** Where the daemon keeps a block. */
+  fileOf(cid: Cid): string
+  /** The command line against this daemon. Throws with what it said where it fails. */
+  ipfs(args: readonly string[], input?: Uint8Array): Buffer
+}
+
+/** The environment's IPFS_BIN, or the first on the PATH. */
+export function ipfsPath(): string | undefined {
+  const named = process.env['IPFS_BIN']
+  if (named !== undefined) return named
+  const paths = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'ipfs'))
+  return paths.find((path) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/**
+ * The daemon of one test file, or undefined, and then what is named here is skipped, with the reason printed.
+ *
+ * @param what the promises that cannot be tested without it
+ */
+export async function kuboForTests(what: string): Promise<KuboDaemon | undefined> {
+  const path = ipfsPath()
+  if (path === undefined) {
+    // Not by the console: of a file in which everything is skipped, Jest does not show what that said.
+    process.stderr.write(`skipped: ${what}, since there is no ipfs on the PATH nor in IPFS_BIN\n`)
+    test.skip(what, () => undefined)
+    return undefined
+  }
+  const daemon = await startKubo(path)
+  afterAll(async () => {
+    await daemon[Symbol.asyncDispose]()
+  })
+  return daemon
+}
+
+export async function startKubo(path: string): Promise<KuboDaemon> {
+  await using doors = new AsyncDisposableStack()
+  const { path: repo } = doors.use(await temporaryFolder())
+  const env = { PATH: process.env['PATH'], HOME: repo, IPFS_PATH: repo, IPFS_TELEMETRY: 'off', LIBP2P_FORCE_PNET: '1' }
+  const ipfs = (args: readonly string[], input?: Uint8Array) => {
+    const { status, stdout, stderr } = spawnSync(path, args, { env, input, maxBuffer: 2 ** 30 })
+    if (status !== 0) throw new Error(`ipfs ${args.join(' ')}: ${stderr}`)
+    return stdout
+  }
+  ipfs(['init', '--profile', 'test,unixfs-v1-2025'])
+  // As `consilium kubo swarm-key` writes it. A daemon without one would not start: LIBP2P_FORCE_PNET.
+  await writeFile(join(repo, 'swarm.key'), `/key/swarm/psk/1.0.0/\n/base16/\n${'5a'.repeat(32)}\n`, { mode: 0o600 })
+  const [rpc, gateway, swarm] = [await freePort(), await freePort(), await freePort()]
+  await configure(join(repo, 'config'), { rpc, gateway, swarm })
+  const child = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  doors.defer(() => ended(child))
+  await ready(child)
+  const open = doors.move()
+  return {
+    rpcUrl: `http://127.0.0.1:${rpc}`,
+    gatewayUrl: `http://127.0.0.1:${gateway}`,
+    repo,
+    pid: child.pid as number,
+    fileOf(cid) {
+      const name = base32upper.encode(CID.parse(cid).multihash.bytes).slice(1)
+      return join(repo, 'blocks', name.slice(-3, -1), `${name}.data`)
+    },
+    ipfs,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+/** What docs/ipfs.md says of a private daemon, and loopback for all that listens. */
+async function configure(file: string, { rpc, gateway, swarm }: { rpc: number; gateway: number; swarm: number }) {
+  const config = JSON.parse(await readFile(file, 'utf8'))
+  const tcp = (port: number) => `/ip4/127.0.0.1/tcp/${port}`
+  config.Addresses = { ...config.Addresses, API: tcp(rpc), Gateway: tcp(gateway), Swarm: [tcp(swarm)] }
+  Object.assign(config, {
+    AutoConf: { Enabled: false },
+    AutoTLS: { Enabled: false },
+    Bootstrap: [],
+    Provide: { Enabled: false },
+  })
+  Object.assign(config, {
+    AutoNAT: { ServiceMode: 'disabled' },
+    HTTPRetrieval: { Enabled: false },
+    DNS: { Resolvers: {} },
+  })
+  Object.assign(config, {
+    Version: { SwarmCheckEnabled: false },
+    Plugins: { Plugins: { telemetry: { Disabled: true } } },
+  })
+  Object.assign(config.Ipns, { DelegatedPublishers: [] })
+  config.Routing = { Type: 'none', DelegatedRouters: [] }
+  config.Discovery = { MDNS: { Enabled: false } }
+  config.Swarm = {
+    ...config.Swarm,
+    DisableNatPortMap: true,
+    RelayClient: { Enabled: false },
+    RelayService: { Enabled: false },
+  }
+  config.Swarm = { ...config.Swarm, EnableHolePunching: false, Transports: { Network: { Relay: false, QUIC: false } } }
+  for (const mount of config.Datastore.Spec.mounts) if (mount.type === 'flatfs') mount.sync = true
+  await writeFile(file, JSON.stringify(config))
+}
+
+async function ready(child: ChildProcess): Promise<void> {
+  const lines: string[] = []
+  const { stdout, stderr } = child
+  if (!stdout || !stderr) throw new Error('no pipes')
+  stderr.on('data', (text: Buffer) => void lines.push(String(text).trim()))
+  for await (const line of createInterface(stdout)) {
+    lines.push(line)
+    if (!line.includes('Daemon is ready')) continue
+    stdout.resume()
+    return
+  }
+  throw new Error(`the daemon did not start: ${lines.slice(-5).join(' / ')}`)
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGKILL')
+  await exit
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}
