@@ -7,11 +7,11 @@ import { subscribe } from 'node:diagnostics_channel'
  * {@link withinBounds} is stopped from here, before more of it is kept.
  */
 export async function withinBounds<T>(
-  { limitBytes, signal }: { readonly limitBytes: number; readonly signal: AbortSignal },
+  { limitBytes, lineBytesMax = limitBytes, signal }: Bounds,
   act: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController()
-  const call: Call = { limitBytes, bytes: 0, isSeen: false, stop }
+  const call: Call = { limitBytes, lineBytesMax, bytes: 0, lineBytes: 0, isSeen: false, stop }
   try {
     const result = await calls.run(call, () => act(AbortSignal.any([signal, stop.signal])))
     stop.signal.throwIfAborted()
@@ -30,7 +30,23 @@ export class AnswerTooLong extends Error {
   override name = 'AnswerTooLong'
 }
 
-type Call = { readonly limitBytes: number; bytes: number; isSeen: boolean; readonly stop: AbortController }
+export type Bounds = {
+  readonly limitBytes: number
+  /** Of an answer that is read line by line: the client looks through an unfinished line again at each piece. */
+  readonly lineBytesMax?: number
+  readonly signal: AbortSignal
+}
+
+type Call = {
+  readonly limitBytes: number
+  readonly lineBytesMax: number
+  bytes: number
+  lineBytes: number
+  isSeen: boolean
+  readonly stop: AbortController
+}
+
+const NEWLINE = 10
 
 const calls = new AsyncLocalStorage<Call>()
 const requests = new WeakMap<object, Call>()
@@ -58,6 +74,10 @@ subscribe('undici:request:bodyChunkReceived', (message) => {
   const call = requests.get(request)
   if (!call) return
   call.bytes += chunk.length
+  const ended = chunk.lastIndexOf(NEWLINE)
+  call.lineBytes = ended < 0 ? call.lineBytes + chunk.length : chunk.length - 1 - ended
+  if (call.lineBytes > call.lineBytesMax)
+    call.stop.abort(new AnswerTooLong(`a line of more than ${call.lineBytesMax} bytes`))
   if (call.bytes > call.limitBytes)
     call.stop.abort(new AnswerTooLong(`an answer of more than ${call.limitBytes} bytes`))
 })

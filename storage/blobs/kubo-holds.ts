@@ -2,8 +2,8 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
 import { z } from 'zod'
-import { toHex } from '#protocol/bytes.ts'
-import { checkCid, cidOfDigest, codecOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
+import { type BlockCodec, checkCid, cidOfDigest, codecOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
+import { bytesField } from '#protocol/codec.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 
 /**
@@ -19,22 +19,27 @@ export type Hold =
   | { readonly kind: 'block'; readonly cid: Cid }
   /** A file with all its blocks. Only for one that has them: Kubo's collector gives up where an inner node is missing. */
   | { readonly kind: 'file'; readonly cid: Cid }
-  /** A block of an upload that is not whole. */
-  | { readonly kind: 'part'; readonly upload: Bytes; readonly cid: Cid }
-  /** How long an upload's parts are kept. */
-  | { readonly kind: 'until'; readonly upload: Bytes; readonly until: Millis }
+  /** A block of a blob that is not whole, for so long. */
+  | Part
+export type Part = {
+  readonly kind: 'part'
+  readonly cid: Cid
+  /** The blob's hash; any 32 bytes where it is not known yet. */
+  readonly upload: Bytes
+  readonly until: Millis
+}
 
-/** The node's bytes. @param space tells stores of one daemon apart, at most 16 characters */
+/** The node's bytes. @param space tells stores of one daemon apart, at most 8 characters */
 export function holdBytes(space: string, hold: Hold): Bytes {
+  const link = CID.parse(under(RAW, hold.cid))
   switch (hold.kind) {
     case 'block':
-      return dagCbor.encode([NAME, space, hold.kind, CID.parse(rawOf(hold.cid)), codecOf(hold.cid)])
+      return dagCbor.encode([NAME, space, hold.kind, link, codecOf(hold.cid)])
     case 'file':
-      return dagCbor.encode([NAME, space, hold.kind, CID.parse(hold.cid)])
+      // The second link is the first one's block under `raw`, for whoever asks whether that is needed.
+      return dagCbor.encode([NAME, space, hold.kind, link, CID.parse(hold.cid)])
     case 'part':
-      return dagCbor.encode([NAME, space, hold.kind, CID.parse(rawOf(hold.cid)), hold.upload])
-    case 'until':
-      return dagCbor.encode([NAME, space, hold.kind, hold.until, hold.upload])
+      return dagCbor.encode([NAME, space, hold.kind, link, codecOf(hold.cid), hold.upload, hold.until])
   }
 }
 
@@ -43,36 +48,20 @@ export function holdCid(space: string, hold: Hold): CID {
   return CID.createV1(DAG_CBOR, Digest.create(IDENTITY, holdBytes(space, hold)))
 }
 
-/** What a pinned CID holds for the space; undefined when it is somebody else's. A part's CID is that under `raw`. */
+/** What a pinned CID holds for the space; undefined when it is somebody else's. */
 export function holdIn(space: string, pinned: CID): Hold | undefined {
   if (pinned.code !== DAG_CBOR || pinned.multihash.code !== IDENTITY) return undefined
   try {
     const node = holdSchema.safeParse(dagCbor.decode(pinned.multihash.digest))
-    if (!node.success || node.data[1] !== space) return undefined
-    const [, , kind, what, more] = node.data
-    switch (kind) {
-      case 'until':
-        return { kind, until: what, upload: more }
-      case 'part':
-        return { kind, cid: what, upload: more }
-      case 'file':
-        return { kind, cid: what }
-      case 'block':
-        return { kind, cid: cidOfDigest(more, digestOf(what)) }
-    }
+    return node.success && node.data.space === space ? node.data.hold : undefined
   } catch {
     return undefined
   }
 }
 
-/** The same block under `raw`. */
-export function rawOf(cid: Cid): Cid {
-  return cidOfDigest(RAW, digestOf(cid))
-}
-
-/** An upload's name as a key of maps. */
-export function uploadKey(upload: Bytes): string {
-  return toHex(upload)
+/** The same bytes under another codec. */
+export function under(codec: BlockCodec, cid: Cid): Cid {
+  return cidOfDigest(codec, digestOf(cid))
 }
 
 const NAME = 'consilium'
@@ -86,10 +75,17 @@ const link = z
     context.addIssue('not a CID of ours')
     return z.NEVER
   })
-const bytes = z.custom<Bytes>((value) => ArrayBuffer.isView(value))
+const codec = z.literal([RAW, DAG_PB, DAG_CBOR])
 const holdSchema = z.union([
-  z.tuple([z.literal(NAME), z.string(), z.literal('block'), link, z.literal([RAW, DAG_PB, DAG_CBOR])]),
-  z.tuple([z.literal(NAME), z.string(), z.literal('file'), link, z.undefined().optional()]),
-  z.tuple([z.literal(NAME), z.string(), z.literal('part'), link, bytes]),
-  z.tuple([z.literal(NAME), z.string(), z.literal('until'), z.number(), bytes]),
+  z
+    .tuple([z.literal(NAME), z.string(), z.literal('block'), link, codec])
+    .transform(([, space, kind, raw, codec]) => ({ space, hold: { kind, cid: cidOfDigest(codec, digestOf(raw)) } })),
+  z
+    .tuple([z.literal(NAME), z.string(), z.literal('file'), link, link])
+    .transform(([, space, kind, , cid]) => ({ space, hold: { kind, cid } })),
+  z
+    .tuple([z.literal(NAME), z.string(), z.literal('part'), link, codec, bytesField(32), z.number()])
+    .transform(([, space, kind, raw, codec, upload, until]) => ({
+      ...{ space, hold: { kind, cid: cidOfDigest(codec, digestOf(raw)), upload, until } },
+    })),
 ])

@@ -20,7 +20,7 @@ export function openKuboRpc({ url, authorization, attemptMillis = 60_000, clock 
   /** One call. Throws {@link StorageFull} or {@link KuboFault}; what `unless` knows of the daemon's own words is an answer. */
   async function call<T>(
     act: (signal: AbortSignal) => Promise<T>,
-    { limitBytes = ANSWER_BYTES_MAX, signal, unless }: CallOptions<T> = {},
+    { limitBytes = ANSWER_BYTES_MAX, lineBytesMax = limitBytes, signal, unless }: CallOptions<T> = {},
   ): Promise<T> {
     signal?.throwIfAborted()
     const late = new AbortController()
@@ -31,7 +31,7 @@ export function openKuboRpc({ url, authorization, attemptMillis = 60_000, clock 
     )
     const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
     try {
-      return await withinBounds({ limitBytes, signal: either }, act)
+      return await withinBounds({ limitBytes, lineBytesMax, signal: either }, act)
     } catch (cause) {
       signal?.throwIfAborted()
       if (cause instanceof KuboFault || cause instanceof AnswerTooLong || cause instanceof BlobCorrupt) throw cause
@@ -81,7 +81,7 @@ export function openKuboRpc({ url, authorization, attemptMillis = 60_000, clock 
           for await (const pin of kubo.pin.ls({ type: 'recursive', signal })) found.push(pin.cid)
           return found
         },
-        { limitBytes: PINS_BYTES_MAX },
+        { limitBytes: PINS_BYTES_MAX, lineBytesMax: ANSWER_BYTES_MAX },
       )
     },
     /** Unchecked; undefined when it is not here. Of a longer one no more is read than tells so. */
@@ -140,6 +140,7 @@ export class KuboFault extends Error {
 
 type CallOptions<T> = {
   readonly limitBytes?: number
+  readonly lineBytesMax?: number
   readonly signal?: AbortSignal | undefined
   readonly unless?: (words: string) => { readonly is: T } | undefined
 }

@@ -1,29 +1,32 @@
-import { CID } from 'multiformats/cid'
 import { randomBytes } from '#crypto'
-import { codecOf, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
+import { codecOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import type { Cid, Millis } from '#protocol/ids.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { type Clock, type PartsStore, StorageFull } from '#protocol/ports.ts'
 import { systemClock } from '../clock.ts'
 import { each } from '../each.ts'
-import { type Hold, holdBytes, holdCid, holdIn, rawOf, uploadKey } from './kubo-holds.ts'
+import { type Hold, holdBytes, holdCid, type Part, under } from './kubo-holds.ts'
+import { KuboParts } from './kubo-parts.ts'
 import type { KuboRpc } from './kubo-rpc.ts'
-import { blocksUnder, type Load, readingOf } from './reading.ts'
+import { blocksUnder, isWholeFile, type Load, readingOf } from './reading.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
 /**
  * Blobs in a Kubo daemon, which is trusted with keeping them and with nothing else: blocks are cut and hashed here, and what
- * comes back is hashed again. A blob is here when it is held (see kubo-holds.ts) and its blocks are there. A hold is pinned
- * before its block is sent, so the daemon's collector never takes what is on its way; what a crash leaves are parts, which
- * go when their time is over. Several processes may use one daemon, and several stores, each in a space of its own.
+ * comes back is hashed again. A blob is here when it is held (see kubo-holds.ts) and its blocks are there. A block's hold is
+ * pinned before the block is sent, so the daemon's collector never takes what is on its way; what a crash leaves are parts,
+ * which go when their time is over. Several processes may use one daemon, and several stores, each in a space of its own.
  *
  * @param quotaBytes of all that the daemon keeps, whoever put it; past it, and on a full disk, puts throw {@link StorageFull}
  */
 export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemClock }: KuboBlobsOptions): PartsStore {
+  const parts = new KuboParts({ rpc, space, clock })
   let measured = { at: Number.NEGATIVE_INFINITY, bytes: 0 }
 
   const isPinned = async (hold: Hold, of = space) => (await rpc.pinOf(holdCid(of, hold), 'recursive')) !== undefined
   const unpin = (hold: Hold) => rpc.unpin(holdCid(space, hold))
+  const isHere = async (cid: Cid) => (await rpc.sizeOf(cid)) !== undefined
 
   const load: Load = async (cid, limitBytes, signal) => {
     const block = await rpc.block(cid, limitBytes, signal)
@@ -46,29 +49,36 @@ export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemCl
     if (measured.bytes > quotaBytes) throw new StorageFull(`${quotaBytes} bytes are in use`)
   }
 
-  /** A part whose hold is there already is held anew: no harm, for nobody was told that it is a blob. */
-  async function keepPart(upload: Bytes, block: Block): Promise<void> {
+  async function keepPart(part: Part, block: Block): Promise<void> {
     await admit(block.bytes.length)
-    await rpc.pin(holdBytes(space, { kind: 'part', upload, cid: block.cid }))
+    await parts.hold(part)
     await rpc.putBlock(block)
   }
 
-  /** Removes what no pin needs, of anybody. Under another codec than `raw` Kubo does not see our own links to it. */
-  async function remove(cid: Cid): Promise<boolean> {
-    if (codecOf(cid) !== RAW && (await rpc.pinOf(rawOf(cid), 'all')) !== undefined) return false
-    return rpc.removeBlock(cid)
+  /**
+   * Removes the block, unless somebody's pin needs it. Kubo looks for the CID alone, so bytes that also stand under another
+   * codec have to be asked for: whoever sends a file's node as a leaf of his own must not take it with him.
+   */
+  async function remove(cid: Cid): Promise<number> {
+    const size = await rpc.sizeOf(cid)
+    if (size === undefined) return 0
+    // A full leaf is no node: one of 1,024 links has 55 KiB, and a manifest of a whole MiB does not come to be.
+    const nodes = size < BLOCK_BYTES_MAX ? ([DAG_PB, DAG_CBOR] as const) : []
+    for (const other of codecOf(cid) === RAW ? nodes : ([RAW] as const))
+      if ((await rpc.pinOf(under(other, cid), 'all')) !== undefined) return 0
+    return (await rpc.removeBlock(cid)) ? size : 0
   }
 
-  async function keepAll(blocks: readonly Block[]): Promise<void> {
-    const made: Block[] = []
+  async function keepBlocks(blocks: readonly Block[]): Promise<void> {
+    const made: Cid[] = []
     try {
       await each(blocks, async (block) => {
         await admit(block.bytes.length)
-        if (await pin({ kind: 'block', cid: block.cid })) made.push(block)
+        if (await pin({ kind: 'block', cid: block.cid })) made.push(block.cid)
         await rpc.putBlock(block)
       })
     } catch (cause) {
-      await each(made, async ({ cid }) => {
+      await each(made, async (cid) => {
         await unpin({ kind: 'block', cid })
         await remove(cid)
       }).catch(() => undefined)
@@ -76,79 +86,66 @@ export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemCl
     }
   }
 
-  /** A file under way. Its blocks are parts until it has a name; a file of one block is a blob at once. */
+  /** Its blocks are parts until it has a name; a file of one block is a blob at once. */
   async function keepFile(fill: (keep: (block: Block) => Promise<void>) => Promise<Cid>): Promise<Cid> {
-    const upload = randomBytes(32)
-    const until: Hold = { kind: 'until', upload, until: clock.now() + UPLOAD_MILLIS_MAX }
-    const parts = new Set<Cid>()
+    const own = { kind: 'part', upload: randomBytes(32), until: clock.now() + UPLOAD_MILLIS_MAX } as const
+    const kept = new Set<Cid>()
     let first: Block | undefined
-    let opened: Promise<void> | undefined
-    const part = async (block: Block) => {
-      if (parts.has(block.cid)) return
-      parts.add(block.cid)
-      opened ??= rpc.pin(holdBytes(space, until))
-      await opened
-      await keepPart(upload, block)
+    const keep = async (block: Block) => {
+      if (kept.has(block.cid)) return
+      kept.add(block.cid)
+      await keepPart({ ...own, cid: block.cid }, block)
     }
-    const drop = async () => {
-      await each([...parts], (cid) => unpin({ kind: 'part', upload, cid }))
-      if (opened) await unpin(until)
-    }
+    const drop = () => each(kept, (cid) => parts.drop({ ...own, cid }))
     try {
       const cid = await fill(async (block) => {
         // A file of one block is told from a longer one's first only by what follows.
-        if (!first && parts.size === 0) {
+        if (!first && kept.size === 0) {
           first = { cid: block.cid, bytes: block.bytes.slice() }
           return
         }
-        const [before, held] = [first, block]
+        const before = first
         first = undefined
-        if (before) await part(before)
-        await part(held)
+        if (before) await keep(before)
+        await keep(block)
       })
-      if (first) await keepAll([first])
+      if (first) await keepBlocks([first])
       else await pin({ kind: 'file', cid })
       await drop()
       return cid
     } catch (cause) {
       await drop()
-        .then(() => each([...parts], remove))
+        .then(() => each(kept, remove))
         .catch(() => undefined)
       throw cause
     }
   }
 
-  async function isHere(cid: Cid): Promise<boolean> {
-    return (await rpc.sizeOf(cid)) !== undefined
+  async function treeOf(root: Cid): Promise<readonly Cid[]> {
+    const tree: Cid[] = []
+    for await (const cid of blocksUnder(root, load)) tree.push(cid)
+    return tree
   }
 
-  async function blocksOf(root: Cid): Promise<readonly Cid[]> {
-    const blocks: Cid[] = []
-    for await (const cid of blocksUnder(root, load)) blocks.push(cid)
-    return blocks
-  }
-
-  /** Whether all blocks under it are there. */
+  /** Throws {@link BlobCorrupt} where a block is not as large as its parent says. */
   async function isWhole(root: Cid): Promise<boolean> {
-    let missing = 0
-    await each(await blocksOf(root), async (cid) => {
-      if (!(await isHere(cid))) missing++
-    })
-    return missing === 0
+    const sizes = new Map<Cid, number | undefined>()
+    await each(await treeOf(root), async (cid) => sizes.set(cid, await rpc.sizeOf(cid)))
+    return isWholeFile(root, load, async (cid) => sizes.get(cid))
   }
 
-  async function has(cid: Cid): Promise<boolean> {
-    if (codecOf(cid) === DAG_PB) {
-      if (await isPinned({ kind: 'file', cid })) return isWhole(cid)
-      if (!(await isPinned({ kind: 'block', cid })) || !(await isHere(cid))) return false
-      for await (const part of blocksUnder(cid, load)) if (part !== cid && !(await has(part))) return false
-      return true
-    }
-    if (!(await isHere(cid))) return false
-    if (await isPinned({ kind: 'block', cid })) return true
-    // It may be a part of a file. Rarely asked, and dear: Kubo looks through all its pins.
-    const through = /^indirect through (\S+)$/.exec((await rpc.pinOf(cid, 'all')) ?? '')?.[1]
-    return through !== undefined && holdIn(space, CID.parse(through))?.kind === 'file'
+  /** Whether all of them are so. After the first that is not, few more are asked for. */
+  async function all(cids: readonly Cid[], is: (cid: Cid) => Promise<boolean>): Promise<boolean> {
+    let so = true
+    await each(cids, async (cid) => {
+      if (so && !(await is(cid))) so = false
+    })
+    return so
+  }
+
+  /** Here, and held for itself or for a blob that waits for it: what is only in the daemon's cache may go at any time. */
+  async function isKept(cid: Cid): Promise<boolean> {
+    return (await isHere(cid)) && ((await parts.has(cid)) || (await isPinned({ kind: 'block', cid })))
   }
 
   return {
@@ -157,60 +154,49 @@ export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemCl
       keepFile((keep) => importBounded(source, limitBytes, signal, expected, keep)),
     async putBlocks(blocks) {
       for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
-      await keepAll(blocks)
+      await keepBlocks(blocks)
     },
-    has,
+    async has(cid) {
+      if (codecOf(cid) !== DAG_PB) return isKept(cid)
+      const tree = await treeOf(cid)
+      return all(tree, (await isPinned({ kind: 'file', cid })) ? isHere : isKept)
+    },
     async delete(cid) {
       const kinds = codecOf(cid) === DAG_PB ? (['file', 'block'] as const) : (['block'] as const)
       const holds: readonly Hold[] = kinds.map((kind) => ({ kind, cid }))
+      const waiting = await parts.of(digestOf(cid))
       const pinned = await Promise.all(holds.map((hold) => isPinned(hold)))
-      if (!pinned.includes(true)) return
-      // The parts of a file that came as blocks are blobs of their own.
-      const blocks = kinds[0] === 'file' && pinned[0] ? await blocksOf(cid) : [cid]
+      if (waiting.length === 0 && !pinned.includes(true)) return
+      // The parts of a file that came as blocks are blobs of their own, and stay.
+      const tree = pinned[0] ? await treeOf(cid) : [cid]
       await each(holds, unpin)
-      // What this does not reach is left to the daemon's collector.
-      await each(blocks, remove)
+      await each(waiting, (part) => parts.drop(part))
+      await each(new Set([...tree, ...waiting.map((part) => part.cid)]), remove)
     },
     async putParts(blob, blocks, until) {
       for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
       const upload = digestOf(blob)
-      await pin({ kind: 'until', upload, until })
-      await each(blocks, (block) => keepPart(upload, block))
+      await each(blocks, (block) => keepPart({ kind: 'part', cid: block.cid, upload, until }, block))
     },
     async finish(blob) {
       if (!(await isWhole(blob))) return false
       const hold: Hold = { kind: codecOf(blob) === DAG_PB ? 'file' : 'block', cid: blob }
       const isNew = await pin(hold)
-      // The collector may have taken a block that was nobody's part, between the look and the pin.
-      if (!(await isWhole(blob))) {
+      // The collector may have taken what nobody waited for, between the look and the pin.
+      if (!(await all(await treeOf(blob), isHere))) {
         if (isNew) await unpin(hold)
         return false
       }
-      await each(await blocksOf(blob), (cid) => unpin({ kind: 'part', upload: digestOf(blob), cid }))
+      await each(await parts.of(digestOf(blob)), (part) => parts.drop(part))
       return true
     },
     async sweep(now) {
-      const uploads = new Map<string, Upload>()
-      for (const pinned of await rpc.pins()) {
-        const hold = holdIn(space, pinned)
-        if (hold?.kind !== 'part' && hold?.kind !== 'until') continue
-        const key = uploadKey(hold.upload)
-        const known = uploads.get(key) ?? { holds: [], until: Number.NEGATIVE_INFINITY }
-        uploads.set(key, {
-          holds: [...known.holds, hold],
-          until: Math.max(known.until, hold.kind === 'until' ? hold.until : known.until),
-        })
-      }
       let freedBytes = 0
-      for (const { holds, until } of uploads.values()) {
-        if (until > now) continue
-        await each(holds, async (hold) => {
-          await unpin(hold)
-          if (hold.kind !== 'part') return
-          const size = (await rpc.sizeOf(hold.cid)) ?? 0
-          if (await remove(hold.cid)) freedBytes += size
-        })
-      }
+      await each(await parts.overdue(now), async (part) => {
+        await parts.drop(part)
+        const bytes = await remove(part.cid)
+        freedBytes += bytes
+      })
       return freedBytes
     },
   }
@@ -218,15 +204,13 @@ export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemCl
 
 export type KuboBlobsOptions = {
   readonly rpc: KuboRpc
-  /** What tells this store from others in the same daemon, at most 16 characters. */
+  /** What tells this store from others in the same daemon, at most 8 characters. */
   readonly space: string
   readonly quotaBytes: number
   /** The space of a store in the same daemon whose blocks are not to be read through this one. */
   readonly hidden?: string
   readonly clock?: Clock
 }
-
-type Upload = { readonly holds: readonly Hold[]; readonly until: Millis }
 
 /** Longer than any put takes that is still alive: its parts are swept after that. */
 const UPLOAD_MILLIS_MAX: Millis = 86_400_000
