@@ -15,7 +15,11 @@ export type KuboDaemon = AsyncDisposable & {
   readonly rpcUrl: string
   readonly gatewayUrl: string
   readonly repo: string
-  readonly pid: number
+  pid(): number
+  /** As a power cut would end it. */
+  kill(): Promise<void>
+  /** On the same repository and ports as before. */
+  start(): Promise<void>
   /** Where the daemon keeps a block. */
   fileOf(cid: Cid): string
   /** The command line against this daemon. Throws with what it said where it fails. */
@@ -71,15 +75,28 @@ export async function startKubo(path: string): Promise<KuboDaemon> {
   await writeFile(join(repo, 'swarm.key'), `/key/swarm/psk/1.0.0/\n/base16/\n${'5a'.repeat(32)}\n`, { mode: 0o600 })
   const [rpc, gateway, swarm] = [await freePort(), await freePort(), await freePort()]
   await configure(join(repo, 'config'), { rpc, gateway, swarm })
-  const child = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  doors.defer(() => ended(child))
-  await ready(child)
+  let child: ChildProcess | undefined
+  const start = async () => {
+    child = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    await ready(child)
+  }
+  const kill = async () => {
+    const running = child
+    child = undefined
+    if (!running || running.exitCode !== null || running.signalCode !== null) return
+    const exit = new Promise((resolve) => running.once('exit', resolve))
+    running.kill('SIGKILL')
+    await exit
+  }
+  doors.defer(kill)
+  await start()
   const open = doors.move()
   return {
     rpcUrl: `http://127.0.0.1:${rpc}`,
     gatewayUrl: `http://127.0.0.1:${gateway}`,
     repo,
-    pid: child.pid as number,
+    pid: () => child?.pid ?? 0,
+    ...{ kill, start },
     fileOf(cid) {
       const name = base32upper.encode(CID.parse(cid).multihash.bytes).slice(1)
       return join(repo, 'blocks', name.slice(-3, -1), `${name}.data`)
@@ -111,6 +128,7 @@ async function configure(file: string, { rpc, gateway, swarm }: { rpc: number; g
   })
   Object.assign(config.Ipns, { DelegatedPublishers: [] })
   config.Routing = { Type: 'none', DelegatedRouters: [] }
+  config.Gateway.NoFetch = true
   config.Discovery = { MDNS: { Enabled: false } }
   config.Swarm = {
     ...config.Swarm,
@@ -135,13 +153,6 @@ async function ready(child: ChildProcess): Promise<void> {
     return
   }
   throw new Error(`the daemon did not start: ${lines.slice(-5).join(' / ')}`)
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGKILL')
-  await exit
 }
 
 async function freePort(): Promise<number> {
