@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as dagPb from '@ipld/dag-pb'
+import { base58btc } from 'multiformats/bases/base58'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
-import { sha256 } from '#crypto'
-import { toHex } from '#protocol/bytes.ts'
+import { randomBytes, sha256 } from '#crypto'
+import { concat, toHex } from '#protocol/bytes.ts'
 import { DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
 import { linksOf } from '#protocol/codec.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import { settingsOf } from '#storage/blobs/kubo-profile.ts'
 import { loopback } from './loopback.ts'
 
 /** What goes wrong with one request: said by its path, e.g. `block/put`. */
@@ -43,6 +45,8 @@ export type KuboDouble = AsyncDisposable & {
 }
 
 export async function startKuboDouble(): Promise<KuboDouble> {
+  // A public key in an identity hash, as Ed25519 peers are named.
+  const peerId = base58btc.encode(concat(Uint8Array.of(0, 36, 8, 1, 18, 32), randomBytes(32))).slice(1)
   const server = await loopback((request, response) => {
     answer(request, response).catch((cause: unknown) => {
       if (!response.headersSent) refuse(response, cause instanceof Error ? cause.message : String(cause))
@@ -54,7 +58,7 @@ export async function startKuboDouble(): Promise<KuboDouble> {
     blocks: new Map(),
     pins: new Map(),
     calls: [],
-    config: {},
+    config: privateConfig(),
     peers: [],
     addresses: [],
     authorization: undefined,
@@ -77,7 +81,7 @@ export async function startKuboDouble(): Promise<KuboDouble> {
     'repo/stat': () => [{ RepoSize: [...double.blocks.values()].reduce((sum, block) => sum + block.length, 0), StorageMax: 10 ** 10, NumObjects: 0 }],
     'config/show': () => [double.config],
     'swarm/peers': () => [{ Peers: double.peers }],
-    'id': () => [{ ID: '12D3KooWDW4DTWtS8nBroxfibGLUXQQnKMyJg5wh7PDR8wvakR4q', PublicKey: '', Addresses: double.addresses, AgentVersion: 'kubo/0.43.0', Protocols: [] }],
+    'id': () => [{ ID: peerId, PublicKey: '', Addresses: double.addresses, AgentVersion: 'kubo/0.43.0', Protocols: [] }],
     'version': () => [{ Version: '0.43.0', Commit: '', Repo: '18', System: 'amd64/linux', Golang: 'go1.26.8' }],
   }
   return double
@@ -165,6 +169,26 @@ export async function startKuboDouble(): Promise<KuboDouble> {
   function local(query: URLSearchParams): Bytes {
     if (query.get('offline') !== 'true') throw new Error('looked on the network')
     return blockOf(CID.parse(query.get('arg') ?? ''))
+  }
+}
+
+/** Of a daemon of which nothing is left to wish for. */
+export function privateConfig(): Record<string, unknown> {
+  const config: Record<string, unknown> = {
+    Addresses: { API: '/ip4/127.0.0.1/tcp/5001', Swarm: ['/ip4/127.0.0.1/tcp/4001'] },
+    Datastore: { Spec: { type: 'mount', mounts: [{ type: 'flatfs', sync: true }, { type: 'levelds' }] } },
+  }
+  for (const { path, value } of settingsOf('private')) setIn(config, path, value)
+  return config
+}
+
+/** Changes what a configuration says at a path. */
+export function setIn(config: Record<string, unknown>, path: string, value: unknown): void {
+  const [name = '', ...rest] = path.split('.')
+  if (rest.length === 0) config[name] = value
+  else {
+    config[name] ??= {}
+    setIn(config[name] as Record<string, unknown>, rest.join('.'), value)
   }
 }
 

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, test } from '@jest/globals'
 import { base32upper } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import type { Cid } from '#protocol/ids.ts'
+import { settingsOf } from '#storage/blobs/kubo-profile.ts'
 import { temporaryFolder } from './folder.ts'
+import { setIn } from './kubo-double.ts'
 
 /** A real daemon on free loopback ports, its repository in a temporary folder, that speaks to nobody. Gone with the scope. */
 export type KuboDaemon = AsyncDisposable & {
@@ -73,12 +74,12 @@ export async function startKubo(path: string): Promise<KuboDaemon> {
   ipfs(['init', '--profile', 'test,unixfs-v1-2025'])
   // As `consilium kubo swarm-key` writes it. A daemon without one would not start: LIBP2P_FORCE_PNET.
   await writeFile(join(repo, 'swarm.key'), `/key/swarm/psk/1.0.0/\n/base16/\n${'5a'.repeat(32)}\n`, { mode: 0o600 })
-  const [rpc, gateway, swarm] = [await freePort(), await freePort(), await freePort()]
-  await configure(join(repo, 'config'), { rpc, gateway, swarm })
+  const file = join(repo, 'config')
+  await configure(file)
   let child: ChildProcess | undefined
   const start = async () => {
     child = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    await ready(child)
+    return ready(child)
   }
   const kill = async () => {
     const running = child
@@ -89,14 +90,17 @@ export async function startKubo(path: string): Promise<KuboDaemon> {
     await exit
   }
   doors.defer(kill)
-  await start()
+  const { rpc, gateway } = await start()
+  // Where it is started again, it is to be found as before.
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...addressesAt(rpc, gateway) }))
   const open = doors.move()
   return {
     rpcUrl: `http://127.0.0.1:${rpc}`,
     gatewayUrl: `http://127.0.0.1:${gateway}`,
     repo,
     pid: () => child?.pid ?? 0,
-    ...{ kill, start },
+    kill,
+    start: async () => void (await start()),
     fileOf(cid) {
       const name = base32upper.encode(CID.parse(cid).multihash.bytes).slice(1)
       return join(repo, 'blocks', name.slice(-3, -1), `${name}.data`)
@@ -106,60 +110,36 @@ export async function startKubo(path: string): Promise<KuboDaemon> {
   }
 }
 
-/** What docs/ipfs.md says of a private daemon, and loopback for all that listens. */
-async function configure(file: string, { rpc, gateway, swarm }: { rpc: number; gateway: number; swarm: number }) {
+/** What docs/ipfs.md says of a private daemon, and loopback for all that listens, on ports that are free. */
+async function configure(file: string): Promise<void> {
   const config = JSON.parse(await readFile(file, 'utf8'))
-  const tcp = (port: number) => `/ip4/127.0.0.1/tcp/${port}`
-  config.Addresses = { ...config.Addresses, API: tcp(rpc), Gateway: tcp(gateway), Swarm: [tcp(swarm)] }
-  Object.assign(config, {
-    AutoConf: { Enabled: false },
-    AutoTLS: { Enabled: false },
-    Bootstrap: [],
-    Provide: { Enabled: false },
-  })
-  Object.assign(config, {
-    AutoNAT: { ServiceMode: 'disabled' },
-    HTTPRetrieval: { Enabled: false },
-    DNS: { Resolvers: {} },
-  })
-  Object.assign(config, {
-    Version: { SwarmCheckEnabled: false },
-    Plugins: { Plugins: { telemetry: { Disabled: true } } },
-  })
-  Object.assign(config.Ipns, { DelegatedPublishers: [] })
-  config.Routing = { Type: 'none', DelegatedRouters: [] }
+  Object.assign(config, addressesAt(0, 0))
   config.Gateway.NoFetch = true
-  config.Discovery = { MDNS: { Enabled: false } }
-  config.Swarm = {
-    ...config.Swarm,
-    DisableNatPortMap: true,
-    RelayClient: { Enabled: false },
-    RelayService: { Enabled: false },
-  }
-  config.Swarm = { ...config.Swarm, EnableHolePunching: false, Transports: { Network: { Relay: false, QUIC: false } } }
+  for (const { path, value } of settingsOf('private')) setIn(config, path, value)
   for (const mount of config.Datastore.Spec.mounts) if (mount.type === 'flatfs') mount.sync = true
   await writeFile(file, JSON.stringify(config))
 }
 
-async function ready(child: ChildProcess): Promise<void> {
+function addressesAt(rpc: number, gateway: number): object {
+  const [API, Gateway] = [rpc, gateway].map((port) => `/ip4/127.0.0.1/tcp/${port}`)
+  return { Addresses: { API, Gateway, Swarm: ['/ip4/127.0.0.1/tcp/0'] } }
+}
+
+type Ports = { readonly rpc: number; readonly gateway: number }
+
+/** @returns where it listens, as it says */
+async function ready(child: ChildProcess): Promise<Ports> {
   const lines: string[] = []
   const { stdout, stderr } = child
   if (!stdout || !stderr) throw new Error('no pipes')
   stderr.on('data', (text: Buffer) => void lines.push(String(text).trim()))
+  const portIn = (what: RegExp) => Number(lines.map((line) => what.exec(line)?.[1]).find(Boolean))
   for await (const line of createInterface(stdout)) {
     lines.push(line)
     if (!line.includes('Daemon is ready')) continue
     stdout.resume()
-    return
+    const ip = String.raw`listening on \/ip4\/127\.0\.0\.1\/tcp\/(\d+)`
+    return { rpc: portIn(new RegExp(`RPC API server ${ip}`)), gateway: portIn(new RegExp(`Gateway server ${ip}`)) }
   }
   throw new Error(`the daemon did not start: ${lines.slice(-5).join(' / ')}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
 }

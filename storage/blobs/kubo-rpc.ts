@@ -6,6 +6,7 @@ import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BlobCorrupt, type Clock, StorageFull } from '#protocol/ports.ts'
 import { systemClock } from '../clock.ts'
 import { AnswerTooLong, withinBounds } from './answer-bounds.ts'
+import type { KuboState } from './kubo-profile.ts'
 
 /**
  * What we ask of a Kubo daemon, by kubo-rpc-client, the maintained successor of ipfs-http-client. Each call has a time and
@@ -114,6 +115,18 @@ export function openKuboRpc({ url, authorization, attemptMillis = 60_000, clock 
         return gone
       })
     },
+    /** What the daemon says of itself, and its id. */
+    async state(): Promise<KuboState & { readonly id: string }> {
+      const [config, self, peers] = await Promise.all([
+        call((signal) => kubo.config.getAll({ signal }), { limitBytes: STATE_BYTES_MAX }),
+        call((signal) => kubo.id({ signal }), { limitBytes: STATE_BYTES_MAX }),
+        call((signal) => kubo.swarm.peers({ signal }), { limitBytes: STATE_BYTES_MAX }),
+      ])
+      return {
+        ...{ config, id: self.id.toString(), addresses: self.addresses.map(String) },
+        peers: peers.map(({ peer }) => peer.toString()),
+      }
+    },
     async usedBytes(): Promise<number> {
       const options = query({ 'size-only': 'true' })
       return call(async (signal) => Number((await kubo.repo.stat({ ...options, signal })).repoSize))
@@ -133,6 +146,17 @@ export type KuboRpcOptions = {
   readonly clock?: Clock
 }
 
+/**
+ * The header, from a secret as Kubo's own configuration writes it: `bearer:…` or `basic:user:password`. Throws on anything
+ * else, without saying what it was.
+ */
+export function authorizationOf(secret: string): string {
+  const [, kind, rest = ''] = /^(bearer|basic):([\x21-\x7e]{1,4096})$/.exec(secret.trim()) ?? []
+  if (kind === 'bearer') return `Bearer ${rest}`
+  if (kind === 'basic' && rest.includes(':')) return `Basic ${Buffer.from(rest).toString('base64')}`
+  throw new Error("the key of a Kubo daemon is 'bearer:<token>' or 'basic:<user>:<password>'")
+}
+
 /** The daemon did not do it, or there is none: a fault of the world, the caller may try later. */
 export class KuboFault extends Error {
   override name = 'KuboFault'
@@ -146,6 +170,7 @@ type CallOptions<T> = {
 }
 
 const ANSWER_BYTES_MAX = 65_536
+const STATE_BYTES_MAX = 2 ** 22
 /** Some 400,000 pins. */
 const PINS_BYTES_MAX = 2 ** 26
 const WORDS_CHARS_MAX = 2000
