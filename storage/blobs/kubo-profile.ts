@@ -47,7 +47,7 @@ export function settingsOf(network: KuboNetwork): readonly Setting[] {
 /** The commands that make a repository right, run before its daemon starts. */
 export function commandsFor(network: KuboNetwork): readonly string[] {
   const listeners = network === 'private' ? [LISTENERS] : []
-  return [SYNC, ...settingsOf(network).map(commandOf), ...listeners]
+  return [SYNC, LOCAL_RPC, ...settingsOf(network).map(commandOf), ...listeners]
 }
 
 /** What a daemon does not keep of what was promised for it. */
