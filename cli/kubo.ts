@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import type { KuboConfig } from '#coordinator/stores.ts'
 import { authorizationOf } from '#storage/blobs/kubo-rpc.ts'
+import { readSecret } from '#storage/secret-file.ts'
 import { type Arguments, usage } from './arguments.ts'
 
 export const KUBO_NETWORKS = ['private', 'public'] as const
@@ -27,15 +27,18 @@ export async function kuboOf(args: Arguments): Promise<KuboConfig | undefined> {
 
 async function keyOf(args: Arguments, option: string, variable: string): Promise<string | undefined> {
   const file = args.text(option)
-  const secret = file === undefined ? args.environment[variable] : await readFile(file, 'utf8')
+  const secret = file === undefined ? args.environment[variable] : await secretIn(file)
   if (!secret) return undefined
   try {
     return authorizationOf(secret)
   } catch (cause) {
-    throw usage(
-      'bad_kubo_key',
-      (cause as Error).message,
-      `in ${file ?? variable}, as in the daemon's API.Authorizations`,
-    )
+    const where = `in ${file ?? variable}, as in the daemon's API.Authorizations`
+    throw usage('bad_kubo_key', (cause as Error).message, where)
   }
+}
+
+async function secretIn(file: string): Promise<string> {
+  const secret = await readSecret(file)
+  if (secret === undefined) throw usage('no_kubo_key', `there is no ${file}`)
+  return new TextDecoder().decode(secret)
 }

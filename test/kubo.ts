@@ -62,7 +62,7 @@ export async function kuboForTests(what: string): Promise<KuboDaemon | undefined
   return daemon
 }
 
-export async function startKubo(path: string): Promise<KuboDaemon> {
+async function startKubo(path: string): Promise<KuboDaemon> {
   await using doors = new AsyncDisposableStack()
   const { path: repo } = doors.use(await temporaryFolder())
   const env = { PATH: process.env['PATH'], HOME: repo, IPFS_PATH: repo, IPFS_TELEMETRY: 'off', LIBP2P_FORCE_PNET: '1' }

@@ -122,7 +122,7 @@ export const PROCESSES: readonly Command[] = [
     name: 'kubo swarm-key',
     summary: 'print a new key for a private swarm of Kubo daemons',
     options: [],
-    examples: ['(umask 077; consilium kubo swarm-key > "$IPFS_PATH/swarm.key")'],
+    examples: ['consilium kubo swarm-key > swarm.key && chmod 600 swarm.key'],
     load: () => import('../kubo-swarm-key.ts'),
   },
   {
