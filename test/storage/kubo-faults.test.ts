@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { collect, once, toHex } from '#protocol/bytes.ts'
 import { cidOf, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
+import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge, StorageFull } from '#protocol/ports.ts'
@@ -192,6 +193,19 @@ describe('blobs among others in a daemon', () => {
     await blobs.putBlocks([leaf])
     await blobs.delete(cid)
     expect(await blobs.has(leaf.cid)).toBe(true)
+  })
+
+  test('so does a node of what only somebody else has pinned', async () => {
+    await using double = await startKuboDouble()
+    const blocks = await blocksOf(contentOf('their file', 2 * MIB + 5))
+    for (const { cid, bytes } of blocks) double.blocks.set(toHex(digestOf(cid)), bytes)
+    const root = blocks.at(-1) as Block
+    double.pins.set(root.cid, 'recursive')
+    const blobs = openOn(double)
+    const leaf = { cid: cidOf(RAW, root.bytes), bytes: root.bytes }
+    await blobs.putParts(cidOf(RAW, contentOf('some blob', 3)), [leaf], 10)
+    expect(await blobs.sweep(10)).toBe(0)
+    expect(double.blocks.has(toHex(digestOf(root.cid)))).toBe(true)
   })
 
   test('two stores of one daemon delete nothing of each other, and one may hide its blocks from the other', async () => {
