@@ -1,10 +1,12 @@
 import { type CoordinatorConfig, startCoordinator } from '#coordinator/main.ts'
+import { KuboNotAsPromised } from '#coordinator/stores.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { readProviders } from '#storage/pinning/providers.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
+import { kuboOf } from './kubo.ts'
 import type { Output } from './output.ts'
 import { packageOf } from './package.ts'
 import { coordinatorState } from './state.ts'
@@ -21,6 +23,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const config = {
     state: coordinatorState(args),
     redis: redisOf(args),
+    kubo: await kuboOf(args),
     host,
     port,
     tls: tlsFilesOf(args, ''),
@@ -78,6 +81,10 @@ function fatal(cause: unknown): void {
 
 function cannotStart(cause: unknown, host: string, port: number): Failure {
   const { message } = failureOf(cause)
+  if (cause instanceof KuboNotAsPromised) {
+    const fix = [...cause.unmet.map((unmet) => unmet.fix), 'and start the daemon again'].join('\n           ')
+    return new Failure(EXIT.unexpected, 'kubo_not_as_promised', message, { fix, cause })
+  }
   const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
   const fix = inUse ? 'another process listens there: choose another --port, or 0 for a free one' : undefined
   const what = inUse ? `${host}:${port} is in use` : message

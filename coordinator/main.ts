@@ -45,7 +45,7 @@ import { Readiness } from './readiness.ts'
 import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
-import { openStores } from './stores.ts'
+import { type KuboConfig, openStores } from './stores.ts'
 import { sweep } from './sweeping.ts'
 import { Tally } from './tally.ts'
 import { SocketTransport } from './transports/socketio.ts'
@@ -62,6 +62,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly graceMillis: Millis
   /** Disk that all blobs together may take. */
   readonly quotaBytes: number
+  /** Where there is one, the public blocks are kept by a Kubo daemon. */
+  readonly kubo?: KuboConfig | undefined
   /** Where open runs are published, and whether others are. */
   readonly pinTo?: {
     readonly providers: readonly ProviderProfile[]

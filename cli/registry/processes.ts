@@ -66,6 +66,27 @@ export const PROCESSES: readonly Command[] = [
       },
       quota,
       {
+        name: 'kubo',
+        value: '<url>',
+        env: 'CONSILIUM_KUBO',
+        summary:
+          'RPC of a Kubo daemon that keeps the public blocks; its key by CONSILIUM_KUBO_AUTHORIZATION or --kubo-key',
+      },
+      {
+        name: 'kubo-network',
+        value: '<kind>',
+        default: 'private',
+        summary: 'private: refuse a daemon that others can reach; public: anybody may fetch the blocks',
+      },
+      {
+        name: 'kubo-private',
+        value: '<url>',
+        summary:
+          'RPC of a second daemon, private, for what is not public; its key by CONSILIUM_KUBO_PRIVATE_AUTHORIZATION',
+      },
+      { name: 'kubo-key', value: '<file>', summary: "file of the daemon's key, as bearer:… or basic:…" },
+      { name: 'kubo-private-key', value: '<file>', summary: "file of the second daemon's key" },
+      {
         name: 'pin-to',
         value: '<file>',
         summary: 'pinning services at which open runs are published: names, addresses, and where their tokens are',
@@ -82,6 +103,27 @@ export const PROCESSES: readonly Command[] = [
     ],
     examples: ['consilium coordinator up --allow nodes.txt', 'consilium coordinator up --open --port 0 --json'],
     load: () => import('../coordinator-up.ts'),
+  },
+  {
+    name: 'kubo config',
+    summary: 'print the commands that make a Kubo daemon fit for a coordinator',
+    options: [
+      {
+        name: 'network',
+        value: '<kind>',
+        default: 'private',
+        summary: 'private: it speaks with nobody but its own swarm; public: anybody may fetch from it',
+      },
+    ],
+    examples: ['consilium kubo config | IPFS_PATH=./kubo sh'],
+    load: () => import('../kubo-config.ts'),
+  },
+  {
+    name: 'kubo swarm-key',
+    summary: 'print a new key for a private swarm of Kubo daemons',
+    options: [],
+    examples: ['consilium kubo swarm-key > swarm.key && chmod 600 swarm.key'],
+    load: () => import('../kubo-swarm-key.ts'),
   },
   {
     name: 'node up',

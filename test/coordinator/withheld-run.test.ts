@@ -1,19 +1,8 @@
 import { expect, test } from '@jest/globals'
-import { participate } from '#client/participate.ts'
-import { policyFor } from '#client/policy.ts'
-import type { Progress } from '#client/progress.ts'
-import { sequenceFrom } from '#client/sequence.ts'
-import { siteTerms } from '#client/site.ts'
-import { SocketLink } from '#client/transports/socketio.ts'
-import { randomBytes, sha256 } from '#crypto'
-import { utf8 } from '#protocol/bytes.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
-import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { openRemoteBlobs } from '#storage/blobs/remote.ts'
-import { systemClock } from '#storage/clock.ts'
-import { openMemoryLog } from '#storage/logs/memory.ts'
-import { type Live, live, signer } from './live.ts'
+import { TOY_ARCHITECTURE, TOY_TASK } from '#sim/toy.ts'
+import { live } from './live.ts'
+import { takePart } from './taking-part.ts'
 
 /** Four weights a unit, and a bias: more than a block. */
 const LARGE = {
@@ -22,35 +11,6 @@ const LARGE = {
     { layer: 'dense', name: 'hidden', units: BLOCK_BYTES_MAX / 16 + 1, activation: 'relu' },
     { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
   ],
-}
-
-/** A node over the wire, until the run's evaluate round is over for it. @returns what it told */
-async function takePart({ coordinator }: Live, site: number): Promise<readonly Progress[]> {
-  await using doors = new AsyncDisposableStack()
-  const name = `member ${site}`
-  const self = signer(name)
-  const sequence = sequenceFrom(() => systemClock.now())
-  const terms = siteTerms('open', 'open')
-  const remote = { url: coordinator.url, ticket: () => shown }
-  let shown: string | undefined
-  const link = { urls: [coordinator.url], coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
-  const node = {
-    ...{ transport: doors.use(new SocketLink(link)), coordinator: coordinator.id, signer: self, sequence },
-    ...{ blobs: openRemoteBlobs(remote), withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }) },
-    ...{ secret: sha256(utf8(name)), trainer: toyTrainer(site), clock: systemClock, chance: randomBytes },
-    ...{ site: terms, policy: policyFor('open', 2, terms), journal: openMemoryLog(), outbox: openMemoryBlobs() },
-    useTicket: (ticket: string) => {
-      shown = ticket
-    },
-  }
-  const told: Progress[] = []
-  const stop = new AbortController()
-  doors.defer(() => stop.abort())
-  for await (const made of participate(node, stop.signal)) {
-    told.push(made)
-    if (made.kind === 'ended' && made.round === 2) break
-  }
-  return told
 }
 
 test('members of a run that withholds vectors larger than a block redo its rounds, each with its own ticket', async () => {
