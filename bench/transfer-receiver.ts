@@ -27,7 +27,7 @@ const RECEIVERS: Readonly<Record<string, () => Promise<Read>>> = {
     const { startHelia } = await import('#test/helia.ts')
     const node = await startHelia()
     await dial(node, at)
-    const block = (one: Cid) => node.get(one, AbortSignal.timeout(120_000))
+    const block = (one: Cid) => node.get(one, AbortSignal.timeout(60_000))
     return () => readFile(cid as Cid, 0, sizeBytes, block, () => HELIA_AHEAD_BYTES)
   },
   // The daemon verifies; here its bytes are taken and counted.
