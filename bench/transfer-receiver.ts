@@ -9,6 +9,7 @@ import type { HeliaNode } from '#test/helia.ts'
 import { timed } from './cpu.ts'
 
 /** A process that fetches one file, of which it keeps nothing. `node transfer-receiver.ts <kind> <at> <cid> <bytes>` */
+process.on('disconnect', () => process.exit(0))
 const [kind, at = '', cid, size] = process.argv.slice(2)
 const sizeBytes = Number(size)
 
@@ -27,7 +28,7 @@ const RECEIVERS: Readonly<Record<string, () => Promise<Read>>> = {
     const { startHelia } = await import('#test/helia.ts')
     const node = await startHelia()
     await dial(node, at)
-    const block = (one: Cid) => node.get(one, AbortSignal.timeout(120_000))
+    const block = (one: Cid) => node.get(one, AbortSignal.timeout(60_000))
     return () => readFile(cid as Cid, 0, sizeBytes, block, () => HELIA_AHEAD_BYTES)
   },
   // The daemon verifies; here its bytes are taken and counted.
@@ -71,4 +72,3 @@ const {
 })
 if (bytes !== sizeBytes) throw new Error(`${bytes} of ${sizeBytes} bytes`)
 process.send?.({ seconds: wall / 1000, cpuMillis: cpu, rssBytes: process.resourceUsage().maxRSS * 1024 })
-process.on('disconnect', () => process.exit(0))

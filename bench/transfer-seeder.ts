@@ -15,6 +15,7 @@ import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 
 /** A process that has one file and gives it to whoever asks. `node transfer-seeder.ts <kind> <bytes>` */
+process.on('disconnect', () => process.exit(0))
 const [kind, sizeBytes] = process.argv.slice(2)
 const file = keystream(sha256(new Uint8Array(0)), new Uint8Array(16))(Number(sizeBytes))
 
@@ -36,7 +37,6 @@ process.on('message', () => {
   const sentBytes = [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0)
   process.send?.({ sentBytes, seederCpuMillis: (user + system) / 1000 })
 })
-process.on('disconnect', () => process.exit(0))
 
 /** As a coordinator has it: blocks in files behind the gateway. */
 async function consilium() {
