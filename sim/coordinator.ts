@@ -1,5 +1,6 @@
 import type { Counters } from '#coordinator/counters.ts'
 import type { SessionDoors } from '#coordinator/effects/session.ts'
+import type { Retention } from '#coordinator/retention.ts'
 import type { EffectHandler, Job, Runner } from '#coordinator/runner.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
 import type { BlobStore, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
@@ -39,6 +40,7 @@ export type CoordinatorSurroundings = {
   readonly shared: { readonly queue: Queue<Job>; readonly presence: MemoryPresence } | undefined
   readonly counters: Counters
   readonly graceMillis: Millis
+  readonly retention: Retention
   readonly aggregate: ((doors: SessionDoors) => EffectHandler) | undefined
   /** Told of what no fault excuses. */
   readonly broke: (cause: unknown) => void
@@ -151,7 +153,7 @@ export class SimCoordinator {
   }
 
   async #serve(life: Life): Promise<void> {
-    const { secret, network, counters, graceMillis, aggregate, broke } = this.#around
+    const { secret, network, counters, graceMillis, retention, aggregate, broke } = this.#around
     const fatal = (cause: unknown) => {
       if (!life.isOver) broke(cause)
     }
@@ -161,7 +163,7 @@ export class SimCoordinator {
     const presence = mortalPresence((shared?.presence ?? new MemoryPresence()).openIn(place), life)
     life.over.addEventListener('abort', () => this.#missed(place), { once: true })
     this.#runner = await serve({
-      ...{ secret, clock, counters, graceMillis, aggregate, fatal, presence, over: life.over },
+      ...{ secret, clock, counters, graceMillis, retention, aggregate, fatal, presence, over: life.over },
       log: shared ? mortalSharedLog(log, life) : mortalLog(log, life),
       snapshots: mortalSnapshots(snapshots, life),
       blobs: mortalBlobs(this.#around.blobs, life, 'blobs'),

@@ -2,6 +2,7 @@ import { policyFor } from '#client/policy.ts'
 import { siteTerms } from '#client/site.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { type CreateRun, createRun } from '#coordinator/create.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import type { Run } from '#coordinator/run.ts'
 import type { Advanced, Job } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
@@ -59,7 +60,15 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const onFailure = ({ cause }: { readonly cause: unknown }) => broke(cause)
   try {
     const runner = await serve({
-      ...{ secret, clock: STANDING, counters: new Counters(), graceMillis: 0, fatal: broke, over },
+      ...{
+        secret,
+        clock: STANDING,
+        counters: new Counters(),
+        graceMillis: 0,
+        retention: RETENTION,
+        fatal: broke,
+        over,
+      },
       ...{ log: openMemoryLog(), blobs, withheld, vault: openMemoryBlobs(), snapshots: openMemorySnapshots() },
       presence: link.presence,
       queue: openMemoryQueue<Job>({ clock: STANDING, onFailure, onBroken: broke }),
