@@ -50,7 +50,7 @@ import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { type KuboConfig, openStores } from './stores.ts'
-import { sweep } from './sweeping.ts'
+import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
@@ -228,7 +228,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const session = { blobs, vault, withheld, signer, sessions, tally, removeMasks }
   const worker = runner.work({
     hold: holdEffect({ settlement }),
-    recount: recountEffect({ blobs, signer }),
+    recount: recountEffect({ blobs, withheld, signer }),
     open: openEffect({
       blobs,
       signer,
@@ -256,7 +256,6 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
-  const sweeping = sweep({ stores: [blobs, withheld], clock, failed }, closing.signal)
   const publisher = {
     ...{ publications, clock, failed, publishHospitals: config.pinTo?.publishHospitals ?? false },
     runs: () => runner.runs(),
@@ -266,6 +265,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     connect: async () => undefined,
   }
   const duties = [
+    sweeping([blobs, withheld, vault], clock),
     expiry({ runner, clock, retention, pinnedAmong: pinned }),
     pinning({ pins, blobs, clock }),
     ...providers.map((provider) => publishing(provider, publisher)),
@@ -277,7 +277,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     transport.drain()
     closing.abort()
     await serving
-    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping, keeping]))
+    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, keeping]))
   })
 
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`

@@ -25,6 +25,16 @@ export function keepVectors(days: number | 'forever'): Retention {
   return { vectorsMillis: { open: millis, hospital: millis } }
 }
 
+/**
+ * Until when the vault keeps what a session needs: a day past the last moment at which its round may be open, if each step
+ * takes all the time that the order gives it. Whoever is awaited has four steps of sharing keys, and may abandon the session.
+ */
+export function sessionUntil({ at, spec: { timing } }: Pick<Run, 'at' | 'spec'>): Millis {
+  const { keysMillis, reportingMillis, consistencyMillis, unmaskingMillis, aggregationMillis } = timing
+  const sharingMillis = 4 * keysMillis + reportingMillis
+  return at + sharingMillis + consistencyMillis + 2 * unmaskingMillis + aggregationMillis + DAY_MILLIS
+}
+
 /** When a run's vectors expire; null while nobody can say, since it goes on, and where they never do. */
 export function vectorsUntil({ spec, endedAt }: Run, { vectorsMillis }: Retention): Millis | null {
   const keptMillis = vectorsMillis[spec.population]

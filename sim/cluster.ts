@@ -212,7 +212,7 @@ class Cluster {
     const { vectorsMillis } = this.#options
     if (vectorsMillis !== undefined)
       await letExpire(run, vectorsMillis, {
-        ...{ log: this.#log, blobs: this.#blobs, withheld: this.#withheld },
+        ...{ log: this.#log, blobs: this.#blobs, withheld: this.#withheld, vault: this.#vault },
         pass: () => this.#pass(STEP).then(() => this.#watch.run as Run),
         now: () => this.#clock.now(),
       }).catch((cause: unknown) => Promise.reject(this.#failed(cause)))

@@ -3,7 +3,7 @@ import type { SessionDoors } from '#coordinator/effects/session.ts'
 import type { Retention } from '#coordinator/retention.ts'
 import type { EffectHandler, Job, Runner } from '#coordinator/runner.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
-import type { BlobStore, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
+import type { PartsStore, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import type { Draw } from './chance.ts'
@@ -12,10 +12,10 @@ import { AWAY_MILLIS_MAX } from './faults.ts'
 import { type Blow, type Crashed, isFault, Life } from './life.ts'
 import type { MachineClock } from './machine-clock.ts'
 import {
-  mortalBlobs,
   mortalClock,
   mortalCoordinatorLink,
   mortalLog,
+  mortalParts,
   mortalPresence,
   mortalQueue,
   mortalSharedLog,
@@ -31,9 +31,9 @@ export type CoordinatorSurroundings = {
   readonly truth: VirtualClock
   readonly network: Network
   readonly log: SharedLog
-  readonly blobs: BlobStore
-  readonly vault: BlobStore
-  readonly withheld: BlobStore
+  readonly blobs: PartsStore
+  readonly vault: PartsStore
+  readonly withheld: PartsStore
   readonly disk: Disk
   readonly snapshots: Snapshots
   /** Of several processes: one for all. A single one has its own, gone with it. */
@@ -166,9 +166,9 @@ export class SimCoordinator {
       ...{ secret, clock, counters, graceMillis, retention, aggregate, fatal, presence, over: life.over },
       log: shared ? mortalSharedLog(log, life) : mortalLog(log, life),
       snapshots: mortalSnapshots(snapshots, life),
-      blobs: mortalBlobs(this.#around.blobs, life, 'blobs'),
-      vault: mortalBlobs(this.#around.vault, life, 'vault'),
-      withheld: mortalBlobs(this.#around.withheld, life, 'withheld'),
+      blobs: mortalParts(this.#around.blobs, life, 'blobs'),
+      vault: mortalParts(this.#around.vault, life, 'vault'),
+      withheld: mortalParts(this.#around.withheld, life, 'withheld'),
       queue: mortalQueue(shared?.queue ?? openMemoryQueue<Job>({ clock, ...watched(fatal) }), life),
       link: () => {
         const link = network.coordinator(life.over, presence)

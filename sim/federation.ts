@@ -9,7 +9,7 @@ import { sha256 } from '#crypto'
 import { concat, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
-import type { BlobStore, Clock, TrainerBackend } from '#protocol/ports.ts'
+import type { Clock, PartsStore, TrainerBackend } from '#protocol/ports.ts'
 import { demoSecret } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
@@ -29,7 +29,7 @@ export type FederationOptions = {
   /** Sites that train at a time. */
   readonly abreast: number
   /** Where the record is kept. */
-  readonly blobs: BlobStore
+  readonly blobs: PartsStore
   /** Every site is a whole node, also where that is not needed. */
   readonly whole?: boolean
   readonly tell: (advanced: Advanced) => void
@@ -91,7 +91,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
 function linkSites(
   { seed, sites: count, order, trainerOf, abreast, blobs, whole = false }: FederationOptions,
   around: Pick<ConstructorParameters<typeof VirtualSites>[0], 'link' | 'coordinator' | 'broke' | 'signal'> & {
-    readonly withheld: BlobStore
+    readonly withheld: PartsStore
   },
 ): void {
   const sites = Array.from({ length: count }, (_, site) => {

@@ -16,15 +16,16 @@ import { patrol } from '#coordinator/patrol.ts'
 import type { Retention } from '#coordinator/retention.ts'
 import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
+import { sweeping } from '#coordinator/sweeping.ts'
 import { Tally } from '#coordinator/tally.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import type {
-  BlobStore,
   Clock,
   CoordinatorTransport,
   EventLog,
+  PartsStore,
   Presence,
   Queue,
   SharedLog,
@@ -38,9 +39,9 @@ import { isFault } from './life.ts'
 export type ServingDoors = {
   readonly secret: Bytes
   readonly log: EventLog | SharedLog
-  readonly blobs: BlobStore
-  readonly vault: BlobStore
-  readonly withheld: BlobStore
+  readonly blobs: PartsStore
+  readonly vault: PartsStore
+  readonly withheld: PartsStore
   readonly queue: Queue<Job>
   readonly clock: Clock
   readonly snapshots: Snapshots
@@ -112,7 +113,10 @@ export async function serve(around: ServingDoors): Promise<Runner> {
   gateway.serve(graceMillis, over).catch(failed)
   patrol({ runner, log, clock, failed }, over).catch(failed)
   keep(
-    [{ ...expiry({ runner, clock, retention, pinnedAmong }), everyMillis: LOOK_MILLIS }],
+    [
+      sweeping([blobs, withheld, vault], clock),
+      { ...expiry({ runner, clock, retention, pinnedAmong }), everyMillis: LOOK_MILLIS },
+    ],
     { clock, failed },
     over,
   ).catch(failed)

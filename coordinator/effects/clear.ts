@@ -1,16 +1,15 @@
 import { assert } from '#protocol/assert.ts'
 import type { Cid, Round, RunId } from '#protocol/ids.ts'
-import type { BlobStore, EventLog } from '#protocol/ports.ts'
+import type { EventLog } from '#protocol/ports.ts'
 import type { PinnedAmong } from '../expiry.ts'
 import type { Needs } from '../needs.ts'
 import type { Run } from '../run.ts'
 import { decodeEvent } from '../run-events.ts'
 import type { EffectHandler } from '../runner.ts'
+import { type VectorStores, vectorsOf } from '../vectors.ts'
 
-export type ClearDoors = {
+export type ClearDoors = VectorStores & {
   readonly log: EventLog
-  readonly blobs: BlobStore
-  readonly withheld: BlobStore
   readonly needs: Needs
   readonly runs: () => readonly Run[]
   readonly pinnedAmong: PinnedAmong
@@ -24,7 +23,7 @@ export function clearEffect(doors: ClearDoors): EffectHandler {
   return async (run, owed, signal) => {
     assert(owed.kind === 'clear', 'this effect deletes what has expired')
     const { needs, runs, pinnedAmong } = doors
-    const store = run.spec.secure?.publish === 'commit-only' ? doors.withheld : doors.blobs
+    const store = vectorsOf(doors, run.spec.secure)
     const reported = await reportedIn(doors.log, run.spec.run, { after: run.cleared, through: owed.round })
     const unneeded = await needs.unneeded(reported, runs())
     const pinned = await pinnedAmong(unneeded)
