@@ -1,21 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { participate } from '#client/participate.ts'
-import { policyFor } from '#client/policy.ts'
 import type { Progress } from '#client/progress.ts'
-import { sequenceFrom } from '#client/sequence.ts'
-import { siteTerms } from '#client/site.ts'
-import { SocketLink } from '#client/transports/socketio.ts'
-import { randomBytes, sha256 } from '#crypto'
-import { utf8 } from '#protocol/bytes.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
-import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { openRemoteBlobs } from '#storage/blobs/remote.ts'
-import { systemClock } from '#storage/clock.ts'
-import { openMemoryLog } from '#storage/logs/memory.ts'
-import { type Live, live, signer } from './live.ts'
+import { TOY_ARCHITECTURE, TOY_TASK } from '#sim/toy.ts'
+import { LiveSite } from '#test/live-site.ts'
+import { type Live, live } from './live.ts'
 
 /** Four weights a unit, and a bias: more than a block. */
 const LARGE = {
@@ -26,33 +16,15 @@ const LARGE = {
   ],
 }
 
-const MEMBERS = [0, 1, 2].map((site) => signer(`member ${site}`))
-
-/** A hospital over the wire, until the run's evaluate round is over for it. @returns what it told */
-async function takePart({ coordinator }: Live, site: number): Promise<readonly Progress[]> {
-  await using doors = new AsyncDisposableStack()
-  const self = MEMBERS[site] as (typeof MEMBERS)[number]
-  const sequence = sequenceFrom(() => systemClock.now())
-  const terms = siteTerms('hospital', new Set(MEMBERS.map(({ id }) => id)))
-  const remote = { url: coordinator.url, ticket: () => shown }
-  let shown: string | undefined
-  const link = { urls: [coordinator.url], coordinator: coordinator.id, signer: self, sequence, report: () => undefined }
-  const node = {
-    ...{ transport: doors.use(new SocketLink(link)), coordinator: coordinator.id, signer: self, sequence },
-    ...{ blobs: openRemoteBlobs(remote), withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }) },
-    ...{ secret: sha256(utf8(`site ${site}`)), trainer: toyTrainer(site), clock: systemClock, chance: randomBytes },
-    ...{ site: terms, policy: policyFor('hospital', 2, terms), journal: openMemoryLog(), outbox: openMemoryBlobs() },
-    useTicket: (ticket: string) => {
-      shown = ticket
-    },
-  }
+/** Until the run's evaluate round is over for it. @returns what it told */
+async function takePart(site: LiveSite, { coordinator }: Live): Promise<readonly Progress[]> {
   const told: Progress[] = []
   const stop = new AbortController()
-  doors.defer(() => stop.abort())
-  for await (const made of participate(node, stop.signal)) {
+  for await (const made of site.live({ url: coordinator.url, key: coordinator.id }, stop.signal)) {
     told.push(made)
     if (made.kind === 'ended' && made.round === 2) break
   }
+  stop.abort()
   return told
 }
 
@@ -64,7 +36,7 @@ async function filesOf({ state }: Live, store: string): Promise<readonly string[
 
 test('hospitals that are asked nothing else withhold their vectors: members redo the rounds, each with its own ticket, and no block of a vector is ever in the public store', async () => {
   await using server = await live()
-  const taking = [0, 1, 2].map((site) => takePart(server, site))
+  const taking = LiveSite.toys(3, 'hospital').map((site) => takePart(site, server))
   const timing = {
     ...{ selectionMillis: 5000, keysMillis: 10_000, reportingMillis: 20_000, consistencyMillis: 5000 },
     ...{ unmaskingMillis: 5000, aggregationMillis: 20_000, settlementMillis: 5000 },
