@@ -22,6 +22,7 @@ type Told = {
   readonly population?: Population
   /** Who may be in a session with it. */
   readonly allowed?: ReadonlySet<NodeId> | 'open'
+  readonly memoryBytesMax?: number
 }
 
 /** A site whose node runs in this process, on real links: what it keeps outlives any life of its node. */
@@ -49,9 +50,9 @@ export class LiveSite {
     signal: AbortSignal,
   ): AsyncIterable<Progress> {
     await using doors = new AsyncDisposableStack()
-    const { name, trainer, population = 'open', allowed = 'open' } = this.#told
+    const { name, trainer, population = 'open', allowed = 'open', memoryBytesMax } = this.#told
     const sequence = sequenceFrom(() => systemClock.now())
-    const site = siteTerms(population, allowed)
+    const site = siteTerms(population, allowed, memoryBytesMax === undefined ? {} : { memoryBytesMax })
     let shown: string | undefined
     const link = { urls: [url], coordinator: key, signer: this.signer, sequence, report: () => undefined }
     const remote = { url, ticket: () => shown, attempts: 16 }
