@@ -11,6 +11,7 @@ import type { NodeId } from '#protocol/ids.ts'
 import type { Population } from '#protocol/plan.ts'
 import type { BlobStore, EventLog, TrainerBackend } from '#protocol/ports.ts'
 import { toyTrainer } from '#sim/toy.ts'
+import { openHttp } from '#storage/blobs/http-node.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
@@ -55,7 +56,8 @@ export class LiveSite {
     const site = siteTerms(population, allowed, memoryBytesMax === undefined ? {} : { memoryBytesMax })
     let shown: string | undefined
     const link = { urls: [url], coordinator: key, signer: this.signer, sequence, report: () => undefined }
-    const remote = { url, ticket: () => shown, attempts: 16 }
+    const { fetch } = doors.use(openHttp())
+    const remote = { url, ticket: () => shown, attempts: 16, fetch }
     yield* participate(
       {
         ...{ transport: doors.use(new SocketLink(link)), coordinator: key, signer: this.signer, sequence, trainer },
