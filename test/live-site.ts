@@ -7,7 +7,7 @@ import { SocketLink } from '#client/transports/socketio.ts'
 import { randomBytes, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
-import type { NodeId } from '#protocol/ids.ts'
+import type { NodeId, Round } from '#protocol/ids.ts'
 import type { Population } from '#protocol/plan.ts'
 import type { BlobStore, EventLog, TrainerBackend } from '#protocol/ports.ts'
 import { toyTrainer } from '#sim/toy.ts'
@@ -43,6 +43,18 @@ export class LiveSite {
     const names = Array.from({ length: count }, (_, site) => `toy site ${site}`)
     const allowed = new Set(names.map((name) => signerOf(sha256(utf8(name))).id))
     return names.map((name, site) => new LiveSite({ name, trainer: toyTrainer(site), population, allowed }))
+  }
+
+  /** One life of its node, until it hears that a round is over. @returns what it told */
+  async takePart(to: { readonly url: string; readonly key: NodeId }, lastRound: Round): Promise<readonly Progress[]> {
+    const told: Progress[] = []
+    const stop = new AbortController()
+    for await (const made of this.live(to, stop.signal)) {
+      told.push(made)
+      if (made.kind === 'ended' && made.round === lastRound) break
+    }
+    stop.abort()
+    return told
   }
 
   /** One life of its node, until the signal fires. */

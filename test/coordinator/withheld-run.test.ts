@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import type { Progress } from '#client/progress.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { TOY_ARCHITECTURE, TOY_TASK } from '#sim/toy.ts'
 import { LiveSite } from '#test/live-site.ts'
@@ -16,18 +15,6 @@ const LARGE = {
   ],
 }
 
-/** Until the run's evaluate round is over for it. @returns what it told */
-async function takePart(site: LiveSite, { coordinator }: Live): Promise<readonly Progress[]> {
-  const told: Progress[] = []
-  const stop = new AbortController()
-  for await (const made of site.live({ url: coordinator.url, key: coordinator.id }, stop.signal)) {
-    told.push(made)
-    if (made.kind === 'ended' && made.round === 2) break
-  }
-  stop.abort()
-  return told
-}
-
 /** Blocks of a store that are files: those of more than 64 KiB, as the leaves of a vector are. */
 async function filesOf({ state }: Live, store: string): Promise<readonly string[]> {
   const files = await readdir(join(state, store, 'blocks'), { recursive: true, withFileTypes: true })
@@ -36,7 +23,8 @@ async function filesOf({ state }: Live, store: string): Promise<readonly string[
 
 test('hospitals that are asked nothing else withhold their vectors: members redo the rounds, each with its own ticket, and no block of a vector is ever in the public store', async () => {
   await using server = await live()
-  const taking = LiveSite.toys(3, 'hospital').map((site) => takePart(site, server))
+  const { url, id: key } = server.coordinator
+  const taking = LiveSite.toys(3, 'hospital').map((site) => site.takePart({ url, key }, 2))
   const timing = {
     ...{ selectionMillis: 5000, keysMillis: 10_000, reportingMillis: 20_000, consistencyMillis: 5000 },
     ...{ unmaskingMillis: 5000, aggregationMillis: 20_000, settlementMillis: 5000 },
@@ -59,7 +47,7 @@ test('hospitals that are asked nothing else withhold their vectors: members redo
   expect(withheld.length).toBeGreaterThanOrEqual(3)
   expect(withheld.filter((name) => open.has(name))).toEqual([])
   for (const name of withheld) {
-    const answer = await fetch(`${server.coordinator.url}/ipfs/${name}?format=raw`)
+    const answer = await fetch(`${url}/ipfs/${name}?format=raw`)
     expect(answer.status).toBe(404)
   }
 }, 60_000)
