@@ -1,4 +1,5 @@
 import { type CoordinatorConfig, startCoordinator } from '#coordinator/main.ts'
+import { keepVectors } from '#coordinator/retention.ts'
 import { KuboNotAsPromised } from '#coordinator/stores.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { readProviders } from '#storage/pinning/providers.ts'
@@ -15,6 +16,8 @@ import { tlsFilesOf } from './tls-files.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const DAY_MILLIS = 86_400_000
+/** A century. */
+const DAYS_MAX = 36_525
 
 /** `consilium coordinator up`: serves until it is told to stop. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -31,6 +34,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     graceMillis: args.integer('grace', { min: 0, max: DAY_MILLIS }),
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
+    retention: keepVectors(daysOf(args)),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -113,6 +117,10 @@ async function pinToOf(args: Arguments): Promise<Pick<CoordinatorConfig, 'pinTo'
   return {
     pinTo: { providers, quorum: args.integer('pin-quorum', { min: 1, max: providers.length }), publishHospitals },
   }
+}
+
+function daysOf(args: Arguments): number | 'forever' {
+  return args.text('keep-vectors') === 'forever' ? 'forever' : args.integer('keep-vectors', { min: 0, max: DAYS_MAX })
 }
 
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */

@@ -40,6 +40,11 @@ async function historyOf(api: ApiClient, id: string) {
   return rounds
 }
 
+function vectorsLine({ vectors, vectors_until }: RunView): string | null {
+  if (vectors === 'expired') return 'expired: their hashes and lengths are in the record'
+  return vectors_until && `kept until ${vectors_until}`
+}
+
 export function describeRun(run: RunView): string {
   const { evaluation } = run
   const credits = (micro: string) => formatCredits(BigInt(micro))
@@ -54,6 +59,7 @@ export function describeRun(run: RunView): string {
     [run.purpose === 'ask' ? 'question' : 'task', run.task],
     ['model', run.purpose === 'ask' ? null : run.model],
     ['record', run.manifest],
+    ['vectors', vectorsLine(run)],
     [
       'accuracy',
       evaluation && `${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}, loss ${evaluation.loss.toFixed(4)}`,

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readFile } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
@@ -7,7 +7,7 @@ import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { PARAMETERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
 import { Bandwidth } from '#storage/blobs/bandwidth.ts'
-import { openFileBlobs } from '#storage/blobs/files.ts'
+import { type FileBlobs, openFileBlobs } from '#storage/blobs/files.ts'
 import { type BandwidthBothWays, openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
@@ -93,8 +93,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   let ticket: string | undefined
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
-  const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
-  await clearOutbox(outbox, new Journal(journal), systemClock.now())
+  const outbox = doors.use(await openOutbox(kept.outbox, new Journal(journal)))
   const { coordinator, site } = config
   const transport = doors.use(
     new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
@@ -153,6 +152,16 @@ function bandwidthOf(rule: BandwidthRule | undefined): BandwidthBothWays {
     receiving: new Bandwidth(systemClock, receiveBytesPerSecond),
     sending: new Bandwidth(systemClock, sendBytesPerSecond),
   }
+}
+
+/** With the vectors that may still be asked for, and none else: nobody knows the name of one that a crash kept from being noted. */
+async function openOutbox(folder: string, journal: Journal): Promise<FileBlobs> {
+  const now = systemClock.now()
+  if (!(await journal.awaits(now)))
+    for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true })
+  const outbox = await openFileBlobs({ folder, quotaBytes: OUTBOX_BYTES_MAX })
+  await clearOutbox(outbox, journal, now)
+  return outbox
 }
 
 /** For their owner only, also in a folder that others may read: shares that were given are the coordinator's to know. */

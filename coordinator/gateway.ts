@@ -3,7 +3,7 @@ import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
-import type { BlobStore, Clock, CoordinatorTransport, Presence } from '#protocol/ports.ts'
+import type { Clock, CoordinatorTransport, PartsStore, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
@@ -17,6 +17,7 @@ import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
 import { Shapes } from './shapes.ts'
 import type { Tally } from './tally.ts'
+import { type VectorStores, vectorsOf } from './vectors.ts'
 
 /** What the world kept from being done for a node is done again after this, for as long as it takes. */
 const AGAIN_MILLIS: Millis = 1000
@@ -27,15 +28,12 @@ const LOOK_MILLIS: Millis = 1000
 /** How often it is asked which processes have died. */
 const ORPHANS_MILLIS: Millis = 2000
 
-export type GatewayDoors = {
+export type GatewayDoors = VectorStores & {
   readonly transport: CoordinatorTransport
   /** Who is linked to any process. */
   readonly presence: Presence
-  readonly blobs: BlobStore
   /** Boxes and shares: nobody outside may read them. */
-  readonly vault: BlobStore
-  /** Masked vectors of which only the hash is public. */
-  readonly withheld: BlobStore
+  readonly vault: PartsStore
   readonly sessions: Sessions
   readonly clock: Clock
   readonly signer: Signer
@@ -183,7 +181,7 @@ export class Gateway {
       const event = await this.#members.hear(admitted.value, from, message, signed)
       if (!event.ok || !event.value) return event
       const taken = await runner.advance(run, event.value)
-      if (taken.ok && event.value.kind === 'reported') await this.#tally(admitted.value, from, event.value.vector)
+      if (taken.ok && event.value.kind === 'reported') await this.#keep(admitted.value, from, event.value.vector)
       return taken
     }
     if (message.seq <= (this.#heard.get(from) ?? -1)) return refuse('replayed')
@@ -228,18 +226,19 @@ export class Gateway {
           ...{ kind: 'reported', round, node, update: seal.cid },
           ...{ vector: message.vector, trainMillis },
         })
-        if (taken.ok) await this.#tally(current, node, message.vector)
+        if (taken.ok) await this.#keep(current, node, message.vector)
         return taken
       }
     }
   }
 
-  /** @param run before the report counted */
-  async #tally(run: Run, node: NodeId, vector: Cid): Promise<void> {
+  /** A vector that counts is a blob from now on, and added up. @param run before the report counted */
+  async #keep(run: Run, node: NodeId, vector: Cid): Promise<void> {
     const { spec, round } = run
     if (round?.phase !== 'reporting' && round?.phase !== 'evaluation') return
     const { parameters } = await this.#shapes.of(run)
-    const store = round.secure?.publish === 'commit-only' ? this.#doors.withheld : this.#doors.blobs
+    const store = vectorsOf(this.#doors, round.secure)
+    await store.finish(vector)
     const reported = { seat: seatOf(round.cohort, node), vector, store }
     this.#doors.tally.add(spec.run, round.round, { ...reported, parameters: parametersReported(round, parameters) })
   }

@@ -8,7 +8,7 @@ import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
@@ -25,28 +25,32 @@ import { BOUNDS, type Bounds } from './bounds.ts'
 import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
+import { clearEffect } from './effects/clear.ts'
 import { finishEffect } from './effects/finish.ts'
 import { holdEffect } from './effects/hold.ts'
 import { openEffect } from './effects/open.ts'
 import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
+import { expiry } from './expiry.ts'
 import { Gateway } from './gateway.ts'
 import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
+import { Needs } from './needs.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
-import { pinning } from './pinner.ts'
+import { pinnedAmong, pinning } from './pinner.ts'
 import { Pins } from './pins.ts'
 import { Publications } from './publications.ts'
 import { publishing } from './publisher.ts'
 import { Readiness } from './readiness.ts'
+import { RETENTION, type Retention, vectorsUntil } from './retention.ts'
 import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { type KuboConfig, openStores } from './stores.ts'
-import { sweep } from './sweeping.ts'
+import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
@@ -71,6 +75,8 @@ export type CoordinatorConfig = KeepingConfig & {
     readonly quorum: number
     readonly publishHospitals: boolean
   }
+  /** {@link RETENTION} where it says nothing. */
+  readonly retention?: Retention
   readonly logLevel: string
   readonly version: string
   /** What differs from the usual bounds. */
@@ -93,15 +99,13 @@ const TRANSFERS = {
   /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
   cacheBytes: 64 * 1_048_576,
 }
-/** Whoever verifies a run begins when it has ended. */
-const VECTORS_MILLIS: Millis = 30 * 86_400_000
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
 
 /** The coordinator's root: opens every door, recovers every run, then serves. Closing it leaves nothing half done. */
 export async function startCoordinator(config: CoordinatorConfig): Promise<RunningCoordinator> {
-  const { state, host, port } = config
+  const { state, host, port, retention = RETENTION } = config
   if (!config.tls && !LOOPBACK.has(host))
     throw new Error(`refusing to listen on ${host} without TLS: give --tls-cert and --tls-key, or listen on 127.0.0.1`)
   await using doors = new AsyncDisposableStack()
@@ -162,6 +166,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       clock,
       blobs,
       counters,
+      retention,
       keyHash: sha256(apiKey),
       presence,
       populationSize: config.admits === 'open' ? undefined : config.admits.size,
@@ -218,11 +223,12 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     tally,
     fatal: config.fatal,
   })
+  const pinned = (cids: Iterable<Cid>) => pinnedAmong(cids, { pins, blobs })
   const { removeMasks } = doors.use(openMaskRemoval())
   const session = { blobs, vault, withheld, signer, sessions, tally, removeMasks }
   const worker = runner.work({
     hold: holdEffect({ settlement }),
-    recount: recountEffect({ blobs, signer }),
+    recount: recountEffect({ blobs, withheld, signer }),
     open: openEffect({
       blobs,
       signer,
@@ -236,22 +242,34 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     aggregate: aggregateEffect(session),
     settle: settleEffect({ blobs, signer, settlement }),
     finish: finishEffect({ blobs, signer, settlement }),
+    clear: clearEffect({
+      log,
+      blobs,
+      withheld,
+      needs: new Needs({ log, blobs }),
+      runs: () => runner.runs(),
+      pinnedAmong: pinned,
+    }),
   })
   // What is not done by then is done again, here or elsewhere: whatever was appended stands.
   doors.defer(async () => void (await within(clock, LAST_JOBS_MILLIS, worker[Symbol.asyncDispose]())))
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
-  const sweeping = sweep({ stores: [blobs, withheld], clock, failed }, closing.signal)
   const publisher = {
     ...{ publications, clock, failed, publishHospitals: config.pinTo?.publishHospitals ?? false },
     runs: () => runner.runs(),
-    vectorsUntil: ({ phase, at }: Run) => (phase === 'ended' ? at + VECTORS_MILLIS : null),
+    vectorsUntil: (run: Run) => vectorsUntil(run, retention),
     bundleOf: async () => undefined,
     origins: () => [],
     connect: async () => undefined,
   }
-  const duties = [pinning({ pins, blobs, clock }), ...providers.map((provider) => publishing(provider, publisher))]
+  const duties = [
+    sweeping([blobs, withheld, vault], clock),
+    expiry({ runner, clock, retention, pinnedAmong: pinned }),
+    pinning({ pins, blobs, clock }),
+    ...providers.map((provider) => publishing(provider, publisher)),
+  ]
   const keeping = keep(duties, { clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {
@@ -259,7 +277,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     transport.drain()
     closing.abort()
     await serving
-    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, sweeping, keeping]))
+    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, keeping]))
   })
 
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`

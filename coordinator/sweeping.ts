@@ -1,20 +1,18 @@
 import type { Millis } from '#protocol/ids.ts'
 import type { Clock, PartsStore } from '#protocol/ports.ts'
-import { passes } from './pause.ts'
+import type { Duty } from './keeper.ts'
 
-export type SweepingDoors = {
-  readonly stores: readonly PartsStore[]
-  readonly clock: Clock
-  /** Told of the world's faults; the next round comes all the same. */
-  readonly failed: (cause: unknown) => void
-}
-
-/** Parts wait for a day after their ticket ran out: an hour more is soon enough. */
+/** What waits does so for a day and more: an hour more is soon enough. */
 const SWEEP_MILLIS: Millis = 3_600_000
 
-/** Forgets what was begun to be uploaded and never became whole: at once, and then every hour. Until the signal fires. */
-export async function sweep({ stores, clock, failed }: SweepingDoors, signal: AbortSignal): Promise<void> {
-  do {
-    for (const store of stores) await store.sweep(clock.now()).catch(failed)
-  } while (await passes(clock, SWEEP_MILLIS, signal))
+/** Forgets what was kept for a time that is over: uploads that no report named, boxes and shares of sessions long past. */
+export function sweeping(stores: readonly PartsStore[], clock: Clock): Duty {
+  return {
+    name: 'sweep away what is overdue',
+    everyMillis: SWEEP_MILLIS,
+    async perform() {
+      const swept = await Promise.allSettled(stores.map((store) => store.sweep(clock.now())))
+      for (const one of swept) if (one.status === 'rejected') throw one.reason
+    },
+  }
 }

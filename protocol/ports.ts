@@ -42,8 +42,8 @@ export interface BlobStore {
 /** A store that also takes a blob in parts, over as many connections and days as that needs. */
 export interface PartsStore extends BlobStore {
   /**
-   * Keeps blocks of a blob that is not whole yet: durable when it answers, readable by `getBlock`, and none of them a blob by
-   * itself. From `until` on they may be forgotten, unless the blob is whole by then. Blocks are checked as by `putBlocks`.
+   * Keeps blocks of a blob for a while: durable when it answers, readable, and none of them a blob by itself. From `until` on
+   * they may be forgotten, unless the blob is finished by then. Blocks are checked as by `putBlocks`.
    */
   putParts(blob: Cid, blocks: readonly Block[], until: Millis): Promise<void>
   /**

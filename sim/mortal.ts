@@ -4,6 +4,7 @@ import type {
   Clock,
   CoordinatorTransport,
   EventLog,
+  PartsStore,
   Presence,
   Queue,
   RemoteStore,
@@ -56,6 +57,17 @@ export function mortalBlobs(blobs: BlobStore, life: Life, door: Store): BlobStor
     has: (cid) => life.pass(call('has', false), () => blobs.has(cid)),
     // What is deleted makes room: a full disk lets it be.
     delete: (cid) => life.pass(call('delete', false), () => blobs.delete(cid)),
+  }
+}
+
+/** A store that takes parts as well. */
+export function mortalParts(blobs: PartsStore, life: Life, door: Store): PartsStore {
+  const call = (name: string, changes: boolean) => ({ door, changes, name: `${door}.${name}` })
+  return {
+    ...mortalBlobs(blobs, life, door),
+    putParts: (...args) => life.pass(call('putParts', true), () => blobs.putParts(...args)),
+    finish: (blob) => life.pass(call('finish', true), () => blobs.finish(blob)),
+    sweep: (now) => life.pass(call('sweep', false), () => blobs.sweep(now)),
   }
 }
 

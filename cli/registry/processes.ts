@@ -94,6 +94,12 @@ export const PROCESSES: readonly Command[] = [
       { name: 'pin-quorum', value: '<n>', default: '1', summary: 'with --pin-to: how many of them must have a thing' },
       { name: 'publish-hospitals', summary: 'with --pin-to: publish runs of hospital populations as well' },
       {
+        name: 'keep-vectors',
+        value: '<days>',
+        default: '30',
+        summary: 'how long after the end of a run its vectors are kept for those who verify it, or forever',
+      },
+      {
         name: 'log-level',
         value: '<level>',
         default: 'info',

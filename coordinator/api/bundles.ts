@@ -37,8 +37,8 @@ export function bundleRoutes(routes: Routes, doors: ApiDoors): void {
       const root = rootOf(run, query.round)
       const vectors = query.vectors === 'yes'
       const block = (cid: Cid) => doors.blobs.getBlock(cid, BLOCK_BYTES_MAX)
-      const first = vectors ? await firstVectorOf(root, block) : undefined
-      if (first !== undefined && !(await doors.blobs.has(first)))
+      // What has expired may be on its way out just now.
+      if (vectors && (run.expired > 0 || (await lacksVectors(doors, root, block))))
         throw new Problem(410, 'vectors_expired', 'Vectors are kept no more', 'ask with ?vectors=no for all the rest')
       const name = [
         run.spec.run,
@@ -69,7 +69,12 @@ function rootOf({ manifest, past, round: open }: Run, round: number | undefined)
 /** A walk comes upon a vector early, or there is none: of what is not public no record has any. */
 const LOOKED_THROUGH = 4096
 
-/** The oldest are forgotten first, so that this one stands for all; looked for before anything is sent. */
+/** One stands for all; looked for before anything is sent. */
+async function lacksVectors({ blobs }: ApiDoors, root: Cid, block: (cid: Cid) => Promise<Bytes>): Promise<boolean> {
+  const first = await firstVectorOf(root, block)
+  return first !== undefined && !(await blobs.has(first))
+}
+
 async function firstVectorOf(root: Cid, block: (cid: Cid) => Promise<Bytes>): Promise<Cid | undefined> {
   let first: Cid | undefined
   const walked = walkBundle(root, block, (vector) => {

@@ -45,8 +45,8 @@ export function runRoutes(
   doors: ApiDoors,
   { orders, launcher, streams }: { readonly orders: Orders; readonly launcher: Launcher; readonly streams: Places },
 ): void {
-  const { runner, blobs } = doors
-  const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject)
+  const { runner, blobs, retention } = doors
+  const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject, retention)
 
   routes.post(
     '/v1/runs',

@@ -23,6 +23,7 @@ import type { Pins } from '../pins.ts'
 import type { Publications } from '../publications.ts'
 import type { Provider } from '../publisher.ts'
 import type { Readiness } from '../readiness.ts'
+import type { Retention } from '../retention.ts'
 import type { Runner } from '../runner.ts'
 import { bundleRoutes } from './bundles.ts'
 import { Connections } from './connections.ts'
@@ -52,6 +53,7 @@ export type ApiDoors = {
   readonly clock: Clock
   readonly blobs: BlobStore
   readonly counters: Counters
+  readonly retention: Retention
   /** SHA-256 of the API key. */
   readonly keyHash: Uint8Array
   /** Who is linked to any process. */

@@ -27,6 +27,7 @@ import { blockOf, fileOf, type Ordered, orderOf, readFloats, readModel } from '.
 import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
+import { keepReported, vectorsOf } from '../vectors.ts'
 import type { SessionDoors } from './session.ts'
 import { sessionManifest, type Unmasked, unmaskedSum } from './unmask.ts'
 
@@ -40,6 +41,7 @@ export function aggregateEffect(doors: SessionDoors): EffectHandler {
     const round = run.round
     assert(round?.phase === 'aggregation', 'a sum is owed in the aggregation phase')
     const { blobs, signer } = doors
+    await keepReported(vectorsOf(doors, round.secure), round)
     const order = await orderOf(blobs, run.spec)
     const made = await sumOf(doors, run.spec.run, round, {
       parameters: parametersReported(round, order.parameters),

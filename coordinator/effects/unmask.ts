@@ -15,6 +15,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { blockOf, readBlock } from '../record.ts'
 import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
 import { blocksOf, readSaid } from '../said.ts'
+import { vectorsOf } from '../vectors.ts'
 import type { SessionDoors } from './session.ts'
 
 /** The sum of a masked round without its masks, and what of the session is published with it. */
@@ -37,7 +38,7 @@ export async function unmaskedSum(
   round: Aggregation & MaskedSeated,
   signal: AbortSignal,
 ): Promise<Result<Unmasked>> {
-  const { blobs, vault, withheld, sessions, removeMasks } = doors
+  const { blobs, vault, sessions, removeMasks } = doors
   const survival = await sessions.survival(round.session)
   const answered = round.session.unmasks.filter((cid) => cid !== null)
   const unmasks = await Promise.all(answered.map((cid) => readSaid(vault, 'Unmask', cid)))
@@ -48,7 +49,7 @@ export async function unmaskedSum(
   if (!removal.masks.ok) return refuse(removal.masks.refusal, seatsOf(removal.convicted))
 
   const vectors = new Map(reportedSeats(round).map(({ seat, vector }) => [seat + 1, vector]))
-  const store = round.secure?.publish === 'commit-only' ? withheld : blobs
+  const store = vectorsOf(doors, round.secure)
   const limitBytes = vectorBytesOf(survival.sharing.session.params.d)
   const begun = await doors.tally.take(
     run,

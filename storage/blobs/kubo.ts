@@ -1,5 +1,5 @@
 import { randomBytes } from '#crypto'
-import { codecOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
+import { type BlockCodec, codecOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -22,6 +22,7 @@ import { checkBlock, importBounded } from './writing.ts'
  */
 export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemClock }: KuboBlobsOptions): PartsStore {
   const parts = new KuboParts({ rpc, space, clock })
+  const hiddenParts = hidden === undefined ? undefined : new KuboParts({ rpc, space: hidden, clock })
   let measured = { at: Number.NEGATIVE_INFINITY, bytes: 0 }
 
   const isPinned = async (hold: Hold, of = space) => (await rpc.pinOf(holdCid(of, hold), 'recursive')) !== undefined
@@ -31,8 +32,15 @@ export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemCl
   const load: Load = async (cid, limitBytes, signal) => {
     const block = await rpc.block(cid, limitBytes, signal)
     // Of two stores in one daemon each could read the other's blocks.
-    if (block && hidden !== undefined && (await isPinned({ kind: 'block', cid }, hidden))) return undefined
-    return block
+    return block && !(await isHidden(cid)) ? block : undefined
+  }
+
+  /** Under whatever codec: the daemon knows blocks by their hash alone. */
+  async function isHidden(cid: Cid): Promise<boolean> {
+    if (hidden === undefined || !hiddenParts) return false
+    for (const name of [RAW, DAG_PB, DAG_CBOR].map((codec) => under(codec as BlockCodec, cid)))
+      if ((await hiddenParts.has(name)) || (await isPinned({ kind: 'block', cid: name }, hidden))) return true
+    return false
   }
 
   /** Pins the hold, unless it is: Kubo takes a pin away before it makes it anew. @returns whether it was not */

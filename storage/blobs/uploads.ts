@@ -26,8 +26,9 @@ type Order = { readonly asked: Asked; readonly cid: Cid; readonly ticket: Ticket
 /**
  * `PUT /ipfs/{cid}`: one block at a time, kept only when it is that block. A blob of one block is one request. A file of
  * several is opened by its root node, which is answered with the parts that are not here; each of them is sent under the
- * root's name (`?of=`), an inner node answered in the same way; and the root, sent again, makes the whole a blob: 201, or
- * 200 when it was here already. Everything that can be refused without reading is refused first.
+ * root's name (`?of=`), an inner node answered in the same way; and the root, sent again, is answered when all is here: 201, or
+ * 200 when it was here already. What came is kept for as long as the ticket, and a day more; it is a blob once its seat has
+ * reported it, so that what nobody reports is swept away. Everything that can be refused without reading is refused first.
  *
  * What comes under a `commit-only` ticket goes to a store of its own, and only such a ticket is told what is there.
  */
@@ -57,9 +58,9 @@ export function openUploads({ blobs, withheld, tickets, transfers }: UploadDoors
     const limitBytes = Math.min(ticket.sizeBytes, BLOCK_BYTES_MAX)
     if ((lengthOf(asked) ?? 0) > limitBytes) return no(asked, 'too-large', `at most ${limitBytes} bytes`)
     return admitted(order, async (transfer, keep) => {
-      if (await store.finish(cid)) return keep(() => here(order, 200))
+      if (await store.has(cid)) return keep(() => here(order, 200))
       const block = await receiveBlock(asked, { cid, limitBytes, expiresAt: ticket.expiresAt }, transfer.pace)
-      await store.putBlocks([block])
+      await store.putParts(cid, [block], untilOf(ticket))
       return keep(() => here(order, 201))
     })
   }
@@ -77,7 +78,7 @@ export function openUploads({ blobs, withheld, tickets, transfers }: UploadDoors
       const parts = filePartsOf(root, extentOf(size.value))
       if (!parts.ok) return no(asked, 'not-uploadable', 'not as unixfs-v1-2025 cuts a file')
       const name = nameOf(ticket, cid)
-      if (await store.finish(cid)) {
+      if (await store.has(cid)) {
         const isNew = opened.find(name) !== undefined
         opened.close(name)
         return keep(() => here(order, isNew ? 201 : 200))

@@ -7,6 +7,7 @@ import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { Readiness } from '#coordinator/readiness.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -51,6 +52,7 @@ test('a disk that fails once hides a run once', async () => {
       version: '0',
       populationSize: undefined,
       bounds: BOUNDS,
+      retention: RETENTION,
       isOverloaded: () => false,
       closing: new AbortController().signal,
     },

@@ -11,9 +11,9 @@ import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { kuboForTests } from '#test/kubo.ts'
 import { privateConfig, setIn, startKuboDouble } from '#test/kubo-double.ts'
+import { LiveSite } from '#test/live-site.ts'
 import { verifyRecord } from '#verify/verify.ts'
 import { type Live, live } from './live.ts'
-import { takePart } from './taking-part.ts'
 
 /** Four weights a unit, and a bias: a vector of more than a block. */
 const LARGE = {
@@ -30,7 +30,8 @@ const TIMING = {
 
 /** A run of three members over real links. @returns its record's CID */
 async function played(server: Live, change: object): Promise<Cid> {
-  const taking = [0, 1, 2].map((site) => takePart(server, site))
+  const { url, id: key } = server.coordinator
+  const taking = LiveSite.toys(3).map((site) => site.takePart({ url, key }, 2))
   const launched = await server.launch({ timing: TIMING, cohort: { min: 3, max: 3, quorum: 3 }, ...change })
   const { id } = (await launched.json()) as { id: string }
   for (const told of await Promise.all(taking)) expect(told.at(-1)).toMatchObject({ kind: 'ended', outcome: 'closed' })

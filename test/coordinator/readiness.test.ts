@@ -6,6 +6,7 @@ import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { Readiness } from '#coordinator/readiness.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -58,7 +59,7 @@ async function api() {
   const doors = {
     ...pinDoors({ log, clock }),
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters(), keyHash: sha256(utf8('key')) },
-    ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0' },
+    ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,
     ...{ bounds: BOUNDS, isOverloaded: () => false },
     closing: new AbortController().signal,

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { sweep } from '#coordinator/sweeping.ts'
+import { keep } from '#coordinator/keeper.ts'
+import { sweeping } from '#coordinator/sweeping.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -7,7 +8,7 @@ import { contentOf } from '#test/content.ts'
 
 const HOUR = 3_600_000
 
-test('what never became whole is forgotten within an hour after its time, also where one store cannot do it', async () => {
+test('what was not finished is forgotten within an hour after its time, also where one store cannot do it', async () => {
   const clock = virtualClock(0)
   const [broken, sound] = [openMemoryBlobs(), openMemoryBlobs()]
   const bytes = contentOf('never whole', 100)
@@ -16,12 +17,12 @@ test('what never became whole is forgotten within an hour after its time, also w
   const failed: unknown[] = []
   const stores = [{ ...broken, sweep: () => Promise.reject(new Error('the disk is gone')) }, sound]
   const end = new AbortController()
-  const sweeping = sweep({ stores, clock, failed: (cause) => void failed.push(cause) }, end.signal)
+  const keeping = keep([sweeping(stores, clock)], { clock, failed: (cause) => void failed.push(cause) }, end.signal)
   await clock.advance(HOUR)
   expect(await sound.has(part.cid)).toBe(true)
   await clock.advance(HOUR)
   expect(await sound.has(part.cid)).toBe(false)
   expect(failed).toHaveLength(3)
   end.abort()
-  await sweeping
+  await keeping
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { collect, once, toHex } from '#protocol/bytes.ts'
-import { cidOf, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
+import { collect, equalBytes, once, toHex } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -206,6 +206,22 @@ describe('blobs among others in a daemon', () => {
     await blobs.putParts(cidOf(RAW, contentOf('some blob', 3)), [leaf], 10)
     expect(await blobs.sweep(10)).toBe(0)
     expect(double.blocks.has(toHex(digestOf(root.cid)))).toBe(true)
+  })
+
+  test('what a store keeps for a while is hidden from the other one as well, by whatever name it is asked for', async () => {
+    await using double = await startKuboDouble()
+    const vault = openOn(double, { space: 'vault' })
+    const [lent, put] = ['lent', 'put'].map((name) => {
+      const bytes = contentOf(name, 500)
+      return { cid: cidOf(DAG_CBOR, bytes), bytes }
+    }) as [Block, Block]
+    await vault.putParts(lent.cid, [lent], 1000)
+    await vault.putBlocks([put])
+    const withheld = openOn(double, { space: 'withheld', hidden: 'vault' })
+    for (const { cid, bytes } of [lent, put])
+      for (const name of [cid, cidOf(RAW, bytes)])
+        await expect(withheld.getBlock(name, MIB)).rejects.toThrow(BlobMissing)
+    expect(equalBytes(await vault.getBlock(lent.cid, MIB), lent.bytes)).toBe(true)
   })
 
   test('two stores of one daemon delete nothing of each other, and one may hide its blocks from the other', async () => {
