@@ -49,6 +49,7 @@ import { RETENTION, type Retention, vectorsUntil } from './retention.ts'
 import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
+import { ShortBundles } from './short-bundles.ts'
 import { type KuboConfig, openStores } from './stores.ts'
 import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
@@ -256,11 +257,12 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
+  const bundles = new ShortBundles({ blobs, publications })
   const publisher = {
     ...{ publications, clock, failed, publishHospitals: config.pinTo?.publishHospitals ?? false },
     runs: () => runner.runs(),
     vectorsUntil: (run: Run) => vectorsUntil(run, retention),
-    bundleOf: async () => undefined,
+    bundleOf: (run: Run) => bundles.of(run),
     origins: () => [],
     connect: async () => undefined,
   }
