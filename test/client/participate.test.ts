@@ -62,6 +62,41 @@ describe('a node', () => {
     expect(node.attached).toEqual([])
   })
 
+  test('joins before it fetches a model of several blocks, and leaves when it comes to nothing', async () => {
+    // 300,000 weights are more than a block.
+    const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
+    const architecture = { v: 1, input: [300_000], layers } as const
+    const blobs = openMemoryBlobs()
+    const line = Promise.withResolvers<void>()
+    const asked: Cid[] = []
+    const get: typeof blobs.get = async function* (cid, ...rest) {
+      asked.push(cid)
+      await line.promise
+      yield* blobs.get(cid, ...rest)
+    }
+    const slow = bench({ architecture, blobs: { ...blobs, get } })
+    const plan = await slow.plan()
+    slow.say(invite(plan))
+    expect(await slow.heard()).toMatchObject({ kind: 'join' })
+    expect(asked).toEqual([])
+    slow.say(seated(plan))
+    line.resolve()
+    expect(await slow.heard()).toMatchObject({ kind: 'report' })
+    expect(asked).toHaveLength(1)
+
+    const lied = bench({
+      architecture,
+      blobs: {
+        ...blobs,
+        async *get(_cid, range) {
+          yield new Uint8Array(range.limitBytes)
+        },
+      },
+    })
+    await seat(lied)
+    expect(await lied.heard()).toMatchObject({ kind: 'leave', reason: 'wrong-genesis' })
+  })
+
   test('reads what travels with an invitation, and asks for nothing that it has been given', async () => {
     const [full, node] = [bench(), bench()]
     const plan = await full.plan()
