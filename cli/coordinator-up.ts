@@ -1,4 +1,4 @@
-import { type CoordinatorConfig, startCoordinator } from '#coordinator/main.ts'
+import { type CoordinatorConfig, type RunningCoordinator, startCoordinator } from '#coordinator/main.ts'
 import { keepVectors } from '#coordinator/retention.ts'
 import { KuboNotAsPromised } from '#coordinator/stores.ts'
 import type { NodeId } from '#protocol/ids.ts'
@@ -35,6 +35,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
     retention: keepVectors(daysOf(args)),
+    libp2p: libp2pOf(args),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -44,10 +45,13 @@ export async function execute({ args, output }: Call): Promise<number> {
   await using coordinator = await starting.catch((cause: unknown) => {
     throw cannotStart(cause, host, port)
   })
-  const { url, id, apiKeyFile } = coordinator
+  const { url, id, apiKeyFile, libp2p } = coordinator
   if (output.json)
-    output.object({ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid })
-  else describe(output, { url, id, apiKeyFile, admits: config.admits })
+    output.object({
+      ...{ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid },
+      ...(config.libp2p && { libp2p }),
+    })
+  else describe(output, { ...coordinator, admits: config.admits })
   await stopped(stopping)
   output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
   const asked = stopping.exit()
@@ -61,13 +65,17 @@ function describe(
     url,
     id,
     apiKeyFile,
+    libp2p,
     admits,
-  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlyMap<NodeId, string | null> | 'open' },
+  }: Pick<RunningCoordinator, 'url' | 'id' | 'apiKeyFile' | 'libp2p'> & Pick<CoordinatorConfig, 'admits'>,
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
   line(`API key in   ${apiKeyFile}`)
   line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes`}`)
+  for (const address of libp2p) line(`blocks at    ${address}`)
+  if (libp2p.some((address) => !/^\/ip(4\/127\.|6\/::1\/)/.test(address)))
+    note('whoever reaches its libp2p addresses can read every public block; nothing withheld is served there')
   note(`nodes join with: consilium node up --coordinator ${url} --coordinator-key ${id} …      Ctrl-C stops`)
 }
 
@@ -121,6 +129,22 @@ async function pinToOf(args: Arguments): Promise<Pick<CoordinatorConfig, 'pinTo'
 
 function daysOf(args: Arguments): number | 'forever' {
   return args.text('keep-vectors') === 'forever' ? 'forever' : args.integer('keep-vectors', { min: 0, max: DAYS_MAX })
+}
+
+const LISTENS = /^\/ip(4\/[\d.]+|6\/[\da-f:]+)\/tcp\/\d{1,5}$/i
+const DIALLED = /^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d{1,5}(\/p2p\/\w+)?$/
+
+/** Only TCP, and only addresses that say where somebody is: nothing that has to be looked up with others first. */
+function libp2pOf(args: Arguments): CoordinatorConfig['libp2p'] {
+  const addresses = (name: string, pattern: RegExp, example: string): readonly string[] => {
+    const given = args.text(name)?.split(',') ?? []
+    const wrong = given.find((address) => !pattern.test(address))
+    if (wrong === undefined) return given
+    throw usage('bad_value', `--${name} takes multiaddrs of TCP, and ${wrong} is none`, `--${name} ${example}`)
+  }
+  const listen = addresses('libp2p', LISTENS, '/ip4/127.0.0.1/tcp/4001')
+  const peers = addresses('libp2p-peer', DIALLED, '/ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…')
+  return listen.length + peers.length > 0 ? { listen, peers } : undefined
 }
 
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */

@@ -40,6 +40,7 @@ import { Load } from './load.ts'
 import { Needs } from './needs.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
+import { openPeer, type PeerConfig } from './peer.ts'
 import { pinnedAmong, pinning } from './pinner.ts'
 import { Pins } from './pins.ts'
 import { Publications } from './publications.ts'
@@ -79,6 +80,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly retention?: Retention
   readonly logLevel: string
   readonly version: string
+  /** A libp2p peer beside it, which serves the public blocks. */
+  readonly libp2p?: PeerConfig | undefined
   /** What differs from the usual bounds. */
   readonly bounds?: Partial<Bounds>
 }
@@ -87,6 +90,8 @@ export type RunningCoordinator = AsyncDisposable & {
   readonly url: string
   readonly id: NodeId
   readonly apiKeyFile: string
+  /** Where its libp2p peer listens. */
+  readonly libp2p: readonly string[]
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -271,6 +276,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     ...providers.map((provider) => publishing(provider, publisher)),
   ]
   const keeping = keep(duties, { clock, failed }, closing.signal)
+  const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()
@@ -282,7 +288,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`
   const open = doors.move()
-  return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return {
+    ...{ url, id: signer.id, apiKeyFile, libp2p: peer?.addresses() ?? [] },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
 }
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {

@@ -100,6 +100,16 @@ export const PROCESSES: readonly Command[] = [
         summary: 'how long after the end of a run its vectors are kept for those who verify it, or forever',
       },
       {
+        name: 'libp2p',
+        value: '<multiaddr,…>',
+        summary: 'where to serve the public blocks to IPFS peers, e.g. /ip4/127.0.0.1/tcp/4001; nowhere by default',
+      },
+      {
+        name: 'libp2p-peer',
+        value: '<multiaddr,…>',
+        summary: 'IPFS peers to stay connected with, so that they can fetch from here; nobody else is ever dialled',
+      },
+      {
         name: 'log-level',
         value: '<level>',
         default: 'info',
