@@ -90,6 +90,8 @@ export async function openLibp2pPeer({
   }
 
   async function receive(stream: Stream, connection: Connection): Promise<void> {
+    // Or what is between us would be made anew after it was thrown away.
+    if (connection.status !== 'open') return
     const id = connection.remotePeer.toString()
     const link = linkTo(connection)
     const admit = (sizeBytes: number): Disposable => {
@@ -119,6 +121,8 @@ export async function openLibp2pPeer({
   /** A told peer is dialled for as long as we are open, with growing pauses while it is away. */
   async function keepDialling(address: string): Promise<void> {
     let pause = FIRST_PAUSE_MILLIS
+    // That it cannot be reached, which is said once.
+    let isKnown = false
     while (!closing.signal.aborted) {
       try {
         const connection = await node.dial(multiaddr(address), { signal: closing.signal })
@@ -127,9 +131,11 @@ export async function openLibp2pPeer({
         asking.joined(id, linkTo(connection).send)
         away.delete(address)
         pause = FIRST_PAUSE_MILLIS
+        isKnown = false
         await closed(connection)
       } catch (cause) {
-        if (!closing.signal.aborted) report(new Error(`${address} cannot be reached`, { cause }))
+        if (!isKnown && !closing.signal.aborted) report(new Error(`${address} cannot be reached`, { cause }))
+        isKnown = true
       }
       away.add(address)
       await clock.wakeAt(clock.now() + pause, closing.signal).catch(() => undefined)

@@ -242,6 +242,7 @@ describe('asking', () => {
 
   test('what has come is wanted no more, which the peer hears with the next want: it may be asked for again', async () => {
     const { asking, asked } = threePeers(['1'])
+    // In a message before it: Kubo would take the two together for a cancel.
     for (const heard of [['1 block'], ['1 cancel', '1 block'], ['1 cancel', '1 block']]) {
       const wanted = asking.want(cid)
       await until(() => asked.length === heard.length)

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { collect, equalBytes } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
+import type { Bytes } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { withPeers } from '#storage/blobs/libp2p.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -9,6 +10,7 @@ import { contentOf, inPieces } from '#test/content.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { startHelia } from '#test/helia.ts'
 import { addressOf, loopbackPeer } from '#test/libp2p.ts'
+import { type KuboDaemon, kuboForTests } from '#test/open-kubo.ts'
 import { type RecordedRun, recordRun } from '#test/verify/fixture.ts'
 import { verifyRecord } from '#verify/verify.ts'
 
@@ -58,3 +60,39 @@ describe('Helia', () => {
     expect(await peer.want(cidOf(RAW, contentOf('nowhere', 9)))).toBeUndefined()
   })
 })
+
+const kubo = await kuboForTests('Kubo and our libp2p peer fetch from one another')
+if (kubo) describe('Kubo', () => kuboTests(kubo))
+
+function kuboTests({ rpcUrl, address, ipfs }: KuboDaemon): void {
+  /** What `ipfs` sends for this command: itself it would hold up this process, and the peer in it. */
+  async function asked(command: string, ...args: readonly string[]): Promise<Bytes> {
+    const query = args.map((arg) => `arg=${encodeURIComponent(arg)}`).join('&')
+    const response = await fetch(`${rpcUrl}/api/v0/${command}?${query}&timeout=20s`, { method: 'POST' })
+    const body = new Uint8Array(await response.arrayBuffer())
+    if (!response.ok) throw new Error(`ipfs ${command}: ${Buffer.from(body).toString()}`)
+    return body
+  }
+
+  test('is given a file by our peer, whole and block by block, and names it alike', async () => {
+    const store = openMemoryBlobs()
+    const root = await store.put(inPieces(file, MIB), file.length)
+    await using peer = await loopbackPeer({ blobs: store })
+    await asked('swarm/connect', addressOf(peer))
+    expect(equalBytes(await asked('cat', root), file)).toBe(true)
+    for (const { cid, bytes } of await blocksOf(file))
+      expect(equalBytes(await asked('block/get', cid), bytes)).toBe(true)
+    expect(ipfs(['add', '--quieter', '--only-hash'], file).toString().trim()).toBe(root)
+  })
+
+  test('pins the whole record of a run that our peer has, and gives it to another of ours, where it verifies', async () => {
+    const run = await recordRun({ seed: 'kubo' })
+    await using serving = await loopbackPeer({ blobs: openMemoryBlobs({ blocks: new Map(run.blocks) }) })
+    await asked('swarm/connect', addressOf(serving))
+    await asked('pin/add', run.root)
+    await using reading = await loopbackPeer({ listen: [], peers: [address] })
+    const verdict = await verifyRecord(run.root, (cid) => reading.want(cid))
+    expect(verdict).toMatchObject({ ok: true, root: run.root, model: run.manifest.model })
+    expect(await reading.want(cidOf(RAW, contentOf('nowhere', 9)))).toBeUndefined()
+  })
+}

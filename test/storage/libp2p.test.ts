@@ -56,11 +56,13 @@ describe('a libp2p peer', () => {
     await using reader = await loopbackPeer({ peers: [address], clock, report: (cause) => faults.push(cause) })
     await first[Symbol.asyncDispose]()
     await comesTrue(async () => reader.away().length === 1)
-    for (let failures = 1; failures <= 4; failures++) {
-      await clock.advance(1000 * 2 ** failures)
-      await comesTrue(async () => faults.length >= failures)
+    for (const pause of [1000, 1000, 2000, 4000]) {
+      await comesTrue(async () => clock.waiting() === 1)
+      await clock.advance(pause)
       await expect(reader.want(cid)).rejects.toThrow(PeersSilent)
     }
+    await comesTrue(async () => clock.waiting() === 1)
+    expect(faults.map(String)).toEqual([`Error: ${address} cannot be reached`])
     const [listen] = address.split('/p2p/') as [string]
     await using _second = await loopbackPeer({ blobs: store, secret, listen: [listen] })
     await clock.advance(60_000)

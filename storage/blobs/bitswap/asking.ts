@@ -50,7 +50,10 @@ export function openAsking({ clock, answerMillis }: AskingOptions): Asking {
     tell(question.peer, { cid: CID.parse(question.cid).bytes, kind: 'cancel', orMissing: false }, when)
   }
 
-  /** What is said to a peer within one turn of the event loop goes as one message, with what had time until then. */
+  /**
+   * What is said to a peer within one turn of the event loop goes together, with what had time until then: what is wanted
+   * no more first, and by itself, since Kubo takes a CID of which a message has both for one that is not wanted.
+   */
   function tell(id: string, want: Want, when: 'now' | 'then'): void {
     const peer = peers.get(id)
     if (!peer) return
@@ -59,9 +62,10 @@ export function openAsking({ clock, answerMillis }: AskingOptions): Asking {
     peer.telling = true
     queueMicrotask(() => {
       peer.telling = false
-      const wants = peer.unsaid.splice(0)
+      const said = peer.unsaid.splice(0)
       // Whoever cannot be told is silent; when its connection is gone, it leaves.
-      peer.send({ ...NOTHING, wants }).catch(() => undefined)
+      for (const wants of [said.filter(isCancel), said.filter((want) => !isCancel(want))])
+        if (wants.length > 0) peer.send({ ...NOTHING, wants }).catch(() => undefined)
     })
   }
 
@@ -131,6 +135,10 @@ type Question = {
   readonly peer: string
   readonly cid: Cid
   readonly answer: (answer: Bytes | 'missing' | 'silent') => void
+}
+
+function isCancel({ kind }: Want): boolean {
+  return kind === 'cancel'
 }
 
 /** Of the CIDs that we read; undefined for others. */
