@@ -186,7 +186,7 @@ export function withPeers<Store extends BlobStore>(own: Store, peer: Pick<Libp2p
       throw cause
     }
   }
-  return { ...own, ...readingOf(load) }
+  return { ...own, ...readingOf(load, undefined, () => AHEAD_BYTES) }
 }
 
 export type Libp2pPeer = AsyncDisposable & {
@@ -222,6 +222,8 @@ const WINDOW_BYTES = 262_144
 /** What is held of unfinished messages: of a stranger, who only wants; and of a peer that sends blocks, 4 MiB at once. */
 const STRANGER_BYTES_MAX = 1_048_576
 const TOLD_BYTES_MAX = 16_777_216
+/** Leaves that a reader of a file has asked for beyond the one that it waits for. */
+const AHEAD_BYTES = 4 * BLOCK_BYTES_MAX
 const SEND_MILLIS: Millis = 30_000
 const ANSWER_MILLIS: Millis = 30_000
 const FIRST_PAUSE_MILLIS: Millis = 1000
