@@ -132,6 +132,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const tally = new Tally()
   const bounds = { ...BOUNDS, ...config.bounds }
   const { blobs, vault, withheld } = await openStores({ ...config, shared: config.redis !== undefined }, doors)
+  const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   const sessions = new Sessions(blobs, signer.id)
   const { log, queue, jobs, presence, snapshots, adapter } = await openKeeping({ config, logger, doors })
   const load = doors.use(new Load(bounds, jobs))
@@ -276,7 +277,6 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     ...providers.map((provider) => publishing(provider, publisher)),
   ]
   const keeping = keep(duties, { clock, failed }, closing.signal)
-  const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()

@@ -1,3 +1,4 @@
+import { identify } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -37,12 +38,16 @@ export type Stranger = AsyncDisposable & {
   readonly connection: Connection
   /** What it was told, as it came. */
   readonly heard: readonly Message[]
-  open(): Promise<Stream>
+  /** What it offers to speak, as it told this stranger. */
+  protocols(): Promise<readonly string[]>
   say(frame: Bytes): Promise<Stream>
 }
 
 export async function strangerTo(address: string): Promise<Stranger> {
-  const node = await createLibp2p({ transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()] })
+  const node = await createLibp2p({
+    ...{ transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()] },
+    services: { identify: identify() },
+  })
   const heard: Message[] = []
   await node.handle(BITSWAP, async (stream) => {
     try {
@@ -58,11 +63,11 @@ export async function strangerTo(address: string): Promise<Stranger> {
     await node.stop()
     throw cause
   })
-  const open = () => connection.newStream(BITSWAP)
   return {
-    ...{ connection, heard, open },
+    ...{ connection, heard },
+    protocols: async () => (await node.peerStore.get(connection.remotePeer)).protocols,
     async say(frame) {
-      const stream = await open()
+      const stream = await connection.newStream(BITSWAP)
       stream.send(frame)
       return stream
     },

@@ -16,7 +16,7 @@ import { checkBlock, importBounded } from './writing.ts'
  * missed meanwhile is made up for behind, while the process lives; after that, `repair` does it.
  *
  * A blob is forgotten once fewer stores have it than a quorum. One that was away then owes that, and until it has paid, it
- * is not asked for that blob.
+ * is not asked for that blob; leaves of it may be read there by their own names.
  */
 export function quorumBlobs(options: QuorumOptions<PartsStore>): QuorumStore & PartsStore
 export function quorumBlobs(options: QuorumOptions<BlobStore>): QuorumStore

@@ -87,6 +87,13 @@ describe('a libp2p peer', () => {
     expect(await store.has(gone)).toBe(false)
   })
 
+  test('speaks Bitswap, and says who it is: it neither routes nor relays, nor looks for peers or for its own address', async () => {
+    await using peer = await loopbackPeer()
+    await using stranger = await strangerTo(addressOf(peer))
+    await comesTrue(async () => (await stranger.protocols()).length > 0)
+    expect((await stranger.protocols()).toSorted()).toEqual(['/ipfs/bitswap/1.2.0', '/ipfs/id/1.0.0'])
+  })
+
   test.each<[string, Bytes]>([
     ['no message', Uint8Array.of(3, 255, 255, 255)],
     ['a message longer than a stranger has use for', Uint8Array.of(0x81, 0x80, 0x40)],
