@@ -104,6 +104,8 @@ const TRANSFERS = {
   /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
   cacheBytes: 64 * 1_048_576,
 }
+/** Of a pin: as many as a service takes. */
+const ORIGINS_MAX = 20
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
@@ -267,7 +269,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runs: () => runner.runs(),
     vectorsUntil: (run: Run) => vectorsUntil(run, retention),
     bundleOf: async () => undefined,
-    origins: () => [],
+    origins: () => peer?.addresses().slice(0, ORIGINS_MAX) ?? [],
     connect: async () => undefined,
   }
   const duties = [
