@@ -43,13 +43,20 @@ export type Stranger = AsyncDisposable & {
   say(frame: Bytes): Promise<Stream>
 }
 
-export async function strangerTo(address: string): Promise<Stranger> {
+/** @param hearsBytes so much of what it is told on a stream it reads, and then nothing more */
+export async function strangerTo(address: string, hearsBytes = Number.POSITIVE_INFINITY): Promise<Stranger> {
   const node = await createLibp2p({
     ...{ transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()] },
     services: { identify: identify() },
   })
   const heard: Message[] = []
   await node.handle(BITSWAP, async (stream) => {
+    let readBytes = 0
+    stream.addEventListener('message', ({ data }) => {
+      readBytes += data.byteLength
+      if (readBytes > hearsBytes) stream.pause()
+    })
+    if (hearsBytes < Number.POSITIVE_INFINITY) return
     try {
       for await (const body of readFrames(stream, () => new DisposableStack())) {
         const message = decodeMessage(body)

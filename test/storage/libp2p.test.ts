@@ -87,6 +87,37 @@ describe('a libp2p peer', () => {
     expect(await store.has(gone)).toBe(false)
   })
 
+  test('reads no more for a peer that has stopped reading than its connection holds, and serves others meanwhile', async () => {
+    let loads = 0
+    const store = openMemoryBlobs()
+    const large = contentOf('large', MIB)
+    const small = await Promise.all(
+      [...Array(200).keys()].map((index) => store.put(once(contentOf(`small ${index}`, 9)), 9)),
+    )
+    const blobs = {
+      has: store.has,
+      async getBlock(cid: Cid, limitBytes: number) {
+        if (small.includes(cid)) return store.getBlock(cid, limitBytes)
+        loads++
+        return large
+      },
+    }
+    await using peer = await loopbackPeer({ blobs })
+    await using stranger = await strangerTo(addressOf(peer), MIB / 2)
+    const wants = [...Array(500).keys()].map((index) => cidOf(RAW, Uint8Array.of(index, index >> 8)))
+    await stranger.say(
+      encodeMessage({
+        ...NOTHING,
+        wants: wants.map((cid) => ({ cid: CID.parse(cid).bytes, kind: 'block', orMissing: true })),
+      }),
+    )
+    await comesTrue(async () => loads > 0)
+    await using other = await loopbackPeer({ peers: [addressOf(peer)] })
+    for (const cid of small) expect((await other.want(cid))?.length).toBe(9)
+    // What the system and the multiplexer buffer of a connection is a few blocks.
+    expect(loads).toBeLessThan(20)
+  })
+
   test('speaks Bitswap, and says who it is: it neither routes nor relays, nor looks for peers or for its own address', async () => {
     await using peer = await loopbackPeer()
     await using stranger = await strangerTo(addressOf(peer))

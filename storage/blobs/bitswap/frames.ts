@@ -23,14 +23,37 @@ export async function* readFrames(stream: Stream, admit: (sizeBytes: number) => 
   }
 }
 
-/** Resolves when the peer has room for more. A peer that takes nothing for too long loses the stream. */
+/**
+ * Resolves when the connection has taken all of it, and will take more. A peer that takes nothing for too long loses the
+ * stream. The stream's own `onDrain` resolves as soon as something is taken, and ever after at once.
+ */
 export async function writeFrame(stream: Stream, frame: Bytes, allowMillis: Millis): Promise<void> {
+  const late = AbortSignal.timeout(allowMillis)
   try {
-    if (!stream.send(frame)) await stream.onDrain({ signal: AbortSignal.timeout(allowMillis) })
+    stream.send(frame)
+    while (stream.writableNeedsDrain || stream.writeBufferLength > 0) {
+      late.throwIfAborted()
+      await moved(stream, late)
+    }
   } catch (cause) {
     stream.abort(new Error('a frame was not taken', { cause }))
     throw cause
   }
+}
+
+/** Something was taken, or the stream or the time is over. */
+function moved(stream: Stream, late: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const over = new AbortController()
+    const listen = { signal: over.signal }
+    const end = (settle: () => void) => {
+      over.abort()
+      settle()
+    }
+    for (const event of ['drain', 'idle'] as const) stream.addEventListener(event, () => end(resolve), listen)
+    stream.addEventListener('close', () => end(() => reject(new Error('the stream is closed'))), listen)
+    late.addEventListener('abort', () => end(() => reject(late.reason)), listen)
+  })
 }
 
 /** Four bytes of seven bits: 256 MiB, far above every bound. */
