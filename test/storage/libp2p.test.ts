@@ -144,7 +144,7 @@ describe('a libp2p peer', () => {
 
   test('one address has a share of the connections, and gets it back', async () => {
     await using peer = await loopbackPeer()
-    const strangers = new AsyncDisposableStack()
+    await using strangers = new AsyncDisposableStack()
     for (let count = 0; count < 16; count++) strangers.use(await strangerTo(addressOf(peer)))
     await expect(strangerTo(addressOf(peer))).rejects.toThrow()
     await strangers.disposeAsync()
