@@ -1,6 +1,6 @@
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { BlobMissing, type PartsStore } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, type PartsStore } from '#protocol/ports.ts'
 import { blocksUnder } from '../reading.ts'
 import { checkBlock } from '../writing.ts'
 import type { Council } from './council.ts'
@@ -43,8 +43,14 @@ export function finishing(
           if (cause instanceof BlobMissing) return false
           throw cause
         }
-      if (whole.size < quorum) throw answers.find(isFault)?.reason ?? new Error(`too few stores can finish ${blob}`)
-      for (const index of stores.keys()) if (!whole.has(index)) debts.owe(index, blob, 'copy')
+      if (whole.size < quorum) {
+        const faults = answers.filter(isFault).map(({ reason }) => reason)
+        throw (
+          faults.find((fault) => fault instanceof BlobCorrupt) ?? faults[0] ?? new Error(`too few can finish ${blob}`)
+        )
+      }
+      for (const index of stores.keys())
+        if (!whole.has(index) || debts.owes(index, blob) === 'delete') debts.owe(index, blob, 'copy')
       return true
     },
     async sweep(now) {
