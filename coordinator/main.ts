@@ -133,7 +133,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const counters = new Counters()
   const tally = new Tally()
   const bounds = { ...BOUNDS, ...config.bounds }
-  const { blobs, vault, withheld } = await openStores({ ...config, shared: config.redis !== undefined }, doors)
+  const report = (err: unknown) => logger.warn({ err }, 'one of the public stores is behind')
+  const shared = config.redis !== undefined
+  const { blobs, vault, withheld } = await openStores({ ...config, shared, report }, doors)
   const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   const sessions = new Sessions(blobs, signer.id)
   const { log, queue, jobs, presence, snapshots, adapter } = await openKeeping({ config, logger, doors })

@@ -67,10 +67,16 @@ export const PROCESSES: readonly Command[] = [
       quota,
       {
         name: 'kubo',
-        value: '<url>',
+        value: '<url,…>',
         env: 'CONSILIUM_KUBO',
         summary:
           'RPC of a Kubo daemon that keeps the public blocks; its key by CONSILIUM_KUBO_AUTHORIZATION or --kubo-key',
+      },
+      {
+        name: 'kubo-quorum',
+        value: '<n>',
+        summary:
+          'keep the public blocks in the state folder as well as in each --kubo: how many of them must have one; the rest follow',
       },
       {
         name: 'kubo-network',

@@ -9,8 +9,8 @@ import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf, inPieces } from '#test/content.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { startHelia } from '#test/helia.ts'
+import { type KuboDaemon, kuboForTests } from '#test/kubo.ts'
 import { addressOf, loopbackPeer } from '#test/libp2p.ts'
-import { type KuboDaemon, kuboForTests } from '#test/open-kubo.ts'
 import { type RecordedRun, recordRun } from '#test/verify/fixture.ts'
 import { verifyRecord } from '#verify/verify.ts'
 
@@ -61,7 +61,7 @@ describe('Helia', () => {
   })
 })
 
-const kubo = await kuboForTests('Kubo and our libp2p peer fetch from one another')
+const kubo = await kuboForTests('Kubo and our libp2p peer fetch from one another', 'open')
 if (kubo) describe('Kubo', () => kuboTests(kubo))
 
 function kuboTests({ rpcUrl, address, ipfs }: KuboDaemon): void {
@@ -90,7 +90,7 @@ function kuboTests({ rpcUrl, address, ipfs }: KuboDaemon): void {
     await using serving = await loopbackPeer({ blobs: openMemoryBlobs({ blocks: new Map(run.blocks) }) })
     await asked('swarm/connect', addressOf(serving))
     await asked('pin/add', run.root)
-    await using reading = await loopbackPeer({ listen: [], peers: [address] })
+    await using reading = await loopbackPeer({ listen: [], peers: [address()] })
     const verdict = await verifyRecord(run.root, (cid) => reading.want(cid))
     expect(verdict).toMatchObject({ ok: true, root: run.root, model: run.manifest.model })
     expect(await reading.want(cidOf(RAW, contentOf('nowhere', 9)))).toBeUndefined()
