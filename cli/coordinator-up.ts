@@ -1,4 +1,4 @@
-import { type CoordinatorConfig, startCoordinator } from '#coordinator/main.ts'
+import { type CoordinatorConfig, type RunningCoordinator, startCoordinator } from '#coordinator/main.ts'
 import { keepVectors } from '#coordinator/retention.ts'
 import { KuboNotAsPromised } from '#coordinator/stores.ts'
 import type { NodeId } from '#protocol/ids.ts'
@@ -8,6 +8,7 @@ import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
 import { kuboOf } from './kubo.ts'
+import { libp2pOf } from './libp2p.ts'
 import type { Output } from './output.ts'
 import { packageOf } from './package.ts'
 import { coordinatorState } from './state.ts'
@@ -35,6 +36,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
     retention: keepVectors(daysOf(args)),
+    libp2p: libp2pOf(args),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -44,10 +46,13 @@ export async function execute({ args, output }: Call): Promise<number> {
   await using coordinator = await starting.catch((cause: unknown) => {
     throw cannotStart(cause, host, port)
   })
-  const { url, id, apiKeyFile } = coordinator
+  const { url, id, apiKeyFile, libp2p } = coordinator
   if (output.json)
-    output.object({ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid })
-  else describe(output, { url, id, apiKeyFile, admits: config.admits })
+    output.object({
+      ...{ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid },
+      ...(config.libp2p && { libp2p }),
+    })
+  else describe(output, { ...coordinator, admits: config.admits })
   await stopped(stopping)
   output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
   const asked = stopping.exit()
@@ -61,13 +66,17 @@ function describe(
     url,
     id,
     apiKeyFile,
+    libp2p,
     admits,
-  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlyMap<NodeId, string | null> | 'open' },
+  }: Pick<RunningCoordinator, 'url' | 'id' | 'apiKeyFile' | 'libp2p'> & Pick<CoordinatorConfig, 'admits'>,
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
   line(`API key in   ${apiKeyFile}`)
   line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes`}`)
+  for (const address of libp2p) line(`blocks at    ${address}`)
+  if (libp2p.some((address) => !/^\/ip(4\/127\.|6\/::1\/)/.test(address)))
+    note('whoever reaches its libp2p addresses can read every public block; nothing withheld is served there')
   note(`nodes join with: consilium node up --coordinator ${url} --coordinator-key ${id} …      Ctrl-C stops`)
 }
 

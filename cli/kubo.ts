@@ -7,7 +7,7 @@ export const KUBO_NETWORKS = ['private', 'public'] as const
 
 /** The daemons that a coordinator is to use, with their keys: these come by files or variables, which no process list shows. */
 export async function kuboOf(args: Arguments): Promise<KuboConfig | undefined> {
-  const [url, apart] = [args.text('kubo'), args.text('kubo-private')]
+  const [[url, ...others], apart] = [args.text('kubo')?.split(',') ?? [], args.text('kubo-private')]
   if (url === undefined) {
     if (apart === undefined) return undefined
     throw usage('no_kubo', '--kubo-private is for what is not public, and no --kubo takes what is', 'give both')
@@ -15,6 +15,7 @@ export async function kuboOf(args: Arguments): Promise<KuboConfig | undefined> {
   return {
     url,
     network: args.oneOf('kubo-network', KUBO_NETWORKS),
+    spread: spreadOf(args, others),
     authorization: await keyOf(args, 'kubo-key', 'CONSILIUM_KUBO_AUTHORIZATION'),
     ...(apart !== undefined && {
       apart: {
@@ -23,6 +24,19 @@ export async function kuboOf(args: Arguments): Promise<KuboConfig | undefined> {
       },
     }),
   }
+}
+
+function spreadOf(args: Arguments, others: readonly string[]): KuboConfig['spread'] {
+  // The state folder is one, too.
+  const stores = 2 + others.length
+  if (args.text('kubo-quorum') !== undefined)
+    return { others, quorum: args.integer('kubo-quorum', { min: 1, max: stores }) }
+  if (others.length === 0) return undefined
+  throw usage(
+    'no_kubo_quorum',
+    `several daemons and the state folder are ${stores} places, and nothing says how many must have a block`,
+    `--kubo-quorum, from 1 to ${stores}`,
+  )
 }
 
 async function keyOf(args: Arguments, option: string, variable: string): Promise<string | undefined> {

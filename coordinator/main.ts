@@ -40,6 +40,7 @@ import { Load } from './load.ts'
 import { Needs } from './needs.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
+import { openPeer, type PeerConfig } from './peer.ts'
 import { pinnedAmong, pinning } from './pinner.ts'
 import { Pins } from './pins.ts'
 import { Publications } from './publications.ts'
@@ -80,6 +81,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly retention?: Retention
   readonly logLevel: string
   readonly version: string
+  /** A libp2p peer beside it, which serves the public blocks. */
+  readonly libp2p?: PeerConfig | undefined
   /** What differs from the usual bounds. */
   readonly bounds?: Partial<Bounds>
 }
@@ -88,6 +91,8 @@ export type RunningCoordinator = AsyncDisposable & {
   readonly url: string
   readonly id: NodeId
   readonly apiKeyFile: string
+  /** Where its libp2p peer listens. */
+  readonly libp2p: readonly string[]
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -100,6 +105,8 @@ const TRANSFERS = {
   /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
   cacheBytes: 64 * 1_048_576,
 }
+/** Of a pin: as many as a service takes. */
+const ORIGINS_MAX = 20
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
@@ -127,7 +134,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const counters = new Counters()
   const tally = new Tally()
   const bounds = { ...BOUNDS, ...config.bounds }
-  const { blobs, vault, withheld } = await openStores({ ...config, shared: config.redis !== undefined }, doors)
+  const report = (err: unknown) => logger.warn({ err }, 'one of the public stores is behind')
+  const shared = config.redis !== undefined
+  const { blobs, vault, withheld } = await openStores({ ...config, shared, report }, doors)
+  const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   const sessions = new Sessions(blobs, signer.id)
   const { log, queue, jobs, presence, snapshots, adapter } = await openKeeping({ config, logger, doors })
   const load = doors.use(new Load(bounds, jobs))
@@ -263,7 +273,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runs: () => runner.runs(),
     vectorsUntil: (run: Run) => vectorsUntil(run, retention),
     bundleOf: (run: Run) => bundles.of(run),
-    origins: () => [],
+    origins: () => peer?.addresses().slice(0, ORIGINS_MAX) ?? [],
+    // Nobody is dialled because a provider names him.
     connect: async () => undefined,
   }
   const duties = [
@@ -284,7 +295,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`
   const open = doors.move()
-  return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return {
+    ...{ url, id: signer.id, apiKeyFile, libp2p: peer?.addresses() ?? [] },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
 }
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {

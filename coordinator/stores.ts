@@ -4,6 +4,7 @@ import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openKuboBlobs } from '#storage/blobs/kubo.ts'
 import { type KuboNetwork, type Unmet, unmetBy } from '#storage/blobs/kubo-profile.ts'
 import { type KuboRpc, openKuboRpc } from '#storage/blobs/kubo-rpc.ts'
+import { quorumBlobs } from '#storage/blobs/quorum.ts'
 
 /** Where the coordinator keeps blocks. */
 export type Stores = {
@@ -24,10 +25,14 @@ export type StoresConfig = {
   readonly shared: boolean
   /** Where there is one, the public store is a Kubo daemon. */
   readonly kubo?: KuboConfig | undefined
+  /** Hears of what one of several public stores did not do. */
+  readonly report: (cause: unknown) => void
 }
 
 export type KuboConfig = DaemonConfig & {
   readonly network: KuboNetwork
+  /** The public blocks are in the folder and in these daemons as well: durable in so many of all of them. */
+  readonly spread?: { readonly others: readonly string[]; readonly quorum: number } | undefined
   /** Another daemon, which must be private: what is not public goes there, and else to the folder. */
   readonly apart?: DaemonConfig | undefined
 }
@@ -38,13 +43,22 @@ export async function openStores(config: StoresConfig, doors: AsyncDisposableSta
   const folder = async (name: string) =>
     doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes, shared }))
   if (!kubo) return { blobs: await folder('blobs'), vault: await folder('vault'), withheld: await folder('withheld') }
-  const open = await openDaemon(kubo, kubo.network)
-  const blobs = openKuboBlobs({ rpc: open.rpc, space: 'blobs', quotaBytes })
+  const { network, authorization, spread } = kubo
+  const open = await Promise.all(
+    [kubo.url, ...(spread?.others ?? [])].map((url) => openDaemon({ url, authorization }, network)),
+  )
+  const ids = new Set(open.map(({ id }) => id))
+  if (ids.size < open.length) throw new Error('a copy in the same daemon is none: --kubo names one twice')
+  const daemons = open.map(({ rpc }) => openKuboBlobs({ rpc, space: 'blobs', quotaBytes }))
+  const blobs = spread
+    ? doors.use(
+        quorumBlobs({ stores: [await folder('blobs'), ...daemons], quorum: spread.quorum, report: config.report }),
+      )
+    : (daemons[0] as PartsStore)
   if (!kubo.apart) return { blobs, vault: await folder('vault'), withheld: await folder('withheld') }
   const apart = await openDaemon(kubo.apart, 'private')
   // Whoever reads the one by a CID would read the other.
-  if (open.id === apart.id)
-    throw new Error('what is not public needs a daemon of its own: --kubo-private names the same')
+  if (ids.has(apart.id)) throw new Error('what is not public needs a daemon of its own: --kubo-private names the same')
   const [rpc, hidden] = [apart.rpc, 'vault']
   return {
     blobs,

@@ -11,7 +11,7 @@ import { settingsOf } from '#storage/blobs/kubo-profile.ts'
 import { temporaryFolder } from './folder.ts'
 import { setIn } from './kubo-double.ts'
 
-/** A real daemon on free loopback ports, its repository in a temporary folder, that speaks to nobody. Gone with the scope. */
+/** A real daemon on free loopback ports, its repository in a temporary folder, that dials nobody. Gone with the scope. */
 export type KuboDaemon = AsyncDisposable & {
   readonly rpcUrl: string
   readonly gatewayUrl: string
@@ -23,6 +23,8 @@ export type KuboDaemon = AsyncDisposable & {
   start(): Promise<void>
   /** Where the daemon keeps a block. */
   fileOf(cid: Cid): string
+  /** Where it speaks libp2p. */
+  address(): string
   /** The command line against this daemon. Throws with what it said where it fails. */
   ipfs(args: readonly string[], input?: Uint8Array): Buffer
 }
@@ -46,8 +48,12 @@ export function ipfsPath(): string | undefined {
  * The daemon of one test file, or undefined, and then what is named here is skipped, with the reason printed.
  *
  * @param what the promises that cannot be tested without it
+ * @param swarm `open` is one without a swarm key: whoever dials it may speak with it
  */
-export async function kuboForTests(what: string): Promise<KuboDaemon | undefined> {
+export async function kuboForTests(
+  what: string,
+  swarm: 'private' | 'open' = 'private',
+): Promise<KuboDaemon | undefined> {
   const path = ipfsPath()
   if (path === undefined) {
     // Not by the console: of a file in which everything is skipped, Jest does not show what that said.
@@ -55,17 +61,20 @@ export async function kuboForTests(what: string): Promise<KuboDaemon | undefined
     test.skip(what, () => undefined)
     return undefined
   }
-  const daemon = await startKubo(path)
+  const daemon = await startKubo(path, swarm)
   afterAll(async () => {
     await daemon[Symbol.asyncDispose]()
   })
   return daemon
 }
 
-async function startKubo(path: string): Promise<KuboDaemon> {
+async function startKubo(path: string, swarm: 'private' | 'open'): Promise<KuboDaemon> {
   await using doors = new AsyncDisposableStack()
   const { path: repo } = doors.use(await temporaryFolder())
-  const env = { PATH: process.env['PATH'], HOME: repo, IPFS_PATH: repo, IPFS_TELEMETRY: 'off', LIBP2P_FORCE_PNET: '1' }
+  const env = {
+    ...{ PATH: process.env['PATH'], HOME: repo, IPFS_PATH: repo, IPFS_TELEMETRY: 'off' },
+    ...(swarm === 'private' && { LIBP2P_FORCE_PNET: '1' }),
+  }
   const ipfs = (args: readonly string[], input?: Uint8Array) => {
     const { status, stdout, stderr } = spawnSync(path, args, { env, input, maxBuffer: 2 ** 30 })
     if (status !== 0) throw new Error(`ipfs ${args.join(' ')}: ${stderr}`)
@@ -73,7 +82,8 @@ async function startKubo(path: string): Promise<KuboDaemon> {
   }
   ipfs(['init', '--profile', 'test,unixfs-v1-2025'])
   // As `consilium kubo swarm-key` writes it. A daemon without one would not start: LIBP2P_FORCE_PNET.
-  await writeFile(join(repo, 'swarm.key'), `/key/swarm/psk/1.0.0/\n/base16/\n${'5a'.repeat(32)}\n`, { mode: 0o600 })
+  if (swarm === 'private')
+    await writeFile(join(repo, 'swarm.key'), `/key/swarm/psk/1.0.0/\n/base16/\n${'5a'.repeat(32)}\n`, { mode: 0o600 })
   const file = join(repo, 'config')
   await configure(file)
   let child: ChildProcess | undefined
@@ -105,6 +115,7 @@ async function startKubo(path: string): Promise<KuboDaemon> {
       const name = base32upper.encode(CID.parse(cid).multihash.bytes).slice(1)
       return join(repo, 'blocks', name.slice(-3, -1), `${name}.data`)
     },
+    address: () => JSON.parse(ipfs(['id']).toString()).Addresses[0],
     ipfs,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }

@@ -37,6 +37,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
 const ROOTS = [
   'coordinator/main.ts',
   'coordinator/keeping.ts',
+  'coordinator/peer.ts',
   'coordinator/stores.ts',
   'client/node.ts',
   'client/sharing.ts',

@@ -67,10 +67,16 @@ export const PROCESSES: readonly Command[] = [
       quota,
       {
         name: 'kubo',
-        value: '<url>',
+        value: '<url,…>',
         env: 'CONSILIUM_KUBO',
         summary:
           'RPC of a Kubo daemon that keeps the public blocks; its key by CONSILIUM_KUBO_AUTHORIZATION or --kubo-key',
+      },
+      {
+        name: 'kubo-quorum',
+        value: '<n>',
+        summary:
+          'keep the public blocks in the state folder as well as in each --kubo: how many of them must have one; the rest follow',
       },
       {
         name: 'kubo-network',
@@ -98,6 +104,16 @@ export const PROCESSES: readonly Command[] = [
         value: '<days>',
         default: '30',
         summary: 'how long after the end of a run its vectors are kept for those who verify it, or forever',
+      },
+      {
+        name: 'libp2p',
+        value: '<multiaddr,…>',
+        summary: 'where to serve the public blocks to IPFS peers, e.g. /ip4/127.0.0.1/tcp/4001; nowhere by default',
+      },
+      {
+        name: 'libp2p-peer',
+        value: '<multiaddr,…>',
+        summary: 'IPFS peers to stay connected with, so that they can fetch from here; nobody else is ever dialled',
       },
       {
         name: 'log-level',

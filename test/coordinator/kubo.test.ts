@@ -46,6 +46,28 @@ async function played(server: Live, change: object): Promise<Cid> {
 }
 
 describe('a coordinator whose blocks a Kubo daemon keeps', () => {
+  test('keeps them in its folder and in two daemons, and goes on while one of these is away', async () => {
+    await using first = await startKuboDouble()
+    await using folder = await temporaryFolder()
+    const scope = new AsyncDisposableStack()
+    const second = scope.use(await startKuboDouble())
+    const spread = { others: [second.url], quorum: 2 }
+    const kubo = { url: first.url, network: 'private' as const, spread }
+    await using server = await live({ state: folder.path, kubo })
+    const before = await played(server, {})
+    const rpc = openKuboRpc({ url: first.url })
+    await comesTrue(async () => first.blocks.size === second.blocks.size)
+    await scope.disposeAsync()
+    const after = await played(server, {})
+    for (const root of [before, after]) {
+      const blobs = openKuboBlobs({ rpc, space: 'blobs', quotaBytes: 2 ** 28 })
+      const verdict = await verifyRecord(root, (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
+      expect(verdict).toMatchObject({ ok: true, root })
+    }
+    const twice = live({ kubo: { ...kubo, spread: { ...spread, others: [first.url] } } })
+    await expect(twice).rejects.toThrow('names one twice')
+  }, 60_000)
+
   test('sends it no block of what is withheld: that goes to a daemon apart, and there the vault is hidden', async () => {
     await using open = await startKuboDouble()
     await using apart = await startKuboDouble()
