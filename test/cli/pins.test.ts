@@ -32,26 +32,37 @@ test('a run is published where its owner said, and its owner sees who has it and
   await using at = await live({ state: folder.path, pinTo: { providers, quorum: 1, publishHospitals: false } })
   const env = { CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: folder.path }
   const run = (...args: string[]) => consilium(args, { env })
-  const list = async () => (await at.api('/v1/publications')).json() as Promise<{ data: object[] }>
-  await comesTrue(async () => (await list()).data.length > 0)
+  const list = async () =>
+    (await at.api('/v1/publications')).json() as Promise<{ data: { cid: string; what: string }[] }>
+  await comesTrue(async () => (await list()).data.length > 1)
 
   const { manifest } = (await (await at.api(`/v1/runs/${id}`)).json()) as { manifest: string }
-  expect(await list()).toEqual({
-    ...{ has_more: false, next: null, quorum: 1 },
-    data: [
-      {
-        ...{ run: id, what: 'record', cid: manifest, published: true },
-        at: [{ provider: 'good', request: '1', status: 'pinned', requested_at: expect.any(String) }],
-      },
-    ],
+  const listing = await list()
+  const bundle = listing.data.find(({ what }) => what === 'bundle')?.cid as string
+  const published = (what: string, cid: string) => ({
+    ...{ run: id, what, cid, published: true },
+    at: [{ provider: 'good', request: expect.any(String), status: 'pinned', requested_at: expect.any(String) }],
   })
-  expect([...good.stored.values()]).toMatchObject([{ pin: { cid: manifest, name: `${id} record` } }])
+  expect(listing).toEqual({
+    ...{ has_more: false, next: null, quorum: 1 },
+    data: expect.arrayContaining([published('record', manifest), published('bundle', bundle)]),
+  })
+  expect(listing.data).toHaveLength(2)
+  const asked = [...good.stored.values()].map(({ pin }) => [(pin as { name?: string }).name, pin.cid])
+  expect(new Map(asked as [string, string][])).toEqual(
+    new Map([
+      [`${id} record`, manifest],
+      [`${id} bundle`, bundle],
+    ]),
+  )
   const [listed, shown, checked] = await Promise.all([
     run('pins', 'ls', id.slice(0, 12)),
     run('runs', 'show', id),
     run('pins', 'check'),
   ])
-  expect(listed).toMatchObject({ code: 0, stdout: `${id}  record  published  good pinned  ${manifest}\n` })
+  expect(listed.code).toBe(0)
+  expect(listed.stdout).toMatch(new RegExp(`^${id} +record +published +good pinned +${manifest}$`, 'm'))
+  expect(listed.stdout).toMatch(new RegExp(`^${id} +bundle +published +good pinned +${bundle}$`, 'm'))
   expect(shown.stdout).toMatch(/^pinned +record +published +good pinned$/m)
   expect(checked.code).toBe(10)
   expect(checked.stdout).toMatch(/^good +ready$/m)

@@ -7,7 +7,7 @@ import { cidOf, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import { nodeOf } from '#protocol/file-tree.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
-import { BlobMissing, type PartsStore } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, type PartsStore } from '#protocol/ports.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -68,7 +68,7 @@ function nodeSaying(links: readonly { cid: Cid; says: number }[], type: 'file' |
 }
 
 describe('a file of several blocks', () => {
-  test('goes up block by block: its root says what is missing, and makes it a blob in the end', async () => {
+  test('goes up block by block: its root says what is missing, and it waits whole for whoever wants it', async () => {
     await using server = await serving()
     const given = await file('vector', 2 * MIB + 5)
     const { root, leaves } = given
@@ -83,8 +83,15 @@ describe('a file of several blocks', () => {
     expect([finished.status, finished.headers.get('location')]).toEqual([201, `/ipfs/${root.cid}`])
     expect((await server.root(root)).status).toBe(200)
     expect(await whole(server.blobs, given)).toBe(true)
+    // What a report names is finished; what none does goes when its time is over.
+    const unwanted = await file('nobody’s', MIB + 5)
+    await server.root(unwanted.root)
+    for (const leaf of unwanted.leaves) await server.part(leaf, unwanted.root.cid)
+    expect((await server.root(unwanted.root)).status).toBe(201)
+    expect(await server.blobs.finish(root.cid)).toBe(true)
     await server.blobs.sweep(Number.MAX_SAFE_INTEGER)
     expect(await whole(server.blobs, given)).toBe(true)
+    expect(await server.blobs.has(unwanted.root.cid)).toBe(false)
   })
 
   test('of more than 1,024 blocks goes up node by node, and a gateway that has begun again asks for what it lacks', async () => {
@@ -231,7 +238,9 @@ describe('an upload in parts is refused', () => {
     const twice = nodeOf([small.cid, small.cid], { height: 1, sizeBytes: MIB + 100 })
     await missingIn(await server.root(twice, 1))
     expect((await server.part(small, twice.cid, 1)).status).toBe(201)
-    expect(await refused(await server.root(twice, 1))).toEqual([422, 'wrong-content'])
+    // One block cannot be of both sizes: read, it is found out, and no blob comes of it.
+    await expect(whole(server.blobs, { root: twice, bytes: new Uint8Array(MIB + 100) })).rejects.toThrow(BlobCorrupt)
+    await expect(server.blobs.finish(twice.cid)).rejects.toThrow(BlobCorrupt)
     await server.blobs.delete(twice.cid)
     const lie = nodeOf([small.cid, raw(contentOf('end', 7)).cid], { height: 1, sizeBytes: MIB + 7 })
     await missingIn(await server.root(lie))
