@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import { openSharedBlobs, type SharedBlobs } from '#client/sharing.ts'
-import { collect, equalBytes, once, utf8 } from '#protocol/bytes.ts'
+import { collect, once, utf8 } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
@@ -9,7 +9,7 @@ import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { loopback, until } from '#test/loopback.ts'
 import { movedBySum } from '#test/moved.ts'
@@ -72,7 +72,7 @@ describe('nodes of one site', () => {
     const cid = await hub.blobs.put(once(bytes), bytes.length)
     await using hospital = await site(16, hub.url)
     const all = await Promise.all(hospital.members.map((member) => read(member, cid, bytes.length)))
-    expect(all.every((one) => equalBytes(one, bytes))).toBe(true)
+    expect(all.every((one) => sameBytes(one, bytes))).toBe(true)
     const copies = hub.sentBytes() / bytes.length
     process.stdout.write(`sixteen nodes of a site took ${copies.toFixed(2)} copies of ${bytes.length} bytes\n`)
     expect(copies).toBeLessThan(1.5)
@@ -94,7 +94,7 @@ describe('nodes of one site', () => {
           return read(member, weights, 2 ** 24)
         }),
       )
-      expect(all.every((one) => equalBytes(one, expected))).toBe(true)
+      expect(all.every((one) => sameBytes(one, expected))).toBe(true)
     }
     const copies = hub.sentBytes() / next.length
     process.stdout.write(`four nodes that had its parent took ${copies.toFixed(2)} copies of a model\n`)
@@ -126,7 +126,7 @@ describe('nodes of one site', () => {
     const config = { folder: folder.path, sharedBytes: 64 * MIB, share: undefined, siteNodes: hospital.siteNodes }
     await using guest = await openSharedBlobs(config, { url: hub.url })
     expect(guest.url).toBeUndefined()
-    expect(equalBytes(await read(guest, cid, bytes.length), bytes)).toBe(true)
+    expect(sameBytes(await read(guest, cid, bytes.length), bytes)).toBe(true)
     expect(hub.answers).toEqual([])
   })
 
@@ -158,7 +158,7 @@ describe('nodes of one site', () => {
     await using folder = await temporaryFolder()
     const config = { folder: folder.path, sharedBytes: 64 * MIB, share: undefined, siteNodes: [neighbour.url] }
     await using node = await openSharedBlobs(config, { url: hub.url, ticket: () => 'my.ticket', firstPauseMillis: 1 })
-    expect(equalBytes(await read(node, cid, bytes.length), bytes)).toBe(true)
+    expect(sameBytes(await read(node, cid, bytes.length), bytes)).toBe(true)
     expect(asked.length).toBeGreaterThan(0)
     // Six blocks, of which it is asked for each that may be in flight before it has failed once.
     expect(asked.length).toBeLessThanOrEqual(isPassedOver ? 1 : 6)
@@ -179,7 +179,7 @@ describe('nodes of one site', () => {
     const reading = read(node, cid, bytes.length)
     await until(() => asked > 0)
     await clock.advance(10_000)
-    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(sameBytes(await reading, bytes)).toBe(true)
     expect(asked).toBe(1)
   })
 })

@@ -4,14 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
-import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { importFile } from '#protocol/unixfs.ts'
-import { contentOf, inPieces } from '#test/content.ts'
+import { contentOf, inPieces, sameBytes } from '#test/content.ts'
 
 const MIB = BLOCK_BYTES_MAX
 
@@ -44,7 +44,7 @@ export function blobStoreConformance(
     })
 
     const whole = (cid: Cid, limitBytes = 64 * MIB) => collect(store.get(cid, { limitBytes }), limitBytes)
-    const expectSame = (left: Bytes, right: Bytes) => expect(equalBytes(left, right)).toBe(true)
+    const expectSame = (left: Bytes, right: Bytes) => expect(sameBytes(left, right)).toBe(true)
     const expectNothingOf = async (bytes: Bytes) => {
       for (const { cid } of await blocksOf(bytes)) {
         expect(await store.has(cid)).toBe(false)

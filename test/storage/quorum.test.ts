@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -11,7 +11,7 @@ import { fanOut } from '#storage/blobs/quorum/fan-out.ts'
 import { quorumBlobs } from '#storage/blobs/quorum.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
 import { partsStoreConformance } from '#test/conformance/parts.ts'
-import { contentOf, inPieces } from '#test/content.ts'
+import { contentOf, inPieces, sameBytes } from '#test/content.ts'
 import { until } from '#test/loopback.ts'
 import { type Fault, faulty, hastyClock, quorumOfFaulty } from './faulty.ts'
 
@@ -49,7 +49,7 @@ describe('a quorum of stores', () => {
     await until(() => store.owed() === 0)
     await stores[0]?.putBlocks([block])
     expect(await store.has(block.cid)).toBe(false)
-    expect(equalBytes(await store.getBlock(block.cid, MIB), block.bytes)).toBe(true)
+    expect(sameBytes(await store.getBlock(block.cid, MIB), block.bytes)).toBe(true)
     await stores[1]?.putBlocks([block])
     expect(await store.has(block.cid)).toBe(true)
   })
@@ -124,7 +124,7 @@ describe('a quorum of stores', () => {
           for (const [index, other] of cids.entries())
             if (kept.has(other)) {
               const whole = await collect(store.get(other, { limitBytes: 2 * MIB }), 2 * MIB)
-              expect(equalBytes(whole, files[index] as Bytes)).toBe(true)
+              expect(sameBytes(whole, files[index] as Bytes)).toBe(true)
             } else await expect(store.getBlock(other, MIB)).rejects.toThrow(BlobMissing)
         }
         faults.fill('none')

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { holdFile } from '#protocol/held-file.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
@@ -17,7 +17,7 @@ import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { Wire } from '#test/chaos/wire.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { loopback, until } from '#test/loopback.ts'
 import { ROOMY } from '#test/storage/roomy.ts'
@@ -73,7 +73,7 @@ async function lying(seed: string, sizeBytes: number) {
 }
 
 const holds = async (blobs: BlobStore, cid: Cid, bytes: Bytes) =>
-  (await blobs.has(cid)) && equalBytes(await collect(blobs.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)
+  (await blobs.has(cid)) && sameBytes(await collect(blobs.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)
 
 describe('a blob that is sent', () => {
   test.each([0, 1, MIB, MIB + 1, 3 * MIB + 7])('of %i bytes is there, and again costs its root alone', async (size) => {

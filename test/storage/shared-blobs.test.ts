@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { collect, concat, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, concat, once } from '#protocol/bytes.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { type BlobStore, StorageFull } from '#protocol/ports.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { linesUntilKilled } from '#test/killed.ts'
 
@@ -22,7 +22,7 @@ const contents: readonly Bytes[] = [
 ]
 
 async function holds(blobs: BlobStore, cid: Cid, bytes: Bytes): Promise<boolean> {
-  return (await blobs.has(cid)) && equalBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)
+  return (await blobs.has(cid)) && sameBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)
 }
 
 describe('blobs of one folder, open twice', () => {

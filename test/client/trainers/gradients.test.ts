@@ -109,9 +109,8 @@ test.each(Object.entries(cases))(
     const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
     const dataset = someDataset(input, 5, classes, 11)
     const at = someWeights(architecture, 15)
-    const slopes = referenceGradient(model, at, (weights) =>
-      referenceLoss(architecture, weights, rowsOf(dataset), [...dataset.labels], loss),
-    )
+    const [rows, labels] = [rowsOf(dataset), [...dataset.labels]]
+    const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
     const scale = Math.max(...slopes.map(Math.abs))
     expect(scale).toBeGreaterThan(1e-3)
     for (const backend of ['wasm', 'cpu'] as const) {
