@@ -70,14 +70,14 @@ describe('of a node’s update nothing leaves but under masks', () => {
   )
 
   test('whenever the round is given up', async () => {
-    for (const stage of [dealt, agreed, submitted, confirmed, unmasked])
-      for (const outcome of ['aborted', 'closed'] as const) {
-        const of = host()
-        await stage(of)
-        for (const seat of of.seats) of.end(seat, outcome)
-        await of.clock.advance(DEADLINES[3])
-        await expectNothingPlain(of)
-      }
+    for (const stage of [dealt, agreed, submitted, confirmed, unmasked]) {
+      const of = host()
+      await stage(of)
+      // Each node believes what it is told.
+      for (const seat of of.seats) of.end(seat, seat % 2 === 0 ? 'aborted' : 'closed')
+      await of.clock.advance(DEADLINES[3])
+      await expectNothingPlain(of)
+    }
   })
 
   test('whenever the process ends and another begins', async () => {

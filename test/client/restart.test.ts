@@ -112,7 +112,7 @@ describe('a node that restarts', () => {
 
   test('gives a large vector again from its outbox', async () => {
     const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
-    const host = new Host(4, { architecture: { v: 1, input: [300_000], layers } })
+    const host = new Host(4, { architecture: { v: 1, input: [263_000], layers } })
     const { shared } = await submitted(host)
     const before = host.vectors.get(0)
     const after = host.restart(0)
@@ -246,7 +246,7 @@ describe('a node that restarts at any time and hears anything', () => {
           }
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 8 },
     )
   })
 })

@@ -61,14 +61,14 @@ export function blobStoreConformance(
     })
 
     test('a blob has one name however its bytes come in', async () => {
-      const bytes = contentOf('pieces', 2 * MIB + 100)
+      const bytes = contentOf('pieces', MIB + 100)
       const name = (await blocksOf(bytes)).at(-1)?.cid
       const sizes = fc.array(fc.integer({ min: 0, max: MIB + MIB / 2 }), { minLength: 1, maxLength: 5 })
       await fc.assert(
         fc.asyncProperty(sizes, async (pieces) => {
           expect(await store.put(inPieces(bytes, ...pieces, 70_000), bytes.length)).toBe(name)
         }),
-        { numRuns: 10 },
+        { numRuns: 6 },
       )
     })
 
@@ -88,7 +88,7 @@ export function blobStoreConformance(
           expectSame(await collect(store.get(cid, range), bytes.length), bytes.slice(offset, offset + length))
         }),
         {
-          numRuns: 40,
+          numRuns: 24,
           examples: [
             [0, 0],
             [bytes.length, 1],
@@ -188,7 +188,7 @@ export function blobStoreConformance(
 
     if (damage)
       test('wrong bytes never come out, and putting the blob again mends it', async () => {
-        const bytes = contentOf('damaged', 2 * MIB + 77)
+        const bytes = contentOf('damaged', MIB + 77)
         const cid = await store.put(once(bytes), bytes.length)
         const kept = await blocksOf(bytes)
         const bits = fc.record({ block: fc.nat({ max: kept.length - 1 }), at: fc.nat(), cut: fc.boolean() })
@@ -211,7 +211,7 @@ export function blobStoreConformance(
             expect(await store.put(once(bytes), bytes.length)).toBe(cid)
             expectSame(await whole(cid), bytes)
           }),
-          { numRuns: 12 },
+          { numRuns: 8 },
         )
       })
 
@@ -337,7 +337,7 @@ export function blobStoreConformance(
             }
             for (const cid of cids) await store.delete(cid)
           }),
-          { numRuns: 8 },
+          { numRuns: 6 },
         )
       })
     }

@@ -47,7 +47,7 @@ export function partsStoreConformance(
       sameBytes(await collect(store.get(root, { limitBytes: bytes.length }), bytes.length), bytes)
 
     test('a blob whose parts came in any order, some of them again, is the blob; and no sooner', async () => {
-      const bytes = contentOf('any order', 3 * MIB + 5)
+      const bytes = contentOf('any order', 2 * MIB + 5)
       const blocks = await blocksOf(bytes)
       const root = blocks.at(-1)?.cid as Cid
       const order = fc.shuffledSubarray([...blocks, ...blocks], { minLength: 2 * blocks.length })
@@ -75,7 +75,7 @@ export function partsStoreConformance(
     })
 
     test('many parts put at once are all there, and so is the same one put by many', async () => {
-      const bytes = contentOf('at once', 5 * MIB + 1)
+      const bytes = contentOf('at once', 3 * MIB + 1)
       const blocks = await blocksOf(bytes)
       const root = blocks.at(-1)?.cid as Cid
       await Promise.all([...blocks, ...blocks].map((block) => store.putParts(root, [block], until)))

@@ -76,11 +76,3 @@ test.each([
     expect.objectContaining({ exit: EXIT.usage, message: expect.stringContaining(address) }),
   )
 })
-
-test('what a flag does not take ends the command with what is wrong', async () => {
-  const address = '/ip4/127.0.0.1/udp/4001/quic-v1'
-  expect(await consilium(['coordinator', 'up', '--open', '--libp2p', address])).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining(address),
-  })
-})

@@ -32,7 +32,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   const whole = (url: string, cid: Cid) => collect(remoteOf(url).get(cid, { limitBytes: 64 * MIB }), 64 * MIB)
 
   test('is asked for several blocks at a time, which come out in order however they come in', async () => {
-    const { bytes, blocks, root } = await fileOf('out of order', 12 * MIB + 5)
+    const { bytes, blocks, root } = await fileOf('out of order', 10 * MIB + 5)
     const waiting: (() => void)[] = []
     await using server = await blockServer(blocks, (response, block) => {
       waiting.push(() => honest(response, block, response.req))
@@ -53,7 +53,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   })
 
   test('never has more in flight or held than the bound, however slow its reader is', async () => {
-    const { bytes, blocks, root } = await fileOf('slow reader', 12 * MIB)
+    const { bytes, blocks, root } = await fileOf('slow reader', 10 * MIB)
     await using server = await blockServer(blocks)
     const pieces = remoteOf(server.url).get(root, { limitBytes: bytes.length })[Symbol.asyncIterator]()
     for (let read = 0; !(await pieces.next()).done; ) {
@@ -118,7 +118,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   })
 
   test('is left in peace at once when the reader stops early', async () => {
-    const { bytes, blocks, root } = await fileOf('stops early', 12 * MIB)
+    const { bytes, blocks, root } = await fileOf('stops early', 10 * MIB)
     const first = blocks[0]?.cid as Cid
     await using server = await blockServer(blocks, (response, block, request) => {
       if (request.url?.includes(first) || request.url?.includes(root)) return honest(response, block, request)
@@ -137,7 +137,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   })
 
   test('is left in peace when the reader is stopped, which hears why', async () => {
-    const { bytes, blocks, root } = await fileOf('is stopped', 12 * MIB)
+    const { bytes, blocks, root } = await fileOf('is stopped', 10 * MIB)
     await using server = await blockServer(blocks, (response, block, request) => {
       if (server.asked.length < 3) honest(response, block, request)
     })

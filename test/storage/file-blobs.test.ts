@@ -247,7 +247,7 @@ describe('file blobs', () => {
     async () => {
       await using folder = await temporaryFolder()
       const expected = new Map<Cid, { seed: string; size: number }>()
-      for (const [life, lines] of [15, 40].entries()) {
+      for (const [life, lines] of [15, 30].entries()) {
         const script = fileURLToPath(new URL('./children/put-blobs.ts', import.meta.url))
         for (const line of await linesUntilKilled(script, [folder.path, `${life}`], lines)) {
           const [what, cid, seed, size] = line.split(' ') as [string, Cid, string, string]

@@ -50,7 +50,7 @@ describe('blobs of one folder, open twice', () => {
           }
         expect(first.usedBytes()).toBe(second.usedBytes())
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
     const used = first.usedBytes()
     await first[Symbol.asyncDispose]()
@@ -88,7 +88,7 @@ describe('blobs of one folder, open twice', () => {
         for (const [index, tree] of trees.entries()) await (index % 2 ? second : first).delete(tree.at(-1)?.cid as Cid)
         expect([first.usedBytes(), second.usedBytes()]).toEqual([0, 0])
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     )
   }, 60_000)
 
