@@ -1,7 +1,12 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { parseArguments } from '#cli/arguments.ts'
+import type { Command } from '#cli/command.ts'
+import { COMMANDS } from '#cli/commands.ts'
 import { startProcess } from '#cli/demo/process.ts'
+import { EXIT } from '#cli/failure.ts'
+import { libp2pOf } from '#cli/libp2p.ts'
 import { once } from '#protocol/bytes.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { consilium } from '#test/cli/command.ts'
@@ -64,9 +69,10 @@ test.each([
   ['--libp2p', '/dns4/coordinator.example/tcp/4001'],
   ['--libp2p-peer', '/dnsaddr/bootstrap.example'],
   ['--libp2p-peer', 'peer.example:4001'],
-])('%s does not take %s', async (flag, address) => {
-  expect(await consilium(['coordinator', 'up', '--open', flag, address])).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining(address),
-  })
+])('%s does not take %s', (flag, address) => {
+  const up = COMMANDS.find(({ name }) => name === 'coordinator up') as Command
+  const args = parseArguments(up, ['--open', flag, address], {})
+  expect(() => libp2pOf(args)).toThrow(
+    expect.objectContaining({ exit: EXIT.usage, message: expect.stringContaining(address) }),
+  )
 })

@@ -1,13 +1,13 @@
 import { afterAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { collect, concat, equalBytes } from '#protocol/bytes.ts'
+import { collect, concat } from '#protocol/bytes.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import type { Fetch } from '#storage/blobs/exchange.ts'
 import { openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs, type RemoteBlobsOptions } from '#storage/blobs/remote.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { until } from '#test/loopback.ts'
 import { blockServer, honest } from '#test/storage/block-server.ts'
 
@@ -32,7 +32,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   const whole = (url: string, cid: Cid) => collect(remoteOf(url).get(cid, { limitBytes: 64 * MIB }), 64 * MIB)
 
   test('is asked for several blocks at a time, which come out in order however they come in', async () => {
-    const { bytes, blocks, root } = await fileOf('out of order', 12 * MIB + 5)
+    const { bytes, blocks, root } = await fileOf('out of order', 10 * MIB + 5)
     const waiting: (() => void)[] = []
     await using server = await blockServer(blocks, (response, block) => {
       waiting.push(() => honest(response, block, response.req))
@@ -46,14 +46,14 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
       // Once nobody else comes, the last that asked is answered first.
       if (turn % 100 === 0) waiting.pop()?.()
     }
-    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(sameBytes(await reading, bytes)).toBe(true)
     expect(server.asked).toHaveLength(blocks.length)
     expect(server.inFlight.most).toBeGreaterThan(2)
     expect(server.inFlight.most).toBeLessThanOrEqual(IN_FLIGHT_MAX)
   })
 
   test('never has more in flight or held than the bound, however slow its reader is', async () => {
-    const { bytes, blocks, root } = await fileOf('slow reader', 12 * MIB)
+    const { bytes, blocks, root } = await fileOf('slow reader', 10 * MIB)
     await using server = await blockServer(blocks)
     const pieces = remoteOf(server.url).get(root, { limitBytes: bytes.length })[Symbol.asyncIterator]()
     for (let read = 0; !(await pieces.next()).done; ) {
@@ -90,7 +90,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
           response.writeHead(200, { 'Content-Length': block.length }).flushHeaders()
           response.write(block.subarray(0, Math.min(after, block.length - 1)), () => response.destroy())
         })
-        expect(equalBytes(await whole(server.url, root), bytes)).toBe(true)
+        expect(sameBytes(await whole(server.url, root), bytes)).toBe(true)
         // What came whole was never asked for again.
         expect(server.asked).toHaveLength(expected)
       }),
@@ -107,7 +107,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
         server.asked.length = 0
         const range = { offset, length, limitBytes: bytes.length }
         const read = await collect(remote.get(root, range), bytes.length)
-        expect(equalBytes(read, bytes.subarray(offset, offset + length))).toBe(true)
+        expect(sameBytes(read, bytes.subarray(offset, offset + length))).toBe(true)
         const last = Math.min(offset + length, bytes.length) - 1
         const touched = blocks.slice(Math.floor(offset / MIB), Math.floor(last / MIB) + 1)
         expect(server.asked[0]?.cid).toBe(root)
@@ -118,7 +118,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   })
 
   test('is left in peace at once when the reader stops early', async () => {
-    const { bytes, blocks, root } = await fileOf('stops early', 12 * MIB)
+    const { bytes, blocks, root } = await fileOf('stops early', 10 * MIB)
     const first = blocks[0]?.cid as Cid
     await using server = await blockServer(blocks, (response, block, request) => {
       if (request.url?.includes(first) || request.url?.includes(root)) return honest(response, block, request)
@@ -126,7 +126,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
       response.writeHead(200, { 'Content-Length': MIB }).write('x')
     })
     for await (const piece of remoteOf(server.url).get(root, { limitBytes: bytes.length })) {
-      expect(equalBytes(piece, bytes.subarray(0, MIB))).toBe(true)
+      expect(sameBytes(piece, bytes.subarray(0, MIB))).toBe(true)
       await until(() => server.inFlight.now > 1)
       break
     }
@@ -137,7 +137,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
   })
 
   test('is left in peace when the reader is stopped, which hears why', async () => {
-    const { bytes, blocks, root } = await fileOf('is stopped', 12 * MIB)
+    const { bytes, blocks, root } = await fileOf('is stopped', 10 * MIB)
     await using server = await blockServer(blocks, (response, block, request) => {
       if (server.asked.length < 3) honest(response, block, request)
     })
@@ -153,7 +153,7 @@ describe.each<[string, () => { readonly fetch: Fetch } & Partial<AsyncDisposable
     await expect(reading).rejects.toThrow('the round is over')
     await until(() => server.inFlight.now === 0)
     const read = concat(...pieces)
-    expect(equalBytes(read, bytes.subarray(0, read.length))).toBe(true)
+    expect(sameBytes(read, bytes.subarray(0, read.length))).toBe(true)
   })
 })
 
@@ -179,7 +179,7 @@ test('a line has as many blocks under way as it can finish soon, and as the boun
       over = true
     })
     while (!over) await clock.advance(100)
-    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(sameBytes(await reading, bytes)).toBe(true)
     return most
   }
   expect(await mostUnderWay(24 * MIB)).toBe(IN_FLIGHT_MAX - 1)

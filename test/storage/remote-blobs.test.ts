@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge, type Clock, type PartsStore, StorageFull } from '#protocol/ports.ts'
@@ -14,7 +14,7 @@ import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { loopback, until } from '#test/loopback.ts'
 import { ROOMY } from '#test/storage/roomy.ts'
 
@@ -88,7 +88,7 @@ describe('remote blobs', () => {
     })
     const cid = await server.blobs.put(once(bytes), bytes.length)
     const remote = openRemoteBlobs({ url: server.url, firstPauseMillis: 1 })
-    expect(equalBytes(await collect(remote.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)).toBe(true)
+    expect(sameBytes(await collect(remote.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)).toBe(true)
     expect(broken).toBeGreaterThan(2)
     // What came whole was never asked for again: as many good answers as blocks.
     const blocks = await blocksOf(bytes)
@@ -116,7 +116,7 @@ describe('remote blobs', () => {
       }
       await expect(read()).rejects.toThrow(BlobCorrupt)
       expect(pieces).toHaveLength(1)
-      expect(equalBytes(pieces[0] as Bytes, bytes.subarray(0, MIB))).toBe(true)
+      expect(sameBytes(pieces[0] as Bytes, bytes.subarray(0, MIB))).toBe(true)
     }
   })
 
@@ -261,7 +261,7 @@ describe('remote blobs', () => {
       before = asked
       await clock.advance(4000)
     }
-    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(sameBytes(await reading, bytes)).toBe(true)
     expect(clock.now()).toBeLessThan(backAt + 3 * 4000)
   })
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { holdFile } from '#protocol/held-file.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
@@ -17,7 +17,7 @@ import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { Wire } from '#test/chaos/wire.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { loopback, until } from '#test/loopback.ts'
 import { ROOMY } from '#test/storage/roomy.ts'
@@ -26,9 +26,9 @@ const MIB = 2 ** 20
 const key = contentOf('ticket key', 32)
 
 let seat = 0
-const freshTicket = () => {
+const freshTicket = (sizeBytes = 64 * MIB) => {
   const run = 'run_01K00000000000000000000000' as RunId
-  const fields = { run, round: 1, seat: seat++, sizeBytes: 64 * MIB, publish: 'full' } as const
+  const fields = { run, round: 1, seat: seat++, sizeBytes, publish: 'full' } as const
   const ticket = issueTicket(key, { ...fields, expiresAt: Date.now() + 600_000 })
   return () => ticket
 }
@@ -73,7 +73,7 @@ async function lying(seed: string, sizeBytes: number) {
 }
 
 const holds = async (blobs: BlobStore, cid: Cid, bytes: Bytes) =>
-  (await blobs.has(cid)) && equalBytes(await collect(blobs.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)
+  (await blobs.has(cid)) && sameBytes(await collect(blobs.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)
 
 describe('a blob that is sent', () => {
   test.each([0, 1, MIB, MIB + 1, 3 * MIB + 7])('of %i bytes is there, and again costs its root alone', async (size) => {
@@ -203,7 +203,7 @@ describe('a blob that is sent', () => {
       [0, 4],
       [6000, 1],
     ] as const) {
-      const { store, cid, leaves } = await lying('window', 12 * MIB)
+      const { store, cid, leaves } = await lying('window', 7 * MIB)
       let [out, widest, now] = [0, 0, 0]
       const clock: Clock = { now: () => now, wakeAt: (_at, signal) => untilAborted(signal) }
       const from = {
@@ -237,10 +237,10 @@ describe('a blob that is sent', () => {
 
   test('that does not lie here, or is larger than the ticket, fails at once and by its name', async () => {
     await using server = await receiving()
-    const remote = openRemoteBlobs({ url: server.url, ticket: freshTicket() })
+    const remote = openRemoteBlobs({ url: server.url, ticket: freshTicket(4 * MIB) })
     await expect(remote.send(openMemoryBlobs(), cidOf(RAW, contentOf('x', 5)))).rejects.toThrow(BlobMissing)
     const leaf = contentOf('the same leaf', MIB)
-    const large = holdFile(Buffer.concat(Array(65).fill(leaf)))
+    const large = holdFile(Buffer.concat(Array(5).fill(leaf)))
     await expect(remote.send(large, large.cid)).rejects.toThrow(BlobTooLarge)
     const { store, cid, leaves } = await lying('half there', 3 * MIB)
     const half: Pick<BlobStore, 'getBlock'> = {

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { collect, concat, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, concat, once } from '#protocol/bytes.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { type BlobStore, StorageFull } from '#protocol/ports.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { linesUntilKilled } from '#test/killed.ts'
 
@@ -22,7 +22,7 @@ const contents: readonly Bytes[] = [
 ]
 
 async function holds(blobs: BlobStore, cid: Cid, bytes: Bytes): Promise<boolean> {
-  return (await blobs.has(cid)) && equalBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)
+  return (await blobs.has(cid)) && sameBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)
 }
 
 describe('blobs of one folder, open twice', () => {
@@ -50,7 +50,7 @@ describe('blobs of one folder, open twice', () => {
           }
         expect(first.usedBytes()).toBe(second.usedBytes())
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
     const used = first.usedBytes()
     await first[Symbol.asyncDispose]()
@@ -88,7 +88,7 @@ describe('blobs of one folder, open twice', () => {
         for (const [index, tree] of trees.entries()) await (index % 2 ? second : first).delete(tree.at(-1)?.cid as Cid)
         expect([first.usedBytes(), second.usedBytes()]).toEqual([0, 0])
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     )
   }, 60_000)
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, describe, expect, test } from '@jest/globals'
-import { collect, equalBytes } from '#protocol/bytes.ts'
+import { collect } from '#protocol/bytes.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BlobMissing, BlobTooLarge } from '#protocol/ports.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
@@ -8,7 +8,7 @@ import { openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs, type RemoteBlobsOptions } from '#storage/blobs/remote.ts'
 import { Standing } from '#storage/blobs/standing.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { until } from '#test/loopback.ts'
 import { blockServer, type Manner, RAW_TYPE } from '#test/storage/block-server.ts'
 
@@ -96,7 +96,7 @@ describe('a source that', () => {
   test.each(HOSTILE)('%s is passed over, and after a few times not asked again', async (_what, manner) => {
     await using bad = await blockServer(blocks, manner)
     await using home = await blockServer(blocks)
-    expect(equalBytes(await whole(remoteOf(home, [bad])), bytes)).toBe(true)
+    expect(sameBytes(await whole(remoteOf(home, [bad])), bytes)).toBe(true)
     expect(home.asked).toHaveLength(blocks.length)
     // By those who asked before the first of them had found out.
     expect(bad.asked.length).toBeLessThanOrEqual(3)
@@ -104,7 +104,7 @@ describe('a source that', () => {
 
   test('is not there costs nothing but its first refusal', async () => {
     await using home = await blockServer(blocks)
-    expect(equalBytes(await whole(remoteOf(home, [{ url: 'http://127.0.0.1:1' }])), bytes)).toBe(true)
+    expect(sameBytes(await whole(remoteOf(home, [{ url: 'http://127.0.0.1:1' }])), bytes)).toBe(true)
     expect(home.asked).toHaveLength(blocks.length)
   })
 
@@ -124,7 +124,7 @@ describe('a source that', () => {
     expect(home.asked).toHaveLength(0)
     await clock.advance(1)
     await until(() => over)
-    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(sameBytes(await reading, bytes)).toBe(true)
     expect(bad.asked).toHaveLength(1)
     expect(home.asked).toHaveLength(blocks.length)
   })
@@ -132,14 +132,14 @@ describe('a source that', () => {
   test('has it not is asked for the next block all the same', async () => {
     await using empty = await blockServer([])
     await using home = await blockServer(blocks)
-    expect(equalBytes(await whole(remoteOf(home, [empty])), bytes)).toBe(true)
+    expect(sameBytes(await whole(remoteOf(home, [empty])), bytes)).toBe(true)
     expect([empty, home].map(({ asked }) => asked.length)).toEqual([blocks.length, blocks.length])
   })
 
   test('is as good as any spares the gateway, and is shown no ticket', async () => {
     await using good = await blockServer(blocks)
     await using home = await blockServer([])
-    expect(equalBytes(await whole(remoteOf(home, [good])), bytes)).toBe(true)
+    expect(sameBytes(await whole(remoteOf(home, [good])), bytes)).toBe(true)
     expect(home.asked).toEqual([])
     expect(good.asked.every(({ ticket }) => ticket === undefined)).toBe(true)
   })
@@ -147,7 +147,7 @@ describe('a source that', () => {
   test('is asked for what only members may read is not asked: the gateway is, with the ticket', async () => {
     await using good = await blockServer(blocks)
     await using home = await blockServer(blocks)
-    expect(equalBytes(await whole(remoteOf(home, [good], { reads: 'withheld' })), bytes)).toBe(true)
+    expect(sameBytes(await whole(remoteOf(home, [good], { reads: 'withheld' })), bytes)).toBe(true)
     expect(good.asked).toEqual([])
     expect(home.asked.map(({ ticket }) => ticket)).toEqual(blocks.map(() => 'Bearer a ticket'))
   })
@@ -160,7 +160,7 @@ describe('several sources', () => {
     await using home = await blockServer([])
     const isLeft = new Map(blocks.map(({ cid }, index) => [cid, index % 2 === 0]))
     const remote = remoteOf(home, [], { sources: (cid) => (isLeft.get(cid) ? [left, right] : [right, left]) })
-    expect(equalBytes(await whole(remote), bytes)).toBe(true)
+    expect(sameBytes(await whole(remote), bytes)).toBe(true)
     expect(left.asked.map(({ cid }) => isLeft.get(cid))).toEqual(left.asked.map(() => true))
     expect(right.asked.map(({ cid }) => isLeft.get(cid))).toEqual(right.asked.map(() => false))
     expect(left.asked.length + right.asked.length).toBe(blocks.length)
