@@ -35,9 +35,7 @@ export function cells(of: number): readonly Cell[] {
 
 function subsets(of: number): readonly (readonly number[])[] {
   const bits = (set: number) => Array.from({ length: of }, (_, node) => node).filter((node) => (set >> node) & 1)
-  return Array.from({ length: 2 ** of }, (_, set) => bits(set)).filter(
-    ({ length }) => length > 0 && length <= LOST_MAX,
-  )
+  return Array.from({ length: 2 ** of }, (_, set) => bits(set)).filter(({ length }) => length > 0 && length <= LOST_MAX)
 }
 
 /**
