@@ -73,11 +73,15 @@ function cohortOf({ coordinator, members, secure, task, run }: Stage, act: Act):
 const played = new Map<string, ReturnType<typeof play>>()
 
 function playOnce(cohort: Cohort, losses: Absent): ReturnType<typeof play> {
-  const { name, suite, publish, maxCorrupt, spec, inputs } = cohort
-  const key = JSON.stringify([name, suite, publish, maxCorrupt, spec, losses, inputs.map((lanes) => [...lanes])])
+  const key = keyOf(cohort, losses)
   const known = played.get(key) ?? play(cohort, losses)
   played.set(key, known)
   return known
+}
+
+function keyOf({ name, suite, publish, maxCorrupt, spec, inputs }: Cohort, losses: Absent): string {
+  const hashes = inputs.map((lanes) => toHex(sha256(encodeLanes(lanes))))
+  return JSON.stringify([name, suite, publish, maxCorrupt, spec, losses, hashes])
 }
 
 /** @returns what was said, and what became of the vectors that went to the aggregator alone */
@@ -149,6 +153,24 @@ async function keepAll(store: Store, record: SessionRecord): Promise<void> {
     await store.sealed(signed)
 }
 
+/** Sessions that were abandoned once their inputs were in. */
+const unfinished = new Map<string, ReturnType<typeof abandonSession>>()
+
+function abandonOnce(cohort: Cohort): ReturnType<typeof abandonSession> {
+  const key = keyOf(cohort, {})
+  const known = unfinished.get(key) ?? abandonSession(cohort)
+  unfinished.set(key, known)
+  return known
+}
+
+async function abandonSession(cohort: Cohort) {
+  const out = must(shareOut(cohort, dealAll(cohort)))
+  const vectors = new Vectors()
+  const masked = await maskAll(cohort, out.keyed, vectors)
+  const abandons = [...masked.values()].map((state) => must(abandon(state)).say)
+  return { out, vectors, masked, abandons }
+}
+
 /** A session that opens no sum, as the next plan tells of it. */
 export async function playEnding(stage: Stage, act: Act, fate: Fate) {
   const cohort = cohortOf(stage, act)
@@ -160,14 +182,11 @@ export async function playEnding(stage: Stage, act: Act, fate: Fate) {
     const updates = record.inputs.map(({ cid }) => cid)
     return { ending: { round: act.round, roster: roster.cid, certified, abandons: [] }, abandons: [], updates, secrets }
   }
-  const out = must(shareOut(cohort, dealAll(cohort)))
-  const vectors = new Vectors()
-  const masked = await maskAll(cohort, out.keyed, vectors)
+  const { out, vectors, masked, abandons } = await abandonOnce(cohort)
   const inputs = [...masked.values()].map(({ input }) => input).toSorted((a, b) => a.body.u - b.body.u)
   for (const said of [out.dealt.roster, ...out.dealt.adverts, ...inputs]) await keep(said)
   if (stage.secure.publish === 'full')
     for (const bytes of vectors.bytes.values()) await stage.store.file(new Uint32Array(bytes.slice().buffer))
-  const abandons = [...masked.values()].map((state) => must(abandon(state)).say)
   const cids: Cid[] = []
   for (const said of abandons) cids.push(await keep(said))
   const ending = { round: act.round, roster: out.dealt.roster.cid, certified: null, abandons: cids }
