@@ -9,6 +9,15 @@ import { type Block, type Signed, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { importFile } from '#protocol/unixfs.ts'
 
+/** Most of what is kept was kept before, by another record. */
+const seals = new WeakMap<Signed, ReturnType<typeof sealOf>>()
+
+function sealed(signed: Signed): ReturnType<typeof sealOf> {
+  const made = seals.get(signed) ?? sealOf(signed)
+  seals.set(signed, made)
+  return made
+}
+
 /** Blocks in the order they were made. */
 export class Store {
   readonly blocks = new Map<Cid, Bytes>()
@@ -33,7 +42,7 @@ export class Store {
   }
 
   async sealed(signed: Signed): Promise<Cid> {
-    const { seal, body } = sealOf(signed)
+    const { seal, body } = sealed(signed)
     await this.#keep(body)
     await this.#keep(seal)
     return seal.cid
