@@ -7,7 +7,9 @@ import { temporaryFolder } from '#test/folder.ts'
 import { type RecordedRun, recordRun } from '#test/verify/fixture.ts'
 import { fileUnder } from '#test/verify/store.ts'
 import { consilium } from './command.ts'
+import { Shell } from './shell.ts'
 
+const shell = new Shell()
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let run: RecordedRun
 let other: RecordedRun
@@ -24,10 +26,13 @@ beforeAll(async () => {
   await writeFile(at('run.car'), await run.file())
   await writeFile(at('other.car'), await other.file())
 })
-afterAll(async () => folder[Symbol.asyncDispose]())
+afterAll(async () => {
+  await shell[Symbol.asyncDispose]()
+  await folder[Symbol.asyncDispose]()
+})
 
 async function ran(...args: readonly string[]) {
-  const { code, stdout, stderr } = await consilium([...args, '--json'])
+  const { code, stdout, stderr } = await shell.run([...args, '--json'])
   const text = stdout || stderr
   return { code, said: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
 }
@@ -87,9 +92,9 @@ describe('bundles export', () => {
 describe('verify --without-vectors', () => {
   test('has to be asked for, and says loudly what it did not add up', async () => {
     await writeFile(at('bare.car'), await fileUnder(run.root, run.blocks, { vectors: false }))
-    const unasked = await consilium(['verify', at('bare.car')])
+    const unasked = await shell.run(['verify', at('bare.car')])
     expect(unasked).toMatchObject({ code: 8, stdout: expect.stringMatching(/FAILED at vector: .*--without-vectors/) })
-    const { code, stdout } = await consilium(['verify', at('bare.car'), '--without-vectors', '--expect', run.root])
+    const { code, stdout } = await shell.run(['verify', at('bare.car'), '--without-vectors', '--expect', run.root])
     expect(code).toBe(0)
     expect(stdout).toMatch(
       /^sums {9}0 of 3 recomputed from their vectors, 3 as the coordinator signed them, for their/m,
