@@ -1,48 +1,20 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, test } from '@jest/globals'
 import { startProcess } from '#cli/demo/process.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
-import { BIN } from '#test/cli/command.ts'
 import { contentOf } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { addressOf, loopbackPeer } from '#test/libp2p.ts'
-import type { Dial } from './dial-recorder.ts'
-import { writeHospitals } from './hospitals.ts'
-
-const RECORDER = join(import.meta.dirname, 'dial-recorder.ts')
-
-/** A network that is nothing but its own loopback, where whatever else is dialled cannot be reached: for root alone. */
-const LONELY = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"']
-const [command, ...rest] = LONELY as [string, ...string[]]
-const canBeLonely = spawnSync(command, [...rest, 'true']).status === 0
-if (!canBeLonely)
-  process.stderr.write('not in a network of its own, since none can be made here: what is dialled is only recorded\n')
-
-/** What goes before a command whose dials are to be written to the file. */
-function recorded(file: string): readonly string[] {
-  return ['env', `NODE_OPTIONS=--require ${RECORDER}`, `CONSILIUM_DIALS=${file}`]
-}
-
-async function dialsIn(file: string): Promise<readonly Dial[]> {
-  return (await readFile(file, 'utf8'))
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-}
-
-/** Destinations beyond this machine. */
-function outside(dials: readonly Dial[]): readonly string[] {
-  return [...new Set(dials.map(({ to }) => to))].filter((to) => !/^(127\.|::1$|localhost$|\/)/.test(to))
-}
+import { alone, dialsIn, outside, recorded } from './dials.ts'
 
 test('whatever leaves a program for another machine is written down, and stopped', async () => {
   await using folder = await temporaryFolder()
   const [script, file] = [join(folder.path, 'planted.mjs'), join(folder.path, 'dials')]
   await writeFile(script, PLANTED)
-  const [first, ...others] = [...(canBeLonely ? LONELY : []), ...recorded(file), process.execPath, script]
+  const [first, ...others] = [...alone, ...recorded(file), process.execPath, script]
   const child = spawn(first as string, others, { stdio: ['ignore', 'pipe', 'inherit'] })
   expect(JSON.parse(await text(child.stdout))).toEqual({ stopped: PLANTS, here: 'ok' })
   const dials = await dialsIn(file)
@@ -50,23 +22,6 @@ test('whatever leaves a program for another machine is written down, and stopped
   expect(outside(dials).length).toBe(PLANTS + 1)
   expect(dials).toContainEqual({ kind: 'connect', to: '127.0.0.1', worker: false })
 })
-
-test('a demo speaks with nobody but itself: its coordinator, its nodes and their workers', async () => {
-  await using folder = await temporaryFolder()
-  await writeHospitals(join(folder.path, 'data'), 3)
-  const file = join(folder.path, 'dials')
-  const data = ['--data', join(folder.path, 'data'), '--label', 'sick', '--folder', join(folder.path, 'demo')]
-  const demo = [process.execPath, BIN, 'demo', ...data, '--rounds', '1', '--json']
-  const [first, ...others] = [...(canBeLonely ? LONELY : []), ...recorded(file), ...demo]
-  const child = spawn(first as string, others, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const [out, errors] = await Promise.all([text(child.stdout), text(child.stderr)])
-  expect({ errors, last: JSON.parse(out.trim().split('\n').at(-1) ?? '{}') }).toMatchObject({
-    ...{ errors: '', last: { type: 'run.completed', verify: { ok: true } } },
-  })
-  const dials = await dialsIn(file)
-  expect(outside(dials)).toEqual([])
-  expect(dials.length).toBeGreaterThan(10)
-}, 90_000)
 
 test('a coordinator with a libp2p peer dials whom it was told of, and nobody whom these tell it of', async () => {
   await using folder = await temporaryFolder()
