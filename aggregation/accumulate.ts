@@ -9,13 +9,15 @@ import type { RingVector } from './vector.ts'
  * Four updates are read abreast, tile by tile: what is held is the sum, four tiles and four pieces, whatever the cohort.
  *
  * @param lanes of every vector; whole blocks of 16 bytes, as all vectors are
+ * @param sum of vectors before these, which these are added to; after a refusal or a throw it is no sum of anything
  */
 export async function accumulate(
   updates: AsyncIterable<AsyncIterable<Bytes>> | Iterable<AsyncIterable<Bytes>>,
   lanes: number,
+  sum: RingSum = ringSum(lanes),
 ): Promise<Result<RingVector, 'wrong-length'>> {
   assert(lanes % 4 === 0, 'a vector is whole blocks of 16 bytes')
-  const sum = ringSum(lanes)
+  assert(sum.lanes.length === lanes, 'a sum is as long as what is added to it')
   let abreast: Feed[] = []
   let place = 0
   try {

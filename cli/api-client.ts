@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
   page,
   roundView,
@@ -17,6 +18,7 @@ import { apiKey } from './state.ts'
 export type RunView = z.output<typeof runView>
 export type RoundView = z.output<typeof roundView>
 export type SeatView = z.output<typeof seatView>
+export type PublicationView = z.output<typeof publicationView>
 
 /** Pauses between attempts to reach an event stream again: growing to the last, which stays. */
 const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const
@@ -56,6 +58,16 @@ export class ApiClient {
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/rounds/${round}`, roundWithSeatsView)
   }
 
+  /** @param run all runs where it is none */
+  publications(run: string | undefined): Promise<z.output<typeof publicationsPage>> {
+    const query = run === undefined ? '' : `?run=${encodeURIComponent(run)}`
+    return this.#json(`/v1/publications${query}`, publicationsPage)
+  }
+
+  async pinProviders(): Promise<readonly z.output<typeof providerView>[]> {
+    return (await this.#json('/v1/pin-providers', page(providerView))).data
+  }
+
   resume(id: string): Promise<RunView> {
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/resume`, runView, { method: 'POST' })
   }
@@ -75,9 +87,19 @@ export class ApiClient {
     return this.#json('/v1/stats-queries', statsQueryView, post(ask, idempotencyKey))
   }
 
-  /** The record of a run that has ended, as one CAR file. */
-  async bundle(id: string): Promise<ReadableStream<Uint8Array>> {
-    const { body } = await this.#fetch(`/v1/runs/${encodeURIComponent(id)}/bundle`, {})
+  /** The record of a run that has ended, or of one of its rounds, as one CAR file. */
+  async bundle(
+    id: string,
+    { round, vectors = true }: { readonly round?: number | undefined; readonly vectors?: boolean } = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const query = new URLSearchParams({
+      ...(round === undefined ? {} : { round: String(round) }),
+      ...(vectors ? {} : { vectors: 'no' }),
+    })
+    const { body } = await this.#fetch(
+      `/v1/runs/${encodeURIComponent(id)}/bundle${query.size > 0 ? `?${query}` : ''}`,
+      {},
+    )
     if (!body) throw new Failure(EXIT.unexpected, 'bad_answer', 'the coordinator answered without a bundle')
     return body
   }
@@ -172,15 +194,20 @@ function refused(status: number, body: string): Failure {
   const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
   return new Failure(exitOf(status, retryable), code, detail, {
     lines: request === undefined ? lines : [...lines, ['request', request]],
-    fix: status === 401 ? 'set CONSILIUM_API_KEY, or point --key at the file that the coordinator named' : undefined,
+    fix: fixOf(status, code),
     problem: problem.data,
   })
+}
+
+function fixOf(status: number, code: string): string | undefined {
+  if (code === 'vectors_expired') return '--without-vectors takes all the rest'
+  return status === 401 ? 'set CONSILIUM_API_KEY, or point --key at the file that the coordinator named' : undefined
 }
 
 function exitOf(status: number, retryable: boolean): number {
   if (retryable) return EXIT.network
   if (status === 401 || status === 403) return EXIT.denied
-  if (status === 404) return EXIT.notFound
+  if (status === 404 || status === 410) return EXIT.notFound
   if (status === 409 || status === 412) return EXIT.conflict
   return status < 500 ? EXIT.usage : EXIT.unexpected
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Command, Option } from './commands.ts'
+import type { Command, Option } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { nearest } from './nearest.ts'
 

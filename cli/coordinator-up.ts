@@ -1,16 +1,24 @@
-import { startCoordinator } from '#coordinator/main.ts'
+import { type CoordinatorConfig, type RunningCoordinator, startCoordinator } from '#coordinator/main.ts'
+import { keepVectors } from '#coordinator/retention.ts'
+import { KuboNotAsPromised } from '#coordinator/stores.ts'
 import type { NodeId } from '#protocol/ids.ts'
+import { readProviders } from '#storage/pinning/providers.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
+import { kuboOf } from './kubo.ts'
+import { libp2pOf } from './libp2p.ts'
 import type { Output } from './output.ts'
 import { packageOf } from './package.ts'
 import { coordinatorState } from './state.ts'
 import { listenForStop, stopped } from './stopping.ts'
+import { tlsFilesOf } from './tls-files.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const DAY_MILLIS = 86_400_000
+/** A century. */
+const DAYS_MAX = 36_525
 
 /** `consilium coordinator up`: serves until it is told to stop. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -19,12 +27,16 @@ export async function execute({ args, output }: Call): Promise<number> {
   const config = {
     state: coordinatorState(args),
     redis: redisOf(args),
+    kubo: await kuboOf(args),
     host,
     port,
-    tls: tlsOf(args),
+    tls: tlsFilesOf(args, ''),
     admits: await admitsOf(args),
     graceMillis: args.integer('grace', { min: 0, max: DAY_MILLIS }),
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
+    ...(await pinToOf(args)),
+    retention: keepVectors(daysOf(args)),
+    libp2p: libp2pOf(args),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -34,10 +46,13 @@ export async function execute({ args, output }: Call): Promise<number> {
   await using coordinator = await starting.catch((cause: unknown) => {
     throw cannotStart(cause, host, port)
   })
-  const { url, id, apiKeyFile } = coordinator
+  const { url, id, apiKeyFile, libp2p } = coordinator
   if (output.json)
-    output.object({ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid })
-  else describe(output, { url, id, apiKeyFile, admits: config.admits })
+    output.object({
+      ...{ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid },
+      ...(config.libp2p && { libp2p }),
+    })
+  else describe(output, { ...coordinator, admits: config.admits })
   await stopped(stopping)
   output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
   const asked = stopping.exit()
@@ -51,13 +66,17 @@ function describe(
     url,
     id,
     apiKeyFile,
+    libp2p,
     admits,
-  }: { url: string; id: NodeId; apiKeyFile: string; admits: ReadonlyMap<NodeId, string | null> | 'open' },
+  }: Pick<RunningCoordinator, 'url' | 'id' | 'apiKeyFile' | 'libp2p'> & Pick<CoordinatorConfig, 'admits'>,
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
   line(`API key in   ${apiKeyFile}`)
   line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes`}`)
+  for (const address of libp2p) line(`blocks at    ${address}`)
+  if (libp2p.some((address) => !/^\/ip(4\/127\.|6\/::1\/)/.test(address)))
+    note('whoever reaches its libp2p addresses can read every public block; nothing withheld is served there')
   note(`nodes join with: consilium node up --coordinator ${url} --coordinator-key ${id} …      Ctrl-C stops`)
 }
 
@@ -75,6 +94,10 @@ function fatal(cause: unknown): void {
 
 function cannotStart(cause: unknown, host: string, port: number): Failure {
   const { message } = failureOf(cause)
+  if (cause instanceof KuboNotAsPromised) {
+    const fix = [...cause.unmet.map((unmet) => unmet.fix), 'and start the daemon again'].join('\n           ')
+    return new Failure(EXIT.unexpected, 'kubo_not_as_promised', message, { fix, cause })
+  }
   const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
   const fix = inUse ? 'another process listens there: choose another --port, or 0 for a free one' : undefined
   const what = inUse ? `${host}:${port} is in use` : message
@@ -89,11 +112,24 @@ function redisOf(args: Arguments): { readonly url: string; readonly trustedNetwo
   throw usage('no_redis', '--redis-trusted says how to speak with a Redis, and none is given', 'set CONSILIUM_REDIS')
 }
 
-function tlsOf(args: Arguments): { readonly certFile: string; readonly keyFile: string } | undefined {
-  const [certFile, keyFile] = [args.text('tls-cert'), args.text('tls-key')]
-  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
-  if (certFile === undefined && keyFile === undefined) return undefined
-  throw usage('incomplete_tls', 'TLS needs both its files', '--tls-cert chain.pem --tls-key key.pem')
+/** Pinning services, with their tokens; from here on neither file nor environment is read. */
+async function pinToOf(args: Arguments): Promise<Pick<CoordinatorConfig, 'pinTo'>> {
+  const file = args.text('pin-to')
+  const publishHospitals = args.flag('publish-hospitals')
+  if (file === undefined && publishHospitals)
+    throw usage('no_providers', '--publish-hospitals says what is published, and nothing is', 'give --pin-to as well')
+  if (file === undefined) return {}
+  const providers = await readProviders(file, args.environment).catch((cause: unknown) => {
+    if (cause instanceof TypeError) throw usage('bad_providers', cause.message, 'docs/pinning.md shows such a file')
+    throw cause
+  })
+  return {
+    pinTo: { providers, quorum: args.integer('pin-quorum', { min: 1, max: providers.length }), publishHospitals },
+  }
+}
+
+function daysOf(args: Arguments): number | 'forever' {
+  return args.text('keep-vectors') === 'forever' ? 'forever' : args.integer('keep-vectors', { min: 0, max: DAYS_MAX })
 }
 
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */

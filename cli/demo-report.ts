@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Masking } from '#protocol/plan.ts'
-import type { Verdict } from '#verify/verdict.ts'
+import { unaddedIn, type Verdict } from '#verify/verdict.ts'
 import { formatBytes, formatCredits, formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 
@@ -48,7 +48,7 @@ function verdictText(verdict: Verdict): string {
   if (!verdict.ok)
     return `FAILED at ${verdict.step}${verdict.round ? ` of round ${verdict.round}` : ''}: ${verdict.detail}`
   const { blocks, bytes, signatures } = verdict.checked
-  const signed = verdict.rounds.filter(({ vectors }) => vectors === 'committed').length
+  const signed = unaddedIn(verdict.rounds).length
   const redone = signed === 0 ? 'every sum and payment redone' : `every payment redone, ${signed} sums as signed`
   return `ok (pinned): ${blocks} blocks, ${formatBytes(bytes)}, ${signatures} signatures, ${redone}`
 }

@@ -33,6 +33,8 @@ export class Failure extends Error {
 /** Exit codes: part of the interface, stable. */
 export const EXIT = {
   ok: 0,
+  /** Of bundles diff, as of diff and cmp. */
+  differ: 1,
   unexpected: 1,
   usage: 2,
   denied: 3,

@@ -1,5 +1,6 @@
 import { COMMON, usage } from './arguments.ts'
-import { type Call, COMMANDS, type Command, type Option } from './commands.ts'
+import type { Call, Command, Option } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { EXIT } from './failure.ts'
 import { nearest } from './nearest.ts'
 
@@ -86,7 +87,7 @@ const TOPICS = [
     summary: 'what a command ends with',
     text: [
       '  0  done                          5  conflict',
-      '  1  unexpected                    7  the run failed',
+      '  1  unexpected; two differ        7  the run failed',
       '  2  wrong use of the command      8  verification failed',
       '  3  no or wrong API key          10  the network; the same again may work',
       '  4  not found                    11  the data is not as it must be',

@@ -1,5 +1,6 @@
 import { COMMON, parseArguments } from './arguments.ts'
-import { COMMANDS, type Command } from './commands.ts'
+import type { Command } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { EXIT, Failure, failureLines, failureOf, failureProblem } from './failure.ts'
 import { commandHelp, overview } from './help.ts'
 import { nearest } from './nearest.ts'

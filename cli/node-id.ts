@@ -1,6 +1,6 @@
 import { nodeSecret } from '#client/node.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { nodeState } from './state.ts'
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { DataSource } from '#client/data/dataset.ts'
-import { nodeSecret, type RunningNode, startNode } from '#client/node.ts'
+import { type BandwidthRule, type NodeConfig, nodeSecret, type RunningNode, startNode } from '#client/node.ts'
 import type { Progress } from '#client/progress.ts'
 import { type SiteTerms, siteTerms } from '#client/site.ts'
 import { signerOf } from '#protocol/envelope.ts'
@@ -10,16 +10,18 @@ import { COHORT_MAX, COHORT_MIN, MIN_CELL_MAX, SESSION_MEMBERS_MAX } from '#prot
 import type { Population } from '#protocol/plan.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
+import { bytesPerSecondOf } from './rate.ts'
 import { formatBytes, formatCredits, formatSeconds } from './render/units.ts'
 import { nodeState } from './state.ts'
 import { listenForStop } from './stopping.ts'
+import { tlsFilesOf } from './tls-files.ts'
 
 /** `consilium node up`: takes part until it is told to stop. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const urls = urlsOf(args)
+  const urls = urlsOf(args, 'coordinator')
   const coordinator = coordinatorOf(args)
   const population = args.oneOf(
     'population',
@@ -30,6 +32,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const cohortMin = args.integer('cohort-min', { min: COHORT_MIN, max: COHORT_MAX })
   const site = await siteOf(args, population)
   const backend = args.oneOf('backend', ['auto', 'wasm', 'cpu'])
+  const sharing = sharingOf(args)
   const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
   using stopping = listenForStop(args.flag('tethered'))
   const linkChanged = linkTeller(output)
@@ -42,6 +45,9 @@ export async function execute({ args, output }: Call): Promise<number> {
     population,
     cohortMin,
     site,
+    ...sharing,
+    gateways: urlsOf(args, 'gateway'),
+    bandwidth: bandwidthOf(args),
     linkChanged,
   })
   sayReady(output, node, { urls, coordinator })
@@ -91,15 +97,54 @@ async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: st
     )
 }
 
-/** Said again, or with commas between: the processes of one coordinator, which has one key. */
-function urlsOf(args: Arguments): readonly string[] {
-  const said = args.texts('coordinator')
-  const urls = (said.length > 0 ? said : [args.text('coordinator') ?? '']).flatMap((text) => text.split(','))
+/** Said again, or with commas between. */
+function urlsOf(args: Arguments, name: 'coordinator' | 'gateway'): readonly string[] {
+  const said = args.texts(name)
+  const urls = (said.length > 0 ? said : [args.text(name) ?? []].flat()).flatMap((text) => text.split(','))
   for (const url of urls)
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      throw usage('bad_value', `--coordinator is an http or https URL, not ${url}`)
+      throw usage('bad_value', `--${name} is an http or https URL, not ${url}`)
   return urls
 }
+
+/** What it shows the other nodes of its site, and where those are. */
+function sharingOf(args: Arguments): Pick<NodeConfig, 'share' | 'siteNodes' | 'sharedBytes'> {
+  const siteNodes = args.texts('site-nodes').flatMap((text) => text.split(','))
+  for (const url of siteNodes)
+    if (!URL.canParse(url) || new URL(url).origin !== url)
+      throw usage('bad_value', `--site-nodes are URLs as https://host:port, not ${url}`)
+  const sharedBytes = args.integer('shared-quota', { min: SHARED_BYTES_MIN, max: Number.MAX_SAFE_INTEGER })
+  return { share: shareOf(args), siteNodes, sharedBytes }
+}
+
+function shareOf(args: Arguments): NodeConfig['share'] {
+  const [address, tls] = [args.text('share'), tlsFilesOf(args, 'share-')]
+  if (address === undefined && tls === undefined) return undefined
+  const [, host, port] = /^(\[[\da-fA-F:]+\]|[\w.-]+):(\d{1,5})$/.exec(address ?? '') ?? []
+  if (host === undefined || Number(port) > 65_535)
+    throw usage('bad_value', `--share is host:port, not ${address ?? 'missing'}`, '--share 127.0.0.1:7412')
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port), tls }
+}
+
+/** A block of the largest takes at most an eighth of it. */
+const SHARED_BYTES_MIN = 16 * 1024 ** 2
+
+/** One rate for both ways, or what comes and then what goes. */
+function bandwidthOf(args: Arguments): BandwidthRule | undefined {
+  const text = args.text('bandwidth')
+  if (text === undefined) return undefined
+  const [receive, send = receive, ...more] = text.split(',').map(bytesPerSecondOf)
+  if (!receive || !send || more.length > 0 || Math.min(receive, send) < BANDWIDTH_LEAST)
+    throw usage(
+      'bad_value',
+      `--bandwidth is a rate of at least 256kbit/s, or two of them, not ${text}`,
+      '--bandwidth 4Mbit/s, or --bandwidth 8Mbit/s,1Mbit/s for what comes and what goes',
+    )
+  return { receiveBytesPerSecond: receive, sendBytesPerSecond: send }
+}
+
+/** What is slower is cut by the coordinator as an idle transfer, sooner or later. */
+const BANDWIDTH_LEAST = 32_000
 
 function coordinatorOf(args: Arguments): NodeId {
   const text = args.required(
@@ -151,7 +196,7 @@ function linkTeller(output: Output): (state: LinkState, detail: string) => void 
 
 function sayReady(
   output: Output,
-  { id, backend, passedOver }: RunningNode,
+  { id, backend, passedOver, shareUrl }: RunningNode,
   { urls, coordinator }: { urls: readonly string[]; coordinator: NodeId },
 ): void {
   if (output.json)
@@ -160,6 +205,7 @@ function sayReady(
       node: id,
       backend,
       passed_over: passedOver,
+      ...(shareUrl && { share: shareUrl }),
       url: urls[0],
       coordinator,
       pid: process.pid,
@@ -168,6 +214,7 @@ function sayReady(
   output.line(`backend      ${backend}`)
   for (const { backend: other, reason } of passedOver) output.line(`passed over  ${other}: ${reason}`)
   output.line(`coordinator  ${urls.join(' or ')}  ${coordinator}`)
+  if (shareUrl) output.line(`sharing      ${shareUrl}  with the other nodes of this site`)
 }
 
 function sayProgress(output: Output, made: Progress): void {

@@ -1,31 +1,65 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { parseCid } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { BLOCK_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge } from '#protocol/ports.ts'
 import { openFolderReader } from '#storage/blobs/folder-reader.ts'
+import { openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
-import type { BlockSource } from '#verify/blocks.ts'
-import type { BundleFile } from '#verify/bundle.ts'
+import { BadBlock, type BlockSource, Blocks } from '#verify/blocks.ts'
+import { type Bundle, type BundleFile, readBundle } from '#verify/bundle.ts'
 import { ApiClient, unreachable } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
 
-/** Where a run's record is read from. None of them is trusted: what is read is verified. */
+/** Where a record is read from. None of them is trusted: what is read is verified. */
 export type RecordSource = AsyncDisposable &
   (
     | { readonly kind: 'bundle'; readonly file: BundleFile }
     | { readonly kind: 'blocks'; readonly root: Cid; readonly block: BlockSource }
   )
 
-/** A CAR file, a folder of blocks, or the URL of a gateway or coordinator. */
-export async function openRecord(from: string, args: Arguments): Promise<RecordSource> {
-  if (/^https?:\/\//.test(from)) return openGatewayRecord(from, args)
+/**
+ * A CAR file, a folder of blocks, or the URL of a gateway or coordinator; with `--round`, that round of the run.
+ *
+ * @param named the run or a CID, where the source can hold several
+ */
+export async function openRecord(from: string, named: string | undefined, args: Arguments): Promise<RecordSource> {
+  const round = roundIn(args)
+  await using doors = new AsyncDisposableStack()
+  const opened = doors.use(await openSource(from, named, round, args))
+  if (opened.kind === 'bundle' && named === undefined && round === undefined) {
+    doors.move()
+    return opened
+  }
+  const { root, block } = opened.kind === 'bundle' ? await readWhole(opened.file) : opened
+  const run = opened.kind === 'bundle' && named !== undefined ? cidOf(named) : root
+  const found = round === undefined || opened.kind === 'round' ? run : await roundOf(run, round, block)
+  const all = doors.move()
+  return { kind: 'blocks', root: found, block, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** The round that is asked for. */
+export function roundIn(args: Arguments): number | undefined {
+  return args.text('round') === undefined ? undefined : args.integer('round', { min: 1, max: ROUNDS_MAX })
+}
+
+/** `round` where what was found is the round already. */
+type Source =
+  | RecordSource
+  | (AsyncDisposable & { readonly kind: 'round'; readonly root: Cid; readonly block: BlockSource })
+
+async function openSource(
+  from: string,
+  named: string | undefined,
+  round: number | undefined,
+  args: Arguments,
+): Promise<Source> {
+  if (/^https?:\/\//.test(from)) return openGatewayRecord(from, named, round, args)
   const found = await stat(from)
-  if (found.isDirectory()) return openFolder(from, args)
-  return openBundle(from)
+  return found.isDirectory() ? openFolder(from, named) : openBundle(from)
 }
 
 /** @param path of a CAR file */
@@ -39,6 +73,36 @@ export async function openBundle(path: string): Promise<Extract<RecordSource, { 
   }
 }
 
+/** Throws {@link Failure} where the file is no bundle to its last byte. */
+export async function readWhole(file: BundleFile): Promise<Bundle> {
+  const bundle = await readBundle(file)
+  if (bundle.ok) return bundle.value
+  throw new Failure(EXIT.unverified, 'not_a_bundle', `this is no bundle (${bundle.refusal}): ${bundle.detail}`, {
+    fix: 'consilium bundles export writes one; ipfs dag export does, of a whole run',
+  })
+}
+
+/** The sealed manifest of a closed round, or the record of an aborted one. */
+async function roundOf(root: Cid, round: number, block: BlockSource): Promise<Cid> {
+  const run = await new Blocks(block).signed(root, 'run').catch((cause: unknown) => {
+    throw cause instanceof BadBlock ? new Failure(EXIT.notFound, 'no_record', cause.message) : cause
+  })
+  if (!run.ok) throw usage('not_a_run', `--round is of a run, and ${root} is no record of one`)
+  const entry = run.value.value.rounds.find((other) => other.round === round)
+  const found = entry?.manifest ?? entry?.aborted
+  if (found) return found
+  const { rounds } = run.value.value
+  throw new Failure(EXIT.notFound, 'no_such_round', `the run has ${rounds.length} rounds, and no round ${round}`)
+}
+
+function cidOf(named: string): Cid {
+  const cid = parseCid(named)
+  if (cid.ok) return cid.value
+  throw usage('which_run', `here a run goes by the CID of its record, not by ${named}`, WHICH)
+}
+
+const WHICH = 'bafy… (the record that consilium runs show tells, or that verify prints for a bundle)'
+
 async function readFully(handle: FileHandle, offset: number, length: number): Promise<Bytes> {
   const bytes = new Uint8Array(length)
   let filled = 0
@@ -51,30 +115,31 @@ async function readFully(handle: FileHandle, offset: number, length: number): Pr
 }
 
 /** A folder of blocks: any, or a coordinator's own, also while it runs. */
-async function openFolder(folder: string, args: Arguments): Promise<RecordSource> {
-  const root = parseCid(args.text('run') ?? '')
-  if (!root.ok)
-    throw usage(
-      'which_run',
-      'a folder of blocks can hold many runs: name the record by its CID',
-      '--run bafy… (the record that consilium runs show tells, or that verify prints for a bundle)',
-    )
+async function openFolder(folder: string, named: string | undefined): Promise<Source> {
+  if (named === undefined)
+    throw usage('which_run', 'a folder of blocks can hold many runs: name the record by its CID', WHICH)
+  const root = cidOf(named)
   const reader = openFolderReader(folder)
   return {
-    ...{ kind: 'blocks', root: root.value, block: (cid) => reader.block(cid) },
+    ...{ kind: 'blocks', root, block: (cid) => reader.block(cid) },
     [Symbol.asyncDispose]: async () => reader[Symbol.dispose](),
   }
 }
 
 /** Blocks over HTTP: `<url>/ipfs/<cid>` of any trustless gateway. A run's id is looked up at the coordinator's API. */
-async function openGatewayRecord(from: string, args: Arguments): Promise<RecordSource> {
+async function openGatewayRecord(
+  from: string,
+  asked: string | undefined,
+  round: number | undefined,
+  args: Arguments,
+): Promise<Source> {
   const { origin, pathname } = new URL(from)
-  const named = args.text('run') ?? pathname.split('/').find((part) => parseCid(part).ok)
-  if (named === undefined)
-    throw usage('which_run', 'a gateway can hold many runs: say which', '--run run_01K… or --run bafy…')
+  const named = asked ?? pathname.split('/').find((part) => parseCid(part).ok)
+  if (named === undefined) throw usage('which_run', 'a gateway can hold many runs: say which', 'run_01K… or bafy…')
   const cid = parseCid(named)
-  const root = cid.ok ? cid.value : await rootOf(origin, named, args)
-  const blobs = openRemoteBlobs({ url: origin, ticket: () => undefined, clock: systemClock })
+  const root = cid.ok ? cid.value : await rootOf(origin, named, round, args)
+  const http = openHttp()
+  const blobs = openRemoteBlobs({ url: origin, fetch: http.fetch, clock: systemClock })
   const block = async (wanted: Cid): Promise<Bytes | undefined> => {
     try {
       return await blobs.getBlock(wanted, BLOCK_BYTES_MAX)
@@ -85,14 +150,24 @@ async function openGatewayRecord(from: string, args: Arguments): Promise<RecordS
       throw unreachable(origin, cause)
     }
   }
-  return { kind: 'blocks', root, block, [Symbol.asyncDispose]: async () => undefined }
+  const kind = !cid.ok && round !== undefined ? 'round' : 'blocks'
+  return { kind, root, block, [Symbol.asyncDispose]: async () => http[Symbol.asyncDispose]() }
 }
 
-async function rootOf(origin: string, id: string, args: Arguments): Promise<Cid> {
-  const run = await new ApiClient(origin, await apiKey(args)).run(id)
-  const root = parseCid(run.manifest ?? '')
+/** A round is sealed when it ends, also while its run goes on. */
+async function rootOf(origin: string, id: string, round: number | undefined, args: Arguments): Promise<Cid> {
+  const api = new ApiClient(origin, await apiKey(args))
+  const run = round === undefined ? await api.run(id) : undefined
+  const told = run ? run.manifest : (await api.round(id, round as number)).record
+  const root = parseCid(told ?? '')
   if (root.ok) return root.value
+  if (!run)
+    throw new Failure(
+      EXIT.conflict,
+      'round_not_ended',
+      `round ${round} has not ended: its record is sealed when it does`,
+    )
   throw new Failure(EXIT.conflict, 'run_not_ended', `${run.id} has not ended: its record is sealed when it does`, {
-    fix: `consilium runs watch ${run.id} follows it to its end`,
+    fix: `consilium runs watch ${run.id} follows it to its end; --round n takes a round that has`,
   })
 }

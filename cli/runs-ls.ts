@@ -1,5 +1,5 @@
 import { openApiClient, type RunView } from './api-client.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 
 /** `consilium runs ls` */

@@ -1,6 +1,7 @@
 import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
+import { publicationLine } from './render/publications.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatCredits, formatTested } from './render/units.ts'
 import { waysOn } from './runs-watch.ts'
@@ -18,9 +19,11 @@ export async function execute({ args, output }: Call): Promise<number> {
   }
   const run = await api.run(id)
   const history = await historyOf(api, run.id)
-  if (output.json) output.object({ ...run, history })
+  const published = await api.publications(run.id)
+  if (output.json) output.object({ ...run, history, publications: published.data })
   else {
     output.line(describeRun(run))
+    for (const one of published.data) output.line(`${'pinned'.padEnd(10)} ${publicationLine(one, published.quorum)}`)
     for (const line of history.length > 0 ? ['', ...roundLines(history)] : []) output.line(line)
     if (run.status === 'paused') output.note(`\n${waysOn(run.id, history.at(-1)?.round)}`)
   }
@@ -37,6 +40,11 @@ async function historyOf(api: ApiClient, id: string) {
   return rounds
 }
 
+function vectorsLine({ vectors, vectors_until }: RunView): string | null {
+  if (vectors === 'expired') return 'expired: their hashes and lengths are in the record'
+  return vectors_until && `kept until ${vectors_until}`
+}
+
 export function describeRun(run: RunView): string {
   const { evaluation } = run
   const credits = (micro: string) => formatCredits(BigInt(micro))
@@ -51,6 +59,7 @@ export function describeRun(run: RunView): string {
     [run.purpose === 'ask' ? 'question' : 'task', run.task],
     ['model', run.purpose === 'ask' ? null : run.model],
     ['record', run.manifest],
+    ['vectors', vectorsLine(run)],
     [
       'accuracy',
       evaluation && `${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}, loss ${evaluation.loss.toFixed(4)}`,

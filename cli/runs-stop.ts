@@ -1,5 +1,5 @@
 import { openApiClient } from './api-client.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { describeRun } from './runs-show.ts'
 

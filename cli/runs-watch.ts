@@ -1,5 +1,5 @@
 import { type ApiClient, openApiClient } from './api-client.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { formatTested } from './render/units.ts'

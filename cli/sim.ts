@@ -1,4 +1,4 @@
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { playMany, playOne } from './sim/cluster.ts'
 import { clusterSettings, seedsOf } from './sim/options.ts'
 import { listenForStop } from './stopping.ts'

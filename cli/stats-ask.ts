@@ -8,11 +8,11 @@ import { encode } from '#protocol/codec.ts'
 import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import { fileOf } from '#verify/bundle.ts'
-import type { Proof } from '#verify/verdict.ts'
+import { type Proof, unaddedIn } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { parseQuestion, questionOf } from './question.ts'
@@ -129,5 +129,5 @@ function recordData(proof: Answered): object {
 }
 
 function isRecomputed({ rounds }: Proof): boolean {
-  return rounds.every(({ vectors }) => vectors !== 'committed')
+  return unaddedIn(rounds).length === 0
 }

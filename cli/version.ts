@@ -1,4 +1,4 @@
-import type { Call } from './commands.ts'
+import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { packageOf } from './package.ts'
 

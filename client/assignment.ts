@@ -25,8 +25,14 @@ export type Training = {
   readonly plan: Plan
   readonly task: Task
   readonly architecture: Architecture
-  /** The incoming model's weights. */
-  readonly weights: Float32Array
+  readonly model: IncomingModel
+}
+
+/** What training starts from. */
+export type IncomingModel = {
+  readonly parameters: number
+  /** Its weights, fetched when they are asked for: a slow line may take longer for a large model than selection lasts. */
+  read(signal?: AbortSignal): Promise<Result<Float32Array, 'unreadable-model' | 'wrong-genesis'>>
 }
 
 export type AssignmentRefusal =
@@ -42,16 +48,19 @@ export type AssignmentRefusal =
   | AskingRefusal
 
 /**
- * Follows a plan to its weights. The coordinator signed the plan; the model must be the one that its last signed round
- * manifest made, or, before there is one, the genesis that anyone can compute from the task's seed.
+ * Follows a plan to its model. The coordinator signed the plan; the model must be the one that its last signed round
+ * manifest made, or, before there is one, the genesis that anyone can compute from the task's seed. Weights of one block
+ * are read here and now, so that a model that is none costs nobody a seat.
  *
  * @param memoryBytesMax a task that takes more is refused before its weights are fetched
+ * @param expect hears which weights are read next
  */
 export async function readAssignment(
   blobs: BlobStore,
   coordinator: NodeId,
   cid: Cid,
   memoryBytesMax = Number.POSITIVE_INFINITY,
+  expect?: (model: ModelManifest) => void,
 ): Promise<Result<Assignment, AssignmentRefusal>> {
   const plan = await readPlan(blobs, coordinator, cid)
   if (!plan.ok) return refuse('unreadable-plan', plan.detail ?? plan.refusal)
@@ -80,28 +89,35 @@ export async function readAssignment(
   const manifest = decode(modelSchema, modelBlock, BLOCK_BYTES_MAX)
   if (!manifest.ok) return refuse('unreadable-model', manifest.detail ?? manifest.refusal)
   if (manifest.value.architecture !== architectureCid) return refuse('wrong-model', 'of another architecture')
-  const bytes = await weightsOf(blobs, manifest.value, shape.value.parameters)
-  const weights = decodeWeights(bytes, shape.value.parameters)
-  if (!weights.ok) return refuse('unreadable-model', weights.refusal)
-
   if (before === null) {
     if (model !== genesis) return refuse('wrong-model', 'the first round starts from the genesis')
-    if (!sameFloats(weights.value, genesisWeights(architecture.value, seed))) return refuse('wrong-genesis')
   } else {
     if (!before.ok) return refuse('foreign-parent', before.detail ?? before.refusal)
     if (before.value.run !== plan.value.run || before.value.round >= plan.value.round) return refuse('foreign-parent')
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')
   }
+  const { parameters } = shape.value
+  const expected = before === null ? () => genesisWeights(architecture.value, seed) : undefined
+  const read: IncomingModel['read'] = async (signal) => {
+    expect?.(manifest.value)
+    const weights = decodeWeights(await weightsOf(blobs, manifest.value, parameters, signal), parameters)
+    if (!weights.ok) return refuse('unreadable-model', weights.refusal)
+    return !expected || sameFloats(weights.value, expected()) ? weights : refuse('wrong-genesis')
+  }
+  const here = parameters * FLOAT_BYTES <= BLOCK_BYTES_MAX ? await read() : undefined
+  if (here && !here.ok) return here
   return accept({
-    kind: 'training',
-    ...{ plan: plan.value, task: task.value, architecture: architecture.value, weights: weights.value },
+    ...{ kind: 'training', plan: plan.value, task: task.value, architecture: architecture.value },
+    model: { parameters, read: here ? async () => here : read },
   })
 }
+
+const FLOAT_BYTES = 4
 
 /** Payload lanes of the vector that is asked for. */
 export function parametersOf(assignment: Assignment): number {
   if (assignment.kind === 'asking') return payloadOf(assignment.question, assignment.plan.quantiser)
-  return assignment.plan.purpose === 'train' ? assignment.weights.length : 0
+  return assignment.plan.purpose === 'train' ? assignment.model.parameters : 0
 }
 
 /** A sealed plan that the pinned coordinator signed. */
@@ -127,8 +143,14 @@ async function readLineage(
   return decode(lineageSchema, signed.value.body, BLOCK_BYTES_MAX)
 }
 
-function weightsOf(blobs: BlobStore, manifest: ModelManifest, parameters: number): Promise<Bytes> {
-  return collect(blobs.get(manifest.weights, { limitBytes: parameters * 4 }), parameters * 4)
+function weightsOf(
+  blobs: BlobStore,
+  manifest: ModelManifest,
+  parameters: number,
+  signal: AbortSignal | undefined,
+): Promise<Bytes> {
+  const limitBytes = parameters * FLOAT_BYTES
+  return collect(blobs.get(manifest.weights, { limitBytes }, signal), limitBytes)
 }
 
 function sameFloats(a: Float32Array, b: Float32Array): boolean {

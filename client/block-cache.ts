@@ -2,9 +2,10 @@ import { once } from '#protocol/bytes.ts'
 import { cidOf, codecOf, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
+import { LruCache } from '#protocol/lru-cache.ts'
 import { BlobCorrupt, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 
-export type CachedBlobs = BlobStore & {
+export type CachedBlobs<Store extends BlobStore = BlobStore> = Store & {
   /** Keeps blocks that came by another way. One that is not what its name says is passed over. */
   remember(blocks: readonly Block[]): void
 }
@@ -14,42 +15,21 @@ export type CachedBlobs = BlobStore & {
  * after the first round. At most `limitBytes` are kept, those used last; a block of more than an eighth of that is not.
  * Files of several blocks pass through and are not kept. What is kept is hashed again before it comes out.
  */
-export function cachedBlobs(blobs: BlobStore, limitBytes: number): CachedBlobs {
-  /** Least recently used first. */
-  const kept = new Map<Cid, Bytes>()
-  let keptBytes = 0
-
-  function keep({ cid, bytes }: Block): void {
-    if (bytes.length > limitBytes / 8 || kept.has(cid)) return
-    kept.set(cid, bytes.slice())
-    keptBytes += bytes.length
-    for (const old of kept.keys()) {
-      if (keptBytes <= limitBytes) return
-      drop(old)
-    }
-  }
-
-  function drop(cid: Cid): void {
-    keptBytes -= kept.get(cid)?.length ?? 0
-    kept.delete(cid)
-  }
+export function cachedBlobs<Store extends BlobStore>(blobs: Store, limitBytes: number): CachedBlobs<Store> {
+  const kept = new LruCache<Cid, Bytes>({ limitBytes, bytesOf: (bytes) => bytes.length })
 
   function found(cid: Cid): Bytes | undefined {
     const bytes = kept.get(cid)
     if (!bytes) return undefined
-    kept.delete(cid)
-    if (!isNamed(cid, bytes)) {
-      keptBytes -= bytes.length
-      return undefined
-    }
-    kept.set(cid, bytes)
-    return bytes.slice()
+    if (isNamed(cid, bytes)) return bytes.slice()
+    kept.drop(cid)
+    return undefined
   }
 
   return {
     ...blobs,
     remember(blocks) {
-      for (const block of blocks) if (isNamed(block.cid, block.bytes)) keep(block)
+      for (const { cid, bytes } of blocks) if (isNamed(cid, bytes)) kept.keep(cid, bytes.slice())
     },
     async getBlock(cid, limit) {
       const here = found(cid)
@@ -57,7 +37,7 @@ export function cachedBlobs(blobs: BlobStore, limitBytes: number): CachedBlobs {
       if (here) return here
       const bytes = await blobs.getBlock(cid, limit)
       if (!isNamed(cid, bytes)) throw new BlobCorrupt(`these are not the bytes of ${cid}`)
-      keep({ cid, bytes })
+      kept.keep(cid, bytes.slice())
       return bytes
     },
     get(cid, range, signal) {

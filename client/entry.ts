@@ -2,7 +2,7 @@ import type { Freshness } from '#aggregation/secagg/spending.ts'
 import type { Chance, Site } from '#aggregation/secagg/states.ts'
 import type { Cid, Millis, Round, RunId } from '#protocol/ids.ts'
 import type { CoordinatorMessage } from '#protocol/messages.ts'
-import type { BlobStore, Clock } from '#protocol/ports.ts'
+import type { BlobStore, Clock, RemoteStore } from '#protocol/ports.ts'
 import type { Assignment } from './assignment.ts'
 import type { Journal } from './journal.ts'
 import type { Told } from './progress.ts'
@@ -27,7 +27,7 @@ export type Entry = {
 
 /** What a member needs of the world. */
 export type MembershipDoors = {
-  readonly blobs: BlobStore
+  readonly blobs: RemoteStore
   readonly outbox: BlobStore
   readonly journal: Journal
   readonly clock: Clock

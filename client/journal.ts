@@ -154,6 +154,12 @@ export class Journal {
     return this.#append(OUTBOX, outboxEntry, [{ vector, until }])
   }
 
+  /** Whether the time of some vector is not over. */
+  async awaits(now: Millis): Promise<boolean> {
+    for await (const { until } of this.#read(OUTBOX, outboxEntry)) if (until > now) return true
+    return false
+  }
+
   /** Vectors whose time is over. */
   async *overdue(now: Millis): AsyncIterable<Cid> {
     for await (const { vector, until } of this.#read(OUTBOX, outboxEntry)) if (until <= now) yield vector

@@ -2,7 +2,6 @@ import type { Parcel, Said } from '#aggregation/secagg/messages.ts'
 import { advertise, agree, confirm, narrow, share, unmask } from '#aggregation/secagg/participant.ts'
 import { mayMask, namesOf } from '#aggregation/secagg/spending.ts'
 import { eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
-import { encodeLanes } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
@@ -11,7 +10,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { parametersOf } from './assignment.ts'
 import type { Entry, MembershipDoors, SessionMessage } from './entry.ts'
 import { Gathering } from './gathering.ts'
-import { saidEntry } from './journal.ts'
+import { saidEntry, type Vector } from './journal.ts'
 import { handOver } from './outbox.ts'
 import { reasonOf } from './progress.ts'
 import { readAdverts, readInputs, readKeys, readSaid } from './said.ts'
@@ -229,27 +228,26 @@ export class Membership {
    * @returns when it is said, or when there is nothing to say any more
    */
   async submit(trained: Trained, known: Promise<boolean>): Promise<Result<void>> {
-    let overwritten = false
     try {
-      await this.#ready.promise
-      if (!(await known)) return accept(undefined)
-      const state = this.#tenure.state
-      if (state.phase !== 'keyed') return accept(undefined)
-      const masked = await this.#tenure.masksIn(this.#mask(state, trained))
+      const masked = await this.#masked(trained, known).finally(() => trained.lanes.fill(0))
+      if (!masked) return accept(undefined)
       if (!masked.ok) return this.isClosed ? accept(undefined) : masked
       const { input, vector } = masked.value
-      // The masked vector takes the place of the plain one, so that there is one of them in memory and not two.
-      const into = encodeLanes(trained.lanes)
-      const given = await handOver(this.#doors, vector, blocksOf(input.signed), this.#tenure.over, into)
-      overwritten = true
+      const given = await handOver(this.#doors, vector, blocksOf(input.signed), this.#tenure.over)
       this.#speech.prepare([submitWord(input.signed, vector.cid, vector.trainMillis, given)], [])
+      return await this.#report(vector)
     } catch (cause) {
       if (this.isClosed) return accept(undefined)
       throw cause
-    } finally {
-      if (!overwritten) trained.lanes.fill(0)
     }
-    return this.#report(trained)
+  }
+
+  /** Undefined where there is nothing to mask for. */
+  async #masked(trained: Trained, known: Promise<boolean>) {
+    await this.#ready.promise
+    if (!(await known)) return undefined
+    const state = this.#tenure.state
+    return state.phase === 'keyed' ? this.#tenure.masksIn(this.#mask(state, trained)) : undefined
   }
 
   async #mask(state: Keyed, trained: Trained) {
@@ -270,11 +268,11 @@ export class Membership {
     return masked
   }
 
-  async #report({ lanes, trainMillis }: Trained): Promise<Result<void>> {
+  async #report({ sizeBytes, trainMillis }: Vector): Promise<Result<void>> {
     const { tell } = this.#doors
     try {
       await this.#speech.say('submit')
-      if (!this.isClosed) tell({ kind: 'reported', bytes: lanes.byteLength, trainMillis })
+      if (!this.isClosed) tell({ kind: 'reported', bytes: sizeBytes, trainMillis })
     } catch (cause) {
       // A link that broke comes back, and then the coordinator asks again.
       tell({ kind: 'failed', reason: `submit: ${reasonOf(cause)}` })

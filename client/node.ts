@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readFile } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
@@ -6,7 +6,9 @@ import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { PARAMETERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
-import { openFileBlobs } from '#storage/blobs/files.ts'
+import { Bandwidth } from '#storage/blobs/bandwidth.ts'
+import { type FileBlobs, openFileBlobs } from '#storage/blobs/files.ts'
+import { type BandwidthBothWays, openHttp } from '#storage/blobs/http-node.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { lockFolder } from '#storage/folder-lock.ts'
@@ -20,6 +22,7 @@ import { policyFor } from './policy.ts'
 import type { Progress } from './progress.ts'
 import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
+import { LOOPBACK, openSharedBlobs, type ShareConfig } from './sharing.ts'
 import type { SiteTerms } from './site.ts'
 import type { BackendChoice } from './trainers/backend.ts'
 import { openTfjsTrainer } from './trainers/tfjs.ts'
@@ -39,13 +42,30 @@ export type NodeConfig = {
   readonly cohortMin: number
   /** What it insists on in masked rounds. */
   readonly site: SiteTerms
+  /** Where it shows the other nodes of its site the public blocks that it has fetched; it shows them to nobody otherwise. */
+  readonly share: ShareConfig | undefined
+  /** Where those others show theirs. */
+  readonly siteNodes: readonly string[]
+  /** Disk for blocks that can be fetched again. */
+  readonly sharedBytes: number
+  /** `http(s)://host:port` of trustless gateways, asked for public blocks before the coordinator is, in this order. */
+  readonly gateways?: readonly string[]
+  /** What blocks may take of the line, each way; undefined: all that there is. Frames of the link are not counted. */
+  readonly bandwidth?: BandwidthRule | undefined
   readonly linkChanged: LinkTo['report']
+}
+
+export type BandwidthRule = {
+  readonly receiveBytesPerSecond: number
+  readonly sendBytesPerSecond: number
 }
 
 export type RunningNode = AsyncDisposable & {
   readonly id: NodeId
   readonly backend: string
   readonly passedOver: readonly { readonly backend: string; readonly reason: string }[]
+  /** Where the other nodes of its site find it. */
+  readonly shareUrl: string | undefined
   /** What the node does, until it is stopped. */
   readonly progress: AsyncIterable<Progress>
 }
@@ -55,10 +75,13 @@ const OUTBOX_BYTES_MAX = 2 * vectorBytesOf(PARAMETERS_MAX)
 /** Over half a minute or so: a coordinator that begins again, twice if need be, costs no seat. */
 const FETCH_ATTEMPTS = 16
 
-/** A node's root on Node.js: key file, data, trainer, journal, link. It listens on no port; everything it says goes to the coordinator. */
+/**
+ * A node's root on Node.js: key file, data, trainer, journal, link. Everything it says goes to the coordinator. It listens on
+ * no port, unless it is to share: then it shows the other nodes of its site what anybody may read at the coordinator.
+ */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
-  for (const url of config.urls.map((text) => new URL(text)))
-    if (url.protocol !== 'https:' && !['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname))
+  for (const url of [...config.urls, ...config.siteNodes].map((text) => new URL(text)))
+    if (url.protocol !== 'https:' && !LOOPBACK.has(url.hostname))
       throw new Error(`refusing to talk to ${url.host} without TLS: use https://`)
   await using doors = new AsyncDisposableStack()
   await mkdir(config.state, { recursive: true, mode: 0o700 })
@@ -70,15 +93,21 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   let ticket: string | undefined
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
-  const outbox = doors.use(await openFileBlobs({ folder: kept.outbox, quotaBytes: OUTBOX_BYTES_MAX }))
-  await clearOutbox(outbox, new Journal(journal), systemClock.now())
+  const outbox = doors.use(await openOutbox(kept.outbox, new Journal(journal)))
   const { coordinator, site } = config
   const transport = doors.use(
     new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
   )
   // Blocks come from where the link goes: that process is there.
-  const remote = { url: () => transport.url, ticket: () => ticket, clock: systemClock, attempts: FETCH_ATTEMPTS }
-  const blobs = openRemoteBlobs(remote)
+  const { fetch } = doors.use(openHttp(bandwidthOf(config.bandwidth)))
+  const gateways = (config.gateways ?? []).map((url) => ({ url }))
+  const remote = {
+    ...{ url: () => transport.url, ticket: () => ticket, clock: systemClock, attempts: FETCH_ATTEMPTS, fetch },
+    sources: () => gateways,
+    // What goes round in the building takes nothing of the line.
+    siteFetch: doors.use(openHttp()).fetch,
+  }
+  const shared = doors.use(await openSharedBlobs({ ...config, folder: kept.shared }, remote))
   const withheld = openRemoteBlobs({ ...remote, reads: 'withheld' })
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
@@ -88,8 +117,19 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   }
   const progress = participate(
     {
-      ...{ transport, blobs, trainer, clock: systemClock, signer, secret, chance: randomBytes, coordinator, sequence },
+      ...{
+        transport,
+        blobs: shared.blobs,
+        trainer,
+        clock: systemClock,
+        signer,
+        secret,
+        chance: randomBytes,
+        coordinator,
+        sequence,
+      },
       ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
+      expectModel: shared.expect,
     },
     stopping.signal,
   )
@@ -98,17 +138,40 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     id: signer.id,
     backend: trainer.backend,
     passedOver: trainer.passedOver,
+    shareUrl: shared.url,
     progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
+/** One for all that this process reads, and one for all that it sends. */
+function bandwidthOf(rule: BandwidthRule | undefined): BandwidthBothWays {
+  if (!rule) return {}
+  const { receiveBytesPerSecond, sendBytesPerSecond } = rule
+  return {
+    receiving: new Bandwidth(systemClock, receiveBytesPerSecond),
+    sending: new Bandwidth(systemClock, sendBytesPerSecond),
+  }
+}
+
+/** With the vectors that may still be asked for, and none else: nobody knows the name of one that a crash kept from being noted. */
+async function openOutbox(folder: string, journal: Journal): Promise<FileBlobs> {
+  const now = systemClock.now()
+  if (!(await journal.awaits(now)))
+    for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true })
+  const outbox = await openFileBlobs({ folder, quotaBytes: OUTBOX_BYTES_MAX })
+  await clearOutbox(outbox, journal, now)
+  return outbox
+}
+
 /** For their owner only, also in a folder that others may read: shares that were given are the coordinator's to know. */
-async function privatePlaces(state: string): Promise<{ readonly journal: string; readonly outbox: string }> {
-  const [journal, outbox] = [join(state, 'journal.sqlite'), join(state, 'outbox')]
+async function privatePlaces(
+  state: string,
+): Promise<{ readonly journal: string; readonly outbox: string; readonly shared: string }> {
+  const [journal, outbox, shared] = [join(state, 'journal.sqlite'), join(state, 'outbox'), join(state, 'shared')]
   await (await open(journal, 'a', 0o600)).close()
   await mkdir(outbox, { recursive: true, mode: 0o700 })
-  return { journal, outbox }
+  return { journal, outbox, shared }
 }
 
 /** The node's key, made on its first start. @returns 32 bytes */

@@ -1,7 +1,6 @@
-import { once } from '#protocol/bytes.ts'
-import { type Block, fitInFrame } from '#protocol/envelope.ts'
-import type { Bytes, Millis } from '#protocol/ids.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import { type Block, fitInFrame, isAttachable } from '#protocol/envelope.ts'
+import type { Millis } from '#protocol/ids.ts'
+import type { BlobStore, RemoteStore } from '#protocol/ports.ts'
 import type { Journal, Vector } from './journal.ts'
 
 /**
@@ -11,27 +10,22 @@ import type { Journal, Vector } from './journal.ts'
 
 /**
  * Gives a vector to the coordinator: beside the message that names it where both find room in a frame, else ahead of it,
- * under the seat's ticket.
+ * under the seat's ticket, a block at a time: more of it is never in memory than is on its way.
  *
  * @param beside what the message takes with it
- * @param into memory for the whole of it: where the plain vector was, so that there is never a second one
  * @returns what the message takes with it now
  */
 export async function handOver(
-  { outbox, blobs }: { readonly outbox: BlobStore; readonly blobs: BlobStore },
+  { outbox, blobs }: { readonly outbox: BlobStore; readonly blobs: RemoteStore },
   { cid, sizeBytes }: Vector,
   beside: readonly Block[],
   signal: AbortSignal,
-  into: Bytes = new Uint8Array(sizeBytes),
 ): Promise<readonly Block[]> {
-  let at = 0
-  for await (const piece of outbox.get(cid, { limitBytes: sizeBytes }, signal)) {
-    into.set(piece, at)
-    at += piece.length
+  if (isAttachable(sizeBytes)) {
+    const blocks: readonly Block[] = [...beside, { cid, bytes: await outbox.getBlock(cid, sizeBytes) }]
+    if (fitInFrame(blocks).length === blocks.length) return blocks
   }
-  const blocks: readonly Block[] = [...beside, { cid, bytes: into }]
-  if (fitInFrame(blocks).length === blocks.length) return blocks
-  await blobs.put(once(into), sizeBytes, signal, cid)
+  await blobs.send(outbox, cid, signal)
   return beside
 }
 

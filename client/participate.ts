@@ -2,12 +2,14 @@ import type { Chance } from '#aggregation/secagg/states.ts'
 import { type Block, type Heard, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
+import type { ModelManifest } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, say } from '#protocol/messages.ts'
 import {
   type BlobStore,
   type ClientTransport,
   type Clock,
   type EventLog,
+  type RemoteStore,
   type TrainerBackend,
   TrainingRefused,
 } from '#protocol/ports.ts'
@@ -34,7 +36,7 @@ import { work } from './work.ts'
 /** What a node's core needs of the world. */
 export type ClientDoors = {
   readonly transport: ClientTransport
-  readonly blobs: BlobStore
+  readonly blobs: RemoteStore
   /** Masked vectors of earlier rounds that only members of the run may read. */
   readonly withheld: BlobStore
   readonly trainer: TrainerBackend
@@ -56,6 +58,8 @@ export type ClientDoors = {
   readonly journal: EventLog
   /** Masked vectors until their round is over. */
   readonly outbox: BlobStore
+  /** Hears whose weights are read next. Of one architecture, a model is made from the one before it. */
+  readonly expectModel?: ((model: ModelManifest) => void) | undefined
   /** Hands the upload ticket of the seat to the blob store. */
   readonly useTicket: (ticket: string) => void
 }
@@ -90,7 +94,7 @@ type Hear<K extends CoordinatorMessage['kind']> = Extract<CoordinatorMessage, { 
 class Participant {
   readonly #doors: ClientDoors
   readonly #push: (progress: Progress) => void
-  readonly #blobs: CachedBlobs
+  readonly #blobs: CachedBlobs<RemoteStore>
   readonly #sessions: Sessions
   readonly #receipts = new Receipts()
   #seat: Seat | undefined
@@ -313,6 +317,7 @@ class Participant {
         this.#doors.coordinator,
         cid,
         this.#doors.site.memoryBytesMax,
+        this.#doors.expectModel,
       )
       if (!assignment.ok) return assignment
       const { plan } = assignment.value

@@ -1,7 +1,7 @@
 import { abandonAfterRestart } from '#aggregation/secagg/participant.ts'
 import type { Signed, Signer } from '#protocol/envelope.ts'
 import type { CoordinatorMessage } from '#protocol/messages.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { BlobStore, RemoteStore } from '#protocol/ports.ts'
 import type { SessionMessage } from './entry.ts'
 import { type Journal, type Recollection, saidEntry } from './journal.ts'
 import { handOver } from './outbox.ts'
@@ -10,7 +10,7 @@ import { abandonWord, blocksOf, confirmWord, submitWord, unmaskWord, type Word }
 export type RecollectionDoors = {
   readonly journal: Journal
   readonly outbox: BlobStore
-  readonly blobs: BlobStore
+  readonly blobs: RemoteStore
   readonly signer: Signer
   /** Fires when the process ends. */
   readonly signal: AbortSignal

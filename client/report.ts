@@ -1,10 +1,9 @@
 import { encodeLanes } from '#aggregation/vector.ts'
-import { once } from '#protocol/bytes.ts'
-import { cidOf, RAW } from '#protocol/cid.ts'
 import { type Block, isAttachable } from '#protocol/envelope.ts'
+import { holdFile } from '#protocol/held-file.ts'
 import type { Cid, Round, RunId } from '#protocol/ids.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { RemoteStore } from '#protocol/ports.ts'
 import type { Trained } from './submission.ts'
 
 /** Whose report it is, and of what. */
@@ -22,18 +21,19 @@ type Said = Pick<Extract<ClientMessage, { kind: 'report' }>, 'to' | 'seq'>
 
 /**
  * What was trained, as a plain round's report. A small vector travels with it; a large one goes ahead, under the seat's
- * ticket.
+ * ticket. After a restart the same is trained again, so that only what did not come through is sent again.
  */
 export async function reportOf(
   place: Place,
   { lanes, trainMillis }: Trained,
-  blobs: BlobStore,
+  blobs: RemoteStore,
   said: () => Said,
   signal: AbortSignal,
 ): Promise<{ readonly message: Extract<ClientMessage, { kind: 'report' }>; readonly attached: readonly Block[] }> {
   const vector = encodeLanes(lanes)
-  const attached = isAttachable(vector.length) ? [{ cid: cidOf(RAW, vector), bytes: vector }] : []
-  const cid = attached[0]?.cid ?? (await blobs.put(once(vector), vector.length, signal))
+  const held = holdFile(vector)
+  const attached = isAttachable(vector.length) ? [{ cid: held.cid, bytes: vector }] : []
+  if (attached.length === 0) await blobs.send(held, held.cid, signal)
   const sizes = { sizeBytes: vector.length, lanes: lanes.length, trainMillis }
-  return { message: { kind: 'report', ...said(), ...place, vector: cid, ...sizes }, attached }
+  return { message: { kind: 'report', ...said(), ...place, vector: held.cid, ...sizes }, attached }
 }

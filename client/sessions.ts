@@ -2,7 +2,7 @@ import type { Chance } from '#aggregation/secagg/states.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { Plan } from '#protocol/plan.ts'
-import type { BlobStore, Clock } from '#protocol/ports.ts'
+import type { BlobStore, Clock, RemoteStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { freshnessFor } from './endings.ts'
 import type { Entry } from './entry.ts'
@@ -17,7 +17,7 @@ import type { Word } from './words.ts'
 
 type Place = { readonly run: RunId; readonly round: Round }
 export type SessionsDoors = {
-  readonly blobs: BlobStore
+  readonly blobs: RemoteStore
   readonly uncached: BlobStore
   readonly withheld: BlobStore
   readonly outbox: BlobStore

@@ -18,14 +18,16 @@ export type TrainingDoors = {
 /** Trains as the plan says, and rounds what came out to the lanes of a vector. The data stay behind the trainer's door. */
 export async function train(
   { trainer, secret, withholdsEvaluation }: TrainingDoors,
-  { plan, task, architecture, weights }: Training,
+  { plan, task, architecture, model }: Training,
   signal: AbortSignal,
   progress: (at: TrainProgress) => void,
 ): Promise<Result<Trained>> {
+  const weights = await model.read(signal)
+  if (!weights.ok) return weights
   const { quantiser, round } = plan
   const purpose = plan.purpose === 'evaluate' ? 'evaluate' : 'train'
   const update = await trainer.fit(
-    weights,
+    weights.value,
     {
       task,
       architecture,

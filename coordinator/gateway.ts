@@ -1,9 +1,9 @@
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
-import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
-import type { BlobStore, Clock, CoordinatorTransport, Presence } from '#protocol/ports.ts'
+import type { Clock, CoordinatorTransport, PartsStore, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { admit, admitReport, parametersReported } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
@@ -11,10 +11,13 @@ import type { Counters } from './counters.ts'
 import { MaskedInspection } from './masked-inspection.ts'
 import { isMemberMessage, type MemberMessage, Members } from './members.ts'
 import { passes } from './pause.ts'
+import { seatOf } from './round/round.ts'
 import type { Run } from './run.ts'
 import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
 import { Shapes } from './shapes.ts'
+import type { Tally } from './tally.ts'
+import { type VectorStores, vectorsOf } from './vectors.ts'
 
 /** What the world kept from being done for a node is done again after this, for as long as it takes. */
 const AGAIN_MILLIS: Millis = 1000
@@ -25,15 +28,12 @@ const LOOK_MILLIS: Millis = 1000
 /** How often it is asked which processes have died. */
 const ORPHANS_MILLIS: Millis = 2000
 
-export type GatewayDoors = {
+export type GatewayDoors = VectorStores & {
   readonly transport: CoordinatorTransport
   /** Who is linked to any process. */
   readonly presence: Presence
-  readonly blobs: BlobStore
   /** Boxes and shares: nobody outside may read them. */
-  readonly vault: BlobStore
-  /** Masked vectors of which only the hash is public. */
-  readonly withheld: BlobStore
+  readonly vault: PartsStore
   readonly sessions: Sessions
   readonly clock: Clock
   readonly signer: Signer
@@ -43,6 +43,8 @@ export type GatewayDoors = {
   /** Who runs which node, as far as the coordinator was told; anybody else runs its own. */
   readonly operators: ReadonlyMap<NodeId, string | null>
   readonly counters: Counters
+  /** Adds up what is reported. */
+  readonly tally: Tally
   /** Told of broken invariants: the process stops. */
   readonly fatal: (cause: unknown) => void
 }
@@ -79,6 +81,7 @@ export class Gateway {
     let said = Promise.resolve()
     using _ = this.#doors.runner.subscribe((advanced) => {
       this.#members.forget(advanced.after)
+      this.#doors.tally.forget(advanced.after)
       said = said
         .then(() => this.#announcer.announce(advanced))
         .catch((cause: unknown) => {
@@ -176,7 +179,10 @@ export class Gateway {
     if (isMemberMessage(message)) {
       // What a member says is named by content, and said once: a repeat changes nothing, in whatever order it comes.
       const event = await this.#members.hear(admitted.value, from, message, signed)
-      return event.ok && event.value ? runner.advance(run, event.value) : event
+      if (!event.ok || !event.value) return event
+      const taken = await runner.advance(run, event.value)
+      if (taken.ok && event.value.kind === 'reported') await this.#keep(admitted.value, from, event.value.vector)
+      return taken
     }
     if (message.seq <= (this.#heard.get(from) ?? -1)) return refuse('replayed')
     const taken = await this.#advance(from, signed, message, admitted.value, { run, round })
@@ -216,12 +222,25 @@ export class Gateway {
         const { seal, body } = sealOf(signed)
         await this.#doors.blobs.putBlocks([...(vector ? [vector] : []), body, seal])
         const { trainMillis } = message
-        return runner.advance(run, {
+        const taken = await runner.advance(run, {
           ...{ kind: 'reported', round, node, update: seal.cid },
           ...{ vector: message.vector, trainMillis },
         })
+        if (taken.ok) await this.#keep(current, node, message.vector)
+        return taken
       }
     }
+  }
+
+  /** A vector that counts is a blob from now on, and added up. @param run before the report counted */
+  async #keep(run: Run, node: NodeId, vector: Cid): Promise<void> {
+    const { spec, round } = run
+    if (round?.phase !== 'reporting' && round?.phase !== 'evaluation') return
+    const { parameters } = await this.#shapes.of(run)
+    const store = vectorsOf(this.#doors, round.secure)
+    await store.finish(vector)
+    const reported = { seat: seatOf(round.cohort, node), vector, store }
+    this.#doors.tally.add(spec.run, round.round, { ...reported, parameters: parametersReported(round, parameters) })
   }
 
   #refuse(to: NodeId, message: ClientMessage | undefined, refusal: string, detail = ''): void {

@@ -1,61 +1,63 @@
 import { mkdir, readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { createAdapter } from '@socket.io/redis-streams-adapter'
-import { type Logger, pino } from 'pino'
-import type { ServerOptions } from 'socket.io'
+import { pino } from 'pino'
 import { ulid } from 'ulid'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
-import { BrokenInvariant } from '#protocol/assert.ts'
+import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
-import type { EventLog, Presence, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
+import type { Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { ticketKey } from '#protocol/seeds.ts'
-import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { lockFolder, shareFolder } from '#storage/folder-lock.ts'
-import { openRedisLog } from '#storage/logs/redis.ts'
-import { openSqliteLog } from '#storage/logs/sqlite.ts'
-import { MemoryPresence } from '#storage/presence/memory.ts'
-import { openRedisPresence } from '#storage/presence/redis.ts'
-import { openBullQueue } from '#storage/queues/bullmq.ts'
-import { openMemoryQueue } from '#storage/queues/memory.ts'
-import type { QueueOptions } from '#storage/queues/options.ts'
-import { openSharedRedis, type SharedRedis } from '#storage/redis/connection.ts'
+import type { ProviderProfile } from '#storage/pinning/providers.ts'
+import { openPinningService } from '#storage/pinning/service.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
-import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
-import { openSqliteSnapshots } from '#storage/snapshots/sqlite.ts'
+import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
+import { multiaddrOf } from './address.ts'
 import { openApi } from './api/server.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
 import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
+import { clearEffect } from './effects/clear.ts'
 import { finishEffect } from './effects/finish.ts'
 import { holdEffect } from './effects/hold.ts'
 import { openEffect } from './effects/open.ts'
 import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
+import { expiry } from './expiry.ts'
 import { Gateway } from './gateway.ts'
+import { keep } from './keeper.ts'
+import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
+import { Needs } from './needs.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
+import { openPeer, type PeerConfig } from './peer.ts'
+import { pinnedAmong, pinning } from './pinner.ts'
+import { Pins } from './pins.ts'
+import { Publications } from './publications.ts'
+import { publishing } from './publisher.ts'
 import { Readiness } from './readiness.ts'
-import { type Job, Runner } from './runner.ts'
+import { RETENTION, type Retention, vectorsUntil } from './retention.ts'
+import type { Run } from './run.ts'
+import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
+import { ShortBundles } from './short-bundles.ts'
+import { type KuboConfig, openStores } from './stores.ts'
+import { sweeping } from './sweeping.ts'
+import { Tally } from './tally.ts'
 import { SocketTransport } from './transports/socketio.ts'
 
-export type CoordinatorConfig = {
-  /** Folder of everything that is kept. One process at a time, unless Redis is given: then of blobs and keys, for all of them. */
-  readonly state: string
-  /** What several processes share; without it there is one. */
-  readonly redis?: { readonly url: string; readonly trustedNetwork: boolean } | undefined
-  /** Gives up a start that waits, for Redis above all. */
-  readonly signal?: AbortSignal
+/** Its `state` is the folder of all that is kept: of one process at a time, unless they share a Redis. */
+export type CoordinatorConfig = KeepingConfig & {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
@@ -66,18 +68,31 @@ export type CoordinatorConfig = {
   readonly graceMillis: Millis
   /** Disk that all blobs together may take. */
   readonly quotaBytes: number
+  /** Where there is one, the public blocks are kept by a Kubo daemon. */
+  readonly kubo?: KuboConfig | undefined
+  /** Where open runs are published, and whether others are. */
+  readonly pinTo?: {
+    readonly providers: readonly ProviderProfile[]
+    /** As many as must have a thing before it counts as published. */
+    readonly quorum: number
+    readonly publishHospitals: boolean
+  }
+  /** {@link RETENTION} where it says nothing. */
+  readonly retention?: Retention
   readonly logLevel: string
   readonly version: string
+  /** A libp2p peer beside it, which serves the public blocks. */
+  readonly libp2p?: PeerConfig | undefined
   /** What differs from the usual bounds. */
   readonly bounds?: Partial<Bounds>
-  /** Called when the coordinator cannot go on (a broken invariant, a dead log). */
-  readonly fatal: (cause: unknown) => void
 }
 
 export type RunningCoordinator = AsyncDisposable & {
   readonly url: string
   readonly id: NodeId
   readonly apiKeyFile: string
+  /** Where its libp2p peer listens. */
+  readonly libp2p: readonly string[]
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -86,19 +101,19 @@ const HELLO_MILLIS = 10_000
 /** A client counts on 16 KiB/s for its slowest link: half of that is asked of it, and four times that while others wait. */
 const TRANSFERS = {
   ...{ idleMillis: 30_000, leastBytesPerSecond: 8192, pressedBytesPerSecond: 65_536 },
-  ...{ uploads: { total: 64, each: 48 }, downloads: { total: 512, each: 384 } },
+  ...{ uploads: { total: 256, each: 192 }, downloads: { total: 512, each: 384 } },
+  /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
+  cacheBytes: 64 * 1_048_576,
 }
+/** Of a pin: as many as a service takes. */
+const ORIGINS_MAX = 20
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
-/** What processes say to one another about sockets: that a link is replaced. Nobody needs to hear it late. */
-const SOCKET_MESSAGES_MAX = 1000
-/** How long a reader of those waits, and so how long closing takes at most. */
-const SOCKET_BLOCK_MILLIS: Millis = 1000
 
 /** The coordinator's root: opens every door, recovers every run, then serves. Closing it leaves nothing half done. */
 export async function startCoordinator(config: CoordinatorConfig): Promise<RunningCoordinator> {
-  const { state, host, port } = config
+  const { state, host, port, retention = RETENTION } = config
   if (!config.tls && !LOOPBACK.has(host))
     throw new Error(`refusing to listen on ${host} without TLS: give --tls-cert and --tls-key, or listen on 127.0.0.1`)
   await using doors = new AsyncDisposableStack()
@@ -117,40 +132,52 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const closing = new AbortController()
   const clock = systemClock
   const counters = new Counters()
+  const tally = new Tally()
   const bounds = { ...BOUNDS, ...config.bounds }
+  const report = (err: unknown) => logger.warn({ err }, 'one of the public stores is behind')
   const shared = config.redis !== undefined
-  const store = async (name: string) =>
-    doors.use(await openFileBlobs({ folder: join(state, name), quotaBytes: config.quotaBytes, shared }))
-  const [blobs, vault, withheld] = [await store('blobs'), await store('vault'), await store('withheld')]
+  const { blobs, vault, withheld } = await openStores({ ...config, shared, report }, doors)
+  const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   const sessions = new Sessions(blobs, signer.id)
-  const { log, queue, jobs, presence, snapshots, adapter } = config.redis
-    ? await openShared(config.redis, { config, logger, doors })
-    : openAlone({ config, logger, doors })
+  const { log, queue, jobs, presence, snapshots, adapter } = await openKeeping({ config, logger, doors })
   const load = doors.use(new Load(bounds, jobs))
   const settlement = openRecordSettlement(log)
   const failed = (err: unknown) =>
     err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'it is tried again')
   const runner = new Runner({ log, queue, clock, snapshots }, failed)
   doors.defer(async () => void (await within(clock, LAST_TURNS_MILLIS, runner[Symbol.asyncDispose]())))
+  const publications = new Publications(log)
+  const providers = (config.pinTo?.providers ?? []).map(({ name, slow, ...service }) => ({
+    ...{ name, slow, service: openPinningService({ ...service, clock }) },
+  }))
   const readiness = new Readiness({ log, clock })
+  const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
+  const { differ } = doors.use(openDifferences())
   const blocks = openGateway({
     blobs,
     withheld,
     clock,
     tickets: openTickets({ key: macKey, clock }),
     limits: TRANSFERS,
+    differ,
     count: (outcome) => counters.count('blocks', outcome),
+    countRead: (how) => counters.count('block_reads', how),
     report: (err) => logger.error({ err }, 'the block gateway failed'),
   })
   const api = await openApi(
     {
       runner,
       claims: new Claims(log),
+      pins,
+      publishing: { publications, providers, quorum: config.pinTo?.quorum ?? 0 },
+      // Where there is no peer that takes blocks, whoever asks learns where they are read.
+      delegates: () => [multiaddrOf(listening(), { id: signer.id, isTls: config.tls !== undefined })],
       readiness,
       clock,
       blobs,
       counters,
+      retention,
       keyHash: sha256(apiKey),
       presence,
       populationSize: config.admits === 'open' ? undefined : config.admits.size,
@@ -167,6 +194,11 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       linksMax: LINKS_MAX,
     },
   )
+  const listening = (): AddressInfo => {
+    const address = api.server.address()
+    assert(typeof address === 'object' && address !== null, 'it listens on a port, and is asked nothing before')
+    return address
+  }
   doors.defer(() => api.close())
   // Before it is ready, so that whoever asks is told that it is not.
   await api.listen({ host, port })
@@ -185,7 +217,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       ...(adapter && { adapter }),
     }),
   )
-  counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges() }))
+  counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges(), sums_bytes: tally.sizeBytes }))
   const gateway = new Gateway({
     transport,
     presence,
@@ -199,13 +231,15 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runner,
     operators: config.admits === 'open' ? new Map() : config.admits,
     counters,
+    tally,
     fatal: config.fatal,
   })
+  const pinned = (cids: Iterable<Cid>) => pinnedAmong(cids, { pins, blobs })
   const { removeMasks } = doors.use(openMaskRemoval())
-  const session = { blobs, vault, withheld, signer, sessions, removeMasks }
+  const session = { blobs, vault, withheld, signer, sessions, tally, removeMasks }
   const worker = runner.work({
     hold: holdEffect({ settlement }),
-    recount: recountEffect({ blobs, signer }),
+    recount: recountEffect({ blobs, withheld, signer }),
     open: openEffect({
       blobs,
       signer,
@@ -219,113 +253,51 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     aggregate: aggregateEffect(session),
     settle: settleEffect({ blobs, signer, settlement }),
     finish: finishEffect({ blobs, signer, settlement }),
+    clear: clearEffect({
+      log,
+      blobs,
+      withheld,
+      needs: new Needs({ log, blobs }),
+      runs: () => runner.runs(),
+      pinnedAmong: pinned,
+    }),
   })
   // What is not done by then is done again, here or elsewhere: whatever was appended stands.
   doors.defer(async () => void (await within(clock, LAST_JOBS_MILLIS, worker[Symbol.asyncDispose]())))
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
+  const bundles = new ShortBundles({ blobs, publications })
+  const publisher = {
+    ...{ publications, clock, failed, publishHospitals: config.pinTo?.publishHospitals ?? false },
+    runs: () => runner.runs(),
+    vectorsUntil: (run: Run) => vectorsUntil(run, retention),
+    bundleOf: (run: Run) => bundles.of(run),
+    origins: () => peer?.addresses().slice(0, ORIGINS_MAX) ?? [],
+    // Nobody is dialled because a provider names him.
+    connect: async () => undefined,
+  }
+  const duties = [
+    sweeping([blobs, withheld, vault], clock),
+    expiry({ runner, clock, retention, pinnedAmong: pinned }),
+    pinning({ pins, blobs, clock }),
+    ...providers.map((provider) => publishing(provider, publisher)),
+  ]
+  const keeping = keep(duties, { clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {
     readiness.drain()
     transport.drain()
     closing.abort()
     await serving
-    await within(clock, LAST_TURNS_MILLIS, patrolling)
+    await within(clock, LAST_TURNS_MILLIS, Promise.all([patrolling, keeping]))
   })
 
-  const address = api.server.address()
-  const bound = typeof address === 'object' && address ? address.port : port
-  const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
+  const url = `${config.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${listening().port}`
   const open = doors.move()
-  return { url, id: signer.id, apiKeyFile, [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-/** What the runs live on. */
-type Keeping = {
-  readonly log: EventLog | SharedLog
-  readonly queue: Queue<Job>
-  /** How many jobs this process has in its memory. */
-  readonly jobs: () => number
-  readonly presence: Presence
-  readonly snapshots: Snapshots
-  readonly adapter?: ServerOptions['adapter']
-}
-type KeepingDoors = {
-  readonly config: CoordinatorConfig
-  readonly logger: Logger
-  readonly doors: AsyncDisposableStack
-}
-
-/** One process with a folder to itself. */
-function openAlone({ config, logger, doors }: KeepingDoors): Keeping {
-  const queue = openMemoryQueue<Job>({ clock: systemClock, ...jobReports(config, logger) })
   return {
-    log: doors.use(openSqliteLog({ file: join(config.state, 'log.sqlite') })),
-    ...{ queue, jobs: () => queue.size },
-    presence: doors.use(new MemoryPresence().openIn({})),
-    snapshots: doors.use(openSqliteSnapshots({ file: join(config.state, 'snapshots.sqlite') })),
-  }
-}
-
-/** One of several that share a Redis. */
-async function openShared(
-  options: NonNullable<CoordinatorConfig['redis']>,
-  { config, logger, doors }: KeepingDoors,
-): Promise<Keeping> {
-  const onChange = (state: string, reason: string) => logger.warn({ reason }, `Redis is ${state}`)
-  const { signal } = config
-  const redis = doors.use(await openSharedRedis({ ...options, onChange, ...(signal && { signal }) }))
-  const onError = (err: unknown) => logger.warn({ err }, 'Redis did not do it')
-  return {
-    log: openRedisLog(redis),
-    queue: doors.use(openBullQueue<Job>({ redis, onError, ...jobReports(config, logger) })),
-    // They wait in Redis.
-    jobs: () => 0,
-    presence: doors.use(openRedisPresence({ redis, clock: systemClock, onError })),
-    snapshots: openRedisSnapshots(redis),
-    adapter: socketAdapter(redis, doors),
-  }
-}
-
-/**
- * Reaches the sockets of the other processes. The adapter never closes a reader of its own that waits for a Redis that is
- * away, and lets the process die of one whose first attempt fails, though it goes on trying.
- */
-function socketAdapter(redis: SharedRedis, doors: AsyncDisposableStack): NonNullable<ServerOptions['adapter']> {
-  const client = redis.connection('sockets')
-  const name = redis.key('sockets')
-  const last = client.xrevrange(name, '+', '-', 'COUNT', 1).then(
-    ([entry]) => entry?.[0] ?? '0-0',
-    () => '$',
-  )
-  const duplicate = client.duplicate.bind(client)
-  client.duplicate = (override) => {
-    const reader = duplicate(override)
-    doors.defer(() => reader.disconnect())
-    const connect = reader.connect.bind(reader)
-    reader.connect = () =>
-      new Promise((resolve) => {
-        reader.once('ready', resolve)
-        connect().catch(() => undefined)
-      })
-    // Until it has read something it would read from now on, each time, and miss what is said between two readings.
-    const xread = reader.xread.bind(reader) as (...args: unknown[]) => Promise<unknown>
-    reader.xread = (async (...args: unknown[]) =>
-      xread(...args.slice(0, -1), args.at(-1) === '$' ? await last : args.at(-1))) as typeof reader.xread
-    return reader
-  }
-  return createAdapter(client, {
-    ...{ streamName: name, channelPrefix: name, sessionKeyPrefix: redis.key('socket', '') },
-    ...{ maxLen: SOCKET_MESSAGES_MAX, blockTimeInMs: SOCKET_BLOCK_MILLIS },
-  })
-}
-
-function jobReports({ fatal }: CoordinatorConfig, logger: Logger): Pick<QueueOptions, 'onFailure' | 'onBroken'> {
-  return {
-    onFailure: ({ id, failures, cause }) =>
-      logger.warn({ job: id, failures, err: cause }, 'an effect failed and is tried again'),
-    onBroken: fatal,
+    ...{ url, id: signer.id, apiKeyFile, libp2p: peer?.addresses() ?? [] },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   }
 }
 

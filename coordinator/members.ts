@@ -12,16 +12,17 @@ import { equalBytes } from '#protocol/bytes.ts'
 import type { Heard } from '#protocol/envelope.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { BlobStore, PartsStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { complaintListSchema } from './effects/session.ts'
 import type { Unstamped } from './live.ts'
 import type { MaskedInspection } from './masked-inspection.ts'
 import { Parcels } from './parcels.ts'
 import { blockOf } from './record.ts'
+import { sessionUntil } from './retention.ts'
 import { type MaskedSeated, type Round, seatOf } from './round/round.ts'
 import type { Run } from './run.ts'
-import { attachedSaid, keepSaid } from './said.ts'
+import { attachedSaid, keepSaid, lendSaid } from './said.ts'
 import type { Sessions } from './sessions.ts'
 
 /** What a member of a session says, and only that. */
@@ -48,7 +49,7 @@ const KINDS: ReadonlySet<ClientMessage['kind']> = new Set([
 export type MemberDoors = {
   readonly blobs: BlobStore
   /** Boxes and shares: nobody outside may read them. */
-  readonly vault: BlobStore
+  readonly vault: PartsStore
   /** Masked vectors of which only the hash is public. */
   readonly withheld: BlobStore
   readonly sessions: Sessions
@@ -134,7 +135,7 @@ export class Members {
     const sound = checkParcel(keys.value, whole.value.parcel)
     if (!sound.ok) return sound
     const parcel = blockOf(parcelSchema, whole.value.parcel)
-    await this.#doors.vault.putBlocks([parcel])
+    await this.#doors.vault.putParts(parcel.cid, [parcel], sessionUntil(run))
     await keepSaid(this.#doors.blobs, keys.value)
     return accept({ kind: 'dealt', round: round.round, node, keys: keys.value.cid, parcel: parcel.cid })
   }
@@ -217,7 +218,7 @@ export class Members {
     const member = isOf(seatOf(round.cohort, node), checkUnmask(survival, unmask.value))
     if (!member.ok) return member
     // Raw shares are nobody's business once the secrets are put together.
-    await keepSaid(this.#doors.vault, unmask.value)
+    await lendSaid(this.#doors.vault, unmask.value, sessionUntil(run))
     return accept({ kind: 'unmasked', round: round.round, node, unmask: unmask.value.cid })
   }
 

@@ -6,6 +6,8 @@ import type { Run } from './run.ts'
 export type Obligation =
   | { readonly kind: 'hold' | 'finish' }
   | { readonly kind: 'open' | 'aggregate' | 'settle' | 'recount' | SessionWork; readonly round: RoundNumber }
+  /** To delete the vectors of the rounds up to this one. */
+  | { readonly kind: 'clear'; readonly round: RoundNumber }
 
 /** What the coordinator itself says in a session: the roster, U2, the second U2, U3, the certificate. */
 export type SessionWork = 'enrol' | 'share' | 'judge' | 'survey' | 'certify'
@@ -25,8 +27,9 @@ export function obligations(run: Run): readonly Obligation[] {
     case 'finishing':
       return owed.length > 0 ? owed : [{ kind: 'finish' }]
     case 'paused':
-    case 'ended':
       return owed
+    case 'ended':
+      return run.cleared < run.expired ? [...owed, { kind: 'clear', round: run.expired }] : owed
   }
 }
 

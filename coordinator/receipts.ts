@@ -17,7 +17,7 @@ const RETOLD_MILLIS: Millis = 86_400_000
 
 /** Whether there may be receipts in it to be told again. */
 export function mayBeMissed(run: Run, now: Millis): boolean {
-  return run.spec.budget > 0n && now - run.at <= RETOLD_MILLIS
+  return run.spec.budget > 0n && now - (run.endedAt ?? run.at) <= RETOLD_MILLIS
 }
 
 /**

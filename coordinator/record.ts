@@ -13,6 +13,7 @@ import { BLOCK_BYTES_MAX, PARAMETERS_MAX } from '#protocol/limits.ts'
 import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
+import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
 import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
 import type { RunSpec } from './run-spec.ts'
 
@@ -24,6 +25,13 @@ export async function readBlock<S extends z.ZodType>(blobs: BlobStore, cid: Cid,
   const value = decode(schema, await blobs.getBlock(cid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
   if (!value.ok) throw new Error(`${cid} cannot be read: ${value.refusal} ${value.detail ?? ''}`)
   return value.value
+}
+
+/** The same of what is sealed. */
+export async function readRecord<T extends SealedType>(blobs: BlobStore, cid: Cid, type: T): Promise<Sealed<T>> {
+  const sealed = await readSealed(cid, type, (block) => blobs.getBlock(block, BLOCK_BYTES_MAX))
+  if (!sealed.ok) throw new Error(`the ${type} ${cid} cannot be read: ${sealed.refusal}`)
+  return sealed.value.value
 }
 
 /** What a run is about, and what that makes of its vectors. */

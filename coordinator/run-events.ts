@@ -34,6 +34,10 @@ const runEvents = [
     released: amountField,
     reason: reasonField.nullable(),
   }),
+  /** The vectors of its rounds up to this one are kept no longer. What names them stays. */
+  z.strictObject({ kind: z.literal('expired'), at: millisField, through: count(ROUNDS_MAX, 1) }),
+  /** They are deleted here, but for those that something else needs. */
+  z.strictObject({ kind: z.literal('cleared'), at: millisField, through: count(ROUNDS_MAX, 1) }),
 ] as const
 
 const runEventSchema = z.discriminatedUnion('kind', [...runEvents, ...roundEvents])

@@ -64,6 +64,11 @@ export type Run = {
   readonly evaluation: Evaluation | null
   readonly manifest: Cid | null
   readonly createdAt: Millis
+  /** When its record was sealed; null before. */
+  readonly endedAt: Millis | null
+  /** The last round whose vectors are kept no longer, and the last whose are deleted; 0 before. */
+  readonly expired: RoundNumber
+  readonly cleared: RoundNumber
   /** Of the budget, once the run has ended; both are zero before. */
   readonly paid: Amount
   readonly released: Amount
@@ -96,6 +101,7 @@ export type RunRefusal =
   | 'run-stopped'
   | 'not-owed'
   | 'not-paused'
+  | 'expired-already'
 
 /** The same law as a round's: total, synchronous, refusals change nothing. */
 export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunRefusal> {
@@ -122,8 +128,14 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
     case 'finished': {
       if (!owes(run, { kind: 'finish' })) return refuse('not-owed')
       const { manifest, paid, released } = event
-      return accept({ ...run, at, phase: 'ended', manifest, paid, released })
+      return accept({ ...run, at, phase: 'ended', endedAt: at, manifest, paid, released })
     }
+    case 'expired':
+      return expire({ ...run, at }, event.through)
+    case 'cleared':
+      return owes(run, { kind: 'clear', round: event.through })
+        ? accept({ ...run, at, cleared: event.through })
+        : refuse('not-owed')
     default:
       return stepOpen(run, event)
   }
@@ -136,6 +148,18 @@ function stop(run: Run, reason: string): Result<Run, RunRefusal> {
   const stopping = { ...run, stopping: reason }
   if (run.round) return accept(conclude({ ...stopping, round: cutShort(run.round, 'run-stopped', run.at) }))
   return accept(run.phase === 'funding' || run.unrecorded ? stopping : goOn(stopping))
+}
+
+/** How long vectors are kept is for whoever says so to know; but nobody can do without those of a run that goes on. */
+function expire(run: Run, through: RoundNumber): Result<Run, RunRefusal> {
+  if (run.phase !== 'ended') return refuse('not-due', 'the run goes on')
+  if (through > run.past.length) return refuse('no-round', `the run had ${run.past.length}`)
+  return through > run.expired ? accept({ ...run, expired: through }) : refuse('expired-already')
+}
+
+/** Nothing comes any more: the run has ended, and what was kept of it for a time is deleted. */
+export function isOver({ phase, past, cleared }: Run): boolean {
+  return phase === 'ended' && cleared === past.length
 }
 
 function stepOpen(run: Run, event: RoundEvent): Result<Run, RunRefusal> {
@@ -232,7 +256,7 @@ function create(spec: RunSpec, at: Millis): Run {
     ...{ spec, at, phase: 'funding', past: [], owing: [], unrecorded: null, round: undefined },
     ...{ attendance: [], learned: [] },
     ...{ trained: 0, failures: 0, stopping: null, model, memory, parent: null, endings: [], evaluation: null },
-    ...{ manifest: null, createdAt: at, paid: 0n, released: 0n },
+    ...{ manifest: null, createdAt: at, endedAt: null, expired: 0, cleared: 0, paid: 0n, released: 0n },
   }
 }
 

@@ -7,7 +7,7 @@ import { type Result, refuse } from '#protocol/result.ts'
 import { judge, Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
 import { type Obligation, owes } from './obligations.ts'
 import { untilAborted } from './pause.ts'
-import { nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
+import { isOver, nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
 import { decodeEvent, encodeEvent, type RunEvent } from './run-events.ts'
 import type { RunSpec } from './run-spec.ts'
 import { decodeStanding, encodeStanding } from './snapshot.ts'
@@ -253,8 +253,7 @@ export class Runner implements AsyncDisposable {
         live.kept = snapshot.position
       }
     }
-    // Nothing comes after a run's end.
-    if (live.run?.phase === 'ended') return live.position > from
+    if (live.run && isOver(live.run)) return live.position > from
     try {
       for await (const entry of log.read(live.id, live.position)) {
         const event = decodeEvent(entry)

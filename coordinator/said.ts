@@ -1,8 +1,8 @@
 import { hear, type Kind, type Said } from '#aggregation/secagg/messages.ts'
 import { type Block, type Heard, sealOf, unseal } from '#protocol/envelope.ts'
-import type { Cid } from '#protocol/ids.ts'
+import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { BlobStore, PartsStore } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { Recent } from './recent.ts'
 
@@ -39,8 +39,17 @@ export function readSaid<K extends Kind>(blobs: BlobStore, kind: K, cid: Cid): P
 /** Keeps messages that were checked. Durable when it answers. */
 export async function keepSaid(blobs: BlobStore, ...said: readonly Said<Kind>[]): Promise<void> {
   await blobs.putBlocks(said.flatMap(blocksOf))
-  const known = checkedIn(blobs)
-  for (const one of said) known.set(`${one.signed.type} ${one.cid}`, Promise.resolve(one))
+  for (const one of said) remember(blobs, one)
+}
+
+/** The same for a while, in a store that is nobody's to read. */
+export async function lendSaid(vault: PartsStore, said: Said<Kind>, until: Millis): Promise<void> {
+  await vault.putParts(said.cid, blocksOf(said), until)
+  remember(vault, said)
+}
+
+function remember(blobs: BlobStore, said: Said<Kind>): void {
+  checkedIn(blobs).set(`${said.signed.type} ${said.cid}`, Promise.resolve(said))
 }
 
 /** A message of a session that came along in a frame. Signature and shape are checked; who may say it is not. */

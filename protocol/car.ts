@@ -6,27 +6,58 @@ import { codecOf, DAG_CBOR } from './cid.ts'
 import { linksOf } from './codec.ts'
 import type { Block } from './envelope.ts'
 import type { Bytes, Cid } from './ids.ts'
+import { LINKS_AHEAD_MAX } from './limits.ts'
 import { partsOf } from './unixfs.ts'
 
-/**
- * A bundle is a CARv1 with one root: its blocks depth-first from the root, each once, nothing unreachable, nothing after.
- * One record therefore has one file, and a reader that walks the root again accounts for every byte.
- */
-export async function* walk(root: Cid, block: (cid: Cid) => Promise<Bytes>): AsyncIterable<Block> {
+/** A block that another one names. `as` is what that one says that it is, where whoever walks asks for it. */
+export type Link<As = never> = { readonly cid: Cid; readonly as?: As }
+
+/** Which way a walk goes. */
+export type Course<As> = {
+  /** What a block names, in order. `as` is what the link by which the walk came says that it is. */
+  links(block: Block, as: As | undefined): readonly Link<As>[]
+  /** Asked of each link whose turn has come, unless its block was told before. */
+  takes(link: Link<As>): boolean | Promise<boolean>
+}
+
+/** Thrown where a manifest cannot be read, or more than {@link LINKS_AHEAD_MAX} links wait. */
+export class Unwalkable extends Error {
+  override name = 'Unwalkable'
+}
+
+/** Blocks depth first from the root, each once. Without a course: everything that is named. */
+export async function* walk<As>(
+  root: Cid,
+  block: (cid: Cid) => Promise<Bytes>,
+  course?: Course<As>,
+): AsyncIterable<Block> {
   const seen = new Set<Cid>()
-  const ahead: Cid[] = [root]
-  for (let cid = ahead.pop(); cid !== undefined; cid = ahead.pop()) {
-    if (seen.has(cid)) continue
+  const ahead: Link<As>[] = [{ cid: root }]
+  for (let link = ahead.pop(); link !== undefined; link = ahead.pop()) {
+    const { cid, as } = link
+    if (seen.has(cid) || (course && !(await course.takes(link)))) continue
     seen.add(cid)
     const found = { cid, bytes: await block(cid) }
     yield found
-    ahead.push(...linksFrom(found).toReversed())
+    for (const next of readLinks(found, as, course).toReversed()) ahead.push(next)
+    if (ahead.length > LINKS_AHEAD_MAX) throw new Unwalkable(`more than ${LINKS_AHEAD_MAX} links wait after ${cid}`)
+  }
+}
+
+function readLinks<As>(found: Block, as: As | undefined, course: Course<As> | undefined): readonly Link<As>[] {
+  try {
+    return course ? course.links(found, as) : linksFrom(found).map((cid) => ({ cid }))
+  } catch (cause) {
+    throw new Unwalkable(`${found.cid} is a manifest that cannot be read`, { cause })
   }
 }
 
 /** What a block names: manifests by their links, files by their parts. A dag-pb block that is no file names nothing. */
 function linksFrom(block: Block): readonly Cid[] {
-  if (codecOf(block.cid) === DAG_CBOR) return linksOf(block.bytes)
+  return codecOf(block.cid) === DAG_CBOR ? linksOf(block.bytes) : partNames(block)
+}
+
+export function partNames(block: Block): readonly Cid[] {
   const parts = partsOf(block)
   return parts.ok ? parts.value.map((part) => part.cid) : []
 }
@@ -37,12 +68,6 @@ export function carHeader(root: Cid): Bytes {
 
 export function carSection(block: Block): Bytes {
   return lengthPrefixed(CID.parse(block.cid).bytes, block.bytes)
-}
-
-/** The bytes of the CAR file under a root. */
-export async function* carOf(root: Cid, block: (cid: Cid) => Promise<Bytes>): AsyncIterable<Bytes> {
-  yield carHeader(root)
-  for await (const found of walk(root, block)) yield carSection(found)
 }
 
 function lengthPrefixed(...parts: readonly Bytes[]): Bytes {

@@ -37,15 +37,26 @@ export function decode<S extends z.ZodType>(
 
 /** The links of any DAG-CBOR block, in the order of their encoding. */
 export function linksOf(block: Bytes): readonly Cid[] {
-  const found: Cid[] = []
-  const look = (value: unknown): void => {
+  return fieldLinksOf(block).map(({ cid }) => cid)
+}
+
+/** The same, each with the field of the block that it is in, or deeper within; none where the block is no map. */
+export function fieldLinksOf(block: Bytes): readonly { readonly cid: Cid; readonly field: string | undefined }[] {
+  const found: { cid: Cid; field: string | undefined }[] = []
+  const look = (value: unknown, field: string | undefined): void => {
     const cid = CID.asCID(value)
-    if (cid) found.push(textOf(cid))
-    else if (Array.isArray(value)) value.forEach(look)
-    else if (value !== null && typeof value === 'object' && !isBytes(value)) Object.values(value).forEach(look)
+    if (cid) found.push({ cid: textOf(cid), field })
+    else if (Array.isArray(value)) for (const item of value) look(item, field)
+    else if (isMap(value)) for (const item of Object.values(value)) look(item, field)
   }
-  look(dagCbor.decode(block))
+  const top: unknown = dagCbor.decode(block)
+  if (CID.asCID(top) || !isMap(top)) look(top, undefined)
+  else for (const [field, value] of Object.entries(top)) look(value, field)
   return found
+}
+
+function isMap(value: unknown): value is object {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) && !isBytes(value)
 }
 
 /** Not `instanceof`: arrays that crossed a worker or a test's realm are of another class. */

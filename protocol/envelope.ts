@@ -100,6 +100,16 @@ export function sealOf(signed: Signed): { readonly seal: Block; readonly body: B
   return { seal: { cid: cidOf(DAG_CBOR, bytes), bytes }, body }
 }
 
+/** What a block seals, by its type and the body it names; undefined where it is no seal. Nothing of it is checked. */
+export function sealIn(block: Bytes): { readonly type: string; readonly body: Cid } | undefined {
+  if (block.length > SEAL_BYTES_MAX) return undefined
+  const read = decode(sealSchema, block, SEAL_BYTES_MAX)
+  return read.ok ? { type: read.value.t, body: read.value.b } : undefined
+}
+
+/** A link of 41 bytes, a key, a signature and the longest type, with the heads of all of them. */
+const SEAL_BYTES_MAX = 192
+
 /**
  * Opens a kept object from its two blocks; the caller has checked that each block hashes to its CID.
  *

@@ -47,6 +47,10 @@ export const TICKET_CHARS_MAX = 512
 export const UNIXFS_WIDTH = 1024
 /** Levels of one UnixFS tree: 1,024 wide, five levels hold 2^50 bytes. A deeper tree is an attack on the reader's stack. */
 export const UNIXFS_DEPTH_MAX = 5
+/** Links that a walk leaves for later: a run of 4,096 rounds over a cohort of 4,096 leaves some ten thousand. */
+export const LINKS_AHEAD_MAX = 2 ** 20
+/** Blocks of one bundle that can be read: an index of them is held, of some 200 bytes each. */
+export const BUNDLE_BLOCKS_MAX = 2 ** 23
 /** Nodes in one round: 4,096 dense seats replay in well under a second. */
 export const COHORT_MAX = 4096
 /** Members of one session of secure aggregation: what a client can mask against, and a byte is a Shamir coordinate. */

@@ -39,6 +39,31 @@ export interface BlobStore {
   delete(cid: Cid): Promise<void>
 }
 
+/** A store that also takes a blob in parts, over as many connections and days as that needs. */
+export interface PartsStore extends BlobStore {
+  /**
+   * Keeps blocks of a blob for a while: durable when it answers, readable, and none of them a blob by itself. From `until` on
+   * they may be forgotten, unless the blob is finished by then. Blocks are checked as by `putBlocks`.
+   */
+  putParts(blob: Cid, blocks: readonly Block[], until: Millis): Promise<void>
+  /**
+   * The blob is put, if all its blocks are here: its parts are its own from then on. Throws {@link BlobCorrupt} where one is
+   * not as large as its parent says. @returns whether they are here
+   */
+  finish(blob: Cid): Promise<boolean>
+  /** Forgets parts whose time is over, but for those that a blob needs. @returns their bytes */
+  sweep(now: Millis): Promise<number>
+}
+
+/** A store that somebody else keeps, at the other end of a line. */
+export interface RemoteStore extends BlobStore {
+  /**
+   * Gives it a blob that lies in a store of ours, a block at a time: it is a blob there, and durable, when this answers; what
+   * was there already is not sent. Throws what `put` does, and {@link BlobMissing} where it does not lie in ours.
+   */
+  send(from: Pick<BlobStore, 'getBlock'>, cid: Cid, signal?: AbortSignal): Promise<void>
+}
+
 export class BlobMissing extends Error {
   override name = 'BlobMissing'
 }
@@ -131,6 +156,36 @@ export interface ClientTransport extends AsyncDisposable {
   events(
     signal: AbortSignal,
   ): AsyncIterable<{ readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }>
+}
+
+/** What a pinning service may be asked to keep. */
+export type PinRequest = {
+  readonly cid: Cid
+  /** For people to read; nothing goes by it. */
+  readonly name: string | null
+  /** Multiaddrs of peers that have the blocks, at most 20. */
+  readonly origins: readonly string[]
+  readonly meta: Readonly<Record<string, string>>
+}
+export type PinStatus = 'queued' | 'pinning' | 'pinned' | 'failed'
+export type Pin = {
+  /** The service's name for the request: nothing else tells two requests for one CID apart. */
+  readonly id: string
+  readonly cid: Cid
+  readonly status: PinStatus
+  /** Multiaddrs of the service's peers, which want to be dialled by whoever has the blocks. */
+  readonly delegates: readonly string[]
+}
+
+/** Somebody who keeps blocks for us and under whom everything lies that a root links to: IPFS Pinning Service API 1.0.0. */
+export interface PinningService {
+  /** Asks for it. A service that has such a request already may answer that one. */
+  add(request: PinRequest): Promise<Pin>
+  get(id: string): Promise<Pin | undefined>
+  /** All requests for these CIDs, at most 10, whatever their status. */
+  find(cids: readonly Cid[]): Promise<readonly Pin[]>
+  /** Missing is no error. */
+  remove(id: string): Promise<void>
 }
 
 export type Payout = { readonly payee: OperatorId; readonly amount: Amount }

@@ -72,38 +72,77 @@ type Source = (cid: Cid, limitBytes: number) => Promise<Bytes>
 /**
  * The file's bytes from `offset` on, `length` of them, leaf by leaf. `block` must answer bytes that hash to the CID.
  * Only the blocks on the way are asked for, and each must hold what its parent says it does.
+ *
+ * @param ahead bytes of leaves to have asked for beyond the one that is waited for, asked anew at each: 0 on a disk of one's
+ *   own; where every question is a journey, as many as fit the memory. A small leaf counts for more than it is.
  */
-export function readFile(cid: Cid, offset: number, length: number, block: Source): AsyncIterable<Bytes> {
-  return readPart({ cid, sizeBytes: undefined }, offset, length, block, 0)
+export async function* readFile(
+  cid: Cid,
+  offset: number,
+  length: number,
+  block: Source,
+  ahead: () => number = () => 0,
+): AsyncIterable<Bytes> {
+  const leaves = leavesOf({ cid, sizeBytes: undefined }, offset, length, block, 0)[Symbol.asyncIterator]()
+  const coming: { readonly leaf: Leaf; readonly bytes: Promise<Bytes> }[] = []
+  for (;;) {
+    while (coming.length === 0 || costOf(coming.slice(1).map(({ leaf }) => leaf)) < ahead()) {
+      const next = await leaves.next()
+      if (next.done) break
+      const bytes = block(next.value.cid, BLOCK_BYTES_MAX)
+      // Heard when its turn comes; whoever stopped reading before that does not want to know.
+      bytes.catch(() => undefined)
+      coming.push({ leaf: next.value, bytes })
+    }
+    const first = coming[0]
+    if (!first) return
+    const piece = pieceOf(first.leaf, await first.bytes)
+    coming.shift()
+    if (piece.length > 0) yield piece
+  }
 }
 
-async function* readPart(
-  { cid, sizeBytes }: { readonly cid: Cid; readonly sizeBytes: number | undefined },
+/** A leaf, and which of its bytes are wanted. */
+type Leaf = Expected & { readonly offset: number; readonly length: number }
+/** What its parent says of a block. A root has none. */
+type Expected = { readonly cid: Cid; readonly sizeBytes: number | undefined }
+
+/** The leaves that the range touches, in order. Inner nodes are asked for on the way. */
+async function* leavesOf(
+  expected: Expected,
   offset: number,
   length: number,
   block: Source,
   depth: number,
-): AsyncIterable<Bytes> {
+): AsyncIterable<Leaf> {
+  const { cid } = expected
   if (depth > UNIXFS_DEPTH_MAX) throw new NotAFile(`a tree of more than ${UNIXFS_DEPTH_MAX} levels`)
-  const found = { cid, bytes: await block(cid, BLOCK_BYTES_MAX) }
-  const parts = partsOf(found)
+  if (codecOf(cid) !== DAG_PB) return yield { ...expected, offset, length }
+  const parts = partsOf({ cid, bytes: await block(cid, BLOCK_BYTES_MAX) })
   if (!parts.ok) throw new NotAFile(`${cid}: ${parts.detail ?? parts.refusal}`)
-  const leaf = codecOf(cid) !== DAG_PB
-  const holds = leaf ? found.bytes.length : sumOf(parts.value)
-  if (sizeBytes !== undefined && holds !== sizeBytes)
-    throw new NotAFile(`${cid} holds ${holds} bytes, its parent says ${sizeBytes}`)
-  if (leaf) {
-    const piece = found.bytes.subarray(offset, offset + length)
-    if (piece.length > 0) yield piece
-    return
-  }
+  checkSize(expected, sumOf(parts.value))
   let start = 0
   for (const part of parts.value) {
     const from = Math.max(offset - start, 0)
     const to = Math.min(offset + length - start, part.sizeBytes)
-    if (from < to) yield* readPart(part, from, to - from, block, depth + 1)
+    if (from < to) yield* leavesOf(part, from, to - from, block, depth + 1)
     start += part.sizeBytes
   }
+}
+
+function pieceOf(leaf: Leaf, bytes: Bytes): Bytes {
+  checkSize(leaf, bytes.length)
+  return bytes.subarray(leaf.offset, leaf.offset + leaf.length)
+}
+
+function checkSize({ cid, sizeBytes }: Expected, holds: number): void {
+  if (sizeBytes !== undefined && holds !== sizeBytes)
+    throw new NotAFile(`${cid} holds ${holds} bytes, its parent says ${sizeBytes}`)
+}
+
+/** A question costs something too, so that a file of tiny leaves does not ask for all of them at once. */
+function costOf(leaves: readonly Expected[]): number {
+  return leaves.reduce((sum, { sizeBytes }) => sum + Math.max(sizeBytes ?? 0, BLOCK_BYTES_MAX / 2), 0)
 }
 
 function sumOf(parts: readonly Part[]): number {

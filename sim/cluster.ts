@@ -9,7 +9,7 @@ import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert } from '#protocol/assert.ts'
 import { concat, utf8 } from '#protocol/bytes.ts'
-import { cidOfDigest, codecOf, RAW } from '#protocol/cid.ts'
+import { cidOfDigest, RAW } from '#protocol/cid.ts'
 import { open, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
@@ -26,12 +26,13 @@ import { verifyRecord } from '#verify/verify.ts'
 import { type Chance, chanceOf } from './chance.ts'
 import { type CoordinatorSurroundings, SimCoordinator } from './coordinator.ts'
 import { Disk } from './disk.ts'
+import { letExpire } from './expiry.ts'
 import { blowBy, type Fault, type Faults, fail, NO_FAULTS, scheduled, skewOf, type Who } from './faults.ts'
 import { History } from './history.ts'
 import type { Blow } from './life.ts'
 import { MachineClock } from './machine-clock.ts'
 import { Network, type Weather } from './network.ts'
-import { idOf, SimNode } from './node.ts'
+import { idOf, SimNode, withoutVectors } from './node.ts'
 import { type Order, specOf } from './order.ts'
 import { watched } from './serving.ts'
 import type { Moment, Strikes } from './story.ts'
@@ -49,6 +50,8 @@ export type SimOptions = Order &
     readonly strikes?: Strikes
     /** Where a process of the coordinator ends, instead of by chance. */
     readonly blow?: Blow
+    /** So long after its end the run's vectors expire, and the play goes on until they are deleted. */
+    readonly vectorsMillis?: Millis
     /** How a coordinator sums that is not honest. */
     readonly aggregate?: (doors: SessionDoors) => EffectHandler
     /** So many nodes wait for ever for what vectors are made of. */
@@ -205,9 +208,16 @@ class Cluster {
     const vectors: VectorFinder = async (digest, limitBytes) =>
       this.#withheld.get(cidOfDigest(RAW, digest), { limitBytes })
     const coordinator = signerOf(this.#secret).id
+    const verdict = await verifyRecord(run.manifest, block, { coordinator, vectors })
+    const { vectorsMillis } = this.#options
+    if (vectorsMillis !== undefined)
+      await letExpire(run, vectorsMillis, {
+        ...{ log: this.#log, blobs: this.#blobs, withheld: this.#withheld, vault: this.#vault },
+        pass: () => this.#pass(STEP).then(() => this.#watch.run as Run),
+        now: () => this.#clock.now(),
+      }).catch((cause: unknown) => Promise.reject(this.#failed(cause)))
     return {
-      ...{ seed: this.#options.seed, run },
-      verdict: await verifyRecord(run.manifest, block, { coordinator, vectors }),
+      ...{ seed: this.#options.seed, run, verdict },
       ...{ coordinator, nodes: this.#nodes, blobs: this.#blobs, counters: this.#counters },
       over: this.#watch.over,
       crashes: this.#coordinators.reduce((sum, { crashes }) => sum + crashes, 0),
@@ -217,14 +227,23 @@ class Cluster {
     }
   }
 
-  #coordinatorsOf({ coordinators, aggregate, blow, crash, crashAnywhere }: SimOptions): readonly SimCoordinator[] {
+  #coordinatorsOf({
+    coordinators,
+    aggregate,
+    blow,
+    crash,
+    crashAnywhere,
+    ...options
+  }: SimOptions): readonly SimCoordinator[] {
     const broke = (cause: unknown) => this.#break(cause)
+    const { vectorsMillis = null } = options
     const around = {
       ...{ secret: this.#secret, truth: this.#clock, network: this.#network, log: this.#watchedLog() },
       ...{ blobs: this.#blobs, vault: this.#vault, withheld: this.#withheld, disk: this.#disk },
       snapshots: openMemorySnapshots(),
       shared: coordinators > 1 ? this.#shared(broke) : undefined,
       ...{ counters: this.#counters, graceMillis: GRACE, aggregate, broke, end: this.#end.signal },
+      retention: { vectorsMillis: { open: vectorsMillis, hospital: vectorsMillis } },
     }
     return Array.from({ length: coordinators }, (_, coordinator) => {
       const draw = this.#chance(`coordinator ${coordinator}`)
@@ -365,15 +384,6 @@ class Cluster {
 }
 
 type Told = Moment extends infer M ? (M extends Moment ? Omit<M, 'at'> : never) : never
-
-/** Small blocks and the model come, a vector's bytes never do. */
-function withoutVectors(store: BlobStore): BlobStore {
-  const never = <T>() => new Promise<T>(() => undefined)
-  return {
-    ...store,
-    getBlock: (cid, limit) => (codecOf(cid) === RAW ? never() : store.getBlock(cid, limit)),
-  }
-}
 
 function messageIn(frame: Bytes): ClientMessage {
   const signed = open(frame, FRAME_BYTES_MAX)

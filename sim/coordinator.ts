@@ -1,8 +1,9 @@
 import type { Counters } from '#coordinator/counters.ts'
 import type { SessionDoors } from '#coordinator/effects/session.ts'
+import type { Retention } from '#coordinator/retention.ts'
 import type { EffectHandler, Job, Runner } from '#coordinator/runner.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
-import type { BlobStore, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
+import type { PartsStore, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import type { Draw } from './chance.ts'
@@ -11,10 +12,10 @@ import { AWAY_MILLIS_MAX } from './faults.ts'
 import { type Blow, type Crashed, isFault, Life } from './life.ts'
 import type { MachineClock } from './machine-clock.ts'
 import {
-  mortalBlobs,
   mortalClock,
   mortalCoordinatorLink,
   mortalLog,
+  mortalParts,
   mortalPresence,
   mortalQueue,
   mortalSharedLog,
@@ -30,15 +31,16 @@ export type CoordinatorSurroundings = {
   readonly truth: VirtualClock
   readonly network: Network
   readonly log: SharedLog
-  readonly blobs: BlobStore
-  readonly vault: BlobStore
-  readonly withheld: BlobStore
+  readonly blobs: PartsStore
+  readonly vault: PartsStore
+  readonly withheld: PartsStore
   readonly disk: Disk
   readonly snapshots: Snapshots
   /** Of several processes: one for all. A single one has its own, gone with it. */
   readonly shared: { readonly queue: Queue<Job>; readonly presence: MemoryPresence } | undefined
   readonly counters: Counters
   readonly graceMillis: Millis
+  readonly retention: Retention
   readonly aggregate: ((doors: SessionDoors) => EffectHandler) | undefined
   /** Told of what no fault excuses. */
   readonly broke: (cause: unknown) => void
@@ -151,7 +153,7 @@ export class SimCoordinator {
   }
 
   async #serve(life: Life): Promise<void> {
-    const { secret, network, counters, graceMillis, aggregate, broke } = this.#around
+    const { secret, network, counters, graceMillis, retention, aggregate, broke } = this.#around
     const fatal = (cause: unknown) => {
       if (!life.isOver) broke(cause)
     }
@@ -161,12 +163,12 @@ export class SimCoordinator {
     const presence = mortalPresence((shared?.presence ?? new MemoryPresence()).openIn(place), life)
     life.over.addEventListener('abort', () => this.#missed(place), { once: true })
     this.#runner = await serve({
-      ...{ secret, clock, counters, graceMillis, aggregate, fatal, presence, over: life.over },
+      ...{ secret, clock, counters, graceMillis, retention, aggregate, fatal, presence, over: life.over },
       log: shared ? mortalSharedLog(log, life) : mortalLog(log, life),
       snapshots: mortalSnapshots(snapshots, life),
-      blobs: mortalBlobs(this.#around.blobs, life, 'blobs'),
-      vault: mortalBlobs(this.#around.vault, life, 'vault'),
-      withheld: mortalBlobs(this.#around.withheld, life, 'withheld'),
+      blobs: mortalParts(this.#around.blobs, life, 'blobs'),
+      vault: mortalParts(this.#around.vault, life, 'vault'),
+      withheld: mortalParts(this.#around.withheld, life, 'withheld'),
       queue: mortalQueue(shared?.queue ?? openMemoryQueue<Job>({ clock, ...watched(fatal) }), life),
       link: () => {
         const link = network.coordinator(life.over, presence)

@@ -2,13 +2,14 @@ import { policyFor } from '#client/policy.ts'
 import { siteTerms } from '#client/site.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { type CreateRun, createRun } from '#coordinator/create.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import type { Run } from '#coordinator/run.ts'
 import type { Advanced, Job } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { concat, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId, RunId } from '#protocol/ids.ts'
-import type { BlobStore, Clock, TrainerBackend } from '#protocol/ports.ts'
+import type { Clock, PartsStore, TrainerBackend } from '#protocol/ports.ts'
 import { demoSecret } from '#protocol/seeds.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
@@ -28,7 +29,7 @@ export type FederationOptions = {
   /** Sites that train at a time. */
   readonly abreast: number
   /** Where the record is kept. */
-  readonly blobs: BlobStore
+  readonly blobs: PartsStore
   /** Every site is a whole node, also where that is not needed. */
   readonly whole?: boolean
   readonly tell: (advanced: Advanced) => void
@@ -59,7 +60,15 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const onFailure = ({ cause }: { readonly cause: unknown }) => broke(cause)
   try {
     const runner = await serve({
-      ...{ secret, clock: STANDING, counters: new Counters(), graceMillis: 0, fatal: broke, over },
+      ...{
+        secret,
+        clock: STANDING,
+        counters: new Counters(),
+        graceMillis: 0,
+        retention: RETENTION,
+        fatal: broke,
+        over,
+      },
       ...{ log: openMemoryLog(), blobs, withheld, vault: openMemoryBlobs(), snapshots: openMemorySnapshots() },
       presence: link.presence,
       queue: openMemoryQueue<Job>({ clock: STANDING, onFailure, onBroken: broke }),
@@ -82,7 +91,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
 function linkSites(
   { seed, sites: count, order, trainerOf, abreast, blobs, whole = false }: FederationOptions,
   around: Pick<ConstructorParameters<typeof VirtualSites>[0], 'link' | 'coordinator' | 'broke' | 'signal'> & {
-    readonly withheld: BlobStore
+    readonly withheld: PartsStore
   },
 ): void {
   const sites = Array.from({ length: count }, (_, site) => {

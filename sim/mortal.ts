@@ -4,11 +4,14 @@ import type {
   Clock,
   CoordinatorTransport,
   EventLog,
+  PartsStore,
   Presence,
   Queue,
+  RemoteStore,
   SharedLog,
   Snapshots,
 } from '#protocol/ports.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import type { Disk, Store } from './disk.ts'
 import type { Life } from './life.ts'
 
@@ -57,12 +60,23 @@ export function mortalBlobs(blobs: BlobStore, life: Life, door: Store): BlobStor
   }
 }
 
+/** A store that takes parts as well. */
+export function mortalParts(blobs: PartsStore, life: Life, door: Store): PartsStore {
+  const call = (name: string, changes: boolean) => ({ door, changes, name: `${door}.${name}` })
+  return {
+    ...mortalBlobs(blobs, life, door),
+    putParts: (...args) => life.pass(call('putParts', true), () => blobs.putParts(...args)),
+    finish: (blob) => life.pass(call('finish', true), () => blobs.finish(blob)),
+    sweep: (now) => life.pass(call('sweep', false), () => blobs.sweep(now)),
+  }
+}
+
 /** The coordinator's stores as a node has them: over the network, and full when the coordinator's disk is. */
 export function remoteBlobs(
   blobs: BlobStore,
   life: Life,
   far: { readonly door: Store; readonly disk: Disk; readonly reach: () => Promise<void> },
-): BlobStore {
+): RemoteStore {
   const { reach, disk, door } = far
   const ask = <T>(name: string, changes: boolean, act: () => Promise<T>) =>
     life.pass({ door: 'link', changes, name: `link.${name}` }, async () => {
@@ -70,7 +84,7 @@ export function remoteBlobs(
       if (changes) disk.checkRoom(door)
       return act()
     })
-  return {
+  return asRemote({
     put: (...args) => ask('put', true, () => blobs.put(...args)),
     putBlocks: (blocks) => ask('putBlocks', true, () => blobs.putBlocks(blocks)),
     async *get(cid, range, signal) {
@@ -80,7 +94,7 @@ export function remoteBlobs(
     getBlock: (cid, limit) => ask('getBlock', false, () => blobs.getBlock(cid, limit)),
     has: (cid) => ask('has', false, () => blobs.has(cid)),
     delete: (cid) => ask('delete', true, () => blobs.delete(cid)),
-  }
+  })
 }
 
 export function mortalSnapshots(snapshots: Snapshots, life: Life): Snapshots {

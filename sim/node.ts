@@ -10,6 +10,7 @@ import { sequenceFrom } from '#client/sequence.ts'
 import type { SiteTerms } from '#client/site.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
+import { codecOf, RAW } from '#protocol/cid.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
 import type { Population } from '#protocol/plan.ts'
@@ -229,4 +230,13 @@ function secretOf(site: number): Bytes {
 
 export function idOf(site: number): NodeId {
   return signerOf(secretOf(site)).id
+}
+
+/** Small blocks and the model come, a vector's bytes never do. */
+export function withoutVectors(store: BlobStore): BlobStore {
+  const never = <T>() => new Promise<T>(() => undefined)
+  return {
+    ...store,
+    getBlock: (cid, limit) => (codecOf(cid) === RAW ? never() : store.getBlock(cid, limit)),
+  }
 }

@@ -1,24 +1,31 @@
 import { removeMasks } from '#aggregation/secagg/removal.ts'
 import type { Counters } from '#coordinator/counters.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
+import { clearEffect } from '#coordinator/effects/clear.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
 import { holdEffect } from '#coordinator/effects/hold.ts'
 import { openEffect } from '#coordinator/effects/open.ts'
 import { recountEffect } from '#coordinator/effects/recount.ts'
 import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
+import { expiry } from '#coordinator/expiry.ts'
 import { Gateway } from '#coordinator/gateway.ts'
+import { keep } from '#coordinator/keeper.ts'
+import { Needs } from '#coordinator/needs.ts'
 import { patrol } from '#coordinator/patrol.ts'
+import type { Retention } from '#coordinator/retention.ts'
 import { type EffectHandler, type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
+import { sweeping } from '#coordinator/sweeping.ts'
+import { Tally } from '#coordinator/tally.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { signerOf } from '#protocol/envelope.ts'
-import type { Bytes, Millis } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import type {
-  BlobStore,
   Clock,
   CoordinatorTransport,
   EventLog,
+  PartsStore,
   Presence,
   Queue,
   SharedLog,
@@ -32,9 +39,9 @@ import { isFault } from './life.ts'
 export type ServingDoors = {
   readonly secret: Bytes
   readonly log: EventLog | SharedLog
-  readonly blobs: BlobStore
-  readonly vault: BlobStore
-  readonly withheld: BlobStore
+  readonly blobs: PartsStore
+  readonly vault: PartsStore
+  readonly withheld: PartsStore
   readonly queue: Queue<Job>
   readonly clock: Clock
   readonly snapshots: Snapshots
@@ -43,6 +50,7 @@ export type ServingDoors = {
   readonly link: () => CoordinatorTransport
   readonly counters: Counters
   readonly graceMillis: Millis
+  readonly retention: Retention
   /** How a coordinator sums that is not honest. */
   readonly aggregate?: ((doors: SessionDoors) => EffectHandler) | undefined
   /** Told of what no fault excuses. */
@@ -53,7 +61,18 @@ export type ServingDoors = {
 
 /** A coordinator without its API: reads the log, and serves whoever links until it is over. */
 export async function serve(around: ServingDoors): Promise<Runner> {
-  const { secret, clock, queue, log, graceMillis, counters, fatal, over, aggregate = aggregateEffect } = around
+  const {
+    secret,
+    clock,
+    queue,
+    log,
+    graceMillis,
+    retention,
+    counters,
+    fatal,
+    over,
+    aggregate = aggregateEffect,
+  } = around
   const { blobs, vault, withheld, snapshots, presence } = around
   const stores = { blobs, vault, withheld }
   const signer = signerOf(secret)
@@ -66,11 +85,14 @@ export async function serve(around: ServingDoors): Promise<Runner> {
   const transport = around.link()
   const settlement = openRecordSettlement(log)
   const sessions = new Sessions(blobs, signer.id)
+  // Also of the shortest vectors, so that every history tries it.
+  const tally = new Tally({ bytesMax: 2 ** 24, leastBytes: 0 })
   const gateway = new Gateway({
-    ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, fatal, operators: new Map() },
+    ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, tally, fatal },
+    operators: new Map(),
     ticketKey: ticketKey(secret),
   })
-  const doors = { ...stores, signer, sessions, settlement, removeMasks }
+  const doors = { ...stores, signer, sessions, settlement, tally, removeMasks }
   runner.work({
     hold: holdEffect(doors),
     recount: recountEffect(doors),
@@ -86,11 +108,25 @@ export async function serve(around: ServingDoors): Promise<Runner> {
     aggregate: aggregate(doors),
     settle: settleEffect(doors),
     finish: finishEffect(doors),
+    clear: clearEffect({ ...doors, log, needs: new Needs({ log, blobs }), runs: () => runner.runs(), pinnedAmong }),
   })
   gateway.serve(graceMillis, over).catch(failed)
   patrol({ runner, log, clock, failed }, over).catch(failed)
+  keep(
+    [
+      sweeping([blobs, withheld, vault], clock),
+      { ...expiry({ runner, clock, retention, pinnedAmong }), everyMillis: LOOK_MILLIS },
+    ],
+    { clock, failed },
+    over,
+  ).catch(failed)
   return runner
 }
+
+const pinnedAmong = async () => new Set<Cid>()
+
+/** An hour is a long time in a play. */
+const LOOK_MILLIS: Millis = 5000
 
 /** A job that fails without a fault of the world fails for ever. */
 export function watched(broke: (cause: unknown) => void): Pick<MemoryQueueOptions, 'onBroken' | 'onFailure'> {

@@ -44,7 +44,7 @@ export function toyTrainer(site: number): TrainerBackend {
     async fit(model: Float32Array, task: TrainingTask): Promise<LocalUpdate> {
       const words = uint32Stream(task.shuffleSeed)
       const pull = (weight: number, index: number) => (site + index - weight) / 3 + words() / 2 ** 34
-      const delta = task.purpose === 'train' ? Float32Array.from(model, pull) : new Float32Array(0)
+      const delta = task.purpose === 'train' ? model.map(pull) : new Float32Array(0)
       const evaluation = { rows: 20 + site, correct: 10, lossSumNats: 3.5 * (site + 1) }
       const examples = task.purpose === 'train' ? 50 + site : 0
       return { delta, examples, evaluation, trainMillis: 100 + 37 * site }

@@ -10,6 +10,7 @@ import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import { type BlobStore, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import { accept, type Result } from '#protocol/result.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import type { LocalLink } from './local-link.ts'
 
 /** One site of thousands: who it is, and what it trains with. */
@@ -120,7 +121,7 @@ export class VirtualSites {
       const trained = await train(doors, assignment.value, signal, () => undefined)
       if (!trained.ok) return leave(trained.refusal)
       const place = { run, round, seat, plan, model: assignment.value.plan.model }
-      const report = await reportOf(place, trained.value, blobs, () => this.#address(site), signal)
+      const report = await reportOf(place, trained.value, asRemote(blobs), () => this.#address(site), signal)
       send(say(signer, report.message, report.attached))
     } catch (cause) {
       if (signal.aborted) return

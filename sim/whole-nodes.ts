@@ -3,6 +3,7 @@ import { sequenceFrom } from '#client/sequence.ts'
 import type { SiteTerms } from '#client/site.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
 import type { ClientTransport, Clock } from '#protocol/ports.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { secretsOf } from './secrets.ts'
@@ -38,7 +39,7 @@ async function live(
   }
   let said = 0
   const doors = {
-    ...{ transport, blobs, withheld, signer, secret, coordinator, policy, site: terms, clock },
+    ...{ transport, blobs: asRemote(blobs), withheld, signer, secret, coordinator, policy, site: terms, clock },
     ...{ journal: openMemoryLog(), outbox: openMemoryBlobs(), useTicket: () => undefined },
     trainer,
     sequence: sequenceFrom(() => ++said),

@@ -36,7 +36,8 @@ export async function openKeyFile(path: string, make: () => Bytes): Promise<Byte
   return secret
 }
 
-async function readSecret(path: string): Promise<Bytes | undefined> {
+/** Undefined where there is none. Throws on one that others can read, or that is empty. */
+export async function readSecret(path: string): Promise<Bytes | undefined> {
   try {
     const { mode } = await stat(path)
     if (process.platform !== 'win32' && (mode & 0o077) !== 0)

@@ -1,7 +1,7 @@
 /** Asks until it is so: for what other processes do, in their own time. */
-export async function comesTrue(condition: () => Promise<boolean>): Promise<void> {
+export async function comesTrue(condition: () => Promise<boolean>, limitMillis = 20_000): Promise<void> {
   for (const started = performance.now(); !(await condition()); ) {
-    if (performance.now() - started > 20_000) throw new Error(`it never came to ${condition}`)
+    if (performance.now() - started > limitMillis) throw new Error(`it never came to ${condition}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

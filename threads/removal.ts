@@ -2,10 +2,12 @@ import { availableParallelism } from 'node:os'
 import { type Mask, opposite, SEGMENT_LANES } from '#aggregation/secagg/mask.ts'
 import { type RemoveMasks, removeMasks as removeMasksHere } from '#aggregation/secagg/removal.ts'
 import type { RingVector } from '#aggregation/vector.ts'
-import { shareMasks } from './conversation.ts'
+import { type Reply, type Request, shareMasks } from './conversation.ts'
 import { startThread, type Thread, ThreadFault } from './thread.ts'
 
 export type MaskRemoval = AsyncDisposable & { readonly removeMasks: RemoveMasks }
+
+type MaskingThread = Thread<Request, Reply>
 
 /** A million lanes are sixteen of the shortest ranges. */
 const THREADS_MAX = 16
@@ -25,7 +27,7 @@ const RANGE_LANES_MIN = 2 ** 16
  */
 export function openMaskRemoval(options: { readonly threads?: number; readonly hereBytes?: number } = {}): MaskRemoval {
   const { threads = Math.min(availableParallelism(), THREADS_MAX), hereBytes = HERE_BYTES } = options
-  let crew: Thread[] = []
+  let crew: MaskingThread[] = []
   let closed = false
   return {
     async removeMasks(sum, masks, signal) {
@@ -33,7 +35,7 @@ export function openMaskRemoval(options: { readonly threads?: number; readonly h
       if (closed) throw new ThreadFault('the mask removal is closed')
       if (sum.byteLength * masks.length <= hereBytes) return removeMasksHere(sum, masks, signal)
       crew = crew.filter((thread) => thread.alive())
-      while (crew.length < threads) crew.push(startThread())
+      while (crew.length < threads) crew.push(startThread('worker'))
       await addTogether(crew, sum, opposite(masks), signal)
     },
     async [Symbol.asyncDispose]() {
@@ -45,7 +47,7 @@ export function openMaskRemoval(options: { readonly threads?: number; readonly h
 
 /** Each thread takes the next range as soon as it has answered its last. No range is written once the sum is given up. */
 async function addTogether(
-  crew: readonly Thread[],
+  crew: readonly MaskingThread[],
   sum: RingVector,
   masks: readonly Mask[],
   signal: AbortSignal | undefined,
@@ -54,11 +56,12 @@ async function addTogether(
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const rangeLanes = rangeLanesOf(sum.length, crew.length)
   let next = 0
-  const work = async (thread: Thread) => {
+  const work = async (thread: MaskingThread) => {
     while (next < sum.length) {
       const atLane = next
       next += rangeLanes
-      const reply = await thread.ask({ lanes: sum.slice(atLane, next), atLane, masks: shared, stop })
+      const lanes = sum.slice(atLane, next)
+      const reply = await thread.ask({ lanes, atLane, masks: shared, stop }, [lanes.buffer])
       if (reply.kind === 'stopped' || Atomics.load(stop, 0) !== 0) return
       sum.set(reply.lanes, atLane)
     }

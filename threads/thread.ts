@@ -1,6 +1,5 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Reply, Request } from './conversation.ts'
 
 /** A worker thread died: what it worked on is spoiled, and may be tried again. */
 export class ThreadFault extends Error {
@@ -8,25 +7,30 @@ export class ThreadFault extends Error {
 }
 
 /** A worker thread, as who asks it sees it: every question is answered, or rejects with {@link ThreadFault}. */
-export type Thread = {
+export type Thread<Request, Reply> = {
   alive(): boolean
-  ask(request: Request): Promise<Reply>
+  /** @param moved memory of the request that is the thread's from now on */
+  ask(request: Request, moved: readonly ArrayBuffer[]): Promise<Reply>
   end(): Promise<void>
 }
 
-/** Keystream is garbage once it is added. In a heap as young as this its memory is used again while still in the cache. */
+/** What a thread makes is garbage soon. In a heap as young as this its memory is used again while still in the cache. */
 const YOUNG_MIB = 2
 
-/** It answers at once; what it is asked waits until it is up. */
-export function startThread(): Thread {
+/**
+ * It answers at once; what it is asked waits until it is up.
+ *
+ * @param name of the file beside this one that it runs: one reply to each request, in their order
+ */
+export function startThread<Request, Reply>(name: 'worker' | 'difference-worker'): Thread<Request, Reply> {
   // `.ts` in a clone, `.js` in the package that is built from it.
-  const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
+  const file = new URL(`./${name}${extname(import.meta.url)}`, import.meta.url)
   // Flags of this process are not the thread's: --input-type, for one, would end it.
   const worker = new Worker(file, { execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } })
   const waiting: PromiseWithResolvers<Reply>[] = []
   let death: ThreadFault | undefined
   const die = (reason: string) => {
-    death ??= new ThreadFault(`a masking thread died: ${reason}`)
+    death ??= new ThreadFault(`a worker thread died: ${reason}`)
     for (const answer of waiting.splice(0)) answer.reject(death)
     void worker.terminate()
   }
@@ -36,10 +40,10 @@ export function startThread(): Thread {
   worker.on('message', (reply: Reply) => waiting.shift()?.resolve(reply))
   return {
     alive: () => death === undefined,
-    async ask(request) {
+    async ask(request, moved) {
       if (death) throw death
       const answer = Promise.withResolvers<Reply>()
-      worker.postMessage(request, [request.lanes.buffer])
+      worker.postMessage(request, moved)
       waiting.push(answer)
       return answer.promise
     },

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { hear, type Kind, type Said } from '#aggregation/secagg/messages.ts'
 import { readAbreast } from '#protocol/abreast.ts'
+import { type BundleKind, kindOf } from '#protocol/bundle.ts'
 import type { CheckedSeals } from '#protocol/checked-seals.ts'
 import { cidOf, codecOf, DAG_CBOR, parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
@@ -21,13 +22,21 @@ export type BlockSource = (cid: Cid) => Promise<Bytes | undefined>
  */
 export class BadBlock extends Error {
   override name = 'BadBlock'
+  /** Else it is there, and another one. */
+  readonly isMissing: boolean
+
+  constructor(message: string, isMissing: boolean) {
+    super(message)
+    this.isMissing = isMissing
+  }
 }
 
 /** Throws {@link BadBlock} unless the bytes are the block that the CID names. */
 export function checkBlock(cid: Cid, bytes: Bytes | undefined): Bytes {
-  if (bytes === undefined) throw new BadBlock(`${cid} is missing`)
-  if (bytes.length > BLOCK_BYTES_MAX) throw new BadBlock(`${cid} has ${bytes.length} bytes, at most ${BLOCK_BYTES_MAX}`)
-  if (!parseCid(cid).ok || cidOf(codecOf(cid), bytes) !== cid) throw new BadBlock(`${cid} names other bytes`)
+  if (bytes === undefined) throw new BadBlock(`${cid} is missing`, true)
+  if (bytes.length > BLOCK_BYTES_MAX)
+    throw new BadBlock(`${cid} has ${bytes.length} bytes, at most ${BLOCK_BYTES_MAX}`, false)
+  if (!parseCid(cid).ok || cidOf(codecOf(cid), bytes) !== cid) throw new BadBlock(`${cid} names other bytes`, false)
   return bytes
 }
 
@@ -87,6 +96,31 @@ export class Blocks {
     const size = fileSizeOf({ cid, bytes: await this.#block(cid) })
     if (!size.ok || size.value !== sizeBytes) throw new NotAFile(`${cid} is not a file of ${sizeBytes} bytes`)
     yield* readFile(cid, 0, sizeBytes, (part) => this.#block(part))
+  }
+
+  /** What the root of a record is, by its seal. */
+  async kindOf(root: Cid): Promise<BundleKind> {
+    return kindOf({ cid: root, bytes: await this.#block(root) })
+  }
+
+  /** Whether the first block of each of these files is here. Throws {@link BadBlock} where it is another. */
+  async haveAll(files: Iterable<Cid>): Promise<boolean> {
+    for (const cid of files) {
+      const bytes = await this.#source(cid)
+      if (bytes === undefined) return false
+      checkBlock(cid, bytes)
+    }
+    return true
+  }
+
+  /** The same of a vector, the one thing that goes missing by itself. */
+  async *vector(cid: Cid, sizeBytes: number): AsyncIterable<Bytes> {
+    try {
+      yield* this.file(cid, sizeBytes)
+    } catch (cause) {
+      if (!(cause instanceof BadBlock) || !cause.isMissing) throw cause
+      throw new BadBlock(`${cause.message}, of a vector: --without-vectors verifies all but the sum`, true)
+    }
   }
 
   async #block(cid: Cid): Promise<Bytes> {

@@ -5,13 +5,14 @@ import type { Cid } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
 import { type RedoneRound, redoRound, type Standing } from './round.ts'
-import { checkGenesis, checkTask, type Terms, type Training } from './run.ts'
+import { checkGenesis, checkTask, type Order, type Terms, type Training } from './run.ts'
 import type { VectorFinder } from './session.ts'
 import { asStep, type Step } from './verdict.ts'
 
-type Sealed = { readonly cid: Cid; readonly manifest: RoundManifest }
+export type Sealed = { readonly cid: Cid; readonly manifest: RoundManifest }
 
 export type LineageOptions = {
   /** Sealed manifests of rounds that the caller has redone before: it goes on from the latest of them. */
@@ -42,7 +43,7 @@ export async function redoLineage(
   const walked = await walkBack(blocks, terms, last, known)
   if (!walked.ok) return walked
   const { ahead, from } = walked.value
-  const start = await (from ? standingAfter(blocks, order.value, from) : genesisStanding(order.value))
+  const start = await (from ? standingAfter(blocks, order.value, from) : firstStanding(order.value))
   if (!start.ok) return start
   let standing = start.value
   for (const { cid, manifest } of ahead) {
@@ -81,8 +82,11 @@ async function walkBack(
   return accept({ ahead: back.toReversed(), from: undefined })
 }
 
-/** What a round made that was redone before: read again by the names that were redone. */
-async function standingAfter(
+/**
+ * What a round made, as its manifest names it: read again where it was redone before, taken from it where it was not. Who
+ * was in the draws before, and by what rule, is not known from there.
+ */
+export async function standingAfter(
   blocks: Blocks,
   order: Training,
   { cid, manifest }: Sealed,
@@ -99,8 +103,13 @@ async function standingAfter(
   return accept({ ...made, attendance: null, rule: null })
 }
 
-/** Where the first round starts. */
-export async function genesisStanding(order: Training): Promise<Result<Standing, Step>> {
+/** Where the first round starts: of training the genesis, which anyone can make; of a question itself, since there is no model. */
+export async function firstStanding(order: Order): Promise<Result<Standing, Step>> {
+  if (order.kind === 'asking') {
+    const nothing = new Float32Array(0)
+    const start = { model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 }
+    return accept({ ...start, attendance: [], rule: null })
+  }
   const weights = await checkGenesis(order)
   if (!weights.ok) return weights
   const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.parameters))
@@ -109,7 +118,12 @@ export async function genesisStanding(order: Training): Promise<Result<Standing,
 }
 
 async function readFloats(blocks: Blocks, cid: Cid, length: number): Promise<Result<Float32Array>> {
-  return decodeWeights(await collect(blocks.file(cid, length * 4), length * 4), length)
+  try {
+    return decodeWeights(await collect(blocks.file(cid, length * 4), length * 4), length)
+  } catch (cause) {
+    if (cause instanceof NotAFile) return refuse('not-a-file', cause.message)
+    throw cause
+  }
 }
 
 function inRound(

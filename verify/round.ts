@@ -70,6 +70,8 @@ export type RoundEntry = {
 export type RoundOptions = {
   /** Masked vectors that are not part of the record. */
   readonly vectors: VectorFinder | undefined
+  /** Vectors that are part of the record may be gone: then the sum is the one that the coordinator signed. */
+  readonly allowExpired?: boolean | undefined
   /** By whose hands masks come off a sum; on this thread where nobody else's are at hand. */
   readonly removeMasks?: RemoveMasks | undefined
   readonly progress: (step: Step) => void
@@ -195,7 +197,7 @@ async function checkResults(
 function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptions): Promise<Result<Collected, Step>> {
   return asked.plan.secure
     ? collectMasked(blocks, order, asked, options)
-    : collectPlain(blocks, order.run, asked, options.progress)
+    : collectPlain(blocks, order.run, asked, options)
 }
 
 /** Payload lanes of the round's vectors. */

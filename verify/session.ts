@@ -1,10 +1,9 @@
-import { accumulate } from '#aggregation/accumulate.ts'
 import type { Mask } from '#aggregation/secagg/mask.ts'
 import { type Body, type MaskCt, type Said, SUITE_HYBRID } from '#aggregation/secagg/messages.ts'
 import { type RemoveMasks, removeMasks as removeMasksHere } from '#aggregation/secagg/removal.ts'
 import type { Survival } from '#aggregation/secagg/session.ts'
 import { checkSession, checkSum, sumOf, type VectorSource } from '#aggregation/secagg/verification.ts'
-import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeLanes, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { equalBytes, toHex } from '#protocol/bytes.ts'
@@ -20,8 +19,8 @@ import type { Blocks } from './blocks.ts'
 import type { RoundOptions } from './round.ts'
 import { fileCidOf, type Order } from './run.ts'
 import { readTranscript } from './transcript.ts'
-import type { Asked, Collected, Contribution } from './updates.ts'
-import { asStep, type Step } from './verdict.ts'
+import { type Asked, type Collected, type Contribution, signedSum } from './updates.ts'
+import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
 /**
  * Finds a masked vector that is not part of the record by what its member signed; undefined where there is none. A store
@@ -38,7 +37,7 @@ export async function collectMasked(
   blocks: Blocks,
   order: Order,
   asked: Asked,
-  { vectors, removeMasks = removeMasksHere, progress }: RoundOptions,
+  { vectors, allowExpired = false, removeMasks = removeMasksHere, progress }: RoundOptions,
 ): Promise<Result<Collected, Step>> {
   const { manifest, plan } = asked
   progress('session')
@@ -58,7 +57,9 @@ export async function collectMasked(
 
   const files = filesOf(survival, asked)
   if (!files.ok) return files
-  const source = sourceOf(blocks, plan.secure?.publish === 'full', files.value, vectors)
+  const isPublic = plan.secure?.publish === 'full'
+  const isExpired = isPublic && allowExpired && !(await blocks.haveAll(files.value.values()))
+  const source = isExpired ? undefined : sourceOf(blocks, isPublic, files.value, vectors)
   progress(source ? 'vector' : 'ranges')
   const sum = await (source ? unmaskedSum(survival, { masks, removeMasks }, source) : signedSum(blocks, asked))
   if (!sum.ok) return sum
@@ -68,7 +69,8 @@ export async function collectMasked(
   const said = await checkResult(manifest, record.result, sum.value)
   if (!said.ok) return said
   const { value: lanes } = sum
-  return accept({ contributions: contributions.value, sum: lanes, vectors: source ? 'recomputed' : 'committed' })
+  const proof: VectorsProof = isExpired ? 'expired' : source ? 'recomputed' : 'committed'
+  return accept({ contributions: contributions.value, sum: lanes, vectors: proof })
 }
 
 /** What a roster is of, in the record of a round. */
@@ -171,7 +173,7 @@ function sourceOf(
     return cid
   }
   if (!isPublic) return find && ((input) => found(find, input, fileOf(input)))
-  return (input) => blocks.file(fileOf(input), input.bytes)
+  return (input) => blocks.vector(fileOf(input), input.bytes)
 }
 
 async function* found(find: VectorFinder, { u, sha256, bytes }: Body<'MaskedInput'>, cid: Cid): AsyncIterable<Bytes> {
@@ -192,17 +194,6 @@ async function unmaskedSum(
     return sum
   } catch (cause) {
     if (cause instanceof NotAFile) return refuse('vector', cause.message)
-    throw cause
-  }
-}
-
-/** The sum as the coordinator published it. */
-async function signedSum(blocks: Blocks, { manifest, parameters }: Asked): Promise<Result<RingVector, Step>> {
-  try {
-    const file = blocks.file(manifest.aggregate, vectorBytesOf(parameters))
-    return asStep('sum', 'the aggregate', await accumulate([file], lanesOf(parameters)))
-  } catch (cause) {
-    if (cause instanceof NotAFile) return refuse('sum', cause.message)
     throw cause
   }
 }

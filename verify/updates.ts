@@ -1,5 +1,7 @@
 import { accumulate } from '#aggregation/accumulate.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
+import { limitsOf } from '#aggregation/quantise.ts'
+import { RangeCheck } from '#aggregation/ranges.ts'
 import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import type { Cid, NodeId, Seat } from '#protocol/ids.ts'
 import type { RoundRecord } from '#protocol/manifest.ts'
@@ -7,6 +9,7 @@ import type { Plan, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
+import type { RoundOptions } from './round.ts'
 import { fileCidOf, type Terms } from './run.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
 
@@ -29,13 +32,19 @@ export type Asked = { readonly manifest: RoundRecord; readonly plan: Plan; reado
 export async function collectPlain(
   blocks: Blocks,
   run: Terms,
-  { manifest, plan, parameters }: Asked,
-  progress: (step: Step) => void,
+  asked: Asked,
+  { allowExpired = false, progress }: RoundOptions,
 ): Promise<Result<Collected, Step>> {
+  const { manifest, plan, parameters } = asked
   if (manifest.session !== null) return refuse('session', 'a plain round has none')
   progress('update')
   const reports = await checkReports(blocks, run, manifest, { model: plan.model, parameters })
   if (!reports.ok) return reports
+  if (allowExpired && !(await blocks.haveAll(reports.value.map(({ vector }) => vector)))) {
+    progress('ranges')
+    const sum = await expiredSum(blocks, asked, reports.value.length)
+    return sum.ok ? accept({ contributions: reports.value, sum: sum.value, vectors: 'expired' }) : sum
+  }
   progress('vector')
   const vectors = await checkVectors(blocks, reports.value, parameters, plan.quantiser)
   if (!vectors.ok) return vectors
@@ -88,7 +97,7 @@ async function checkVectors(
 ): Promise<Result<undefined, Step>> {
   for (const { seat, vector } of reports) {
     try {
-      const source = blocks.file(vector, vectorBytesOf(parameters))
+      const source = blocks.vector(vector, vectorBytesOf(parameters))
       const inspected = await inspectVector(source, parameters, quantiser)
       if (!inspected.ok) return asStep('vector', `seat ${seat}`, inspected)
     } catch (cause) {
@@ -99,6 +108,28 @@ async function checkVectors(
   return accept(undefined)
 }
 
+/** The sum as the coordinator published it: the file of the aggregate. */
+export async function signedSum(blocks: Blocks, { manifest, parameters }: Asked): Promise<Result<RingVector, 'sum'>> {
+  try {
+    const file = blocks.file(manifest.aggregate, vectorBytesOf(parameters))
+    return asStep('sum', 'the aggregate', await accumulate([file], lanesOf(parameters)))
+  } catch (cause) {
+    if (cause instanceof NotAFile) return refuse('sum', cause.message)
+    throw cause
+  }
+}
+
+/** The same of plain vectors that are kept no more: within what so many of them can add up to. */
+async function expiredSum(blocks: Blocks, asked: Asked, reports: number): Promise<Result<RingVector, Step>> {
+  const sum = await signedSum(blocks, asked)
+  if (!sum.ok) return sum
+  const check = new RangeCheck(limitsOf(asked.parameters, asked.plan.quantiser, reports))
+  const refused = check.take(sum.value)
+  if (refused) return asStep('ranges', 'the aggregate', refused)
+  const { reports: counted } = check.figures()
+  return counted === reports ? sum : refuse('ranges', `the aggregate counts ${counted} reports of ${reports}`)
+}
+
 /** The sum over vectors that were checked. */
 async function sumOf(
   blocks: Blocks,
@@ -106,7 +137,7 @@ async function sumOf(
   parameters: number,
 ): Promise<Result<RingVector, Step>> {
   function* vectors() {
-    for (const { vector } of reports) yield blocks.file(vector, vectorBytesOf(parameters))
+    for (const { vector } of reports) yield blocks.vector(vector, vectorBytesOf(parameters))
   }
   return asStep('sum', 'the vectors', await accumulate(vectors(), lanesOf(parameters)))
 }

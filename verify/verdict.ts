@@ -61,9 +61,15 @@ export type RoundProof = {
 
 /**
  * `recomputed`: the vectors were added up again, and in a masked round the masks taken off. `committed`: only hashes of the
- * masked vectors are public and nobody gave the vectors, so that the sum is the one that the coordinator signed.
+ * masked vectors are public and nobody gave the vectors, so that the sum is the one that the coordinator signed. `expired`:
+ * the vectors were part of the record and are kept no more, which the caller asked to let pass; the sum is the same word.
  */
-export type VectorsProof = 'recomputed' | 'committed'
+export type VectorsProof = 'recomputed' | 'committed' | 'expired'
+
+/** Rounds whose sums are the coordinator's word. */
+export function unaddedIn<R extends { readonly vectors: VectorsProof | null }>(rounds: readonly R[]): readonly R[] {
+  return rounds.filter(({ vectors }) => vectors === 'committed' || vectors === 'expired')
+}
 
 export type Failure = {
   readonly ok: false
@@ -92,6 +98,8 @@ export type Step =
   | 'task'
   /** The first model is the one that architecture and seed give. */
   | 'genesis'
+  /** Of a round by itself: the manifest that it follows is the same coordinator's, and what it names can be started from. */
+  | 'start'
   /** The same coordinator signed the round, and it follows the last closed one. */
   | 'round-manifest'
   /** The same coordinator signed what became of a round that came to nothing, and it is of this round and pays nobody. */
@@ -122,9 +130,9 @@ export type Step =
   | 'mask-ciphertext'
   /** Each report is signed by its seat's key, for this run, round, seat, plan and model; or is the input that U3 lists. */
   | 'update'
-  /** Each vector is as long as the model asks and within its ranges; a masked one is the bytes that were signed. */
+  /** Each vector is there, as long as the model asks and within its ranges; a masked one is the bytes that were signed. */
   | 'vector'
-  /** The sum of a masked round keeps the ranges, counts its survivors, and weighs what their adverts say. */
+  /** A masked sum keeps the ranges, counts its survivors, weighs what their adverts say; a plain one whose vectors expired counts its reports. */
   | 'ranges'
   /** The vectors add up to the aggregate; in a masked round the signed result says so too. */
   | 'sum'

@@ -1,22 +1,30 @@
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import type { Answer } from '#aggregation/statistics/answer.ts'
+import { kindOf } from '#protocol/bundle.ts'
+import { parseCid } from '#protocol/cid.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import type { Purpose } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
+import { type Result, refuse } from '#protocol/result.ts'
 import { checkAborted } from './aborted.ts'
 import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
 import { type BundleFile, readBundle } from './bundle.ts'
-import { genesisStanding } from './lineage.ts'
+import { firstStanding } from './lineage.ts'
+import { type LoneProof, proveRound } from './lone-round.ts'
 import { checkRound, purposeOf, type Standing } from './round.ts'
-import { checkLedger, checkRun, checkShape, checkTask, type Order, type Pins, subjectOf } from './run.ts'
+import { checkLedger, checkRun, checkShape, checkTask, type Pins, subjectOf } from './run.ts'
 import type { VectorFinder } from './session.ts'
-import type { Failure, RoundProof, Step, Verdict } from './verdict.ts'
+import type { Checked, Failure, RoundProof, Step, Verdict } from './verdict.ts'
 
 export type VerifyOptions = Pins & {
   readonly progress?: (at: VerifyProgress) => void
   /** Masked vectors of which the record has hashes alone: with them those sums are redone as well. */
   readonly vectors?: VectorFinder
+  /**
+   * Whether rounds pass whose vectors are gone: by time, or because the bundle was made without them. All else of them is
+   * checked; their sums are the coordinator's word, and the verdict calls them `expired`.
+   */
+  readonly allowExpired?: boolean
   /** By whose hands masks come off a sum; on this thread where nobody else's are at hand. */
   readonly removeMasks?: RemoveMasks
 }
@@ -24,28 +32,69 @@ export type VerifyOptions = Pins & {
 export type VerifyProgress = { readonly step: Step; readonly round?: Round; readonly rounds?: number }
 
 /**
- * Verifies a bundle file: every byte of it, then everything that its blocks claim. Hostile files give a failure, never an
- * exception; a fault of the file itself (a disk error) throws.
+ * Verifies a run's bundle: every byte of the file, then everything that its blocks claim. Hostile files give a failure,
+ * never an exception; a fault of the file itself (a disk error) throws.
  */
-export async function verifyBundle(file: BundleFile, options: VerifyOptions = {}): Promise<Verdict> {
+export function verifyBundle(file: BundleFile, options: VerifyOptions = {}): Promise<Verdict> {
+  return verifyFile(file, options, verifyRecord)
+}
+
+/** The same of a bundle that `verify` is for. */
+export async function verifyFile<P extends { readonly ok: true; readonly checked: Checked }>(
+  file: BundleFile,
+  options: VerifyOptions,
+  verify: (root: Cid, block: BlockSource, options: VerifyOptions) => Promise<P | Failure>,
+): Promise<P | Failure> {
   options.progress?.({ step: 'container' })
   const bundle = await readBundle(file)
   if (!bundle.ok) return failure(bundle)
-  const { root, block, blocks, bytes } = bundle.value
-  const verdict = await verifyRecord(root, block, options)
+  const { root, form, block, blocks, bytes } = bundle.value
+  if (!form.vectors && !options.allowExpired) return failure(refuse('vector', WITHOUT_VECTORS))
+  const verdict = await verify(root, block, options)
   return verdict.ok ? { ...verdict, checked: { ...verdict.checked, blocks, bytes } } : verdict
 }
+
+const WITHOUT_VECTORS = 'the bundle has no vectors: --without-vectors verifies all but its sums'
 
 /**
  * Verifies a run's record from its root, wherever its blocks are. It redoes the arithmetic from the genesis on: hashes,
  * signatures, sums, models, figures and pay. What it cannot know is who wanted a seat and was not told of, whether a node's
  * data are what it says, and, unless pinned, who the coordinator is.
  */
-export async function verifyRecord(root: Cid, block: BlockSource, options: VerifyOptions = {}): Promise<Verdict> {
-  const blocks = new Blocks(block)
+export function verifyRecord(root: Cid, block: BlockSource, options: VerifyOptions = {}): Promise<Verdict> {
+  return failingAt(block, (blocks, enter) => prove(blocks, root, options, enter))
+}
+
+/** Verifies one round from its own record: all but where it starts and who was paid, which the records of others tell. */
+export function verifyRound(root: Cid, block: BlockSource, options: VerifyOptions = {}): Promise<LoneProof | Failure> {
+  return failingAt(block, async (blocks, enter) => {
+    let round: Round | undefined
+    const proved = await proveRound(blocks, root, options, (at) => {
+      round = at
+      enter(at)
+    })
+    return proved.ok ? proved.value : failure(proved, round)
+  })
+}
+
+/** Verifies a run or a round, whichever the root is. */
+export async function verifyAny(
+  root: Cid,
+  block: BlockSource,
+  options: VerifyOptions = {},
+): Promise<Verdict | LoneProof> {
+  const bytes = await block(root)
+  const kind = bytes && parseCid(root).ok ? kindOf({ cid: root, bytes }) : 'other'
+  return kind === 'round' || kind === 'aborted' ? verifyRound(root, block, options) : verifyRecord(root, block, options)
+}
+
+async function failingAt<P>(
+  block: BlockSource,
+  prove: (blocks: Blocks, enter: (round: Round | undefined) => void) => Promise<P | Failure>,
+): Promise<P | Failure> {
   let round: Round | undefined
   try {
-    return await prove(blocks, root, options, (at) => {
+    return await prove(new Blocks(block), (at) => {
       round = at
     })
   } catch (cause) {
@@ -71,7 +120,7 @@ async function prove(
   const shape = checkShape(order.value)
   if (!shape.ok) return failure(shape)
   if (order.value.kind === 'training') progress({ step: 'genesis', rounds: run.rounds.length })
-  const start = await begin(order.value)
+  const start = await firstStanding(order.value)
   if (!start.ok) return failure(start)
 
   let standing = start.value
@@ -98,7 +147,7 @@ async function prove(
       order.value,
       standing,
       { round, manifest: manifest as Cid, receipts, purpose, part: trained },
-      { vectors: options.vectors, removeMasks: options.removeMasks, progress: enterStep },
+      { ...options, vectors: options.vectors, progress: enterStep },
     )
     if (!closed.ok) return failure(closed, round)
     standing = closed.value.standing
@@ -152,16 +201,6 @@ async function prove(
 
 function nothingOf({ round, purpose }: { round: Round; purpose: Purpose }, { model }: Standing) {
   return { round, purpose, outcome: 'aborted', reports: 0, vectors: null, evaluation: null, model, paid: 0n } as const
-}
-
-/** Where the first round starts: of training the genesis, which anyone can make; of a question itself, since there is no model. */
-async function begin(order: Order): Promise<Result<Standing, Step>> {
-  if (order.kind === 'asking') {
-    const nothing = new Float32Array(0)
-    const start = { model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 }
-    return accept({ ...start, attendance: [], rule: null })
-  }
-  return genesisStanding(order)
 }
 
 function failure(refused: Extract<Result<unknown, Step>, { ok: false }>, round?: Round): Failure {

@@ -3,6 +3,7 @@ import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { accumulate } from '../accumulate.ts'
+import type { RingSum } from '../kernels/ring.ts'
 import { EQUAL_ROWS, limitsOf } from '../quantise.ts'
 import { RangeCheck } from '../ranges.ts'
 import { encodeLanes, lanesOf, type RingVector } from '../vector.ts'
@@ -114,7 +115,11 @@ function same(entries: readonly { readonly u: number }[], indices: readonly numb
 }
 
 /** The sum of the masked vectors, each of which must be the bytes that its member signed. */
-export async function sumOf(survival: Survival, vector: VectorSource): Promise<Result<RingVector, 'vector'>> {
+export async function sumOf(
+  survival: Survival,
+  vector: VectorSource,
+  begun?: { readonly sum: RingSum; readonly has: (u: number) => boolean },
+): Promise<Result<RingVector, 'vector'>> {
   const wrong: number[] = []
   async function* checked(input: Body<'MaskedInput'>): AsyncIterable<Bytes> {
     const { u, sha256: expected } = input
@@ -125,8 +130,9 @@ export async function sumOf(survival: Survival, vector: VectorSource): Promise<R
     }
     if (!equalBytes(hash.digest(), expected)) wrong.push(u)
   }
-  const streams = [...survival.inputs.values()].map(({ body }) => checked(body))
-  const sum = await accumulate(streams, lanesOf(survival.sharing.session.params.d))
+  const inputs = [...survival.inputs.values()].filter(({ body }) => !begun?.has(body.u))
+  const streams = inputs.map(({ body }) => checked(body))
+  const sum = await accumulate(streams, lanesOf(survival.sharing.session.params.d), begun?.sum)
   if (!sum.ok) return refuse('vector', sum.detail)
   return wrong.length === 0 ? sum : refuse('vector', `not the bytes that member ${wrong[0]} signed`)
 }

@@ -9,7 +9,7 @@ import { eventOf } from '#coordinator/api/views.ts'
 import { orderOf } from '#coordinator/record.ts'
 import type { Advanced } from '#coordinator/runner.ts'
 import { assert } from '#protocol/assert.ts'
-import { carOf } from '#protocol/car.ts'
+import { bundleOf } from '#protocol/bundle.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, COHORT_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { Masking } from '#protocol/plan.ts'
@@ -82,7 +82,11 @@ async function finish(
 ): Promise<number> {
   assert(run.manifest, 'an ended run has its record')
   const block = (cid: Cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX)
-  if (bundle) await pipeline(Readable.from(carOf(run.manifest, block)), createWriteStream(bundle, { flush: true }))
+  if (bundle)
+    await pipeline(
+      Readable.from(bundleOf(run.manifest, block, { vectors: true })),
+      createWriteStream(bundle, { flush: true }),
+    )
   const verdict = await verifyRecord(run.manifest, block, { coordinator })
   if (!verdict.ok)
     throw new Failure(EXIT.unverified, 'unverified', `the record fails at ${verdict.step}: ${verdict.detail}`)

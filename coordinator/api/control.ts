@@ -18,7 +18,7 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
     const decided = await inTime(clock, heard, REPEATABLE)
     const now = decided.ok ? decided.value : runner.run(run)
     if (!now || !(decided.ok || isSo(now))) throw impossible(now)
-    return runOf(now, (await orders.of(now)).subject)
+    return runOf(now, (await orders.of(now)).subject, doors.retention)
   }
 
   routes.post(

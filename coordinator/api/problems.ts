@@ -60,7 +60,7 @@ export function later(
 
 /** Whatever was thrown, as an answer. Faults of ours say nothing of their inside; the log has it under the request id. */
 export function answerProblem(cause: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = cause instanceof Problem ? cause : problemOf(cause)
+  const problem = problemOf(cause)
   if (problem.status >= 500 && !problem.headers['retry-after']) request.log.error(cause)
   void reply
     .code(problem.status)
@@ -81,7 +81,8 @@ export function answerProblem(cause: FastifyError | Problem, request: FastifyReq
     )
 }
 
-function problemOf(cause: FastifyError): Problem {
+export function problemOf(cause: FastifyError | Problem): Problem {
+  if (cause instanceof Problem) return cause
   if (cause instanceof StorageFull)
     return new Problem(
       507,

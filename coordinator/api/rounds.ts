@@ -1,12 +1,10 @@
 import { z } from 'zod'
 import { readAbreast } from '#protocol/abreast.ts'
 import type { Cid } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { type SeatRecord, seatListSchema } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
-import { readSealed, type Sealed, type SealedType } from '#protocol/sealed.ts'
-import { readBlock } from '../record.ts'
+import { readBlock, readRecord } from '../record.ts'
 import { hasReported, type Round } from '../round/round.ts'
 import type { Past, Run } from '../run.ts'
 import { notFound } from './problems.ts'
@@ -94,8 +92,8 @@ async function seatsOf(blobs: BlobStore, run: Run, number: number): Promise<Seat
   const over = past[number - 1]
   if (!over) return undefined
   const seats = over.manifest
-    ? await readBlock(blobs, (await recorded(blobs, over.manifest, 'round')).seats, seatListSchema)
-    : (await recorded(blobs, over.aborted as Cid, 'aborted')).seats
+    ? await readBlock(blobs, (await readRecord(blobs, over.manifest, 'round')).seats, seatListSchema)
+    : (await readRecord(blobs, over.aborted as Cid, 'aborted')).seats
   const times = spec.masking === 'none' ? await timesOf(blobs, seats) : []
   return seats.map(({ node, update, reason }, seat) => ({
     ...{ seat, node, outcome: update ? 'reported' : 'gone', reason },
@@ -122,14 +120,7 @@ const NOTHING = { update: null, reported_at: null, train_ms: null } as const
 /** How long each trained by its own clock: a plain report says it. */
 async function timesOf(blobs: BlobStore, seats: readonly SeatRecord[]): Promise<readonly (number | null)[]> {
   const times = await readAbreast(seats, async ({ update }) =>
-    accept(update && (await recorded(blobs, update, 'report')).trainMillis),
+    accept(update && (await readRecord(blobs, update, 'report')).trainMillis),
   )
   return times.ok ? times.value : []
-}
-
-/** Ours, so that what cannot be read is a fault of the world. */
-async function recorded<T extends SealedType>(blobs: BlobStore, cid: Cid, type: T): Promise<Sealed<T>> {
-  const sealed = await readSealed(cid, type, (block) => blobs.getBlock(block, BLOCK_BYTES_MAX))
-  if (!sealed.ok) throw new Error(`the ${type} ${cid} cannot be read: ${sealed.refusal}`)
-  return sealed.value.value
 }

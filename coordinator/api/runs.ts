@@ -1,11 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { carOf } from '#protocol/car.ts'
 import { parseRunId } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
 import type { Run } from '../run.ts'
@@ -48,8 +45,8 @@ export function runRoutes(
   doors: ApiDoors,
   { orders, launcher, streams }: { readonly orders: Orders; readonly launcher: Launcher; readonly streams: Places },
 ): void {
-  const { runner, blobs } = doors
-  const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject)
+  const { runner, blobs, retention } = doors
+  const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject, retention)
 
   routes.post(
     '/v1/runs',
@@ -114,33 +111,6 @@ export function runRoutes(
       const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, parameters))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
-    },
-  )
-
-  routes.get(
-    '/v1/runs/:id/bundle',
-    {
-      schema: {
-        summary: 'The whole record as one CAR file, for consilium verify',
-        produces: ['application/vnd.ipld.car'],
-        params: runParams,
-        response: { 200: z.any(), ...problems },
-      },
-    },
-    async ({ params }, reply) => {
-      const run = await find(doors, params.id)
-      if (!run.manifest)
-        throw new Problem(
-          409,
-          'run_not_ended',
-          'The run has not ended',
-          'its record is sealed when it ends; follow /events',
-        )
-      const car = carOf(run.manifest, (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))
-      return reply
-        .type('application/vnd.ipld.car; version=1; order=dfs; dups=n')
-        .header('content-disposition', `attachment; filename="${run.spec.run}.car"`)
-        .send(Readable.from(car))
     },
   )
 }

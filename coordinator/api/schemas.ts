@@ -168,6 +168,12 @@ export const runView = z
     task: cid.meta({ description: 'the task, or the question' }),
     model: cid,
     manifest: cid.nullable().meta({ description: 'root of the bundle, once the run has ended' }),
+    vectors: z
+      .enum(['kept', 'expired'])
+      .meta({ description: 'expired: deleted here, so that only their hashes and lengths can be checked' }),
+    vectors_until: time.nullable().meta({
+      description: 'when they expire; null while the run goes on, where they are kept for ever, and once they have',
+    }),
     evaluation: evaluationView.nullable().meta({ description: 'of the final model' }),
     budget: amount,
     paid: amount,

@@ -19,13 +19,20 @@ import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
 import type { Bounds } from '../bounds.ts'
 import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
+import type { Pins } from '../pins.ts'
+import type { Publications } from '../publications.ts'
+import type { Provider } from '../publisher.ts'
 import type { Readiness } from '../readiness.ts'
+import type { Retention } from '../retention.ts'
 import type { Runner } from '../runner.ts'
+import { bundleRoutes } from './bundles.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
 import { Orders } from './orders.ts'
+import { pinRoutes } from './pins.ts'
 import { answerProblem, inTime, later, Problem } from './problems.ts'
+import { publicationRoutes } from './publications.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { nodeView, page, problemView } from './schemas.ts'
@@ -34,10 +41,19 @@ import { statsRoutes } from './stats.ts'
 export type ApiDoors = {
   readonly runner: Runner
   readonly claims: Claims
+  readonly pins: Pins
+  /** Multiaddrs of peers of ours that take blocks from whoever has them, at least one. */
+  readonly delegates: () => readonly string[]
+  readonly publishing: {
+    readonly publications: Publications
+    readonly providers: readonly Provider[]
+    readonly quorum: number
+  }
   readonly readiness: Readiness
   readonly clock: Clock
   readonly blobs: BlobStore
   readonly counters: Counters
+  readonly retention: Retention
   /** SHA-256 of the API key. */
   readonly keyHash: Uint8Array
   /** Who is linked to any process. */
@@ -187,8 +203,11 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, { orders, launcher, streams })
     roundRoutes(routes, doors)
+    bundleRoutes(routes, doors)
     controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)
+    publicationRoutes(routes, doors)
+    await guarded.register(async (pinning) => pinRoutes(pinning.withTypeProvider<ZodTypeProvider>(), doors))
   })
   return server
 }

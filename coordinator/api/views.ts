@@ -6,6 +6,7 @@ import type { Question } from '#protocol/question.ts'
 import type { Subject } from '#protocol/subject.ts'
 import { parametersReported } from '../admit.ts'
 import { outcomeOf, pauseOf } from '../outcome.ts'
+import { type Retention, vectorsUntil } from '../retention.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
 import type { Run } from '../run.ts'
 import { partOf } from '../run.ts'
@@ -13,7 +14,7 @@ import type { RunEvent } from '../run-events.ts'
 import type { Advanced } from '../runner.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
-export function runOf(run: Run, { name }: Subject) {
+export function runOf(run: Run, { name }: Subject, retention: Retention) {
   return {
     ...headOf(run),
     purpose: run.spec.purpose,
@@ -28,6 +29,7 @@ export function runOf(run: Run, { name }: Subject) {
     task: run.spec.task as string,
     model: run.model as string,
     manifest: run.manifest as string | null,
+    ...vectorsOf(run, retention),
     evaluation: evaluationOf(run, run.evaluation),
     budget: String(run.spec.budget),
     paid: String(run.paid),
@@ -58,6 +60,15 @@ function headOf(run: Run) {
     status: run.phase === 'ended' ? outcome : run.phase,
     reason: isOver ? reason : pauseOf(run),
     created_at: timeOf(run.createdAt),
+  }
+}
+
+/** A run whose vectors have expired can be verified but for its sums. */
+function vectorsOf(run: Run, retention: Retention) {
+  const until = vectorsUntil(run, retention)
+  return {
+    vectors: run.expired > 0 ? ('expired' as const) : ('kept' as const),
+    vectors_until: run.expired > 0 || until === null ? null : timeOf(until),
   }
 }
 
@@ -172,6 +183,10 @@ function meaningOf(
         ledger: { budget: String(after.spec.budget), paid: String(event.paid), released: String(event.released) },
       }
     }
+    case 'expired':
+      return { type: 'vectors.expired', through: event.through }
+    case 'cleared':
+      return { type: 'vectors.deleted', through: event.through }
   }
 }
 

@@ -6,7 +6,7 @@ import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregati
 import { encodeWeights } from '#aggregation/weights.ts'
 import { assert } from '#protocol/assert.ts'
 import { type Block, sealOf } from '#protocol/envelope.ts'
-import type { Cid } from '#protocol/ids.ts'
+import type { Cid, RunId } from '#protocol/ids.ts'
 import { REASON_CHARS_MAX } from '#protocol/limits.ts'
 import {
   type Evaluation,
@@ -27,6 +27,7 @@ import { blockOf, fileOf, type Ordered, orderOf, readFloats, readModel } from '.
 import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
+import { keepReported, vectorsOf } from '../vectors.ts'
 import type { SessionDoors } from './session.ts'
 import { sessionManifest, type Unmasked, unmaskedSum } from './unmask.ts'
 
@@ -40,8 +41,12 @@ export function aggregateEffect(doors: SessionDoors): EffectHandler {
     const round = run.round
     assert(round?.phase === 'aggregation', 'a sum is owed in the aggregation phase')
     const { blobs, signer } = doors
+    await keepReported(vectorsOf(doors, round.secure), round)
     const order = await orderOf(blobs, run.spec)
-    const made = await sumOf(doors, round, parametersReported(round, order.parameters), signal)
+    const made = await sumOf(doors, run.spec.run, round, {
+      parameters: parametersReported(round, order.parameters),
+      signal,
+    })
     if (!made.ok) return spoiled(round, made)
     const { sum } = made.value
     const { subject } = order
@@ -105,14 +110,17 @@ const NOTHING_MEASURED: Evaluation = { rows: 0, correct: 0, lossQ16: 0 }
 /** Of a plain round the plain vectors; of a masked one without its masks. */
 async function sumOf(
   doors: SessionDoors,
+  run: RunId,
   round: Aggregation,
-  parameters: number,
-  signal: AbortSignal,
+  { parameters, signal }: { readonly parameters: number; readonly signal: AbortSignal },
 ): Promise<Result<Unmasked | { readonly sum: RingVector }>> {
-  if (round.session) return unmaskedSum(doors, withSession(round), signal)
+  if (round.session) return unmaskedSum(doors, run, withSession(round), signal)
   const limitBytes = vectorBytesOf(parameters)
-  const vectors = reportedSeats(round).map(({ vector }) => doors.blobs.get(vector, { limitBytes }, signal))
-  const sum = await accumulate(vectors, lanesOf(parameters))
+  const reported = new Map(reportedSeats(round).map(({ seat, vector }) => [seat, vector]))
+  const begun = await doors.tally.take(run, round.round, reported)
+  const rest = [...reported].filter(([seat]) => !begun?.seats.has(seat))
+  const vectors = rest.map(([, vector]) => doors.blobs.get(vector, { limitBytes }, signal))
+  const sum = await accumulate(vectors, lanesOf(parameters), begun?.sum)
   return sum.ok ? accept({ sum: sum.value }) : refuse(`sum-${sum.refusal}`, sum.detail)
 }
 

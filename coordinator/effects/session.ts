@@ -7,30 +7,32 @@ import { cidField } from '#protocol/codec.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { COMPLAINTS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { PartsStore } from '#protocol/ports.ts'
 import { parametersReported } from '../admit.ts'
 import type { Unstamped } from '../live.ts'
 import type { SessionWork } from '../obligations.ts'
 import { blockOf, orderOf, readBlock } from '../record.ts'
+import { sessionUntil } from '../retention.ts'
 import { hasDealt } from '../round/keys.ts'
 import { type Consistency, type Keys, reportedSeats } from '../round/round.ts'
 import type { Run } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 import { keepSaid, readSaid } from '../said.ts'
 import type { Sessions } from '../sessions.ts'
+import type { Tally } from '../tally.ts'
+import type { VectorStores } from '../vectors.ts'
 
 /** Where each member's parcel is, by seat: null for who is not in U2. */
 export const parcelListSchema = z.array(cidField.nullable()).max(SESSION_MEMBERS_MAX).readonly()
 export const complaintListSchema = z.array(cidField).min(1).max(COMPLAINTS_MAX).readonly()
 
-export type SessionDoors = {
-  readonly blobs: BlobStore
+export type SessionDoors = VectorStores & {
   /** Boxes and shares: nobody outside may read them. */
-  readonly vault: BlobStore
-  /** Masked vectors of which only the hash is public. */
-  readonly withheld: BlobStore
+  readonly vault: PartsStore
   readonly signer: Signer
   readonly sessions: Sessions
+  /** What has been added up already. */
+  readonly tally: Tally
   /** By whose hands the masks come off a sum. */
   readonly removeMasks: RemoveMasks
 }
@@ -42,7 +44,7 @@ export type SessionDoors = {
 export function sessionEffects(doors: SessionDoors): Readonly<Record<SessionWork, EffectHandler>> {
   return {
     enrol: (run) => enrol(doors, run, inPhase(run, 'keys')),
-    share: (run) => share(doors, inPhase(run, 'keys')),
+    share: (run) => share(doors, run, inPhase(run, 'keys')),
     judge: (run) => judge(doors, inPhase(run, 'keys')),
     survey: (run) => survey(doors, inPhase(run, 'consistency')),
     certify: (run) => certify(doors, inPhase(run, 'consistency')),
@@ -75,7 +77,7 @@ async function enrol({ blobs, signer }: SessionDoors, run: Run, round: Keys): Pr
   return { kind: 'enrolled', round: round.round, roster: roster.cid }
 }
 
-async function share(doors: SessionDoors, round: Keys): Promise<Unstamped> {
+async function share(doors: SessionDoors, run: Run, round: Keys): Promise<Unstamped> {
   const { blobs, vault, signer, sessions } = doors
   const session = await sessions.session(round.session)
   const dealt = round.session.dealt.flatMap((one, seat) => (one && hasDealt(round, seat) ? [one] : []))
@@ -83,17 +85,17 @@ async function share(doors: SessionDoors, round: Keys): Promise<Unstamped> {
   const keys = await Promise.all(dealt.map((one) => readSaid(blobs, 'ShareKeys', one.keys)))
   const shared = say(signer, 'Shared', sharedOf(session, keys))
   const parcels = await Promise.all(dealt.map(({ parcel }) => readBlock(vault, parcel, parcelSchema)))
-  const list = await keepParcels(vault, round, parcels, keys)
+  const list = await keepParcels(vault, run, round, { parcels, keys })
   await keepSaid(blobs, shared)
   return { kind: 'shared', round: round.round, shared: shared.cid, parcels: list, out }
 }
 
 /** What all of U2 sent to each of it. @returns the list by seat */
 async function keepParcels(
-  vault: BlobStore,
+  vault: PartsStore,
+  run: Run,
   { cohort }: Keys,
-  parcels: readonly Parcel[],
-  keys: readonly Said<'ShareKeys'>[],
+  { parcels, keys }: { readonly parcels: readonly Parcel[]; readonly keys: readonly Said<'ShareKeys'>[] },
 ): Promise<Cid> {
   const members = new Set(keys.map(({ body }) => body.u))
   const blocks = cohort.map((_, seat) =>
@@ -103,7 +105,7 @@ async function keepParcels(
     parcelListSchema,
     blocks.map((block) => block?.cid ?? null),
   )
-  await vault.putBlocks([...blocks.filter((block) => block !== null), list])
+  await vault.putParts(list.cid, [...blocks.filter((block) => block !== null), list], sessionUntil(run))
   return list.cid
 }
 

@@ -8,13 +8,14 @@ import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { digestOf } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { SessionManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { blockOf, readBlock } from '../record.ts'
 import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
 import { blocksOf, readSaid } from '../said.ts'
+import { vectorsOf } from '../vectors.ts'
 import type { SessionDoors } from './session.ts'
 
 /** The sum of a masked round without its masks, and what of the session is published with it. */
@@ -33,10 +34,11 @@ export type Unmasked = {
  */
 export async function unmaskedSum(
   doors: SessionDoors,
+  run: RunId,
   round: Aggregation & MaskedSeated,
   signal: AbortSignal,
 ): Promise<Result<Unmasked>> {
-  const { blobs, vault, withheld, sessions, removeMasks } = doors
+  const { blobs, vault, sessions, removeMasks } = doors
   const survival = await sessions.survival(round.session)
   const answered = round.session.unmasks.filter((cid) => cid !== null)
   const unmasks = await Promise.all(answered.map((cid) => readSaid(vault, 'Unmask', cid)))
@@ -47,9 +49,18 @@ export async function unmaskedSum(
   if (!removal.masks.ok) return refuse(removal.masks.refusal, seatsOf(removal.convicted))
 
   const vectors = new Map(reportedSeats(round).map(({ seat, vector }) => [seat + 1, vector]))
-  const store = round.secure?.publish === 'commit-only' ? withheld : blobs
+  const store = vectorsOf(doors, round.secure)
   const limitBytes = vectorBytesOf(survival.sharing.session.params.d)
-  const sum = await sumOf(survival, ({ u }) => store.get(vectors.get(u) as Cid, { limitBytes }, signal))
+  const begun = await doors.tally.take(
+    run,
+    round.round,
+    new Map(reportedSeats(round).map(({ seat, vector }) => [seat, vector])),
+  )
+  const sum = await sumOf(
+    survival,
+    ({ u }) => store.get(vectors.get(u) as Cid, { limitBytes }, signal),
+    begun && { sum: begun.sum, has: (u) => begun.seats.has(u - 1) },
+  )
   // Each was hashed before it counted: other bytes now are a broken disk's, and the next try may find it mended.
   if (!sum.ok) throw new Error(`a masked vector changed in the store: ${sum.detail}`)
   await removeMasks(sum.value, removal.masks.value, signal)

@@ -263,7 +263,9 @@ export function placeOf<T>(list: readonly T[], node: NodeId, nodeOf: (item: T) =
 }
 
 /** The seats whose updates count, in seat order. */
-export function reportedSeats(seated: Seated): readonly { seat: number; node: NodeId; update: Cid; vector: Cid }[] {
+export function reportedSeats(
+  seated: Pick<Seated, 'cohort' | 'seats'>,
+): readonly { seat: number; node: NodeId; update: Cid; vector: Cid }[] {
   return seated.seats.flatMap((state, seat) => {
     if (!hasReported(state)) return []
     const { update, vector } = state

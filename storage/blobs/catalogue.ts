@@ -1,5 +1,4 @@
 import { DatabaseSync } from 'node:sqlite'
-import { assert } from '#protocol/assert.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { systemClock } from '../clock.ts'
 import { isBusy } from './disk.ts'
@@ -7,10 +6,14 @@ import { isBusy } from './disk.ts'
 /** What is to be in the catalogue: a block whose bytes lie here, or (null) one whose bytes lie in a file. */
 export type CatalogueEntry = { readonly cid: Cid; readonly root: boolean; readonly bytes: Bytes | null }
 
+/** Blocks that are kept for the sake of a blob which is not whole yet, until a time. */
+export type Parts = { readonly blob: Cid; readonly cids: readonly Cid[]; readonly until: Millis }
+
 /**
  * What a folder of blobs knows by heart, in one SQLite file (write-ahead, every commit synced): which blobs were put, the
- * roots, the bytes of every block too small to be worth a file of its own, and what all blocks together take. A row is a
- * block that is a root, or lies here, or both. Several processes of one machine may have it open; one writes at a time.
+ * roots, the bytes of every block too small to be worth a file of its own, which blocks wait as parts for the rest of their
+ * blob, and what all blocks together take. A row of blocks is a root, or lies here, or both. Several processes of one
+ * machine may have it open; one writes at a time.
  */
 export function openCatalogue(file: string): Catalogue {
   const database = new DatabaseSync(file, { timeout: READ_BUSY_MILLIS })
@@ -29,6 +32,10 @@ export function openCatalogue(file: string): Catalogue {
     trees: database.prepare("SELECT cid FROM blocks WHERE root = 1 AND cid >= 'bafybei' AND cid < 'bafybej'"),
     inFiles: database.prepare('SELECT cid FROM blocks WHERE root = 1 AND bytes IS NULL'),
     used: database.prepare('SELECT bytes FROM used'),
+    isPart: database.prepare('SELECT 1 FROM parts WHERE cid = ? LIMIT 1'),
+    partsOf: database.prepare('SELECT cid FROM parts WHERE blob = ?'),
+    overdue: database.prepare('SELECT DISTINCT cid FROM parts WHERE until <= ?'),
+    parts: database.prepare('SELECT DISTINCT cid FROM parts'),
   }
   const upsert = database.prepare(`
     INSERT INTO blocks (cid, root, bytes) VALUES (?, ?, ?)
@@ -37,6 +44,13 @@ export function openCatalogue(file: string): Catalogue {
   const unmark = database.prepare('UPDATE blocks SET root = 0 WHERE cid = ?')
   const clear = database.prepare('UPDATE blocks SET bytes = NULL WHERE cid = ?')
   const remove = database.prepare('DELETE FROM blocks WHERE cid = ?')
+  const expect = database.prepare(`
+    INSERT INTO parts (blob, cid, until) VALUES (?, ?, ?)
+    ON CONFLICT (blob, cid) DO UPDATE SET until = max(until, excluded.until)
+  `)
+  const unexpect = database.prepare('DELETE FROM parts WHERE blob = ? AND cid = ?')
+  const abandon = database.prepare('DELETE FROM parts WHERE blob = ?')
+  const expire = database.prepare('DELETE FROM parts WHERE until <= ?')
   const grow = database.prepare('UPDATE used SET bytes = bytes + ?')
 
   /** Waits without holding up this process: another one may be moving files meanwhile. */
@@ -81,10 +95,24 @@ export function openCatalogue(file: string): Catalogue {
     add(entries) {
       for (const { cid, root, bytes } of entries) upsert.run(cid, root ? 1 : 0, bytes)
     },
-    forget(root, blocks) {
-      assert(isRoot(root), 'what is forgotten was put')
-      unmark.run(root)
-      for (const cid of blocks) remove.run(cid)
+    isPart: (cid) => select.isPart.get(cid) !== undefined,
+    partsOf: (blob) => cidsOf(select.partsOf.all(blob)),
+    overdue: (now) => cidsOf(select.overdue.all(now)),
+    parts: () => cidsOf(select.parts.all()),
+    expect({ blob, cids, until }) {
+      for (const cid of cids) expect.run(blob, cid, until)
+    },
+    finish(blob, cids) {
+      upsert.run(blob, 1, null)
+      for (const cid of cids) unexpect.run(blob, cid)
+    },
+    abandon(blob) {
+      unmark.run(blob)
+      abandon.run(blob)
+    },
+    expire: (now) => void expire.run(now),
+    remove(cids) {
+      for (const cid of cids) remove.run(cid)
     },
     clear: (cid) => void clear.run(cid),
     [Symbol.dispose]: () => database.close(),
@@ -110,13 +138,28 @@ export type Catalogue = Disposable & {
    */
   write<T>(act: (commit: (change: (() => void) | undefined, grownBytes: number) => void) => Promise<T>): Promise<T>
   add(entries: readonly CatalogueEntry[]): void
-  /** The root is none any more, and these blocks are gone from here. */
-  forget(root: Cid, blocks: Iterable<Cid>): void
+  isPart(cid: Cid): boolean
+  /** Those that wait for the blob. */
+  partsOf(blob: Cid): readonly Cid[]
+  /** Those whose time for some blob is over. */
+  overdue(now: Millis): readonly Cid[]
+  parts(): readonly Cid[]
+  /** They wait for the blob, at least until then. */
+  expect(parts: Parts): void
+  /** The blob is a root, and these blocks of it wait no more. */
+  finish(blob: Cid, cids: Iterable<Cid>): void
+  /** The blob is no root any more, and nothing waits for it. */
+  abandon(blob: Cid): void
+  /** What waited until now waits no more. */
+  expire(now: Millis): void
+  /** These blocks are gone from here. */
+  remove(cids: Iterable<Cid>): void
   /** The bytes are gone, the mark stays. */
   clear(cid: Cid): void
 }
 
-const SCHEMA_VERSION = 1
+/** 1 knew no parts. */
+const SCHEMA_VERSION = 2
 
 /** Longer than any writer takes; who dies frees its place at once. */
 const BUSY_MILLIS_MAX: Millis = 30_000
@@ -136,6 +179,11 @@ function prepareSchema(database: DatabaseSync): void {
     CREATE TABLE IF NOT EXISTS blocks (cid TEXT NOT NULL UNIQUE, root INTEGER NOT NULL, bytes BLOB) STRICT;
     CREATE TABLE IF NOT EXISTS used (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL) STRICT;
     INSERT OR IGNORE INTO used VALUES (1, 0);
+    CREATE TABLE IF NOT EXISTS parts (
+      blob TEXT NOT NULL, cid TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (blob, cid)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS parts_by_cid ON parts (cid);
+    CREATE INDEX IF NOT EXISTS parts_by_until ON parts (until);
     PRAGMA user_version = ${SCHEMA_VERSION};
   `)
 }

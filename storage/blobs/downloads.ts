@@ -3,24 +3,27 @@ import { codecOf, DAG_CBOR, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing } from '#protocol/ports.ts'
 import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
 import { type Asked, answerProblem, answerStream, problemOf } from './answers.ts'
+import type { Differing } from './differing.ts'
+import type { Readable } from './hot-blocks.ts'
 import { type Form, formOf, matches } from './negotiation.ts'
 import type { Pace } from './pace.ts'
 import { spanOf } from './ranges.ts'
 import { type Tickets, ticketIn } from './tickets.ts'
 import type { Transfers } from './transfers.ts'
 
-type Doors = {
-  readonly blobs: BlobStore
-  readonly withheld: BlobStore
-  readonly tickets: Pick<Tickets, 'check'>
+export type DownloadDoors = {
+  readonly blobs: Readable
+  /** What members of a run may read besides; absent where nothing is withheld. */
+  readonly members?: { readonly withheld: Readable; readonly tickets: Pick<Tickets, 'check'> }
   readonly transfers: Transfers
+  readonly differing?: Differing | undefined
 }
 
 /** Answers a GET or HEAD. @returns how it ended */
-export async function download(asked: Asked, doors: Doors, cid: Named): Promise<string> {
+export async function download(asked: Asked, doors: DownloadDoors, cid: Named): Promise<string> {
   const form = formOf(asked.request, asked.query)
   if (!form.ok) return answerProblem(asked, problemOf(form.refusal, form.detail))
   using transfer = doors.transfers.begin(asked.request)
@@ -40,7 +43,7 @@ export async function download(asked: Asked, doors: Doors, cid: Named): Promise<
 /** The identity CID of no bytes: clients ask for it to learn whether this is a gateway. */
 export const PROBE = 'bafkqaaa'
 
-type Named = Cid | typeof PROBE
+export type Named = Cid | typeof PROBE
 type Pieces = AsyncIterable<Bytes>
 
 /** One form of a blob. `sizeBytes` is known where ranges are served; a CAR is made as it is sent. */
@@ -68,19 +71,33 @@ class NotThisForm extends Error {
  * What is public, for anybody; then, for a seat of a run whose vectors are withheld, what is withheld: its members add up
  * what the coordinator did. Any other ticket, or one that has expired, is as none.
  */
-async function find({ request }: Asked, doors: Doors, cid: Cid, form: Form): Promise<Representation> {
+async function find({ request }: Asked, doors: DownloadDoors, cid: Cid, form: Form): Promise<Representation> {
   try {
-    return await representationOf(cid, form, doors.blobs)
+    return (await differenceOf(cid, form, doors)) ?? (await representationOf(cid, form, doors.blobs))
   } catch (cause) {
+    const { members } = doors
     const text = cause instanceof BlobMissing ? ticketIn(request.headers.authorization) : undefined
-    const ticket = text === undefined ? undefined : doors.tickets.check(text)
-    if (!ticket?.ok || ticket.value.publish !== 'commit-only') throw cause
-    return { ...(await representationOf(cid, form, doors.withheld)), isWithheld: true }
+    const ticket = text === undefined ? undefined : members?.tickets.check(text)
+    if (!members || !ticket?.ok || ticket.value.publish !== 'commit-only') throw cause
+    return { ...(await representationOf(cid, form, members.withheld)), isWithheld: true }
   }
 }
 
+/** What stands for a leaf to whoever has another: where it is asked for and can be had. Else the leaf itself is the answer. */
+async function differenceOf(cid: Cid, form: Form, { differing }: DownloadDoors): Promise<Representation | undefined> {
+  if (form.kind !== 'raw' || form.from === undefined) return undefined
+  const bytes = await differing?.(form.from, cid)
+  return (
+    bytes && {
+      ...{ cid, form, contentType: DIFFERENCE_TYPE, fileName: `${cid}.difference`, sizeBytes: bytes.length },
+      etag: `"${cid}.from.${form.from}"`,
+      pieces: (first, length) => once(bytes.subarray(first, first + length)),
+    }
+  )
+}
+
 /** Throws {@link BlobMissing} unless the first block is here, and for a file all of them: before anything is sent. */
-async function representationOf(cid: Cid, form: Form, blobs: BlobStore): Promise<Representation> {
+async function representationOf(cid: Cid, form: Form, blobs: Readable): Promise<Representation> {
   const root = { cid, bytes: await blobs.getBlock(cid, BLOCK_BYTES_MAX) }
   switch (form.kind) {
     case 'raw':
@@ -157,11 +174,11 @@ async function send(asked: Asked, pace: Pace, what: Representation): Promise<str
   }
   if (request.method === 'HEAD') await new Promise<void>((resolve) => response.end(resolve))
   else await answerStream(asked, what.pieces(first, length), pace)
-  return 'sent'
+  return what.contentType === DIFFERENCE_TYPE ? 'difference-sent' : 'sent'
 }
 
 /** A CARv1 with the asked part of the DAG, depth first, each block once. */
-async function* carOf(root: Block, form: Form & { readonly kind: 'car' }, blobs: BlobStore): Pieces {
+async function* carOf(root: Block, form: Form & { readonly kind: 'car' }, blobs: Readable): Pieces {
   yield carHeader(root.cid)
   const block = async (cid: Cid) => (cid === root.cid ? root.bytes : blobs.getBlock(cid, BLOCK_BYTES_MAX))
   const only = form.scope === 'block' || (form.scope === 'entity' && codecOf(root.cid) !== DAG_PB)
@@ -219,5 +236,6 @@ async function* once(bytes: Bytes): Pieces {
   if (bytes.length > 0) yield bytes
 }
 
+const DIFFERENCE_TYPE = 'application/vnd.consilium.difference'
 const RAW_TYPE = 'application/vnd.ipld.raw'
 const CAR_TYPE = 'application/vnd.ipld.car; version=1; order=dfs; dups=n'

@@ -2,28 +2,28 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Block } from '#protocol/envelope.ts'
-import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
-import { BlobCorrupt, type BlobStore, StorageFull } from '#protocol/ports.ts'
+import { BlobCorrupt, type PartsStore, StorageFull } from '#protocol/ports.ts'
 import { lockFolder, shareFolder } from '../folder-lock.ts'
 import { turns } from '../turns.ts'
-import { type CatalogueEntry, openCatalogue } from './catalogue.ts'
+import { type CatalogueEntry, openCatalogue, type Parts } from './catalogue.ts'
 import { readUpTo, sizeOf, syncFolder, worldFault, writeDurably } from './disk.ts'
-import { blocksUnder, checkedBlock, type Load, readingOf } from './reading.ts'
+import { blocksUnder, checkedBlock, isWholeFile, type Load, readingOf } from './reading.ts'
 import { makeReady, nameOf, shelvesIn } from './shelves.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
-export type FileBlobs = BlobStore & AsyncDisposable & { usedBytes(): number }
+export type FileBlobs = PartsStore & AsyncDisposable & { usedBytes(): number }
 
 /**
  * Blobs on a disk. A block of more than 64 KiB is a file, `blocks/<letter>/<cid>`; smaller ones, and the marks that say
  * which blobs were put, are rows of the catalogue. An upload's large blocks are staged under `temp/`, each file synced;
  * then, in one turn for all uploads that wait: renamed into place, their folders synced, and one commit of the catalogue
  * with every small block and mark. That commit is the truth, and only then do the puts answer: blocks put together are
- * there together. A crash before it leaves files that no root reaches, which the next opening that finds nobody else there
- * removes. It opens in time proportional to the number of files; deleting reads the inner nodes of every other multi-block
- * blob, to keep what they share. One process at a time, unless it is shared: then whoever renames, removes or commits does
- * so alone among all of them.
+ * there together. A crash before it leaves files that no root reaches and no blob waits for, which the next opening that
+ * finds nobody else there removes. It opens in time proportional to the number of files; deleting, or sweeping away what is
+ * overdue, reads the inner nodes of every other multi-block blob once, to keep what they share. One process at a time,
+ * unless it is shared: then whoever renames, removes or commits does so alone among all of them.
  *
  * @param quotaBytes of blocks, those included that this process stages; past it, and on a full disk, puts throw {@link StorageFull}
  */
@@ -43,14 +43,14 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
   const load: Load = async (cid) => catalogue.bytesOf(nameOf(cid)) ?? readUpTo(pathOf(cid), BLOCK_BYTES_MAX)
   const keptSize = async (cid: Cid) => catalogue.sizeOf(nameOf(cid)) ?? sizeOf(pathOf(cid))
 
-  /** Takes one upload's blocks, the large ones in a place of their own, lets `fill` say which blobs they make, and commits or drops them. */
-  async function stage<T extends Cid | readonly Cid[]>(fill: (keep: (block: Block) => Promise<void>) => Promise<T>) {
+  /** Takes one upload's blocks, the large ones in a place of their own, lets `fill` say what they are, and commits or drops them. */
+  async function stage(fill: (keep: (block: Block) => Promise<void>) => Promise<Meaning>): Promise<void> {
     if (closed) throw new Error('the store is closed')
     const place = join(temp, randomUUID())
     const [small, large] = [new Map<Cid, Bytes>(), new Map<Cid, number>()]
     let bytes = 0
     try {
-      const made = await fill(async (block) => {
+      const meaning = await fill(async (block) => {
         if (small.has(block.cid) || large.has(block.cid)) return
         const size = block.bytes.length
         if (catalogue.usedBytes() + stagedBytes + size > quotaBytes)
@@ -64,10 +64,9 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
       })
       if (closed) throw new Error('the store is closed')
       const committed = Promise.withResolvers<void>()
-      waiting.push({ roots: typeof made === 'string' ? [made] : made, place, small, large, committed })
+      waiting.push({ ...meaning, place, small, large, committed })
       void inTurn(commitWaiting)
       await committed.promise
-      return made
     } catch (cause) {
       throw worldFault(cause)
     } finally {
@@ -98,7 +97,10 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
         const entries = batch.flatMap(entriesOf)
         const small = new Map(entries.flatMap(({ cid, bytes }) => (bytes ? [[cid, bytes.length]] : [])))
         for (const [cid, size] of small) grownBytes += size - (catalogue.sizeOf(cid) ?? 0)
-        commit(() => catalogue.add(entries), grownBytes)
+        commit(() => {
+          catalogue.add(entries)
+          for (const { parts } of batch) if (parts) catalogue.expect(parts)
+        }, grownBytes)
       })
       for (const upload of batch) upload.committed.resolve()
     } catch (cause) {
@@ -107,13 +109,13 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
     }
   }
 
-  /** Those of the blocks that no root reaches, but for `without`. Only ever in turn, so no root comes or goes meanwhile. */
-  async function unreached(blocks: Iterable<Cid>, without?: Cid): Promise<ReadonlySet<Cid>> {
+  /** Those of the blocks that no root reaches and no blob waits for. Only ever in turn, so none comes or goes meanwhile. */
+  async function unreached(blocks: Iterable<Cid>): Promise<ReadonlySet<Cid>> {
     const unwanted = new Set(blocks)
-    for (const cid of unwanted) if (cid !== without && catalogue.isRoot(cid)) unwanted.delete(cid)
+    for (const cid of unwanted) if (catalogue.isRoot(cid) || catalogue.isPart(cid)) unwanted.delete(cid)
     for (const root of catalogue.trees()) {
       if (unwanted.size === 0) break
-      if (root !== without) for await (const cid of blocksUnder(root, load)) unwanted.delete(cid)
+      for await (const cid of blocksUnder(root, load)) unwanted.delete(cid)
     }
     return unwanted
   }
@@ -128,19 +130,54 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
     return freedBytes
   }
 
-  async function forget(root: Cid): Promise<void> {
-    if (!catalogue.isRoot(root)) return
-    const blocks: Cid[] = []
-    for await (const part of blocksUnder(root, load)) blocks.push(part)
-    await catalogue.write(async (commit) => {
-      // Another process may have forgotten it meanwhile.
-      if (!catalogue.isRoot(root)) return
-      const unwanted = await unreached(blocks, root)
-      const rows = [...unwanted].reduce((sum, cid) => sum + (catalogue.sizeOf(cid) ?? 0), 0)
-      commit(() => catalogue.forget(root, unwanted), -rows)
+  async function forget(blob: Cid): Promise<void> {
+    const expected = catalogue.partsOf(blob)
+    if (!catalogue.isRoot(blob) && expected.length === 0) return
+    await release([...(await treeOf(blob)), ...expected], () => catalogue.abandon(blob))
+  }
+
+  async function sweep(now: Millis): Promise<number> {
+    const overdue = catalogue.overdue(now)
+    return overdue.length === 0 ? 0 : release(overdue, () => catalogue.expire(now))
+  }
+
+  /** Ends what holds these blocks, then forgets those that nothing else holds. @returns their bytes */
+  async function release(blocks: readonly Cid[], end: () => void): Promise<number> {
+    const rowBytes = await catalogue.write(async (commit) => {
+      end()
+      const unwanted = await unreached(blocks)
+      const bytes = [...unwanted].reduce((sum, cid) => sum + (catalogue.sizeOf(cid) ?? 0), 0)
+      commit(() => catalogue.remove(unwanted), -bytes)
+      return bytes
     })
     // Not before the marks are gone, for without its files a blob would be damaged; and looked at again after.
-    await catalogue.write(async (commit) => commit(undefined, -(await removeFiles(await unreached(blocks)))))
+    return catalogue.write(async (commit) => {
+      const fileBytes = await removeFiles(await unreached(blocks))
+      commit(undefined, -fileBytes)
+      return rowBytes + fileBytes
+    })
+  }
+
+  async function finish(blob: Cid): Promise<boolean> {
+    if (!(await isWholeFile(blob, load, keptSize))) return false
+    return catalogue.write(async (commit) => {
+      // Another process may have forgotten some of it meanwhile.
+      if (!(await isWhole(blob))) return false
+      const tree = await treeOf(blob)
+      if (!catalogue.isRoot(blob) || tree.some(catalogue.isPart)) commit(() => catalogue.finish(blob, tree), 0)
+      return true
+    })
+  }
+
+  async function treeOf(blob: Cid): Promise<readonly Cid[]> {
+    const blocks: Cid[] = []
+    for await (const cid of blocksUnder(blob, load)) blocks.push(cid)
+    return blocks
+  }
+
+  async function isWhole(blob: Cid): Promise<boolean> {
+    for await (const cid of blocksUnder(blob, load)) if ((await keptSize(cid)) === undefined) return false
+    return true
   }
 
   /** Sets a damaged block aside, so that `has` tells the truth from now on. Looks again first: it may be mended by now. */
@@ -162,19 +199,32 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
   const opened = doors.move()
   return {
     ...readingOf(load, (cid) => inTurn(() => setAside(cid)).catch(() => undefined)),
-    put: (source, limitBytes, signal, expected) =>
-      stage((keep) => importBounded(source, limitBytes, signal, expected, keep)),
+    async put(source, limitBytes, signal, expected) {
+      let root = expected
+      await stage(async (keep) => {
+        root = await importBounded(source, limitBytes, signal, expected, keep)
+        return { roots: [root] }
+      })
+      return root as Cid
+    },
     async putBlocks(blocks) {
       for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
       await stage(async (keep) => {
         for (const block of blocks) await keep(block)
-        return blocks.map(({ cid }) => cid)
+        return { roots: blocks.map(({ cid }) => cid) }
       })
     },
-    async has(cid) {
-      for await (const part of blocksUnder(cid, load)) if ((await keptSize(part)) === undefined) return false
-      return true
+    async putParts(blob, blocks, until) {
+      const checked = nameOf(blob)
+      for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
+      await stage(async (keep) => {
+        for (const block of blocks) await keep(block)
+        return { roots: [], parts: { blob: checked, cids: blocks.map(({ cid }) => cid), until } }
+      })
     },
+    finish: (blob) => inTurn(() => finish(nameOf(blob))),
+    sweep: (now) => inTurn(() => sweep(now)),
+    has: isWhole,
     delete: (cid) => inTurn(() => forget(nameOf(cid))),
     usedBytes: () => catalogue.usedBytes(),
     async [Symbol.asyncDispose]() {
@@ -202,8 +252,10 @@ const SMALL_BYTES_MAX = 65_536
 
 type FileBlobsOptions = { readonly folder: string; readonly quotaBytes: number; readonly shared?: boolean }
 
-type Staged = {
-  readonly roots: readonly Cid[]
+/** What an upload's blocks are: blobs of these roots, or parts of one that is not whole yet. */
+type Meaning = { readonly roots: readonly Cid[]; readonly parts?: Parts }
+
+type Staged = Meaning & {
   /** Of the large ones, until they are moved. */
   readonly place: string
   readonly small: ReadonlyMap<Cid, Bytes>

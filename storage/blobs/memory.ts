@@ -1,7 +1,8 @@
-import type { Bytes, Cid } from '#protocol/ids.ts'
-import { type BlobStore, StorageFull } from '#protocol/ports.ts'
+import type { Block } from '#protocol/envelope.ts'
+import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
+import { type PartsStore, StorageFull } from '#protocol/ports.ts'
 import { turns } from '../turns.ts'
-import { blocksUnder, type Load, readingOf } from './reading.ts'
+import { blocksUnder, isWholeFile, type Load, readingOf } from './reading.ts'
 import { checkBlock, importBounded } from './writing.ts'
 
 /** What of a map keeps blocks. */
@@ -15,8 +16,10 @@ export function openMemoryBlobs({
   readonly quotaBytes?: number
   /** Where the blocks are. */
   readonly blocks?: Blocks
-} = {}): BlobStore {
+} = {}): PartsStore {
   const roots = new Set<Cid>()
+  /** By blob, until when each of its parts waits for it. */
+  const parts = new Map<Cid, Map<Cid, Millis>>()
   const inTurn = turns()
   let usedBytes = 0
 
@@ -30,6 +33,31 @@ export function openMemoryBlobs({
     usedBytes += addedBytes
     for (const [cid, block] of added) blocks.set(cid, block)
     for (const root of put) roots.add(root)
+  }
+
+  function copied(given: readonly Block[]): ReadonlyMap<Cid, Bytes> {
+    for (const { cid, bytes } of given) checkBlock(cid, bytes)
+    return new Map(given.map(({ cid, bytes }) => [cid, bytes.slice()]))
+  }
+
+  /** Forgets those of the blocks that no root reaches and no blob waits for. @returns their bytes */
+  async function release(given: Iterable<Cid>): Promise<number> {
+    const unwanted = new Set(given)
+    for (const waiting of parts.values()) for (const cid of waiting.keys()) unwanted.delete(cid)
+    for (const root of roots) for await (const cid of blocksUnder(root, load)) unwanted.delete(cid)
+    let bytes = 0
+    for (const cid of unwanted) {
+      bytes += blocks.get(cid)?.length ?? 0
+      blocks.delete(cid)
+    }
+    usedBytes -= bytes
+    return bytes
+  }
+
+  async function treeOf(blob: Cid): Promise<readonly Cid[]> {
+    const tree: Cid[] = []
+    for await (const cid of blocksUnder(blob, load)) tree.push(cid)
+    return tree
   }
 
   return {
@@ -46,24 +74,46 @@ export function openMemoryBlobs({
       return cid
     },
     async putBlocks(given) {
-      for (const { cid, bytes } of given) checkBlock(cid, bytes)
-      const staged = new Map(given.map(({ cid, bytes }) => [cid, bytes.slice()]))
+      const staged = copied(given)
       await inTurn(() => keep([...staged.keys()], staged))
     },
-    async has(cid) {
-      for await (const part of blocksUnder(cid, load)) if (!blocks.has(part)) return false
-      return true
+    async putParts(blob, given, until) {
+      const staged = copied(given)
+      await inTurn(async () => {
+        await keep([], staged)
+        if (staged.size === 0) return
+        const waiting = parts.get(blob) ?? new Map<Cid, Millis>()
+        for (const cid of staged.keys()) waiting.set(cid, Math.max(until, waiting.get(cid) ?? until))
+        parts.set(blob, waiting)
+      })
     },
+    finish: (blob) =>
+      inTurn(async () => {
+        if (!(await isWholeFile(blob, load, async (cid) => blocks.get(cid)?.length))) return false
+        roots.add(blob)
+        const waiting = parts.get(blob)
+        for (const cid of await treeOf(blob)) waiting?.delete(cid)
+        if (waiting?.size === 0) parts.delete(blob)
+        return true
+      }),
+    sweep: (now) =>
+      inTurn(async () => {
+        const overdue = new Set<Cid>()
+        for (const [blob, waiting] of parts) {
+          for (const [cid, until] of waiting) if (until <= now && waiting.delete(cid)) overdue.add(cid)
+          if (waiting.size === 0) parts.delete(blob)
+        }
+        return overdue.size === 0 ? 0 : release(overdue)
+      }),
+    has: async (cid) => (await treeOf(cid)).every((part) => blocks.has(part)),
     delete: (cid) =>
       inTurn(async () => {
-        if (!roots.delete(cid)) return
-        const forgotten = new Set<Cid>()
-        for await (const part of blocksUnder(cid, load)) forgotten.add(part)
-        for (const root of roots) for await (const part of blocksUnder(root, load)) forgotten.delete(part)
-        for (const part of forgotten) {
-          usedBytes -= blocks.get(part)?.length ?? 0
-          blocks.delete(part)
-        }
+        const expected = [...(parts.get(cid)?.keys() ?? [])]
+        if (!roots.has(cid) && expected.length === 0) return
+        const tree = await treeOf(cid)
+        roots.delete(cid)
+        parts.delete(cid)
+        await release([...tree, ...expected])
       }),
   }
 }

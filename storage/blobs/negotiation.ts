@@ -1,11 +1,14 @@
 import type { IncomingMessage } from 'node:http'
+import { parseCid } from '#protocol/cid.ts'
+import type { Cid } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 
 /** Both ends included; a negative number counts from the end of the file. */
 type EntityBytes = { readonly from: number; readonly to: number }
 
 export type Form =
-  | { readonly kind: 'raw' }
+  /** `from`: a block of which whoever asks has the bytes, so that the difference from it would do. */
+  | { readonly kind: 'raw'; readonly from?: Cid }
   | { readonly kind: 'car'; readonly scope: 'block' | 'entity' | 'all'; readonly bytes?: EntityBytes }
   | { readonly kind: 'file' }
 
@@ -15,7 +18,7 @@ export type FormRefusal = 'bad-format' | 'bad-scope' | 'not-acceptable'
 export function formOf(request: IncomingMessage, query: URLSearchParams): Result<Form, FormRefusal> {
   const wanted = best(request.headers.accept ?? '')
   const format = query.get('format') ?? formats[wanted.type] ?? 'file'
-  if (format === 'raw') return accept({ kind: 'raw' })
+  if (format === 'raw') return rawFrom(query.get('from'))
   if (format === 'file' && !query.has('format')) return accept({ kind: 'file' })
   if (format !== 'car') return refuse('bad-format', 'a format is raw or car')
   const version = query.get('car-version') ?? wanted.parameters['version'] ?? '1'
@@ -23,6 +26,12 @@ export function formOf(request: IncomingMessage, query: URLSearchParams): Result
   if (version !== '1' || (order !== 'dfs' && order !== 'unk'))
     return refuse('not-acceptable', 'CARs here are version=1; order=dfs; dups=n')
   return scopeOf(query)
+}
+
+function rawFrom(text: string | null): Result<Form, FormRefusal> {
+  if (text === null) return accept({ kind: 'raw' })
+  const from = parseCid(text)
+  return from.ok ? accept({ kind: 'raw', from: from.value }) : refuse('bad-format', `from: ${from.detail}`)
 }
 
 function scopeOf(query: URLSearchParams): Result<Form, FormRefusal> {

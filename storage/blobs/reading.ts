@@ -2,22 +2,28 @@ import { cidOf, codecOf, DAG_PB } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
+import { accept } from '#protocol/result.ts'
 import { fileSizeOf, NotAFile, partsOf, readFile } from '#protocol/unixfs.ts'
 
 /** A block as the store has it, unchecked; undefined when it has none. May stop reading a byte past `limitBytes`. */
 export type Load = (cid: Cid, limitBytes: number, signal?: AbortSignal) => Promise<Bytes | undefined>
+
+/** A block that was hashed: what it answers is what the CID says. Throws as {@link checkedBlock} does. */
+export type LoadChecked = (cid: Cid, limitBytes: number, signal?: AbortSignal) => Promise<Bytes>
 
 /**
  * The reading half of every store. Each block is hashed before any of it is passed on, so wrong bytes never come out,
  * wherever they were kept. Only the blocks that the range touches are loaded.
  *
  * @param damaged hears of a block that is not what its name says, before the reader does
+ * @param ahead as of {@link readFile}
  */
 export function readingOf(
   load: Load,
   damaged: (cid: Cid) => Promise<void> = async () => undefined,
-): Pick<BlobStore, 'get' | 'getBlock'> {
-  const block = async (cid: Cid, limitBytes: number, signal?: AbortSignal) => {
+  ahead?: () => number,
+): Reading {
+  const block: LoadChecked = async (cid, limitBytes, signal) => {
     try {
       return await checkedBlock(load, cid, limitBytes, signal)
     } catch (cause) {
@@ -25,25 +31,37 @@ export function readingOf(
       throw cause
     }
   }
+  return readingFrom(block, ahead)
+}
+
+export type Reading = Pick<BlobStore, 'get' | 'getBlock'>
+
+/** The same over blocks that come hashed. A reader that stops early stops what was asked for ahead of it. */
+export function readingFrom(block: LoadChecked, ahead?: () => number): Reading {
   return {
     async *get(cid, { offset = 0, length = Number.MAX_SAFE_INTEGER, limitBytes }, signal) {
+      const stop = new AbortController()
+      const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
       try {
-        const root = await block(cid, BLOCK_BYTES_MAX, signal)
+        const root = await block(cid, BLOCK_BYTES_MAX, either)
         const size = fileSizeOf({ cid, bytes: root })
         if (!size.ok) throw new NotAFile(`${cid} is not a file`)
         if (size.value > limitBytes) throw new BlobTooLarge(`${cid} is ${size.value} bytes, at most ${limitBytes}`)
         const end = Math.min(size.value, offset + length)
-        if (offset < end)
-          yield* readFile(cid, offset, end - offset, async (part) =>
-            part === cid ? root : block(part, BLOCK_BYTES_MAX, signal),
-          )
+        const part = async (one: Cid) => (one === cid ? root : block(one, BLOCK_BYTES_MAX, either))
+        if (offset < end) yield* readFile(cid, offset, end - offset, part, ahead)
       } catch (cause) {
         throw cause instanceof NotAFile ? new BlobCorrupt(cause.message, { cause }) : cause
+      } finally {
+        stop.abort(OVER)
       }
     },
     getBlock: (cid, limitBytes) => block(cid, limitBytes),
   }
 }
+
+/** Made once: an abort without a reason makes an exception, with a stack, for every file that is read. */
+const OVER = new Error('the reader has gone')
 
 /** Throws {@link BlobMissing}, {@link BlobTooLarge}, {@link BlobCorrupt}. */
 export async function checkedBlock(load: Load, cid: Cid, limitBytes: number, signal?: AbortSignal): Promise<Bytes> {
@@ -71,6 +89,36 @@ export async function* blocksUnder(root: Cid, load: Load): AsyncIterable<Cid> {
     const parts = partsOf({ cid, bytes: await innerNode(load, cid) })
     if (parts.ok) ahead.push(...parts.value.map((part) => part.cid).toReversed())
   }
+}
+
+/**
+ * Whether every block of it is here. Throws {@link BlobCorrupt} where one is not as large as its parent says: a tree that
+ * somebody else made, and that nobody could read as a file.
+ *
+ * @param sizeOf a block's own size; undefined where it is not here
+ */
+export async function isWholeFile(
+  root: Cid,
+  load: Load,
+  sizeOf: (cid: Cid) => Promise<number | undefined>,
+): Promise<boolean> {
+  /** What each block's parents say of it: those that are found are looked at in turn. */
+  const said = new Map<Cid, number | undefined>([[root, undefined]])
+  for (const [cid, due] of said) {
+    const ownBytes = await sizeOf(cid)
+    if (ownBytes === undefined) return false
+    const parts = codecOf(cid) === DAG_PB ? partsOf({ cid, bytes: await innerNode(load, cid) }) : accept([])
+    if (!parts.ok) continue
+    const leaf = codecOf(cid) !== DAG_PB
+    const sizeBytes = leaf ? ownBytes : parts.value.reduce((sum, part) => sum + part.sizeBytes, 0)
+    if (due !== undefined && due !== sizeBytes) throw new BlobCorrupt(`${cid} is not of ${due} bytes`)
+    for (const part of parts.value) {
+      if ((said.get(part.cid) ?? part.sizeBytes) !== part.sizeBytes)
+        throw new BlobCorrupt(`${part.cid} has two sizes in one file`)
+      said.set(part.cid, part.sizeBytes)
+    }
+  }
+  return true
 }
 
 async function innerNode(load: Load, cid: Cid): Promise<Bytes> {

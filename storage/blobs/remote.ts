@@ -1,16 +1,23 @@
-import { collect, concat, once } from '#protocol/bytes.ts'
+import { collect } from '#protocol/bytes.ts'
+import { holdFile } from '#protocol/held-file.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
-import { importFile } from '#protocol/unixfs.ts'
+import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { BlobCorrupt, type Clock, type RemoteStore } from '#protocol/ports.ts'
 import { systemClock } from '../clock.ts'
-import { type Load, readingOf } from './reading.ts'
+import { type Fetch, faultOf, openExchange } from './exchange.ts'
+import { type Keeping, openFetching, type SourceOrder } from './fetching.ts'
+import { openOrigin } from './origin.ts'
+import type { Parents } from './parents.ts'
+import { readingFrom } from './reading.ts'
+import { openSending } from './sending.ts'
 import { bounded } from './writing.ts'
 
 /**
  * The blobs behind a gateway, from anywhere that has `fetch`. Nothing that the gateway says is believed: files come block
- * by block and each is hashed before it is passed on, so after a broken connection reading goes on at the block where it
- * was. A blob to put is held in memory, for its CID must be known before the first byte is sent. Networks that fail are
- * tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
+ * by block, some in flight, and each is hashed before it is passed on, so after a broken connection reading goes on at the
+ * block where it was. What is public may come from other gateways as well. A blob that lies in a store is sent from there,
+ * block by block; one that is put is held in memory, for its CID must be known before the first byte is sent. Networks that
+ * fail are tried again with growing pauses; what the gateway refuses is thrown at once, by the door's names.
  *
  * @param url where `/ipfs/` lies, e.g. `https://coordinator.example:7410`, or where it lies at the moment
  * @param ticket the ticket of the moment, for uploads; for reading only where that is asked for
@@ -19,91 +26,37 @@ export function openRemoteBlobs({
   url,
   ticket = () => undefined,
   reads = 'public',
+  sources = () => [],
+  keeping,
+  parents,
   fetch = globalThis.fetch,
+  siteFetch,
   clock = systemClock,
   attempts = 6,
   firstPauseMillis = 250,
   attemptMillis = 60_000,
   jitter = Math.random,
-}: RemoteBlobsOptions): BlobStore {
+}: RemoteBlobsOptions): RemoteBlobs {
   /** Asked anew at each attempt: the coordinator may be elsewhere by then. */
   const at =
     (cid: Cid, query = '') =>
     () =>
       new URL(`/ipfs/${cid}${query}`, typeof url === 'function' ? url() : url)
 
-  /** One exchange, tried again while the network or the gateway's state is at fault. */
-  async function exchange<T>(
-    target: () => URL,
-    request: RequestInit & { readonly allowMillis: Millis },
-    read: (response: Response) => Promise<T>,
-  ): Promise<T> {
-    const { signal } = request
-    for (let [attempt, waits] = [1, 0]; ; ) {
-      signal?.throwIfAborted()
-      let pause: Millis
-      const limit = new AbortController()
-      const done = new AbortController()
-      clock.wakeAt(clock.now() + request.allowMillis, done.signal).then(
-        () => limit.abort(new RemoteFault(`no answer within ${request.allowMillis} ms`)),
-        () => undefined,
-      )
-      try {
-        const both = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal
-        const response = await fetch(target(), { ...request, signal: both, redirect: 'error' })
-        if (!response.ok && isPassing(response.status)) throw await faultOf(response)
-        return await read(response)
-      } catch (cause) {
-        signal?.throwIfAborted()
-        if (isVerdict(cause)) throw cause
-        // To be told when to come again is no failure: whoever waits for a place gets one, while its round is open.
-        const told = cause instanceof RemoteFault ? cause.retryAfterMillis : undefined
-        if (told === undefined ? attempt >= attempts : waits >= WAITS_MAX) throw cause
-        // Spread, so that a cohort that lost its coordinator does not come back in one instant.
-        pause =
-          told === undefined
-            ? firstPauseMillis * Math.min(2 ** (attempt - 1), GROWTH_MAX) * (0.5 + jitter() / 2)
-            : told * (1 + jitter())
-        if (told === undefined) attempt++
-        else waits++
-      } finally {
-        done.abort()
-      }
-      await clock.wakeAt(clock.now() + pause, signal ?? new AbortController().signal)
-    }
-  }
+  const exchange = openExchange({ fetch, clock, attempts, firstPauseMillis, jitter })
 
-  const load: Load = (cid, limitBytes, signal) =>
-    exchange(
-      at(cid, '?format=raw'),
-      {
-        headers: { Accept: 'application/vnd.ipld.raw', ...(reads === 'withheld' && bearer(ticket())) },
-        ...{ signal: signal ?? null, allowMillis: attemptMillis },
-      },
-      async (response) => {
-        if (response.status === 404 || response.status === 410) return undefined
-        if (!response.ok) throw await faultOf(response)
-        return readAtMost(response, limitBytes)
-      },
-    )
+  const isPublic = reads === 'public'
+  const origin = openOrigin({
+    ...{ exchange, at, attemptMillis, ...(isPublic && { keeping, parents }) },
+    headers: () => (isPublic ? {} : bearer(ticket())),
+  })
+  const fetching = openFetching({
+    ...{ fetch, siteFetch, clock, origin },
+    // What only members may read is nobody else's to be asked for, and is not kept.
+    ...(isPublic ? { sources, keeping, parents } : { sources: () => [] }),
+  })
 
-  async function upload(cid: Cid, bytes: Bytes, signal?: AbortSignal): Promise<void> {
-    // Worth a question where the answer may save many bytes; a small blob is its own question, and may be here already.
-    if (bytes.length > ASK_FIRST_BYTES && (await has(cid, signal))) return
-    await exchange(
-      at(cid),
-      {
-        method: 'PUT',
-        headers: { 'Content-Type': 'application/octet-stream', ...bearer(ticket()) },
-        body: bytes as Uint8Array<ArrayBuffer>,
-        signal: signal ?? null,
-        allowMillis: attemptMillis + bytes.length / SLOWEST_BYTES_PER_MILLI,
-      },
-      async (response) => {
-        if (!response.ok) throw await faultOf(response)
-      },
-    )
-  }
+  const send = openSending({ exchange, at, authorization: () => bearer(ticket()), clock, attemptMillis })
 
   function has(cid: Cid, signal?: AbortSignal): Promise<boolean> {
     return exchange(
@@ -111,7 +64,7 @@ export function openRemoteBlobs({
       {
         method: 'HEAD',
         headers: reads === 'withheld' ? bearer(ticket()) : {},
-        ...{ signal: signal ?? null, allowMillis: attemptMillis },
+        ...{ signal, allowMillis: attemptMillis },
       },
       async (response) => {
         if (response.status === 404 || response.status === 410) return false
@@ -122,13 +75,17 @@ export function openRemoteBlobs({
   }
 
   return {
-    ...readingOf(load),
+    ...readingFrom(fetching.block, fetching.ahead),
+    send,
+    pull(cid, from, signal) {
+      if (from !== undefined) parents?.suggest(cid, from)
+      return origin(cid, BLOCK_BYTES_MAX, signal)
+    },
     async put(source, limitBytes, signal, expected) {
-      const bytes = await collect(bounded(source, limitBytes, signal), limitBytes)
-      const cid = await importFile(once(bytes), async () => undefined)
-      if (expected !== undefined && cid !== expected) throw new BlobCorrupt(`these are the bytes of ${cid}`)
-      await upload(cid, bytes, signal)
-      return cid
+      const held = holdFile(await collect(bounded(source, limitBytes, signal), limitBytes))
+      if (expected !== undefined && held.cid !== expected) throw new BlobCorrupt(`these are the bytes of ${held.cid}`)
+      await send(held, held.cid, signal)
+      return held.cid
     },
     async putBlocks() {
       throw new TypeError('a gateway takes files, not manifests or inner nodes')
@@ -140,107 +97,34 @@ export function openRemoteBlobs({
   }
 }
 
+export type RemoteBlobs = RemoteStore & {
+  /** A block from the gateway itself, whatever other sources there are. @param from what it may be made from, as somebody says */
+  pull(cid: Cid, from: Cid | undefined, signal: AbortSignal): Promise<Bytes>
+}
+
 export type RemoteBlobsOptions = {
   readonly url: string | URL | (() => string)
   readonly ticket?: () => string | undefined
   /** `withheld`: shows the ticket to read as well, and so reads what only members of a run may. Otherwise no reader has a name. */
   readonly reads?: 'public' | 'withheld'
-  readonly fetch?: typeof globalThis.fetch
+  /** Where else public blocks may be had. No ticket goes there. */
+  readonly sources?: SourceOrder
+  /** Where public blocks are kept that were fetched, and looked for first. */
+  readonly keeping?: Keeping | undefined
+  /** Which leaf was made from which: of those the difference will do. */
+  readonly parents?: Parents | undefined
+  readonly fetch?: Fetch
+  /** For those sources that are nodes of the site. */
+  readonly siteFetch?: Fetch
   readonly clock?: Clock
   readonly attempts?: number
   readonly firstPauseMillis?: Millis
-  /** For one block, or one upload's answer on top of the time its bytes take. */
+  /** For one block, on top of the time its bytes take where it is sent. */
   readonly attemptMillis?: Millis
   /** Spreads the pauses: from 0 to 1. */
   readonly jitter?: () => number
 }
 
-/** The gateway will not do it, and asking again changes nothing. */
-export class RemoteRefused extends Error {
-  override name = 'RemoteRefused'
-  readonly status: number
-  readonly code: string
-  constructor(status: number, code: string, detail: string) {
-    super(`${status} ${code}: ${detail}`)
-    this.status = status
-    this.code = code
-  }
-}
-
-/** No answer, or one that says: not now. */
-export class RemoteFault extends Error {
-  override name = 'RemoteFault'
-  /** When to come again, where it was said. */
-  readonly retryAfterMillis: Millis | undefined
-  constructor(message: string, retryAfterMillis?: Millis) {
-    super(message)
-    this.retryAfterMillis = retryAfterMillis
-  }
-}
-
-/** Pauses grow no further: whoever waits for long should not be the last to notice that the gateway is back. */
-const GROWTH_MAX = 16
-const ASK_FIRST_BYTES = 65_536
-/** 16 KiB/s: a link slower than this cannot take part. */
-const SLOWEST_BYTES_PER_MILLI = 16
-const PROBLEM_BYTES_MAX = 4096
-/** How often one exchange comes again because it was told to, and how long it waits at most each time. */
-const WAITS_MAX = 60
-const RETRY_AFTER_SECONDS_MAX = 60
-
 function bearer(ticket: string | undefined): Readonly<Record<string, string>> {
   return ticket === undefined ? {} : { Authorization: `Bearer ${ticket}` }
-}
-
-function isPassing(status: number): boolean {
-  return status === 408 || status === 429 || (status >= 500 && status !== 507)
-}
-
-function isVerdict(cause: unknown): boolean {
-  return [BlobCorrupt, BlobMissing, BlobTooLarge, StorageFull, RemoteRefused].some((kind) => cause instanceof kind)
-}
-
-/** What a refusing answer means at this door. */
-async function faultOf(response: Response): Promise<Error> {
-  const problem = await problemIn(response)
-  const detail = problem.detail ?? response.statusText
-  if (problem.code === 'damaged' || response.status === 422) return new BlobCorrupt(detail)
-  if (response.status === 413) return new BlobTooLarge(detail)
-  if (response.status === 507) return new StorageFull(detail)
-  if (isPassing(response.status)) return new RemoteFault(`${response.status}: ${detail}`, retryAfterIn(response))
-  return new RemoteRefused(response.status, problem.code ?? 'refused', detail)
-}
-
-/** In seconds, as a gateway of ours says it. Whatever else stands there is not waited for. */
-function retryAfterIn({ headers }: Response): Millis | undefined {
-  const text = headers.get('retry-after') ?? ''
-  return /^\d{1,9}$/.test(text) ? Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Number(text))) * 1000 : undefined
-}
-
-async function problemIn(response: Response): Promise<{ readonly code?: string; readonly detail?: string }> {
-  try {
-    const problem: unknown = JSON.parse(new TextDecoder().decode(await readAtMost(response, PROBLEM_BYTES_MAX)))
-    if (problem === null || typeof problem !== 'object') return {}
-    const [code, detail] = ['code', 'detail'].map((name) => (problem as Record<string, unknown>)[name])
-    return { ...(typeof code === 'string' && { code }), ...(typeof detail === 'string' && { detail }) }
-  } catch {
-    return {}
-  }
-}
-
-/** The answer's bytes, or of a longer one the first `limitBytes + 1`: enough to tell, and no more is read. */
-async function readAtMost(response: Response, limitBytes: number): Promise<Bytes> {
-  const pieces: Bytes[] = []
-  let length = 0
-  // Not `for await`: not every browser iterates over streams.
-  const reader = response.body?.getReader()
-  for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
-    pieces.push(next.value)
-    length += next.value.length
-    if (length > limitBytes) {
-      await reader?.cancel()
-      break
-    }
-  }
-  return concat(...pieces).subarray(0, limitBytes + 1)
 }

@@ -28,8 +28,8 @@ export function shelvesIn(folder: string): Shelves {
 }
 
 /**
- * Makes a folder ready: the places there are, and nothing on them that no root reaches, which is what a crash leaves. Only
- * for whoever is alone there: another process's upload would look the same.
+ * Makes a folder ready: the places there are, and nothing on them that no root reaches and no blob waits for, which is what
+ * a crash leaves. Only for whoever is alone there: another process's upload would look the same.
  */
 export async function makeReady(folder: string): Promise<void> {
   const shelves = shelvesIn(folder)
@@ -39,7 +39,7 @@ export async function makeReady(folder: string): Promise<void> {
   await Promise.all([shelves.temp, shelves.damaged].map((path) => mkdir(path, { recursive: true })))
   await Promise.all([...SHARDS].map((letter) => mkdir(join(blocks, letter), { recursive: true })))
   await Promise.all([folder, blocks].map(syncFolder))
-  const reached = new Set<string>(catalogue.rootsInFiles())
+  const reached = new Set<string>([...catalogue.rootsInFiles(), ...catalogue.parts()])
   const load = async (cid: Cid) => catalogue.bytesOf(cid) ?? readUpTo(shelves.pathOf(cid), BLOCK_BYTES_MAX)
   for (const root of catalogue.trees()) for await (const cid of blocksUnder(root, load)) reached.add(cid)
   let usedBytes = catalogue.totalBytes()

@@ -8,13 +8,14 @@ export type Admitted = { end(kept: boolean): void }
 
 export type Tickets = {
   check(text: string): Result<Ticket, TicketRefusal>
-  /** Takes one of the seat's few places. `spent-ticket`: it has kept its blobs; `busy-ticket`: its uploads are running. */
+  /** Takes one of the seat's few places. `spent-ticket`: it has begun its blobs; `busy-ticket`: its uploads are running. */
   admit(ticket: Ticket, cid: Cid): Result<Admitted, 'spent-ticket' | 'busy-ticket'>
 }
 
 /**
  * What a seat has uploaded, so that a ticket for one vector does not fill the disk: two blobs a seat (one may have been
- * made before a restart of the node and be another), two uploads at a time (one may hang on a dead connection).
+ * made before a restart of the node and be another), be they whole or on their way in parts, and two requests for them at a
+ * time (one may hang on a dead connection).
  * Remembered until the ticket expires, in this process: a restart of the gateway forgets, and allows two more.
  *
  * @param key the coordinator's ticket key, 32 bytes
@@ -24,7 +25,7 @@ export function openTickets({ key, clock }: { readonly key: Bytes; readonly cloc
 
   function seatOf(ticket: Ticket): SeatUploads | undefined {
     // By seat, not by text: another ticket for the same seat allows nothing more.
-    const name = `${ticket.run} ${ticket.round} ${ticket.seat}`
+    const name = seatNameOf(ticket)
     const known = seats.get(name)
     if (known) {
       known.expiresAt = Math.max(known.expiresAt, ticket.expiresAt)
@@ -63,6 +64,10 @@ export function openTickets({ key, clock }: { readonly key: Bytes; readonly cloc
 /** The ticket that a request shows in its Authorization header, unread. */
 export function ticketIn(authorization: string | undefined): string | undefined {
   return /^Bearer ([\w.-]+)$/i.exec(authorization ?? '')?.[1]
+}
+
+export function seatNameOf({ run, round, seat }: Ticket): string {
+  return `${run} ${round} ${seat}`
 }
 
 type SeatUploads = { readonly kept: Set<Cid>; running: number; expiresAt: Millis }

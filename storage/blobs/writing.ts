@@ -44,15 +44,18 @@ export async function* bounded(
   signal: AbortSignal | undefined,
 ): AsyncIterable<Bytes> {
   const iterator = source[Symbol.asyncIterator]()
-  const aborted = Promise.withResolvers<never>()
-  aborted.promise.catch(() => undefined)
-  const abort = () => aborted.reject(signal?.reason)
+  let interrupt: (reason: unknown) => void = () => undefined
+  const abort = () => interrupt(signal?.reason)
   signal?.addEventListener('abort', abort, { once: true })
   let done = false
   try {
-    signal?.throwIfAborted()
     for (let length = 0; ; ) {
-      const next = await Promise.race([iterator.next(), aborted.promise])
+      signal?.throwIfAborted()
+      // Of each piece a promise of its own: one that outlives them, raced against each, would hold on to all of them.
+      const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Bytes>>()
+      interrupt = reject
+      iterator.next().then(resolve, reject)
+      const next = await promise
       if (next.done) {
         done = true
         return

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { sumUploaded } from '#test/client/large.ts'
 import { lyingSession, roughSession } from '#test/client/rough.ts'
 
 /** How many seeds, and from which on: a slice in CI, the whole by hand. */
@@ -21,3 +22,7 @@ test(`${SEEDS} sessions of real nodes from ${FIRST} on: none is summed wrongly, 
   expect(seen.unmasked).toBeGreaterThan(0)
   process.stdout.write(`members campaign: ${SEEDS} seeds, ${JSON.stringify(seen)}\n`)
 }, 3_600_000)
+
+test('vectors of more than a block are uploaded and summed exactly', async () => {
+  await sumUploaded(300_000)
+})

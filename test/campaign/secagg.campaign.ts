@@ -1,4 +1,9 @@
 import { expect, test } from '@jest/globals'
+import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
+import { must } from '#test/aggregation/given.ts'
+import { cohortOf } from '#test/secagg/cohort.ts'
+import { isExact } from '#test/secagg/exact.ts'
+import { play } from '#test/secagg/play.ts'
 import { roughSession } from '#test/secagg/rough.ts'
 
 /** How many sessions, and from which seed on. */
@@ -18,3 +23,15 @@ test(`${SEEDS} masked sessions from ${FIRST} on: no wrong sum, no state that ans
   expect(seen.exact).toBeGreaterThan(SEEDS / 3)
   process.stdout.write(`secagg campaign: ${SEEDS} sessions, ${JSON.stringify(seen)}\n`)
 }, 3_600_000)
+
+test.each([SUITE_X25519, SUITE_HYBRID] as const)(
+  'a session of 30 members in suite %i, of whom some fall out in each phase, is exact',
+  async (suite) => {
+    const cohort = cohortOf(`large ${suite}`, 30, { suite })
+    for (const absent of [{}, { share: [3, 11], mask: [1, 30], confirm: [7], unmask: [12, 13] }]) {
+      const played = must(await play(cohort, absent))
+      expect(played.survivors).toHaveLength(absent.share ? 26 : 30)
+      await isExact(cohort, played)
+    }
+  },
+)

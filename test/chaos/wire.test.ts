@@ -75,7 +75,7 @@ test('a wire that stalls one way says nothing of it, and loses nothing', async (
     heard = true
   })
   socket.write('one')
-  while (wire.seen.bytes < 3) await new Promise((resolve) => setImmediate(resolve))
+  while (wire.seen.up + wire.seen.down < 3) await new Promise((resolve) => setImmediate(resolve))
   // It came to the server, and its answer waits.
   expect(heard).toBe(false)
   wire.flow('down')

@@ -28,7 +28,8 @@ const UNDERWAY_BYTES_MAX = 262_144
  */
 export class Wire implements AsyncDisposable {
   readonly port: number
-  readonly seen = { connections: 0, refused: 0, resets: 0, bytes: 0 }
+  /** `up` and `down` are bytes that passed, `held` those that came to a stalled wire. */
+  readonly seen = { connections: 0, refused: 0, resets: 0, up: 0, down: 0, held: 0 }
   readonly #server: Server
   readonly #to: number
   readonly #weather: Weather
@@ -104,8 +105,8 @@ export class Wire implements AsyncDisposable {
       delayMillis,
       bucket: (way) => this.#buckets[way],
       gate: (way) => this.#gates[way]?.promise,
-      passed: (bytes) => {
-        this.seen.bytes += bytes
+      count: (what, bytes) => {
+        this.seen[what] += bytes
       },
       over: (reset) => {
         this.#lines.delete(line)
@@ -127,7 +128,7 @@ type Fate = {
   readonly delayMillis: number
   readonly bucket: (way: Way) => Bucket
   readonly gate: (way: Way) => Promise<void> | undefined
-  readonly passed: (bytes: number) => void
+  readonly count: (what: Way | 'held', bytes: number) => void
   readonly over: (reset: boolean) => void
 }
 
@@ -167,7 +168,7 @@ class Line {
   }
 
   async #pump(from: Socket, to: Socket, way: Way): Promise<void> {
-    const { bucket, gate, delayMillis, passed } = this.#fate
+    const { bucket, gate, delayMillis, count } = this.#fate
     let underway = 0
     let room = Promise.withResolvers<void>()
     const write = (piece: Buffer): void => {
@@ -180,11 +181,13 @@ class Line {
       for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
         const piece = chunk.subarray(at, at + PIECE_BYTES)
         await bucket(way).take(piece.length)
-        await gate(way)
+        const gated = gate(way)
+        if (gated) count('held', piece.length)
+        await gated
         if (this.#over) return
         this.#left -= piece.length
         if (this.#left < 0) return this.reset()
-        passed(piece.length)
+        count(way, piece.length)
         underway += piece.length
         // Timers of one length fire in the order in which they were set.
         if (delayMillis > 0) setTimeout(write, delayMillis, piece)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { parseArguments } from '#cli/arguments.ts'
-import { COMMANDS, type Command } from '#cli/commands.ts'
+import type { Command } from '#cli/command.ts'
+import { COMMANDS } from '#cli/commands.ts'
 import type { Failure } from '#cli/failure.ts'
 import { nearest } from '#cli/nearest.ts'
 

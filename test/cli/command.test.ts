@@ -9,12 +9,18 @@ import { signerOf } from '#protocol/envelope.ts'
 import { parseNodeId } from '#protocol/ids.ts'
 import { request } from '#test/coordinator/live.ts'
 import { BIN, consilium, jsonLines } from './command.ts'
+import { Shell } from './shell.ts'
 
 let folder = ''
+let shell: Shell
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'consilium-command-'))
+  shell = new Shell({ cwd: folder })
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await shell[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
 
 describe('help', () => {
   test.each(COMMANDS.map((command) => [command.name, command] as const))(
@@ -59,6 +65,7 @@ describe('help', () => {
   })
 })
 
+const OPEN = ['--population', 'open', '--data', BIN] as const
 const PINNED = ['--coordinator-key', signerOf(new Uint8Array(32).fill(1)).id] as const
 
 describe('what is typed wrongly is exit 2, with what was meant', () => {
@@ -73,10 +80,16 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['node', 'up', '--coordinator-key', 'z6Mkx'], 'bad_value', /z6Mk and 44 more/],
     [['node', 'up', ...PINNED, '--population', 'hospital'], 'who_is_allowed', /fix +--allow nodes.txt/],
     [['node', 'up', ...PINNED, '--population', 'open', '--max-corrupt', '0'], 'bad_value', /from 1 to 128/],
+    [['node', 'up', ...PINNED, ...OPEN, '--share', '7412'], 'bad_value', /--share 127.0.0.1:7412/],
+    [['node', 'up', ...PINNED, ...OPEN, '--share-tls-key', 'x'], 'incomplete_tls', /--share-tls-cert/],
+    [['node', 'up', ...PINNED, ...OPEN, '--site-nodes', 'http://a:1/x'], 'bad_value', /--site-nodes/],
+    [['node', 'up', ...PINNED, ...OPEN, '--bandwidth', '4Mb/s'], 'bad_value', /--bandwidth 4Mbit\/s/],
+    [['node', 'up', ...PINNED, ...OPEN, '--bandwidth', '8Mbit/s,1kbit/s'], 'bad_value', /at least 256kbit\/s/],
+    [['node', 'up', ...PINNED, ...OPEN, '--gateway', 'ftp://x'], 'bad_value', /--gateway is an http or https URL/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
     [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
   ] as const)('%j', async (args, code, words) => {
-    const ran = await consilium(args, { cwd: folder })
+    const ran = await shell.run(args)
     expect(ran).toMatchObject({ code: 2, stdout: '' })
     expect(ran.stderr).toMatch(new RegExp(`^error  ${code}  .*\\(exit 2\\)\n`))
     expect(ran.stderr).toMatch(words)
@@ -123,17 +136,17 @@ test('what cannot be reached, is not there, or is not as it must be has an exit 
   const key = { CONSILIUM_API_KEY: 'ck_0' }
   const nowhere = await consilium(['runs', 'ls', '--coordinator', 'http://127.0.0.1:9'], { env: key })
   expect(nowhere).toMatchObject({ code: 10, stderr: expect.stringMatching(/^error {2}unreachable/) })
-  expect(await consilium(['runs', 'ls', '--state', folder])).toMatchObject({ code: 3 })
+  expect(await shell.run(['runs', 'ls', '--state', folder])).toMatchObject({ code: 3 })
   expect(await consilium(['run', 'nothing.json'], { env: key, cwd: folder })).toMatchObject({ code: 4 })
   expect(await consilium(['run', '-'], { env: key, input: '{' })).toMatchObject({ code: 2 })
-  expect(await consilium(['verify', 'nothing.car'], { cwd: folder })).toMatchObject({ code: 4 })
+  expect(await shell.run(['verify', 'nothing.car'])).toMatchObject({ code: 4 })
   await writeFile(join(folder, 'text.car'), 'text')
   expect(await consilium(['verify', 'text.car'], { cwd: folder })).toMatchObject({
     code: 8,
     stdout: expect.stringMatching(/FAILED at container/),
   })
   const empty = ['demo', '--data', folder, '--label', 'x', '--folder', join(folder, 'demo')]
-  expect(await consilium(empty)).toMatchObject({ code: 11, stderr: expect.stringMatching(/0 CSV files/) })
+  expect(await shell.run(empty)).toMatchObject({ code: 11, stderr: expect.stringMatching(/0 CSV files/) })
 })
 
 describe('a coordinator', () => {
@@ -147,6 +160,8 @@ describe('a coordinator', () => {
       '0',
       '--json',
       '--tethered',
+      '--grace',
+      '200',
       '--state',
       join(folder, 'coordinator'),
     ])
@@ -166,17 +181,9 @@ describe('a coordinator', () => {
       ...{ coordinator: expect.stringMatching(/^z6Mk/), api_key_file: join(folder, 'coordinator/api-key') },
     })
     const state = ['--state', join(folder, 'coordinator'), '--coordinator', String(ready['url'])]
-    const listed = await consilium(['runs', 'ls', ...state, '--json'])
+    const listed = await shell.run(['runs', 'ls', ...state, '--json'])
     expect(jsonLines(listed.stdout)).toEqual([{ data: [], has_more: false, next: null }])
-    const second = await consilium([
-      'coordinator',
-      'up',
-      '--open',
-      '--port',
-      '0',
-      '--state',
-      join(folder, 'coordinator'),
-    ])
+    const second = await shell.run(['coordinator', 'up', '--open', '--port', '0', ...state.slice(0, 2)])
     expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/in use by another process/) })
     const lonely = JSON.stringify(request({ timing: { selectionMillis: 50 } }))
     const failed = await consilium(['run', '-', '--watch', ...state], { input: lonely })
@@ -200,20 +207,13 @@ describe('a coordinator', () => {
   test('refuses an allow-list that it cannot read as one, with the line', async () => {
     const list = join(folder, 'allow.txt')
     await writeFile(list, '# our nodes\n\nz6Mk-nobody # a typo\n')
-    const refused = await consilium(['coordinator', 'up', '--allow', list, '--state', join(folder, 'other')])
+    const refused = await shell.run(['coordinator', 'up', '--allow', list, '--state', join(folder, 'other')])
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/allow\.txt, line 3: /) })
   })
 
   test('does not listen beyond this machine without TLS', async () => {
-    const refused = await consilium([
-      'coordinator',
-      'up',
-      '--open',
-      '--host',
-      '0.0.0.0',
-      '--state',
-      join(folder, 'other'),
-    ])
+    const other = ['--state', join(folder, 'other')]
+    const refused = await shell.run(['coordinator', 'up', '--open', '--host', '0.0.0.0', ...other])
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/without TLS/) })
   })
 })

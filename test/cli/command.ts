@@ -5,12 +5,21 @@ export const BIN = join(import.meta.dirname, '../../cli/bin.js')
 
 export type Ran = { readonly code: number | null; readonly stdout: string; readonly stderr: string }
 
+type Surroundings = {
+  readonly cwd?: string
+  readonly env?: Record<string, string>
+  readonly input?: string
+  /** A command that becomes this one in surroundings of its own. */
+  readonly through?: readonly string[]
+}
+
 /** Runs the command as a process of its own, as a person would, with nothing of this machine's settings. */
 export async function consilium(
   args: readonly string[],
-  { cwd, env = {}, input = '' }: { cwd?: string; env?: Record<string, string>; input?: string } = {},
+  { cwd, env = {}, input = '', through = [] }: Surroundings = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const [command, ...rest] = [...through, process.execPath, BIN, ...args]
+  const child = spawn(command as string, rest, {
     ...(cwd === undefined ? {} : { cwd }),
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', LANG: 'C.UTF-8', ...env },
   })

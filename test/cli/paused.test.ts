@@ -1,11 +1,13 @@
 import { expect, test } from '@jest/globals'
 import { live } from '#test/coordinator/live.ts'
-import { consilium, jsonLines } from './command.ts'
+import { jsonLines } from './command.ts'
+import { Shell } from './shell.ts'
 
 test('a run that is paused says so, why and what to do; and does what its owner then decides', async () => {
   await using at = await live()
   const env = { CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: at.state }
-  const run = (...args: string[]) => consilium(args, { env })
+  await using shell = new Shell({ env })
+  const run = (...args: string[]) => shell.run(args)
   const order = { timing: { selectionMillis: 60 }, failuresMax: 1, onFailures: 'pause' }
   const { id } = (await (await at.launch(order)).json()) as { id: string }
 

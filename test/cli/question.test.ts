@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Answer } from '#aggregation/statistics/answer.ts'
 import { parseArguments } from '#cli/arguments.ts'
-import type { Command } from '#cli/commands.ts'
+import type { Command } from '#cli/command.ts'
 import { parseQuestion, questionOf } from '#cli/question.ts'
 import { answerData, answerLines } from '#cli/render/answer.ts'
 import { questionSchema } from '#protocol/question.ts'

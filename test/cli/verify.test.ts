@@ -5,7 +5,9 @@ import type { Secure } from '#protocol/plan.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { type RecordedRun, recordRun } from '#test/verify/fixture.ts'
 import { consilium } from './command.ts'
+import { Shell } from './shell.ts'
 
+const shell = new Shell()
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let hidden: RecordedRun
 const secure = (publish: Secure['publish']): Secure => ({ suite: 1, corrupt: 1, publish })
@@ -19,10 +21,13 @@ beforeAll(async () => {
   await writeFile(at('open.car'), await (await recordRun({ secure: secure('full') })).file())
   await writeFile(at('plain.car'), await (await recordRun()).file())
 })
-afterAll(async () => folder[Symbol.asyncDispose]())
+afterAll(async () => {
+  await shell[Symbol.asyncDispose]()
+  await folder[Symbol.asyncDispose]()
+})
 
 async function verify(...args: readonly string[]) {
-  const { code, stdout } = await consilium(['verify', ...args, '--json'])
+  const { code, stdout } = await shell.run(['verify', ...args, '--json'])
   const verdict = JSON.parse(stdout) as { rounds?: { vectors: string }[]; [field: string]: unknown }
   return { code, verdict, vectors: verdict.rounds?.map((round) => round.vectors) }
 }
@@ -35,7 +40,7 @@ async function folderOf(name: string, files: Iterable<readonly [string, Uint8Arr
 
 describe('the verdict on a run', () => {
   test('of plain rounds counts held-out rows', async () => {
-    const { stdout } = await consilium(['verify', at('plain.car')])
+    const { stdout } = await shell.run(['verify', at('plain.car')])
     expect(stdout).toMatch(/^accuracy {5}0\.\d{4} on \d+ held-out rows$/m)
     expect(stdout).not.toContain('sums')
     const { verdict, vectors } = await verify(at('plain.car'))
@@ -47,7 +52,7 @@ describe('the verdict on a run', () => {
   })
 
   test('of masked rounds is the mean over sites, and never tells rows that nobody has', async () => {
-    const { code, stdout } = await consilium(['verify', at('open.car')])
+    const { code, stdout } = await shell.run(['verify', at('open.car')])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^accuracy {5}0\.\d{4} mean of 4 sites, each on its own held-out rows$/m)
     expect(stdout).toMatch(/^sums {9}3 of 3 recomputed from their masked vectors$/m)
@@ -103,6 +108,6 @@ describe('verify --vectors', () => {
   })
 
   test('of a folder that is none fails before anything is read', async () => {
-    expect(await consilium(['verify', at('hidden.car'), '--vectors', at('nothing')])).toMatchObject({ code: 4 })
+    expect(await shell.run(['verify', at('hidden.car'), '--vectors', at('nothing')])).toMatchObject({ code: 4 })
   })
 })

@@ -15,7 +15,7 @@ import { encode } from '#protocol/codec.ts'
 import { type Block, type Heard, open, type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import { modelSchema } from '#protocol/manifest.ts'
+import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, ClientTransport, EventLog, TrainerBackend } from '#protocol/ports.ts'
@@ -25,6 +25,7 @@ import { taskSchema } from '#protocol/task.ts'
 import { RUN } from '#sim/cluster.ts'
 import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { type VirtualClock, virtualClock } from '#sim/virtual-clock.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { cohortOf } from '#test/cohort.ts'
@@ -67,6 +68,8 @@ export class Bench {
   readonly said: SaidFrame[] = []
   /** Every piece of every blob that it put anywhere. */
   readonly stored: Bytes[] = []
+  /** Weights of which it said that it reads them next. */
+  readonly expected: Cid[] = []
   /** How many sends fail from now on. */
   breaks = 0
   /** What travelled with frames. */
@@ -105,14 +108,14 @@ export class Bench {
       events: (signal) => this.#inbox.items(signal),
       async [Symbol.asyncDispose]() {},
     }
-    const blobs: BlobStore = {
+    const blobs = asRemote({
       ...this.blobs,
       put: async (...args) => {
         const cid = await this.#recorded(this.blobs).put(...args)
         this.uploads.push(cid)
         return cid
       },
-    }
+    })
     const own = { journal: this.kept.journal, outbox: this.#recorded(this.kept.outbox) }
     const { clock, signer, secret } = this
     const chance = keystream(sha256(utf8(`${name} chance ${lives++}`)), new Uint8Array(16))
@@ -122,6 +125,7 @@ export class Bench {
       ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
       policy: policyFor(population, change.cohortMin ?? 2, site),
       chance: (lengthBytes: number) => chance(lengthBytes).slice(),
+      expectModel: ({ weights }: ModelManifest) => void this.expected.push(weights),
     }
     void (async () => {
       for await (const made of participate(doors, this.end.signal)) {

@@ -5,7 +5,7 @@ import { collect, equalBytes, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
-import { BlobCorrupt, BlobMissing, BlobTooLarge } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { contentOf } from '#test/content.ts'
 
@@ -78,7 +78,7 @@ describe('cached blobs', () => {
   })
 
   test('do not pass on what a store that lies answers', async () => {
-    const lying = { ...openMemoryBlobs(), getBlock: async () => contentOf('anything', 20) }
+    const lying: BlobStore = { ...openMemoryBlobs(), getBlock: async () => contentOf('anything', 20) }
     await expect(cachedBlobs(lying, 1000).getBlock(block('asked', 20).cid, 20)).rejects.toThrow(BlobCorrupt)
   })
 

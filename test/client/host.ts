@@ -188,10 +188,10 @@ export class Host {
   async roster(
     lies: Partial<Omit<Body<'Roster'>, 'params'>> & { readonly params?: Partial<Body<'Roster'>['params']> } = {},
   ) {
-    const { plan, weights } = await this.assignment()
+    const { plan, model } = await this.assignment()
     const { C, q, t, live } = must(secureRule(this.adverts.length, { maxCorrupt: this.secure.corrupt }))
     const { params, ...rest } = lies
-    const d = plan.purpose === 'train' ? weights.length : 0
+    const d = plan.purpose === 'train' ? model.parameters : 0
     return this.state('Roster', {
       ...{ v: 1, suite: this.secure.suite, task: plan.task, round: plan.round, attempt: 1 },
       ...{ publish: this.secure.publish, modelCid: plan.model, specCid: this.plan, graph: { kind: 'complete' } },
@@ -370,7 +370,8 @@ export class Host {
   /** The same before it is rounded. */
   async update(seat: number): Promise<LocalUpdate> {
     const trainer = (this.#change.trainer ?? toyTrainer)(seat)
-    const { task, architecture, weights, plan } = await this.assignment()
+    const { task, architecture, model, plan } = await this.assignment()
+    const weights = must(await model.read())
     const { secret } = this.node(seat)
     const seeds = {
       shuffleSeed: shuffleSeed(secret, plan.task, plan.round),

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
 import { encodeLanes, HEADER_LANES } from '#aggregation/vector.ts'
-import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { StorageFull } from '#protocol/ports.ts'
 import { cohortOf } from '#test/cohort.ts'
@@ -12,6 +11,8 @@ const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }]
 const PARAMETERS = 41
 const host = (change: ConstructorParameters<typeof Host>[1] = {}) =>
   new Host(4, { architecture: { v: 1, input: [PARAMETERS - 1], layers }, ...change })
+
+const hexOf = (bytes: Bytes) => Buffer.from(bytes).toString('hex')
 
 /** Everything that ever left the node's process: frames, uploads, and what lies in its state folder. */
 async function emitted(of: Host, seat: number): Promise<readonly Bytes[]> {
@@ -30,7 +31,7 @@ async function secretsOf(of: Host, seat: number): Promise<readonly string[]> {
   return [payload, bytes].flatMap((plain) => {
     const pairs: string[] = []
     for (let at = 0; at + 8 <= Math.min(plain.length, 4 * PARAMETERS); at += 4)
-      pairs.push(toHex(plain.subarray(at, at + 8)))
+      pairs.push(hexOf(plain.subarray(at, at + 8)))
     return pairs
   })
 }
@@ -41,8 +42,8 @@ async function expectNothingPlain(of: Host): Promise<void> {
     const secrets = await secretsOf(of, seat)
     expect(secrets.length).toBeGreaterThan(PARAMETERS)
     for (const bytes of await emitted(of, seat)) {
-      const text = toHex(bytes)
-      for (const secret of secrets) expect(text.includes(secret) && secret).toBe(false)
+      const text = hexOf(bytes)
+      expect(secrets.filter((secret) => text.includes(secret))).toEqual([])
     }
   }
 }
@@ -69,14 +70,14 @@ describe('of a node’s update nothing leaves but under masks', () => {
   )
 
   test('whenever the round is given up', async () => {
-    for (const stage of [dealt, agreed, submitted, confirmed, unmasked])
-      for (const outcome of ['aborted', 'closed'] as const) {
-        const of = host()
-        await stage(of)
-        for (const seat of of.seats) of.end(seat, outcome)
-        await of.clock.advance(DEADLINES[3])
-        await expectNothingPlain(of)
-      }
+    for (const stage of [dealt, agreed, submitted, confirmed, unmasked]) {
+      const of = host()
+      await stage(of)
+      // Each node believes what it is told.
+      for (const seat of of.seats) of.end(seat, seat % 2 === 0 ? 'aborted' : 'closed')
+      await of.clock.advance(DEADLINES[3])
+      await expectNothingPlain(of)
+    }
   })
 
   test('whenever the process ends and another begins', async () => {

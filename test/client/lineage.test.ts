@@ -158,9 +158,9 @@ const LARGE: Shape = {
 }
 
 describe('a node that was given another model than the rounds before make', () => {
-  // The verifier's tests tell every lie; it is the same code, so that a few of each step show that no step is left out.
+  // The verifier's tests tell every lie; it is the same code, so that one of each step shows that no step is left out.
   const lies = Object.entries({ ...MEMBERSHIP_LIES, ...SUM_LIES, endings: ENDING_LIES }).flatMap(([step, some]) =>
-    some.slice(0, 2).map(([what, ...told]) => [step, what, told] as const),
+    some.slice(0, 1).map(([what, ...told]) => [step, what, told] as const),
   )
   test.each(lies)('finds at %s: %s', async (step, _, [at, hooks, shape = {}]) => {
     const round = at as Round

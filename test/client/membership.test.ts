@@ -1,15 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import { SUITE_HYBRID } from '#aggregation/secagg/messages.ts'
 import { HEADER_LANES, vectorBytesOf } from '#aggregation/vector.ts'
-import type { Architecture } from '#protocol/architecture.ts'
 import { toyTrainer } from '#sim/toy.ts'
 import { parameters } from './bench.ts'
 import { Host } from './host.ts'
+import { inputs, sumUploaded } from './large.ts'
 import { agreed, confirmed, dealt, kindsLeft, quiet, submitted, told, unmasked } from './stages.ts'
-
-const inputs = (count: number): Architecture => {
-  return { v: 1, input: [count], layers: [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] }
-}
 
 describe('members of a masked round', () => {
   test.each([
@@ -135,13 +131,7 @@ describe('members of a masked round', () => {
 
 describe('a masked vector', () => {
   test('that no frame has room for is uploaded under the seat’s ticket, before it is named', async () => {
-    const host = new Host(4, { architecture: inputs(300_000) })
-    const { roster, shared, survivors, certificate } = await unmasked(host)
-    for (const { uploads, attached } of host.nodes) {
-      expect(uploads).toHaveLength(1)
-      expect(attached).not.toContain(uploads[0])
-    }
-    expect(await host.sum(roster, shared, survivors, certificate)).toEqual(await host.plainSum(host.seats))
+    await sumUploaded(20_000)
   })
 
   test.each([

@@ -12,7 +12,7 @@ import { contentOf } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { coordinator } from './bench.ts'
 
-test('a node keeps its journal for its owner alone, and removes a masked vector that an earlier life left', async () => {
+test('a node keeps its journal for its owner alone, and removes masked vectors that an earlier life left', async () => {
   await using folder = await temporaryFolder()
   const [csv, state] = [join(folder.path, 'site.csv'), join(folder.path, 'state')]
   await writeFile(csv, `x,y,z\n${'1,2,0\n3,4,1\n'.repeat(20)}`)
@@ -20,10 +20,16 @@ test('a node keeps its journal for its owner alone, and removes a masked vector 
     startNode({
       ...{ state, urls: ['http://127.0.0.1:9'], coordinator: coordinator.id, data: { kind: 'csv', path: csv } },
       ...{ backend: 'cpu', population: 'open', cohortMin: 2, site: siteTerms('open', 'open') },
-      linkChanged: () => undefined,
+      ...{ share: undefined, siteNodes: [], sharedBytes: 2 ** 24, linkChanged: () => undefined },
     })
   await (await start())[Symbol.asyncDispose]()
   expect((await stat(join(state, 'journal.sqlite'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(state, 'outbox'))).mode & 0o777).toBe(0o700)
+
+  // It died between keeping a vector and noting where it lies.
+  const stray = await withPlaces((blobs) => blobs.put(once(contentOf('stray', 100)), 100))
+  await (await start())[Symbol.asyncDispose]()
+  expect(await withPlaces((blobs) => blobs.has(stray))).toBe(false)
   expect((await stat(join(state, 'outbox'))).mode & 0o777).toBe(0o700)
 
   const lodged = await withPlaces(async (blobs, log) => {

@@ -39,6 +39,20 @@ describe('a node', () => {
     expect(node.frames).toHaveLength(2)
   })
 
+  test('says whose weights it reads before it reads them, so that they may come as a difference', async () => {
+    const blobs = openMemoryBlobs()
+    const read: { cid: Cid; said: boolean }[] = []
+    const get: typeof blobs.get = (cid, ...rest) => {
+      read.push({ cid, said: node.expected.includes(cid) })
+      return blobs.get(cid, ...rest)
+    }
+    const node = bench({ blobs: { ...blobs, get } })
+    await seat(node)
+    await node.heard()
+    expect(read).toEqual(node.expected.map((cid) => ({ cid, said: true })))
+    expect(read).toHaveLength(1)
+  })
+
   test('uploads a vector that no frame has room for, before it reports it', async () => {
     const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
     const node = bench({ architecture: { v: 1, input: [20_000], layers } })
@@ -46,6 +60,41 @@ describe('a node', () => {
     expect(await node.heard()).toMatchObject({ kind: 'report', vector: node.uploads[0] })
     expect(node.uploads).toHaveLength(1)
     expect(node.attached).toEqual([])
+  })
+
+  test('joins before it fetches a model of several blocks, and leaves when it comes to nothing', async () => {
+    // 300,000 weights are more than a block.
+    const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
+    const architecture = { v: 1, input: [300_000], layers } as const
+    const blobs = openMemoryBlobs()
+    const line = Promise.withResolvers<void>()
+    const asked: Cid[] = []
+    const get: typeof blobs.get = async function* (cid, ...rest) {
+      asked.push(cid)
+      await line.promise
+      yield* blobs.get(cid, ...rest)
+    }
+    const slow = bench({ architecture, blobs: { ...blobs, get } })
+    const plan = await slow.plan()
+    slow.say(invite(plan))
+    expect(await slow.heard()).toMatchObject({ kind: 'join' })
+    expect(asked).toEqual([])
+    slow.say(seated(plan))
+    line.resolve()
+    expect(await slow.heard()).toMatchObject({ kind: 'report' })
+    expect(asked).toHaveLength(1)
+
+    const lied = bench({
+      architecture,
+      blobs: {
+        ...blobs,
+        async *get(_cid, range) {
+          yield new Uint8Array(range.limitBytes)
+        },
+      },
+    })
+    await seat(lied)
+    expect(await lied.heard()).toMatchObject({ kind: 'leave', reason: 'wrong-genesis' })
   })
 
   test('reads what travels with an invitation, and asks for nothing that it has been given', async () => {

@@ -9,6 +9,7 @@ import type { Cid } from '#protocol/ids.ts'
 import { type BlobStore, StorageFull, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import { RUN } from '#sim/cluster.ts'
 import { toyTrainer } from '#sim/toy.ts'
+import { asRemote } from '#storage/blobs/copying.ts'
 import { type Bench, coordinator, invite, NOW, OTHER_RUN } from './bench.ts'
 import { DEADLINES, Host } from './host.ts'
 import { agreed, confirmed, dealt, kindsLeft, quiet, submitted, told, unmasked } from './stages.ts'
@@ -101,7 +102,7 @@ describe('what a member holds', () => {
     await dealt(host)
     const { signer, kept } = host.node(0)
     const doors = {
-      ...{ blobs: host.blobs, outbox: kept.outbox, journal: new Journal(kept.journal), clock: host.clock },
+      ...{ blobs: asRemote(host.blobs), outbox: kept.outbox, journal: new Journal(kept.journal), clock: host.clock },
       ...{ chance: randomBytes, send: async () => undefined, tell: () => undefined },
       site: { ...siteTerms('open', 'open'), signer, coordinator: coordinator.id },
     }

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from '@jest/globals'
 import type { Statistician } from '#client/asking.ts'
 import type { Table } from '#client/data/csv.ts'
@@ -10,6 +13,9 @@ import { sequenceFrom } from '#client/sequence.ts'
 import { siteTerms } from '#client/site.ts'
 import { SocketLink } from '#client/transports/socketio.ts'
 import { randomBytes } from '#crypto'
+import { walkBundle } from '#protocol/bundle.ts'
+import { toHex } from '#protocol/bytes.ts'
+import type { Cid } from '#protocol/ids.ts'
 import type { EventLog } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept } from '#protocol/result.ts'
@@ -18,10 +24,12 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
+import { consilium } from '#test/cli/command.ts'
+import { Shell } from '#test/cli/shell.ts'
 import { question, table } from '#test/statistics/given.ts'
 import { fileOf } from '#verify/bundle.ts'
 import type { Proof, Verdict } from '#verify/verdict.ts'
-import { verifyBundle } from '#verify/verify.ts'
+import { verifyAny, verifyBundle, verifyFile } from '#verify/verify.ts'
 import { type Live, live, signer } from './live.ts'
 
 const COUNT: Question = question([{ kind: 'count', column: null }], { name: 'rows' })
@@ -118,6 +126,7 @@ class Sites implements AsyncDisposable {
     }
   }
 }
+const ALLOWED = { allowExpired: true }
 const TERMS = siteTerms('open', 'open', { minCell: 1 })
 
 /** Asks and waits. @returns what the record of it proves */
@@ -148,12 +157,50 @@ async function answered(at: Live, asked: Question): Promise<Proof> {
   return verdict
 }
 
+/** The record of an answered question as a file, as a round, without vectors; and as the gateway has it, byte for byte. */
+async function checkFiles(at: Live, { run, root }: Proof): Promise<void> {
+  const bundle = async (query = '') => {
+    const answer = await at.api(`/v1/runs/${run}/bundle${query}`)
+    return { status: answer.status, bytes: new Uint8Array(await answer.arrayBuffer()) }
+  }
+  const verify = async (query: string) => verifyFile(fileOf((await bundle(query)).bytes), ALLOWED, verifyAny)
+  const whole = (await bundle()).bytes
+  const car = await fetch(new URL(`/ipfs/${root}?format=car`, at.coordinator.url))
+  expect(toHex(new Uint8Array(await car.arrayBuffer()))).toBe(toHex(whole))
+  expect((await bundle('?vectors=no')).bytes.length).toBeLessThan(whole.length)
+  expect(await verify('?vectors=no')).toMatchObject({ ok: true, root, rounds: [{ vectors: 'expired' }] })
+  expect(await verify('?round=1')).toMatchObject({ ok: true, round: { round: 1, vectors: 'recomputed' } })
+  expect(await verify('?round=1&vectors=no')).toMatchObject({ ok: true, round: { vectors: 'expired' } })
+  expect((await bundle('?round=2')).status).toBe(404)
+  const out = join(at.state, 'exported.car')
+  const of = ['bundles', 'export', run, '--from', at.coordinator.url, '--state', at.state, '--out', out, '--json']
+  expect(await consilium(of)).toMatchObject({ code: 0 })
+  expect(toHex(await readFile(out))).toBe(toHex(whole))
+  const vectors: Cid[] = []
+  const block = async (cid: Cid) =>
+    new Uint8Array(await (await fetch(new URL(`/ipfs/${cid}?format=raw`, at.coordinator.url))).arrayBuffer())
+  for await (const _ of walkBundle(root, block, (vector) => vectors.push(vector) === 0));
+  using catalogue = new DatabaseSync(join(at.state, 'blobs/catalogue.sqlite'))
+  for (const vector of vectors) catalogue.prepare('DELETE FROM blocks WHERE cid = ?').run(vector)
+  for (const query of ['', '?round=1']) expect((await bundle(query)).status).toBe(410)
+  await using shell = new Shell()
+  const gone = await shell.run([...of, '--force'])
+  expect(JSON.parse(gone.stderr)).toMatchObject({
+    code: 'vectors_expired',
+    fix: expect.stringContaining('--without-vectors'),
+  })
+  expect(toHex(await readFile(out))).toBe(toHex(whole))
+  expect(await shell.run([...of, '--force', '--without-vectors', '--round', '1'])).toMatchObject({ code: 0 })
+  expect(await verify('?vectors=no')).toMatchObject({ ok: true, rounds: [{ vectors: 'expired' }] })
+}
+
 describe('a question to sites', () => {
-  test('is answered by the pooled rows, exactly, and so is the next one', async () => {
+  test('is answered by the pooled rows, exactly, and so is the next one; each has its record as a file, as a round, without vectors, and as the gateway has it', async () => {
     await using at = await live()
     await using sites = new Sites(at)
     await sites.start(0, 1, 2, 3)
-    expect((await answered(at, COUNT)).answer).toEqual({
+    const counted = await answered(at, COUNT)
+    expect(counted.answer).toEqual({
       sites: 4,
       parts: [{ kind: 'count', column: null, rows: 15, missing: null }],
     })
@@ -165,9 +212,10 @@ describe('a question to sites', () => {
       { kind: 'histogram', below: 0, bins: [{ rows: 5 }, { rows: 10 }], above: 0 },
     ])
     expect(rounds).toMatchObject([{ purpose: 'ask', outcome: 'closed', vectors: 'recomputed', paid: 0n }])
+    await checkFiles(at, counted)
   }, 30_000)
 
-  test('is not answered without one of those who answered before, and is again when that one is back', async () => {
+  test('is not answered without one of those who answered before, and is again when that one is back, or by others once the data are new', async () => {
     await using at = await live()
     await using sites = new Sites(at)
     await sites.start(0, 1, 2, 3)
@@ -179,6 +227,9 @@ describe('a question to sites', () => {
     await sites.start(3)
     // The plan shows that the session without it was abandoned, though that was another run's.
     expect((await answered(at, AGES)).nodes).toHaveLength(4)
+    await sites.stop(3)
+    sites.tables = sites.tables.map((_, site) => table({ age: [50 + site] }))
+    expect((await answered(at, COUNT)).answer?.parts).toMatchObject([{ rows: 3 }])
   }, 30_000)
 
   test('is answered after another one came to nothing, since its plan shows that no sum of that can be opened', async () => {
@@ -192,16 +243,6 @@ describe('a question to sites', () => {
     sites.stuck = undefined
     const { answer, rounds } = await answered(at, AGES)
     expect([answer?.sites, rounds[0]?.vectors]).toEqual([3, 'recomputed'])
-  }, 30_000)
-
-  test('is answered by others again once the data are new', async () => {
-    await using at = await live()
-    await using sites = new Sites(at)
-    await sites.start(0, 1, 2, 3)
-    await answered(at, COUNT)
-    await sites.stop(3)
-    sites.tables = sites.tables.map((_, site) => table({ age: [50 + site] }))
-    expect((await answered(at, COUNT)).answer?.parts).toMatchObject([{ rows: 3 }])
   }, 30_000)
 
   test('is declined by name where a site has no such column, or takes no cells that small', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { parseNodeId } from '#protocol/ids.ts'
 import { say } from '#protocol/messages.ts'
 import { fileOf } from '#verify/bundle.ts'
-import { verifyBundle } from '#verify/verify.ts'
+import { verifyAny, verifyBundle, verifyFile } from '#verify/verify.ts'
 import { type Live, live, RawNode } from './live.ts'
 
 type Json = Record<string, unknown>
@@ -85,6 +85,10 @@ describe('a run that is paused', () => {
     expect(await verifyBundle(fileOf(bundle), { coordinator: at.coordinator.id })).toMatchObject({
       ...{ ok: true, outcome: 'stopped', reason: 'the data changed', released: 100n },
       rounds: [{ reason: 'too-few-nodes' }, { reason: 'too-few-nodes' }],
+    })
+    const second = new Uint8Array(await (await at.api(`/v1/runs/${id}/bundle?round=2`)).arrayBuffer())
+    expect(await verifyFile(fileOf(second), { coordinator: at.coordinator.id }, verifyAny)).toMatchObject({
+      ...{ ok: true, round: { round: 2, outcome: 'aborted', reason: 'too-few-nodes' }, start: { kind: 'genesis' } },
     })
   })
 })

@@ -7,6 +7,7 @@ import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { Readiness } from '#coordinator/readiness.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -18,6 +19,7 @@ import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { pinDoors } from './pin-doors.ts'
 
 test('a disk that fails once hides a run once', async () => {
   const clock = virtualClock(0)
@@ -46,9 +48,11 @@ test('a disk that fails once hides a run once', async () => {
     ...{
       newRunId: () => specOf().run,
       ...{ claims: new Claims(memory.log), clock, readiness },
+      ...pinDoors({ log: memory.log, clock }),
       version: '0',
       populationSize: undefined,
       bounds: BOUNDS,
+      retention: RETENTION,
       isOverloaded: () => false,
       closing: new AbortController().signal,
     },

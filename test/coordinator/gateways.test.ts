@@ -9,6 +9,7 @@ import { blockOf } from '#coordinator/record.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { Sessions } from '#coordinator/sessions.ts'
+import { Tally } from '#coordinator/tally.ts'
 import { open } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
@@ -77,7 +78,7 @@ class Process {
     const gateway = new Gateway({
       ...{ transport, presence: presence.openIn(this), blobs, vault: blobs, withheld: blobs, clock },
       ...{ sessions: new Sessions(blobs, coordinator.id), signer: coordinator, ticketKey: new Uint8Array(32) },
-      ...{ runner: this.runner, operators: new Map(), counters: new Counters() },
+      ...{ runner: this.runner, operators: new Map(), counters: new Counters(), tally: new Tally() },
       fatal: (cause) => {
         throw cause
       },

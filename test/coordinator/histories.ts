@@ -67,6 +67,8 @@ export function answerTo(run: Run, owed: Obligation, at: Millis = run.at): RunEv
       return { kind: 'recounted', at, round, record: cid(`record ${round}`) }
     case 'finish':
       return { kind: 'finished', at, manifest: cid('run'), paid: 0n, released: run.spec.budget, reason: null }
+    case 'clear':
+      return { kind: 'cleared', at, through: round }
   }
 }
 
@@ -149,7 +151,7 @@ export type Act = {
   readonly wait: Millis
 }
 
-const LAWS = ['opened', 'recounted', 'finished', 'held', 'resumed'] as const
+const LAWS = ['opened', 'recounted', 'finished', 'held', 'resumed', 'expired', 'cleared'] as const
 const ANY = [...(Object.keys(happens) as (keyof typeof happens)[]), ...LAWS]
 
 /** Mostly sense, and hardly any time in between: else no history gets past the keys of its first round. */
@@ -202,6 +204,9 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
       return { kind, at, manifest: cid('run'), paid: 0n, released: 0n, reason: null }
     case 'held':
       return { kind, at }
+    case 'expired':
+    case 'cleared':
+      return { kind, at, through: 1 + (pick % Math.max(1, run.past.length + 1)) }
     case 'join':
       return stamp(run, happens.join(who, pick % 3 ? cid(`advert ${who}`) : null), { at, round })
     case 'share':

@@ -147,7 +147,7 @@ test('what there is of everything that is bounded can be read', async () => {
   const names = [...text.matchAll(/^consilium_(\w+) \d+$/gm)].map(([, name]) => name)
   expect(names).toEqual([
     ...['connections', 'downloads', 'event_loop_lag_ms', 'event_streams', 'jobs', 'links', 'overload', 'strangers'],
-    ...['unread_bytes', 'uploads', 'waiting_frames'],
+    ...['sums_bytes', 'unread_bytes', 'uploads', 'waiting_frames'],
   ])
 })
 

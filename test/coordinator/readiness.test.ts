@@ -6,6 +6,7 @@ import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { Readiness } from '#coordinator/readiness.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -18,6 +19,7 @@ import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { request } from './live.ts'
+import { pinDoors } from './pin-doors.ts'
 
 /** A log that can be taken away: what is asked of it then is answered when it is back. */
 function takeable() {
@@ -55,8 +57,9 @@ async function api() {
   const claims = new Claims(log)
   let runs = 0
   const doors = {
+    ...pinDoors({ log, clock }),
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters(), keyHash: sha256(utf8('key')) },
-    ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0' },
+    ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,
     ...{ bounds: BOUNDS, isOverloaded: () => false },
     closing: new AbortController().signal,

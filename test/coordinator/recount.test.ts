@@ -29,11 +29,11 @@ const signer = signerOf(new Uint8Array(32).fill(1))
 
 /** What is sealed of the aborted round that this run has last. */
 async function recordOf(run: Run): Promise<AbortedManifest> {
-  const blobs = openMemoryBlobs()
+  const [blobs, withheld] = [openMemoryBlobs(), openMemoryBlobs()]
   const [owed] = obligations(run).filter(({ kind }) => kind === 'recount')
   if (!owed) throw new Error('no round came to nothing')
-  const made = await recountEffect({ blobs, signer })(run, owed, new AbortController().signal)
-  expect(await recountEffect({ blobs, signer })(run, owed, new AbortController().signal)).toEqual(made)
+  const made = await recountEffect({ blobs, withheld, signer })(run, owed, new AbortController().signal)
+  expect(await recountEffect({ blobs, withheld, signer })(run, owed, new AbortController().signal)).toEqual(made)
   if (made.kind !== 'recounted') throw new Error(`answered by ${made.kind}`)
   expect(stepRun(run, { ...made, at: run.at } as RunEvent).ok).toBe(true)
   const sealed = await readSealed(made.record, 'aborted', (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX))

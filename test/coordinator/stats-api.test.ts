@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { question } from '#test/statistics/given.ts'
 import { type Live, live } from './live.ts'
 
@@ -49,6 +49,14 @@ describe('the API of questions', () => {
     const launched = await at.launch({}, key)
     expect([launched.status, ((await launched.json()) as Json)['code']]).toEqual([422, 'idempotency_key_reused'])
   })
+})
+
+describe('a question that cannot be asked', () => {
+  let at: Live
+  beforeAll(async () => {
+    at = await live()
+  })
+  afterAll(async () => at[Symbol.asyncDispose]())
 
   test.each([
     [
@@ -70,7 +78,6 @@ describe('the API of questions', () => {
     ],
     ['a plan has no room for so many failures', { failuresMax: 17 }, '/failuresMax'],
   ])('says where the mistake is when %s', async (_, change, pointer) => {
-    await using at = await live()
     const [answer, problem] = await post(at, { question: ROWS, ...change })
     expect(answer.status).toBe(422)
     expect(problem).toMatchObject({ code: 'invalid_run', errors: [{ pointer }] })
@@ -82,7 +89,6 @@ describe('the API of questions', () => {
     ['for the answer of two sites', { ...ROWS, minCohort: 2 }],
     ['and for money', ROWS, { budget: '5' }],
   ])('takes no question that asks for %s', async (_, asked, change = {}) => {
-    await using at = await live()
     expect((await post(at, { question: asked, ...change }))[0].status).toBe(400)
     expect(await get(at, '/v1/stats-queries')).toMatchObject({ data: [] })
   })

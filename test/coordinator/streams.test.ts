@@ -10,6 +10,7 @@ import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
 import { Readiness } from '#coordinator/readiness.ts'
+import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
@@ -24,6 +25,7 @@ import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { cid, specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { pinDoors } from './pin-doors.ts'
 
 test('an event stream whose reader stands still is closed, and its place is free', async () => {
   const clock = virtualClock(0)
@@ -65,8 +67,14 @@ test('an event stream whose reader stands still is closed, and its place is free
       newRunId: () => run,
       version: '0',
     },
-    ...{ populationSize: undefined, closing: new AbortController().signal, isOverloaded: () => false },
+    ...{
+      retention: RETENTION,
+      populationSize: undefined,
+      closing: new AbortController().signal,
+      isOverloaded: () => false,
+    },
     ...{ claims: new Claims(memory.log), clock, readiness },
+    ...pinDoors({ log: memory.log, clock }),
     bounds: { ...BOUNDS, streams: { total: 1, each: 1 }, stallMillis: 100 },
   }
   const server = { logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 }

@@ -4,6 +4,7 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { startNode } from '#client/node.ts'
+import { openSharedBlobs } from '#client/sharing.ts'
 import { siteTerms } from '#client/site.ts'
 import { startCoordinator } from '#coordinator/main.ts'
 import { temporaryFolder } from '#test/folder.ts'
@@ -36,7 +37,7 @@ test.each(['http://192.0.2.1:7410', 'http://coordinator.example'])('a node does 
       population: 'open',
       cohortMin: 2,
       site: siteTerms('open', 'open'),
-      linkChanged: () => undefined,
+      ...{ share: undefined, siteNodes: [], sharedBytes: 2 ** 24, linkChanged: () => undefined },
     },
   })
   await expect(node).rejects.toThrow('without TLS')
@@ -56,11 +57,17 @@ withCertificate('with a certificate, everything is served over TLS', async () =>
   await using coordinator = await startCoordinator({ ...config, state, host: '127.0.0.1', tls: { certFile, keyFile } })
   expect(coordinator.url).toMatch(/^https:/)
   const ca = await readFile(certFile)
-  const status = await new Promise((resolve, reject) => {
-    request(`${coordinator.url}/healthz`, { ca }, (answer) => resolve(answer.statusCode))
-      .on('error', reject)
-      .end()
-  })
-  expect(status).toBe(200)
+  const statusOf = (url: string) =>
+    new Promise((resolve, reject) => {
+      request(url, { ca }, (answer) => resolve(answer.resume().statusCode))
+        .on('error', reject)
+        .end()
+    })
+  expect(await statusOf(`${coordinator.url}/healthz`)).toBe(200)
   await expect(fetch(coordinator.url.replace('https', 'http'))).rejects.toThrow()
+  const share = { host: '127.0.0.1', port: 0, tls: { certFile, keyFile } }
+  const shared = { folder: join(folder.path, 'shared'), sharedBytes: 2 ** 24, share, siteNodes: [] }
+  await using node = await openSharedBlobs(shared, { url: coordinator.url })
+  expect(node.url).toMatch(/^https:/)
+  expect(await statusOf(`${node.url}/ipfs/bafkqaaa?format=raw`)).toBe(200)
 })

@@ -3,11 +3,13 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
+import { bundleOf } from '#protocol/bundle.ts'
 import { concat, toHex } from '#protocol/bytes.ts'
-import { carOf, walk } from '#protocol/car.ts'
+import { walk } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
+import { LINKS_AHEAD_MAX } from '#protocol/limits.ts'
 import { importFile } from '#protocol/unixfs.ts'
 
 const link = (cid: Cid): CID => CID.parse(cid)
@@ -76,6 +78,16 @@ describe('a walk', () => {
     expect(seen).toBe(20_001)
   })
 
+  test('that leaves more behind than any record does is given up, before the memory is full', async () => {
+    const s = store()
+    const root = s.node([])
+    const links = Array.from({ length: LINKS_AHEAD_MAX + 1 }, () => ({ cid: root }))
+    const walked = (length: number) =>
+      all(walk(root, s.get, { links: () => links.slice(0, length), takes: () => true }))
+    await expect(walked(LINKS_AHEAD_MAX + 1)).rejects.toThrow('links wait')
+    expect(await walked(LINKS_AHEAD_MAX)).toHaveLength(1)
+  })
+
   test('of any graph tells exactly the reachable blocks, parents before their children', async () => {
     const edges = fc.array(fc.array(fc.nat(19), { maxLength: 4 }), { minLength: 1, maxLength: 20 })
     await fc.assert(
@@ -101,7 +113,7 @@ describe('a CAR file', () => {
   test('is this, byte for byte', async () => {
     const s = store()
     const root = s.node({ a: link(s.raw('hi')) })
-    expect((await all(carOf(root, s.get))).map(toHex)).toEqual([
+    expect((await all(bundleOf(root, s.get, { vectors: true }))).map(toHex)).toEqual([
       // length, {roots: [link], version: 1}
       `3aa265726f6f747381d82a582500${ROOT}6776657273696f6e01`,
       // length, CID, {a: link}
@@ -114,7 +126,7 @@ describe('a CAR file', () => {
   test('is read by the reference reader, with the same blocks in the same order', async () => {
     const s = store()
     const root = s.node([link(s.raw('x')), link(s.raw('')), link(s.node({ y: link(s.raw('x')) }))])
-    const bytes = concat(...(await all(carOf(root, s.get))))
+    const bytes = concat(...(await all(bundleOf(root, s.get, { vectors: true }))))
     const reader = await CarReader.fromBytes(bytes)
     expect((await reader.getRoots()).map(String)).toEqual([root])
     const theirs = (await all(reader.blocks())).map(({ cid, bytes }) => [cid.toString(), toHex(bytes)])

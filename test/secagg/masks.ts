@@ -31,9 +31,16 @@ export function masksOf(count: number, from = 0): readonly Mask[] {
   return Array.from({ length: count }, (_, index) => ({ seed: seedOf(from + index), sign: index % 3 === 0 ? -1 : 1 }))
 }
 
+/** Drawn once; each caller has its own copy. */
 export function drawn(length: number, number = 1): RingVector {
-  return Uint32Array.from({ length }, uint32Stream(seed(number)))
+  const known = longest.get(number)
+  if (known && known.length >= length) return known.slice(0, length)
+  const lanes = Uint32Array.from({ length }, uint32Stream(seed(number)))
+  longest.set(number, lanes)
+  return lanes.slice()
 }
+
+const longest = new Map<number, RingVector>()
 
 export function hexOf(lanes: RingVector): string {
   return toHex(sha256(encodeLanes(lanes)))

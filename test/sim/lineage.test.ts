@@ -5,7 +5,7 @@ import { type SimOptions, simulate } from '#sim/cluster.ts'
 import { craftingAggregate } from './crafted.ts'
 import { QUIET } from './play.ts'
 
-const MASKED: SimOptions = { ...QUIET, masking: 'secagg/1' }
+const MASKED: SimOptions = { ...QUIET, masking: 'secagg/1', nodes: 4, rounds: 2 }
 /** An open population publishes its masked vectors, hospitals their hashes alone. */
 const PUBLISHED = [['open'], ['hospital']] as const
 const play = async (options: Partial<SimOptions>) => {
@@ -23,10 +23,10 @@ describe('nodes of a masked run', () => {
     async (population) => {
       const { verdict, run, told } = await play({ population })
       expect(verdict).toMatchObject({ ok: true, outcome: 'completed' })
-      expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
+      expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null])
       for (const own of told) {
-        expect(pastsOf(own)).toEqual([1, 2, 3])
-        for (const round of [2, 3, 4]) {
+        expect(pastsOf(own)).toEqual([1, 2])
+        for (const round of [2, 3]) {
           const order = kinds(inRound(own, round))
           expect(order.indexOf('recomputed')).toBeLessThan(order.indexOf('masked'))
         }
@@ -53,9 +53,9 @@ describe('nodes of a masked run', () => {
   test('that cannot get a vector give nothing, and are free again when their round is over', async () => {
     const { verdict, run, told } = await play({ blind: 1 })
     expect(verdict).toMatchObject({ ok: true, outcome: 'completed' })
-    expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
+    expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null])
     const [blind = [], ...others] = told
-    for (const round of [2, 3, 4]) {
+    for (const round of [2, 3]) {
       expect(kinds(inRound(blind, round))).toEqual(expect.arrayContaining(['joined', 'seated', 'ended']))
       expect(kinds(inRound(blind, round))).not.toEqual(expect.arrayContaining(['masked']))
       for (const own of others) expect(kinds(inRound(own, round))).toEqual(expect.arrayContaining(['unmasked']))
@@ -63,10 +63,10 @@ describe('nodes of a masked run', () => {
   })
 
   test('redo rounds over a coordinator that dies and comes back', async () => {
-    for (const seed of [31, 32]) {
-      const { verdict, told } = await play({ seed, crash: 0.02 })
-      expect(verdict.ok).toBe(true)
-      for (const own of told) expect(kinds(own).filter((kind) => kind === 'failed')).toEqual([])
-    }
+    const { verdict, told, crashes } = await play({ seed: 31, crash: 0.03 })
+    expect(crashes).toBeGreaterThan(0)
+    expect(verdict.ok).toBe(true)
+    for (const own of told) expect(kinds(own).filter((kind) => kind === 'failed')).toEqual([])
+    expect(told.some((own) => pastsOf(own).length > 0)).toBe(true)
   })
 })

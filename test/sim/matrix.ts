@@ -4,15 +4,15 @@ import { type Fault, FOR_GOOD } from '#sim/faults.ts'
 import { type Stage, whenStage } from '#sim/story.ts'
 import { play } from './play.ts'
 
-/** One round of eight nodes, and what befalls some of them when it comes to a stage. */
+/** One round of so many nodes, and what befalls some of them when it comes to a stage. */
 export type Cell = {
+  readonly of: number
   readonly masking: Masking
   readonly stage: Stage
   readonly how: (typeof HOW)[number]
   readonly nodes: readonly number[]
 }
 
-const NODES = 8
 const LOST_MAX = 3
 const HOW = ['killed', 'paused', 'partitioned'] as const
 /** A dispute over keys, and so its judgement, takes a dealer that cheats. */
@@ -24,20 +24,18 @@ const STAGES: Readonly<Record<Masking, readonly Stage[]>> = {
   ],
 }
 
-/** Every stage, every fault, every set of up to three of eight. */
-export function cells(): readonly Cell[] {
+/** Every stage, every fault, every set of up to three of so many. */
+export function cells(of: number): readonly Cell[] {
   return (['none', 'secagg/1'] as const).flatMap((masking) =>
     STAGES[masking].flatMap((stage) =>
-      HOW.flatMap((how) => subsets().map((nodes): Cell => ({ masking, stage, how, nodes }))),
+      HOW.flatMap((how) => subsets(of).map((nodes): Cell => ({ of, masking, stage, how, nodes }))),
     ),
   )
 }
 
-function subsets(): readonly (readonly number[])[] {
-  const bits = (set: number) => Array.from({ length: NODES }, (_, node) => node).filter((node) => (set >> node) & 1)
-  return Array.from({ length: 2 ** NODES }, (_, set) => bits(set)).filter(
-    ({ length }) => length > 0 && length <= LOST_MAX,
-  )
+function subsets(of: number): readonly (readonly number[])[] {
+  const bits = (set: number) => Array.from({ length: of }, (_, node) => node).filter((node) => (set >> node) & 1)
+  return Array.from({ length: 2 ** of }, (_, set) => bits(set)).filter(({ length }) => length > 0 && length <= LOST_MAX)
 }
 
 /**
@@ -45,11 +43,11 @@ function subsets(): readonly (readonly number[])[] {
  * and what became of the round has a name.
  * @returns `closed`, or the reason why not
  */
-export async function playCell({ masking, stage, nodes, how }: Cell, seed: number): Promise<string> {
+export async function playCell({ of, masking, stage, nodes, how }: Cell, seed: number): Promise<string> {
   const round = stage === 'evaluation' ? 2 : 1
   let struck = 0
   const { run } = await play({
-    ...{ seed, nodes: NODES, rounds: 1, masking, strikes: whenStage(stage, round, faultsOf(how, nodes)) },
+    ...{ seed, nodes: of, rounds: 1, masking, strikes: whenStage(stage, round, faultsOf(how, nodes)) },
     // A session is abandoned when it cannot be certified.
     lost: (said) => stage === 'abandonment' && said.kind === 'confirm' && said.round === 1,
     tell: (moment) => {

@@ -9,16 +9,18 @@ const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }
 const STORM = { delayMillis: 300, duplication: 0.1, loss: 0.03, breaks: 0.02 }
 
 describe('a simulated cluster', () => {
+  const calm = play({})
+
   test('completes, verifies and pays in calm weather', async () => {
-    const { run, verdict } = await play({})
+    const { run, verdict } = await calm
     expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
     expect(verdict).toMatchObject({ ok: true, pinned: true, outcome: 'completed' })
     expect(run.paid).toBe(run.spec.budget)
   })
 
   test('makes the same model in whatever order reports arrive and however often', async () => {
-    const { run } = await play({})
-    for (const seed of [11, 12, 13]) {
+    const { run } = await calm
+    for (const seed of [11, 12]) {
       const mixed = await play({ seed, weather: MIXED })
       expect(mixed.run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
       expect(mixed.run.model).toBe(run.model)
@@ -27,9 +29,9 @@ describe('a simulated cluster', () => {
   })
 
   test('makes the same model when the coordinator dies and comes back at any append', async () => {
-    const { run } = await play({})
+    const { run } = await calm
     let crashes = 0
-    for (const seed of [21, 22, 23, 24, 25, 26]) {
+    for (const seed of [21, 22, 23]) {
       const outcome = await play({ seed, crash: 0.08 })
       crashes += outcome.crashes
       // A restart may cost a round its late nodes; where it cost none, nothing may differ.
@@ -40,14 +42,14 @@ describe('a simulated cluster', () => {
   })
 
   test('never hangs, never pays twice, and always leaves a record that verifies, whatever is lost, broken or killed', async () => {
-    for (const seed of Array.from({ length: 16 }, (_, index) => 100 + index))
+    for (const seed of Array.from({ length: 6 }, (_, index) => 100 + index))
       await play({ seed, weather: STORM, crash: seed % 2 ? 0.03 : 0, deaths: seed % 3 })
   }, 60_000)
 
   test('loses nothing, and makes the same model, when a coordinator dies at a call of any of its doors', async () => {
     const run = { nodes: 3, rounds: 1, patience: 3 }
     const { model } = (await play(run)).run
-    for (let place = 0; place < 120; place += 9)
+    for (let place = 0; place < 120; place += 17)
       for (const when of ['before', 'after'] as const) {
         const outcome = await play({ ...run, blow: blowAt(place, when) })
         expect(outcome.crashes).toBe(1)
@@ -62,18 +64,18 @@ describe('a simulated cluster', () => {
       { crashAnywhere: 0.005, nodeCrashAnywhere: 0.005 },
     ]
     for (const [index, trouble] of [...troubles, Object.assign({}, ...troubles)].entries())
-      for (const seed of [400 + index, 500 + index]) await play({ seed, ...trouble })
+      await play({ seed: 400 + index, ...trouble })
   })
 
   test('makes the same model with three processes of the coordinator as with one, whoever of them writes what', async () => {
-    const [alone, three] = [await play({}), await play({ coordinators: 3 })]
+    const [alone, three] = [await calm, await play({ coordinators: 3 })]
     expect(three.run.past.map(({ reason }) => reason)).toEqual([null, null, null, null])
     expect(three.run.model).toBe(alone.run.model)
     expect(three.run.evaluation).toEqual(alone.run.evaluation)
   })
 
   test('keeps its promises with several processes of the coordinator, any of which dies, stops or comes back', async () => {
-    for (const seed of [600, 601, 602, 603, 604, 605]) {
+    for (const seed of [600, 601, 602]) {
       const trouble = climateOf('storm', chanceOf(seed)('climate'))
       await play({ ...trouble, seed, coordinators: 2 + (seed % 2), crash: 0.05 })
     }

@@ -7,11 +7,11 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
+import { bundleOf } from '#protocol/bundle.ts'
 import { collect, concat, equalBytes, once, utf8 } from '#protocol/bytes.ts'
-import { carOf } from '#protocol/car.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
-import type { BlobStore, Clock } from '#protocol/ports.ts'
+import type { Clock, PartsStore } from '#protocol/ports.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { type GatewayLimits, openGateway } from '#storage/blobs/gateway.ts'
@@ -26,7 +26,7 @@ import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 
-async function serving(blobs: BlobStore, clock: Clock = systemClock, limits: Partial<GatewayLimits> = {}) {
+async function serving(blobs: PartsStore, clock: Clock = systemClock, limits: Partial<GatewayLimits> = {}) {
   const outcomes: string[] = []
   const gateway = openGateway({
     blobs,
@@ -129,7 +129,7 @@ describe('gateway, reading', () => {
     same(
       car,
       await collect(
-        carOf(topCid, (at) => blobs.getBlock(at, MIB)),
+        bundleOf(topCid, (at) => blobs.getBlock(at, MIB), { vectors: true }),
         16 * MIB,
       ),
     )

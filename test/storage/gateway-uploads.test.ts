@@ -1,80 +1,17 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { collect, equalBytes } from '#protocol/bytes.ts'
-import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
-import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
-import { BlobMissing, type BlobStore } from '#protocol/ports.ts'
-import { issueTicket, type Ticket } from '#protocol/ticket.ts'
-import { virtualClock } from '#sim/virtual-clock.ts'
-import { type GatewayLimits, openGateway } from '#storage/blobs/gateway.ts'
+import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
+import { BlobMissing } from '#protocol/ports.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { openTickets } from '#storage/blobs/tickets.ts'
-import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { loopback, until } from '#test/loopback.ts'
-import { ROOMY } from '#test/storage/roomy.ts'
+import { until } from '#test/loopback.ts'
+import { bearer, codeIn, expectNothingOf, IDLE, refused, rootOf, serving, slowPut } from './serving.ts'
 
 const MIB = 2 ** 20
-const key = contentOf('the coordinator', 32)
-const IDLE = 1000
-
-type Given = { readonly blobs?: BlobStore; readonly limits?: Partial<GatewayLimits> }
-
-async function serving({ blobs = openMemoryBlobs(), limits = {} }: Given = {}) {
-  const clock = virtualClock(1_000_000)
-  const outcomes: string[] = []
-  const gateway = openGateway({
-    blobs,
-    withheld: openMemoryBlobs(),
-    clock,
-    tickets: openTickets({ key, clock }),
-    limits: { ...ROOMY, idleMillis: IDLE, ...limits },
-    count: (outcome) => void outcomes.push(outcome),
-  })
-  const server = await loopback((request, response) => void gateway(request, response))
-  const ticket = (fields: Partial<Ticket> = {}, signedBy = key) =>
-    issueTicket(signedBy, {
-      run: 'run_01K00000000000000000000000' as RunId,
-      round: 1,
-      seat: 0,
-      sizeBytes: 2 * MIB,
-      publish: 'full',
-      expiresAt: clock.now() + 60_000,
-      ...fields,
-    })
-  const put = (cid: Cid, body: Bytes, headers: Record<string, string> = {}) =>
-    fetch(`${server.url}/ipfs/${cid}`, { method: 'PUT', body: body as Uint8Array<ArrayBuffer>, headers })
-  return Object.assign(server, { clock, outcomes, blobs, ticket, put })
-}
-
-const bearer = (ticket: string) => ({ Authorization: `Bearer ${ticket}` })
-const rootOf = async (bytes: Bytes) => (await blocksOf(bytes)).at(-1)?.cid as Cid
-const refused = async (response: Response) => [response.status, ((await response.json()) as { code: string }).code]
-
-async function expectNothingOf(blobs: BlobStore, bytes: Bytes) {
-  for (const { cid } of await blocksOf(bytes)) await expect(blobs.getBlock(cid, MIB)).rejects.toThrow(BlobMissing)
-}
-
-/** A PUT of which the test decides when what is sent. */
-function slowPut(port: number, cid: Cid, headers: Record<string, string | number>) {
-  const sent: ClientRequest = httpRequest({ port, host: '127.0.0.1', method: 'PUT', path: `/ipfs/${cid}`, headers })
-  const answer = new Promise<IncomingMessage>((resolve, reject) => {
-    sent.on('response', resolve)
-    sent.on('error', reject)
-  })
-  answer.catch(() => undefined)
-  sent.flushHeaders()
-  return { sent, answer }
-}
-
-async function codeIn(response: IncomingMessage) {
-  const text = new TextDecoder().decode(await collect(response, 10_000))
-  return [response.statusCode, (JSON.parse(text) as { code: string }).code]
-}
 
 describe('gateway, uploads', () => {
-  test.each([1, MIB, MIB + 1])('a ticket lets its seat upload %i bytes; again is the same blob', async (size) => {
+  test.each([1, MIB])('a ticket lets its seat upload %i bytes; again is the same blob', async (size) => {
     await using server = await serving()
     const bytes = contentOf('vector', size)
     const cid = await rootOf(bytes)
@@ -111,7 +48,7 @@ describe('gateway, uploads', () => {
 
   test('bytes of another CID are refused and not kept, under either name', async () => {
     await using server = await serving()
-    const [bytes, other] = [contentOf('promised', MIB + 5), contentOf('sent', MIB + 5)]
+    const [bytes, other] = [contentOf('promised', MIB - 5), contentOf('sent', MIB - 5)]
     const response = await server.put(await rootOf(bytes), other, bearer(server.ticket()))
     expect(await refused(response)).toEqual([422, 'wrong-content'])
     await expectNothingOf(server.blobs, bytes)
@@ -133,20 +70,12 @@ describe('gateway, uploads', () => {
     expect(await server.blobs.has(keptCid)).toBe(true)
   })
 
-  test('a manifest, an inner node and an encoded body are no uploads', async () => {
+  test('a manifest, a file that is not cut into blocks and an encoded body are no uploads', async () => {
     await using server = await serving()
     const bytes = contentOf('file', 2 * MIB)
-    const root = (await blocksOf(bytes)).at(-1)
     const ticket = bearer(server.ticket())
     expect(await refused(await server.put(cidOf(DAG_CBOR, bytes), bytes, ticket))).toEqual([400, 'not-uploadable'])
-    expect(await refused(await server.put(root?.cid as Cid, root?.bytes as Bytes, ticket))).toEqual([
-      422,
-      'wrong-content',
-    ])
-    expect(await refused(await server.put(cidOf(DAG_PB, contentOf('x', 9)), contentOf('x', 9), ticket))).toEqual([
-      422,
-      'wrong-content',
-    ])
+    expect(await refused(await server.put(await rootOf(bytes), bytes, ticket))).toEqual([415, 'not-a-block'])
     const encoded = { ...ticket, 'Content-Encoding': 'gzip' }
     expect(await refused(await server.put(cidOf(RAW, bytes), bytes, encoded))).toEqual([415, 'encoded-body'])
   })
@@ -164,7 +93,7 @@ describe('gateway, uploads', () => {
   test('a body that turns out too long is cut off and not kept', async () => {
     await using server = await serving()
     const bytes = contentOf('endless', 3 * MIB)
-    const { sent, answer } = slowPut(server.port, await rootOf(bytes), bearer(server.ticket()))
+    const { sent, answer } = slowPut(server.port, cidOf(RAW, bytes), bearer(server.ticket()))
     sent.end(bytes)
     expect(await codeIn(await answer)).toEqual([413, 'too-large'])
     await expectNothingOf(server.blobs, bytes)
@@ -204,13 +133,12 @@ describe('gateway, uploads', () => {
 
   test('a connection that breaks midway leaves nothing, and frees its place', async () => {
     await using server = await serving({ limits: { uploads: { total: 1, each: 1 } } })
-    const bytes = contentOf('truncated', 2 * MIB)
+    const bytes = contentOf('truncated', MIB)
     const cid = await rootOf(bytes)
     const headers = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
     for (let turn = 1; turn <= 3; turn++) {
       const { sent } = slowPut(server.port, cid, headers)
-      sent.on('error', () => undefined)
-      sent.write(bytes.subarray(0, MIB + 100))
+      sent.write(bytes.subarray(0, MIB - 100))
       await until(() => server.clock.waiting() === 1)
       sent.destroy()
       await until(() => server.outcomes.length === turn)
@@ -290,8 +218,8 @@ describe('gateway, uploads', () => {
   })
 
   test('a full store says so, and when to come back', async () => {
-    await using server = await serving({ blobs: openMemoryBlobs({ quotaBytes: MIB }) })
-    const bytes = contentOf('no room', 2 * MIB)
+    await using server = await serving({ blobs: openMemoryBlobs({ quotaBytes: MIB - 1 }) })
+    const bytes = contentOf('no room', MIB)
     const response = await server.put(await rootOf(bytes), bytes, bearer(server.ticket()))
     expect(response.headers.get('retry-after')).toBe('5')
     expect(await refused(response)).toEqual([507, 'storage-full'])
@@ -300,11 +228,10 @@ describe('gateway, uploads', () => {
 
   test('who stops sending is let go, and nothing of it is kept', async () => {
     await using server = await serving({ limits: { uploads: { total: 1, each: 1 } } })
-    const bytes = contentOf('slow loris', 2 * MIB)
+    const bytes = contentOf('slow loris', MIB)
     const cid = await rootOf(bytes)
     const { sent, answer } = slowPut(server.port, cid, { ...bearer(server.ticket()), 'Content-Length': bytes.length })
-    sent.on('error', () => undefined)
-    sent.write(bytes.subarray(0, MIB + 1))
+    sent.write(bytes.subarray(0, MIB - 1))
     await until(() => server.clock.waiting() === 1)
     await until(() => sent.writableLength === 0)
     while (server.outcomes.length === 0) await server.clock.advance(IDLE)
@@ -318,7 +245,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('drips', 10_000)
     const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
     const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
-    sent.on('error', () => undefined)
     for (let at = 0; server.outcomes.length === 0; at += 5) {
       expect(at).toBeLessThan(200)
       sent.write(bytes.subarray(at, at + 5))
@@ -333,7 +259,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('slow but steady', 10_000)
     const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
     const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
-    sent.on('error', () => undefined)
     let at = 0
     const drip = async () => {
       sent.write(bytes.subarray(at, at + 10))
@@ -356,7 +281,6 @@ describe('gateway, uploads', () => {
     await using server = await serving({ limits: { uploads: { total: 3, each: 1 } } })
     const bytes = contentOf('first', 100)
     const first = slowPut(server.port, await rootOf(bytes), { ...bearer(server.ticket()), 'Content-Length': 100 })
-    first.sent.on('error', () => undefined)
     await until(() => server.clock.waiting() === 1)
     const second = await server.put(await rootOf(bytes), bytes, bearer(server.ticket({ seat: 1 })))
     expect(await refused(second)).toEqual([503, 'busy'])
@@ -368,7 +292,6 @@ describe('gateway, uploads', () => {
     const bytes = contentOf('drips', 1000)
     const ticket = server.ticket({ expiresAt: server.clock.now() + 5 * IDLE })
     const { sent, answer } = slowPut(server.port, await rootOf(bytes), { ...bearer(ticket), 'Content-Length': 1000 })
-    sent.on('error', () => undefined)
     let answered = false
     answer.then(
       () => {

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import { utf8 } from '#protocol/bytes.ts'
 import type { SharedLog } from '#protocol/ports.ts'
 import { openRedisLog } from '#storage/logs/redis.ts'
+import { Wire } from '#test/chaos/wire.ts'
 import { eventLogConformance, sharedLogConformance } from '#test/conformance/logs.ts'
 import { comesTrue } from '#test/eventually.ts'
-import { openProxy } from '#test/proxy.ts'
 import type { RedisServer } from '#test/redis.ts'
 import { redisForTests } from '#test/redis-suite.ts'
 
@@ -28,15 +28,15 @@ async function textsOf(log: SharedLog, stream: string): Promise<string[]> {
 function withFaults(server: RedisServer): void {
   describe('a log in a Redis that fails', () => {
     test('an append whose answer was lost is sent again, and is there once', async () => {
-      await using proxy = await openProxy(server.port)
+      await using wire = await Wire.open(server.port, 1)
       const prefix = 'lost-answers'
       const direct = openRedisLog(await server.open({ prefix }))
-      await using redis = await server.open({ prefix, url: `redis://127.0.0.1:${proxy.port}` })
+      await using redis = await server.open({ prefix, url: `redis://127.0.0.1:${wire.port}` })
       const log = openRedisLog(redis)
       expect(await log.append('run', 0, [utf8('before')])).toBe('appended')
       expect(await log.append('other', 0, [utf8('before')])).toBe('appended')
 
-      proxy.mute()
+      wire.stall('down')
       const answers = Promise.all([
         log.append('run', 1, [utf8('a'), utf8('b')]),
         log.append('run', 3, [utf8('c')]),
@@ -47,8 +47,9 @@ function withFaults(server: RedisServer): void {
       // Executed, but nobody here knows; and somebody else goes on from there.
       while ((await direct.head('new')) === 0);
       expect(await direct.append('run', 4, [utf8('theirs')])).toBe('appended')
-      await comesTrue(async () => proxy.lost() > 0)
-      proxy.cut()
+      await comesTrue(async () => wire.seen.held > 0)
+      wire.reset()
+      wire.flow('down')
 
       expect(await answers).toEqual(['appended', 'appended', 'conflict', 'appended', 'appended'])
       expect(await textsOf(log, 'run')).toEqual(['before', 'a', 'b', 'c', 'theirs'])
@@ -57,16 +58,16 @@ function withFaults(server: RedisServer): void {
     })
 
     test('an append that never arrived waits for Redis, and loses against whoever came first', async () => {
-      await using proxy = await openProxy(server.port)
+      await using wire = await Wire.open(server.port, 1)
       const prefix = 'refused'
       const direct = openRedisLog(await server.open({ prefix }))
-      await using redis = await server.open({ prefix, url: `redis://127.0.0.1:${proxy.port}` })
+      await using redis = await server.open({ prefix, url: `redis://127.0.0.1:${wire.port}` })
       const log = openRedisLog(redis)
-      proxy.refuse()
+      wire.cut()
       await redis.away()
       const [lost, kept] = [log.append('run', 0, [utf8('late')]), log.append('other', 0, [utf8('late too')])]
       expect(await direct.append('run', 0, [utf8('first')])).toBe('appended')
-      proxy.admit()
+      wire.mend()
       expect(await lost).toBe('conflict')
       expect(await kept).toBe('appended')
       expect(await textsOf(direct, 'run')).toEqual(['first'])

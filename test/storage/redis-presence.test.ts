@@ -5,10 +5,10 @@ import { systemClock } from '#storage/clock.ts'
 import { openRedisPresence } from '#storage/presence/redis.ts'
 import type { SharedRedis } from '#storage/redis/connection.ts'
 import { openRedisSnapshots } from '#storage/snapshots/redis.ts'
+import { Wire } from '#test/chaos/wire.ts'
 import { nodesOf, type Processes, presenceConformance } from '#test/conformance/presence.ts'
 import { snapshotsConformance } from '#test/conformance/snapshots.ts'
 import { comesTrue } from '#test/eventually.ts'
-import { openProxy } from '#test/proxy.ts'
 import type { RedisServer } from '#test/redis.ts'
 import { redisForTests } from '#test/redis-suite.ts'
 
@@ -44,18 +44,18 @@ function withFaults(server: RedisServer): void {
   /** Longer than a process may be silent. */
   const long = () => new Promise((resolve) => setTimeout(resolve, 5 * renewMillis))
 
-  /** Two processes, the second behind a proxy. */
+  /** Two processes, the second behind a wire of its own. */
   async function pair(prefix: string) {
     const scope = new AsyncDisposableStack()
-    const proxy = scope.use(await openProxy(server.port))
+    const wire = scope.use(await Wire.open(server.port, 1))
     const [first, second] = [
       scope.use(await server.open({ prefix, longestPauseMillis: 20 })),
-      scope.use(await server.open({ prefix, longestPauseMillis: 20, url: `redis://127.0.0.1:${proxy.port}` })),
+      scope.use(await server.open({ prefix, longestPauseMillis: 20, url: `redis://127.0.0.1:${wire.port}` })),
     ]
     const [one, two] = [first, second].map((redis) =>
       scope.use(openRedisPresence({ redis, clock: systemClock, renewMillis })),
     ) as [Presence, Presence]
-    return { one, two, proxy, first, second, [Symbol.asyncDispose]: () => scope.disposeAsync() as Promise<void> }
+    return { one, two, wire, first, second, [Symbol.asyncDispose]: () => scope.disposeAsync() as Promise<void> }
   }
 
   describe('presence in a Redis that fails', () => {
@@ -82,14 +82,14 @@ function withFaults(server: RedisServer): void {
 
     test('a process that was cut off says its links again when it is back, but takes back none that moved', async () => {
       await using both = await pair('cut-off')
-      const { one, two, proxy } = both
+      const { one, two, wire } = both
       for (const node of [ann, ben, cat]) await two.arrived(node)
       await one.arrived(cat)
-      proxy.refuse()
+      wire.cut()
       expect(await orphansOf(one, 2)).toEqual([ann, ben])
       await one.arrived(ben)
       expect(await one.departed(cat)).toBe(true)
-      proxy.admit()
+      wire.mend()
       await comesTrue(async () => (await one.has(ann)) && (await two.has(ann)))
       expect(await one.nodes()).toEqual([ann, ben])
       expect(await two.departed(ben)).toBe(false)
@@ -100,23 +100,24 @@ function withFaults(server: RedisServer): void {
 
     test('orphans whose telling was lost on the way are told to who asked', async () => {
       await using both = await pair('lost-telling')
-      const { one, two, proxy, first } = both
+      const { one, two, wire, first } = both
       await one.arrived(ann)
       await first[Symbol.asyncDispose]()
       await comesTrue(async () => !(await two.has(ann)))
-      proxy.mute()
+      wire.stall('down')
       const told = two.orphans()
-      await comesTrue(async () => proxy.lost() > 0)
-      proxy.cut()
+      await comesTrue(async () => wire.seen.held > 0)
+      wire.reset()
+      wire.flow('down')
       expect(await told).toEqual([ann])
       expect(await two.orphans()).toEqual([])
     })
 
     test('a process can say farewell while Redis is away; its links end as those of a dead one', async () => {
       await using both = await pair('mute-farewell')
-      const { one, two, proxy, second } = both
+      const { one, two, wire, second } = both
       await two.arrived(ann)
-      proxy.refuse()
+      wire.cut()
       await second.away()
       await two[Symbol.asyncDispose]()
       await second[Symbol.asyncDispose]()

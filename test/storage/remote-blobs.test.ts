@@ -1,26 +1,27 @@
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import { collect, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
-import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge, type Clock, StorageFull } from '#protocol/ports.ts'
+import { BlobCorrupt, BlobMissing, BlobTooLarge, type Clock, type PartsStore, StorageFull } from '#protocol/ports.ts'
 import { issueTicket, type Ticket } from '#protocol/ticket.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
+import { RemoteFault, RemoteRefused } from '#storage/blobs/exchange.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
-import { openRemoteBlobs, RemoteFault, RemoteRefused } from '#storage/blobs/remote.ts'
+import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
-import { contentOf } from '#test/content.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { loopback, until } from '#test/loopback.ts'
 import { ROOMY } from '#test/storage/roomy.ts'
 
 const MIB = 2 ** 20
 const key = contentOf('ticket key', 32)
 
-function gatewayOver(blobs: BlobStore, withheld: BlobStore = openMemoryBlobs()) {
+function gatewayOver(blobs: PartsStore, withheld: PartsStore = openMemoryBlobs()) {
   return openGateway({
     blobs,
     withheld,
@@ -87,7 +88,7 @@ describe('remote blobs', () => {
     })
     const cid = await server.blobs.put(once(bytes), bytes.length)
     const remote = openRemoteBlobs({ url: server.url, firstPauseMillis: 1 })
-    expect(equalBytes(await collect(remote.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)).toBe(true)
+    expect(sameBytes(await collect(remote.get(cid, { limitBytes: bytes.length }), bytes.length), bytes)).toBe(true)
     expect(broken).toBeGreaterThan(2)
     // What came whole was never asked for again: as many good answers as blocks.
     const blocks = await blocksOf(bytes)
@@ -115,7 +116,7 @@ describe('remote blobs', () => {
       }
       await expect(read()).rejects.toThrow(BlobCorrupt)
       expect(pieces).toHaveLength(1)
-      expect(equalBytes(pieces[0] as Bytes, bytes.subarray(0, MIB))).toBe(true)
+      expect(sameBytes(pieces[0] as Bytes, bytes.subarray(0, MIB))).toBe(true)
     }
   })
 
@@ -260,7 +261,7 @@ describe('remote blobs', () => {
       before = asked
       await clock.advance(4000)
     }
-    expect(equalBytes(await reading, bytes)).toBe(true)
+    expect(sameBytes(await reading, bytes)).toBe(true)
     expect(clock.now()).toBeLessThan(backAt + 3 * 4000)
   })
 

@@ -1,11 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
-import { collect, concat, equalBytes, once } from '#protocol/bytes.ts'
+import { collect, concat, once } from '#protocol/bytes.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { type BlobStore, StorageFull } from '#protocol/ports.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
-import { contentOf } from '#test/content.ts'
+import { blocksOf } from '#test/conformance/blobs.ts'
+import { contentOf, sameBytes } from '#test/content.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { linesUntilKilled } from '#test/killed.ts'
 
@@ -21,7 +22,7 @@ const contents: readonly Bytes[] = [
 ]
 
 async function holds(blobs: BlobStore, cid: Cid, bytes: Bytes): Promise<boolean> {
-  return (await blobs.has(cid)) && equalBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)
+  return (await blobs.has(cid)) && sameBytes(await collect(blobs.get(cid, { limitBytes: 4 * MIB }), 4 * MIB), bytes)
 }
 
 describe('blobs of one folder, open twice', () => {
@@ -49,7 +50,7 @@ describe('blobs of one folder, open twice', () => {
           }
         expect(first.usedBytes()).toBe(second.usedBytes())
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
     const used = first.usedBytes()
     await first[Symbol.asyncDispose]()
@@ -57,6 +58,38 @@ describe('blobs of one folder, open twice', () => {
     // Whoever is alone counts again what lies there.
     await using alone = await openIn(folder.path)
     expect(alone.usedBytes()).toBe(used)
+  }, 60_000)
+
+  test('are whole in both when one took the last of the parts, and what one sweeps away no blob of the other needs', async () => {
+    await using folder = await temporaryFolder()
+    await using first = await openIn(folder.path)
+    await using second = await openIn(folder.path)
+    const trees = await Promise.all(contents.slice(0, 4).map(blocksOf))
+    const parts = trees.flatMap((tree) => tree.map((block) => ({ root: tree.at(-1)?.cid as Cid, block })))
+    const split = fc.array(fc.record({ by: fc.nat(1), until: fc.nat(1) }), {
+      minLength: parts.length,
+      maxLength: parts.length,
+    })
+    await fc.assert(
+      fc.asyncProperty(split, async (choices) => {
+        const put = parts.map(({ root, block }, index) => {
+          const { by, until } = choices[index] as (typeof choices)[number]
+          return (by === 0 ? first : second).putParts(root, [block], until)
+        })
+        await Promise.all(put)
+        const finished = trees.map((tree, index) => (index % 2 ? first : second).finish(tree.at(-1)?.cid as Cid))
+        const [whole] = await Promise.all([Promise.all(finished), first.sweep(0), second.sweep(0)])
+        await first.sweep(1)
+        for (const [index, tree] of trees.entries()) {
+          if (!whole[index]) continue
+          for (const blobs of [first, second])
+            expect(await holds(blobs, tree.at(-1)?.cid as Cid, contents[index] as Bytes)).toBe(true)
+        }
+        for (const [index, tree] of trees.entries()) await (index % 2 ? second : first).delete(tree.at(-1)?.cid as Cid)
+        expect([first.usedBytes(), second.usedBytes()]).toEqual([0, 0])
+      }),
+      { numRuns: 8 },
+    )
   }, 60_000)
 
   test('have one quota', async () => {

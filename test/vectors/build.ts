@@ -1,9 +1,11 @@
 import { allocate, roundBudget, roundPayouts } from '#payments/allocate.ts'
 import { concat, toHex, utf8 } from '#protocol/bytes.ts'
 import { cidOf, digestOf, RAW } from '#protocol/cid.ts'
+import { differenceOf } from '#protocol/difference.ts'
 import { frameOf, sealOf, signerOf } from '#protocol/envelope.ts'
 import { type Cid, type NodeId, publicKeyOf } from '#protocol/ids.ts'
 import { sign } from '#protocol/messages.ts'
+import { rankPlaces } from '#protocol/rendezvous.ts'
 import {
   cohortSeed,
   demoSecret,
@@ -16,6 +18,7 @@ import {
 import { issueTicket } from '#protocol/ticket.ts'
 import { fileUnder } from '#test/verify/store.ts'
 import { drawVector } from './draw.ts'
+import { fileVector } from './file.ts'
 import { buildMaskedRun } from './masked-run.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
@@ -39,6 +42,8 @@ export async function buildVectors() {
       draw: drawVector(),
       payment: payment(),
       ticket: ticket(),
+      file: fileVector(),
+      difference: difference(),
       ...run.vectors,
       'masked-run': masked.vectors,
       secagg: secaggVectors(),
@@ -49,6 +54,21 @@ export async function buildVectors() {
     root: run.root,
     masked: { blocks: recordOfMasked.blocks, root: masked.root },
     coordinator: coordinator.id,
+  }
+}
+
+/** Weights that a sum moved by steps, one that something else moved as well, and one that is no number. */
+function difference() {
+  const words = (bits: readonly number[]) => new Uint8Array(Uint32Array.from(bits).buffer)
+  const parent = words([0x3f800000, 0xbf000000, 0x00000000, 0x3dcccccd, 0x7fc00000])
+  const next = words([0x3f808000, 0xbf00c000, 0xbb000000, 0x3dcecccf, 0x7fc00001])
+  const grid = { unit: 2 ** -8, offset: 2 ** -9 }
+  const places = ['http://a.example:7412', 'http://b.example:7412', 'http://c.example:7412']
+  const leaf = cidOf(RAW, next)
+  return {
+    ...{ parent: toHex(parent), next: toHex(next), ...grid },
+    difference: toHex(differenceOf({ parent, next, grid })),
+    rendezvous: { leaf, places, ranked: rankPlaces(leaf, places) },
   }
 }
 

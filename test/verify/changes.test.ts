@@ -99,7 +99,7 @@ test('nothing that a coordinator says in a session can be changed by it without 
       let where = ''
       let same = false
       const run = await recordRun({
-        ...{ secure: PUBLIC, planned: 1, losses: { 1: { mask: [2] } } },
+        ...{ secure: PUBLIC, planned: 1, losses: { 1: { mask: [2] } }, until: 1 },
         hooks: {
           record: (record, { act, coordinator }) => {
             if (act.round !== 1) return {}

@@ -22,7 +22,7 @@ import { fileUnder } from './store.ts'
 
 /**
  * A small coordinator and its nodes, written from the specification and apart from coordinator/ and the verifier: it sums
- * bigints, dequantises and divides the budget by itself. Each hook changes what is said before it is signed, so that all
+ * doubles, dequantises and divides the budget by itself. Each hook changes what is said before it is signed, so that all
  * that comes after follows from the lie: a record that is consistent but for one thing.
  */
 export async function recordRun(shape: Shape = {}): Promise<RecordedRun> {

@@ -93,6 +93,7 @@ type Told = Exclude<
   | 'expect'
   | 'answer'
   | 'aborted'
+  | 'start'
   | Exclude<MaskedStep, 'session' | 'vector' | 'sum'>
 >
 

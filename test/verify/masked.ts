@@ -70,20 +70,31 @@ function cohortOf({ coordinator, members, secure, task, run }: Stage, act: Act):
 }
 
 /** Sessions by all that goes into them: most lies are told of the same ones. */
-const played = new Map<string, ReturnType<typeof play>>()
+const played = new Map<string, ReturnType<typeof playWhole>>()
 
-function playOnce(cohort: Cohort, losses: Absent): ReturnType<typeof play> {
-  const { name, suite, publish, maxCorrupt, spec, inputs } = cohort
-  const key = JSON.stringify([name, suite, publish, maxCorrupt, spec, losses, inputs.map((lanes) => [...lanes])])
-  const known = played.get(key) ?? play(cohort, losses)
+function playOnce(cohort: Cohort, losses: Absent): ReturnType<typeof playWhole> {
+  const key = keyOf(cohort, losses)
+  const known = played.get(key) ?? playWhole(cohort, losses)
   played.set(key, known)
   return known
+}
+
+async function playWhole(cohort: Cohort, losses: Absent) {
+  const whole = must(await play(cohort, losses))
+  const { parcels, answers, survivors } = whole
+  const shares = answers.flatMap(({ body }) => [...body.bShares, ...body.rootShares].map(({ share }) => share))
+  return { ...whole, secrets: [...secretsIn(cohort, parcels, survivors), ...shares] }
+}
+
+function keyOf({ name, suite, publish, maxCorrupt, spec, inputs }: Cohort, losses: Absent): string {
+  const hashes = inputs.map((lanes) => toHex(sha256(encodeLanes(lanes))))
+  return JSON.stringify([name, suite, publish, maxCorrupt, spec, losses, hashes])
 }
 
 /** @returns what was said, and what became of the vectors that went to the aggregator alone */
 export async function playSession(stage: Stage, act: Act, losses: Absent) {
   const cohort = cohortOf(stage, act)
-  const { record, answers, parcels, vectors, survivors } = must(await playOnce(cohort, losses))
+  const { record, vectors, survivors, secrets } = await playOnce(cohort, losses)
   const isPublic = stage.secure.publish === 'full'
   const hidden = new Map<string, Bytes>()
   for (const bytes of vectors.bytes.values()) {
@@ -91,9 +102,7 @@ export async function playSession(stage: Stage, act: Act, losses: Absent) {
     else hidden.set(toHex(sha256(bytes)), bytes)
   }
   await keepAll(stage.store, record)
-  const shares = answers.flatMap(({ body }) => [...body.bShares, ...body.rootShares].map(({ share }) => share))
-  const secrets = [...secretsIn(cohort, parcels, survivors), ...shares, ...hidden.values()]
-  return { record, survivors, hidden, secrets }
+  return { record, survivors, hidden, secrets: [...secrets, ...hidden.values()] }
 }
 
 /** What nobody but its owner, or whom it was sent to, may ever read: also after a session, and of every member. */
@@ -149,6 +158,24 @@ async function keepAll(store: Store, record: SessionRecord): Promise<void> {
     await store.sealed(signed)
 }
 
+/** Sessions that were abandoned once their inputs were in. */
+const unfinished = new Map<string, ReturnType<typeof abandonSession>>()
+
+function abandonOnce(cohort: Cohort): ReturnType<typeof abandonSession> {
+  const key = keyOf(cohort, {})
+  const known = unfinished.get(key) ?? abandonSession(cohort)
+  unfinished.set(key, known)
+  return known
+}
+
+async function abandonSession(cohort: Cohort) {
+  const out = must(shareOut(cohort, dealAll(cohort)))
+  const vectors = new Vectors()
+  const masked = await maskAll(cohort, out.keyed, vectors)
+  const abandons = [...masked.values()].map((state) => must(abandon(state)).say)
+  return { out, vectors, masked, abandons, secrets: secretsIn(cohort, out.dealt.parcels, []) }
+}
+
 /** A session that opens no sum, as the next plan tells of it. */
 export async function playEnding(stage: Stage, act: Act, fate: Fate) {
   const cohort = cohortOf(stage, act)
@@ -160,19 +187,16 @@ export async function playEnding(stage: Stage, act: Act, fate: Fate) {
     const updates = record.inputs.map(({ cid }) => cid)
     return { ending: { round: act.round, roster: roster.cid, certified, abandons: [] }, abandons: [], updates, secrets }
   }
-  const out = must(shareOut(cohort, dealAll(cohort)))
-  const vectors = new Vectors()
-  const masked = await maskAll(cohort, out.keyed, vectors)
+  const { out, vectors, masked, abandons, secrets } = await abandonOnce(cohort)
   const inputs = [...masked.values()].map(({ input }) => input).toSorted((a, b) => a.body.u - b.body.u)
   for (const said of [out.dealt.roster, ...out.dealt.adverts, ...inputs]) await keep(said)
   if (stage.secure.publish === 'full')
     for (const bytes of vectors.bytes.values()) await stage.store.file(new Uint32Array(bytes.slice().buffer))
-  const abandons = [...masked.values()].map((state) => must(abandon(state)).say)
   const cids: Cid[] = []
   for (const said of abandons) cids.push(await keep(said))
   const ending = { round: act.round, roster: out.dealt.roster.cid, certified: null, abandons: cids }
   const updates = inputs.map(({ cid }) => cid)
-  return { ending, abandons, updates, secrets: secretsIn(cohort, out.dealt.parcels, []) }
+  return { ending, abandons, updates, secrets }
 }
 
 /** The same set once more over other inputs, signed by all of it: a record that holds up to its sum. */

@@ -33,10 +33,11 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
     ? await gatherMasked(play, play.secure, act, losses?.[round] ?? {})
     : await gatherPlain(play, act, absent?.[round] ?? [])
 
-  const sum: bigint[] = []
+  // Doubles hold it exactly, as the vectors are few.
+  const sum = new Float64Array(given.vectors[0]?.length ?? 0)
   for (const vector of given.vectors)
-    for (const [index, lane] of vector.entries()) sum[index] = ((sum[index] ?? 0n) + BigInt(lane)) % 2n ** 32n
-  const summed = Uint32Array.from(sum.map(Number))
+    for (let index = 0; index < sum.length; index++) sum[index] = (sum[index] as number) + (vector[index] as number)
+  const summed = Uint32Array.from(sum, (lane) => lane % 2 ** 32)
   const lanes = hooks.sum?.(summed, round) ?? summed
   const [rows, correct, high, low] = [...lanes.slice(8 + parameters)] as [number, number, number, number]
   const weights = trains

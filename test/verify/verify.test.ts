@@ -109,7 +109,7 @@ describe('a record that lies once', () => {
   for (const [step, lies] of Object.entries(LIES))
     test.each(lies)(`fails at ${step} for %s`, async (_what, round, hooks, shape = {}) => {
       const run = await recordRun({ ...shape, hooks })
-      const verdict = await verdictOf(run)
+      const verdict = await verifyRecord(run.root, async (cid) => run.blocks.get(cid))
       expect(verdict).toMatchObject({ ok: false, step, detail: expect.stringMatching(/./) })
       expect(verdict.ok ? undefined : verdict.round).toBe(round)
     })
@@ -117,9 +117,18 @@ describe('a record that lies once', () => {
   for (const [step, lies] of Object.entries(ABORTED_LIES) as [string, readonly Lie[]][])
     test.each(lies)(`about an aborted round fails at ${step} for %s`, async (_what, round, hooks, shape = {}) => {
       const run = await recordRun({ ...shape, hooks })
-      const verdict = await verdictOf(run)
+      const verdict = await verifyRecord(run.root, async (cid) => run.blocks.get(cid))
       expect(verdict).toMatchObject({ ok: false, step, round, detail: expect.stringMatching(/./) })
     })
+
+  const first = Object.entries({ ...LIES, ...ABORTED_LIES }).flatMap(([step, lies]) =>
+    (lies as readonly Lie[]).slice(0, 1).map(([what, ...told]) => [step, what, told] as const),
+  )
+  test.each(first)('fails in its bundle as well at %s for %s', async (step, _what, [round, hooks, shape = {}]) => {
+    const verdict = await verdictOf(await recordRun({ ...shape, hooks }))
+    expect(verdict).toMatchObject({ ok: false, step, detail: expect.stringMatching(/./) })
+    expect(verdict.ok ? undefined : verdict.round).toBe(round)
+  })
 
   test('fails at expect when neither the run nor its model is the expected one', async () => {
     const run = await recordRun()

@@ -109,9 +109,8 @@ test.each(Object.entries(cases))(
     const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
     const dataset = someDataset(input, 5, classes, 11)
     const at = someWeights(architecture, 15)
-    const slopes = referenceGradient(model, at, (weights) =>
-      referenceLoss(architecture, weights, rowsOf(dataset), [...dataset.labels], loss),
-    )
+    const [rows, labels] = [rowsOf(dataset), [...dataset.labels]]
+    const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
     const scale = Math.max(...slopes.map(Math.abs))
     expect(scale).toBeGreaterThan(1e-3)
     for (const backend of ['wasm', 'cpu'] as const) {
@@ -165,9 +164,9 @@ test('random convolutions and pools have the same gradients on wasm as on cpu', 
       expect(worst).toBeLessThanOrEqual(2e-5 * scale)
       checked++
     }),
-    { numRuns: 40, seed: 20_261 },
+    { numRuns: 20, seed: 20_261 },
   )
-  expect(checked).toBe(40)
+  expect(checked).toBe(20)
 })
 
 function rowsOf(dataset: Dataset): readonly Float32Array[] {

@@ -79,16 +79,19 @@ function applyLayer(layer: Layer, x: Volume, take: (length: number) => Float64Ar
     case 'dense': {
       const kernel = take(x.values.length * layer.units)
       const bias = take(layer.units)
-      const values = bias.map((start, unit) =>
-        x.values.reduce((sum, value, input) => sum + value * (kernel[input * layer.units + unit] as number), start),
-      )
+      const values = bias.map((start, unit) => {
+        let sum = start
+        for (let input = 0; input < x.values.length; input++)
+          sum += (x.values[input] as number) * (kernel[input * layer.units + unit] as number)
+        return sum
+      })
       return { shape: [layer.units], values: values.map(activations[layer.activation]) }
     }
     case 'conv2d':
       return convolveLayer(layer, x, take)
     case 'maxPooling2d':
       return slide(x, layer.pool, layer.strides, [0, 0], x.shape[2] as number, (window, channel) =>
-        window.reduce((largest, { values }) => Math.max(largest, values[channel] as number), -Infinity),
+        window.reduce((largest, { from }) => Math.max(largest, x.values[from + channel] as number), -Infinity),
       )
     default:
       return unreachable(layer)
@@ -109,21 +112,19 @@ function convolveLayer(
     const [window, stride] = [layer.kernel[axis as 0 | 1], layer.strides[axis as 0 | 1]]
     return layer.padding === 'valid' ? 0 : Math.max((Math.ceil(side / stride) - 1) * stride + window - side, 0)
   }) as [number, number]
-  const convolved = slide(x, layer.kernel, layer.strides, padding, layer.filters, (window, filter) =>
-    window.reduce(
-      (sum, { tap, values }) =>
-        values.reduce(
-          (inner, value, channel) =>
-            inner + value * (kernel[(tap * channels + channel) * layer.filters + filter] as number),
-          sum,
-        ),
-      bias[filter] as number,
-    ),
-  )
+  const convolved = slide(x, layer.kernel, layer.strides, padding, layer.filters, (window, filter) => {
+    let sum = bias[filter] as number
+    for (const { tap, from } of window)
+      for (let channel = 0; channel < channels; channel++)
+        sum +=
+          (x.values[from + channel] as number) * (kernel[(tap * channels + channel) * layer.filters + filter] as number)
+    return sum
+  })
   return { shape: convolved.shape, values: convolved.values.map(activations[layer.activation]) }
 }
 
-type Pixel = { readonly tap: number; readonly values: Float64Array }
+/** `from` is where its channels begin. */
+type Pixel = { readonly tap: number; readonly from: number }
 
 /** `padding` is the whole of it, by axis; pixels outside the image are left out of the window. */
 function slide(
@@ -146,8 +147,7 @@ function slide(
         const row = outRow * strides[0] - top + Math.floor(tap / window[1])
         const column = outColumn * strides[1] - left + (tap % window[1])
         if (row < 0 || row >= height || column < 0 || column >= width) continue
-        const from = (row * width + column) * channels
-        pixels.push({ tap, values: x.values.subarray(from, from + channels) })
+        pixels.push({ tap, from: (row * width + column) * channels })
       }
       for (let channel = 0; channel < depth; channel++) values.push(value(pixels, channel))
     }

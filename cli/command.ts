@@ -1,0 +1,68 @@
+import type { Arguments } from './arguments.ts'
+import type { Output } from './output.ts'
+
+/** A command: what `--help` shows, and where its work is. Nothing else is loaded until it runs. */
+export type Command = {
+  /** One or two words: noun, verb. */
+  readonly name: string
+  readonly summary: string
+  readonly positional?: { readonly name: string; readonly required: boolean; readonly max?: number }
+  readonly options: readonly Option[]
+  readonly examples: readonly string[]
+  readonly load: () => Promise<{ readonly execute: Execute }>
+}
+
+export type Option = {
+  readonly name: string
+  readonly short?: string
+  /** How the value is called; an option without one is a flag. */
+  readonly value?: string
+  readonly summary: string
+  /** The environment variable that is read when the flag is not given. */
+  readonly env?: string
+  readonly default?: string
+  /** For our own processes: works, is not shown. */
+  readonly hidden?: true
+}
+
+export type Call = { readonly args: Arguments; readonly output: Output }
+/** @returns the exit code. Throws Failure. */
+export type Execute = (call: Call) => Promise<number>
+
+export const state: Option = {
+  name: 'state',
+  value: '<folder>',
+  env: 'CONSILIUM_HOME',
+  summary: "the coordinator's folder; else $XDG_STATE_HOME/consilium",
+}
+export const coordinators: Option = {
+  name: 'coordinator',
+  value: '<url,url>',
+  env: 'CONSILIUM_COORDINATOR',
+  default: 'http://127.0.0.1:7410',
+  summary: 'where the coordinator listens; of several processes of one all, and the node goes to whichever is there',
+}
+const coordinator: Option = {
+  name: 'coordinator',
+  value: '<url>',
+  env: 'CONSILIUM_COORDINATOR',
+  default: 'http://127.0.0.1:7410',
+  summary: 'where the coordinator listens',
+}
+export const key: Option = {
+  name: 'key',
+  value: '<file>',
+  summary: 'file of the API key; else CONSILIUM_API_KEY, else <state>/api-key',
+}
+export const quota: Option = {
+  name: 'quota',
+  value: '<bytes>',
+  default: '10737418240',
+  summary: 'disk that each of the three stores of blocks may take',
+}
+export const tethered: Option = {
+  name: 'tethered',
+  summary: 'end when stdin closes: whoever started this is gone',
+  hidden: true,
+}
+export const api = [coordinator, key, state]

@@ -1,0 +1,91 @@
+import { api, type Command } from '../command.ts'
+
+/** What an owner of runs does at a coordinator. */
+export const RUNS: readonly Command[] = [
+  {
+    name: 'run',
+    summary: 'launch a run from a task file',
+    positional: { name: '<task.json>', required: true },
+    options: [
+      ...api,
+      { name: 'watch', summary: 'follow it to its end' },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
+    ],
+    examples: ['consilium run task.json --watch', 'consilium run - < task.json'],
+    load: () => import('../run.ts'),
+  },
+  {
+    name: 'runs ls',
+    summary: 'list runs, the newest first',
+    options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
+    examples: ['consilium runs ls', 'consilium runs ls --json'],
+    load: () => import('../runs-ls.ts'),
+  },
+  {
+    name: 'runs show',
+    summary: 'show one run and its rounds, or one round seat by seat',
+    positional: { name: '<run>', required: true },
+    options: [...api, { name: 'round', value: '<n>', summary: 'what became of every seat in this round, and why' }],
+    examples: ['consilium runs show run_01KQ7', 'consilium runs show run_01KQ7 --round 3'],
+    load: () => import('../runs-show.ts'),
+  },
+  {
+    name: 'runs watch',
+    summary: 'follow a run to its end, from its beginning',
+    positional: { name: '<run>', required: true },
+    options: api,
+    examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
+    load: () => import('../runs-watch.ts'),
+  },
+  {
+    name: 'runs resume',
+    summary: 'let a paused run go on',
+    positional: { name: '<run>', required: true },
+    options: api,
+    examples: ['consilium runs resume run_01KQ7'],
+    load: () => import('../runs-resume.ts'),
+  },
+  {
+    name: 'runs stop',
+    summary: 'end a run before it is done, with its record',
+    positional: { name: '<run>', required: true },
+    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' }],
+    examples: ['consilium runs stop run_01KQ7 --reason "the data changed"'],
+    load: () => import('../runs-stop.ts'),
+  },
+  {
+    name: 'stats ask',
+    summary: 'ask all sites about their data, as one masked sum, and recompute the answer',
+    options: [
+      ...api,
+      { name: 'count', summary: 'rows' },
+      { name: 'missing', value: '<column>', summary: 'rows that lack a column; again for another one, as all below' },
+      { name: 'mean', value: '<column:low:high[:step]>', summary: 'mean and deviation of values between two bounds' },
+      { name: 'histogram', value: '<column:a,b,…,z>', summary: 'rows between edges; … goes on by the step before it' },
+      { name: 'quantiles', value: '<column:250,500>', summary: "thousandths, read off that column's histogram" },
+      { name: 'categories', value: '<column:0,1>', summary: 'rows by whole number' },
+      {
+        name: 'question',
+        value: '<file>',
+        summary: 'a question as JSON, reals in millionths, instead of these; - is stdin',
+      },
+      { name: 'name', value: '<text>', summary: 'what the question is called' },
+      { name: 'min-cell', value: '<n>', default: '5', summary: 'a cell of fewer rows never leaves its site' },
+      { name: 'min-cohort', value: '<n>', default: '3', summary: 'over fewer sites there is no answer' },
+      { name: 'population', value: '<kind>', default: 'open', summary: 'open or hospital: which sites are asked' },
+      {
+        name: 'coordinator-key',
+        value: '<z6Mk…>',
+        env: 'CONSILIUM_COORDINATOR_KEY',
+        summary: 'pin: the record must be signed by this key',
+      },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first question' },
+    ],
+    examples: [
+      'consilium stats ask --count --mean age:0:120',
+      'consilium stats ask --histogram age:0,10,…,120 --quantiles age:250,500,750 --min-cell 10',
+      'consilium stats ask --question question.json --json',
+    ],
+    load: () => import('../stats-ask.ts'),
+  },
+]
