@@ -1,12 +1,13 @@
-import { type Architecture, shapeOf, sizeOf } from '#protocol/architecture.ts'
+import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { genesisSeed } from '#protocol/seeds.ts'
+import { type Start, sizeOf } from '#protocol/shapes.ts'
 import { unitStream } from './rng.ts'
 
 /**
- * The weights that round 1 starts from. Kernels are Glorot uniform, ±√(6 / (fan in + fan out)) (Glorot and Bengio 2010,
- * equation 16); biases are zero. Each tensor has a stream of its own, so a new layer changes no other's start.
+ * The weights that round 1 starts from, where a task brings none. Each tensor has a stream of its own, so a new layer
+ * changes no other's start.
  *
  * @param architecture one that {@link shapeOf} accepts
  */
@@ -17,12 +18,28 @@ export function genesisWeights(architecture: Architecture, taskSeed: Bytes): Flo
   let at = 0
   for (const [index, tensor] of shape.value.tensors.entries()) {
     const end = at + sizeOf(tensor)
-    if (tensor.fan) {
-      const limit = Math.sqrt(6 / (tensor.fan.in + tensor.fan.out))
-      const unit = unitStream(genesisSeed(taskSeed, index))
-      for (let i = at; i < end; i++) weights[i] = (2 * unit() - 1) * limit
-    }
+    fill(weights.subarray(at, end), tensor.start, genesisSeed(taskSeed, index))
     at = end
   }
   return weights
+}
+
+function fill(values: Float32Array, start: Start, seed: Bytes): void {
+  switch (start.kind) {
+    case 'fill':
+      values.fill(start.value)
+      return
+    case 'forget':
+      values.fill(1, values.length / 4, values.length / 2)
+      return
+    case 'glorot':
+      return spread(values, Math.sqrt(6 / (start.in + start.out)), seed)
+    case 'uniform':
+      return spread(values, start.limit, seed)
+  }
+}
+
+function spread(values: Float32Array, limit: number, seed: Bytes): void {
+  const unit = unitStream(seed)
+  for (let at = 0; at < values.length; at++) values[at] = (2 * unit() - 1) * limit
 }

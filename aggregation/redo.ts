@@ -19,13 +19,16 @@ export function nextModel(round: {
   readonly sum: RingVector
   readonly purpose: Purpose
   readonly model: Float32Array
+  /** How many of its weights, the first, an update moves; the others are frozen. */
+  readonly trained: number
   /** The strategy's; empty before round 1 means zeros. */
   readonly memory: Float32Array
   readonly quantiser: Quantiser
   readonly strategy: StrategySpec
 }): Result<NextModel, RedoRefusal> {
-  const { model, sum } = round
-  const parameters = round.purpose === 'train' ? model.length : 0
+  const { model, sum, trained } = round
+  assert(trained <= model.length, 'what is trained is a part of the model')
+  const parameters = round.purpose === 'train' ? trained : 0
   if (sum.length !== lanesOf(parameters))
     return refuse('wrong-length', `${sum.length} lanes, the model's updates have ${lanesOf(parameters)}`)
   const mean = dequantise(sum, parameters, round.quantiser)
@@ -33,15 +36,22 @@ export function nextModel(round: {
   const { reports, weight, evaluation } = mean.value
   if (round.purpose === 'evaluate') return accept({ model, memory: round.memory, evaluation, reports, weight })
   const strategy = strategyOf(round.strategy)
-  const memoryLength = strategy.memoryLength(model.length)
+  const memoryLength = strategy.memoryLength(trained)
   const memory = round.memory.length === 0 ? new Float32Array(memoryLength) : round.memory
   if (memory.length !== memoryLength)
     return refuse(
       'wrong-length',
       `the memory has ${memory.length} values, ${round.strategy.kind} keeps ${memoryLength}`,
     )
-  const next = strategy.apply(model, mean.value.mean, memory)
-  assert(next.model.length === model.length, 'a strategy keeps the shape of the model')
+  const next = strategy.apply(model.subarray(0, trained), mean.value.mean, memory)
+  assert(next.model.length === trained, 'a strategy keeps the shape of the model')
   assert(next.model.every(Number.isFinite), 'a bounded mean keeps a finite model finite')
-  return accept({ ...next, evaluation, reports, weight })
+  return accept({ ...next, model: withFrozen(next.model, model), evaluation, reports, weight })
+}
+
+function withFrozen(trained: Float32Array, model: Float32Array): Float32Array {
+  if (trained.length === model.length) return trained
+  const whole = model.slice()
+  whole.set(trained)
+  return whole
 }

@@ -1,7 +1,7 @@
-import type { Tensor } from '#protocol/architecture.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import type { ModelManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Tensor } from '#protocol/shapes.ts'
 import { LITTLE_ENDIAN } from './vector.ts'
 
 /** The weights file: float32 little-endian, tensor after tensor. Shares memory where the machine is little-endian. */

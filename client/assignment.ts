@@ -31,6 +31,8 @@ export type Training = {
 /** What training starts from. */
 export type IncomingModel = {
   readonly parameters: number
+  /** Those that an update moves: the first. */
+  readonly trained: number
   /** Its weights, fetched when they are asked for: a slow line may take longer for a large model than selection lasts. */
   read(signal?: AbortSignal): Promise<Result<Float32Array, 'unreadable-model' | 'wrong-genesis'>>
 }
@@ -96,7 +98,7 @@ export async function readAssignment(
     if (before.value.run !== plan.value.run || before.value.round >= plan.value.round) return refuse('foreign-parent')
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')
   }
-  const { parameters } = shape.value
+  const { parameters, trained } = shape.value
   const expected = before === null ? () => genesisWeights(architecture.value, seed) : undefined
   const read: IncomingModel['read'] = async (signal) => {
     expect?.(manifest.value)
@@ -108,7 +110,7 @@ export async function readAssignment(
   if (here && !here.ok) return here
   return accept({
     ...{ kind: 'training', plan: plan.value, task: task.value, architecture: architecture.value },
-    model: { parameters, read: here ? async () => here : read },
+    model: { parameters, trained, read: here ? async () => here : read },
   })
 }
 
@@ -117,7 +119,7 @@ const FLOAT_BYTES = 4
 /** Payload lanes of the vector that is asked for. */
 export function parametersOf(assignment: Assignment): number {
   if (assignment.kind === 'asking') return payloadOf(assignment.question, assignment.plan.quantiser)
-  return assignment.plan.purpose === 'train' ? assignment.model.parameters : 0
+  return assignment.plan.purpose === 'train' ? assignment.model.trained : 0
 }
 
 /** A sealed plan that the pinned coordinator signed. */

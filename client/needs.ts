@@ -1,5 +1,7 @@
-import { type Architecture, type Layer, type LayerShape, layersOf, sizeOf } from '#protocol/architecture.ts'
+import { type Architecture, type LayerShape, layersOf } from '#protocol/architecture.ts'
+import type { Activation, Layer } from '#protocol/layers.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { sizeOf } from '#protocol/shapes.ts'
 import type { Task } from '#protocol/task.ts'
 
 /** Rows tested at once: enough to keep the kernels busy, few enough to stay in the cache. */
@@ -40,7 +42,8 @@ export function trainingNeeds(
   const rows = Math.min(batchSize, data.rowsMax)
   const input = sizeOf({ shape: architecture.input })
   const perRow = layers.reduce(
-    (sum, { layer, from, shape }) => sum + sizeOf({ shape: from }) + kept(layer) * sizeOf({ shape }),
+    (sum, { layer, from, shape }) =>
+      sum + from.reduce((taken, each) => taken + sizeOf({ shape: each }), 0) + kept(layer) * sizeOf({ shape }),
     input,
   )
   const passing = Math.max(0, ...layers.map((layer) => passingFloats(layer, rows)))
@@ -61,18 +64,21 @@ function kept(layer: Layer): number {
       return 3
     case 'conv2d':
     case 'dense':
-      return ACTIVATED[layer.activation]
+      return ACTIVATED[layer.activation] ?? KEPT_MAX
+    default:
+      return KEPT_MAX
   }
 }
 
 /** A ReLU has its mask and the masked gradient besides; the others are kernels of their own. */
-const ACTIVATED = { linear: 3, relu: 5, tanh: 6, sigmoid: 6 } as const
+const ACTIVATED: Partial<Record<Activation, number>> = { linear: 3, relu: 5, tanh: 6, sigmoid: 6 }
+const KEPT_MAX = 12
 
 /** Floats that are there only while one kernel runs. */
 function passingFloats({ layer, from, shape }: LayerShape, rows: number): number {
   const out = rows * sizeOf({ shape })
   if (layer.layer !== 'conv2d') return 2 * out
-  const [height = 0, width = 0, channels = 0] = from
+  const [height = 0, width = 0, channels = 0] = from[0] ?? []
   const [tall, wide] = layer.kernel
   const padded = layer.padding === 'same' ? (height + tall) * (width + wide) * channels : height * width * channels
   const filter = (tall * wide * channels + 1) * (Math.ceil(layer.filters / 8) * 8)

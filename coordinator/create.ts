@@ -45,7 +45,7 @@ export async function createRun(
   if (!shape.ok) return refuse('invalid_request', shape.detail)
 
   const architecture = blockOf(architectureSchema, task.architecture)
-  const noMemory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.parameters))
+  const noMemory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.trained))
   const weights = await fileOf(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed)))
   const memory = await fileOf(blobs, encodeWeights(noMemory))
   const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights.cid))

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
-import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema, type Shape, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import { collect, once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
@@ -47,7 +47,7 @@ export async function orderOf(blobs: BlobStore, spec: RunSpec): Promise<Ordered>
   const quantiser = quantiserOf(subject, spec)
   const parameters = isQuestion(subject)
     ? payloadOf(subject, quantiser)
-    : await parametersOf(blobs, subject.architecture)
+    : (await shapeAt(blobs, subject.architecture)).trained
   return { subject, quantiser, parameters }
 }
 
@@ -81,12 +81,12 @@ export async function readModel(
   cid: Cid,
 ): Promise<{ readonly manifest: ModelManifest; readonly weights: Float32Array }> {
   const manifest = await readBlock(blobs, cid, modelSchema)
-  const parameters = await parametersOf(blobs, manifest.architecture)
+  const { parameters } = await shapeAt(blobs, manifest.architecture)
   return { manifest, weights: await readFloats(blobs, manifest.weights, parameters) }
 }
 
-async function parametersOf(blobs: BlobStore, architecture: Cid): Promise<number> {
+async function shapeAt(blobs: BlobStore, architecture: Cid): Promise<Shape> {
   const shape = shapeOf(await readBlock(blobs, architecture, architectureSchema))
   assert(shape.ok && shape.value.parameters <= PARAMETERS_MAX, 'an architecture is checked before its run is made')
-  return shape.value.parameters
+  return shape.value
 }

@@ -81,6 +81,8 @@ export const COHORT_MIN = 2
 export const ROUNDS_MAX = 4096
 /** Parameters of one model: 2^28 float32 are 1 GiB, the most a node is asked to hold twice. */
 export const PARAMETERS_MAX = 2 ** 28
+/** Elements of what one layer puts out for one row: any product with a batch's rows stays exact. Memory is bounded by the node. */
+export const ELEMENTS_MAX = 2 ** 36
 /** Layers of one architecture. */
 export const LAYERS_MAX = 256
 /** A public weight (a node's example count) in the ring; COHORT_MAX * WEIGHT_MAX = 2^28 < 2^32. */

@@ -23,7 +23,7 @@ export const modelSchema = z.strictObject({
       z.strictObject({
         name: nameField,
         shape: z.array(count(PARAMETERS_MAX, 1)).max(4).readonly(),
-        role: z.enum(['trainable', 'moving']),
+        role: z.enum(['trainable', 'moving', 'frozen']),
       }),
     )
     .max(LAYERS_MAX * 4)

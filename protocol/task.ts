@@ -49,6 +49,12 @@ export const strategySchema = z.discriminatedUnion('kind', [
 /** `softmax` is over `classes` logits; `sigmoid` over one logit, classes 0 and 1. Both are means over the batch, in nats. */
 export const lossField = z.enum(['softmax-cross-entropy', 'sigmoid-cross-entropy'])
 
+/** Files that anybody may read at the coordinator: each node without data of its own trains on a share of their rows. */
+export const publicDataSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('idx'), images: cidField, labels: cidField }),
+  z.strictObject({ kind: z.literal('csv'), table: cidField }),
+])
+
 export const taskSchema = z.strictObject({
   v: z.literal(1),
   name: nameField,
@@ -65,6 +71,7 @@ export const taskSchema = z.strictObject({
   /** L2 bound of one node's delta, in millionths; also the range of every coordinate. */
   clipNormMicro: count(1_000_000_000_000, 1),
   strategy: strategySchema,
+  publicData: publicDataSchema.optional(),
 })
 
 export type DataContract = z.output<typeof dataContractSchema>

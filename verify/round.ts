@@ -168,6 +168,7 @@ async function learn(order: Training, start: Standing, { manifest, plan, sum }: 
     sum,
     purpose: plan.purpose,
     model: start.weights,
+    trained: order.trained,
     memory: start.memory,
     quantiser: plan.quantiser,
     strategy: order.task.strategy,
@@ -203,7 +204,7 @@ function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptio
 /** Payload lanes of the round's vectors. */
 export function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
   if (order.kind === 'asking') return payloadOf(order.question, quantiser)
-  return purpose === 'train' ? order.parameters : 0
+  return purpose === 'train' ? order.trained : 0
 }
 
 /** Rounds train until the planned ones have closed, and then evaluate; a question's all ask. */

@@ -1,7 +1,7 @@
 import { genesisWeights } from '#aggregation/genesis.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { hold, openLedger, pay, post, release, totalsOf } from '#payments/ledger.ts'
-import { type Architecture, architectureSchema, shapeOf, type Tensor } from '#protocol/architecture.ts'
+import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
@@ -11,6 +11,7 @@ import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manife
 import type { Payout } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Tensor } from '#protocol/shapes.ts'
 import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
 import { importFile } from '#protocol/unixfs.ts'
@@ -40,6 +41,8 @@ export type Training<T extends Terms = Terms> = {
   readonly architecture: Architecture
   readonly tensors: readonly Tensor[]
   readonly parameters: number
+  /** Those that an update moves. */
+  readonly trained: number
 }
 
 export function subjectOf(order: Order): Subject {
@@ -77,8 +80,8 @@ export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promis
   if (!architecture.ok) return architecture
   const shape = asStep('task', 'the architecture', shapeOf(architecture.value))
   if (!shape.ok) return shape
-  const { tensors, parameters } = shape.value
-  return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters })
+  const { tensors, parameters, trained } = shape.value
+  return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters, trained })
 }
 
 /** What the kind of run allows: a question is asked under masks, for no pay; and nothing goes on after it is done. */

@@ -1,45 +1,62 @@
-import { customGrad, type Scalar, scalar, type Tensor, tensor, tidy, variableGrads } from '@tensorflow/tfjs-core'
+import { add, mul, type Scalar, scalar, type Tensor, tensor, tidy, variableGrads } from '@tensorflow/tfjs-core'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
-import { classesOf, type Loss } from '#protocol/task.ts'
+import { classesOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { EVALUATION_ROWS } from '../needs.ts'
-import { crossEntropy, outputsFor } from './loss.ts'
+import { crossEntropy, lossSum, outputsFor } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
-import { type Sgd, sgd } from './sgd.ts'
+import { sgd } from './sgd.ts'
 
 export type FitDoors = {
-  /** Throws to end the work; asked once a batch. */
-  readonly checkpoint: () => void
+  /** Asked once a batch, and waited for: it may hold the work up, and throws to end it. */
+  readonly checkpoint: () => void | Promise<void>
   readonly progress: (at: TrainProgress) => void
 }
 
 /**
  * One node's part of a round, on the backend that is set: the incoming model is tested on the held-out rows, then trained
  * on the others. A loop of our own, since TF.js's `fit` is up to twice slower on small models and shuffles by Math.random.
- * The same arguments give the same bits, whatever was fitted before.
+ * The same arguments give the same bits on a backend that is deterministic, whatever was fitted before. Nothing is read back
+ * in the middle of a step: an accelerator works through what it was given, and is waited for now and then.
  */
-export function fitModel(model: Float32Array, training: TrainingTask, dataset: Dataset, doors: FitDoors): LocalUpdate {
+export async function fitModel(
+  model: Float32Array,
+  training: TrainingTask,
+  dataset: Dataset,
+  doors: FitDoors,
+): Promise<LocalUpdate> {
   const started = performance.now()
-  const { task, architecture, purpose } = training
+  const { architecture, purpose } = training
   const network = buildNetwork(architecture)
   try {
     checkShapes(network, training, dataset)
     network.write(model)
-    const evaluation = evaluate(network, training, dataset, doors)
+    const evaluation = await evaluate(network, training, dataset, doors)
     const examples = purpose === 'train' ? dataset.train.length : 0
-    if (purpose === 'train') trainNetwork(network, training, dataset, doors)
-    const delta =
-      purpose === 'train'
-        ? network.read().map((weight, index) => weight - (model[index] as number))
-        : new Float32Array(0)
-    if (!delta.every(Number.isFinite)) throw new TrainingRefused('not-finite', `weights after ${task.epochs} epochs`)
+    const delta = purpose === 'train' ? await deltaOf(network, model, training, dataset, doors) : new Float32Array(0)
     return { delta, examples, evaluation, trainMillis: Math.round(performance.now() - started) }
   } finally {
     network.dispose()
   }
+}
+
+/** What training moves the weights by that are not frozen. */
+async function deltaOf(
+  network: Network,
+  model: Float32Array,
+  training: TrainingTask,
+  dataset: Dataset,
+  doors: FitDoors,
+): Promise<Float32Array> {
+  await trainNetwork(network, training, dataset, doors)
+  const weights = await network.readTrained()
+  const delta = weights.map((weight, index) => weight - (model[index] as number))
+  if (!delta.every(Number.isFinite))
+    throw new TrainingRefused('not-finite', `weights after ${training.task.epochs} epochs`)
+  return delta
 }
 
 function checkShapes(network: Network, { task, architecture }: TrainingTask, dataset: Dataset): void {
@@ -61,18 +78,18 @@ function checkShapes(network: Network, { task, architecture }: TrainingTask, dat
   }
 }
 
-function evaluate(
+async function evaluate(
   network: Network,
   { task, evaluationRowsMax }: TrainingTask,
   dataset: Dataset,
   doors: FitDoors,
-): LocalUpdate['evaluation'] {
+): Promise<LocalUpdate['evaluation']> {
   const rows = dataset.heldOut.subarray(0, evaluationRowsMax)
   let correct = 0
   let lossSumNats = 0
   for (const batch of batches(rows, EVALUATION_ROWS)) {
-    doors.checkpoint()
-    const logits = tidy(() => network.predict(inputOf(dataset, batch)).dataSync())
+    await doors.checkpoint()
+    const logits = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
     const scored = crossEntropy(task.loss, logits, labelsOf(dataset, batch))
     for (const nats of scored.nats) {
       if (Number.isNaN(nats)) throw new TrainingRefused('not-finite', 'the incoming model on held-out rows')
@@ -83,43 +100,54 @@ function evaluate(
   return { rows: rows.length, correct, lossSumNats }
 }
 
-function trainNetwork(network: Network, { task, shuffleSeed }: TrainingTask, dataset: Dataset, doors: FitDoors): void {
+/** Steps that an accelerator may be behind. */
+const STEPS_AHEAD = 16
+
+async function trainNetwork(
+  network: Network,
+  { task, shuffleSeed }: TrainingTask,
+  dataset: Dataset,
+  doors: FitDoors,
+): Promise<void> {
   const next = uint32Stream(shuffleSeed)
-  const optimiser = sgd(network.variables, task.optimiser)
+  const optimiser = sgd(network.trainable, task.optimiser)
+  let losses = scalar(0)
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
-      let lossSum = 0
+      let steps = 0
       for (const batch of batches(order, task.batchSize)) {
-        doors.checkpoint()
-        const batchLoss = tidy(() => trainBatch(network, optimiser, task.loss, dataset, batch))
-        if (!Number.isFinite(batchLoss)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
-        lossSum += batchLoss
+        await doors.checkpoint()
+        const before = losses
+        losses = tidy(() => {
+          const targets = targetsOf(dataset, batch, network.output[0] as number)
+          const x = inputOf(dataset, batch)
+          const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / batch.length) as Scalar
+          const { value, grads } = variableGrads(mean, [...network.trainable])
+          optimiser.step(grads)
+          return add(before, mul(value, batch.length))
+        })
+        before.dispose()
+        if (++steps % STEPS_AHEAD === 0) await losses.data()
       }
-      doors.progress({ epoch, epochs: task.epochs, loss: lossSum / order.length })
+      const sum = (await valuesOf(losses))[0] as number
+      losses = scalar(0)
+      if (!Number.isFinite(sum)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
+      doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length })
     }
   } finally {
+    losses.dispose()
     optimiser.dispose()
   }
 }
 
-/** One step down the gradient. @returns the batch's loss before it, summed over its rows, in nats */
-function trainBatch(network: Network, optimiser: Sgd, loss: Loss, dataset: Dataset, batch: Int32Array): number {
-  let lossSum = 0
-  const x = inputOf(dataset, batch)
-  const labels = labelsOf(dataset, batch)
-  const meanLoss = customGrad((logits) => {
-    const values = (logits as Tensor).dataSync()
-    const { nats, gradient } = crossEntropy(loss, values, labels)
-    lossSum = nats.reduce((sum, each) => sum + each, 0)
-    const mean = gradient.map((each) => each / batch.length)
-    const { shape } = logits as Tensor
-    // `dy` is 1: the loss is what is differentiated.
-    return { value: scalar(lossSum / batch.length), gradFunc: () => tensor(mean, shape) }
-  })
-  const { grads } = variableGrads(() => meanLoss(network.predict(x)) as Scalar, [...network.variables])
-  optimiser.step(grads)
-  return lossSum
+/** Of a tensor that nothing else needs. */
+async function valuesOf(once: Tensor): Promise<ArrayLike<number>> {
+  try {
+    return await once.data()
+  } finally {
+    once.dispose()
+  }
 }
 
 /** The last one may be short. */
@@ -136,4 +164,15 @@ function inputOf(dataset: Dataset, batch: Int32Array): Tensor {
 
 function labelsOf(dataset: Dataset, batch: Int32Array): Int32Array {
   return batch.map((row) => dataset.labels[row] as number)
+}
+
+/** One-hot, or the label itself where there is one output. */
+function targetsOf(dataset: Dataset, batch: Int32Array, outputs: number): Tensor {
+  const values = new Float32Array(batch.length * outputs)
+  for (const [index, row] of batch.entries()) {
+    const label = dataset.labels[row] as number
+    if (outputs === 1) values[index] = label
+    else values[index * outputs + label] = 1
+  }
+  return tensor(values, [batch.length, outputs])
 }

@@ -1,3 +1,4 @@
+import '@tensorflow/tfjs-layers'
 import {
   type _FusedMatMulAttrs,
   type Conv2DBackpropFilterAttrs,
@@ -9,19 +10,16 @@ import {
   mul,
   type NamedAttrMap,
   registerGradient,
-  reshape,
-  square,
   step,
-  sub,
   sum,
   type Tensor,
 } from '@tensorflow/tfjs-core'
 
 /**
- * The derivatives that TF.js's tape runs along, for the kernels that {@link file://./network.ts} uses. TF.js core brings
- * the tape but no gradient; the layers package would bring them all, but none for the fused kernels: its fused operations
- * always work out the input's gradient, which for a first layer nobody asks for and which costs as much as the rest.
- * Activations fused into a kernel are linear and relu; the others are kernels of their own.
+ * The derivatives that TF.js's tape runs along are its own, which its layers package registers, and these of the fused
+ * kernels that {@link file://./network.ts} uses, which have none: TF.js's fused operations always work out the input's
+ * gradient, which for a first layer nobody asks for and which costs as much as the rest. Activations fused into a kernel are
+ * linear and relu; the others are kernels of their own.
  */
 export function registerGradients(): void {
   if (getGradient('FusedConv2D')) return
@@ -41,33 +39,6 @@ export function registerGradients(): void {
         filter: () => run('Conv2DBackpropFilter', { x, dy: dz }, filterAttrs),
         bias: () => sum(dz, [0, 1, 2]),
       }
-    },
-  })
-  registerGradient({
-    kernelName: 'MaxPool',
-    inputsToSave: ['x'],
-    outputsToSave: [true],
-    gradFunc: (dy, saved, attrs) => {
-      const [x, y] = saved as [Tensor, Tensor]
-      return { x: () => run('MaxPoolGrad', { dy: dy as Tensor, input: x, output: y }, attrs) }
-    },
-  })
-  registerGradient({
-    kernelName: 'Reshape',
-    inputsToSave: ['x'],
-    gradFunc: (dy, saved) => ({ x: () => reshape(dy as Tensor, (saved as [Tensor])[0].shape) }),
-  })
-  registerGradient({
-    kernelName: 'Tanh',
-    outputsToSave: [true],
-    gradFunc: (dy, saved) => ({ x: () => mul(dy as Tensor, sub(1, square((saved as [Tensor])[0]))) }),
-  })
-  registerGradient({
-    kernelName: 'Sigmoid',
-    outputsToSave: [true],
-    gradFunc: (dy, saved) => {
-      const [y] = saved as [Tensor]
-      return { x: () => mul(dy as Tensor, mul(y, sub(1, y))) }
     },
   })
   registerGradient({

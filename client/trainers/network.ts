@@ -9,19 +9,24 @@ import {
   type Variable,
   variable,
 } from '@tensorflow/tfjs-core'
-import { type Architecture, type Layer, shapeOf, sizeOf } from '#protocol/architecture.ts'
-import { assert, unreachable } from '#protocol/assert.ts'
+import { type Architecture, shapeOf, sourcesOf } from '#protocol/architecture.ts'
+import { assert } from '#protocol/assert.ts'
+import { INPUT, type Layer } from '#protocol/layers.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
+import { sizeOf } from '#protocol/shapes.ts'
 import { registerGradients, run } from './gradients.ts'
 
-/** A model on the backend that is set: variables in the order of the weights file. */
+/** A model on the backend that is set. */
 export type Network = {
   readonly output: readonly number[]
-  readonly variables: readonly Variable[]
+  /** What an optimiser moves. */
+  readonly trainable: readonly Variable[]
   /** @param x [rows, …input] @returns [rows, …output] */
   predict(x: Tensor): Tensor
+  /** @param weights all of them, in the order of the weights file */
   write(weights: Float32Array): void
-  read(): Float32Array
+  /** The weights that are not frozen: the first of the file. */
+  readTrained(): Promise<Float32Array>
   dispose(): void
 }
 
@@ -31,14 +36,15 @@ export function buildNetwork(architecture: Architecture): Network {
   checkLayers(architecture)
   const shaped = shapeOf(architecture)
   if (!shaped.ok) throw new TrainingRefused(shaped.refusal, shaped.detail ?? '')
-  const { tensors, output, parameters } = shaped.value
+  const { tensors, output, parameters, trained } = shaped.value
   const variables = tensors.map((each) =>
-    tidy(() => variable(tensor(new Float32Array(sizeOf(each)), [...each.shape]), true)),
+    tidy(() => variable(tensor(new Float32Array(sizeOf(each)), [...each.shape]), each.role === 'trainable')),
   )
+  const byName = new Map(tensors.map(({ name }, index) => [name, variables[index] as Variable]))
   return {
     output,
-    variables,
-    predict: (x) => tidy(() => predict(architecture.layers, variables, x)),
+    trainable: variables.filter((each) => each.trainable),
+    predict: (x) => tidy(() => predict(architecture, (name) => byName.get(name) as Variable, x)),
     write(weights) {
       assert(weights.length === parameters, 'a model has as many weights as its architecture')
       let from = 0
@@ -50,12 +56,13 @@ export function buildNetwork(architecture: Architecture): Network {
         from += each.size
       }
     },
-    read() {
-      const weights = new Float32Array(parameters)
+    async readTrained() {
+      const values = await Promise.all(variables.map((each) => each.data()))
+      const weights = new Float32Array(trained)
       let to = 0
-      for (const each of variables) {
-        weights.set(each.dataSync(), to)
-        to += each.size
+      for (const each of values) {
+        if (to < trained) weights.set(each, to)
+        to += each.length
       }
       return weights
     },
@@ -80,16 +87,23 @@ function checkLayers({ layers }: Architecture): void {
   }
 }
 
-function predict(layers: readonly Layer[], variables: readonly Variable[], x: Tensor): Tensor {
-  let at = 0
-  const next = () => variables[at++] as Variable
-  return layers.reduce((input, layer) => apply(layer, input, next), x)
+type WeightOf = (name: string) => Variable
+
+function predict(architecture: Architecture, weightOf: WeightOf, x: Tensor): Tensor {
+  const made = new Map<string, Tensor>([[INPUT, x]])
+  const sources = sourcesOf(architecture)
+  let last = x
+  for (const [index, layer] of architecture.layers.entries()) {
+    const [from] = sources[index] as readonly [string]
+    last = apply(layer, made.get(from) as Tensor, (part) => weightOf(`${layer.name}/${part}`))
+    made.set(layer.name, last)
+  }
+  return last
 }
 
-function apply(layer: Layer, x: Tensor, next: () => Variable): Tensor {
+function apply(layer: Layer, x: Tensor, weight: WeightOf): Tensor {
   switch (layer.layer) {
     case 'conv2d': {
-      const [filter, bias] = [next(), next()]
       const attrs = {
         strides: layer.strides,
         pad: layer.padding,
@@ -97,19 +111,18 @@ function apply(layer: Layer, x: Tensor, next: () => Variable): Tensor {
         dilations: 1,
         activation: fused(layer),
       }
-      return activate(layer, run('FusedConv2D', { x, filter, bias }, attrs))
+      return activate(layer, run('FusedConv2D', { x, filter: weight('kernel'), bias: weight('bias') }, attrs))
     }
     case 'maxPooling2d':
       return maxPool(x as Parameters<typeof maxPool>[0], [...layer.pool], [...layer.strides], 'valid')
     case 'flatten':
       return reshape(x, [x.shape[0] as number, -1])
     case 'dense': {
-      const [b, bias] = [next(), next()]
       const attrs = { transposeA: false, transposeB: false, activation: fused(layer) }
-      return activate(layer, run('_FusedMatMul', { a: x, b, bias }, attrs))
+      return activate(layer, run('_FusedMatMul', { a: x, b: weight('kernel'), bias: weight('bias') }, attrs))
     }
     default:
-      return unreachable(layer)
+      throw new TrainingRefused('unsupported-layer', `${layer.name} is a ${layer.layer}`)
   }
 }
 
@@ -130,6 +143,6 @@ function activate({ activation }: Activated, y: Tensor): Tensor {
     case 'sigmoid':
       return sigmoid(y)
     default:
-      return unreachable(activation)
+      throw new TrainingRefused('unsupported-layer', `the activation ${activation}`)
   }
 }

@@ -39,5 +39,5 @@ async function learn({ model, task, data: other, stop }: Fit): Promise<Reply> {
   }
   const rows = await (other ? openDataset(other) : dataset)(task.task.data, task.holdoutSeed)
   const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
-  return { kind: 'fitted', update: fitModel(model, task, rows, { checkpoint, progress }) }
+  return { kind: 'fitted', update: await fitModel(model, task, rows, { checkpoint, progress }) }
 }

@@ -83,13 +83,13 @@ type Outcome = {
 async function learn(
   blobs: BlobStore,
   run: Run,
-  { subject: { strategy }, quantiser }: Ordered & { readonly subject: Task },
+  { subject: { strategy }, quantiser, parameters: trained }: Ordered & { readonly subject: Task },
   { purpose }: Aggregation,
   sum: RingVector,
 ): Promise<Result<Outcome>> {
   const incoming = await readModel(blobs, run.model)
-  const before = await readFloats(blobs, run.memory, strategyOf(strategy).memoryLength(incoming.weights.length))
-  const next = nextModel({ sum, purpose, model: incoming.weights, memory: before, quantiser, strategy })
+  const before = await readFloats(blobs, run.memory, strategyOf(strategy).memoryLength(trained))
+  const next = nextModel({ sum, purpose, model: incoming.weights, trained, memory: before, quantiser, strategy })
   if (!next.ok) return next
   const memory = await fileOf(blobs, encodeWeights(next.value.memory))
   const weights = await fileOf(blobs, encodeWeights(next.value.model))

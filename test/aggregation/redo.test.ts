@@ -26,7 +26,9 @@ describe('the next model', () => {
         const vectors = updates.map((update, seat) => vectorOf(update, quantiser, seat))
         const redo = async (order: readonly Bytes[]) => {
           const sum = await sumOf(order, 3)
-          const next = must(nextModel({ sum, purpose: 'train', model, memory, quantiser, strategy: fedavg }))
+          const next = must(
+            nextModel({ sum, purpose: 'train', model, trained: 3, memory, quantiser, strategy: fedavg }),
+          )
           return toHex(encodeWeights(next.model))
         }
         expect(await redo(vectors.toReversed())).toBe(await redo(vectors))
@@ -40,6 +42,7 @@ describe('the next model', () => {
     sum: decodeLanes(vector),
     purpose: 'train' as Purpose,
     model: Float32Array.of(10, 20),
+    trained: 2,
     memory,
     quantiser,
     strategy: fedavg,
@@ -55,6 +58,15 @@ describe('the next model', () => {
     expect([...round.model]).toEqual([10, 20])
   })
 
+  test('has its frozen weights, the last, as they came', () => {
+    const model = Float32Array.of(10, 20, -3, 0.1)
+    const { model: next } = must(nextModel({ ...round, model, trained: 2 }))
+    expect([...next.subarray(0, 2)]).toEqual([...must(nextModel(round)).model])
+    expect([...next.subarray(2)]).toEqual([...model.subarray(2)])
+    const trained = Float32Array.of(...model, ...new Float32Array(6))
+    expect(nextModel({ ...round, model: trained, trained: 10 })).toMatchObject({ ok: false, refusal: 'wrong-length' })
+  })
+
   test('of an evaluate round is the incoming one, with figures', () => {
     const evaluation = { rows: 4, correct: 3, lossSumNats: 2 }
     const report = vectorOf({ delta: new Float32Array(0), weight: 1, evaluation }, quantiser)
@@ -64,8 +76,12 @@ describe('the next model', () => {
   })
 
   test.each<[string, Partial<typeof round>, string]>([
-    ['a sum of another model', { model: new Float32Array(9) }, 'wrong-length'],
-    ['a training sum in an evaluate round', { purpose: 'evaluate', model: new Float32Array(90) }, 'wrong-length'],
+    ['a sum of another model', { model: new Float32Array(9), trained: 9 }, 'wrong-length'],
+    [
+      'a training sum in an evaluate round',
+      { purpose: 'evaluate', model: new Float32Array(90), trained: 90 },
+      'wrong-length',
+    ],
     ['a memory that the strategy does not keep', { memory: new Float32Array(2) }, 'wrong-length'],
     ['a tampered sum', { sum: decodeLanes(vector).map((lane, index) => (index === 3 ? 1 : lane)) }, 'bad-header'],
   ])('is refused for %s', (_, change, refusal) => {
@@ -137,7 +153,15 @@ describe('FedAvg on the shared problem', () => {
         return vectorOf({ delta: clip(delta, 10), weight: rows.length, evaluation }, quantiser, 10 * round + c)
       })
       const next = must(
-        nextModel({ sum: await sumOf(vectors, 6), purpose: 'train', model, memory, quantiser, strategy: fedavg }),
+        nextModel({
+          sum: await sumOf(vectors, 6),
+          purpose: 'train',
+          model,
+          trained: 6,
+          memory,
+          quantiser,
+          strategy: fedavg,
+        }),
       )
       if (round === 0) expect(next.evaluation.lossQ16 / 65_536 / total).toBeCloseTo(Math.LN2, 5)
       expect(next.weight).toBe(total)

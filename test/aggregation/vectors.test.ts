@@ -77,6 +77,7 @@ describe.each(vectors.cases)('the golden vectors: $name', (golden) => {
         sum,
         purpose: parameters > 0 ? 'train' : 'evaluate',
         model,
+        trained: model.length,
         memory: new Float32Array(0),
         quantiser: golden.quantiser,
         strategy: { kind: 'fedavg', rateMicro: golden.rateMicro },

@@ -3,7 +3,8 @@ import { profile } from '@tensorflow/tfjs-core'
 import * as fc from 'fast-check'
 import { checkNeeds, trainingNeeds } from '#client/needs.ts'
 import { openBackend } from '#client/trainers/backend.ts'
-import { type Architecture, type Layer, shapeOf } from '#protocol/architecture.ts'
+import { type Architecture, shapeOf } from '#protocol/architecture.ts'
+import type { Layer } from '#protocol/layers.ts'
 import type { Task } from '#protocol/task.ts'
 import { fitHere, someDataset, someModel, trainingOf } from './trainers/tasks.ts'
 
@@ -61,8 +62,8 @@ describe.each([
           ...someDataset(architecture.input, 120, 3, 1),
           train: Int32Array.from({ length: rows }, (_, row) => row),
         }
-        const { peakBytes } = await profile(() => {
-          fitHere(someModel(architecture, 1), training, dataset)
+        const { peakBytes } = await profile(async () => {
+          await fitHere(someModel(architecture, 1), training, dataset)
           return [] as never
         })
         const needs = trainingNeeds(architecture, { ...training.task, batchSize: Math.min(batchSize, rows) })

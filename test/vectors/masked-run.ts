@@ -75,7 +75,9 @@ export async function buildMaskedRun(record: Recorder) {
     const sum = encodeLanes(played.sum)
     const memory = new Float32Array(0)
     const { strategy } = task
-    const next = must(nextModel({ sum: played.sum, purpose, model: weights, memory, quantiser, strategy }))
+    const next = must(
+      nextModel({ sum: played.sum, purpose, model: weights, trained: weights.length, memory, quantiser, strategy }),
+    )
     const [aggregate, made] = [await record.file(sum), await modelOf(next.model)]
     const result = say(coordinator, 'Result', {
       ...played.record.result.body,

@@ -187,6 +187,7 @@ export async function buildRun(record: Recorder) {
       sum: sum.value,
       purpose,
       model: from.weights,
+      trained: from.weights.length,
       memory: new Float32Array(0),
       quantiser,
       strategy,

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { memory } from '@tensorflow/tfjs-core'
 import { openBackend } from '#client/trainers/backend.ts'
 import { fitModel } from '#client/trainers/fit.ts'
-import type { Architecture, Layer } from '#protocol/architecture.ts'
+import type { Architecture } from '#protocol/architecture.ts'
+import type { Layer } from '#protocol/layers.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import { datasetOf, fitHere, gradientOf, someDataset, someModel, trainingOf } from './tasks.ts'
 
@@ -35,7 +36,7 @@ describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
     await openBackend(backend)
   })
 
-  test('the same seeds give the same bits, whatever was fitted in between', () => {
+  test('the same seeds give the same bits, whatever was fitted in between', async () => {
     const dataset = someDataset(image.input, 50, 3, 3)
     const training = trainingOf(image, 'softmax-cross-entropy', 3, {
       batchSize: 16,
@@ -43,16 +44,16 @@ describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
       optimiser: { kind: 'sgd', rateMicro: 50_000, momentumMicro: 900_000 },
     })
     const model = someModel(image, 1)
-    const first = fitHere(model, training, dataset)
-    fitHere(someModel(linear, 9), trainingOf(linear, 'softmax-cross-entropy', 3), someDataset([4], 9, 3, 1))
-    const other = fitHere(model, { ...training, shuffleSeed: new Uint8Array(32).fill(7) }, dataset)
-    const again = fitHere(model, training, dataset)
+    const first = await fitHere(model, training, dataset)
+    await fitHere(someModel(linear, 9), trainingOf(linear, 'softmax-cross-entropy', 3), someDataset([4], 9, 3, 1))
+    const other = await fitHere(model, { ...training, shuffleSeed: new Uint8Array(32).fill(7) }, dataset)
+    const again = await fitHere(model, training, dataset)
     expect([...again.delta]).toEqual([...first.delta])
     expect(again.evaluation).toEqual(first.evaluation)
     expect([...other.delta]).not.toEqual([...first.delta])
   })
 
-  test('no tensor outlives a fit, whether it ends well, is refused or is stopped', () => {
+  test('no tensor outlives a fit, whether it ends well, is refused or is stopped', async () => {
     const dataset = someDataset(image.input, 20, 3, 3)
     const training = trainingOf(image, 'softmax-cross-entropy', 3, {
       batchSize: 8,
@@ -61,19 +62,21 @@ describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
     const model = someModel(image, 1)
     const before = memory().numTensors
     for (let turn = 0; turn < 5; turn++) {
-      fitHere(model, training, dataset)
-      expect(() =>
+      await fitHere(model, training, dataset)
+      await expect(
         fitHere(
           model.map(() => Number.NaN),
           training,
           dataset,
         ),
-      ).toThrow(TrainingRefused)
+      ).rejects.toThrow(TrainingRefused)
       let asked = 0
       const checkpoint = () => {
         if (++asked === 4) throw new Error('stop')
       }
-      expect(() => fitModel(model, training, dataset, { checkpoint, progress: () => undefined })).toThrow('stop')
+      await expect(fitModel(model, training, dataset, { checkpoint, progress: () => undefined })).rejects.toThrow(
+        'stop',
+      )
     }
     expect(memory().numTensors).toBe(before)
   })
@@ -84,12 +87,12 @@ describe('a fit', () => {
     await openBackend('wasm')
   })
 
-  test('is SGD with momentum over every batch, the short last one too', () => {
+  test('is SGD with momentum over every batch, the short last one too', async () => {
     const dataset = someDataset([4], 7, 3, 21)
     const rate = 0.1
     const momentum = 0.5
     const model = someModel(linear, 4)
-    const { delta } = fitHere(
+    const { delta } = await fitHere(
       model,
       trainingOf(linear, 'softmax-cross-entropy', 3, {
         epochs: 3,
@@ -101,7 +104,7 @@ describe('a fit', () => {
     const weights = Float64Array.from(model)
     let velocity = new Float64Array(model.length)
     for (let epoch = 0; epoch < 3; epoch++) {
-      const gradient = gradientOf(Float32Array.from(weights), linear, 'softmax-cross-entropy', dataset)
+      const gradient = await gradientOf(Float32Array.from(weights), linear, 'softmax-cross-entropy', dataset)
       velocity = velocity.map((speed, index) => momentum * speed + (gradient[index] as number))
       for (const [index, speed] of velocity.entries()) weights[index] = (weights[index] as number) - rate * speed
     }
@@ -117,14 +120,14 @@ describe('a fit', () => {
         dataset.copyRow(row, into, at)
       },
     }
-    fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 3, epochs: 2 }), watched)
+    await fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 3, epochs: 2 }), watched)
     expect(seen).toHaveLength(14)
     expect(seen.slice(0, 7).toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(seen.slice(7).toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(seen.slice(0, 7)).not.toEqual(seen.slice(7))
   })
 
-  test('judges the model that came in, on at most as many held-out rows as it may', () => {
+  test('judges the model that came in, on at most as many held-out rows as it may', async () => {
     // Class 0 where the first feature is below zero; the model gives logits (-x, x, -100).
     const values = [-3, -1, 2, 5, 40].map((value) => Float32Array.of(value, 0, 0, 0))
     const dataset = datasetOf([4], values, [0, 1, 1, 0, 0], [0, 1, 2, 3, 4])
@@ -132,17 +135,17 @@ describe('a fit', () => {
     model.set([-1, 1, 0])
     model.set([0, 0, -100], 12)
     const training = trainingOf(linear, 'softmax-cross-entropy', 3)
-    const evaluation = fitHere(model, training, dataset).evaluation
+    const evaluation = (await fitHere(model, training, dataset)).evaluation
     const nats = (margin: number) => Math.log1p(Math.exp(-margin))
     expect(evaluation).toMatchObject({ rows: 5, correct: 2 })
     expect(evaluation.lossSumNats).toBeCloseTo(nats(6) + nats(-2) + nats(4) + nats(-10) + 64, 4)
-    const capped = fitHere(model, { ...training, evaluationRowsMax: 2 }, dataset).evaluation
+    const capped = (await fitHere(model, { ...training, evaluationRowsMax: 2 }, dataset)).evaluation
     expect(capped).toMatchObject({ rows: 2, correct: 1 })
   })
 
-  test('of an evaluate round gives no delta and trains on nothing', () => {
+  test('of an evaluate round gives no delta and trains on nothing', async () => {
     const dataset = someDataset([4], 9, 3, 2)
-    const update = fitHere(
+    const update = await fitHere(
       someModel(linear, 1),
       trainingOf(linear, 'softmax-cross-entropy', 3, { purpose: 'evaluate' }),
       dataset,
@@ -152,7 +155,7 @@ describe('a fit', () => {
     expect(update.evaluation.rows).toBe(9)
   })
 
-  test('that runs away is refused, and nothing that is no number leaves', () => {
+  test('that runs away is refused, and nothing that is no number leaves', async () => {
     const dataset = someDataset([4], 12, 3, 2)
     const training = trainingOf(linear, 'softmax-cross-entropy', 3, {
       epochs: 400,
@@ -163,23 +166,27 @@ describe('a fit', () => {
       ...dataset,
       copyRow: (_: number, into: Float32Array, at: number) => void into.fill(1e30, at, at + 4),
     }
-    expect(() => fitHere(someModel(linear, 1), training, steep)).toThrow(/^not-finite: /)
+    await expect(fitHere(someModel(linear, 1), training, steep)).rejects.toThrow(/^not-finite: /)
   })
 
-  test('of a model that does not fit its data or its loss is refused by name', () => {
+  test('of a model that does not fit its data or its loss is refused by name', async () => {
     const dataset = someDataset([4], 6, 3, 2)
     const model = someModel(linear, 1)
     const training = trainingOf(linear, 'softmax-cross-entropy', 3)
-    expect(() => fitHere(model, training, someDataset([5], 6, 3, 2))).toThrow(/^wrong-input: /)
-    expect(() => fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 4), dataset)).toThrow(/^wrong-output: /)
-    expect(() => fitHere(model, trainingOf(linear, 'sigmoid-cross-entropy', 2), dataset)).toThrow(/^wrong-output: /)
+    await expect(fitHere(model, training, someDataset([5], 6, 3, 2))).rejects.toThrow(/^wrong-input: /)
+    await expect(fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 4), dataset)).rejects.toThrow(
+      /^wrong-output: /,
+    )
+    await expect(fitHere(model, trainingOf(linear, 'sigmoid-cross-entropy', 2), dataset)).rejects.toThrow(
+      /^wrong-output: /,
+    )
   })
 
-  test('with a layer whose gradients nobody has checked is refused by name', () => {
+  test('with a layer whose gradients nobody has checked is refused by name', async () => {
     const lstm = { layer: 'lstm', name: 'memory', units: 3 } as unknown as Layer
     const architecture: Architecture = { ...linear, layers: [lstm, ...linear.layers] }
-    expect(() =>
+    await expect(
       fitHere(new Float32Array(15), trainingOf(architecture, 'softmax-cross-entropy', 3), someDataset([4], 6, 3, 2)),
-    ).toThrow('unsupported-layer: memory is a lstm')
+    ).rejects.toThrow('unsupported-layer: memory is a lstm')
   })
 })

@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Dataset } from '#client/data/dataset.ts'
 import { openBackend } from '#client/trainers/backend.ts'
-import { type Architecture, type Layer, shapeOf } from '#protocol/architecture.ts'
+import { type Architecture, shapeOf } from '#protocol/architecture.ts'
+import type { Layer } from '#protocol/layers.ts'
 import { referenceGradient, referenceLoss, someWeights } from './reference.ts'
 import { gradientOf, someDataset, someModel } from './tasks.ts'
 
@@ -115,7 +116,7 @@ test.each(Object.entries(cases))(
     expect(scale).toBeGreaterThan(1e-3)
     for (const backend of ['wasm', 'cpu'] as const) {
       expect((await openBackend(backend)).name).toBe(backend)
-      const gradient = gradientOf(model, architecture, loss, dataset)
+      const gradient = await gradientOf(model, architecture, loss, dataset)
       const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
       expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
     }
@@ -156,9 +157,9 @@ test('random convolutions and pools have the same gradients on wasm as on cpu', 
       const model = someModel(architecture, seed)
       const dataset = someDataset(input, 3, 3, seed)
       await openBackend('cpu')
-      const expected = gradientOf(model, architecture, 'softmax-cross-entropy', dataset)
+      const expected = await gradientOf(model, architecture, 'softmax-cross-entropy', dataset)
       await openBackend('wasm')
-      const found = gradientOf(model, architecture, 'softmax-cross-entropy', dataset)
+      const found = await gradientOf(model, architecture, 'softmax-cross-entropy', dataset)
       const scale = expected.reduce((largest, each) => Math.max(largest, Math.abs(each)), 0)
       const worst = found.reduce((most, each, index) => Math.max(most, Math.abs(each - (expected[index] as number))), 0)
       expect(worst).toBeLessThanOrEqual(2e-5 * scale)

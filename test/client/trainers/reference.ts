@@ -1,5 +1,5 @@
-import { type Architecture, type Layer, shapeOf } from '#protocol/architecture.ts'
-import { unreachable } from '#protocol/assert.ts'
+import { type Architecture, shapeOf } from '#protocol/architecture.ts'
+import type { Activation, Layer } from '#protocol/layers.ts'
 
 /**
  * The layers once more, in float64, by nested loops over their definitions, and sharing no line with the trainer: what
@@ -72,6 +72,12 @@ export function someWeights(architecture: Architecture, perTensor: number): read
   return found
 }
 
+function activationOf(name: Activation): (z: number) => number {
+  const found = activations[name]
+  if (!found) throw new Error(`the reference knows no ${name}`)
+  return found
+}
+
 function applyLayer(layer: Layer, x: Volume, take: (length: number) => Float64Array): Volume {
   switch (layer.layer) {
     case 'flatten':
@@ -85,7 +91,7 @@ function applyLayer(layer: Layer, x: Volume, take: (length: number) => Float64Ar
           sum += (x.values[input] as number) * (kernel[input * layer.units + unit] as number)
         return sum
       })
-      return { shape: [layer.units], values: values.map(activations[layer.activation]) }
+      return { shape: [layer.units], values: values.map(activationOf(layer.activation)) }
     }
     case 'conv2d':
       return convolveLayer(layer, x, take)
@@ -94,7 +100,7 @@ function applyLayer(layer: Layer, x: Volume, take: (length: number) => Float64Ar
         window.reduce((largest, { from }) => Math.max(largest, x.values[from + channel] as number), -Infinity),
       )
     default:
-      return unreachable(layer)
+      throw new Error(`the reference knows no ${layer.layer}`)
   }
 }
 
@@ -120,7 +126,7 @@ function convolveLayer(
           (x.values[from + channel] as number) * (kernel[(tap * channels + channel) * layer.filters + filter] as number)
     return sum
   })
-  return { shape: convolved.shape, values: convolved.values.map(activations[layer.activation]) }
+  return { shape: convolved.shape, values: convolved.values.map(activationOf(layer.activation)) }
 }
 
 /** `from` is where its channels begin. */
@@ -155,7 +161,7 @@ function slide(
   return { shape: [outHeight, outWidth, depth], values: Float64Array.from(values) }
 }
 
-const activations = {
+const activations: Partial<Record<Activation, (z: number) => number>> = {
   linear: (z: number) => z,
   relu: (z: number) => Math.max(z, 0),
   tanh: Math.tanh,

@@ -94,20 +94,20 @@ export function tableOf(width: number, classes: number): Task['data'] {
   }
 }
 
-export function fitHere(model: Float32Array, training: TrainingTask, dataset: Dataset): LocalUpdate {
+export function fitHere(model: Float32Array, training: TrainingTask, dataset: Dataset): Promise<LocalUpdate> {
   return fitModel(model, training, dataset, { checkpoint: () => undefined, progress: () => undefined })
 }
 
 /** The gradient that one whole-batch step went down: the step is the rate times it. */
-export function gradientOf(
+export async function gradientOf(
   model: Float32Array,
   architecture: Architecture,
   loss: Loss,
   dataset: Dataset,
-): Float32Array {
+): Promise<Float32Array> {
   const rate = 100
   const classes = Math.max(2, ...dataset.labels.map((label) => label + 1))
   const optimiser = { kind: 'sgd', rateMicro: rate * 1e6, momentumMicro: 0 } as const
-  const { delta } = fitHere(model, trainingOf(architecture, loss, classes, { optimiser }), dataset)
+  const { delta } = await fitHere(model, trainingOf(architecture, loss, classes, { optimiser }), dataset)
   return delta.map((step) => -step / rate)
 }
