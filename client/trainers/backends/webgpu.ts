@@ -17,28 +17,30 @@ export async function startWebGpu(gpu: GPU, asked: boolean, none: () => Unavaila
     throw new Unavailable(`${name} computes in software, which is slower than wasm`, 'a GPU, or --backend webgpu')
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu')
   const device = await adapter.requestDevice({ requiredLimits: limitsOf(adapter) })
+  endLast()
   if (findBackendFactory('webgpu')) removeBackend('webgpu')
   registerBackend('webgpu', () => new WebGPUBackend(device, adapter.info))
-  // Sums of floats are added up in the order in which the GPU's threads come.
-  return { registered: 'webgpu', adapter: name, software, deterministic: false, lost: lossOf(device), end }
-
-  function end(): void {
+  const { promise: lost, resolve: lose } = Promise.withResolvers<string>()
+  let ended = false
+  const end = () => {
+    if (ended) return
+    ended = true
     removeBackend('webgpu')
     device.destroy()
   }
+  endLast = end
+  void device.lost.then(({ reason, message }) => ended || lose(`the GPU was lost: ${message || reason}`))
+  device.addEventListener('uncapturederror', (event) => {
+    event.preventDefault()
+    // What it leaves is undefined, zeros for the most part: no less lost than a lost device.
+    lose(`the GPU refused a step: ${event.error.message.split('\n', 1)}`)
+  })
+  // Sums of floats are added up in the order in which the GPU's threads come.
+  return { registered: 'webgpu', adapter: name, software, deterministic: false, lost, end }
 }
 
-/** What an error that nobody caught leaves is undefined, zeros for the most part: no less lost than a lost device. */
-function lossOf(device: GPUDevice): Promise<string> {
-  const erred = new Promise<string>((resolve) => {
-    device.addEventListener('uncapturederror', (event) => {
-      event.preventDefault()
-      resolve(`the GPU refused a step: ${event.error.message.split('\n', 1)}`)
-    })
-  })
-  const lost = device.lost.then(({ reason, message }) => `the GPU was lost: ${message || reason}`)
-  return Promise.race([erred, lost])
-}
+/** TF.js has one such backend at a time. */
+let endLast = () => {}
 
 /** Those that TF.js asks for: a device has no more than what it was asked to have. */
 function limitsOf({ limits }: GPUAdapter): Record<string, number> {
