@@ -65,4 +65,10 @@ export const tethered: Option = {
   summary: 'end when stdin closes: whoever started this is gone',
   hidden: true,
 }
+export const backend: Option = {
+  name: 'backend',
+  value: '<name>',
+  default: 'auto',
+  summary: 'auto, cuda, webgpu, node, wasm or cpu; consilium node backends tells which work here',
+}
 export const api = [coordinator, key, state]

@@ -55,7 +55,7 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   output.note(`starting one coordinator and ${sites.length} nodes, each a process of its own …`)
   const { signal } = stopping
   await using federation = await openFederation(folder, sites, {
-    ...{ graceMillis: GRACE_MILLIS, signal },
+    ...{ graceMillis: GRACE_MILLIS, signal, backend: options.backend },
     diesInRound: chaos ? CHAOS_ROUND : undefined,
   })
   const { id: run } = await federation.api.launch(JSON.stringify(launch), undefined)

@@ -10,6 +10,7 @@ import { COHORT_MAX, COHORT_MIN, MIN_CELL_MAX, SESSION_MEMBERS_MAX } from '#prot
 import type { Population } from '#protocol/plan.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
+import { backendFields, backendLines, backendOf, sayLoss } from './backend.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
@@ -31,7 +32,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   )
   const cohortMin = args.integer('cohort-min', { min: COHORT_MIN, max: COHORT_MAX })
   const site = await siteOf(args, population)
-  const backend = args.oneOf('backend', ['auto', 'wasm', 'cpu'])
+  const backend = backendOf(args)
   const sharing = sharingOf(args)
   const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
   using stopping = listenForStop(args.flag('tethered'))
@@ -49,6 +50,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     gateways: urlsOf(args, 'gateway'),
     bandwidth: bandwidthOf(args),
     linkChanged,
+    backendLost: (loss) => sayLoss(output, loss),
   })
   sayReady(output, node, { urls, coordinator })
   const lastRound = args.text('dies-in-round')
@@ -196,23 +198,21 @@ function linkTeller(output: Output): (state: LinkState, detail: string) => void 
 
 function sayReady(
   output: Output,
-  { id, backend, passedOver, shareUrl }: RunningNode,
+  { id, backend, shareUrl }: RunningNode,
   { urls, coordinator }: { urls: readonly string[]; coordinator: NodeId },
 ): void {
   if (output.json)
     return output.object({
       type: 'node.ready',
       node: id,
-      backend,
-      passed_over: passedOver,
+      ...backendFields(backend),
       ...(shareUrl && { share: shareUrl }),
       url: urls[0],
       coordinator,
       pid: process.pid,
     })
   output.line(`node         ${id}`)
-  output.line(`backend      ${backend}`)
-  for (const { backend: other, reason } of passedOver) output.line(`passed over  ${other}: ${reason}`)
+  for (const line of backendLines(backend)) output.line(line)
   output.line(`coordinator  ${urls.join(' or ')}  ${coordinator}`)
   if (shareUrl) output.line(`sharing      ${shareUrl}  with the other nodes of this site`)
 }

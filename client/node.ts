@@ -24,8 +24,8 @@ import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
 import { LOOPBACK, openSharedBlobs, type ShareConfig } from './sharing.ts'
 import type { SiteTerms } from './site.ts'
-import type { BackendChoice } from './trainers/backend.ts'
-import { openTfjsTrainer } from './trainers/tfjs.ts'
+import type { BackendChoice, OpenBackend } from './trainers/backends/choice.ts'
+import { type BackendLoss, openTfjsTrainer } from './trainers/tfjs.ts'
 import { type LinkTo, SocketLink } from './transports/socketio.ts'
 
 export type NodeConfig = {
@@ -53,6 +53,7 @@ export type NodeConfig = {
   /** What blocks may take of the line, each way; undefined: all that there is. Frames of the link are not counted. */
   readonly bandwidth?: BandwidthRule | undefined
   readonly linkChanged: LinkTo['report']
+  readonly backendLost?: (loss: BackendLoss) => void
 }
 
 export type BandwidthRule = {
@@ -62,8 +63,8 @@ export type BandwidthRule = {
 
 export type RunningNode = AsyncDisposable & {
   readonly id: NodeId
-  readonly backend: string
-  readonly passedOver: readonly { readonly backend: string; readonly reason: string }[]
+  /** That it began on. */
+  readonly backend: OpenBackend
   /** Where the other nodes of its site find it. */
   readonly shareUrl: string | undefined
   /** What the node does, until it is stopped. */
@@ -89,7 +90,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const secret = await nodeSecret(config.state)
   const signer = signerOf(secret)
   const sequence = sequenceFrom(() => systemClock.now())
-  const trainer = doors.use(await openTfjsTrainer({ data: config.data, backend: config.backend }))
+  const trainer = doors.use(await openTfjsTrainer(config))
   let ticket: string | undefined
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
@@ -136,8 +137,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const opened = doors.move()
   return {
     id: signer.id,
-    backend: trainer.backend,
-    passedOver: trainer.passedOver,
+    backend: trainer.opened,
     shareUrl: shared.url,
     progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -1,5 +1,5 @@
 import type { DataSource, SharedRows } from '#client/data/dataset.ts'
-import type { BackendChoice } from '#client/trainers/backend.ts'
+import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { openTfjsTrainer, type TfjsTrainer } from '#client/trainers/tfjs.ts'
 import { assert } from '#protocol/assert.ts'
 import type { TrainerBackend } from '#protocol/ports.ts'

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DataSource } from '#client/data/dataset.ts'
 import { nodeSecret } from '#client/node.ts'
+import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { demoSecret } from '#protocol/seeds.ts'
@@ -35,10 +36,13 @@ export async function openFederation(
   {
     graceMillis,
     signal,
+    backend,
     diesInRound,
   }: {
     readonly graceMillis: number
     readonly signal: AbortSignal
+    /** What every node trains on. */
+    readonly backend?: BackendChoice
     /** The last site's process kills itself in this round, when its keys are shared and its input has not left. */
     readonly diesInRound?: number | undefined
   },
@@ -58,7 +62,7 @@ export async function openFederation(
   const nodes = await Promise.all(
     sites.map(async (site) => {
       const dies = site === sites.at(-1) ? diesInRound : undefined
-      return { site, process: own(await startNodeProcess(site, { url, key }, { diesInRound: dies })) }
+      return { site, process: own(await startNodeProcess(site, { url, key }, { diesInRound: dies, backend })) }
     }),
   )
   const ready = await Promise.all(nodes.map((node) => node.process.first('node.ready')))
@@ -117,6 +121,7 @@ export async function startCoordinatorProcess(
 
 export type NodeOptions = {
   readonly diesInRound?: number | undefined
+  readonly backend?: BackendChoice | undefined
   /** A hospital's node, with the file of those who may be in a masked round with it. */
   readonly allow?: string | undefined
   /** As {@link startProcess} has it. */
@@ -127,12 +132,23 @@ export type NodeOptions = {
 export function startNodeProcess(
   { name, folder, data }: Site,
   coordinator: { readonly url: string; readonly key: NodeId },
-  { diesInRound, allow, through }: NodeOptions = {},
+  { diesInRound, backend = 'auto', allow, through }: NodeOptions = {},
 ): Promise<ConsiliumProcess> {
   const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
   const population = allow === undefined ? ['open'] : ['hospital', '--allow', allow]
-  const flags = ['--state', folder, '--data', path, '--population', ...population, '--min-cell', String(MIN_CELL)]
+  const flags = [
+    '--state',
+    folder,
+    '--data',
+    path,
+    '--population',
+    ...population,
+    '--min-cell',
+    String(MIN_CELL),
+    '--backend',
+    backend,
+  ]
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
   return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies], through)
 }

@@ -1,10 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { type Arguments, usage } from '../arguments.ts'
+import { backendOf } from '../backend.ts'
 
 /** What a demo is asked for. */
 export type DemoOptions = {
@@ -15,6 +17,7 @@ export type DemoOptions = {
   readonly rounds: number
   readonly chaos: boolean
   readonly keep: boolean
+  readonly backend: BackendChoice
   readonly data:
     | { readonly kind: 'digits'; readonly nodes: number }
     | { readonly kind: 'tables'; readonly folder: string; readonly label: string; readonly classes: number | undefined }
@@ -32,6 +35,7 @@ export function demoOptions(args: Arguments, now: Date): DemoOptions {
     rounds: args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 }),
     chaos: args.flag('chaos'),
     keep: args.flag('keep'),
+    backend: backendOf(args),
     data: dataOf(args),
   }
   if (options.chaos && options.rounds < 2)

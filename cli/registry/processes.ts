@@ -1,4 +1,4 @@
-import { type Command, coordinators, type Option, quota, state, tethered } from '../command.ts'
+import { backend, type Command, coordinators, type Option, quota, state, tethered } from '../command.ts'
 
 /** From outside the blow may come when the report is out already: the node that is to die takes it upon itself. */
 const diesInRound: Option = {
@@ -24,6 +24,7 @@ export const PROCESSES: readonly Command[] = [
         value: '<n>',
         summary: 'with --data: labels are 0 … n-1; else more than two values mean "not 0"',
       },
+      backend,
       { name: 'chaos', summary: 'kill one node in round 2, after it has shared its keys' },
       { name: 'folder', value: '<folder>', summary: 'where to keep everything; default ./.consilium/demo-<time>' },
       { name: 'keep', summary: 'leave coordinator and nodes running afterwards, until Ctrl-C' },
@@ -207,7 +208,7 @@ export const PROCESSES: readonly Command[] = [
         summary: 'what blocks may take of the line each way, as 4Mbit/s or 512KiB/s; or <down,up>, as 8Mbit/s,1Mbit/s',
       },
       { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
-      { name: 'backend', value: '<name>', default: 'auto', summary: 'auto, wasm or cpu' },
+      backend,
       {
         name: 'share',
         value: '<host:port>',
@@ -242,5 +243,12 @@ export const PROCESSES: readonly Command[] = [
     options: [{ ...state, summary: "the node's folder; else $XDG_STATE_HOME/consilium/node" }],
     examples: ['consilium node id --state ./site-1 >> nodes.txt'],
     load: () => import('../node-id.ts'),
+  },
+  {
+    name: 'node backends',
+    summary: 'list what this machine can train on; of the rest, why not and what would help',
+    options: [],
+    examples: ['consilium node backends', 'consilium node backends --json'],
+    load: () => import('../node-backends.ts'),
   },
 ]

@@ -3,12 +3,17 @@ import type { Question } from '#protocol/question.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
-import type { BackendChoice, OpenBackend } from './backend.ts'
+import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
 
 /** What the trainer tells its worker when it starts. The data is opened there, and no message carries any of it back. */
-export type Opening = { readonly data: DataSource | SharedRows; readonly backend: BackendChoice }
+export type Opening = {
+  readonly data: DataSource | SharedRows
+  readonly backend: BackendChoice
+  /** Backends that were lost before. */
+  readonly without: readonly BackendName[]
+}
 
-/** One at a time, each followed by any progress and one other reply. */
+/** One at a time, each followed by any progress and one other reply, or by the loss of the backend. */
 export type Request = Fit | { readonly kind: 'tally'; readonly question: Question }
 export type Fit = {
   readonly kind: 'fit'
@@ -22,6 +27,8 @@ export type Fit = {
 
 export type Reply =
   | { readonly kind: 'open'; readonly backend: OpenBackend }
+  /** At any time, and the last word: what the thread computes from then on may be wrong. */
+  | { readonly kind: 'lost'; readonly reason: string }
   | { readonly kind: 'progress'; readonly at: TrainProgress }
   | { readonly kind: 'fitted'; readonly update: LocalUpdate }
   | { readonly kind: 'tallied'; readonly tallied: Result<Tallied, TallyRefusal> }

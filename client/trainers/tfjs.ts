@@ -4,7 +4,7 @@ import { assert, unreachable } from '#protocol/assert.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import type { Statistician } from '../asking.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
-import type { BackendChoice, OpenBackend } from './backend.ts'
+import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
@@ -14,8 +14,8 @@ export class TrainerFault extends Error {
 
 export type TfjsTrainer = TrainerBackend &
   Statistician & {
-    /** Faster backends that are not used, and why. */
-    readonly passedOver: OpenBackend['passedOver']
+    /** The backend in use, and why others are not. */
+    readonly opened: OpenBackend
     /** The same on the data of another site, read for this one call. */
     fitOn(data: DataSource | SharedRows, ...args: Parameters<TrainerBackend['fit']>): Promise<LocalUpdate>
   }
@@ -23,30 +23,48 @@ export type TfjsTrainer = TrainerBackend &
 /**
  * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
  * thread and stays there; one thread serves many rounds. `fit` takes one call at a time, later ones wait. When the thread
- * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread.
+ * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread. When the backend is lost, as a GPU
+ * is by a new driver, the running `fit` begins again on the next one.
  */
 export async function openTfjsTrainer(options: {
   readonly data: DataSource | SharedRows
   readonly backend?: BackendChoice
   /** The thread's JavaScript heap, in MiB: a table that outgrows it ends the thread, and not the node. */
   readonly heapMiB?: number
+  /** Called when the backend was lost and another took its place. */
+  readonly backendLost?: (loss: BackendLoss) => void
 }): Promise<TfjsTrainer> {
-  const { heapMiB = HEAP_MIB } = options
-  const opening: Opening = { data: options.data, backend: options.backend ?? 'auto' }
-  let thread = await startThread(opening, heapMiB)
-  const { name, passedOver } = thread.backend
+  const { data, backend = 'auto', heapMiB = HEAP_MIB, backendLost } = options
+  const without: BackendName[] = []
+  let thread = await startThread({ data, backend, without }, heapMiB)
   let queue: Promise<unknown> = Promise.resolve()
   let closed = false
+  /** On the same backend, or on the next one when that was lost: whatever was chosen, the round is to go on. */
+  const startAgain = async () => {
+    const { backend: from, lost } = thread
+    const reason = lost()
+    await thread.end()
+    if (reason === undefined) {
+      thread = await startThread({ data, backend: from.name, without }, heapMiB)
+      return
+    }
+    without.push(from.name)
+    thread = await startThread({ data, backend: 'auto', without }, heapMiB)
+    backendLost?.({ from: from.name, reason, to: thread.backend })
+  }
   /** When it is its turn. */
   const ask = async (request: Request, signal?: AbortSignal, progress?: Progress): Promise<Answer> => {
     const turn = queue.then(async () => {
-      signal?.throwIfAborted()
-      if (!closed && !thread.alive()) thread = await startThread({ ...opening, backend: name }, heapMiB)
-      if (closed) {
-        await thread.end()
-        throw new TrainerFault('the trainer is closed')
+      for (;;) {
+        signal?.throwIfAborted()
+        if (!closed && !thread.alive()) await startAgain()
+        if (closed) {
+          await thread.end()
+          throw new TrainerFault('the trainer is closed')
+        }
+        const answer = await thread.ask(request, progress)
+        if (answer.kind !== 'lost') return answer
       }
-      return thread.ask(request, progress)
     })
     queue = turn.catch(() => undefined)
     return turn
@@ -64,8 +82,12 @@ export async function openTfjsTrainer(options: {
     }
   }
   return {
-    backend: name,
-    passedOver,
+    get backend() {
+      return thread.backend.name
+    },
+    get opened() {
+      return thread.backend
+    },
     fit: (model, task, signal, progress) => learn({ model, task }, signal, progress),
     fitOn: (data, model, task, signal, progress) => learn({ data, model, task }, signal, progress),
     async tally(question) {
@@ -79,10 +101,15 @@ export async function openTfjsTrainer(options: {
   }
 }
 
+export type BackendLoss = { readonly from: BackendName; readonly reason: string; readonly to: OpenBackend }
+
 type Progress = Parameters<TrainerBackend['fit']>[3]
 type Thread = {
   readonly backend: OpenBackend
+  /** Whether it may be asked. */
   alive(): boolean
+  /** Why its backend is lost. */
+  lost(): string | undefined
   ask(request: Request, progress: Progress): Promise<Answer>
   end(): Promise<void>
 }
@@ -97,6 +124,7 @@ async function startThread(opening: Opening, heapMiB: number): Promise<Thread> {
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },
   })
   let death: TrainerFault | undefined
+  let loss: string | undefined
   let waiting: { readonly answer: PromiseWithResolvers<Answer>; readonly progress: Progress } | undefined
   const die = (reason: string) => {
     death ??= new TrainerFault(`the training thread died: ${reason}`)
@@ -105,6 +133,8 @@ async function startThread(opening: Opening, heapMiB: number): Promise<Thread> {
   worker.on('error', (cause) => die(cause instanceof Error ? cause.message : String(cause)))
   worker.on('exit', (code) => die(`it ended with code ${code}`))
   worker.on('message', (reply: Reply) => {
+    if (loss !== undefined) return
+    if (reply.kind === 'lost') loss = reply.reason
     if (reply.kind === 'progress') waiting?.progress?.(reply.at)
     else waiting?.answer.resolve(reply)
   })
@@ -114,10 +144,12 @@ async function startThread(opening: Opening, heapMiB: number): Promise<Thread> {
     return waiting.answer.promise
   }
   const first = await hear()
+  if (first.kind === 'lost') throw new TrainerFault(first.reason)
   assert(first.kind === 'open', 'a training thread first says what it trains on')
   return {
     backend: first.backend,
-    alive: () => death === undefined,
+    alive: () => death === undefined && loss === undefined,
+    lost: () => loss,
     async ask(request, progress) {
       const answer = hear(progress)
       worker.postMessage(request)
@@ -140,6 +172,7 @@ function fail(answer: Answer): never {
       throw new TrainerFault(answer.message)
     case 'open':
       throw new TrainerFault('the training thread started anew by itself')
+    case 'lost':
     case 'stopped':
     case 'fitted':
     case 'tallied':

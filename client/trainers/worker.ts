@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '#protocol/assert.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
@@ -10,14 +11,20 @@ import { fitModel } from './fit.ts'
 /** The thread that learns and counts: it holds the data and the backend, and answers one request after the other. */
 assert(parentPort, 'this file is a worker thread')
 const port = parentPort
-const { data, backend } = workerData as Opening
+const { data, backend, without } = workerData as Opening
 const dataset = openDataset(data)
 const tally = openStatistics(data)
 
 const say = (reply: Reply) => port.postMessage(reply)
 
-say({ kind: 'open', backend: await openBackend(backend) })
-port.on('message', (request: Request) => void answer(request).then(say))
+const lost = (reason: string) => say({ kind: 'lost', reason })
+say({ kind: 'open', backend: await openBackend(backend, { without, lost }) })
+port.on('message', async (request: Request) => {
+  const reply = await answer(request)
+  // What went wrong on a device is told a turn later than what came of it.
+  await setImmediate()
+  say(reply)
+})
 
 class Stopped extends Error {}
 

@@ -1,11 +1,14 @@
-import { expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Dataset } from '#client/data/dataset.ts'
 import { openBackend } from '#client/trainers/backend.ts'
+import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
+import type { Loss } from '#protocol/task.ts'
+import { backendsHere } from './backends.ts'
 import { referenceGradient, referenceLoss, someWeights } from './reference.ts'
-import { gradientOf, someDataset, someModel } from './tasks.ts'
+import { gradientOf, someDataset, someModel, trainingOf } from './tasks.ts'
 
 /**
  * Every layer, activation, stride, padding and loss that an architecture may have, on every backend, against float64
@@ -100,28 +103,84 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
-test.each(Object.entries(cases))(
-  'the gradients of %s are the slopes of the loss, on both backends',
-  async (name, example) => {
-    const { input, layers, loss = 'softmax-cross-entropy' } = example
-    const architecture: Architecture = { v: 1, input, layers }
-    const model = someModel(architecture, 5)
-    if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
-    const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
-    const dataset = someDataset(input, 5, classes, 11)
-    const at = someWeights(architecture, 15)
-    const [rows, labels] = [rowsOf(dataset), [...dataset.labels]]
-    const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
+/** Small ones of the two kinds that the demo trains. */
+const REFERENCE = {
+  'a multilayer perceptron': { v: 1, input: [20], layers: [dense('a', 24, 'relu'), dense('out', 4)] },
+  'a convolutional network': {
+    ...{ v: 1, input: [10, 10, 1] },
+    layers: [conv('a', 6, [3, 3], { activation: 'relu' }), pool('b', [2, 2], [2, 2]), flat, dense('out', 4)],
+  },
+} as const satisfies Readonly<Record<string, Architecture>>
+
+const curves = new Map<string, readonly number[]>()
+beforeAll(async () => {
+  await openBackend('cpu')
+  for (const name of Object.keys(REFERENCE)) curves.set(name, await lossesOf(name))
+})
+
+/** Of each epoch, on the backend that is set. */
+async function lossesOf(name: string): Promise<readonly number[]> {
+  const architecture: Architecture = REFERENCE[name as keyof typeof REFERENCE]
+  const training = trainingOf(architecture, 'softmax-cross-entropy', 4, {
+    ...{ epochs: 6, batchSize: 16 },
+    optimiser: { kind: 'sgd', rateMicro: 100_000, momentumMicro: 900_000 },
+  })
+  const losses: number[] = []
+  await fitModel(someModel(architecture, 3), training, someDataset(architecture.input, 40, 4, 8), {
+    checkpoint: () => undefined,
+    progress: ({ loss }) => losses.push(loss),
+  })
+  return losses
+}
+
+/** One device for all of them: a GPU compiles a program once, and in software that takes longest. */
+describe.each(await backendsHere('the gradients of each layer'))('on the %s backend', (backend) => {
+  beforeAll(async () => {
+    await openBackend(backend)
+  })
+
+  test.each(Object.entries(cases))('the gradients of %s are the slopes of the loss', async (name) => {
+    const { architecture, loss, model, dataset, at, slopes } = exampleOf(name)
     const scale = Math.max(...slopes.map(Math.abs))
     expect(scale).toBeGreaterThan(1e-3)
-    for (const backend of ['wasm', 'cpu'] as const) {
-      expect((await openBackend(backend)).name).toBe(backend)
-      const gradient = await gradientOf(model, architecture, loss, dataset)
-      const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
-      expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
+    const gradient = await gradientOf(model, architecture, loss, dataset)
+    const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
+    expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
+  })
+
+  test.each(Object.keys(REFERENCE))('the losses of %s go down as on cpu', async (name) => {
+    const [losses, expected] = [await lossesOf(name), curves.get(name) as readonly number[]]
+    expect(expected.at(-1)).toBeLessThan(0.9 * (expected[0] as number))
+    for (const [epoch, loss] of losses.entries()) {
+      const there = expected[epoch] as number
+      expect(Math.abs(loss - there) / there).toBeLessThan(2e-5)
     }
-  },
-)
+  })
+})
+
+type Example = ReturnType<typeof makeExample>
+const examples = new Map<string, Example>()
+
+/** Made once: differences of a loss in float64 take longer than a gradient. */
+function exampleOf(name: string): Example {
+  const example = examples.get(name) ?? makeExample(name)
+  examples.set(name, example)
+  return example
+}
+
+function makeExample(name: string) {
+  const { input, layers, loss: odd } = cases[name] as Case
+  const loss: Loss = odd ?? 'softmax-cross-entropy'
+  const architecture: Architecture = { v: 1, input, layers }
+  const model = someModel(architecture, 5)
+  if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
+  const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
+  const dataset = someDataset(input, 5, classes, 11)
+  const at = someWeights(architecture, 15)
+  const [rows, labels] = [rowsOf(dataset), [...dataset.labels]]
+  const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
+  return { architecture, loss, model, dataset, at, slopes }
+}
 
 /** Kernel sizes, strides, depths and paddings at random: 40 networks of two convolutions and a pool. */
 test('random convolutions and pools have the same gradients on wasm as on cpu', async () => {

@@ -36,7 +36,9 @@ test('a table is learnt in one thread over many rounds, on either backend, and o
   for (const backend of ['auto', 'cpu'] as const) {
     await using trainer = await openTfjsTrainer({ data: { kind: 'csv', path }, backend })
     expect(trainer.backend).toBe(backend === 'auto' ? 'wasm' : 'cpu')
-    expect(trainer.passedOver).toEqual([])
+    expect(trainer.opened.passedOver.map((other) => other.backend)).toEqual(
+      backend === 'auto' ? ['cuda', 'webgpu', 'node'] : [],
+    )
     const task = trainingOf(logistic, 'sigmoid-cross-entropy', 2, { optimiser: momentum, batchSize: 32, epochs: 2 })
     let model: Float32Array = new Float32Array(3)
     const losses: number[] = []
