@@ -19,22 +19,16 @@ import { policyFor } from './policy.ts'
 import type { Progress } from './progress.ts'
 import { sequenceFrom } from './sequence.ts'
 import { siteTerms } from './site.ts'
-import type { BackendChoice } from './trainers/backend.ts'
-import { openPageTrainer } from './trainers/page.ts'
+import type { OpenBackend } from './trainers/backends/choice.ts'
+import { openPageTrainer, type PageTrainerOptions } from './trainers/page.ts'
 import { type LinkTo, SocketLink } from './transports/socketio.ts'
 
-export type PageNodeConfig = {
+export type PageNodeConfig = Omit<PageTrainerOptions, 'data'> & {
   /** Of the coordinator that served the page. */
   readonly url: string
   /** The key that it says is its own: pinned on the first visit, and compared on every later one. */
   readonly coordinator: NodeId
   readonly data: DataSource
-  /** What the paths of the data name. */
-  readonly files: ReadonlyMap<string, File>
-  readonly backend: BackendChoice
-  /** Scripts of the training thread, and TF.js's WebAssembly. */
-  readonly worker: string
-  readonly wasm: string
   readonly linkChanged: LinkTo['report']
   /** Hears how fast it trained, whenever a round's training is done. */
   readonly trained: (samplesPerSecond: number) => void
@@ -42,8 +36,8 @@ export type PageNodeConfig = {
 
 export type RunningPageNode = AsyncDisposable & {
   readonly id: NodeId
-  readonly backend: string
-  readonly passedOver: readonly { readonly backend: string; readonly reason: string }[]
+  /** That it began on. */
+  readonly backend: OpenBackend
   /** What it was paid before, the oldest first. */
   readonly earned: readonly Earned[]
   /** What the node does, until it is stopped. */
@@ -109,8 +103,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const opened = doors.move()
   return {
     id: signer.id,
-    backend: trainer.backend,
-    passedOver: trainer.passedOver,
+    backend: trainer.opened,
     earned,
     progress: keepReceipts(progress, database),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

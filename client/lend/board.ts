@@ -2,6 +2,7 @@ import { formatCredits } from '#protocol/amount.ts'
 import type { Cid } from '#protocol/ids.ts'
 import type { Earned, RunningPageNode } from '../browser.ts'
 import type { Progress } from '../progress.ts'
+import type { OpenBackend } from '../trainers/backends/choice.ts'
 import { element, show } from './element.ts'
 
 /** What the node does, for a person to see, and in the tab's title for one who looks elsewhere. */
@@ -12,12 +13,16 @@ export class Board {
   #state = ''
   readonly #shown = new Set<Cid>()
 
-  open({ id, backend, passedOver, earned }: RunningPageNode): void {
+  open({ id, backend, earned }: RunningPageNode): void {
     show('node', id)
-    const others = passedOver.map(({ backend: other, reason }) => `${other} is not used: ${reason}`)
-    show('used', [backend, ...others].join('. '))
+    this.backend(backend)
     for (const receipt of earned) this.#pay(receipt)
     this.state('linking to the coordinator')
+  }
+
+  backend({ name, adapter, passedOver }: OpenBackend): void {
+    const others = passedOver.map(({ backend: other, reason }) => `${other} is not used: ${reason}`)
+    show('used', [`${name} (${adapter})`, ...others].join('. '))
   }
 
   close(state: string): void {

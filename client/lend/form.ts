@@ -1,5 +1,5 @@
 import type { DataSource } from '../data/dataset.ts'
-import type { BackendChoice } from '../trainers/backend.ts'
+import type { BackendChoice } from '../trainers/backends/choice.ts'
 import { element } from './element.ts'
 import { NotPicked } from './faults.ts'
 

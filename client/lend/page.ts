@@ -50,6 +50,7 @@ async function begin(read: () => Terms): Promise<void> {
       worker: element('worker', HTMLLinkElement).href,
       wasm: element('wasm', HTMLLinkElement).href,
       linkChanged,
+      backendLost: ({ to }) => board.backend(to),
       trained: (samplesPerSecond) => board.speed(samplesPerSecond),
     })
     running = { node, wake: terms.keepsAwake ? await keepAwake() : undefined }
