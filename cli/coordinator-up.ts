@@ -8,6 +8,7 @@ import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
 import { kuboOf } from './kubo.ts'
+import { lendFiles } from './lend-files.ts'
 import { libp2pOf } from './libp2p.ts'
 import type { Output } from './output.ts'
 import { packageOf } from './package.ts'
@@ -37,6 +38,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     ...(await pinToOf(args)),
     retention: keepVectors(daysOf(args)),
     libp2p: libp2pOf(args),
+    lend: args.flag('no-lend') ? undefined : lendFiles(),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -52,7 +54,7 @@ export async function execute({ args, output }: Call): Promise<number> {
       ...{ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid },
       ...(config.libp2p && { libp2p }),
     })
-  else describe(output, { ...coordinator, admits: config.admits })
+  else describe(output, { ...coordinator, admits: config.admits, lend: config.lend })
   await stopped(stopping)
   output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
   const asked = stopping.exit()
@@ -68,12 +70,14 @@ function describe(
     apiKeyFile,
     libp2p,
     admits,
-  }: Pick<RunningCoordinator, 'url' | 'id' | 'apiKeyFile' | 'libp2p'> & Pick<CoordinatorConfig, 'admits'>,
+    lend,
+  }: Pick<RunningCoordinator, 'url' | 'id' | 'apiKeyFile' | 'libp2p'> & Pick<CoordinatorConfig, 'admits' | 'lend'>,
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
   line(`API key in   ${apiKeyFile}`)
   line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes`}`)
+  if (lend && admits === 'open') line(`browsers at  ${url}/lend#${id}`)
   for (const address of libp2p) line(`blocks at    ${address}`)
   if (libp2p.some((address) => !/^\/ip(4\/127\.|6\/::1\/)/.test(address)))
     note('whoever reaches its libp2p addresses can read every public block; nothing withheld is served there')

@@ -1,8 +1,9 @@
 import { relative } from 'node:path'
+import { formatCredits } from '#protocol/amount.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Masking } from '#protocol/plan.ts'
 import { unaddedIn, type Verdict } from '#verify/verdict.ts'
-import { formatBytes, formatCredits, formatTested } from './render/units.ts'
+import { formatBytes, formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 
 /** How a demo ended. */

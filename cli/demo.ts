@@ -1,7 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { relative } from 'node:path'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Verdict } from '#verify/verdict.ts'
@@ -65,7 +64,7 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   if (end.outcome !== 'completed') throw runFailed(run, end)
 
   const bundle = bundleOf(options)
-  await pipeline(Readable.fromWeb(await federation.api.bundle(run)), createWriteStream(bundle, { flush: true }))
+  await pipeline(await federation.api.bundle(run), createWriteStream(bundle, { flush: true }))
   output.note('verifying the whole record, from the first model on …')
   const verdict = await verifyDemo(bundle, federation.key, end)
   const backend = [...new Set(federation.nodes.map((node) => node.backend))].sort().join('+')

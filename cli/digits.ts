@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { DataSource, SharedRows } from '#client/data/dataset.ts'
+import type { FileSource, SharedRows } from '#client/data/dataset.ts'
 import { dirichletSplit, levelled } from '#client/data/dirichlet.ts'
 import { formatIdx, rowsOf } from '#client/data/idx.ts'
 import { assert } from '#protocol/assert.ts'
@@ -79,11 +79,11 @@ export async function writeDigits(
   digits: Digits,
   folders: readonly string[],
   deal: Deal,
-): Promise<readonly DataSource[]> {
+): Promise<readonly FileSource[]> {
   const split = dealt(digits, folders.length, deal)
   const all = { sides: [digits.labels.length, DIGIT_SIDE, DIGIT_SIDE], bytes: digits.images }
   return Promise.all(
-    folders.map(async (folder, site): Promise<DataSource> => {
+    folders.map(async (folder, site): Promise<FileSource> => {
       const rows = split[site] as readonly number[]
       const images = rowsOf(all, rows)
       const labels = rowsOf({ sides: [digits.labels.length], bytes: digits.labels }, rows)

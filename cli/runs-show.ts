@@ -1,9 +1,10 @@
+import { formatCredits } from '#protocol/amount.ts'
 import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { publicationLine } from './render/publications.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
-import { formatCredits, formatTested } from './render/units.ts'
+import { formatTested } from './render/units.ts'
 import { waysOn } from './runs-watch.ts'
 
 /** `consilium runs show <run>`: the run and its rounds, or with --round one of them, seat by seat. */

@@ -16,7 +16,7 @@ export function isLast({ type }: ApiEvent): boolean {
 const EVENT_CHARS_MAX = 1024 * 1024
 
 /** Reads a stream of server-sent events (HTML Living Standard, 9.2.6) whose data are our events. Others are passed over. */
-export async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncIterable<ApiEvent> {
+export async function* eventsIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncIterable<ApiEvent> {
   let waiting = ''
   let data: string[] = []
   for await (const piece of body.pipeThrough(new TextDecoderStream())) {

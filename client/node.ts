@@ -25,7 +25,8 @@ import { sequenceFrom } from './sequence.ts'
 import { LOOPBACK, openSharedBlobs, type ShareConfig } from './sharing.ts'
 import type { SiteTerms } from './site.ts'
 import type { BackendChoice, OpenBackend } from './trainers/backends/choice.ts'
-import { type BackendLoss, openTfjsTrainer } from './trainers/tfjs.ts'
+import { openTfjsTrainer } from './trainers/tfjs.ts'
+import type { BackendLoss } from './trainers/trainer.ts'
 import { type LinkTo, SocketLink } from './transports/socketio.ts'
 
 export type NodeConfig = {

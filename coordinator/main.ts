@@ -20,6 +20,7 @@ import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
 import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { multiaddrOf } from './address.ts'
+import type { LendFiles } from './api/lend.ts'
 import { openApi } from './api/server.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
 import { Claims } from './claims.ts'
@@ -81,6 +82,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly retention?: Retention
   readonly logLevel: string
   readonly version: string
+  /** The page that lends a browser: served at /lend where any node may link, since it makes a key that nobody has listed. */
+  readonly lend?: (() => Promise<LendFiles>) | undefined
   /** A libp2p peer beside it, which serves the public blocks. */
   readonly libp2p?: PeerConfig | undefined
   /** What differs from the usual bounds. */
@@ -186,6 +189,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       closing: closing.signal,
       bounds,
       isOverloaded: () => load.isOver,
+      lend: config.admits === 'open' && config.lend ? { files: config.lend, coordinator: signer.id } : undefined,
     },
     {
       logger,

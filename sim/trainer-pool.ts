@@ -1,6 +1,7 @@
 import type { DataSource, SharedRows } from '#client/data/dataset.ts'
 import type { BackendChoice } from '#client/trainers/backends/choice.ts'
-import { openTfjsTrainer, type TfjsTrainer } from '#client/trainers/tfjs.ts'
+import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
+import type { TfjsTrainer } from '#client/trainers/trainer.ts'
 import { assert } from '#protocol/assert.ts'
 import type { TrainerBackend } from '#protocol/ports.ts'
 

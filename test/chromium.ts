@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { build } from 'esbuild'
-import { launch, type Page } from 'puppeteer-core'
+import { type Browser, launch, type Page } from 'puppeteer-core'
 import { loopback } from './loopback.ts'
 
 /** The environment's CHROMIUM, or the first on the PATH that goes by one of its names. */
@@ -44,19 +44,25 @@ export async function openPage(chromium: string, entry: string): Promise<Opened>
       response.writeHead(200, { 'content-type': type }).end(body)
     }),
   )
-  const browser = scope.adopt(
-    await launch({
-      executablePath: chromium,
-      args: [
-        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-        // Chromium has no sandbox for root, and says so by not starting.
-        ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-      ],
-    }),
-    (opened) => opened.close(),
-  )
+  const browser = scope.adopt(await startChromium(chromium), (opened) => opened.close())
   const page = await browser.newPage()
   await page.goto(url)
   const opened = scope.move()
   return { page, sources: Object.keys(metafile.inputs), [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
+
+/** It reaches this machine's loopback and nobody else. @param flags of its command line, besides */
+export function startChromium(chromium: string, flags: readonly string[] = []): Promise<Browser> {
+  return launch({
+    executablePath: chromium,
+    args: [
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      // Chromium has no sandbox for root, and says so by not starting.
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      ...flags,
+    ],
+  })
+}
+
+/** WebGPU and WebGL, in software: they compute, slowly, on any machine. */
+export const SOFTWARE_GPU = ['--use-angle=swiftshader', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']

@@ -41,6 +41,8 @@ const ROOTS = [
   'coordinator/stores.ts',
   'client/node.ts',
   'client/sharing.ts',
+  'client/browser.ts',
+  'client/lend/',
   'sim/',
   'cli/',
   'bench/',

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { stripTypeScriptTypes } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildLend } from './lend.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -62,9 +63,16 @@ function roomMap() {
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'module', imports }, null, 2)}\n`)
 }
 
+/** What the coordinator serves at /lend. */
+async function lendPage() {
+  mkdirSync(join(dist, 'lend'))
+  for (const [name, gzipped] of await buildLend()) writeFileSync(join(dist, 'lend', `${name}.gz`), gzipped)
+}
+
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 const made = declarations()
 scripts(made)
 roomMap()
+await lendPage()
 process.stdout.write(`dist/  ${made.length} files of ${rooms.length} rooms (${rooms.join(', ')})\n`)

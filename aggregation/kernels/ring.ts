@@ -60,7 +60,7 @@ export function scriptSum(lanes: number): RingPiece {
   }
 }
 
-/** What is used of WebAssembly: TypeScript describes it only together with the whole of the browser. */
+/** What is used of WebAssembly, by types of our own: a kernel is none but the one that was compiled here. */
 type Kernel = { readonly compiled: 'ring' }
 type WebAssemblyApi = {
   validate(binary: Bytes): boolean
@@ -71,7 +71,7 @@ type WebAssemblyApi = {
     imports: { readonly env: { readonly memory: object } },
   ) => { readonly exports: Pick<RingPiece, 'addTiles' | 'subtractTiles'> }
 }
-const api = (globalThis as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly
+const api = (globalThis as unknown as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly
 
 const PAGE_BYTES = 65_536
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { DataSource } from '#client/data/dataset.ts'
+import type { FileSource } from '#client/data/dataset.ts'
 import { nodeSecret } from '#client/node.ts'
 import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { signerOf } from '#protocol/envelope.ts'
@@ -12,7 +12,7 @@ import { EXIT, Failure } from '../failure.ts'
 import { type ConsiliumProcess, startProcess } from './process.ts'
 
 /** A site before its node runs: its folder holds its key, and its data lie somewhere on disk. */
-export type Site = { readonly name: string; readonly folder: string; readonly id: NodeId; readonly data: DataSource }
+export type Site = { readonly name: string; readonly folder: string; readonly id: NodeId; readonly data: FileSource }
 
 /** One coordinator and its nodes, each a process of its own, all linked. Disposing closes all of them. */
 export type Federation = AsyncDisposable & {

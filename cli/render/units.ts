@@ -10,11 +10,6 @@ export function formatSeconds(millis: number): string {
   return millis < 100 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(2)} s`
 }
 
-/** @param amount micro-credits; all six decimals, since money is exact */
-export function formatCredits(amount: bigint): string {
-  return `${amount / 1_000_000n}.${(amount % 1_000_000n).toString().padStart(6, '0')}`
-}
-
 /** What a figure is the mean of: rows where they are counted, sites where only a sum of equals is known. */
 export function formatTested({ rows, sites }: { readonly rows: number | null; readonly sites: number | null }): string {
   return rows === null ? `mean of ${sites} sites, each on its own held-out rows` : `on ${rows} held-out rows`

@@ -1,11 +1,12 @@
 import { sitesOf } from '#aggregation/quantise.ts'
+import { formatCredits } from '#protocol/amount.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import type { Masking } from '#protocol/plan.ts'
 import type { LoneProof, Start } from '#verify/lone-round.ts'
 import { type Proof, type Failure as Refuted, unaddedIn, type VectorsProof } from '#verify/verdict.ts'
 import type { Terminal } from '../output.ts'
 import { answerData, answerLines } from './answer.ts'
-import { formatBytes, formatCredits, formatTested } from './units.ts'
+import { formatBytes, formatTested } from './units.ts'
 
 /** What a verification found, for a person. */
 export function verdictLines(verdict: Proof | LoneProof | Refuted, out: Terminal): readonly string[] {

@@ -1,8 +1,9 @@
 import { sitesOf } from '#aggregation/quantise.ts'
+import { formatCredits } from '#protocol/amount.ts'
 import type { Proof } from '#verify/verdict.ts'
 import type { Output } from '../output.ts'
 import { Live } from '../render/live.ts'
-import { formatBytes, formatCredits, formatSeconds, formatTested } from '../render/units.ts'
+import { formatBytes, formatSeconds, formatTested } from '../render/units.ts'
 import { follow, type PastRound, type RunProgress, settledRounds, watching } from '../run-progress.ts'
 import type { ApiEvent } from '../sse.ts'
 

@@ -39,7 +39,7 @@ export function parseCsv(path: string, bytes: Bytes): Table {
     return null
   }
   try {
-    parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {
+    parse(new TextDecoder().decode(bytes), {
       bom: true,
       skip_empty_lines: true,
       max_record_size: COLUMNS_MAX * 1024,

@@ -2,12 +2,15 @@ import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import type { DataContract } from '#protocol/task.ts'
 import { applyImageContract, applyTableContract } from './contract.ts'
-import type { Table } from './csv.ts'
-import { readCsv } from './csv-file.ts'
-import { type Idx, readIdx, rowsOf } from './idx.ts'
+import { parseCsv, type Table } from './csv.ts'
+import { type Idx, parseIdx, rowsOf } from './idx.ts'
 
 /** Where a site's data lies. Plain data, so that it can be handed to the worker that opens it. */
 export type DataSource =
+  | FileSource
+  /** None of its own: it trains on what a task itself names. */
+  | { readonly kind: 'public' }
+export type FileSource =
   | { readonly kind: 'csv'; readonly path: string }
   | { readonly kind: 'idx'; readonly images: string; readonly labels: string }
 
@@ -18,6 +21,9 @@ export type SharedRows = {
   readonly labels: Idx
   readonly rows: readonly number[]
 }
+
+/** A file of the site by its name, all of it; its size is checked before anything is allocated. Throws the world's faults. */
+export type ReadFile = (path: string) => Promise<Bytes>
 
 /** Rows as a model takes them, and which of them it is tested on. */
 export type Dataset = {
@@ -37,16 +43,17 @@ export type Dataset = {
 /** Reads a source once and keeps it; answers it under any contract, the last one remembered. */
 export function openDataset(
   source: DataSource | SharedRows,
+  read: ReadFile,
 ): (contract: DataContract, holdoutSeed: Bytes) => Promise<Dataset> {
-  let read: Promise<Raw> | undefined
+  let raw: Promise<Raw> | undefined
   let last: { readonly key: string; readonly dataset: Dataset } | undefined
   return async (contract, holdoutSeed) => {
     const key = JSON.stringify([contract, Array.from(holdoutSeed)])
     if (last?.key === key) return last.dataset
-    read ??= readSource(source)
+    raw ??= readSource(source, read)
     const dataset = apply(
-      await read.catch((cause: unknown) => {
-        read = undefined
+      await raw.catch((cause: unknown) => {
+        raw = undefined
         throw cause
       }),
       contract,
@@ -61,13 +68,15 @@ type Raw =
   | { readonly kind: 'csv'; readonly table: Table }
   | { readonly kind: 'idx'; readonly images: Idx; readonly labels: Idx }
 
-async function readSource(source: DataSource | SharedRows): Promise<Raw> {
-  if (source.kind === 'csv') return { kind: 'csv', table: await readCsv(source.path) }
+async function readSource(source: DataSource | SharedRows, read: ReadFile): Promise<Raw> {
+  if (source.kind === 'public') throw new TrainingRefused('no-data', 'this node has no data of its own')
+  if (source.kind === 'csv') return { kind: 'csv', table: parseCsv(source.path, await read(source.path)) }
   if (source.kind === 'rows') {
     const { images, labels, rows } = source
     return { kind: 'idx', images: rowsOf(images, rows), labels: rowsOf(labels, rows) }
   }
-  return { kind: 'idx', images: await readIdx(source.images), labels: await readIdx(source.labels) }
+  const [images, labels] = [await read(source.images), await read(source.labels)]
+  return { kind: 'idx', images: parseIdx(source.images, images), labels: parseIdx(source.labels, labels) }
 }
 
 function apply(raw: Raw, contract: DataContract, holdoutSeed: Bytes): Dataset {

@@ -1,6 +1,5 @@
 import type { Bytes } from '#protocol/ids.ts'
 import { WEIGHT_MAX } from '#protocol/limits.ts'
-import { readBounded } from './bounds.ts'
 import { DataFault } from './fault.ts'
 
 /**
@@ -11,10 +10,6 @@ export type Idx = { readonly sides: readonly number[]; readonly bytes: Bytes }
 
 const UNSIGNED_BYTE = 8
 const SIDES_MAX = 4
-
-export async function readIdx(path: string): Promise<Idx> {
-  return parseIdx(path, await readBounded(path))
-}
 
 /** Throws {@link DataFault}. The elements are not copied. */
 export function parseIdx(path: string, file: Bytes): Idx {

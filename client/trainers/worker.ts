@@ -1,21 +1,18 @@
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '#protocol/assert.ts'
-import { TrainingRefused } from '#protocol/ports.ts'
-import { openDataset } from '../data/dataset.ts'
-import { openStatistics } from '../data/statistics.ts'
+import { readBounded } from '../data/disk.ts'
 import { openBackend } from './backend.ts'
-import type { Fit, Opening, Reply, Request } from './conversation.ts'
-import { fitModel } from './fit.ts'
+import type { Opening, Reply, Request } from './conversation.ts'
+import { openPupil } from './pupil.ts'
 
-/** The thread that learns and counts: it holds the data and the backend, and answers one request after the other. */
+/** The training thread of a node on Node.js. */
 assert(parentPort, 'this file is a worker thread')
 const port = parentPort
 const { data, backend, without } = workerData as Opening
-const dataset = openDataset(data)
-const tally = openStatistics(data)
 
 const say = (reply: Reply) => port.postMessage(reply)
+const answer = openPupil(data, readBounded, say)
 
 const lost = (reason: string) => say({ kind: 'lost', reason })
 say({ kind: 'open', backend: await openBackend(backend, { without, lost }) })
@@ -25,26 +22,3 @@ port.on('message', async (request: Request) => {
   await setImmediate()
   say(reply)
 })
-
-class Stopped extends Error {}
-
-async function answer(request: Request): Promise<Reply> {
-  try {
-    return request.kind === 'fit' ? await learn(request) : { kind: 'tallied', tallied: await tally(request.question) }
-  } catch (cause) {
-    if (cause instanceof Stopped) return { kind: 'stopped' }
-    if (cause instanceof TrainingRefused) {
-      return { kind: 'refused', reason: cause.reason, detail: cause.message.slice(cause.reason.length + 2) }
-    }
-    return { kind: 'failed', message: cause instanceof Error ? cause.message : String(cause) }
-  }
-}
-
-async function learn({ model, task, data: other, stop }: Fit): Promise<Reply> {
-  const checkpoint = () => {
-    if (Atomics.load(stop, 0) !== 0) throw new Stopped()
-  }
-  const rows = await (other ? openDataset(other) : dataset)(task.task.data, task.holdoutSeed)
-  const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
-  return { kind: 'fitted', update: await fitModel(model, task, rows, { checkpoint, progress }) }
-}

@@ -29,6 +29,7 @@ import { bundleRoutes } from './bundles.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
+import { type LendDoors, lendRoutes } from './lend.ts'
 import { Orders } from './orders.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, inTime, later, Problem } from './problems.ts'
@@ -67,6 +68,8 @@ export type ApiDoors = {
   readonly bounds: Bounds
   /** More to do than can be done: nothing new is launched. */
   readonly isOverloaded: () => boolean
+  /** What lends a browser, where any node may link. */
+  readonly lend?: LendDoors | undefined
 }
 
 export type ApiServerOptions = {
@@ -180,6 +183,8 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     { schema: { ...open, summary: 'Counters as Prometheus text', response: { 200: z.string() } } },
     async (_request, reply) => reply.type('text/plain; version=0.0.4').send(doors.counters.text()),
   )
+  const { lend } = doors
+  if (lend) await server.register(async (pages) => lendRoutes(pages, { ...lend, bounds }))
   server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
 
   await server.register(async (guarded) => {

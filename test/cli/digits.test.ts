@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { DIGIT_CLASSES, DIGIT_SIDE, readDigits, writeDigits } from '#cli/digits.ts'
-import { readIdx } from '#client/data/idx.ts'
+import { readIdx } from '#client/data/idx-file.ts'
 
 test('ten thousand real digits are dealt to five sites, each with its labels, none lost', async () => {
   const digits = await readDigits()

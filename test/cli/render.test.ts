@@ -4,8 +4,9 @@ import { bar } from '#cli/render/bar.ts'
 import { boardLines, type SiteState } from '#cli/render/board.ts'
 import { Live } from '#cli/render/live.ts'
 import { plainRow, tableHead, tableRow } from '#cli/render/table.ts'
-import { formatBytes, formatCredits, formatSeconds } from '#cli/render/units.ts'
+import { formatBytes, formatSeconds } from '#cli/render/units.ts'
 import { type PastRound, type RunProgress, watching } from '#cli/run-progress.ts'
+import { formatCredits } from '#protocol/amount.ts'
 
 const past = (round: number, change: Partial<PastRound> = {}): PastRound => ({
   ...{ round, aborted: null, reports: 5, cohort: 5, bytesPerNode: 24_048, trainMillis: 1395, overheadMillis: 71 },

@@ -11,10 +11,10 @@ const event = (seq: number, note = '') => ({
   note,
 })
 
-function streamOf(pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
+function streamOf(pieces: readonly Uint8Array[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({
     start(controller) {
-      for (const piece of pieces) controller.enqueue(piece)
+      for (const piece of pieces) controller.enqueue(new Uint8Array(piece))
       controller.close()
     },
   })

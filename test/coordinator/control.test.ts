@@ -20,7 +20,9 @@ async function until(at: Live, id: string, type: string, after = -1): Promise<Js
   })
   const seen: Json[] = []
   let text = ''
-  for await (const piece of (stream.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
+  for await (const piece of (stream.body as ReadableStream<Uint8Array<ArrayBuffer>>).pipeThrough(
+    new TextDecoderStream(),
+  )) {
     text += piece
     const lines = text.split('\n')
     text = lines.pop() ?? ''

@@ -5,7 +5,8 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { FILE_BYTES_MAX } from '#client/data/bounds.ts'
 import { DataFault } from '#client/data/fault.ts'
-import { formatIdx, parseIdx, readIdx } from '#client/data/idx.ts'
+import { formatIdx, parseIdx } from '#client/data/idx.ts'
+import { readIdx } from '#client/data/idx-file.ts'
 
 const parse = (bytes: readonly number[]) => parseIdx('images', Uint8Array.from(bytes))
 

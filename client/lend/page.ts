@@ -1,0 +1,131 @@
+import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import type { PageNodeConfig, RunningPageNode } from '../browser.ts'
+import type { Progress } from '../progress.ts'
+import { adapterName } from './adapter.ts'
+import { Board } from './board.ts'
+import { element, show } from './element.ts'
+import { CoordinatorChanged, NotPicked } from './faults.ts'
+import { readTerms, type Terms } from './form.ts'
+import { missingHere, type Problem, problemOf } from './problems.ts'
+
+/** The page at `/lend`: a form that starts a node in this browser, and a board of what that node does. */
+const board = new Board()
+const form = element('terms', HTMLFormElement)
+const [lend, pause, stop] = ['lend', 'pause', 'stop'].map((id) => element(id, HTMLButtonElement)) as [
+  HTMLButtonElement,
+  HTMLButtonElement,
+  HTMLButtonElement,
+]
+
+let terms: Terms | undefined
+let running: { readonly node: RunningPageNode; readonly wake: WakeLockSentinel | undefined } | undefined
+
+show('host', location.host)
+void adapterName().then((name) => show('adapter', `This browser offers ${name}.`))
+const missing = missingHere()
+if (missing) say(missing)
+else
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    void begin(readTerms)
+  })
+pause.addEventListener('click', () => {
+  const again = terms
+  void (running ? end('paused') : begin(() => again as Terms))
+})
+stop.addEventListener('click', () => void end('stopped'))
+
+async function begin(read: () => Terms): Promise<void> {
+  try {
+    lend.disabled = true
+    say(undefined)
+    terms = read()
+    board.state('starting: the training thread is loaded and tried out')
+    element('work', HTMLElement).hidden = false
+    const { startPageNode } = await import('../browser.ts')
+    const node = await startPageNode({
+      ...terms,
+      url: location.origin,
+      coordinator: await servedKey(),
+      worker: element('worker', HTMLLinkElement).href,
+      wasm: element('wasm', HTMLLinkElement).href,
+      linkChanged,
+      backendLost: ({ to }) => board.backend(to),
+      trained: (samplesPerSecond) => board.speed(samplesPerSecond),
+    })
+    running = { node, wake: terms.keepsAwake ? await keepAwake() : undefined }
+    // Not needed, and kept from filling the disk silently: the browser may ask the person, or say no.
+    void navigator.storage.persist()
+    form.hidden = true
+    pause.textContent = 'Pause'
+    pause.disabled = stop.disabled = false
+    board.open(node)
+    pause.focus()
+    void follow(node.progress)
+  } catch (cause) {
+    lend.disabled = false
+    board.close('not lending')
+    element('work', HTMLElement).hidden = true
+    form.hidden = false
+    say(problemOf(cause))
+    if (cause instanceof NotPicked) cause.field.focus()
+  }
+}
+
+async function follow(progress: AsyncIterable<Progress>): Promise<void> {
+  try {
+    for await (const made of progress) board.tell(made)
+  } catch (cause) {
+    await end('stopped')
+    say(problemOf(cause))
+  }
+}
+
+async function end(how: 'paused' | 'stopped'): Promise<void> {
+  pause.disabled = stop.disabled = true
+  const ending = running
+  running = undefined
+  await ending?.wake?.release()
+  await ending?.node[Symbol.asyncDispose]()
+  board.close(how === 'paused' ? 'paused: a seat that it had is given up' : 'stopped')
+  if (how === 'paused') {
+    pause.textContent = 'Go on'
+    pause.disabled = stop.disabled = false
+    pause.focus()
+    return
+  }
+  terms = undefined
+  lend.disabled = false
+  form.hidden = false
+  lend.focus()
+}
+
+const linkChanged: PageNodeConfig['linkChanged'] = (state, detail) => {
+  if (state !== 'wrong-coordinator') return board.link(state, detail)
+  void end('stopped')
+  say({
+    what: `Another key than the pinned one answered: ${detail}.`,
+    fix: 'Do not lend before whoever runs the coordinator has told you, by another way than this page, which key is theirs.',
+  })
+}
+
+/** The coordinator's key, as it says. Who was given the key by its people adds it to the page's address, after a #. */
+async function servedKey(): Promise<NodeId> {
+  const response = await fetch('/lend/coordinator.json', { cache: 'no-store' })
+  const said = (await response.json()) as { readonly coordinator?: string }
+  const key = parseNodeId(said.coordinator ?? '')
+  if (!key.ok) throw new Error('the coordinator says nothing that is a key')
+  const expected = location.hash.slice(1)
+  if (expected && expected !== key.value) throw new CoordinatorChanged(expected as NodeId, key.value)
+  show('coordinator', key.value)
+  return key.value
+}
+
+/** Released by the browser when the tab is hidden; training goes on all the same. */
+async function keepAwake(): Promise<WakeLockSentinel | undefined> {
+  return navigator.wakeLock?.request('screen').catch(() => undefined)
+}
+
+function say(problem: Problem | undefined): void {
+  show('problem', problem ? `${problem.what} ${problem.fix}`.trim() : '')
+}

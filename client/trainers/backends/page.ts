@@ -1,0 +1,56 @@
+import { env } from '@tensorflow/tfjs-core'
+import { type Candidate, Unavailable } from './choice.ts'
+import { cpu } from './cpu.ts'
+import { isSoftware, rendererOf } from './renderer.ts'
+import { wasm } from './wasm.ts'
+import { startWebGpu } from './webgpu.ts'
+
+/** What trains in a page, fastest first. @param binary where TF.js's WebAssembly lies */
+export function pageCandidates(binary: string): readonly Candidate[] {
+  return [webgpu, webgl, { ...wasm, start: (asked) => startWasm(binary, asked) }, cpu]
+}
+
+const webgpu: Candidate = {
+  name: 'webgpu',
+  async start(asked) {
+    const none = () => new Unavailable('this browser gives pages no GPU', 'hardware acceleration, in its settings')
+    if (!navigator.gpu) throw none()
+    return startWebGpu(navigator.gpu, asked, none)
+  },
+}
+
+const webgl: Candidate = {
+  name: 'webgl',
+  async start(asked) {
+    // Of our own, so that its loss is seen.
+    const canvas = new OffscreenCanvas(1, 1)
+    const drawing = canvas.getContext('webgl2', CONTEXT)
+    if (!drawing) throw new Unavailable('this browser draws nothing for pages', 'hardware acceleration, in its settings')
+    const adapter = rendererOf(drawing)
+    const software = isSoftware(adapter)
+    if (software && !asked) throw new Unavailable(`${adapter} computes in software, which is slower than wasm`)
+    const { setWebGLContext } = await import('@tensorflow/tfjs-backend-webgl')
+    setWebGLContext(2, drawing)
+    const lost = new Promise<string>((resolve) =>
+      canvas.addEventListener('webglcontextlost', () => resolve('the GPU was lost'), { once: true }),
+    )
+    return { registered: 'webgl', adapter, software, deterministic: false, lost }
+  },
+}
+
+/** As TF.js makes it: nothing is ever drawn. */
+const CONTEXT = {
+  ...{ alpha: false, antialias: false, premultipliedAlpha: false, preserveDrawingBuffer: false },
+  ...{ depth: false, stencil: false, failIfMajorPerformanceCaveat: false, powerPreference: 'high-performance' },
+} as const
+
+async function startWasm(binary: string, asked: boolean): ReturnType<Candidate['start']> {
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm')
+  // Its threads start from a blob of script, which the page's policy does not let it; training takes one core.
+  env().set('WASM_HAS_MULTITHREAD_SUPPORT', false)
+  // Whichever it asks for is the one with SIMD, without which our kernels would not run either.
+  setWasmPaths(Object.fromEntries(BINARIES.map((name) => [name, binary])))
+  return wasm.start(asked)
+}
+
+const BINARIES = ['tfjs-backend-wasm.wasm', 'tfjs-backend-wasm-simd.wasm', 'tfjs-backend-wasm-threaded-simd.wasm']

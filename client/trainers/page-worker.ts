@@ -1,0 +1,43 @@
+import { checkFileSize } from '../data/bounds.ts'
+import { DataFault } from '../data/fault.ts'
+import { chooseBackend } from './backends/choice.ts'
+import { pageCandidates } from './backends/page.ts'
+import type { Reply, Request } from './conversation.ts'
+import type { PageOpening } from './page.ts'
+import { openPupil } from './pupil.ts'
+
+/** The training thread of a page. Its first message opens it; what comes after that are requests, one at a time. */
+const thread = globalThis as unknown as {
+  postMessage(reply: Reply): void
+  addEventListener(type: 'message', heard: (event: MessageEvent) => void, options?: { readonly once: boolean }): void
+}
+const say = (reply: Reply) => thread.postMessage(reply)
+
+thread.addEventListener('message', ({ data }) => void open(data as PageOpening), { once: true })
+
+async function open({ files, wasm, data, backend, without }: PageOpening): Promise<void> {
+  try {
+    const answer = openPupil(data, (path) => bytesOf(files, path), say)
+    const lost = (reason: string) => say({ kind: 'lost', reason })
+    const opened = await chooseBackend(pageCandidates(wasm), backend, { without, lost })
+    thread.addEventListener('message', async (event) => {
+      const reply = await answer(event.data as Request)
+      // What went wrong on a device is told a turn later than what came of it.
+      await new Promise((resolve) => setTimeout(resolve))
+      say(reply)
+    })
+    say({ kind: 'open', backend: opened })
+  } catch (cause) {
+    // Uncaught, so that the page hears of it as it hears of any death of this thread.
+    queueMicrotask(() => {
+      throw cause
+    })
+  }
+}
+
+async function bytesOf(files: PageOpening['files'], path: string): Promise<Uint8Array> {
+  const file = files.get(path)
+  if (!file) throw new DataFault(`${path}: not among the files that were picked`)
+  checkFileSize(path, file.size)
+  return new Uint8Array(await file.arrayBuffer())
+}

@@ -1,0 +1,41 @@
+import { TrainingRefused } from '#protocol/ports.ts'
+import { openDataset, type ReadFile } from '../data/dataset.ts'
+import { openStatistics } from '../data/statistics.ts'
+import type { Fit, Opening, Reply, Request } from './conversation.ts'
+import { fitModel } from './fit.ts'
+
+/**
+ * What learns and counts, in a thread of Node.js or of a page: it holds the data, and answers one request after the other on
+ * the backend that is set.
+ */
+export function openPupil(
+  data: Opening['data'],
+  read: ReadFile,
+  say: (reply: Reply) => void,
+): (request: Request) => Promise<Reply> {
+  const dataset = openDataset(data, read)
+  const tally = openStatistics(data, read)
+
+  async function learn({ model, task, data: other, stop }: Fit): Promise<Reply> {
+    const checkpoint = () => {
+      if (Atomics.load(stop, 0) !== 0) throw new Stopped()
+    }
+    const rows = await (other ? openDataset(other, read) : dataset)(task.task.data, task.holdoutSeed)
+    const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
+    return { kind: 'fitted', update: await fitModel(model, task, rows, { checkpoint, progress }) }
+  }
+
+  return async (request) => {
+    try {
+      return request.kind === 'fit' ? await learn(request) : { kind: 'tallied', tallied: await tally(request.question) }
+    } catch (cause) {
+      if (cause instanceof Stopped) return { kind: 'stopped' }
+      if (cause instanceof TrainingRefused) {
+        return { kind: 'refused', reason: cause.reason, detail: cause.message.slice(cause.reason.length + 2) }
+      }
+      return { kind: 'failed', message: cause instanceof Error ? cause.message : String(cause) }
+    }
+  }
+}
+
+class Stopped extends Error {}

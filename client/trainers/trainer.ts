@@ -1,0 +1,184 @@
+import { assert, unreachable } from '#protocol/assert.ts'
+import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
+import type { Statistician } from '../asking.ts'
+import type { DataSource, SharedRows } from '../data/dataset.ts'
+import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
+import type { Fit, Opening, Reply, Request } from './conversation.ts'
+
+/** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
+export class TrainerFault extends Error {
+  override name = 'TrainerFault'
+}
+
+export type TfjsTrainer = TrainerBackend &
+  Statistician & {
+    /** The backend in use, and why others are not. */
+    readonly opened: OpenBackend
+    /** The same on the data of another site, read for this one call. */
+    fitOn(data: DataSource | SharedRows, ...args: Parameters<TrainerBackend['fit']>): Promise<LocalUpdate>
+  }
+
+export type TrainerOptions = {
+  readonly data: DataSource | SharedRows
+  readonly backend: BackendChoice
+  /** Called when the backend was lost and another took its place. */
+  readonly backendLost?: ((loss: BackendLoss) => void) | undefined
+}
+
+/** A thread as whoever started it sees it. */
+export type Channel = {
+  post(request: Request): void
+  end(): Promise<void>
+}
+
+/** Starts a thread that opens its data and its backend, and says which. `died` may come more than once, and after the end. */
+export type StartChannel = (
+  opening: Opening,
+  ears: { readonly heard: (reply: Reply) => void; readonly died: (reason: string) => void },
+) => Channel
+
+/**
+ * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
+ * thread and stays there; one thread serves many rounds. `fit` takes one call at a time, later ones wait. When the thread
+ * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread. When the backend is lost, as a GPU
+ * is by a new driver, the running `fit` begins again on the next one.
+ */
+export async function openTrainer(
+  { data, backend, backendLost }: TrainerOptions,
+  start: StartChannel,
+): Promise<TfjsTrainer> {
+  const without: BackendName[] = []
+  let thread = await openThread({ data, backend, without }, start)
+  let queue: Promise<unknown> = Promise.resolve()
+  let closed = false
+  /** On the same backend, or on the next one when that was lost: whatever was chosen, the round is to go on. */
+  const startAgain = async () => {
+    const { backend: from, lost } = thread
+    const reason = lost()
+    await thread.end()
+    if (reason === undefined) {
+      thread = await openThread({ data, backend: from.name, without }, start)
+      return
+    }
+    without.push(from.name)
+    thread = await openThread({ data, backend: 'auto', without }, start)
+    backendLost?.({ from: from.name, reason, to: thread.backend })
+  }
+  /** When it is its turn. */
+  const ask = async (request: Request, signal?: AbortSignal, progress?: Progress): Promise<Answer> => {
+    const turn = queue.then(async () => {
+      for (;;) {
+        signal?.throwIfAborted()
+        if (!closed && !thread.alive()) await startAgain()
+        if (closed) {
+          await thread.end()
+          throw new TrainerFault('the trainer is closed')
+        }
+        const answer = await thread.ask(request, progress)
+        if (answer.kind !== 'lost') return answer
+      }
+    })
+    queue = turn.catch(() => undefined)
+    return turn
+  }
+  const learn = async (request: Omit<Fit, 'kind' | 'stop'>, signal: AbortSignal, progress?: Progress) => {
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    const abort = () => void Atomics.store(stop, 0, 1)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      const answer = await ask({ kind: 'fit', ...request, stop }, signal, progress)
+      if (answer.kind === 'stopped') throw signal.reason
+      return answer.kind === 'fitted' ? answer.update : fail(answer)
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+  return {
+    get backend() {
+      return thread.backend.name
+    },
+    get opened() {
+      return thread.backend
+    },
+    fit: (model, task, signal, progress) => learn({ model, task }, signal, progress),
+    fitOn: (data, model, task, signal, progress) => learn({ data, model, task }, signal, progress),
+    async tally(question) {
+      const answer = await ask({ kind: 'tally', question })
+      return answer.kind === 'tallied' ? answer.tallied : fail(answer)
+    },
+    async [Symbol.asyncDispose]() {
+      closed = true
+      await thread.end()
+    },
+  }
+}
+
+export type BackendLoss = { readonly from: BackendName; readonly reason: string; readonly to: OpenBackend }
+
+type Progress = Parameters<TrainerBackend['fit']>[3]
+type Thread = {
+  readonly backend: OpenBackend
+  /** Whether it may be asked. */
+  alive(): boolean
+  /** Why its backend is lost. */
+  lost(): string | undefined
+  ask(request: Request, progress: Progress): Promise<Answer>
+  end(): Promise<void>
+}
+
+async function openThread(opening: Opening, start: StartChannel): Promise<Thread> {
+  let death: TrainerFault | undefined
+  let loss: string | undefined
+  let waiting: { readonly answer: PromiseWithResolvers<Answer>; readonly progress: Progress } | undefined
+  const died = (reason: string) => {
+    death ??= new TrainerFault(`the training thread died: ${reason}`)
+    waiting?.answer.reject(death)
+  }
+  const heard = (reply: Reply) => {
+    if (loss !== undefined) return
+    if (reply.kind === 'lost') loss = reply.reason
+    if (reply.kind === 'progress') waiting?.progress?.(reply.at)
+    else waiting?.answer.resolve(reply)
+  }
+  const hear = (progress?: Progress): Promise<Answer> => {
+    if (death) throw death
+    waiting = { answer: Promise.withResolvers(), progress }
+    return waiting.answer.promise
+  }
+  const channel = start(opening, { heard, died })
+  const first = await hear()
+  if (first.kind === 'lost') throw new TrainerFault(first.reason)
+  assert(first.kind === 'open', 'a training thread first says what it trains on')
+  return {
+    backend: first.backend,
+    alive: () => death === undefined && loss === undefined,
+    lost: () => loss,
+    async ask(request, progress) {
+      const answer = hear(progress)
+      channel.post(request)
+      return answer
+    },
+    end: () => channel.end(),
+  }
+}
+
+type Answer = Exclude<Reply, { kind: 'progress' }>
+
+/** Throws what an answer that is none stands for. */
+function fail(answer: Answer): never {
+  switch (answer.kind) {
+    case 'refused':
+      throw new TrainingRefused(answer.reason, answer.detail)
+    case 'failed':
+      throw new TrainerFault(answer.message)
+    case 'open':
+      throw new TrainerFault('the training thread started anew by itself')
+    case 'lost':
+    case 'stopped':
+    case 'fitted':
+    case 'tallied':
+      throw new TrainerFault(`the training thread answered ${answer.kind} to something else`)
+    default:
+      return unreachable(answer)
+  }
+}

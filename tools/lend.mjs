@@ -1,0 +1,68 @@
+// Bundles the page that lends a browser to a coordinator: what `/lend` serves. A clone bundles it when it is first asked for,
+// the package carries it in dist/lend, gzipped as it is sent.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const require = createRequire(import.meta.url)
+
+/** Through the namespace, so that what nobody calls is left out: through the object that it is also exported as, all of it stays. */
+const leanZod = {
+  name: 'lean-zod',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      loader: 'ts',
+      contents: readFileSync(path, 'utf8').replace(/^import \{ z \} from 'zod'$/m, "import * as z from 'zod'"),
+    }))
+  },
+}
+
+/** @returns esbuild's result, the outputs under their hashed names */
+export function bundleLend(change = {}) {
+  return build({
+    absWorkingDir: root,
+    entryPoints: ['client/lend/page.ts', 'client/trainers/page-worker.ts', 'client/lend/style.css'],
+    outdir: 'lend',
+    write: false,
+    metafile: true,
+    bundle: true,
+    splitting: true,
+    minify: true,
+    platform: 'browser',
+    format: 'esm',
+    target: 'es2024',
+    entryNames: '[name]-[hash]',
+    chunkNames: 'part-[hash]',
+    alias: { 'csv-parse/sync': require.resolve('csv-parse/browser/esm/sync') },
+    // TF.js asks for these where it is not in a browser.
+    external: ['util', 'crypto', 'fs', 'path', 'os', 'worker_threads', 'perf_hooks', 'node-fetch', 'string_decoder'],
+    plugins: [leanZod],
+    logLevel: 'silent',
+    ...change,
+  })
+}
+
+/** What is served, each gzipped: `index.html`, and files that never change under their names. */
+export async function buildLend() {
+  const { outputFiles } = await bundleLend()
+  const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]))
+  const binary = readFileSync(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm'))
+  const digest = createHash('sha256').update(binary).digest('hex').slice(0, 8).toUpperCase()
+  files.set(`tfjs-${digest}.wasm`, binary)
+  const nameOf = (pattern) => [...files.keys()].find((name) => pattern.test(name))
+  const names = {
+    page: nameOf(/^page-\w+\.js$/),
+    worker: nameOf(/^page-worker-/),
+    style: nameOf(/\.css$/),
+    wasm: nameOf(/\.wasm$/),
+  }
+  const page = readFileSync(join(root, 'client/lend/index.html'), 'utf8')
+  const filled = page.replace(/"\{(\w+)\}"/g, (_, name) => `"/lend/${names[name]}"`)
+  files.set('index.html', Buffer.from(filled))
+  return new Map([...files].map(([name, contents]) => [name, gzipSync(contents, { level: 9 })]))
+}
