@@ -3,9 +3,11 @@ import { Worker } from 'node:worker_threads'
 import { assert, unreachable } from '#protocol/assert.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import type { Statistician } from '../asking.ts'
+import type { Supervision } from '../conduct.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
 import type { BackendChoice, OpenBackend } from './backend.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
+import { Governor } from './governor.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
 export class TrainerFault extends Error {
@@ -24,14 +26,19 @@ export type TfjsTrainer = TrainerBackend &
  * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
  * thread and stays there; one thread serves many rounds. `fit` takes one call at a time, later ones wait. When the thread
  * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread.
+ * Where its node may not even answer any more, the thread is ended, whatever it does.
  */
 export async function openTfjsTrainer(options: {
   readonly data: DataSource | SharedRows
   readonly backend?: BackendChoice
   /** The thread's JavaScript heap, in MiB: a table that outgrows it ends the thread, and not the node. */
   readonly heapMiB?: number
+  /** Of the time, above 0 and at most 1, that a `fit` may work: after each batch it rests. */
+  readonly share?: number
+  /** Absent where nobody holds it back. */
+  readonly supervision?: Supervision | undefined
 }): Promise<TfjsTrainer> {
-  const { heapMiB = HEAP_MIB } = options
+  const { heapMiB = HEAP_MIB, share = 1, supervision } = options
   const opening: Opening = { data: options.data, backend: options.backend ?? 'auto' }
   let thread = await startThread(opening, heapMiB)
   const { name, passedOver } = thread.backend
@@ -51,18 +58,24 @@ export async function openTfjsTrainer(options: {
     queue = turn.catch(() => undefined)
     return turn
   }
-  const learn = async (request: Omit<Fit, 'kind' | 'stop'>, signal: AbortSignal, progress?: Progress) => {
-    const stop = new Int32Array(new SharedArrayBuffer(4))
-    const abort = () => void Atomics.store(stop, 0, 1)
+  const learn = async (request: Omit<Fit, 'kind' | 'words'>, signal: AbortSignal, progress?: Progress) => {
+    const governor = new Governor(share)
+    const abort = () => governor.stop()
     signal.addEventListener('abort', abort, { once: true })
+    using _ = supervision?.watch(({ trains }) => governor.suspend(!trains))
     try {
-      const answer = await ask({ kind: 'fit', ...request, stop }, signal, progress)
+      const answer = await ask({ kind: 'fit', ...request, words: governor.words }, signal, progress)
       if (answer.kind === 'stopped') throw signal.reason
       return answer.kind === 'fitted' ? answer.update : fail(answer)
+    } catch (cause) {
+      // Where the thread itself had to end it was for the same reason.
+      throw signal.aborted ? signal.reason : cause
     } finally {
       signal.removeEventListener('abort', abort)
     }
   }
+  // A batch of a large model may take longer than an emergency can wait, and the thread holds data, too.
+  const halting = supervision?.watch(({ answers }) => void (answers || thread.end()))
   return {
     backend: name,
     passedOver,
@@ -74,6 +87,7 @@ export async function openTfjsTrainer(options: {
     },
     async [Symbol.asyncDispose]() {
       closed = true
+      halting?.[Symbol.dispose]()
       await thread.end()
     },
   }

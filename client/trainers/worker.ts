@@ -6,6 +6,7 @@ import { openStatistics } from '../data/statistics.ts'
 import { openBackend } from './backend.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
+import { checkpointBy, Stopped } from './governor.ts'
 
 /** The thread that learns and counts: it holds the data and the backend, and answers one request after the other. */
 assert(parentPort, 'this file is a worker thread')
@@ -19,8 +20,6 @@ const say = (reply: Reply) => port.postMessage(reply)
 say({ kind: 'open', backend: await openBackend(backend) })
 port.on('message', (request: Request) => void answer(request).then(say))
 
-class Stopped extends Error {}
-
 async function answer(request: Request): Promise<Reply> {
   try {
     return request.kind === 'fit' ? await learn(request) : { kind: 'tallied', tallied: await tally(request.question) }
@@ -33,10 +32,8 @@ async function answer(request: Request): Promise<Reply> {
   }
 }
 
-async function learn({ model, task, data: other, stop }: Fit): Promise<Reply> {
-  const checkpoint = () => {
-    if (Atomics.load(stop, 0) !== 0) throw new Stopped()
-  }
+async function learn({ model, task, data: other, words }: Fit): Promise<Reply> {
+  const checkpoint = checkpointBy(words)
   const rows = await (other ? openDataset(other) : dataset)(task.task.data, task.holdoutSeed)
   const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
   return { kind: 'fitted', update: await fitModel(model, task, rows, { checkpoint, progress }) }
