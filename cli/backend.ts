@@ -1,5 +1,5 @@
 import type { BackendChoice, OpenBackend, PassedOver } from '#client/trainers/backends/choice.ts'
-import type { BackendLoss } from '#client/trainers/tfjs.ts'
+import type { BackendLoss } from '#client/trainers/trainer.ts'
 import type { Arguments } from './arguments.ts'
 import type { Output } from './output.ts'
 

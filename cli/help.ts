@@ -92,7 +92,7 @@ const TOPICS = [
       '  3  no or wrong API key          10  the network; the same again may work',
       '  4  not found                    11  the data is not as it must be',
       ' 13  the run is paused: it waits  14  the run was stopped by its owner',
-      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); a coordinator that has drained ends with 0',
+      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); what has drained ends with 0',
     ].join('\n'),
   },
   {

@@ -14,14 +14,15 @@ import { type Arguments, usage } from './arguments.ts'
 import { backendFields, backendLines, backendOf, sayLoss } from './backend.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
+import { conductOf } from './node-conduct.ts'
 import type { Output } from './output.ts'
 import { bytesPerSecondOf } from './rate.ts'
 import { formatBytes, formatSeconds } from './render/units.ts'
 import { nodeState } from './state.ts'
-import { listenForStop } from './stopping.ts'
+import { listenForStop, stopped } from './stopping.ts'
 import { tlsFilesOf } from './tls-files.ts'
 
-/** `consilium node up`: takes part until it is told to stop. */
+/** `consilium node up`: takes part until it is told to stop; then it finishes the seat that it has. */
 export async function execute({ args, output }: Call): Promise<number> {
   const urls = urlsOf(args, 'coordinator')
   const coordinator = coordinatorOf(args)
@@ -36,6 +37,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const backend = backendOf(args)
   const sharing = sharingOf(args)
   const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
+  const conduct = await conductOf(args, output)
   using stopping = listenForStop(args.flag('tethered'))
   const linkChanged = linkTeller(output)
   await using node = await startNode({
@@ -52,20 +54,24 @@ export async function execute({ args, output }: Call): Promise<number> {
     bandwidth: bandwidthOf(args),
     linkChanged,
     backendLost: (loss) => sayLoss(output, loss),
+    ...conduct,
   })
   sayReady(output, node, { urls, coordinator })
-  const lastRound = args.text('dies-in-round')
-  const work = node.progress[Symbol.asyncIterator]()
-  const asked = new Promise<undefined>((end) => stopping.signal.addEventListener('abort', () => end(undefined)))
-  while (!stopping.signal.aborted) {
-    const made = await Promise.race([work.next(), asked])
-    if (made === undefined || made.done) break
-    sayProgress(output, made.value)
+  const following = follow(node, output, args.text('dies-in-round'))
+  stopped(stopping).then(() => node.drain())
+  await Promise.race([following, stopping.gone])
+  // Whoever was told to stop and finished what it was at has done what it was told.
+  const asked = stopping.exit()
+  return asked === undefined || (asked === EXIT.terminated && !stopping.isGone) ? EXIT.ok : asked
+}
+
+/** Tells of what the node does, until it ends. */
+async function follow(node: RunningNode, output: Output, lastRound: string | undefined): Promise<void> {
+  for await (const made of node.progress) {
+    sayProgress(output, made)
     // Its keys are shared and everybody masks against them, and what it masked has not left yet.
-    if (lastRound && made.value.kind === 'masked' && made.value.round >= Number(lastRound))
-      process.kill(process.pid, 'SIGKILL')
+    if (lastRound && made.kind === 'masked' && made.round >= Number(lastRound)) process.kill(process.pid, 'SIGKILL')
   }
-  return stopping.exit() ?? EXIT.ok
 }
 
 /** What the node insists on in masked rounds. */
@@ -250,6 +256,7 @@ function eventOf(made: Progress): object {
     case 'declined':
     case 'refused':
     case 'failed':
+    case 'left':
       return { ...base, reason: made.reason }
     case 'ended':
       return { ...base, outcome: made.outcome }
@@ -284,6 +291,8 @@ function textOf(made: Progress): string {
       return `refused   ${made.reason}`
     case 'failed':
       return `failed    ${made.reason}`
+    case 'left':
+      return `left      ${made.reason}`
     case 'ended':
       return `over      ${made.outcome}`
     case 'paid':

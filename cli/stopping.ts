@@ -3,6 +3,9 @@ import { EXIT } from './failure.ts'
 /** The end that somebody outside asked for. */
 export type Stopping = Disposable & {
   readonly signal: AbortSignal
+  /** Resolves when whoever started this is gone: there is nobody left to finish anything for. */
+  readonly gone: Promise<void>
+  readonly isGone: boolean
   /** What to exit with once stopped; undefined while nobody asked. */
   exit(): number | undefined
 }
@@ -23,12 +26,20 @@ export function listenForStop(tethered = false): Stopping {
   const terminate = stop(EXIT.terminated)
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', terminate)
+  const gone = Promise.withResolvers<void>()
+  let isGone = false
   const cut = () => {
+    isGone = true
+    gone.resolve()
     if (!asked.signal.aborted) terminate()
   }
   if (tethered) process.stdin.once('end', cut).once('error', cut).resume()
   return {
     signal: asked.signal,
+    gone: gone.promise,
+    get isGone() {
+      return isGone
+    },
     exit: () => exit,
     [Symbol.dispose]() {
       process.off('SIGINT', interrupt)

@@ -64,9 +64,13 @@ export class Membership {
     stop.signal.addEventListener('abort', () => this.#ready.resolve(), { once: true })
   }
 
+  get phase(): State['phase'] {
+    return this.#tenure.state.phase
+  }
+
   /** Nothing is held any more. */
   get isOver(): boolean {
-    return this.#tenure.state.phase === 'spent'
+    return this.phase === 'spent'
   }
 
   get isClosed(): boolean {

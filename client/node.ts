@@ -1,5 +1,6 @@
 import { appendFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
@@ -14,16 +15,19 @@ import { systemClock } from '#storage/clock.ts'
 import { lockFolder } from '#storage/folder-lock.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { openKeyFile } from '#storage/secret-file.ts'
+import { type Conduct, Supervision } from './conduct.ts'
 import type { DataSource } from './data/dataset.ts'
 import { Journal } from './journal.ts'
 import { clearOutbox } from './outbox.ts'
 import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
+import { systemPower } from './power.ts'
 import type { Progress } from './progress.ts'
 import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
 import { LOOPBACK, openSharedBlobs, type ShareConfig } from './sharing.ts'
 import type { SiteTerms } from './site.ts'
+import { forgetDrain, openSwitches, type SwitchesDoors } from './switches.ts'
 import type { BackendChoice, OpenBackend } from './trainers/backends/choice.ts'
 import { openTfjsTrainer } from './trainers/tfjs.ts'
 import type { BackendLoss } from './trainers/trainer.ts'
@@ -55,6 +59,16 @@ export type NodeConfig = {
   readonly bandwidth?: BandwidthRule | undefined
   readonly linkChanged: LinkTo['report']
   readonly backendLost?: (loss: BackendLoss) => void
+  /** Of the time that training may work; undefined: all of it. */
+  readonly cpuShare?: number | undefined
+  /** While it exists everything stops. */
+  readonly stopFile?: string | undefined
+  /** Whether everything but the duties of a seat stops while the machine is on its battery. */
+  readonly stopsOnBattery?: boolean | undefined
+  /** Hears how the node is held back, or that it is not any more. */
+  readonly conductChanged?: ((conduct: Conduct) => void) | undefined
+  /** Hears why a switch cannot be told. */
+  readonly switchUnclear?: ((reason: string) => void) | undefined
 }
 
 export type BandwidthRule = {
@@ -70,6 +84,8 @@ export type RunningNode = AsyncDisposable & {
   readonly shareUrl: string | undefined
   /** What the node does, until it is stopped. */
   readonly progress: AsyncIterable<Progress>
+  /** It ends by itself, as soon as it has no seat. */
+  drain(): void
 }
 
 /** The vector of the round, and one that an earlier life of this node left behind. */
@@ -91,7 +107,9 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const secret = await nodeSecret(config.state)
   const signer = signerOf(secret)
   const sequence = sequenceFrom(() => systemClock.now())
-  const trainer = doors.use(await openTfjsTrainer(config))
+  const supervision = new Supervision()
+  const { data, backend, cpuShare: share, backendLost } = config
+  const trainer = doors.use(await openTfjsTrainer({ data, backend, share, supervision, backendLost }))
   let ticket: string | undefined
   const kept = await privatePlaces(config.state)
   const journal = doors.use(openSqliteLog({ file: kept.journal }))
@@ -111,6 +129,9 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   }
   const shared = doors.use(await openSharedBlobs({ ...config, folder: kept.shared }, remote))
   const withheld = openRemoteBlobs({ ...remote, reads: 'withheld' })
+  await forgetDrain(config.state)
+  doors.use(await openSwitches(switchesOf(config), supervision))
+  if (config.conductChanged) doors.use(supervision.watch(config.conductChanged))
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
   const policy = policyFor(config.population, config.cohortMin, site)
@@ -132,6 +153,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       },
       ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
       expectModel: shared.expect,
+      supervision,
     },
     stopping.signal,
   )
@@ -141,7 +163,16 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     backend: trainer.opened,
     shareUrl: shared.url,
     progress: keepReceipts(progress, join(config.state, 'receipts.ndjson')),
+    drain: () => supervision.change({ ending: true }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+function switchesOf({ state, stopFile, stopsOnBattery, switchUnclear }: NodeConfig): SwitchesDoors {
+  return {
+    ...{ state, stopFile, power: stopsOnBattery ? systemPower(process.platform) : undefined },
+    unclear: switchUnclear ?? (() => undefined),
+    sleep: (millis, signal) => setTimeout(millis, undefined, { signal }),
   }
 }
 

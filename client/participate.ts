@@ -1,68 +1,25 @@
-import type { Chance } from '#aggregation/secagg/states.ts'
-import { type Block, type Heard, type Signer, sealOf } from '#protocol/envelope.ts'
+import { type Block, type Heard, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import type { ModelManifest } from '#protocol/manifest.ts'
 import { type ClientMessage, type CoordinatorMessage, say } from '#protocol/messages.ts'
-import {
-  type BlobStore,
-  type ClientTransport,
-  type Clock,
-  type EventLog,
-  type RemoteStore,
-  type TrainerBackend,
-  TrainingRefused,
-} from '#protocol/ports.ts'
+import { type RemoteStore, TrainingRefused } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
-import { type Result, refuse } from '#protocol/result.ts'
-import { inputKeyOf, type Statistician } from './asking.ts'
-import { type Assignment, readAssignment } from './assignment.ts'
+import { inputKeyOf } from './asking.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
+import { type Conduct, conductFor, UNHINDERED } from './conduct.ts'
+import type { ClientDoors } from './doors.ts'
 import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
+import { type JudgementDoors, judge } from './judgement.ts'
 import { listen } from './listening.ts'
-import type { Policy } from './policy.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
 import { Receipts } from './receipts.ts'
 import { reportOf } from './report.ts'
-import { isBusy, type Seat } from './seat.ts'
-import type { Sequence } from './sequence.ts'
+import { isBusy, mayKeep, overBy, type Seat } from './seat.ts'
 import { Sessions } from './sessions.ts'
-import type { SiteTerms } from './site.ts'
 import type { Trained } from './submission.ts'
 import type { Word } from './words.ts'
 import { work } from './work.ts'
-
-/** What a node's core needs of the world. */
-export type ClientDoors = {
-  readonly transport: ClientTransport
-  readonly blobs: RemoteStore
-  /** Masked vectors of earlier rounds that only members of the run may read. */
-  readonly withheld: BlobStore
-  readonly trainer: TrainerBackend
-  /** Absent where the node answers no questions. */
-  readonly statistician?: Statistician | undefined
-  readonly clock: Clock
-  readonly signer: Signer
-  /** 32 bytes, the root of the node's private randomness. */
-  readonly secret: Bytes
-  /** Secrets of one session each: never drawn from anything that could give them again. */
-  readonly chance: Chance
-  /** The pinned coordinator: nobody else is listened to. */
-  readonly coordinator: NodeId
-  readonly sequence: Sequence
-  readonly policy: Policy
-  /** What the site insists on in masked rounds. */
-  readonly site: SiteTerms
-  /** What was said in masked rounds, and which inputs were given. */
-  readonly journal: EventLog
-  /** Masked vectors until their round is over. */
-  readonly outbox: BlobStore
-  /** Hears whose weights are read next. Of one architecture, a model is made from the one before it. */
-  readonly expectModel?: ((model: ModelManifest) => void) | undefined
-  /** Hands the upload ticket of the seat to the blob store. */
-  readonly useTicket: (ticket: string) => void
-}
 
 /**
  * A node's whole life on the link: invited, it reads the plan, judges it by its own policy and joins; seated, it trains
@@ -70,17 +27,25 @@ export type ClientDoors = {
  * clipped, quantised delta comes out, in a masked round under masks that only a sum of many takes off.
  */
 export async function* participate(doors: ClientDoors, signal: AbortSignal): AsyncIterable<Progress> {
-  const progress = new Mailbox<Progress>()
+  const progress = new Mailbox<Progress | Drained>()
   const stop = new AbortController()
   const ended = AbortSignal.any([signal, stop.signal])
   const node = new Participant(doors, (made) => progress.push(made), ended)
+  using _ = doors.supervision?.watch(() => void node.obey())
   // Who takes the progress may be slow (a receipt is synced to the disk): the coordinator is not heard any faster.
   const keepUp = () => progress.room(PROGRESS_MAX, ended)
   const listening = listen(node, doors, ended, keepUp).finally(() => stop.abort())
-  yield* progress.items(ended)
+  for await (const made of progress.items(ended)) {
+    if (made === 'drained') break
+    yield made
+  }
+  stop.abort()
   node.stop()
   await listening
 }
+
+/** What it tells last where it is to end, and has no seat any more. */
+type Drained = 'drained'
 
 /** What may wait to be told to the operator. */
 const PROGRESS_MAX = 1024
@@ -93,15 +58,21 @@ type Hear<K extends CoordinatorMessage['kind']> = Extract<CoordinatorMessage, { 
 
 class Participant {
   readonly #doors: ClientDoors
-  readonly #push: (progress: Progress) => void
+  readonly #push: (progress: Progress | Drained) => void
+  readonly #ended: AbortSignal
   readonly #blobs: CachedBlobs<RemoteStore>
+  readonly #judging: JudgementDoors
   readonly #sessions: Sessions
   readonly #receipts = new Receipts()
   #seat: Seat | undefined
+  /** Seats that are being given up. */
+  #leaving = 0
 
-  constructor(doors: ClientDoors, push: (progress: Progress) => void, ended: AbortSignal) {
+  constructor(doors: ClientDoors, push: (progress: Progress | Drained) => void, ended: AbortSignal) {
     this.#doors = doors
+    this.#ended = ended
     this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
+    this.#judging = { ...doors, blobs: this.#blobs }
     this.#push = push
     this.#sessions = new Sessions({
       ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
@@ -111,6 +82,14 @@ class Participant {
   }
 
   async hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
+    try {
+      await this.#hear(message, heard)
+    } finally {
+      this.#endIfDone()
+    }
+  }
+
+  async #hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
     this.#blobs.remember(heard.attached)
     switch (message.kind) {
       case 'invite':
@@ -141,6 +120,33 @@ class Participant {
     if ('run' in message) this.#tell(message, { kind: 'failed', reason: `${message.kind}: ${reasonOf(cause)}` })
   }
 
+  /** Whoever runs this machine has its way at once, whatever a round is at. Never throws. */
+  async obey(): Promise<void> {
+    const { heldBack, ends } = this.#conduct
+    const seat = this.#seat
+    if (seat && heldBack && !mayKeep(seat, this.#conduct)) {
+      this.#tell(seat, { kind: 'left', reason: heldBack })
+      await this.#leave(seat, heldBack).catch((fault: unknown) =>
+        this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
+      )
+    } else if (seat && ends) {
+      // A coordinator that is away says no end.
+      this.#doors.clock.wakeAt(overBy(seat), this.#ended).then(
+        () => this.#drop(seat, 'its time is over').finally(() => this.#endIfDone()),
+        () => undefined,
+      )
+    }
+    this.#endIfDone()
+  }
+
+  get #conduct(): Conduct {
+    return this.#doors.supervision?.conduct ?? FREE
+  }
+
+  #endIfDone(): void {
+    if (this.#conduct.ends && !this.#seat && this.#leaving === 0) this.#push('drained')
+  }
+
   /** The process ends: nothing is held any more, and nothing more is said. */
   stop(): void {
     this.#seat?.membership?.erase()
@@ -163,8 +169,10 @@ class Participant {
       if (seat.stage !== 'joined') return
       return seat.membership ? seat.membership.join() : this.#doors.transport.send(seat.frame)
     }
+    const { heldBack } = this.#conduct
+    if (heldBack) return this.#decline(message, heldBack)
     if (this.#isBusyElsewhere(run)) return this.#decline(message, 'busy')
-    const assignment = await this.#read(plan, message)
+    const assignment = await judge(this.#judging, plan, message)
     if (!assignment.ok) return this.#decline(message, assignment.refusal, assignment.detail)
     const inputKey = await inputKeyOf(assignment.value, this.#doors.statistician)
     if (!inputKey.ok) return this.#decline(message, inputKey.refusal, inputKey.detail)
@@ -174,6 +182,11 @@ class Participant {
     if (!entered.ok) return this.#decline(message, entered.refusal, entered.detail)
     const membership = entered.value
     await this.#drop(this.#seat, 'a newer round')
+    const meanwhile = this.#conduct.heldBack
+    if (meanwhile) {
+      membership?.erase()
+      return this.#decline(message, meanwhile)
+    }
     const frame = membership ? NOTHING : this.#frame({ kind: 'join', ...this.#said(), run, round, advert: null })
     this.#seat = { ...entry, membership, frame, stage: 'joined', stop }
     this.#tell(message, { kind: 'joined' })
@@ -192,12 +205,14 @@ class Participant {
     } else {
       if (this.#seat?.stage === 'training' && this.#isBusyElsewhere(run)) return this.#leave(message, 'busy')
       // We joined before a restart and came back in time: the same data, seeds and model give the same update.
-      const assignment = await this.#read(plan, message)
+      const assignment = await judge(this.#judging, plan, message)
       if (!assignment.ok) return this.#leave(message, assignment.refusal)
       if (assignment.value.plan.secure !== null) return this.#sitAgain(message)
       const plain = await this.#sessions.checkPlain(assignment.value.plan)
       if (!plain.ok) return this.#leave(message, plain.refusal)
       await this.#drop(this.#seat, 'a newer round')
+      const { heldBack } = this.#conduct
+      if (heldBack) return this.#leave(message, heldBack)
       seat = {
         ...{ run, round, plan, closesAt: endsAt, assignment: assignment.value, frame: NOTHING, stage: 'joined' },
         ...{ inputKey: assignment.value.plan.model, membership: undefined, stop: new AbortController() },
@@ -218,6 +233,7 @@ class Participant {
 
   /** The keys that were advertised are gone, with the process that made them or by their time. */
   async #sitAgain(message: Hear<'seated'>): Promise<void> {
+    if (!this.#conduct.answers) return this.#leave(message, 'stopped')
     this.#doors.useTicket(message.ticket)
     if (!(await this.#sessions.recollect(message))) await this.#leave(message, 'keys-gone')
   }
@@ -232,6 +248,7 @@ class Participant {
   async #follow(message: SessionMessage, attached: readonly Block[]): Promise<void> {
     const membership = this.#seatOf(message)?.membership
     if (!membership || membership.isClosed) {
+      if (!this.#conduct.answers) return this.#leave(message, 'stopped')
       const answered = this.#sessions.recollect(message)
       // To hand over a large vector takes its time: nobody else waits for it.
       if (message.kind === 'mask') answered.catch((cause: unknown) => this.missed(message, cause))
@@ -309,26 +326,6 @@ class Participant {
     this.#tell(message, { kind: 'paid', amount, receipt })
   }
 
-  /** Reads a plan and everything under it, and judges it: a node trains only what it has checked for itself. */
-  async #read(cid: Cid, { run, round }: Place): Promise<Result<Assignment>> {
-    try {
-      const assignment = await readAssignment(
-        this.#blobs,
-        this.#doors.coordinator,
-        cid,
-        this.#doors.site.memoryBytesMax,
-        this.#doors.expectModel,
-      )
-      if (!assignment.ok) return assignment
-      const { plan } = assignment.value
-      if (plan.run !== run || plan.round !== round) return refuse('foreign-plan')
-      const allowed = this.#doors.policy(assignment.value)
-      return allowed.ok ? assignment : allowed
-    } catch (cause) {
-      return refuse('fault', reasonOf(cause))
-    }
-  }
-
   /** A repeat was heard the first time, a quorum does not wait for the last Confirm, and not everybody has to abandon. */
   #isNoNews(message: Hear<'refused'>): boolean {
     const { of, refusal } = message
@@ -357,8 +354,14 @@ class Participant {
   }
 
   async #leave(place: Place, reason: string): Promise<void> {
-    await this.#drop(this.#seatOf(place), reason)
-    await this.#speak(place, { utterance: { kind: 'leave', reason }, blocks: [] })
+    this.#leaving++
+    try {
+      await this.#drop(this.#seatOf(place), reason)
+      await this.#speak(place, { utterance: { kind: 'leave', reason }, blocks: [] })
+    } finally {
+      this.#leaving--
+      this.#endIfDone()
+    }
   }
 
   #speak({ run, round }: Place, { utterance, blocks }: Word): Promise<void> {
@@ -379,4 +382,5 @@ class Participant {
   }
 }
 
+const FREE = conductFor(UNHINDERED)
 const NOTHING: Bytes = new Uint8Array(0)

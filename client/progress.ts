@@ -19,7 +19,8 @@ export type Told =
   | { readonly kind: 'confirmed'; readonly survivors: number }
   /** What takes the masks off their sum is given, and everything else of the session erased. */
   | { readonly kind: 'unmasked' }
-  | { readonly kind: 'declined' | 'refused' | 'failed'; readonly reason: string }
+  /** `left`: its seat is given up, since whoever runs the machine wants it so. */
+  | { readonly kind: 'declined' | 'refused' | 'failed' | 'left'; readonly reason: string }
   | { readonly kind: 'ended'; readonly outcome: string }
   | { readonly kind: 'paid'; readonly amount: Amount; readonly receipt: Cid }
 

@@ -1,5 +1,6 @@
 import type { Bytes, Cid, Millis, Round, RunId } from '#protocol/ids.ts'
 import type { Assignment } from './assignment.ts'
+import type { Conduct } from './conduct.ts'
 import type { Membership } from './membership.ts'
 
 /** The one round that this node is in, if any, and what it said last in it: said again as it was when asked again. */
@@ -29,4 +30,24 @@ export function isBusy({ stage, membership, closesAt }: Seat, now: Millis): bool
     case 'reported':
       return false
   }
+}
+
+/**
+ * Whether its node, held back as it is, keeps it: one that was only asked for goes back to the round, which gives it to
+ * somebody else; of one whose input is given nothing is left to do but to answer.
+ */
+export function mayKeep(seat: Seat, { joins, works, answers }: Conduct): boolean {
+  const phase = seat.membership?.phase
+  if (!answers) return false
+  if (seat.stage === 'joined' && (phase === undefined || phase === 'advertised')) return joins
+  const isGiven = phase ? phase === 'masked' || phase === 'confirmed' || phase === 'spent' : seat.stage === 'reported'
+  return works || isGiven
+}
+
+/** When its round is over at the latest, by its plan: a coordinator that was away may take longer. */
+export function overBy({ closesAt, assignment }: Seat): Millis {
+  const { keysMillis, reportingMillis, consistencyMillis, unmaskingMillis, aggregationMillis, settlementMillis } =
+    assignment.plan.timing
+  const session = assignment.plan.secure ? 2 * keysMillis + consistencyMillis + unmaskingMillis : 0
+  return closesAt + session + reportingMillis + aggregationMillis + settlementMillis
 }

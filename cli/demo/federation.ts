@@ -49,8 +49,8 @@ export async function openFederation(
 ): Promise<Federation> {
   await using started = new AsyncDisposableStack()
   const own = (process: ConsiliumProcess): ConsiliumProcess => {
-    signal.addEventListener('abort', () => process.signal('SIGTERM'), { once: true })
-    if (signal.aborted) process.signal('SIGTERM')
+    signal.addEventListener('abort', () => process.stop(), { once: true })
+    if (signal.aborted) process.stop()
     return started.use(process)
   }
   const { process, url, key, apiKeyFile } = await startCoordinatorProcess(

@@ -25,6 +25,8 @@ export type ConsiliumProcess = AsyncDisposable & {
   /** The first thing of this type that it says, or said. Throws {@link Failure}, quoting its stderr, when it ends before. */
   first(type: string): Promise<Said>
   signal(signal: NodeJS.Signals): void
+  /** Tells it to stop, cleanly and at once, whatever it is at: a node that only had a signal would finish its round. */
+  stop(): void
   /** Why it ended, with the end of its stderr. */
   failure(): Promise<Failure>
 }
@@ -101,6 +103,11 @@ class Running implements ConsiliumProcess {
     if (this.alive()) this.#child.kill(signal)
   }
 
+  stop(): void {
+    this.signal('SIGTERM')
+    this.#child.stdin?.end()
+  }
+
   async failure(): Promise<Failure> {
     const how = await this.ended
     const written = await readFile(this.#errors, 'utf8').catch(() => '')
@@ -112,7 +119,7 @@ class Running implements ConsiliumProcess {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.signal('SIGTERM')
+    this.stop()
     const late = setTimeout(() => this.signal('SIGKILL'), CLOSE_MILLIS)
     await this.ended
     clearTimeout(late)

@@ -8,6 +8,8 @@ const diesInRound: Option = {
   hidden: true,
 }
 
+const nodeState: Option = { ...state, summary: "the node's folder; else $XDG_STATE_HOME/consilium/node" }
+
 /** What runs processes: the demo, a coordinator, a node. */
 export const PROCESSES: readonly Command[] = [
   {
@@ -211,6 +213,21 @@ export const PROCESSES: readonly Command[] = [
       { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       backend,
       {
+        name: 'cpu-share',
+        value: '<percent>',
+        default: '100%',
+        summary: 'of the time that training may work: after each batch it rests',
+      },
+      {
+        name: 'stop-file',
+        value: '<file>',
+        summary: 'while this file exists, at once: no training, no seats, no secrets; when it is gone the node is back',
+      },
+      {
+        name: 'stop-on-battery',
+        summary: 'no training and no seats while the machine runs on its battery (Linux, macOS)',
+      },
+      {
         name: 'share',
         value: '<host:port>',
         summary: 'show the other nodes of this site the public blocks fetched here; off loopback only with TLS',
@@ -239,9 +256,30 @@ export const PROCESSES: readonly Command[] = [
     load: () => import('../node-up.ts'),
   },
   {
+    name: 'node pause',
+    summary: 'let a node rest: no new rounds, and its training waits, until node resume',
+    options: [nodeState],
+    examples: ['consilium node pause --state ./site-1'],
+    load: () => import('../node-pause.ts'),
+  },
+  {
+    name: 'node resume',
+    summary: 'let a paused node go on, and one that drains stay',
+    options: [nodeState],
+    examples: ['consilium node resume --state ./site-1'],
+    load: () => import('../node-resume.ts'),
+  },
+  {
+    name: 'node drain',
+    summary: 'let a node finish the seat that it has, take no other, and end',
+    options: [nodeState],
+    examples: ['consilium node drain --state ./site-1'],
+    load: () => import('../node-drain.ts'),
+  },
+  {
     name: 'node id',
     summary: "print a node's id, making its key if there is none",
-    options: [{ ...state, summary: "the node's folder; else $XDG_STATE_HOME/consilium/node" }],
+    options: [nodeState],
     examples: ['consilium node id --state ./site-1 >> nodes.txt'],
     load: () => import('../node-id.ts'),
   },

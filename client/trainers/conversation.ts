@@ -4,6 +4,7 @@ import type { Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
 import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
+import type { Governor } from './governor.ts'
 
 /** What the trainer tells its worker when it starts. The data is opened there, and no message carries any of it back. */
 export type Opening = {
@@ -21,8 +22,8 @@ export type Fit = {
   readonly task: TrainingTask
   /** Another site's data than the thread was opened with: one thread may serve the many sites of a simulation. */
   readonly data?: DataSource | SharedRows
-  /** One shared word: not 0 means stop. A message would wait until the worker is idle. */
-  readonly stop: Int32Array
+  /** What governs it: a message would wait until the worker is idle. */
+  readonly words: Governor['words']
 }
 
 export type Reply =

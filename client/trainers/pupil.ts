@@ -3,6 +3,7 @@ import { openDataset, type ReadFile } from '../data/dataset.ts'
 import { openStatistics } from '../data/statistics.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
+import { checkpointBy, Stopped } from './governor.ts'
 
 /**
  * What learns and counts, in a thread of Node.js or of a page: it holds the data, and answers one request after the other on
@@ -16,10 +17,8 @@ export function openPupil(
   const dataset = openDataset(data, read)
   const tally = openStatistics(data, read)
 
-  async function learn({ model, task, data: other, stop }: Fit): Promise<Reply> {
-    const checkpoint = () => {
-      if (Atomics.load(stop, 0) !== 0) throw new Stopped()
-    }
+  async function learn({ model, task, data: other, words }: Fit): Promise<Reply> {
+    const checkpoint = checkpointBy(words)
     const rows = await (other ? openDataset(other, read) : dataset)(task.task.data, task.holdoutSeed)
     const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
     return { kind: 'fitted', update: await fitModel(model, task, rows, { checkpoint, progress }) }
@@ -37,5 +36,3 @@ export function openPupil(
     }
   }
 }
-
-class Stopped extends Error {}

@@ -1,21 +1,19 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { DataSource, SharedRows } from '../data/dataset.ts'
 import type { BackendChoice } from './backends/choice.ts'
 import type { Reply } from './conversation.ts'
-import { type BackendLoss, openTrainer, type StartChannel, type TfjsTrainer } from './trainer.ts'
+import { openTrainer, type StartChannel, type TfjsTrainer, type TrainerOptions } from './trainer.ts'
 
 /** A trainer in a thread of Node.js. */
-export function openTfjsTrainer(options: {
-  readonly data: DataSource | SharedRows
-  readonly backend?: BackendChoice
-  /** The thread's JavaScript heap, in MiB: a table that outgrows it ends the thread, and not the node. */
-  readonly heapMiB?: number
-  /** Called when the backend was lost and another took its place. */
-  readonly backendLost?: (loss: BackendLoss) => void
-}): Promise<TfjsTrainer> {
-  const { data, backend = 'auto', heapMiB = HEAP_MIB, backendLost } = options
-  return openTrainer({ data, backend, backendLost }, startingWith(heapMiB))
+export function openTfjsTrainer(
+  options: Omit<TrainerOptions, 'backend'> & {
+    readonly backend?: BackendChoice
+    /** The thread's JavaScript heap, in MiB: a table that outgrows it ends the thread, and not the node. */
+    readonly heapMiB?: number
+  },
+): Promise<TfjsTrainer> {
+  const { backend = 'auto', heapMiB = HEAP_MIB } = options
+  return openTrainer({ ...options, backend }, startingWith(heapMiB))
 }
 
 /** 65,536 rows of 512 columns are 256 MiB of cells while they are read. */

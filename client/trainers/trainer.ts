@@ -1,9 +1,11 @@
 import { assert, unreachable } from '#protocol/assert.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import type { Statistician } from '../asking.ts'
+import type { Supervision } from '../conduct.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
 import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
+import { Governor } from './governor.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
 export class TrainerFault extends Error {
@@ -23,6 +25,10 @@ export type TrainerOptions = {
   readonly backend: BackendChoice
   /** Called when the backend was lost and another took its place. */
   readonly backendLost?: ((loss: BackendLoss) => void) | undefined
+  /** Of the time, above 0 and at most 1, that a `fit` may work: after each batch it rests. */
+  readonly share?: number | undefined
+  /** Absent where nobody holds it back. */
+  readonly supervision?: Supervision | undefined
 }
 
 /** A thread as whoever started it sees it. */
@@ -41,10 +47,11 @@ export type StartChannel = (
  * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
  * thread and stays there; one thread serves many rounds. `fit` takes one call at a time, later ones wait. When the thread
  * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread. When the backend is lost, as a GPU
- * is by a new driver, the running `fit` begins again on the next one.
+ * is by a new driver, the running `fit` begins again on the next one. Where its node may not even answer any more, the thread
+ * is ended, whatever it does.
  */
 export async function openTrainer(
-  { data, backend, backendLost }: TrainerOptions,
+  { data, backend, backendLost, share = 1, supervision }: TrainerOptions,
   start: StartChannel,
 ): Promise<TfjsTrainer> {
   const without: BackendName[] = []
@@ -81,18 +88,24 @@ export async function openTrainer(
     queue = turn.catch(() => undefined)
     return turn
   }
-  const learn = async (request: Omit<Fit, 'kind' | 'stop'>, signal: AbortSignal, progress?: Progress) => {
-    const stop = new Int32Array(new SharedArrayBuffer(4))
-    const abort = () => void Atomics.store(stop, 0, 1)
+  const learn = async (request: Omit<Fit, 'kind' | 'words'>, signal: AbortSignal, progress?: Progress) => {
+    const governor = new Governor(share)
+    const abort = () => governor.stop()
     signal.addEventListener('abort', abort, { once: true })
+    using _ = supervision?.watch(({ trains }) => governor.suspend(!trains))
     try {
-      const answer = await ask({ kind: 'fit', ...request, stop }, signal, progress)
+      const answer = await ask({ kind: 'fit', ...request, words: governor.words }, signal, progress)
       if (answer.kind === 'stopped') throw signal.reason
       return answer.kind === 'fitted' ? answer.update : fail(answer)
+    } catch (cause) {
+      // Where the thread itself had to end it was for the same reason.
+      throw signal.aborted ? signal.reason : cause
     } finally {
       signal.removeEventListener('abort', abort)
     }
   }
+  // A batch of a large model may take longer than an emergency can wait, and the thread holds data, too.
+  const halting = supervision?.watch(({ answers }) => void (answers || thread.end()))
   return {
     get backend() {
       return thread.backend.name
@@ -108,6 +121,7 @@ export async function openTrainer(
     },
     async [Symbol.asyncDispose]() {
       closed = true
+      halting?.[Symbol.dispose]()
       await thread.end()
     },
   }

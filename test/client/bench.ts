@@ -2,6 +2,7 @@ import { afterEach, expect } from '@jest/globals'
 import { genesisWeights } from '#aggregation/genesis.ts'
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { Supervision } from '#client/conduct.ts'
 import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import type { Progress } from '#client/progress.ts'
@@ -80,6 +81,10 @@ export class Bench {
   /** Whoever is told of its progress takes no more of it. */
   isSlow = false
   readonly end = new AbortController()
+  /** What its machine's runner wants. */
+  readonly supervision = new Supervision()
+  /** Resolves when the node has ended by itself. */
+  readonly life: Promise<void>
   #waiting: { kind: string; resolve: () => void } | undefined
 
   constructor(change: BenchChange = {}) {
@@ -124,10 +129,11 @@ export class Bench {
       withheld: change.withheld ?? openMemoryBlobs(),
       ...{ coordinator: coordinator.id, sequence: sequenceFrom(() => clock.now()), useTicket: () => undefined },
       policy: policyFor(population, change.cohortMin ?? 2, site),
+      supervision: this.supervision,
       chance: (lengthBytes: number) => chance(lengthBytes).slice(),
       expectModel: ({ weights }: ModelManifest) => void this.expected.push(weights),
     }
-    void (async () => {
+    this.life = (async () => {
       for await (const made of participate(doors, this.end.signal)) {
         this.progress.push(made)
         while (this.isSlow) await new Promise(setImmediate)

@@ -25,7 +25,8 @@ const webgl: Candidate = {
     // Of our own, so that its loss is seen.
     const canvas = new OffscreenCanvas(1, 1)
     const drawing = canvas.getContext('webgl2', CONTEXT)
-    if (!drawing) throw new Unavailable('this browser draws nothing for pages', 'hardware acceleration, in its settings')
+    if (!drawing)
+      throw new Unavailable('this browser draws nothing for pages', 'hardware acceleration, in its settings')
     const adapter = rendererOf(drawing)
     const software = isSoftware(adapter)
     if (software && !asked) throw new Unavailable(`${adapter} computes in software, which is slower than wasm`)

@@ -1,0 +1,80 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { Supervision } from '#client/conduct.ts'
+import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
+import type { Architecture } from '#protocol/architecture.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { trainingOf } from './tasks.ts'
+
+const logistic: Architecture = {
+  v: 1,
+  input: [2],
+  layers: [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }],
+}
+const model = new Float32Array(3)
+const never = new AbortController().signal
+
+async function opened(path: string, options: { share?: number; supervision?: Supervision } = {}) {
+  const data = join(path, 'table.csv')
+  await writeFile(data, `x0,x1,y\n${'1,2,1\n-1,-2,0\n'.repeat(100)}`)
+  return openTfjsTrainer({ data: { kind: 'csv', path: data }, backend: 'wasm', ...options })
+}
+const taskOf = (epochs: number) => trainingOf(logistic, 'sigmoid-cross-entropy', 2, { epochs, batchSize: 8 })
+
+test('a thread that is suspended trains nothing, and goes on where it was', async () => {
+  await using folder = await temporaryFolder()
+  const supervision = new Supervision()
+  await using trainer = await opened(folder.path, { supervision })
+  await using other = await opened(folder.path)
+  let epochs = 0
+  const suspended = Promise.withResolvers<void>()
+  const running = trainer.fit(model, taskOf(30), never, ({ epoch }) => {
+    epochs = epoch
+    if (epoch !== 3) return
+    supervision.change({ paused: true })
+    suspended.resolve()
+  })
+  await suspended.promise
+  // What was done by then is told while another thread trains; and nothing more, while that one trains again.
+  const { delta } = await other.fit(model, taskOf(30), never)
+  const told = epochs
+  await other.fit(model, taskOf(30), never)
+  expect(epochs).toBe(told)
+  expect(epochs).toBeLessThan(30)
+  supervision.change({ paused: false })
+  expect((await running).delta).toEqual(delta)
+  expect(epochs).toBe(30)
+})
+
+test('a thread whose node is stopped is ended, suspended or not, and the next fit starts another', async () => {
+  await using folder = await temporaryFolder()
+  const supervision = new Supervision()
+  await using trainer = await opened(folder.path, { supervision })
+  for (const isPaused of [false, true]) {
+    const begun = Promise.withResolvers<void>()
+    const seat = new AbortController()
+    const running = trainer.fit(model, taskOf(100_000), seat.signal, () => begun.resolve())
+    await begun.promise
+    supervision.change({ paused: isPaused })
+    const at = performance.now()
+    supervision.change({ stopped: true })
+    seat.abort(new Error('stopped'))
+    await expect(running).rejects.toThrow('stopped')
+    expect(performance.now() - at).toBeLessThan(1000)
+    supervision.change({ stopped: false, paused: false })
+  }
+  expect((await trainer.fit(model, taskOf(1), never)).examples).toBe(160)
+})
+
+test('of a share of the time no more than that is taken of the processor', async () => {
+  await using folder = await temporaryFolder()
+  await using trainer = await opened(folder.path, { share: 0.25 })
+  await trainer.fit(model, taskOf(1), never)
+  const [at, usage] = [performance.now(), process.cpuUsage()]
+  await trainer.fit(model, taskOf(40), never)
+  const { user, system } = process.cpuUsage(usage)
+  const share = (user + system) / 1000 / (performance.now() - at)
+  // What is around the batches, and the other thread, are not rested for.
+  expect(share).toBeLessThan(0.32)
+})
