@@ -37,6 +37,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
     retention: keepVectors(daysOf(args)),
+    spotChecks: args.oneOf('spot-checks', ['open', 'all', 'none']),
     libp2p: libp2pOf(args),
     lend: args.flag('no-lend') ? undefined : lendFiles(),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
