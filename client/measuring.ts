@@ -66,6 +66,8 @@ export type Own = Unsaid<Extract<ClientMessage, { readonly kind: 'capability' | 
 
 /** Long enough that no clock matters, three times over a few seconds. */
 const BENCH_MILLIS: Millis = 1000
+/** A check takes no node for longer, whatever is asked of it: an honest one is over in a minute. */
+const CHECK_MILLIS_MAX: Millis = 90_000
 /** How often it is looked whether a round is over. */
 const LOOK_MILLIS: Millis = 1000
 /** How often it is looked whether a measurement is old, or of another device. */
@@ -137,8 +139,13 @@ export class Measuring {
 
   /** A coordinator's check. Nobody waits for it: it may take seconds. */
   async answer({ model, seed, repetitions }: Extract<CoordinatorMessage, { kind: 'measure' }>): Promise<void> {
-    const { say, measurer } = this.#doors
+    const { say, measurer, clock } = this.#doors
     if (!this.#doors.isFree() || this.#running) return say({ kind: 'busy', seed }, [])
+    const done = new AbortController()
+    clock.wakeAt(clock.now() + CHECK_MILLIS_MAX, done.signal).then(
+      () => this.interrupt(),
+      () => undefined,
+    )
     try {
       const { losses, millis } = await this.#interruptibly((stop) =>
         measurer.measure({ model, seed, amount: { kind: 'repetitions', from: 0, count: repetitions } }, stop),
@@ -149,6 +156,8 @@ export class Measuring {
     } catch (cause) {
       if (!(cause instanceof Interrupted)) throw cause
       await say({ kind: 'busy', seed }, [])
+    } finally {
+      done.abort()
     }
   }
 

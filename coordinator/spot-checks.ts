@@ -1,4 +1,3 @@
-import { uint32Stream } from '#aggregation/rng.ts'
 import { toHex } from '#protocol/bytes.ts'
 import type { Block, Signer } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
@@ -100,28 +99,26 @@ export class SpotChecks {
 
   /** Who is checked now, if anybody: of those that the draw falls on, one. */
   async turn(signal: AbortSignal): Promise<void> {
-    const { capabilities, transport, clock, population, chance } = this.#doors
+    const { capabilities, transport, clock, population } = this.#doors
     const now = clock.now()
     const linked = new Set(transport.linked())
     const known = await capabilities.select((one) => linked.has(one.node) && !isStale(one, now))
-    const draw = uint32Stream(chance(32))
     const drawn = known.filter((one) => {
       const mean = standingOfAll(one) === 'unchecked' ? UNCHECKED_MEAN_MILLIS : MEAN_MILLIS
-      return (population === 'all' || one.report.population === 'open') && draw() < (TURN_MILLIS / mean) * 2 ** 32
+      return (population === 'all' || one.report.population === 'open') && this.#draw(mean) < TURN_MILLIS
     })
-    const one = drawn[draw() % Math.max(1, drawn.length)]
+    const one = drawn[this.#draw(drawn.length)]
     if (one) await this.check(one, signal)
   }
 
   /** Checks one claim of a node, and notes what came of it. */
   async check({ node, report }: Pick<Capable, 'node' | 'report'>, signal: AbortSignal): Promise<void> {
     const { capabilities, chance } = this.#doors
-    const draw = uint32Stream(chance(32))
     const claims = report.speeds.flatMap(({ model, milliSamplesPerSecond }) => {
       const repetitions = repetitionsFor(milliSamplesPerSecond)
       return repetitions === undefined ? [] : [{ model, milliSamplesPerSecond, repetitions }]
     })
-    const claim = claims[draw() % Math.max(1, claims.length)]
+    const claim = claims[this.#draw(claims.length)]
     if (!claim) return
     const seed = chance(32)
     const answer = await this.#ask(node, claim, seed, signal)
@@ -134,7 +131,7 @@ export class SpotChecks {
         ...{ ...base, verdict: 'unanswered', observedMilli: null, elapsedMillis: null, trainMillis: null },
       })
     const { trainMillis, elapsedMillis } = answer
-    const verdict = await this.#judge(claim, seed, answer, { draw, signal })
+    const verdict = await this.#judge(claim, seed, answer, signal)
     const observedMilli = observedSpeed(claim, elapsedMillis)
     await capabilities.note(node, { ...base, verdict, observedMilli, elapsedMillis, trainMillis })
   }
@@ -163,16 +160,22 @@ export class SpotChecks {
     claim: Claim & Model,
     seed: Bytes,
     { curve, elapsedMillis }: Answer,
-    { draw, signal }: { readonly draw: () => number; readonly signal: AbortSignal },
+    signal: AbortSignal,
   ): Promise<Verdict> {
     const { model, repetitions } = claim
     const losses = decodeCurve(curve, claim)
     if (!losses) return 'wrong'
-    const redone = [...new Set(Array.from({ length: REDONE }, () => draw() % repetitions))]
+    const redone = [...new Set(Array.from({ length: REDONE }, () => this.#draw(repetitions)))]
     const computed = await this.#doors.recompute(model, seed, redone, signal)
     const toldOf = (at: number) => losses.slice(at * REPETITION_EPOCHS, (at + 1) * REPETITION_EPOCHS)
     if (!redone.every((at, index) => isSameCurve(toldOf(at), computed[index] ?? []))) return 'wrong'
     return isAsFast(claim, elapsedMillis) ? 'confirmed' : 'slower'
+  }
+
+  /** A whole number below `below`, all of them alike. */
+  #draw(below: number): number {
+    const bytes = this.#doors.chance(4)
+    return Math.floor((new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) / 2 ** 32) * below)
   }
 }
 
