@@ -137,10 +137,10 @@ export class Measuring {
     }
   }
 
-  /** A coordinator's check. Nobody waits for it: it may take seconds. */
+  /** A coordinator's check. Nobody waits for it, since it may take seconds. Never throws: what goes wrong is no answer. */
   async answer({ model, seed, repetitions }: Extract<CoordinatorMessage, { kind: 'measure' }>): Promise<void> {
     const { say, measurer, clock } = this.#doors
-    if (!this.#doors.isFree() || this.#running) return say({ kind: 'busy', seed }, [])
+    if (!this.#doors.isFree() || this.#running) return say({ kind: 'busy', seed }, []).catch(() => undefined)
     const done = new AbortController()
     clock.wakeAt(clock.now() + CHECK_MILLIS_MAX, done.signal).then(
       () => this.interrupt(),
@@ -154,8 +154,7 @@ export class Measuring {
       const curve = { cid: cidOf(RAW, bytes), bytes }
       await say({ kind: 'measured', seed, curve: curve.cid, trainMillis: Math.round(millis) }, [curve])
     } catch (cause) {
-      if (!(cause instanceof Interrupted)) throw cause
-      await say({ kind: 'busy', seed }, [])
+      if (cause instanceof Interrupted) await say({ kind: 'busy', seed }, []).catch(() => undefined)
     } finally {
       done.abort()
     }

@@ -16,7 +16,7 @@ import { Measuring } from './measuring.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
 import { Receipts } from './receipts.ts'
 import { reportOf } from './report.ts'
-import { isBusy, mayKeep, overBy, type Seat } from './seat.ts'
+import { isBusy, isTraining, mayKeep, overBy, type Seat } from './seat.ts'
 import { Sessions } from './sessions.ts'
 import type { Trained } from './submission.ts'
 import type { Word } from './words.ts'
@@ -82,7 +82,7 @@ class Participant {
       tell: (place, made) => this.#tell(place, made),
     })
     this.#measuring = Measuring.open(doors, ended, {
-      isFree: () => this.#conduct.trains && (this.#seat?.stage !== 'training' || this.#seat.membership?.isOver === true),
+      isFree: () => this.#conduct.trains && !isTraining(this.#seat),
       say: (word, blocks) => doors.transport.send(this.#frame({ ...word, ...this.#said() }, blocks)),
     })
   }
@@ -121,8 +121,7 @@ class Participant {
       case 'receipt':
         return this.#keepReceipt(message, sealOf(heard).seal.cid)
       case 'measure':
-        // What goes wrong is no answer, and the check is over.
-        return void this.#measuring?.answer(message).catch(() => undefined)
+        return void this.#measuring?.answer(message)
       case 'blocks':
       case 'challenge':
         return

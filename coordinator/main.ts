@@ -57,9 +57,10 @@ import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { ShortBundles } from './short-bundles.ts'
 import {
-  type CheckedPopulation,
   listening as hearing,
   type Recompute,
+  SPOT_CHECKS,
+  type SpotCheckRule,
   SpotChecks,
   spotChecking,
 } from './spot-checks.ts'
@@ -90,7 +91,7 @@ export type CoordinatorConfig = KeepingConfig & {
     readonly publishHospitals: boolean
   }
   /** Whose claims of speed are tested now and then. */
-  readonly spotChecks?: CheckedPopulation | 'none'
+  readonly spotChecks?: Partial<SpotCheckRule> | 'none'
   /** {@link RETENTION} where it says nothing. */
   readonly retention?: Retention
   readonly logLevel: string
@@ -242,11 +243,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     }),
   )
   counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges(), sums_bytes: tally.sizeBytes }))
-  const { spotChecks: spots = 'open' } = config
-  const checks = new SpotChecks({
-    ...{ capabilities, transport, signer, clock, chance: randomBytes, recompute },
-    population: spots === 'none' ? 'open' : spots,
-  })
+  const rule = { ...SPOT_CHECKS, ...(config.spotChecks === 'none' ? {} : config.spotChecks) }
+  const checks = new SpotChecks({ capabilities, transport, signer, clock, chance: randomBytes, recompute, rule })
   const gateway = new Gateway({
     transport,
     presence,
@@ -312,7 +310,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     expiry({ runner, clock, retention, pinnedAmong: pinned }),
     pinning({ pins, blobs, clock }),
     ...providers.map((provider) => publishing(provider, publisher)),
-    ...(spots === 'none' ? [] : [spotChecking(checks)]),
+    ...(config.spotChecks === 'none' ? [] : [spotChecking(checks, rule)]),
   ]
   const keeping = keep(duties, { clock, failed }, closing.signal)
   readiness.serve()

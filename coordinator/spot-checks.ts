@@ -35,17 +35,24 @@ export type SpotCheckDoors = {
   /** So many bytes that no node can foresee. */
   readonly chance: (lengthBytes: number) => Bytes
   readonly recompute: Recompute
-  /** Nodes that say they are a hospital's are let be unless the operator wants them checked, too. */
-  readonly population: CheckedPopulation
+  readonly rule: SpotCheckRule
 }
 
-export type CheckedPopulation = 'open' | 'all'
+export type SpotCheckRule = {
+  /** Nodes that say they are a hospital's are let be unless the operator wants them checked, too. */
+  readonly population: 'open' | 'all'
+  /** How often it is drawn who is checked. */
+  readonly turnMillis: Millis
+  /** Between two checks of one node, on the average: the draw has no memory, so nobody sees one coming. */
+  readonly meanMillis: Millis
+  /** The same of a node whose claims nobody has tested yet. */
+  readonly uncheckedMeanMillis: Millis
+}
 
-/** How often it is drawn who is checked, and the mean time between two checks of one node: the draw has no memory. */
-const TURN_MILLIS: Millis = 60_000
-const MEAN_MILLIS: Millis = 86_400_000
-/** The same of a node whose claim nobody has tested yet. */
-const UNCHECKED_MEAN_MILLIS: Millis = 3_600_000
+export const SPOT_CHECKS: SpotCheckRule = {
+  ...{ population: 'open', turnMillis: 60_000, meanMillis: 86_400_000, uncheckedMeanMillis: 3_600_000 },
+}
+
 /** Repetitions that are redone here: of a node that left out half of them one in sixteen gets through, once. */
 const REDONE = 4
 
@@ -99,13 +106,13 @@ export class SpotChecks {
 
   /** Who is checked now, if anybody: of those that the draw falls on, one. */
   async turn(signal: AbortSignal): Promise<void> {
-    const { capabilities, transport, clock, population } = this.#doors
+    const { capabilities, transport, clock, rule } = this.#doors
     const now = clock.now()
     const linked = new Set(transport.linked())
     const known = await capabilities.select((one) => linked.has(one.node) && !isStale(one, now))
     const drawn = known.filter((one) => {
-      const mean = standingOfAll(one) === 'unchecked' ? UNCHECKED_MEAN_MILLIS : MEAN_MILLIS
-      return (population === 'all' || one.report.population === 'open') && this.#draw(mean) < TURN_MILLIS
+      const mean = standingOfAll(one) === 'unchecked' ? rule.uncheckedMeanMillis : rule.meanMillis
+      return (rule.population === 'all' || one.report.population === 'open') && this.#draw(mean) < rule.turnMillis
     })
     const one = drawn[this.#draw(drawn.length)]
     if (one) await this.check(one, signal)
@@ -188,6 +195,6 @@ export function listening(capabilities: Capabilities, checks: SpotChecks): HearN
 }
 
 /** A turn may last as long as a node takes to answer: it holds up nobody. */
-export function spotChecking(checks: SpotChecks): Duty {
-  return { name: 'spot-check nodes', everyMillis: TURN_MILLIS, perform: (signal) => checks.turn(signal) }
+export function spotChecking(checks: SpotChecks, { turnMillis }: SpotCheckRule): Duty {
+  return { name: 'spot-check nodes', everyMillis: turnMillis, perform: (signal) => checks.turn(signal) }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Capabilities } from '#coordinator/capabilities.ts'
-import { type SpotCheckDoors, SpotChecks } from '#coordinator/spot-checks.ts'
+import { SPOT_CHECKS, type SpotCheckDoors, SpotChecks } from '#coordinator/spot-checks.ts'
 import { keystream, sha256 } from '#crypto'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import type { Capability } from '#protocol/capability.ts'
@@ -38,7 +38,7 @@ function opened(change: Partial<SpotCheckDoors> = {}) {
   const next = keystream(sha256(utf8('chance')), new Uint8Array(16))
   const arrived: (() => void)[] = []
   const checks = new SpotChecks({
-    ...{ capabilities, clock, signer: coordinator, population: 'open', chance: (length) => next(length).slice() },
+    ...{ capabilities, clock, signer: coordinator, rule: SPOT_CHECKS, chance: (length) => next(length).slice() },
     transport: {
       linked: () => [...linked],
       async send(to, frame) {
@@ -172,7 +172,7 @@ describe('who is checked, and when', () => {
   /** Minutes of ten hours in which somebody was asked. */
   async function tenHours(seed: string, population: 'open' | 'all' = 'open', of: Capability = capability(10_000)) {
     const next = keystream(sha256(utf8(seed)), new Uint8Array(16))
-    const at = opened({ chance: (length) => next(length).slice(), population })
+    const at = opened({ chance: (length) => next(length).slice(), rule: { ...SPOT_CHECKS, population } })
     await at.capabilities.report(ann, 1, of)
     const minutes: number[] = []
     for (let minute = 0; minute < 600; minute++) {
