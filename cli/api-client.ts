@@ -2,6 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
+  nodeView,
+  nodeWithHistoryView,
   page,
   roundView,
   roundWithSeatsView,
@@ -17,6 +19,7 @@ import { apiKey } from './state.ts'
 
 export type RunView = z.output<typeof runView>
 export type RoundView = z.output<typeof roundView>
+export type NodeView = z.output<typeof nodeView>
 export type SeatView = z.output<typeof seatView>
 export type PublicationView = z.output<typeof publicationView>
 
@@ -36,9 +39,28 @@ export class ApiClient {
     this.#key = key
   }
 
+  /** Ids of those that are linked. */
   async nodes(): Promise<readonly string[]> {
-    const { data } = await this.#json('/v1/nodes', page(z.object({ id: z.string() })))
-    return data.map(({ id }) => id)
+    return (await this.nodeViews('linked')).map(({ id }) => id)
+  }
+
+  /** All of them, however many pages that takes. */
+  async nodeViews(which: 'linked' | 'known'): Promise<readonly NodeView[]> {
+    const views: NodeView[] = []
+    for (let after: string | null = ''; after !== null; ) {
+      const query = new URLSearchParams({ which, limit: '200', ...(after !== '' && { after }) })
+      const { data, next }: { data: NodeView[]; next: string | null } = await this.#json(
+        `/v1/nodes?${query}`,
+        page(nodeView),
+      )
+      views.push(...data)
+      after = next
+    }
+    return views
+  }
+
+  node(id: string): Promise<z.output<typeof nodeWithHistoryView>> {
+    return this.#json(`/v1/nodes/${encodeURIComponent(id)}`, nodeWithHistoryView)
   }
 
   runs(limit: number): Promise<{ data: RunView[]; has_more: boolean; next: string | null }> {

@@ -37,6 +37,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
     retention: keepVectors(daysOf(args)),
+    spotChecks: spotChecksOf(args),
     libp2p: libp2pOf(args),
     lend: args.flag('no-lend') ? undefined : lendFiles(),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
@@ -60,6 +61,11 @@ export async function execute({ args, output }: Call): Promise<number> {
   const asked = stopping.exit()
   // A coordinator that was told to stop and has drained has done what it was told.
   return asked === undefined || asked === EXIT.terminated ? EXIT.ok : asked
+}
+
+function spotChecksOf(args: Arguments): NonNullable<CoordinatorConfig['spotChecks']> {
+  const whom = args.oneOf('spot-checks', ['open', 'all', 'none'])
+  return whom === 'none' ? 'none' : { population: whom }
 }
 
 function describe(

@@ -12,6 +12,7 @@ import type { Population } from '#protocol/plan.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { backendFields, backendLines, backendOf, sayLoss } from './backend.ts'
+import { benchTeller } from './bench.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { conductOf } from './node-conduct.ts'
@@ -54,6 +55,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     bandwidth: bandwidthOf(args),
     linkChanged,
     backendLost: (loss) => sayLoss(output, loss),
+    bench: args.flag('no-bench') ? undefined : benchTeller(output),
     ...conduct,
   })
   sayReady(output, node, { urls, coordinator })

@@ -5,6 +5,7 @@ import type { ModelManifest } from '#protocol/manifest.ts'
 import type { BlobStore, ClientTransport, Clock, EventLog, RemoteStore, TrainerBackend } from '#protocol/ports.ts'
 import type { Statistician } from './asking.ts'
 import type { Supervision } from './conduct.ts'
+import type { Measures } from './measuring.ts'
 import type { Policy } from './policy.ts'
 import type { Sequence } from './sequence.ts'
 import type { SiteTerms } from './site.ts'
@@ -18,6 +19,8 @@ export type ClientDoors = {
   readonly trainer: TrainerBackend
   /** Absent where the node answers no questions. */
   readonly statistician?: Statistician | undefined
+  /** Absent where the node neither says what it can do nor lets it be checked. */
+  readonly measures?: Measures | undefined
   readonly clock: Clock
   readonly signer: Signer
   /** 32 bytes, the root of the node's private randomness. */

@@ -7,6 +7,8 @@ import type { ClientTransport } from '#protocol/ports.ts'
 
 /** Who listens: to the pinned coordinator only. */
 type Listener = {
+  /** The link is made, or made anew. */
+  linked(): Promise<void>
   hear(message: CoordinatorMessage, heard: Heard): Promise<void>
   missed(message: CoordinatorMessage, cause: unknown): void
 }
@@ -20,7 +22,11 @@ export async function listen(
 ): Promise<void> {
   for await (const event of transport.events(signal)) {
     await keepUp()
-    if (event.kind === 'linked') continue
+    if (event.kind === 'linked') {
+      // A link that is gone again says so by itself.
+      await node.linked().catch(() => undefined)
+      continue
+    }
     const signed = open(event.frame, FRAME_BYTES_MAX)
     if (!signed.ok || signed.value.from !== coordinator) continue
     const message = readCoordinatorMessage(signed.value)

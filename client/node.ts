@@ -15,9 +15,11 @@ import { systemClock } from '#storage/clock.ts'
 import { lockFolder } from '#storage/folder-lock.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { openKeyFile } from '#storage/secret-file.ts'
+import { benchFile } from './bench-file.ts'
 import { type Conduct, Supervision } from './conduct.ts'
 import type { DataSource } from './data/dataset.ts'
 import { Journal } from './journal.ts'
+import type { Measures, OwnBench } from './measuring.ts'
 import { clearOutbox } from './outbox.ts'
 import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
@@ -30,7 +32,8 @@ import type { SiteTerms } from './site.ts'
 import { forgetDrain, openSwitches, type SwitchesDoors } from './switches.ts'
 import type { BackendChoice, OpenBackend } from './trainers/backends/choice.ts'
 import { openTfjsTrainer } from './trainers/tfjs.ts'
-import type { BackendLoss } from './trainers/trainer.ts'
+import type { BackendLoss, TfjsTrainer } from './trainers/trainer.ts'
+import { traitsOf } from './trainers/traits.ts'
 import { type LinkTo, SocketLink } from './transports/socketio.ts'
 
 export type NodeConfig = {
@@ -58,6 +61,8 @@ export type NodeConfig = {
   /** What blocks may take of the line, each way; undefined: all that there is. Frames of the link are not counted. */
   readonly bandwidth?: BandwidthRule | undefined
   readonly linkChanged: LinkTo['report']
+  /** Absent where the node measures nothing and says nothing of what it can do. */
+  readonly bench?: BenchRule | undefined
   readonly backendLost?: (loss: BackendLoss) => void
   /** Of the time that training may work; undefined: all of it. */
   readonly cpuShare?: number | undefined
@@ -69,6 +74,11 @@ export type NodeConfig = {
   readonly conductChanged?: ((conduct: Conduct) => void) | undefined
   /** Hears why a switch cannot be told. */
   readonly switchUnclear?: ((reason: string) => void) | undefined
+}
+
+export type BenchRule = Pick<OwnBench, 'report' | 'failed'> & {
+  /** Of this package. */
+  readonly version: string
 }
 
 export type BandwidthRule = {
@@ -154,6 +164,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
       expectModel: shared.expect,
       supervision,
+      measures: measuresOf(config, trainer),
     },
     stopping.signal,
   )
@@ -166,6 +177,14 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     drain: () => supervision.change({ ending: true }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** Whoever says what it can do lets it be checked. */
+function measuresOf({ bench, state, population, site }: NodeConfig, trainer: TfjsTrainer): Measures | undefined {
+  if (!bench) return undefined
+  const { report, failed, version } = bench
+  const traits = () => ({ ...traitsOf(trainer.opened), memoryBytes: site.memoryBytesMax, version, population })
+  return { measurer: trainer, bench: { traits, report, failed, ...benchFile(state) } }
 }
 
 function switchesOf({ state, stopFile, stopsOnBattery, switchUnclear }: NodeConfig): SwitchesDoors {

@@ -12,10 +12,11 @@ import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
 import { type JudgementDoors, judge } from './judgement.ts'
 import { listen } from './listening.ts'
+import { Measuring } from './measuring.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
 import { Receipts } from './receipts.ts'
 import { reportOf } from './report.ts'
-import { isBusy, mayKeep, overBy, type Seat } from './seat.ts'
+import { isBusy, isTraining, mayKeep, overBy, type Seat } from './seat.ts'
 import { Sessions } from './sessions.ts'
 import type { Trained } from './submission.ts'
 import type { Word } from './words.ts'
@@ -64,6 +65,7 @@ class Participant {
   readonly #judging: JudgementDoors
   readonly #sessions: Sessions
   readonly #receipts = new Receipts()
+  readonly #measuring: Measuring | undefined
   #seat: Seat | undefined
   /** Seats that are being given up. */
   #leaving = 0
@@ -79,6 +81,14 @@ class Participant {
       speak: (place, word) => this.#speak(place, word),
       tell: (place, made) => this.#tell(place, made),
     })
+    this.#measuring = Measuring.open(doors, ended, {
+      isFree: () => this.#conduct.trains && !isTraining(this.#seat),
+      say: (word, blocks) => doors.transport.send(this.#frame({ ...word, ...this.#said() }, blocks)),
+    })
+  }
+
+  async linked(): Promise<void> {
+    await this.#measuring?.announce()
   }
 
   async hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
@@ -110,6 +120,8 @@ class Participant {
       }
       case 'receipt':
         return this.#keepReceipt(message, sealOf(heard).seal.cid)
+      case 'measure':
+        return void this.#measuring?.answer(message)
       case 'blocks':
       case 'challenge':
         return
@@ -122,7 +134,8 @@ class Participant {
 
   /** Whoever runs this machine has its way at once, whatever a round is at. Never throws. */
   async obey(): Promise<void> {
-    const { heldBack, ends } = this.#conduct
+    const { heldBack, ends, trains } = this.#conduct
+    if (!trains) this.#measuring?.interrupt()
     const seat = this.#seat
     if (seat && heldBack && !mayKeep(seat, this.#conduct)) {
       this.#tell(seat, { kind: 'left', reason: heldBack })
@@ -240,6 +253,7 @@ class Participant {
 
   #begin(seat: Seat, { seat: number }: Hear<'seated'>): void {
     seat.stage = 'training'
+    this.#measuring?.interrupt()
     this.#tell(seat, { kind: 'seated', seat: number })
     void this.#work(seat, number)
   }

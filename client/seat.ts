@@ -20,6 +20,11 @@ export type Seat = {
   readonly stop: AbortController
 }
 
+/** Whether its node trains now, or is about to. */
+export function isTraining(seat: Seat | undefined): boolean {
+  return seat?.stage === 'training' && !seat.membership?.isOver
+}
+
 /** Until when it keeps this node from rounds of other runs. */
 export function isBusy({ stage, membership, closesAt }: Seat, now: Millis): boolean {
   switch (stage) {

@@ -18,7 +18,8 @@ export type AdmitRefusal =
   | 'wrong-shape'
   | 'masking-required'
 
-type RoundMessage = Exclude<ClientMessage, { kind: 'hello' }>
+/** What a node says of a round, and not of itself. */
+export type RoundMessage = Extract<ClientMessage, { readonly round: unknown }>
 type Report = Extract<ClientMessage, { kind: 'report' }>
 
 /** Is this about the round that is open now? Everything else has a name for what it is instead. */

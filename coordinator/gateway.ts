@@ -5,7 +5,7 @@ import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MA
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { Clock, CoordinatorTransport, PartsStore, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { admit, admitReport, parametersReported } from './admit.ts'
+import { admit, admitReport, parametersReported, type RoundMessage } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
 import type { Counters } from './counters.ts'
 import { MaskedInspection } from './masked-inspection.ts'
@@ -16,6 +16,7 @@ import type { Run } from './run.ts'
 import type { Runner } from './runner.ts'
 import type { Sessions } from './sessions.ts'
 import { Shapes } from './shapes.ts'
+import type { HearNode } from './spot-checks.ts'
 import type { Tally } from './tally.ts'
 import { type VectorStores, vectorsOf } from './vectors.ts'
 
@@ -43,6 +44,8 @@ export type GatewayDoors = VectorStores & {
   /** Who runs which node, as far as the coordinator was told; anybody else runs its own. */
   readonly operators: ReadonlyMap<NodeId, string | null>
   readonly counters: Counters
+  /** Hears what nodes say of themselves. */
+  readonly hearNode: HearNode
   /** Adds up what is reported. */
   readonly tally: Tally
   /** Told of broken invariants: the process stops. */
@@ -165,13 +168,14 @@ export class Gateway {
   /** A node may know from another process what has not been read here yet: nothing is refused before it has been. */
   async #takeUpToDate(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
     const taken = await this.#take(from, signed, message)
-    if (taken.ok || message.kind === 'hello' || !(await this.#doors.runner.hear(message.run))) return taken
+    if (taken.ok || !('run' in message) || !(await this.#doors.runner.hear(message.run))) return taken
     return this.#take(from, signed, message)
   }
 
   async #take(from: NodeId, signed: Heard, message: ClientMessage): Promise<Result<unknown>> {
     if (message.to !== this.#doors.signer.id) return refuse('wrong-coordinator')
     if (message.kind === 'hello') return refuse('wrong-phase', 'the link is open already')
+    if (!('run' in message)) return this.#doors.hearNode(from, message, signed.attached)
     const { runner } = this.#doors
     const admitted = admit(runner.run(message.run), message)
     if (!admitted.ok) return admitted
@@ -193,7 +197,7 @@ export class Gateway {
   async #advance(
     node: NodeId,
     signed: Heard,
-    message: Exclude<ClientMessage, { kind: 'hello' } | MemberMessage>,
+    message: Exclude<RoundMessage, MemberMessage>,
     current: Run,
     { run, round }: { run: RunId; round: number },
   ): Promise<Result<unknown>> {
@@ -245,7 +249,7 @@ export class Gateway {
 
   #refuse(to: NodeId, message: ClientMessage | undefined, refusal: string, detail = ''): void {
     this.#doors.counters.count('frames_refused', refusal)
-    if (!message || message.kind === 'hello') return
+    if (!message || !('run' in message)) return
     const { run, round, kind } = message
     const why = { kind: 'refused', run, round, of: kind, refusal, detail: detail.slice(0, REASON_CHARS_MAX) } as const
     this.#doors.transport.send(to, say(this.#doors.signer, why)).catch((cause: unknown) => this.#fault(cause))

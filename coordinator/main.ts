@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { ulid } from 'ulid'
+import { NO_DATA } from '#client/data/dataset.ts'
+import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
 import { randomBytes, sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert, BrokenInvariant } from '#protocol/assert.ts'
@@ -23,6 +25,7 @@ import { multiaddrOf } from './address.ts'
 import type { LendFiles } from './api/lend.ts'
 import { openApi } from './api/server.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
+import { Capabilities } from './capabilities.ts'
 import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
@@ -39,6 +42,7 @@ import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
 import { Needs } from './needs.ts'
+import { Paces } from './paces.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
 import { openPeer, type PeerConfig } from './peer.ts'
@@ -52,6 +56,14 @@ import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { ShortBundles } from './short-bundles.ts'
+import {
+  listening as hearing,
+  type Recompute,
+  SPOT_CHECKS,
+  type SpotCheckRule,
+  SpotChecks,
+  spotChecking,
+} from './spot-checks.ts'
 import { type KuboConfig, openStores } from './stores.ts'
 import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
@@ -78,6 +90,8 @@ export type CoordinatorConfig = KeepingConfig & {
     readonly quorum: number
     readonly publishHospitals: boolean
   }
+  /** Whose claims of speed are tested now and then. */
+  readonly spotChecks?: Partial<SpotCheckRule> | 'none'
   /** {@link RETENTION} where it says nothing. */
   readonly retention?: Retention
   readonly logLevel: string
@@ -154,6 +168,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     ...{ name, slow, service: openPinningService({ ...service, clock }) },
   }))
   const readiness = new Readiness({ log, clock })
+  const capabilities = new Capabilities({ log, clock })
+  const paces = new Paces()
+  doors.use(runner.subscribe((advanced) => paces.hear(advanced)))
+  const operators = config.admits === 'open' ? new Map<NodeId, string | null>() : config.admits
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
   const { differ } = doors.use(openDifferences())
@@ -183,6 +201,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       retention,
       keyHash: sha256(apiKey),
       presence,
+      capabilities,
+      paces,
+      operators,
       populationSize: config.admits === 'open' ? undefined : config.admits.size,
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
@@ -222,6 +243,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     }),
   )
   counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges(), sums_bytes: tally.sizeBytes }))
+  const rule = { ...SPOT_CHECKS, ...(config.spotChecks === 'none' ? {} : config.spotChecks) }
+  const checks = new SpotChecks({ capabilities, transport, signer, clock, chance: randomBytes, recompute, rule })
   const gateway = new Gateway({
     transport,
     presence,
@@ -233,8 +256,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     signer,
     ticketKey: macKey,
     runner,
-    operators: config.admits === 'open' ? new Map() : config.admits,
+    operators,
     counters,
+    hearNode: hearing(capabilities, checks),
     tally,
     fatal: config.fatal,
   })
@@ -286,6 +310,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     expiry({ runner, clock, retention, pinnedAmong: pinned }),
     pinning({ pins, blobs, clock }),
     ...providers.map((provider) => publishing(provider, publisher)),
+    ...(config.spotChecks === 'none' ? [] : [spotChecking(checks, rule)]),
   ]
   const keeping = keep(duties, { clock, failed }, closing.signal)
   readiness.serve()
@@ -307,4 +332,15 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
 async function readTls(files: { certFile: string; keyFile: string }): Promise<{ cert: Buffer; key: Buffer }> {
   return { cert: await readFile(files.certFile), key: await readFile(files.keyFile) }
+}
+
+/** In a thread that is there for the one time: it is seldom needed, and a backend takes a hundred megabytes. */
+const recompute: Recompute = async (model, seed, repetitions, signal) => {
+  await using trainer = await openTfjsTrainer({ data: NO_DATA, backend: 'wasm' })
+  const curves: (readonly number[])[] = []
+  for (const from of repetitions) {
+    const amount = { kind: 'repetitions', from, count: 1 } as const
+    curves.push((await trainer.measure({ model, seed, amount }, signal)).losses)
+  }
+  return curves
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { capabilityFields } from './capability.ts'
 import {
   bytesField,
   cidField,
@@ -26,6 +27,7 @@ import {
 import { updateSchema } from './manifest.ts'
 import { receiptSchema } from './receipt.ts'
 import { accept, type Result, refuse } from './result.ts'
+import { measuredFields, measureFields, seedField } from './spot-check.ts'
 
 /** Where a coordinator's nodes link: socket.io over WebSocket. */
 export const LINK_PATH = '/v1/node-link'
@@ -72,6 +74,12 @@ export const clientBodies = {
   unmask: z.strictObject({ ...said, ...roundFields, unmask: cidField }),
   abandon: z.strictObject({ ...said, ...roundFields, abandon: cidField }),
   leave: z.strictObject({ ...said, ...roundFields, reason: reasonName }),
+  /** What it trains on, and how fast by its own measure. The newest counts. */
+  capability: z.strictObject({ ...said, ...capabilityFields }),
+  /** The answer to `measure`. */
+  measured: z.strictObject({ ...said, ...measuredFields }),
+  /** … or not now: it trains for a round. */
+  busy: z.strictObject({ ...said, seed: seedField }),
 } as const
 
 export const coordinatorBodies = {
@@ -105,6 +113,8 @@ export const coordinatorBodies = {
   }),
   /** The node's signed receipt is this very frame, as it is kept. */
   receipt: receiptSchema,
+  /** A spot check: train this, now, so many times, and say the losses. */
+  measure: z.strictObject(measureFields),
   /** The round is over for this node: trained for nothing, or done. */
   ended: z.strictObject({
     ...roundFields,

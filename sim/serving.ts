@@ -31,6 +31,7 @@ import type {
   SharedLog,
   Snapshots,
 } from '#protocol/ports.ts'
+import { accept } from '#protocol/result.ts'
 import { ticketKey } from '#protocol/seeds.ts'
 import type { MemoryQueueOptions } from '#storage/queues/memory.ts'
 import { isFault } from './life.ts'
@@ -90,6 +91,7 @@ export async function serve(around: ServingDoors): Promise<Runner> {
   const gateway = new Gateway({
     ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, tally, fatal },
     operators: new Map(),
+    hearNode: async () => accept(undefined),
     ticketKey: ticketKey(secret),
   })
   const doors = { ...stores, signer, sessions, settlement, tally, removeMasks }

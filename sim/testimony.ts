@@ -40,6 +40,9 @@ function statementOf(message: ClientMessage): { readonly of: string; readonly sa
     case 'join':
     case 'decline':
     case 'leave':
+    case 'capability':
+    case 'measured':
+    case 'busy':
       return undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { DataSource, SharedRows } from '#client/data/dataset.ts'
+import { type DataSource, NO_DATA, type SharedRows } from '#client/data/dataset.ts'
 import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
 import type { TfjsTrainer } from '#client/trainers/trainer.ts'
@@ -46,7 +46,3 @@ export async function openTrainerPool({
     [Symbol.asyncDispose]: () => doors.disposeAsync(),
   }
 }
-
-/** The threads are opened with nothing: each call brings its own. */
-const NONE = { sides: [0], bytes: new Uint8Array(0) }
-const NO_DATA: SharedRows = { kind: 'rows', images: NONE, labels: NONE, rows: [] }

@@ -149,8 +149,10 @@ export function startNodeProcess(
     '--backend',
     backend,
   ]
+  // What is shown is rounds, and one machine plays all the sites.
+  const quiet = ['--no-bench']
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
-  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...dies], through)
+  return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...quiet, ...dies], through)
 }
 
 /** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */

@@ -110,6 +110,12 @@ export const PROCESSES: readonly Command[] = [
         summary: 'how long after the end of a run its vectors are kept for those who verify it, or forever',
       },
       {
+        name: 'spot-checks',
+        value: '<whom>',
+        default: 'open',
+        summary: 'whose claims of speed are tested now and then: open (nodes of open populations), all or none',
+      },
+      {
         name: 'libp2p',
         value: '<multiaddr,…>',
         summary: 'where to serve the public blocks to IPFS peers, e.g. /ip4/127.0.0.1/tcp/4001; nowhere by default',
@@ -246,6 +252,7 @@ export const PROCESSES: readonly Command[] = [
         default: '1073741824',
         summary: 'disk for blocks that can be fetched again: models above all',
       },
+      { name: 'no-bench', summary: 'measure nothing, and tell the coordinator nothing of what this machine can do' },
       tethered,
       diesInRound,
     ],
@@ -289,5 +296,12 @@ export const PROCESSES: readonly Command[] = [
     options: [],
     examples: ['consilium node backends', 'consilium node backends --json'],
     load: () => import('../node-backends.ts'),
+  },
+  {
+    name: 'node bench',
+    summary: 'measure how fast this machine trains the reference models, as a node would report it',
+    options: [backend],
+    examples: ['consilium node bench', 'consilium node bench --backend wasm --json'],
+    load: () => import('../node-bench.ts'),
   },
 ]

@@ -28,7 +28,7 @@ export function seatLines(seats: readonly SeatView[]): readonly string[] {
 
 const SEAT_WIDTHS = [5, 48, 8, 9, 0] as const
 
-function rowOf(cells: readonly string[], widths: readonly number[]): string {
+export function rowOf(cells: readonly string[], widths: readonly number[]): string {
   return cells
     .map((cell, column) => cell.padEnd(widths[column] ?? 0))
     .join('  ')

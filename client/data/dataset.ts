@@ -24,6 +24,9 @@ export type SharedRows = {
 
 /** A file of the site by its name, all of it; its size is checked before anything is allocated. Throws the world's faults. */
 export type ReadFile = (path: string) => Promise<Bytes>
+const NONE: Idx = { sides: [0], bytes: new Uint8Array(0) }
+/** For a thread that trains on what comes with each call. */
+export const NO_DATA: SharedRows = { kind: 'rows', images: NONE, labels: NONE, rows: [] }
 
 /** Rows as a model takes them, and which of them it is tested on. */
 export type Dataset = {

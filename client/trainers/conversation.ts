@@ -3,6 +3,7 @@ import type { Question } from '#protocol/question.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
+import type { Measured, Measurement } from '../measuring.ts'
 import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
 import type { Governor } from './governor.ts'
 
@@ -15,7 +16,7 @@ export type Opening = {
 }
 
 /** One at a time, each followed by any progress and one other reply, or by the loss of the backend. */
-export type Request = Fit | { readonly kind: 'tally'; readonly question: Question }
+export type Request = Fit | Measure | { readonly kind: 'tally'; readonly question: Question }
 export type Fit = {
   readonly kind: 'fit'
   readonly model: Float32Array
@@ -26,12 +27,15 @@ export type Fit = {
   readonly words: Governor['words']
 }
 
+export type Measure = Pick<Fit, 'words'> & { readonly kind: 'measure'; readonly measurement: Measurement }
+
 export type Reply =
   | { readonly kind: 'open'; readonly backend: OpenBackend }
   /** At any time, and the last word: what the thread computes from then on may be wrong. */
   | { readonly kind: 'lost'; readonly reason: string }
   | { readonly kind: 'progress'; readonly at: TrainProgress }
   | { readonly kind: 'fitted'; readonly update: LocalUpdate }
+  | { readonly kind: 'measured'; readonly measured: Measured }
   | { readonly kind: 'tallied'; readonly tallied: Result<Tallied, TallyRefusal> }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'refused'; readonly reason: string; readonly detail: string }

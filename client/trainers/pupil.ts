@@ -4,6 +4,7 @@ import { openStatistics } from '../data/statistics.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
 import { checkpointBy, Stopped } from './governor.ts'
+import { measure } from './measurement.ts'
 
 /**
  * What learns and counts, in a thread of Node.js or of a page: it holds the data, and answers one request after the other on
@@ -26,7 +27,14 @@ export function openPupil(
 
   return async (request) => {
     try {
-      return request.kind === 'fit' ? await learn(request) : { kind: 'tallied', tallied: await tally(request.question) }
+      switch (request.kind) {
+        case 'fit':
+          return await learn(request)
+        case 'measure':
+          return { kind: 'measured', measured: await measure(request.measurement, checkpointBy(request.words)) }
+        case 'tally':
+          return { kind: 'tallied', tallied: await tally(request.question) }
+      }
     } catch (cause) {
       if (cause instanceof Stopped) return { kind: 'stopped' }
       if (cause instanceof TrainingRefused) {

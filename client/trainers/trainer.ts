@@ -3,8 +3,9 @@ import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protoco
 import type { Statistician } from '../asking.ts'
 import type { Supervision } from '../conduct.ts'
 import type { DataSource, SharedRows } from '../data/dataset.ts'
+import type { Measurer } from '../measuring.ts'
 import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
-import type { Fit, Opening, Reply, Request } from './conversation.ts'
+import type { Fit, Measure, Opening, Reply, Request } from './conversation.ts'
 import { Governor } from './governor.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
@@ -13,7 +14,8 @@ export class TrainerFault extends Error {
 }
 
 export type TfjsTrainer = TrainerBackend &
-  Statistician & {
+  Statistician &
+  Measurer & {
     /** The backend in use, and why others are not. */
     readonly opened: OpenBackend
     /** The same on the data of another site, read for this one call. */
@@ -88,21 +90,26 @@ export async function openTrainer(
     queue = turn.catch(() => undefined)
     return turn
   }
-  const learn = async (request: Omit<Fit, 'kind' | 'words'>, signal: AbortSignal, progress?: Progress) => {
+  /** The same, of work that is governed. */
+  const train = async (request: Ungoverned, signal: AbortSignal, progress?: Progress): Promise<Answer> => {
     const governor = new Governor(share)
     const abort = () => governor.stop()
     signal.addEventListener('abort', abort, { once: true })
     using _ = supervision?.watch(({ trains }) => governor.suspend(!trains))
     try {
-      const answer = await ask({ kind: 'fit', ...request, words: governor.words }, signal, progress)
+      const answer = await ask({ ...request, words: governor.words }, signal, progress)
       if (answer.kind === 'stopped') throw signal.reason
-      return answer.kind === 'fitted' ? answer.update : fail(answer)
+      return answer
     } catch (cause) {
       // Where the thread itself had to end it was for the same reason.
       throw signal.aborted ? signal.reason : cause
     } finally {
       signal.removeEventListener('abort', abort)
     }
+  }
+  const learn = async (request: Omit<Fit, 'kind' | 'words'>, signal: AbortSignal, progress?: Progress) => {
+    const answer = await train({ kind: 'fit', ...request }, signal, progress)
+    return answer.kind === 'fitted' ? answer.update : fail(answer)
   }
   // A batch of a large model may take longer than an emergency can wait, and the thread holds data, too.
   const halting = supervision?.watch(({ answers }) => void (answers || thread.end()))
@@ -115,6 +122,10 @@ export async function openTrainer(
     },
     fit: (model, task, signal, progress) => learn({ model, task }, signal, progress),
     fitOn: (data, model, task, signal, progress) => learn({ data, model, task }, signal, progress),
+    async measure(measurement, signal) {
+      const answer = await train({ kind: 'measure', measurement }, signal)
+      return answer.kind === 'measured' ? answer.measured : fail(answer)
+    },
     async tally(question) {
       const answer = await ask({ kind: 'tally', question })
       return answer.kind === 'tallied' ? answer.tallied : fail(answer)
@@ -129,6 +140,7 @@ export async function openTrainer(
 
 export type BackendLoss = { readonly from: BackendName; readonly reason: string; readonly to: OpenBackend }
 
+type Ungoverned = Omit<Fit, 'words'> | Omit<Measure, 'words'>
 type Progress = Parameters<TrainerBackend['fit']>[3]
 type Thread = {
   readonly backend: OpenBackend
@@ -190,6 +202,7 @@ function fail(answer: Answer): never {
     case 'lost':
     case 'stopped':
     case 'fitted':
+    case 'measured':
     case 'tallied':
       throw new TrainerFault(`the training thread answered ${answer.kind} to something else`)
     default:

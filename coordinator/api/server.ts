@@ -13,12 +13,14 @@ import { z } from 'zod'
 import { sha256 } from '#crypto'
 import { Allowance } from '#protocol/allowance.ts'
 import { equalSecret, utf8 } from '#protocol/bytes.ts'
-import type { Millis, RunId } from '#protocol/ids.ts'
+import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { Places } from '#protocol/places.ts'
 import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
 import type { Bounds } from '../bounds.ts'
+import type { Capabilities } from '../capabilities.ts'
 import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
+import type { Paces } from '../paces.ts'
 import type { Pins } from '../pins.ts'
 import type { Publications } from '../publications.ts'
 import type { Provider } from '../publisher.ts'
@@ -30,13 +32,14 @@ import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { Launcher } from './launch.ts'
 import { type LendDoors, lendRoutes } from './lend.ts'
+import { nodeRoutes } from './nodes.ts'
 import { Orders } from './orders.ts'
 import { pinRoutes } from './pins.ts'
-import { answerProblem, inTime, later, Problem } from './problems.ts'
+import { answerProblem, later, Problem } from './problems.ts'
 import { publicationRoutes } from './publications.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
-import { nodeView, page, problemView } from './schemas.ts'
+import { problemView } from './schemas.ts'
 import { statsRoutes } from './stats.ts'
 
 export type ApiDoors = {
@@ -59,6 +62,10 @@ export type ApiDoors = {
   readonly keyHash: Uint8Array
   /** Who is linked to any process. */
   readonly presence: Presence
+  readonly capabilities: Capabilities
+  readonly paces: Paces
+  /** Who runs which node, as far as the coordinator was told. */
+  readonly operators: ReadonlyMap<NodeId, string | null>
   /** Nodes that may link; undefined when anybody may. */
   readonly populationSize: number | undefined
   readonly newRunId: () => RunId
@@ -197,14 +204,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       checkStage(request, doors.readiness)
       limitBody(request, reply, bounds.bodyMillis)
     })
-    routes.get(
-      '/v1/nodes',
-      { schema: { summary: 'Nodes that are linked now', response: { 200: page(nodeView) } } },
-      async () => {
-        const nodes = await inTime(doors.clock, doors.presence.nodes())
-        return { data: nodes.map((id) => ({ id: id as string })), has_more: false, next: null }
-      },
-    )
+    nodeRoutes(routes, doors)
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, { orders, launcher, streams })
     roundRoutes(routes, doors)

@@ -3,6 +3,7 @@ import { genesisWeights } from '#aggregation/genesis.ts'
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { Supervision } from '#client/conduct.ts'
+import type { Measures } from '#client/measuring.ts'
 import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import type { Progress } from '#client/progress.ts'
@@ -48,6 +49,7 @@ type BenchChange = {
   readonly blobs?: BlobStore
   /** What it gives to members alone. */
   readonly withheld?: BlobStore
+  readonly measures?: Measures
   /** What an earlier life left on its disk. */
   readonly kept?: Kept
 }
@@ -76,7 +78,7 @@ export class Bench {
   /** What travelled with frames. */
   readonly attached: Cid[] = []
   readonly #architecture: Architecture
-  readonly #inbox = new Mailbox<{ kind: 'frame'; frame: Bytes }>()
+  readonly #inbox = new Mailbox<{ kind: 'linked' } | { kind: 'frame'; frame: Bytes }>()
   readonly clock: VirtualClock
   /** Whoever is told of its progress takes no more of it. */
   isSlow = false
@@ -131,6 +133,7 @@ export class Bench {
       policy: policyFor(population, change.cohortMin ?? 2, site),
       supervision: this.supervision,
       chance: (lengthBytes: number) => chance(lengthBytes).slice(),
+      measures: change.measures,
       expectModel: ({ weights }: ModelManifest) => void this.expected.push(weights),
     }
     this.life = (async () => {
@@ -158,6 +161,11 @@ export class Bench {
           ...rest,
         ),
     }
+  }
+
+  /** The link is made anew. */
+  link(): void {
+    this.#inbox.push({ kind: 'linked' })
   }
 
   raw(frame: Bytes): void {

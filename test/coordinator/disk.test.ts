@@ -19,6 +19,7 @@ import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
 test('a disk that fails once hides a run once', async () => {
@@ -49,6 +50,7 @@ test('a disk that fails once hides a run once', async () => {
       newRunId: () => specOf().run,
       ...{ claims: new Claims(memory.log), clock, readiness },
       ...pinDoors({ log: memory.log, clock }),
+      ...nodeDoors({ log: memory.log, clock }),
       version: '0',
       populationSize: undefined,
       bounds: BOUNDS,

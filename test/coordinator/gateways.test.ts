@@ -17,6 +17,7 @@ import { Mailbox } from '#protocol/mailbox.ts'
 import { receiptListSchema } from '#protocol/manifest.ts'
 import { type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import { type CoordinatorTransport, type LinkEvent, type SharedLog, StorageFull } from '#protocol/ports.ts'
+import { accept } from '#protocol/result.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -79,6 +80,7 @@ class Process {
       ...{ transport, presence: presence.openIn(this), blobs, vault: blobs, withheld: blobs, clock },
       ...{ sessions: new Sessions(blobs, coordinator.id), signer: coordinator, ticketKey: new Uint8Array(32) },
       ...{ runner: this.runner, operators: new Map(), counters: new Counters(), tally: new Tally() },
+      hearNode: async () => accept(undefined),
       fatal: (cause) => {
         throw cause
       },

@@ -19,6 +19,7 @@ import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { request } from './live.ts'
+import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
 /** A log that can be taken away: what is asked of it then is answered when it is back. */
@@ -58,6 +59,7 @@ async function api() {
   let runs = 0
   const doors = {
     ...pinDoors({ log, clock }),
+    ...nodeDoors({ log, clock }),
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters(), keyHash: sha256(utf8('key')) },
     ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,

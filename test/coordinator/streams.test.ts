@@ -25,6 +25,7 @@ import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { cid, specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
 test('an event stream whose reader stands still is closed, and its place is free', async () => {
@@ -75,6 +76,7 @@ test('an event stream whose reader stands still is closed, and its place is free
     },
     ...{ claims: new Claims(memory.log), clock, readiness },
     ...pinDoors({ log: memory.log, clock }),
+    ...nodeDoors({ log: memory.log, clock }),
     bounds: { ...BOUNDS, streams: { total: 1, each: 1 }, stallMillis: 100 },
   }
   const server = { logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 }

@@ -10,6 +10,7 @@ import {
   COHORT_MAX,
   COMPLAINTS_MAX,
   FRAME_BYTES_MAX,
+  NAME_CHARS_MAX,
   PARCEL_PARTS_MAX,
   PHASE_MILLIS_MAX,
   REASON_CHARS_MAX,
@@ -24,6 +25,8 @@ import {
   say,
   sign,
 } from '#protocol/messages.ts'
+import { REFERENCE_MODEL_NAMES } from '#protocol/reference-models.ts'
+import { REPETITIONS_MAX } from '#protocol/spot-check.ts'
 
 const signer = signerOf(new Uint8Array(32).fill(7))
 const cid = cidOf(DAG_CBOR, utf8('anything'))
@@ -52,6 +55,16 @@ const ofNodes: Largest<ClientMessage> = {
   unmask: { kind: 'unmask', ...said, unmask: cid },
   abandon: { kind: 'abandon', ...said, abandon: cid },
   leave: { kind: 'leave', ...said, reason: name },
+  capability: {
+    ...{ kind: 'capability', to: signer.id, seq: most, backend: name, adapter: '~'.repeat(NAME_CHARS_MAX) },
+    ...{ software: true, deterministic: false, memoryBytes: most, version: name, population: 'hospital' },
+    speeds: REFERENCE_MODEL_NAMES.map((model) => ({ model, milliSamplesPerSecond: 1e12, measuredAt: most })),
+  },
+  measured: {
+    ...{ kind: 'measured', to: signer.id, seq: most, seed: new Uint8Array(32), curve: cid },
+    trainMillis: PHASE_MILLIS_MAX,
+  },
+  busy: { kind: 'busy', to: signer.id, seq: most, seed: new Uint8Array(32) },
 }
 const ofCoordinators: Largest<CoordinatorMessage> = {
   challenge: { kind: 'challenge', nonce: new Uint8Array(32) },
@@ -69,6 +82,9 @@ const ofCoordinators: Largest<CoordinatorMessage> = {
   receipt: {
     ...{ kind: 'receipt', v: 1, ...about, seat: COHORT_MAX, node: signer.id, update: cid, manifest: cid },
     amount: (10n ** 30n - 1n) as Amount,
+  },
+  measure: {
+    ...{ kind: 'measure', model: 'mlp', seed: new Uint8Array(32), repetitions: REPETITIONS_MAX, closesAt: most },
   },
   ended: { kind: 'ended', ...about, outcome: 'not-selected', reason },
 }

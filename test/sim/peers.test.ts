@@ -1,9 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import { admit } from '#coordinator/admit.ts'
+import { admit, type RoundMessage } from '#coordinator/admit.ts'
 import { hasReported } from '#coordinator/round/round.ts'
 import type { Run } from '#coordinator/run.ts'
 import type { NodeId } from '#protocol/ids.ts'
-import type { ClientMessage } from '#protocol/messages.ts'
 import type { Outcome } from '#sim/cluster.ts'
 import type { Fault } from '#sim/faults.ts'
 import { idOf } from '#sim/node.ts'
@@ -121,7 +120,7 @@ describe('a round that is not open', () => {
       return []
     }
     await play({ nodes: NODES, rounds: 2, strikes: seen })
-    const about = (round: number) => admit(open, { kind: 'leave', round } as Exclude<ClientMessage, { kind: 'hello' }>)
+    const about = (round: number) => admit(open, { kind: 'leave', round } as RoundMessage)
     expect(about(2)).toMatchObject({ ok: true, value: open })
     expect(about(1)).toMatchObject({ ok: false, refusal: 'past-round' })
     for (const round of [3, 4000]) expect(about(round)).toMatchObject({ ok: false, refusal: 'future-round' })

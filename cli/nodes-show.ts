@@ -1,0 +1,13 @@
+import { openApiClient } from './api-client.ts'
+import type { Call } from './command.ts'
+import { EXIT } from './failure.ts'
+import { checkLines, describeNode, paceLines } from './render/nodes.ts'
+
+/** `consilium nodes show <node>` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const node = await (await openApiClient(args)).node(args.positionals[0] as string)
+  if (output.json) output.object(node)
+  else
+    for (const line of [...describeNode(node), ...checkLines(node.checks), ...paceLines(node.rounds)]) output.line(line)
+  return EXIT.ok
+}

@@ -1,0 +1,126 @@
+import { z } from 'zod'
+import { CAPABILITY_MILLIS_MAX } from '#protocol/capability.ts'
+import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import type { ReferenceModel } from '#protocol/reference-models.ts'
+import { type Capable, type Check, isStale, standingOf, standingOfAll } from '../capabilities.ts'
+import type { Pace } from '../paces.ts'
+import { inTime, notFound } from './problems.ts'
+import { pageQuery, problems, type Routes } from './runs.ts'
+import { type checkView, nodeView, nodeWithHistoryView, page } from './schemas.ts'
+import type { ApiDoors } from './server.ts'
+import { timeOf } from './views.ts'
+
+type NodeView = z.output<typeof nodeView>
+
+/** The nodes: which are linked, what they say that they can do, and what came of testing it. */
+export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
+  const { clock, presence, capabilities, paces } = doors
+
+  routes.get(
+    '/v1/nodes',
+    {
+      schema: {
+        summary: 'Nodes by their ids',
+        querystring: pageQuery.extend({
+          which: z
+            .enum(['linked', 'known'])
+            .default('linked')
+            .meta({ description: 'known: those as well that are away and have said what they can do' }),
+        }),
+        response: { 200: page(nodeView), ...problems },
+      },
+    },
+    async ({ query: { which, after, limit } }) => {
+      const linked = new Set(await inTime(clock, presence.nodes()))
+      const capable = await inTime(
+        clock,
+        capabilities.select((one) => which === 'known' || linked.has(one.node)),
+      )
+      const known = new Map(capable.map((one) => [one.node, one]))
+      const ids = [...new Set([...linked, ...known.keys()])].filter((id) => after === undefined || id > after).sort()
+      const data = ids.slice(0, limit).map((id) => viewOf(doors, id, { linked: linked.has(id), known: known.get(id) }))
+      const more = ids.length > limit
+      return { data, has_more: more, next: more ? (ids[limit - 1] as string) : null }
+    },
+  )
+
+  routes.get(
+    '/v1/nodes/:id',
+    {
+      schema: {
+        summary: 'One node, with its last checks and rounds',
+        params: z.object({ id: z.string().max(100) }),
+        response: { 200: nodeWithHistoryView, ...problems },
+      },
+    },
+    async ({ params }) => {
+      const id = parseNodeId(params.id)
+      if (!id.ok) throw notFound('node', params.id)
+      const known = await inTime(clock, capabilities.get(id.value))
+      const linked = await inTime(clock, presence.has(id.value))
+      const rounds = paces.of(id.value)
+      if (!known && !linked && rounds.length === 0) throw notFound('node', params.id)
+      return {
+        ...viewOf(doors, id.value, { linked, known }),
+        checks: (known?.checks ?? []).toReversed().map(checkOf),
+        rounds: rounds.toReversed().map(paceOf),
+      }
+    },
+  )
+}
+
+function viewOf(
+  { clock, operators }: ApiDoors,
+  id: NodeId,
+  { linked, known }: { readonly linked: boolean; readonly known: Capable | undefined },
+): NodeView {
+  const fresh = known !== undefined && !isStale(known, clock.now())
+  return {
+    ...{ id, linked, operator: operators.get(id) ?? null },
+    standing: known ? standingOfAll(known) : 'unchecked',
+    capability: known ? capabilityOf(known, fresh) : null,
+  }
+}
+
+function capabilityOf(known: Capable, fresh: boolean): NonNullable<NodeView['capability']> {
+  const { report, at } = known
+  return {
+    ...{ backend: report.backend, adapter: report.adapter, software: report.software },
+    ...{ deterministic: report.deterministic, memory_bytes: report.memoryBytes, version: report.version },
+    ...{ population: report.population, reported_at: timeOf(at), stale: !fresh },
+    stale_at: timeOf(at + CAPABILITY_MILLIS_MAX),
+    speeds: report.speeds.map(({ model, milliSamplesPerSecond, measuredAt }) => ({
+      ...{ model, milli_samples_per_second: milliSamplesPerSecond, measured_at: timeOf(measuredAt) },
+      standing: standingOf(known, model),
+      ...observedOf(known.checks, model),
+    })),
+  }
+}
+
+/** What the last check of this model saw. */
+function observedOf(checks: readonly Check[], model: ReferenceModel) {
+  const last = checks.findLast((check) => check.model === model)
+  return {
+    observed_milli_samples_per_second: last?.observedMilli ?? null,
+    checked_at: last ? timeOf(last.at) : null,
+  }
+}
+
+function checkOf({
+  at,
+  model,
+  verdict,
+  claimedMilli,
+  observedMilli,
+  elapsedMillis,
+  trainMillis,
+}: Check): z.output<typeof checkView> {
+  return {
+    ...{ at: timeOf(at), model, verdict, claimed_milli_samples_per_second: claimedMilli },
+    ...{ observed_milli_samples_per_second: observedMilli, elapsed_ms: elapsedMillis, train_ms: trainMillis },
+  }
+}
+
+function paceOf({ run, round, trainMillis, elapsedMillis }: Pace) {
+  return { run, round, train_ms: trainMillis, elapsed_ms: elapsedMillis }
+}

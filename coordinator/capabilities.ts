@@ -1,0 +1,185 @@
+import { z } from 'zod'
+import { CAPABILITY_MILLIS_MAX, type Capability, capabilityFields, speedField } from '#protocol/capability.ts'
+import { count, millisField, nodeIdField } from '#protocol/codec.ts'
+import type { Millis, NodeId } from '#protocol/ids.ts'
+import { PHASE_MILLIS_MAX } from '#protocol/limits.ts'
+import type { Clock, EventLog } from '#protocol/ports.ts'
+import { REFERENCE_MODEL_NAMES, type ReferenceModel, referenceModelField } from '#protocol/reference-models.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { verdictField } from '#protocol/spot-check.ts'
+import { Chronicle } from './chronicle.ts'
+
+/** Checks that are remembered of each, the latest last: some of every model. */
+const CHECKS_MAX = 12
+/** What says nothing new is no entry; what says something new is one, at most so often for each node. */
+const REPORT_MILLIS_MIN: Millis = 600_000
+/** What is kept of all nodes together. */
+export type CapabilityBounds = {
+  /** Nodes that are remembered: whoever has said nothing for longest is forgotten first. */
+  readonly nodes: number
+  /** Entries in a day: an open population may have as many names as it likes, and the disk is ours. */
+  readonly dayEntries: number
+  /** Entries after which nothing more is kept: the stream is read whole at a start. */
+  readonly entries: number
+}
+/** As many nodes as one draw has candidates; a full day is some eight megabytes. */
+const BOUNDS: CapabilityBounds = { nodes: 4096, dayEntries: 20_000, entries: 500_000 }
+const DAY_MILLIS: Millis = 86_400_000
+const ENTRY_BYTES_MAX = 2048
+/** A node that was busy so often in a row, whenever it was asked, does not want to be checked. */
+const PUT_OFF_MAX = 8
+/** A claim that was confirmed covers one that is a little higher: no two measurements agree. */
+const CONFIRMED_SHARE = 1.25
+
+const checkSchema = z.strictObject({
+  at: millisField,
+  model: referenceModelField,
+  verdict: verdictField,
+  claimedMilli: speedField,
+  /** By our clock, so that the node is at least as fast; null where there was no answer. */
+  observedMilli: speedField.nullable(),
+  /** How long it took, by our clock and by the node's. */
+  elapsedMillis: count(PHASE_MILLIS_MAX).nullable(),
+  trainMillis: count(PHASE_MILLIS_MAX).nullable(),
+})
+const capabilityEventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('reported'),
+    at: millisField,
+    node: nodeIdField,
+    seq: count(Number.MAX_SAFE_INTEGER),
+    ...capabilityFields,
+  }),
+  z.strictObject({ kind: z.literal('checked'), node: nodeIdField, ...checkSchema.shape }),
+  /** It was busy, or its link was lost: it is asked again some other time. */
+  z.strictObject({ kind: z.literal('put-off'), node: nodeIdField, at: millisField }),
+])
+type CapabilityEvent = z.output<typeof capabilityEventSchema>
+
+export type Check = z.output<typeof checkSchema>
+/** What is known of a node that has said what it can do. */
+export type Capable = {
+  readonly node: NodeId
+  readonly report: Capability
+  readonly seq: number
+  /** When it was heard, by our clock: the node's own is never gone by. */
+  readonly at: Millis
+  readonly checks: readonly Check[]
+  /** Checks in a row that came to nothing since it was busy. */
+  readonly putOff: number
+}
+
+export type CapabilityRefusal = 'replayed' | 'too-often' | 'too-many'
+
+/** By node, whoever has said something last at the end. */
+type State = { readonly nodes: Map<NodeId, Capable>; day: number; dayEntries: number }
+
+/** What nodes say that they can do, and what came of checking it, whichever process they said it to. */
+export class Capabilities {
+  readonly #clock: Clock
+  readonly #bounds: CapabilityBounds
+  readonly #chronicle: Chronicle<CapabilityEvent, State>
+
+  constructor({ log, clock }: { readonly log: EventLog; readonly clock: Clock }, bounds = BOUNDS) {
+    this.#clock = clock
+    this.#bounds = bounds
+    this.#chronicle = new Chronicle<CapabilityEvent, State>({
+      ...{ log, stream: 'capabilities', schema: capabilityEventSchema, entryBytesMax: ENTRY_BYTES_MAX },
+      ...{ state: { nodes: new Map(), day: 0, dayEntries: 0 } },
+      step: (state, event) => step(state, event, bounds.nodes),
+    })
+  }
+
+  select(matches: (capable: Capable) => boolean): Promise<readonly Capable[]> {
+    return this.#chronicle.read(({ nodes }) => [...nodes.values()].filter(matches))
+  }
+
+  get(node: NodeId): Promise<Capable | undefined> {
+    return this.#chronicle.read(({ nodes }) => nodes.get(node))
+  }
+
+  /** The newest report of a node is the one that counts. */
+  report(node: NodeId, seq: number, report: Capability): Promise<Result<void, CapabilityRefusal>> {
+    return this.#chronicle.write<Result<void, CapabilityRefusal>>((state, position) => {
+      const at = this.#clock.now()
+      const none = (answer: Result<void, CapabilityRefusal>) => ({ events: [], answer })
+      const known = state.nodes.get(node)
+      if (known && seq <= known.seq) return none(refuse('replayed'))
+      // Told again since the link was made anew: no measurement, and so no younger for it.
+      if (known && JSON.stringify(known.report) === JSON.stringify(report)) return none(accept(undefined))
+      if (known && at < known.at + REPORT_MILLIS_MIN) return none(refuse('too-often'))
+      if (this.#isFull(state, position, at)) return none(refuse('too-many', 'so much is kept in one day'))
+      return { events: [{ kind: 'reported', at, node, seq, ...report }], answer: accept(undefined) }
+    })
+  }
+
+  /** What came of a check of a node that is remembered still. */
+  async note(node: NodeId, outcome: Omit<Check, 'at'> | 'put-off'): Promise<void> {
+    await this.#chronicle.write((state, position) => {
+      const at = this.#clock.now()
+      if (!state.nodes.has(node) || this.#isFull(state, position, at)) return { events: [], answer: undefined }
+      const event: CapabilityEvent =
+        outcome === 'put-off' ? { kind: 'put-off', node, at } : { kind: 'checked', node, at, ...outcome }
+      return { events: [event], answer: undefined }
+    })
+  }
+
+  #isFull(state: State, position: number, at: Millis): boolean {
+    const { entries, dayEntries } = this.#bounds
+    return position >= entries || (dayOf(at) === state.day && state.dayEntries >= dayEntries)
+  }
+}
+
+function dayOf(at: Millis): number {
+  return Math.floor(at / DAY_MILLIS)
+}
+
+function step(state: State, event: CapabilityEvent, nodesMax: number): void {
+  const { nodes } = state
+  const day = dayOf(event.at)
+  state.dayEntries = day === state.day ? state.dayEntries + 1 : 1
+  state.day = day
+  const known = nodes.get(event.node)
+  switch (event.kind) {
+    case 'reported': {
+      const { kind: _, at, node, seq, ...report } = event
+      nodes.delete(node)
+      nodes.set(node, { node, report, seq, at, checks: known?.checks ?? [], putOff: known?.putOff ?? 0 })
+      const [oldest] = nodes.keys()
+      if (nodes.size > nodesMax && oldest) nodes.delete(oldest)
+      return
+    }
+    case 'checked': {
+      const { kind: _, node, ...check } = event
+      if (known) nodes.set(node, { ...known, checks: [...known.checks, check].slice(-CHECKS_MAX), putOff: 0 })
+      return
+    }
+    case 'put-off':
+      if (known) nodes.set(event.node, { ...known, putOff: known.putOff + 1 })
+  }
+}
+
+export function isStale({ at }: Pick<Capable, 'at'>, now: Millis): boolean {
+  return now >= at + CAPABILITY_MILLIS_MAX
+}
+
+export type Standing = 'confirmed' | 'unchecked' | 'doubted'
+
+/** What checks have made of one claim: the last one counts, and a confirmation only for a claim that is no higher. */
+export function standingOf({ checks, report }: Pick<Capable, 'checks' | 'report'>, model: ReferenceModel): Standing {
+  const last = checks.findLast((check) => check.model === model)
+  if (!last) return 'unchecked'
+  if (last.verdict !== 'confirmed') return 'doubted'
+  const claim = report.speeds.find((speed) => speed.model === model)?.milliSamplesPerSecond ?? 0
+  return claim <= last.claimedMilli * CONFIRMED_SHARE ? 'confirmed' : 'unchecked'
+}
+
+/** Of all that it claims: one claim that failed is a doubt about them all. */
+export function standingOfAll(capable: Pick<Capable, 'checks' | 'report' | 'putOff'>): Standing {
+  const standings = REFERENCE_MODEL_NAMES.map((model) => standingOf(capable, model))
+  if (capable.putOff >= PUT_OFF_MAX || standings.includes('doubted')) return 'doubted'
+  const { speeds } = capable.report
+  return speeds.length > 0 && speeds.every(({ model }) => standingOf(capable, model) === 'confirmed')
+    ? 'confirmed'
+    : 'unchecked'
+}
