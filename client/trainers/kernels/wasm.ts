@@ -12,6 +12,12 @@ export type Kernels = {
   ): void
   backpropFilter(image: number, gradient: number, kernelGradient: number, ...geometry: Geometry): void
   backpropInput(imageGradient: number, gradient: number, kernel: number, ...geometry: Geometry): void
+  depthwise(image: number, filter: number, out: number, ...geometry: DepthwiseGeometry): void
+  depthwiseBackpropFilter(image: number, gradient: number, filterGradient: number, ...geometry: DepthwiseGeometry): void
+  depthwiseBackpropInput(imageGradient: number, gradient: number, filter: number, ...geometry: DepthwiseGeometry): void
+  repeatEach(from: number, out: number, count: number, times: number): void
+  sumEach(from: number, out: number, count: number, times: number): void
+  sumSegments(from: number, ids: number, out: number, rows: number, width: number, segments: number): void
   transpose(from: number, out: number, rows: number, columns: number): void
   columnSums(from: number, out: number, rows: number, columns: number): void
   maxPoolGradient(
@@ -33,6 +39,21 @@ export type Geometry = readonly [
   outRows: number,
   outColumns: number,
   filters: number,
+  strideRowBytes: number,
+  strideColumnBytes: number,
+]
+
+/** The same where channels stay apart: see assembly/depthwise.ts. */
+export type DepthwiseGeometry = readonly [
+  samples: number,
+  sampleBytes: number,
+  kernelRows: number,
+  kernelColumns: number,
+  tapRowBytes: number,
+  tapColumnBytes: number,
+  outRows: number,
+  outColumns: number,
+  channels: number,
   strideRowBytes: number,
   strideColumnBytes: number,
 ]
