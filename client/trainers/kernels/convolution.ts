@@ -41,13 +41,9 @@ export function convolve(
 
 /** The filter's gradient, [rows, columns, channels, filters]. */
 export function backpropFilter(heap: Heap, x: TensorInfo, dy: TensorInfo, info: ConvInfo): TensorInfo {
-  const { taps, filters } = sizesOf(info)
   const image = frame(heap, x, info)
-  const turned = heap.tensor([filters, taps], 'zeros')
-  heap.kernels.backpropFilter(heap.address(image), heap.address(dy), heap.address(turned), ...geometryOf(info))
-  const out = heap.tensor([info.filterHeight, info.filterWidth, info.inChannels, filters], 'anything')
-  heap.kernels.transpose(heap.address(turned), heap.address(out), filters, taps)
-  heap.free(turned)
+  const out = heap.tensor([info.filterHeight, info.filterWidth, info.inChannels, info.outChannels], 'zeros')
+  heap.kernels.backpropFilter(heap.address(image), heap.address(dy), heap.address(out), ...geometryOf(info))
   unframe(heap, image, x)
   return out
 }
