@@ -21,7 +21,8 @@ import {
 import { assert } from '#protocol/assert.ts'
 import { backpropFilter, backpropInput, type ConvInfo, convolve } from './convolution.ts'
 import { depthwise, depthwiseBackpropFilter, depthwiseBackpropInput } from './depthwise.ts'
-import { heapOf } from './heap.ts'
+import { FUSED } from './fused-wasm.ts'
+import { type Heap, heapOf } from './heap.ts'
 import { isPlainProduct, multiply, sumColumns } from './matrix.ts'
 import { backpropMaxPool } from './pooling.ts'
 import { sumSegments } from './segments.ts'
@@ -99,6 +100,14 @@ export function mendWasm(): void {
     wasm.incRef(x.dataId)
     return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
   })
+  for (const [kernelName, kernel] of Object.entries(FUSED)) {
+    const fused = kernel as unknown as (heap: Heap, inputs: object, attrs: object | undefined) => TensorInfo[]
+    registerKernel({
+      kernelName,
+      backendName: 'wasm',
+      kernelFunc: ({ inputs, attrs, backend }) => fused(heapOf(backend), inputs, attrs),
+    })
+  }
 }
 
 let mended = false

@@ -20,6 +20,15 @@ export type Kernels = {
   sumSegments(from: number, ids: number, out: number, rows: number, width: number, segments: number): void
   transpose(from: number, out: number, rows: number, columns: number): void
   columnSums(from: number, out: number, rows: number, columns: number): void
+  /** {@link file://./assembly/normalization.ts} and {@link file://./assembly/steps.ts}: addresses, then counts and numbers. */
+  normalizeColumns(...addressesAndNumbers: readonly number[]): void
+  normalizeColumnsGradient(...addressesAndNumbers: readonly number[]): void
+  normalizeRows(...addressesAndNumbers: readonly number[]): void
+  normalizeRowsGradient(...addressesAndNumbers: readonly number[]): void
+  reluGradient(dy: number, y: number, out: number, count: number): void
+  momentumStep(...addressesAndNumbers: readonly number[]): void
+  adamStep(...addressesAndNumbers: readonly number[]): void
+  softmaxLoss(logits: number, targets: number, sum: number, gradient: number, rows: number, classes: number): void
   maxPoolGradient(
     input: number,
     output: number,
