@@ -1,7 +1,6 @@
 """One training loop of another framework, on one thread or on one GPU: `train.py torch|tensorflow MODEL BATCH SECONDS cpu|gpu`.
 
-Prints a line of JSON: the framework's version, samples per second of CPU time and of time on the wall, and peak resident
-memory. Models and optimiser are those of bench/train.ts: the data is one batch of noise that stays where the loop runs.
+Prints a line of JSON: samples a second of CPU, or on a GPU of time on the wall, in the turn after the fastest quarter, and peak resident memory. Models and optimiser are those of bench/train.ts: the data is one batch of noise that stays where the loop runs.
 """
 
 import json
@@ -47,7 +46,7 @@ def torch_step():
         optimiser.step()
         return loss.item()
 
-    return torch.__version__, step
+    return step
 
 
 def tensorflow_step():
@@ -82,24 +81,28 @@ def tensorflow_step():
         optimiser.apply_gradients(zip(tape.gradient(loss, network.trainable_variables), network.trainable_variables))
         return loss
 
-    return tf.__version__, lambda: float(train(x, y))
+    return lambda: float(train(x, y))
 
 
-version, step = {"torch": torch_step, "tensorflow": tensorflow_step}[framework]()
+step = {"torch": torch_step, "tensorflow": tensorflow_step}[framework]()
 for _ in range(5):
     step()
-steps, cpu, wall = 0, time.process_time(), time.perf_counter()
-while time.perf_counter() - wall < seconds:
-    step()
-    steps += 1
-cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-print(
-    json.dumps(
-        {
-            "version": version,
-            "perCpuSecond": steps * batch / cpu,
-            "perSecond": steps * batch / wall,
-            "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-    )
-)
+
+
+clock = time.process_time if device == "cpu" else time.perf_counter
+
+
+def turn():
+    """A quarter of a second of steps, so that it holds its share of what happens now and then. Returns seconds a step."""
+    steps, start = 0, clock()
+    while clock() - start < 0.25:
+        step()
+        steps += 1
+    return (clock() - start) / steps
+
+
+start, turns = clock(), []
+while len(turns) < 2 or clock() - start < seconds:
+    turns.append(turn())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({"perSecond": batch / sorted(turns)[len(turns) // 4], "peakBytes": peak}))
