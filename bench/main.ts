@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Pro
   restart: () => import('./restart.ts'),
   secagg: () => import('./secagg.ts'),
   simulate: () => import('./simulate.ts'),
+  train: () => import('./train.ts'),
   transfer: () => import('./transfer.ts'),
 }
 

@@ -10,7 +10,15 @@ const KERNELS = [
   { folder: 'aggregation/kernels', sources: ['ring.ts'], name: 'RING_BINARY', flags: ['--noExportMemory'] },
   {
     folder: 'client/trainers/kernels',
-    sources: ['convolution.ts', 'matrix.ts', 'pooling.ts'],
+    sources: [
+      'convolution.ts',
+      'depthwise.ts',
+      'matrix.ts',
+      'normalization.ts',
+      'pooling.ts',
+      'segments.ts',
+      'steps.ts',
+    ],
     name: 'KERNELS_BINARY',
     flags: [],
   },

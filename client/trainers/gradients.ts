@@ -7,13 +7,12 @@ import {
   type FusedConv2DAttrs,
   getGradient,
   matMul,
-  mul,
   type NamedAttrMap,
   registerGradient,
-  step,
   sum,
   type Tensor,
 } from '@tensorflow/tfjs-core'
+import { registerFusedGradients, reluGradient } from './kernels/fused.ts'
 
 /**
  * The derivatives that TF.js's tape runs along are its own, which its layers package registers, and these of the fused
@@ -23,6 +22,7 @@ import {
  */
 export function registerGradients(): void {
   if (getGradient('FusedConv2D')) return
+  registerFusedGradients()
   registerGradient({
     kernelName: 'FusedConv2D',
     inputsToSave: ['x', 'filter'],
@@ -40,6 +40,11 @@ export function registerGradients(): void {
         bias: () => sum(dz, [0, 1, 2]),
       }
     },
+  })
+  registerGradient({
+    kernelName: 'Relu',
+    outputsToSave: [true],
+    gradFunc: (dy, saved) => ({ x: () => reluGradient(dy as Tensor, (saved as [Tensor])[0]) }),
   })
   registerGradient({
     kernelName: '_FusedMatMul',
@@ -64,7 +69,6 @@ export function run(kernelName: string, inputs: Record<string, Tensor>, attrs: o
   return engine().runKernel(kernelName, inputs, attrs as NamedAttrMap) as Tensor
 }
 
-/** Where a ReLU's output is above zero its input was too. */
 function beforeActivation(dy: Tensor, y: Tensor, activation: string | undefined): Tensor {
-  return activation === 'relu' ? mul(dy, step(y)) : dy
+  return activation === 'relu' ? reluGradient(dy, y) : dy
 }

@@ -1,5 +1,5 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm'
-import type { DataType, TensorInfo } from '@tensorflow/tfjs-core'
+import { type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core'
 import { assert } from '#protocol/assert.ts'
 import { instantiate, type Kernels, type Memory } from './wasm.ts'
 
@@ -8,6 +8,8 @@ export type Heap = {
   readonly kernels: Kernels
   /** Where a tensor's first float lies, until the next allocation moves nothing but views. */
   address(tensor: TensorInfo): number
+  /** How many numbers a tensor holds. */
+  size(tensor: TensorInfo): number
   /** A new float32 tensor; `filled` with zeros, or with whatever lay there. */
   tensor(shape: readonly number[], filled: 'zeros' | 'anything'): TensorInfo
   free(tensor: TensorInfo): void
@@ -33,11 +35,12 @@ export function heapOf(backend: unknown): Heap {
   const heap: Heap = {
     kernels: instantiate(memory),
     address,
+    size: ({ shape }) => util.sizeFromShape(shape),
     tensor(shape, filled) {
       const made = wasm.makeOutput([...shape], 'float32' satisfies DataType)
       if (filled === 'zeros') {
         const from = address(made) / 4
-        floats().fill(0, from, from + shape.reduce((product, side) => product * side, 1))
+        floats().fill(0, from, from + util.sizeFromShape(made.shape))
       }
       return made
     },

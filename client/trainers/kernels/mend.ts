@@ -5,20 +5,27 @@ import {
   type Conv2DAttrs,
   type Conv2DBackpropFilterAttrs,
   type Conv2DBackpropInputAttrs,
+  type DepthwiseConv2dNativeAttrs,
+  type DepthwiseConv2dNativeBackpropFilterAttrs,
+  type DepthwiseConv2dNativeBackpropInputAttrs,
   type FusedConv2DAttrs,
   getKernel,
   type MaxPoolGradAttrs,
   registerKernel,
   type SumAttrs,
   type TensorInfo,
+  type UnsortedSegmentSumAttrs,
   unregisterKernel,
   util,
 } from '@tensorflow/tfjs-core'
 import { assert } from '#protocol/assert.ts'
-import { backpropFilter, backpropInput, convolve } from './convolution.ts'
-import { heapOf } from './heap.ts'
+import { backpropFilter, backpropInput, type ConvInfo, convolve } from './convolution.ts'
+import { depthwise, depthwiseBackpropFilter, depthwiseBackpropInput } from './depthwise.ts'
+import { FUSED } from './fused-wasm.ts'
+import { type Heap, heapOf } from './heap.ts'
 import { isPlainProduct, multiply, sumColumns } from './matrix.ts'
 import { backpropMaxPool } from './pooling.ts'
+import { sumSegments } from './segments.ts'
 
 /**
  * Makes TF.js 4.22's wasm backend able to train, right, and fast. Stock, it has no gradient for a convolution's filter;
@@ -46,6 +53,30 @@ export function mendWasm(): void {
     const info = convInfo(attrs.inputShape, inputs.filter.shape, { ...attrs, dilations: 1 })
     return info ? backpropInput(heapOf(backend), inputs.dy, inputs.filter, info) : stock()
   })
+  replace<Image & Filter, DepthwiseConv2dNativeAttrs>('DepthwiseConv2dNative', ({ inputs, attrs, backend }, stock) => {
+    if (attrs.dataFormat !== 'NHWC') return stock()
+    const info = depthwiseInfo(inputs.x.shape, inputs.filter.shape, attrs)
+    return depthwise(heapOf(backend), inputs.x, inputs.filter, info)
+  })
+  replace<Image & Gradient, DepthwiseConv2dNativeBackpropFilterAttrs>(
+    'DepthwiseConv2dNativeBackpropFilter',
+    ({ inputs, attrs, backend }) => {
+      const info = depthwiseInfo(inputs.x.shape, attrs.filterShape, attrs)
+      return depthwiseBackpropFilter(heapOf(backend), inputs, attrs.filterShape, info)
+    },
+  )
+  replace<Gradient & Filter, DepthwiseConv2dNativeBackpropInputAttrs>(
+    'DepthwiseConv2dNativeBackpropInput',
+    ({ inputs, attrs, backend }) => {
+      const info = depthwiseInfo(attrs.inputShape, inputs.filter.shape, attrs)
+      return depthwiseBackpropInput(heapOf(backend), inputs.dy, inputs.filter, info)
+    },
+  )
+  replace<Image & { readonly segmentIds: TensorInfo }, UnsortedSegmentSumAttrs>(
+    'UnsortedSegmentSum',
+    ({ inputs: { x, segmentIds }, attrs, backend }, stock) =>
+      x.dtype === 'float32' ? sumSegments(heapOf(backend), x, segmentIds, attrs.numSegments) : stock(),
+  )
   replace<Gradient & Pooled, MaxPoolGradAttrs>('MaxPoolGrad', ({ inputs, attrs, backend }) => {
     const { filterSize, strides, pad, dimRoundingMode } = attrs
     const shape = inputs.input.shape as Sides
@@ -69,6 +100,14 @@ export function mendWasm(): void {
     wasm.incRef(x.dataId)
     return { dataId: x.dataId, shape: x.shape, dtype: x.dtype }
   })
+  for (const [kernelName, kernel] of Object.entries(FUSED)) {
+    const fused = kernel as unknown as (heap: Heap, inputs: object, attrs: object | undefined) => TensorInfo[]
+    registerKernel({
+      kernelName,
+      backendName: 'wasm',
+      kernelFunc: ({ inputs, attrs, backend }) => fused(heapOf(backend), inputs, attrs),
+    })
+  }
 }
 
 let mended = false
@@ -95,6 +134,16 @@ function convInfo(
 function isOurs(activation: string | undefined, bias: TensorInfo | undefined, columns: number | undefined): boolean {
   const known = activation === undefined || activation === 'linear' || activation === 'relu'
   return known && (bias === undefined || (bias.shape.length === 1 && bias.shape[0] === columns))
+}
+
+/** One channel by one or several filters of its own, dilated or not. */
+function depthwiseInfo(
+  x: readonly number[],
+  filter: readonly number[],
+  attrs: Pick<DepthwiseConv2dNativeAttrs, 'strides' | 'pad' | 'dimRoundingMode' | 'dilations'>,
+): ConvInfo {
+  const { strides, dilations = 1, pad, dimRoundingMode } = attrs
+  return backend_util.computeConv2DInfo(x as Sides, filter as Sides, strides, dilations, pad, dimRoundingMode, true)
 }
 
 /** Over every axis but the last: a bias's gradient. Stock turns the whole tensor over first. */

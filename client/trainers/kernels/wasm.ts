@@ -12,8 +12,23 @@ export type Kernels = {
   ): void
   backpropFilter(image: number, gradient: number, kernelGradient: number, ...geometry: Geometry): void
   backpropInput(imageGradient: number, gradient: number, kernel: number, ...geometry: Geometry): void
+  depthwise(image: number, filter: number, out: number, ...geometry: DepthwiseGeometry): void
+  depthwiseBackpropFilter(image: number, gradient: number, filterGradient: number, ...geometry: DepthwiseGeometry): void
+  depthwiseBackpropInput(imageGradient: number, gradient: number, filter: number, ...geometry: DepthwiseGeometry): void
+  repeatEach(from: number, out: number, count: number, times: number): void
+  sumEach(from: number, out: number, count: number, times: number): void
+  sumSegments(from: number, ids: number, out: number, rows: number, width: number, segments: number): void
   transpose(from: number, out: number, rows: number, columns: number): void
   columnSums(from: number, out: number, rows: number, columns: number): void
+  /** {@link file://./assembly/normalization.ts} and {@link file://./assembly/steps.ts}: addresses, then counts and numbers. */
+  normalizeColumns(...addressesAndNumbers: readonly number[]): void
+  normalizeColumnsGradient(...addressesAndNumbers: readonly number[]): void
+  normalizeRows(...addressesAndNumbers: readonly number[]): void
+  normalizeRowsGradient(...addressesAndNumbers: readonly number[]): void
+  reluGradient(dy: number, y: number, out: number, count: number): void
+  momentumStep(...addressesAndNumbers: readonly number[]): void
+  adamStep(...addressesAndNumbers: readonly number[]): void
+  softmaxLoss(logits: number, targets: number, sum: number, gradient: number, rows: number, classes: number): void
   maxPoolGradient(
     input: number,
     output: number,
@@ -33,6 +48,21 @@ export type Geometry = readonly [
   outRows: number,
   outColumns: number,
   filters: number,
+  strideRowBytes: number,
+  strideColumnBytes: number,
+]
+
+/** The same where channels stay apart: see assembly/depthwise.ts. */
+export type DepthwiseGeometry = readonly [
+  samples: number,
+  sampleBytes: number,
+  kernelRows: number,
+  kernelColumns: number,
+  tapRowBytes: number,
+  tapColumnBytes: number,
+  outRows: number,
+  outColumns: number,
+  channels: number,
   strideRowBytes: number,
   strideColumnBytes: number,
 ]

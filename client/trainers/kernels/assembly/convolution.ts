@@ -19,17 +19,24 @@ export function packFilters(
   filters: usize,
 ): void {
   for (let first: usize = 0; first < filters; first += 8) {
-    for (let lane: usize = 0; lane < 8; lane++) {
-      const inside = first + lane < filters
-      store<f32>(packedBias + ((first + lane) << 2), inside && bias ? load<f32>(bias + ((first + lane) << 2)) : 0)
-      let to = packed + ((first * taps + lane) << 2)
-      let from = kernel + ((first + lane) << 2)
-      for (let tap: usize = 0; tap < taps; tap++) {
-        store<f32>(to, inside ? load<f32>(from) : 0)
-        to += 32
-        from += filters << 2
+    const width = min<usize>(filters - first, 8)
+    let from = kernel + (first << 2)
+    let to = packed + ((first * taps) << 2)
+    const end = to + (taps << 5)
+    if (width === 8) {
+      for (; to < end; to += 32, from += filters << 2) {
+        v128.store(to, v128.load(from))
+        v128.store(to, v128.load(from, 16), 16)
+      }
+    } else {
+      for (; to < end; to += 32, from += filters << 2) {
+        v128.store(to, low(from, width))
+        v128.store(to, high(from, width), 16)
       }
     }
+    const biases = packedBias + (first << 2)
+    v128.store(biases, bias ? low(bias + (first << 2), width) : f32x4.splat(0))
+    v128.store(biases, bias ? high(bias + (first << 2), width) : f32x4.splat(0), 16)
   }
 }
 
@@ -150,10 +157,27 @@ function put(to: usize, width: usize, low: v128, high: v128): void {
   if (width) v128.store32_lane(to, rest, 0)
 }
 
+/** The first four of `width` (1 to 8) floats; zeros after the last. */
+function low(from: usize, width: usize): v128 {
+  return width >= 4 ? v128.load(from) : few(from, width)
+}
+
+/** The floats after those. */
+function high(from: usize, width: usize): v128 {
+  if (width === 8) return v128.load(from, 16)
+  return width > 4 ? few(from + 16, width - 4) : f32x4.splat(0)
+}
+
+/** One to three floats. */
+function few(from: usize, width: usize): v128 {
+  if (width === 1) return v128.load32_zero(from)
+  const pair = v128.load64_zero(from)
+  return width === 2 ? pair : f32x4.replace_lane(pair, 2, load<f32>(from, 8))
+}
+
 /**
- * kernelGradient[filter, tap] += Σ over positions of gradient · image, and imageGradient += gradient · kernel[filter, tap].
- * A zero gradient adds nothing and is skipped: after max pooling and ReLU most of them are. Filters come first here, so
- * that one filter's taps lie side by side.
+ * kernelGradient[tap, filter] += Σ over positions of image · gradient. Four taps × eight filters at a time, summed over one
+ * sample in registers: a sample's image and gradient stay in the nearest cache while all its taps read them.
  */
 export function backpropFilter(
   image: usize,
@@ -170,33 +194,74 @@ export function backpropFilter(
   strideRowBytes: usize,
   strideColumnBytes: usize,
 ): void {
-  const filterBytes = (kernelRows * span) << 2
-  let from = gradient
+  const taps = kernelRows * span
+  const filterBytes = filters << 2
+  const lineBytes = outColumns * filterBytes
   for (let sample: usize = 0; sample < samples; sample++) {
-    for (let outRow: usize = 0; outRow < outRows; outRow++) {
-      let window = image + sample * sampleBytes + outRow * strideRowBytes
-      for (let column: usize = 0; column < outColumns; column++) {
-        for (let filter: usize = 0; filter < filters; filter++) {
-          if (filter + 4 <= filters && !v128.any_true(v128.load(from))) {
-            from += 16
-            filter += 3
-            continue
-          }
-          const g = load<f32>(from)
-          from += 4
-          if (g === 0) continue
-          let to = kernelGradient + filter * filterBytes
-          for (let row: usize = 0; row < kernelRows; row++) {
-            addScaled(to, window + row * rowBytes, g, span)
-            to += span << 2
+    for (let tap: usize = 0; tap < taps; tap += 4) {
+      // After the last tap, the last again: its sums are not stored.
+      const last = taps - 1
+      const tap0 = image + offsetOf(tap, span, rowBytes)
+      const tap1 = image + offsetOf(min(tap + 1, last), span, rowBytes)
+      const tap2 = image + offsetOf(min(tap + 2, last), span, rowBytes)
+      const tap3 = image + offsetOf(min(tap + 3, last), span, rowBytes)
+      for (let first: usize = 0; first < filters; first += 8) {
+        const width = min<usize>(filters - first, 8)
+        let a0 = f32x4.splat(0),
+          a1 = f32x4.splat(0),
+          b0 = f32x4.splat(0),
+          b1 = f32x4.splat(0),
+          c0 = f32x4.splat(0),
+          c1 = f32x4.splat(0),
+          d0 = f32x4.splat(0),
+          d1 = f32x4.splat(0)
+        let from = gradient + (first << 2)
+        for (let outRow: usize = 0; outRow < outRows; outRow++) {
+          let at = outRow * strideRowBytes
+          for (const end = from + lineBytes; from < end; from += filterBytes) {
+            const g0 = low(from, width)
+            const g1 = high(from, width)
+            const a = v128.load_splat<f32>(tap0 + at)
+            a0 = f32x4.add(a0, f32x4.mul(a, g0))
+            a1 = f32x4.add(a1, f32x4.mul(a, g1))
+            const b = v128.load_splat<f32>(tap1 + at)
+            b0 = f32x4.add(b0, f32x4.mul(b, g0))
+            b1 = f32x4.add(b1, f32x4.mul(b, g1))
+            const c = v128.load_splat<f32>(tap2 + at)
+            c0 = f32x4.add(c0, f32x4.mul(c, g0))
+            c1 = f32x4.add(c1, f32x4.mul(c, g1))
+            const d = v128.load_splat<f32>(tap3 + at)
+            d0 = f32x4.add(d0, f32x4.mul(d, g0))
+            d1 = f32x4.add(d1, f32x4.mul(d, g1))
+            at += strideColumnBytes
           }
         }
-        window += strideColumnBytes
+        const to = kernelGradient + tap * filterBytes + (first << 2)
+        raise(to, width, a0, a1)
+        if (tap + 1 < taps) raise(to + filterBytes, width, b0, b1)
+        if (tap + 2 < taps) raise(to + 2 * filterBytes, width, c0, c1)
+        if (tap + 3 < taps) raise(to + 3 * filterBytes, width, d0, d1)
       }
     }
+    image += sampleBytes
+    gradient += outRows * lineBytes
   }
 }
 
+/** Where a tap lies, from its window's first. */
+function offsetOf(tap: usize, span: usize, rowBytes: usize): usize {
+  return (tap / span) * rowBytes + ((tap % span) << 2)
+}
+
+/** Adds the first `width` (1 to 8) of eight floats. */
+function raise(to: usize, width: usize, first: v128, second: v128): void {
+  put(to, width, f32x4.add(first, low(to, width)), f32x4.add(second, high(to, width)))
+}
+
+/**
+ * imageGradient += gradient · kernel[filter, tap], filters first, so that one filter's taps lie side by side. A zero gradient
+ * adds nothing and is skipped: after max pooling and ReLU most of them are.
+ */
 export function backpropInput(
   imageGradient: usize,
   gradient: usize,

@@ -1,0 +1,149 @@
+import {
+  losses,
+  mul,
+  type Scalar,
+  setBackend,
+  type Tensor,
+  tensor,
+  tidy,
+  train,
+  type Variable,
+  variableGrads,
+} from '@tensorflow/tfjs-core'
+import type { Dataset } from '#client/data/dataset.ts'
+import { type BackendChoice, openBackend } from '#client/trainers/backend.ts'
+import { fitModel } from '#client/trainers/fit.ts'
+import { lossSum } from '#client/trainers/loss.ts'
+import { buildNetwork } from '#client/trainers/network.ts'
+import { sgd } from '#client/trainers/sgd.ts'
+import { someDataset, someModel, trainingOf } from '#test/client/trainers/tasks.ts'
+import { timed } from './cpu.ts'
+import { CLASSES, MODELS, type ModelName } from './train-models.ts'
+
+/**
+ * `node train-loop.ts ours|stock <backend> <model> <batch> <seconds> cpu|gpu`: trains and prints a line of JSON. `ours` takes turns
+ * between what a node runs in a round and a bare loop over the same operations, so that both see the same machine.
+ */
+export type Trained = {
+  /** Samples a second of CPU, or on a GPU of time on the wall, in the turn after the fastest quarter. */
+  readonly perSecond: number
+  /** By the bare loop; missing where there is no other. */
+  readonly barePerSecond?: number
+  readonly peakBytes: number
+}
+
+/** Long enough that a turn holds its share of garbage collection. */
+const TURN_MILLIS = 250
+const OPTIMISER = { kind: 'sgd', rateMicro: 10_000, momentumMicro: 900_000 } as const
+
+const [loop, backend, name, batchText, secondsText, device] = process.argv.slice(2) as [
+  string,
+  string,
+  ModelName,
+  string,
+  string,
+  'cpu' | 'gpu',
+]
+const [batch, millis] = [Number(batchText), Number(secondsText) * 1000]
+const { architecture, stock } = MODELS[name]
+/** Looked at after every turn. The operating system's own peak would do, but a new process inherits its parent's. */
+let peakBytes = 0
+const trained = loop === 'ours' ? await trainOurs() : await trainStock()
+process.stdout.write(JSON.stringify({ ...trained, peakBytes } satisfies Trained))
+
+async function trainOurs() {
+  await openBackend(backend as BackendChoice)
+  const warm = bareLoop(someDataset(architecture.input, 3 * batch, CLASSES, 3))
+  await warm()
+  const steps = Math.max(2, Math.round((3 * TURN_MILLIS) / (await millisOf(warm))))
+  const dataset = { ...someDataset(architecture.input, steps * batch, CLASSES, 3), heldOut: Int32Array.of(0) }
+  const bare = bareLoop(dataset)
+  const training = trainingOf(architecture, 'softmax-cross-entropy', CLASSES, {
+    batchSize: batch,
+    optimiser: OPTIMISER,
+  })
+  const model = someModel(architecture, 5).map((weight) => weight / 10)
+  const doors = { checkpoint: () => undefined, progress: () => undefined }
+  const turns = await takeTurns([() => fitModel(model, training, dataset, doors), bare])
+  const [perSecond, barePerSecond] = turns.map((turn) => (steps * batch * 1000) / turn) as [number, number]
+  return { perSecond, barePerSecond }
+}
+
+/** What a user of TF.js writes around our layers: rows in one array, in one order; nothing shuffled, reported or held out. */
+function bareLoop(dataset: Dataset): () => Promise<void> {
+  const network = buildNetwork(architecture)
+  network.write(someModel(architecture, 5).map((weight) => weight / 10))
+  const optimiser = sgd(network.trainable, OPTIMISER)
+  const [x, y] = arraysOf(dataset)
+  const width = x.length / dataset.labels.length
+  return async () => {
+    let last: Scalar | undefined
+    for (let row = 0; row < dataset.labels.length; row += batch) {
+      last?.dispose()
+      last = tidy(() => {
+        const inputs = tensor(x.subarray(row * width, (row + batch) * width), [batch, ...architecture.input])
+        const targets = tensor(y.subarray(row * CLASSES, (row + batch) * CLASSES), [batch, CLASSES])
+        const loss = () => mul(lossSum('softmax-cross-entropy', network.predict(inputs), targets), 1 / batch) as Scalar
+        const { value, grads } = variableGrads(loss, [...network.trainable])
+        optimiser.step(grads)
+        return value
+      })
+    }
+    await last?.data()
+    last?.dispose()
+  }
+}
+
+/** TF.js as it comes: its layers, its loss, its optimiser, its kernels. */
+async function trainStock() {
+  await import(`@tensorflow/tfjs-backend-${backend}`)
+  if (!(await setBackend(backend))) throw new Error(`TF.js does not set ${backend}`)
+  const model = stock()
+  const optimiser = train.momentum(OPTIMISER.rateMicro / 1e6, OPTIMISER.momentumMicro / 1e6)
+  const variables = model.trainableWeights.map((each) => each.read() as Variable)
+  const [x, y] = arraysOf(someDataset(architecture.input, batch, CLASSES, 3))
+  const step = async () => {
+    const value = tidy(() => {
+      const [inputs, targets] = [tensor(x, [batch, ...architecture.input]), tensor(y, [batch, CLASSES])]
+      const loss = () =>
+        losses.softmaxCrossEntropy(targets, model.apply(inputs, { training: true }) as Tensor) as Scalar
+      return optimiser.minimize(loss, true, variables) as Scalar
+    })
+    await value.data()
+    value.dispose()
+  }
+  await step()
+  const [turn] = await takeTurns([step])
+  return { perSecond: (batch * 1000) / (turn as number) }
+}
+
+/** All its rows, and their labels one-hot. */
+function arraysOf({ labels, copyRow }: Dataset): readonly [x: Float32Array, y: Float32Array] {
+  const width = architecture.input.reduce((product, side) => product * side, 1)
+  const [x, y] = [new Float32Array(labels.length * width), new Float32Array(labels.length * CLASSES)]
+  for (const [row, label] of labels.entries()) {
+    copyRow(row, x, row * width)
+    y[row * CLASSES + label] = 1
+  }
+  return [x, y]
+}
+
+/** One after the other until the time is over, twice at least. @returns milliseconds of the turn after the fastest quarter, of each */
+async function takeTurns(acts: readonly (() => Promise<unknown>)[]): Promise<readonly number[]> {
+  const took = acts.map((): number[] => [])
+  for (let [turn, sum] = [0, 0]; turn < 2 || sum < millis; turn++) {
+    for (const [index, act] of acts.entries()) {
+      const turnMillis = await millisOf(act)
+      sum += turnMillis
+      took[index]?.push(turnMillis)
+      peakBytes = Math.max(peakBytes, process.memoryUsage.rss())
+    }
+  }
+  return took.map((each) => each.sort((a, b) => a - b)[Math.floor(each.length / 4)] as number)
+}
+
+/** CPU of the whole process: its collector and its compiler count, and whoever else uses the machine does not. */
+async function millisOf(act: () => Promise<unknown>): Promise<number> {
+  const { cpu, wall } = await timed(act)
+  return device === 'gpu' ? wall : cpu
+}
