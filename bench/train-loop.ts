@@ -11,7 +11,8 @@ import {
   variableGrads,
 } from '@tensorflow/tfjs-core'
 import type { Dataset } from '#client/data/dataset.ts'
-import { type BackendChoice, openBackend } from '#client/trainers/backend.ts'
+import { openBackend } from '#client/trainers/backend.ts'
+import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import { lossSum } from '#client/trainers/loss.ts'
 import { buildNetwork } from '#client/trainers/network.ts'

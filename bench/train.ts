@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { BackendChoice } from '#client/trainers/backend.ts'
+import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import type { Report, Table } from './report.ts'
 import type { Trained } from './train-loop.ts'
 import { MODELS, type ModelName } from './train-models.ts'

@@ -17,6 +17,8 @@ export type Opening = {
 
 /** One at a time, each followed by any progress and one other reply, or by the loss of the backend. */
 export type Request = Fit | Measure | { readonly kind: 'tally'; readonly question: Question }
+/** At any time: the thread leaves its GPU in order and exits. Dawn ends the whole process with a thread that waits for one. */
+export type End = { readonly kind: 'end' }
 export type Fit = {
   readonly kind: 'fit'
   readonly model: Float32Array

@@ -1,7 +1,8 @@
 import { extname } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { BackendChoice } from './backends/choice.ts'
-import type { Reply } from './conversation.ts'
+import type { End, Reply } from './conversation.ts'
 import { openTrainer, type StartChannel, type TfjsTrainer, type TrainerOptions } from './trainer.ts'
 
 /** A trainer in a thread of Node.js. */
@@ -18,6 +19,8 @@ export function openTfjsTrainer(
 
 /** 65,536 rows of 512 columns are 256 MiB of cells while they are read. */
 const HEAP_MIB = 1024
+/** For a step that a GPU is at; one that hangs is not waited for. */
+const END_MILLIS_MAX = 10_000
 
 function startingWith(heapMiB: number): StartChannel {
   return (opening, { heard, died }) => {
@@ -27,11 +30,20 @@ function startingWith(heapMiB: number): StartChannel {
       resourceLimits: { maxOldGenerationSizeMb: heapMiB },
     })
     worker.on('error', (cause) => died(cause instanceof Error ? cause.message : String(cause)))
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
     worker.on('exit', (code) => died(`it ended with code ${code}`))
-    worker.on('message', (reply: Reply) => heard(reply))
+    let leavesGpu = false
+    worker.on('message', (reply: Reply) => {
+      if (reply.kind === 'open') leavesGpu = reply.backend.name === 'webgpu'
+      heard(reply)
+    })
     return {
       post: (request) => worker.postMessage(request),
       async end() {
+        if (leavesGpu) {
+          worker.postMessage({ kind: 'end' } satisfies End)
+          await Promise.race([exited, pause(END_MILLIS_MAX, undefined, { ref: false })])
+        }
         await worker.terminate()
       },
     }

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '#protocol/assert.ts'
 import { readBounded } from '../data/disk.ts'
 import { openBackend } from './backend.ts'
-import type { Opening, Reply, Request } from './conversation.ts'
+import type { End, Opening, Reply, Request } from './conversation.ts'
 import { openPupil } from './pupil.ts'
 
 /** The training thread of a node on Node.js. */
@@ -15,10 +15,23 @@ const say = (reply: Reply) => port.postMessage(reply)
 const answer = openPupil(data, readBounded, say)
 
 const lost = (reason: string) => say({ kind: 'lost', reason })
-say({ kind: 'open', backend: await openBackend(backend, { without, lost }) })
-port.on('message', async (request: Request) => {
-  const reply = await answer(request)
+const ending = new AbortController()
+let running: Promise<void> | undefined
+say({ kind: 'open', backend: await openBackend(backend, { without, lost, signal: ending.signal }) })
+port.on('message', (message: Request | End) => {
+  if (message.kind === 'end') void end()
+  else running = answer(message).then(tell)
+})
+
+async function tell(reply: Reply): Promise<void> {
   // What went wrong on a device is told a turn later than what came of it.
   await setImmediate()
-  say(reply)
-})
+  if (!ending.signal.aborted) say(reply)
+}
+
+async function end(): Promise<void> {
+  ending.abort()
+  await running
+  await setImmediate()
+  process.exit()
+}

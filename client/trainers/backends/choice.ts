@@ -50,6 +50,8 @@ export type Choosing = {
   readonly without?: readonly BackendName[]
   /** Called when the backend that was chosen is lost, once. */
   readonly lost?: (reason: string) => void
+  /** Gives back what the backend holds; what is being read from it fails. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -62,7 +64,7 @@ export type Choosing = {
 export async function chooseBackend(
   candidates: readonly Candidate[],
   choice: BackendChoice,
-  { without = [], lost }: Choosing = {},
+  { without = [], ...choosing }: Choosing = {},
 ): Promise<OpenBackend> {
   const passedOver: PassedOver[] = []
   const wanted = choice === 'auto' ? candidates : candidates.filter(({ name }) => name === choice)
@@ -74,7 +76,7 @@ export async function chooseBackend(
       continue
     }
     const sure = choice !== 'auto' || UNBEATEN.has(candidate.name)
-    if (sure && !best) return settle({ ...started, name: candidate.name, rowsPerSecond: 0 }, passedOver, lost)
+    if (sure && !best) return settle({ ...started, name: candidate.name, rowsPerSecond: 0 }, passedOver, choosing)
     const next = { ...started, name: candidate.name, rowsPerSecond: await measureRows() }
     const [faster, slower] = best && best.rowsPerSecond > next.rowsPerSecond ? [best, next] : [next, best]
     if (slower) {
@@ -84,7 +86,7 @@ export async function chooseBackend(
     best = faster
     if (sure) break
   }
-  if (best) return settle(best, passedOver, lost)
+  if (best) return settle(best, passedOver, choosing)
   const reasons = passedOver.map(({ backend, reason, fix }) => `${backend}: ${reason}${fix ? ` (${fix})` : ''}`)
   throw new Error(`no backend trains here: ${reasons.join('; ') || `there is no ${choice} here`}`)
 }
@@ -123,12 +125,13 @@ async function start(candidate: Candidate, asked: boolean): Promise<Started | Pa
 }
 
 async function settle(
-  { registered, name, adapter, software, deterministic, lost: gone }: Measured,
+  { registered, name, adapter, software, deterministic, lost: gone, end }: Measured,
   passedOver: readonly PassedOver[],
-  lost: Choosing['lost'],
+  { lost, signal }: Choosing,
 ): Promise<OpenBackend> {
   await setBackend(registered)
   if (lost) void gone?.then(lost)
+  if (end) signal?.addEventListener('abort', end, { once: true })
   return { name, adapter, software, deterministic, passedOver }
 }
 

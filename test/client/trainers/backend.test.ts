@@ -109,38 +109,34 @@ test('drivers of Vulkan are looked for where its loader does, and only where tha
   expect(await vulkanDrivers(home, 'darwin')).toBeUndefined()
 })
 
-const onGpu = (await backendsHere('a GPU that is lost', ['webgpu'])).length > 0 ? describe : describe.skip
+const onGpu = (await backendsHere('a GPU that is lost', ['webgpu'])).length > 0 ? test : test.skip
 
-onGpu('a software GPU', () => {
-  test('is taken when it is asked for, and says that it is in software', async () => {
-    expect(await openBackend('webgpu')).toMatchObject({
+onGpu(
+  'a software GPU is taken when it is asked for, and says that it is one; put aside for another it is not lost',
+  async () => {
+    const lost = jest.fn()
+    expect(await openBackend('webgpu', { lost })).toMatchObject({
       ...{ name: 'webgpu', software: true, deterministic: false, adapter: expect.stringMatching(/\w/) },
     })
-  })
-
-  test('that is lost says so, and gives no numbers from then on', async () => {
+    const { device } = backend() as unknown as OnDevice
     const { promise, resolve } = Promise.withResolvers<string>()
     await openBackend('webgpu', { lost: resolve })
-    const { device } = backend() as unknown as { device: GPUDevice }
-    device.destroy()
-    expect(await promise).toMatch(/^the GPU was lost: /)
-    await expect(matMul(tensor([[1]]), tensor([[2]])).data()).rejects.toThrow()
-  })
-
-  test('that was told to do what it cannot is as good as lost', async () => {
-    const { promise, resolve } = Promise.withResolvers<string>()
-    await openBackend('webgpu', { lost: resolve })
-    const { device } = backend() as unknown as { device: GPUDevice }
-    device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE })
-    expect(await promise).toMatch(/^the GPU refused a step: /)
-  })
-
-  test('that is put aside for another is not lost', async () => {
-    const lost = jest.fn()
-    await openBackend('webgpu', { lost })
-    const { device } = backend() as unknown as { device: GPUDevice }
-    await openBackend('webgpu')
     await device.lost
     expect(lost).not.toHaveBeenCalled()
-  })
+    // What it is told to do and cannot is as bad.
+    const next = backend() as unknown as OnDevice
+    next.device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE })
+    expect(await promise).toMatch(/^the GPU refused a step: /)
+  },
+)
+
+onGpu('a GPU that is lost says so, and gives no numbers from then on', async () => {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  await openBackend('webgpu', { lost: resolve })
+  const { device } = backend() as unknown as OnDevice
+  device.destroy()
+  expect(await promise).toMatch(/^the GPU was lost: /)
+  await expect(matMul(tensor([[1]]), tensor([[2]])).data()).rejects.toThrow()
 })
+
+type OnDevice = { readonly device: GPUDevice }

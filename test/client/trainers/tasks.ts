@@ -84,6 +84,16 @@ export function trainingOf(
   }
 }
 
+/** Of two columns, one output and three weights. */
+export const logistic: Architecture = {
+  v: 1,
+  input: [2],
+  layers: [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }],
+}
+
+/** 60 steps on 40 rows. */
+export const longTask: TrainingTask = trainingOf(logistic, 'sigmoid-cross-entropy', 2, { epochs: 20, batchSize: 16 })
+
 /** A table of plain numbers. */
 export function tableOf(width: number, classes: number): Task['data'] {
   return {

@@ -1,21 +1,23 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { formatIdx } from '#client/data/idx.ts'
+import { openBackend } from '#client/trainers/backend.ts'
 import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
-import { TrainerFault } from '#client/trainers/trainer.ts'
+import { type BackendLoss, TrainerFault } from '#client/trainers/trainer.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
-import { noise, someModel, tableOf, trainingOf } from './tasks.ts'
+import { environmentOf, softwareVulkan } from '#test/vulkan.ts'
+import { backendsHere } from './backends.ts'
+import type { Lost } from './losing.ts'
+import { logistic, longTask, noise, someModel, tableOf, trainingOf } from './tasks.ts'
 
 let folder: string
 const never = new AbortController().signal
-const logistic: Architecture = {
-  v: 1,
-  input: [2],
-  layers: [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }],
-}
 const momentum = { kind: 'sgd', rateMicro: 100_000, momentumMicro: 900_000 } as const
 
 beforeAll(async () => {
@@ -34,11 +36,12 @@ async function writeTable(name: string, rows: number): Promise<string> {
 
 test('a table is learnt in one thread over many rounds, on either backend, and only sums come out', async () => {
   const path = await writeTable('table.csv', 400)
+  const automatic = await openBackend('auto')
   for (const backend of ['auto', 'cpu'] as const) {
     await using trainer = await openTfjsTrainer({ data: { kind: 'csv', path }, backend })
-    expect(trainer.backend).toBe(backend === 'auto' ? 'wasm' : 'cpu')
+    expect(trainer.backend).toBe(backend === 'auto' ? automatic.name : 'cpu')
     expect(trainer.opened.passedOver.map((other) => other.backend)).toEqual(
-      backend === 'auto' ? ['cuda', 'webgpu', 'node'] : [],
+      backend === 'auto' ? automatic.passedOver.map((other) => other.backend) : [],
     )
     const task = trainingOf(logistic, 'sigmoid-cross-entropy', 2, { optimiser: momentum, batchSize: 32, epochs: 2 })
     let model: Float32Array = new Float32Array(3)
@@ -156,3 +159,34 @@ describe('a fit that cannot go on', () => {
     await expect(trainer.fit(new Float32Array(3), task, never)).rejects.toThrow('the trainer is closed')
   })
 })
+
+const onGpu = (await backendsHere('a fit whose GPU is lost', ['webgpu'])).length > 0 ? test : test.skip
+
+onGpu(
+  'a fit whose GPU is lost begins again on the next backend and says so; one that is closed ends, and not the process',
+  async () => {
+    const path = await writeTable('lost.csv', 50)
+    const script = new URL('losing.ts', import.meta.url)
+    const vulkan = softwareVulkan()
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', script.href, fileURLToPath(script), path],
+      {
+        env: { ...process.env, ...(vulkan && environmentOf(vulkan)) },
+      },
+    )
+    const lost = JSON.parse(stdout) as Lost
+    expect(lost.losses).toMatchObject([
+      { from: 'webgpu', reason: expect.stringMatching(/^the GPU was lost: /), to: {} },
+    ])
+    const [{ to }] = lost.losses as [BackendLoss]
+    expect(lost.backend).toBe(to.name)
+    expect(lost.closed).toBe('TrainerFault: the training thread died: it ended with code 0')
+    // It had begun, and begins anew.
+    const epochs = lost.progress.map(({ epoch }) => epoch)
+    expect(epochs.indexOf(1, 1)).toBeGreaterThan(0)
+    expect(epochs.slice(-20)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1))
+    await using there = await openTfjsTrainer({ data: { kind: 'csv', path }, backend: to.name })
+    expect(lost.delta).toEqual([...(await there.fit(new Float32Array(3), longTask, never)).delta])
+  },
+)
