@@ -133,13 +133,17 @@ async function lossesOf(name: string): Promise<readonly number[]> {
   return losses
 }
 
+/** On a GPU in software, whose programs take long to compile: .ci/run has it check every layer, by CONSILIUM_EVERY_LAYER. */
+const BRIEF = ['softmax regression', 'pools whose largest value is below zero']
+
 /** One device for all of them: a GPU compiles a program once, and in software that takes longest. */
 describe.each(await backendsHere('the gradients of each layer'))('on the %s backend', (backend) => {
   beforeAll(async () => {
     await openBackend(backend)
   })
 
-  test.each(Object.entries(cases))('the gradients of %s are the slopes of the loss', async (name) => {
+  const isBrief = backend === 'webgpu' && !process.env['CONSILIUM_EVERY_LAYER']
+  test.each(isBrief ? BRIEF : Object.keys(cases))('the gradients of %s are the slopes of the loss', async (name) => {
     const { architecture, loss, model, dataset, at, slopes } = exampleOf(name)
     const scale = Math.max(...slopes.map(Math.abs))
     expect(scale).toBeGreaterThan(1e-3)
@@ -148,14 +152,17 @@ describe.each(await backendsHere('the gradients of each layer'))('on the %s back
     expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
   })
 
-  test.each(Object.keys(REFERENCE))('the losses of %s go down as on cpu', async (name) => {
-    const [losses, expected] = [await lossesOf(name), curves.get(name) as readonly number[]]
-    expect(expected.at(-1)).toBeLessThan(0.9 * (expected[0] as number))
-    for (const [epoch, loss] of losses.entries()) {
-      const there = expected[epoch] as number
-      expect(Math.abs(loss - there) / there).toBeLessThan(2e-5)
-    }
-  })
+  test.each(Object.keys(REFERENCE).slice(0, isBrief ? 1 : undefined))(
+    'the losses of %s go down as on cpu',
+    async (name) => {
+      const [losses, expected] = [await lossesOf(name), curves.get(name) as readonly number[]]
+      expect(expected.at(-1)).toBeLessThan(0.9 * (expected[0] as number))
+      for (const [epoch, loss] of losses.entries()) {
+        const there = expected[epoch] as number
+        expect(Math.abs(loss - there) / there).toBeLessThan(2e-5)
+      }
+    },
+  )
 })
 
 type Example = ReturnType<typeof makeExample>

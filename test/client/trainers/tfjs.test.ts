@@ -189,4 +189,5 @@ onGpu(
     await using there = await openTfjsTrainer({ data: { kind: 'csv', path }, backend: to.name })
     expect(lost.delta).toEqual([...(await there.fit(new Float32Array(3), longTask, never)).delta])
   },
+  180_000,
 )
