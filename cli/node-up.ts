@@ -60,7 +60,10 @@ export async function execute({ args, output }: Call): Promise<number> {
   })
   sayReady(output, node, { urls, coordinator })
   const following = follow(node, output, args.text('dies-in-round'))
-  stopped(stopping).then(() => node.drain())
+  stopped(stopping).then(() => {
+    output.note('draining: the seat that it has is finished, and no other taken; once more to stop now')
+    node.drain()
+  })
   await Promise.race([following, stopping.gone])
   // Whoever was told to stop and finished what it was at has done what it was told.
   const asked = stopping.exit()

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { vectorBytesOf } from '#aggregation/vector.ts'
@@ -233,7 +233,7 @@ export function nodeSecret(state: string, make: () => Bytes = () => randomBytes(
 /** A line for each receipt, before anyone is told of it: what proves a node's pay must outlive the process. */
 async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): AsyncIterable<Progress> {
   const kept = new Receipts()
-  for (const receipt of await receiptsIn(file)) kept.isNew(receipt)
+  for await (const receipt of receiptsIn(file)) kept.isNew(receipt)
   for await (const made of progress) {
     if (made.kind === 'paid') {
       // Told again since this node, or its coordinator, was away.
@@ -248,11 +248,12 @@ async function* keepReceipts(progress: AsyncIterable<Progress>, file: string): A
   }
 }
 
-/** Those of the last lines; one that a crash cut short is none. */
-async function receiptsIn(file: string): Promise<readonly Cid[]> {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  return text.split('\n').flatMap((line) => {
+/** A line at a time: those of years are more than belongs in memory. One that a crash cut short is none. */
+async function* receiptsIn(file: string): AsyncIterable<Cid> {
+  const handle = await open(file).catch(() => undefined)
+  if (!handle) return
+  for await (const line of handle.readLines()) {
     const receipt = /"receipt":"([a-z0-9]+)"\}$/.exec(line)?.[1]
-    return receipt ? [receipt as Cid] : []
-  })
+    if (receipt) yield receipt as Cid
+  }
 }

@@ -184,7 +184,11 @@ async function openThread(opening: Opening, start: StartChannel): Promise<Thread
       channel.post(request)
       return answer
     },
-    end: () => channel.end(),
+    async end() {
+      await channel.end()
+      // A worker of a page that is ended says nothing of it.
+      died('it was ended')
+    },
   }
 }
 

@@ -31,6 +31,7 @@ import { asRemote } from '#storage/blobs/copying.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { cohortOf } from '#test/cohort.ts'
+import { TIMING } from './timing.ts'
 
 export const coordinator = signerOf(sha256(utf8('the coordinator')))
 export const stranger = signerOf(sha256(utf8('a stranger')))
@@ -238,18 +239,6 @@ export class Bench {
     await this.blobs.putBlocks([{ cid, bytes }])
     return cid
   }
-}
-
-export const TIMING = {
-  ...{
-    selectionMillis: 1000,
-    keysMillis: 1000,
-    reportingMillis: 5000,
-    stragglerMillis: null,
-    consistencyMillis: 1000,
-    unmaskingMillis: 1000,
-  },
-  ...{ aggregationMillis: 1000, settlementMillis: 1000 },
 }
 
 /** Each life of a node draws its own secrets. */

@@ -36,7 +36,8 @@ import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
 import { cohortOf } from '#test/cohort.ts'
-import { type Bench, bench, coordinator, type Kept, NOW, type SaidFrame, TIMING } from './bench.ts'
+import { type Bench, bench, coordinator, type Kept, NOW, type SaidFrame } from './bench.ts'
+import { TIMING } from './timing.ts'
 
 type HostChange = Partial<Secure> & {
   /** Fewest reports that the plan promises a sum of. */

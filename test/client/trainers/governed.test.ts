@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { Supervision } from '#client/conduct.ts'
 import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
+import { openTrainer, type StartChannel } from '#client/trainers/trainer.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { trainingOf } from './tasks.ts'
@@ -29,7 +30,7 @@ test('a thread that is suspended trains nothing, and goes on where it was', asyn
   await using other = await opened(folder.path)
   let epochs = 0
   const suspended = Promise.withResolvers<void>()
-  const running = trainer.fit(model, taskOf(30), never, ({ epoch }) => {
+  const running = trainer.fit(model, taskOf(10), never, ({ epoch }) => {
     epochs = epoch
     if (epoch !== 3) return
     supervision.change({ paused: true })
@@ -37,14 +38,14 @@ test('a thread that is suspended trains nothing, and goes on where it was', asyn
   })
   await suspended.promise
   // What was done by then is told while another thread trains; and nothing more, while that one trains again.
-  const { delta } = await other.fit(model, taskOf(30), never)
+  const { delta } = await other.fit(model, taskOf(10), never)
   const told = epochs
-  await other.fit(model, taskOf(30), never)
+  await other.fit(model, taskOf(10), never)
   expect(epochs).toBe(told)
-  expect(epochs).toBeLessThan(30)
+  expect(epochs).toBeLessThan(10)
   supervision.change({ paused: false })
   expect((await running).delta).toEqual(delta)
-  expect(epochs).toBe(30)
+  expect(epochs).toBe(10)
 })
 
 test('a thread whose node is stopped is ended, suspended or not, and the next fit starts another', async () => {
@@ -72,9 +73,37 @@ test('of a share of the time no more than that is taken of the processor', async
   await using trainer = await opened(folder.path, { share: 0.25 })
   await trainer.fit(model, taskOf(1), never)
   const [at, usage] = [performance.now(), process.cpuUsage()]
-  await trainer.fit(model, taskOf(40), never)
+  await trainer.fit(model, taskOf(20), never)
   const { user, system } = process.cpuUsage(usage)
   const share = (user + system) / 1000 / (performance.now() - at)
   // What is around the batches, and the other thread, are not rested for.
   expect(share).toBeLessThan(0.32)
+})
+
+const OPENED = { name: 'cpu', adapter: 'none', software: false, deterministic: true, passedOver: [] } as const
+
+test('a fit ends with its thread also where nothing tells of the end, as in a page, and the next one starts another', async () => {
+  const supervision = new Supervision()
+  const requests: string[] = []
+  let threads = 0
+  const start: StartChannel = (_opening, { heard }) => {
+    threads++
+    queueMicrotask(() => heard({ kind: 'open', backend: OPENED }))
+    return {
+      post({ kind }) {
+        requests.push(kind)
+        if (threads === 2) heard({ kind: 'failed', message: 'the second thread' })
+      },
+      end: async () => undefined,
+    }
+  }
+  const data = { kind: 'csv', path: 'none' } as const
+  await using trainer = await openTrainer({ data, backend: 'cpu', supervision }, start)
+  const running = trainer.fit(model, taskOf(1), never)
+  const over = running.catch((cause: unknown) => String(cause))
+  while (requests.length === 0) await Promise.resolve()
+  supervision.change({ stopped: true })
+  expect(await over).toMatch(/TrainerFault: the training thread died: it was ended/)
+  supervision.change({ stopped: false })
+  await expect(trainer.fit(model, taskOf(1), never)).rejects.toThrow('the second thread')
 })

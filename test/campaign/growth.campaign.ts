@@ -1,0 +1,35 @@
+import { join } from 'node:path'
+import { test } from '@jest/globals'
+import { expectFlat, type Held, heldBy } from '#test/client/held.ts'
+
+const TURNS = 1000
+const client = join(import.meta.dirname, '../client')
+
+function print(what: string, held: readonly Held[]): void {
+  const mib = (bytes = 0) => (bytes / 2 ** 20).toFixed(1)
+  const [half, last] = [held[held.length / 2], held.at(-1)]
+  process.stdout.write(
+    `${what}: ${last?.tensors} tensors; heap ${mib(half?.heapBytes)} MiB half-way, ${mib(last?.heapBytes)} at the end; ` +
+      `resident ${mib(half?.residentBytes)}, ${mib(last?.residentBytes)}\n`,
+  )
+}
+
+test.each(['wasm', 'cpu'])(
+  `${TURNS} fits leave nothing behind (%s)`,
+  async (backend) => {
+    const held = await heldBy(join(client, 'trainers/growth-process.ts'), TURNS, backend)
+    print(`${TURNS} fits on ${backend}`, held)
+    expectFlat(held, { heapBytesMax: 1024, residentBytesMax: 4096 })
+  },
+  600_000,
+)
+
+/**
+ * A node remembers blocks, up to 8 MiB, and 4,096 receipts: some 3 KB a round until that is full, after some thousands of
+ * rounds. What is held besides may be 1 KB a round, and of resident memory 8.
+ */
+test(`${TURNS} rounds of a node leave nothing behind but what it is to remember`, async () => {
+  const held = await heldBy(join(client, 'rounds-process.ts'), TURNS, 'wasm')
+  print(`${TURNS} rounds`, held)
+  expectFlat(held, { heapBytesMax: 4096, residentBytesMax: 12_288 })
+}, 600_000)

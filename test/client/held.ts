@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect } from '@jest/globals'
+
+/** What a process held after so many turns of its work, when its garbage was collected. */
+export type Held = {
+  readonly turn: number
+  readonly tensors: number
+  readonly heapBytes: number
+  readonly residentBytes: number
+}
+
+/**
+ * What the work of a script holds, turn after turn, in a process of its own. Its young generation is kept small: that grows
+ * by itself to many times what is in it, and would hide what is held for ever.
+ *
+ * @param script is given how many turns and how often to say what is held, and writes a {@link Held} a line
+ */
+export async function heldBy(script: string, turns: number, ...args: readonly string[]): Promise<readonly Held[]> {
+  const flags = ['--expose-gc', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning']
+  const every = String(Math.max(1, turns / 20))
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, String(turns), every, ...args])
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
+
+/**
+ * Tensors are what they were after the first turn; and over the second half, when everything is warm, the heap and the
+ * resident memory grow by no more than so many bytes a turn, by the straight line that is nearest to them.
+ */
+export function expectFlat(
+  held: readonly Held[],
+  { heapBytesMax, residentBytesMax }: { readonly heapBytesMax: number; readonly residentBytesMax: number },
+): void {
+  const [first] = held
+  for (const { tensors } of held) expect(tensors).toBe(first?.tensors)
+  const warm = held.slice(held.length / 2)
+  expect(warm.length).toBeGreaterThanOrEqual(5)
+  expect(slope(warm, ({ heapBytes }) => heapBytes)).toBeLessThan(heapBytesMax)
+  expect(slope(warm, ({ residentBytes }) => residentBytes)).toBeLessThan(residentBytesMax)
+}
+
+/** By least squares, a turn. */
+function slope(held: readonly Held[], of: (one: Held) => number): number {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const turns = held.map(({ turn }) => turn)
+  const [turn, value] = [mean(turns), mean(held.map(of))]
+  const both = held.reduce((sum, one) => sum + (one.turn - turn) * (of(one) - value), 0)
+  return both / turns.reduce((sum, one) => sum + (one - turn) ** 2, 0)
+}
