@@ -17,7 +17,7 @@ import {
 } from '#protocol/spot-check.ts'
 import { type Capabilities, type Capable, isStale, standingOfAll } from './capabilities.ts'
 import type { Duty } from './keeper.ts'
-import { within } from './pause.ts'
+import { untilAborted, within } from './pause.ts'
 
 /** Trains these repetitions of a reference model here. @returns the losses of each, in nats, epoch by epoch */
 export type Recompute = (
@@ -152,7 +152,11 @@ export class SpotChecks {
     this.#asked.set(node, asked)
     try {
       await transport.send(node, say(signer, { kind: 'measure', model, seed, repetitions, closesAt: at + millis }))
-      const answered = await within(clock, millis, asked.answer.promise)
+      let answered: Answer | 'busy' | undefined
+      const heard = asked.answer.promise.then((answer) => {
+        answered = answer
+      })
+      await within(clock, millis, untilAborted(heard, signal))
       if (signal.aborted) return undefined
       // Whoever is not there any more may have lost its link, or want to be asked something else: the next draw tells.
       if (!answered) return transport.linked().includes(node) ? 'late' : 'put-off'

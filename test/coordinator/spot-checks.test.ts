@@ -157,6 +157,18 @@ describe('a spot check', () => {
     expect(await capabilities.get(ann)).toMatchObject({ putOff: 2, checks: [] })
   })
 
+  test('is nothing that a coordinator waits for when it stops', async () => {
+    const { checks, capabilities, clock } = await known()
+    const stop = new AbortController()
+    const checking = checks.check({ node: ann, report: capability(10_000) }, stop.signal)
+    await clock.advance(0)
+    expect(clock.waiting()).toBe(1)
+    stop.abort()
+    await checking
+    expect(clock.waiting()).toBe(0)
+    expect(await capabilities.get(ann)).toMatchObject({ putOff: 0, checks: [] })
+  })
+
   test('takes no answer whose losses did not come along', async () => {
     const { check, checks } = await known()
     const curve = cidOf(RAW, new Uint8Array(4))
