@@ -35,6 +35,8 @@ export type SpotCheckDoors = {
   /** So many bytes that no node can foresee. */
   readonly chance: (lengthBytes: number) => Bytes
   readonly recompute: Recompute
+  /** Then a node would be found slow for our own sake. */
+  readonly isOverloaded: () => boolean
   readonly rule: SpotCheckRule
 }
 
@@ -106,7 +108,8 @@ export class SpotChecks {
 
   /** Who is checked now, if anybody: of those that the draw falls on, one. */
   async turn(signal: AbortSignal): Promise<void> {
-    const { capabilities, transport, clock, rule } = this.#doors
+    const { capabilities, transport, clock, rule, isOverloaded } = this.#doors
+    if (isOverloaded()) return
     const now = clock.now()
     const linked = new Set(transport.linked())
     const known = await capabilities.select((one) => linked.has(one.node) && !isStale(one, now))

@@ -47,6 +47,7 @@ function opened(change: Partial<SpotCheckDoors> = {}) {
         arrived.shift()?.()
       },
     },
+    isOverloaded: () => false,
     recompute: async (_model, seed, repetitions) => repetitions.map((at) => curveOf(seed, at)),
     ...change,
   })
@@ -222,6 +223,13 @@ describe('who is checked, and when', () => {
     await at.checks.turn(never)
     await at.capabilities.report(ann, 1, capability(10_000))
     await at.clock.advance(3 * DAY)
+    await at.checks.turn(never)
+    expect(at.asked).toEqual([])
+  })
+
+  test('is nobody while the coordinator has too much to do: its clock would find everybody slow', async () => {
+    const at = opened({ chance: (length) => new Uint8Array(length), isOverloaded: () => true })
+    await at.capabilities.report(ann, 1, capability(10_000))
     await at.checks.turn(never)
     expect(at.asked).toEqual([])
   })
