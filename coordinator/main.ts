@@ -244,7 +244,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   )
   counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges(), sums_bytes: tally.sizeBytes }))
   const rule = { ...SPOT_CHECKS, ...(config.spotChecks === 'none' ? {} : config.spotChecks) }
-  const checks = new SpotChecks({ capabilities, transport, signer, clock, chance: randomBytes, recompute, rule })
+  const checks = new SpotChecks({
+    ...{ capabilities, transport, signer, clock, chance: randomBytes, recompute, rule },
+    isOverloaded: () => load.isOver,
+  })
   const gateway = new Gateway({
     transport,
     presence,

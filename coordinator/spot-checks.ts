@@ -17,7 +17,7 @@ import {
 } from '#protocol/spot-check.ts'
 import { type Capabilities, type Capable, isStale, standingOfAll } from './capabilities.ts'
 import type { Duty } from './keeper.ts'
-import { within } from './pause.ts'
+import { untilAborted, within } from './pause.ts'
 
 /** Trains these repetitions of a reference model here. @returns the losses of each, in nats, epoch by epoch */
 export type Recompute = (
@@ -35,6 +35,8 @@ export type SpotCheckDoors = {
   /** So many bytes that no node can foresee. */
   readonly chance: (lengthBytes: number) => Bytes
   readonly recompute: Recompute
+  /** Then a node would be found slow for our own sake. */
+  readonly isOverloaded: () => boolean
   readonly rule: SpotCheckRule
 }
 
@@ -106,7 +108,8 @@ export class SpotChecks {
 
   /** Who is checked now, if anybody: of those that the draw falls on, one. */
   async turn(signal: AbortSignal): Promise<void> {
-    const { capabilities, transport, clock, rule } = this.#doors
+    const { capabilities, transport, clock, rule, isOverloaded } = this.#doors
+    if (isOverloaded()) return
     const now = clock.now()
     const linked = new Set(transport.linked())
     const known = await capabilities.select((one) => linked.has(one.node) && !isStale(one, now))
@@ -152,7 +155,11 @@ export class SpotChecks {
     this.#asked.set(node, asked)
     try {
       await transport.send(node, say(signer, { kind: 'measure', model, seed, repetitions, closesAt: at + millis }))
-      const answered = await within(clock, millis, asked.answer.promise)
+      let answered: Answer | 'busy' | undefined
+      const heard = asked.answer.promise.then((answer) => {
+        answered = answer
+      })
+      await within(clock, millis, untilAborted(heard, signal))
       if (signal.aborted) return undefined
       // Whoever is not there any more may have lost its link, or want to be asked something else: the next draw tells.
       if (!answered) return transport.linked().includes(node) ? 'late' : 'put-off'

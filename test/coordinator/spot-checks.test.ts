@@ -47,6 +47,7 @@ function opened(change: Partial<SpotCheckDoors> = {}) {
         arrived.shift()?.()
       },
     },
+    isOverloaded: () => false,
     recompute: async (_model, seed, repetitions) => repetitions.map((at) => curveOf(seed, at)),
     ...change,
   })
@@ -157,6 +158,18 @@ describe('a spot check', () => {
     expect(await capabilities.get(ann)).toMatchObject({ putOff: 2, checks: [] })
   })
 
+  test('is nothing that a coordinator waits for when it stops', async () => {
+    const { checks, capabilities, clock } = await known()
+    const stop = new AbortController()
+    const checking = checks.check({ node: ann, report: capability(10_000) }, stop.signal)
+    await clock.advance(0)
+    expect(clock.waiting()).toBe(1)
+    stop.abort()
+    await checking
+    expect(clock.waiting()).toBe(0)
+    expect(await capabilities.get(ann)).toMatchObject({ putOff: 0, checks: [] })
+  })
+
   test('takes no answer whose losses did not come along', async () => {
     const { check, checks } = await known()
     const curve = cidOf(RAW, new Uint8Array(4))
@@ -210,6 +223,13 @@ describe('who is checked, and when', () => {
     await at.checks.turn(never)
     await at.capabilities.report(ann, 1, capability(10_000))
     await at.clock.advance(3 * DAY)
+    await at.checks.turn(never)
+    expect(at.asked).toEqual([])
+  })
+
+  test('is nobody while the coordinator has too much to do: its clock would find everybody slow', async () => {
+    const at = opened({ chance: (length) => new Uint8Array(length), isOverloaded: () => true })
+    await at.capabilities.report(ann, 1, capability(10_000))
     await at.checks.turn(never)
     expect(at.asked).toEqual([])
   })

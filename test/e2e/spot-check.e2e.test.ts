@@ -16,7 +16,8 @@ import { temporaryFolder } from '#test/folder.ts'
 /** So slow that one repetition is enough. */
 const MODEST = 600_000
 const capability: Capability = {
-  ...{ backend: 'wasm', adapter: '', software: false, deterministic: true, memoryBytes: 2 ** 31, version: '1.0.0' },
+  ...{ backend: 'wasm', adapter: 'WebAssembly, one thread', software: false, deterministic: true },
+  ...{ memoryBytes: 2 ** 31, version: '1.0.0' },
   ...{ population: 'open', speeds: [{ model: 'mlp', milliSamplesPerSecond: MODEST, measuredAt: Date.now() }] },
 }
 

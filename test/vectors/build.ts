@@ -20,6 +20,7 @@ import { fileUnder } from '#test/verify/store.ts'
 import { drawVector } from './draw.ts'
 import { fileVector } from './file.ts'
 import { buildMaskedRun } from './masked-run.ts'
+import { referenceVector } from './reference.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
 import { statisticsVector } from './statistics.ts'
@@ -44,6 +45,7 @@ export async function buildVectors() {
       ticket: ticket(),
       file: fileVector(),
       difference: difference(),
+      reference: referenceVector(),
       ...run.vectors,
       'masked-run': masked.vectors,
       secagg: secaggVectors(),
