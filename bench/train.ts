@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { BackendChoice } from '#client/trainers/backend.ts'
+import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import type { Report, Table } from './report.ts'
 import type { Trained } from './train-loop.ts'
 import { MODELS, type ModelName } from './train-models.ts'
 
 /** Backends that are tried; one that does not open here is left out, with the reason. */
-const BACKENDS: readonly BackendChoice[] = ['wasm', 'cpu']
+const BACKENDS: readonly BackendChoice[] = ['cuda', 'webgpu', 'node', 'wasm', 'cpu']
 const ON_GPU: readonly string[] = ['cuda', 'webgpu']
 const BATCHES = { gpu: [32, 128, 512, 1024], cpu: [32, 128] } as const
 const SECONDS = 2
