@@ -1,4 +1,5 @@
 import {
+  keep,
   losses,
   mul,
   type Scalar,
@@ -9,14 +10,15 @@ import {
   train,
   type Variable,
   variableGrads,
+  zerosLike,
 } from '@tensorflow/tfjs-core'
 import type { Dataset } from '#client/data/dataset.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { fitModel } from '#client/trainers/fit.ts'
+import { momentumStep } from '#client/trainers/kernels/fused.ts'
 import { lossSum } from '#client/trainers/loss.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
-import { sgd } from '#client/trainers/sgd.ts'
 import { someDataset, someModel, trainingOf } from '#test/client/trainers/tasks.ts'
 import { timed } from './cpu.ts'
 import { CLASSES, MODELS, type ModelName } from './train-models.ts'
@@ -74,7 +76,8 @@ async function trainOurs() {
 function bareLoop(dataset: Dataset): () => Promise<void> {
   const network = buildNetwork(architecture)
   network.write(someModel(architecture, 5).map((weight) => weight / 10))
-  const optimiser = sgd(network.trainable, OPTIMISER)
+  const attrs = { rate: OPTIMISER.rateMicro / 1e6, momentum: OPTIMISER.momentumMicro / 1e6, nesterov: false }
+  const velocities: Tensor[] = network.trainable.map((each) => keep(zerosLike(each)))
   const [x, y] = arraysOf(dataset)
   const width = x.length / dataset.labels.length
   return async () => {
@@ -86,7 +89,13 @@ function bareLoop(dataset: Dataset): () => Promise<void> {
         const targets = tensor(y.subarray(row * CLASSES, (row + batch) * CLASSES), [batch, CLASSES])
         const loss = () => mul(lossSum('softmax-cross-entropy', network.predict(inputs), targets), 1 / batch) as Scalar
         const { value, grads } = variableGrads(loss, [...network.trainable])
-        optimiser.step(grads)
+        for (const [index, weights] of network.trainable.entries()) {
+          const [before, gradient] = [velocities[index] as Tensor, grads[weights.name] as Tensor]
+          const [moved, velocity] = momentumStep({ weights, gradient, velocity: before }, attrs)
+          weights.assign(moved)
+          velocities[index] = keep(velocity)
+          before.dispose()
+        }
         return value
       })
     }

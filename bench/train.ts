@@ -6,7 +6,7 @@ import type { Trained } from './train-loop.ts'
 import { MODELS, type ModelName } from './train-models.ts'
 
 /** Backends that are tried; one that does not open here is left out, with the reason. */
-const BACKENDS: readonly BackendChoice[] = ['wasm', 'cpu']
+const BACKENDS: readonly BackendChoice[] = ['cuda', 'webgpu', 'node', 'wasm', 'cpu']
 const ON_GPU: readonly string[] = ['cuda', 'webgpu']
 const BATCHES = { gpu: [32, 128, 512, 1024], cpu: [32, 128] } as const
 const SECONDS = 2

@@ -1,16 +1,18 @@
 import {
   customGrad,
   type GradSaveFunc,
+  logSoftmax,
   mul,
+  neg,
   type Scalar,
   sigmoid,
+  softmax,
   softplus,
   sub,
   sum,
   type Tensor,
 } from '@tensorflow/tfjs-core'
 import type { Loss } from '#protocol/task.ts'
-import { softmaxLoss } from './kernels/fused.ts'
 
 /**
  * Cross-entropy from logits, in nats, summed over the rows: worked out where the logits lie, so that a step on an
@@ -23,12 +25,15 @@ import { softmaxLoss } from './kernels/fused.ts'
  * @param targets of the same shape: one-hot classes, or the one label
  */
 export function lossSum(loss: Loss, logits: Tensor, targets: Tensor): Scalar {
-  if (loss === 'softmax-cross-entropy') return softmaxLoss(logits, targets)
+  const isSoftmax = loss === 'softmax-cross-entropy'
   const summed = customGrad((z, save) => {
     const values = z as Tensor
     ;(save as GradSaveFunc)([values])
-    const nats = sub(softplus(values), mul(values, targets))
-    const gradFunc = (dy: Tensor, [saved]: readonly Tensor[]) => mul(sub(sigmoid(saved as Tensor), targets), dy)
+    const nats = isSoftmax ? neg(mul(logSoftmax(values), targets)) : sub(softplus(values), mul(values, targets))
+    const gradFunc = (dy: Tensor, saved: readonly Tensor[]) => {
+      const [at] = saved as readonly [Tensor]
+      return mul(sub(isSoftmax ? softmax(at) : sigmoid(at), targets), dy)
+    }
     return { value: sum(nats), gradFunc: gradFunc as never }
   })
   return summed(logits) as Scalar

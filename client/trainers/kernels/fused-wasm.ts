@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import type { AdamAttrs, FusedName } from './fused.ts'
+import type { AdamAttrs, FusedName, MomentumAttrs } from './fused.ts'
 import type { Heap } from './heap.ts'
 
 /** The kernels of {@link file://./fused.ts} on TF.js's wasm memory. */
@@ -19,21 +19,21 @@ export const FUSED = {
   ConsiliumMomentumStep(
     heap,
     { weights, gradient, velocity }: Inputs<'weights' | 'gradient' | 'velocity'>,
-    { rate, momentum }: { readonly rate: number; readonly momentum: number },
+    { rate, momentum, nesterov }: MomentumAttrs,
   ) {
     const out = alike(heap, weights, 2)
     const addresses = [weights, gradient, velocity, ...out].map(heap.address)
-    heap.kernels.momentumStep(...addresses, heap.size(weights), rate, momentum)
+    heap.kernels.momentumStep(...addresses, heap.size(weights), rate, momentum, nesterov ? 1 : 0)
     return out
   },
   ConsiliumAdamStep(
     heap,
     { weights, gradient, mean, square }: Inputs<'weights' | 'gradient' | 'mean' | 'square'>,
-    { rate, meanShare, squareShare, squareScale, epsilon, decay }: AdamAttrs,
+    { rate, beta1, beta2, epsilon, kept }: AdamAttrs,
   ) {
     const out = alike(heap, weights, 3)
     const addresses = [weights, gradient, mean, square, ...out].map(heap.address)
-    const numbers = [rate, meanShare, squareShare, squareScale, epsilon, decay]
+    const numbers = [rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept]
     heap.kernels.adamStep(...addresses, heap.size(weights), ...numbers)
     return out
   },

@@ -40,35 +40,37 @@ export function reluGradient(dy: Tensor, y: Tensor): Tensor {
   return run('ConsiliumReluGradient', { dy, y }, {})[0] as Tensor
 }
 
-/** velocity ← momentum · velocity + gradient; weight ← weight − rate · velocity. New tensors: what others hold stays as it is. */
+export type MomentumAttrs = { readonly rate: number; readonly momentum: number; readonly nesterov: boolean }
+
+/**
+ * velocity ← momentum · velocity + gradient; weight ← weight − rate · velocity, or Nesterov's − rate · (gradient + momentum ·
+ * velocity). New tensors, here and below: what others hold stays as it is.
+ */
 export function momentumStep(
   tensors: { readonly weights: Tensor; readonly gradient: Tensor; readonly velocity: Tensor },
-  attrs: { readonly rate: number; readonly momentum: number },
-): { readonly weights: Tensor; readonly velocity: Tensor } {
-  const [weights, velocity] = run('ConsiliumMomentumStep', tensors, attrs) as [Tensor, Tensor]
-  return { weights, velocity }
+  attrs: MomentumAttrs,
+): readonly [weights: Tensor, velocity: Tensor] {
+  return run('ConsiliumMomentumStep', tensors, attrs) as [Tensor, Tensor]
 }
 
+/** The corrections for the first steps are taken into rate and ε; `kept` is what a decay leaves of a weight, 1 without. */
 export type AdamAttrs = {
-  /** With the mean's correction: rate ÷ (1 − β₁ᵗ). */
   readonly rate: number
-  /** 1 − β₁ and 1 − β₂. */
-  readonly meanShare: number
-  readonly squareShare: number
-  /** The square's correction: 1 ÷ (1 − β₂ᵗ). */
-  readonly squareScale: number
+  readonly beta1: number
+  readonly beta2: number
   readonly epsilon: number
-  /** What of a weight goes at each step besides, rate · weight decay (AdamW); 0 for Adam. */
-  readonly decay: number
+  readonly kept: number
 }
 
-/** Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2. */
+/**
+ * mean ← β₁ · mean + (1 − β₁) · gradient; square ← β₂ · square + (1 − β₂) · gradient²;
+ * weight ← kept · weight − rate · mean ÷ (√square + ε): Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019.
+ */
 export function adamStep(
   tensors: { readonly weights: Tensor; readonly gradient: Tensor; readonly mean: Tensor; readonly square: Tensor },
   attrs: AdamAttrs,
-): { readonly weights: Tensor; readonly mean: Tensor; readonly square: Tensor } {
-  const [weights, mean, square] = run('ConsiliumAdamStep', tensors, attrs) as [Tensor, Tensor, Tensor]
-  return { weights, mean, square }
+): readonly [weights: Tensor, mean: Tensor, square: Tensor] {
+  return run('ConsiliumAdamStep', tensors, attrs) as [Tensor, Tensor, Tensor]
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   sum,
   type Tensor,
 } from '@tensorflow/tfjs-core'
-import type { AdamAttrs } from './fused.ts'
+import type { AdamAttrs, MomentumAttrs } from './fused.ts'
 
 /** The kernels of {@link file://./fused.ts} as operations that every backend of TF.js has. */
 export const PLAIN = {
@@ -25,19 +25,20 @@ export const PLAIN = {
   ConsiliumReluGradient: ({ dy, y }: Inputs<'dy' | 'y'>) => [mul(dy, step(y))],
   ConsiliumMomentumStep(
     { weights, gradient, velocity }: Inputs<'weights' | 'gradient' | 'velocity'>,
-    { rate, momentum }: { readonly rate: number; readonly momentum: number },
+    { rate, momentum, nesterov }: MomentumAttrs,
   ) {
     const next = add(mul(velocity, momentum), gradient)
-    return [sub(weights, mul(next, rate)), next]
+    const along = nesterov ? add(gradient, mul(next, momentum)) : next
+    return [sub(weights, mul(along, rate)), next]
   },
   ConsiliumAdamStep(
     { weights, gradient, mean, square }: Inputs<'weights' | 'gradient' | 'mean' | 'square'>,
-    { rate, meanShare, squareShare, squareScale, epsilon, decay }: AdamAttrs,
+    { rate, beta1, beta2, epsilon, kept }: AdamAttrs,
   ) {
-    const nextMean = add(mean, mul(sub(gradient, mean), meanShare))
-    const nextSquare = add(square, mul(sub(mul(gradient, gradient), square), squareShare))
-    const move = div(mul(nextMean, rate), add(sqrt(mul(nextSquare, squareScale)), epsilon))
-    return [sub(mul(weights, 1 - decay), move), nextMean, nextSquare]
+    const nextMean = add(mul(mean, beta1), mul(gradient, 1 - beta1))
+    const nextSquare = add(mul(square, beta2), mul(mul(gradient, gradient), 1 - beta2))
+    const move = div(mul(nextMean, rate), add(sqrt(nextSquare), epsilon))
+    return [sub(kept === 1 ? weights : mul(weights, kept), move), nextMean, nextSquare]
   },
   ConsiliumBatchNorm({ x, scale, offset }: Inputs<'x' | 'scale' | 'offset'>, { epsilon }: Epsilon) {
     const { mean, variance } = moments(x, [...x.shape.keys()].slice(0, -1))

@@ -2,14 +2,18 @@ import { afterAll, expect, test } from '@jest/globals'
 import { backend_util, tensor, tidy } from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import { openBackend } from '#client/trainers/backend.ts'
+import type { BackendName } from '#client/trainers/backends/choice.ts'
 import { run } from '#client/trainers/gradients.ts'
+import { backendsHere } from './backends.ts'
+import { distance } from './distance.ts'
 import { noise } from './tasks.ts'
 
 /**
  * Kernels that training runs on, one by one, on every backend: against TF.js's cpu backend, and those that we wrote and
  * cpu shares no line with, against their definition in float64. Sides are random, so that most of them end inside a vector.
+ * WebGPU's kernels are stock and tested layer by layer.
  */
-const BACKENDS = ['wasm'] as const
+const BACKENDS = await backendsHere('kernels', ['cuda', 'node', 'wasm'])
 const TOLERANCE = 2e-5
 
 type Values = { readonly shape: readonly number[]; readonly values: readonly number[]; readonly integers?: boolean }
@@ -189,10 +193,7 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, each) => product * each, 1)
 }
 
-async function outputsOn(
-  backend: (typeof BACKENDS)[number] | 'cpu',
-  calls: readonly Call[],
-): Promise<readonly Float32Array[]> {
+async function outputsOn(backend: BackendName, calls: readonly Call[]): Promise<readonly Float32Array[]> {
   expect((await openBackend(backend)).name).toBe(backend)
   const outputs: Float32Array[] = []
   for (const { kernel, inputs, attrs } of calls) {
@@ -207,15 +208,4 @@ async function outputsOn(
     out.dispose()
   }
   return outputs
-}
-
-/** The largest difference, beside the largest number. */
-function distance(found: ArrayLike<number>, expected: ArrayLike<number>): number {
-  expect(found.length).toBe(expected.length)
-  let [worst, scale] = [0, 1e-6]
-  for (let index = 0; index < expected.length; index++) {
-    worst = Math.max(worst, Math.abs((found[index] as number) - (expected[index] as number)))
-    scale = Math.max(scale, Math.abs(expected[index] as number))
-  }
-  return worst / scale
 }

@@ -10,7 +10,7 @@ export function reluGradient(dy: usize, y: usize, out: usize, count: usize): voi
   for (; out < end; out += 4, dy += 4, y += 4) store<f32>(out, load<f32>(y) > 0 ? load<f32>(dy) : 0)
 }
 
-/** velocity ← momentum · velocity + gradient; weight ← weight − rate · velocity. */
+/** velocity ← momentum · velocity + gradient; weight ← weight − rate · velocity, or − rate · (gradient + momentum · velocity). */
 export function momentumStep(
   weights: usize,
   gradient: usize,
@@ -20,23 +20,28 @@ export function momentumStep(
   count: usize,
   rate: f32,
   momentum: f32,
+  nesterov: bool,
 ): void {
   const end = weights + (count << 2)
   const rates = f32x4.splat(rate)
   const momenta = f32x4.splat(momentum)
   for (; weights + 16 <= end; weights += 16) {
-    const next = f32x4.add(f32x4.mul(v128.load(velocity), momenta), v128.load(gradient))
+    const slope = v128.load(gradient)
+    const next = f32x4.add(f32x4.mul(v128.load(velocity), momenta), slope)
+    const along = nesterov ? f32x4.add(slope, f32x4.mul(next, momenta)) : next
     v128.store(newVelocity, next)
-    v128.store(newWeights, f32x4.sub(v128.load(weights), f32x4.mul(next, rates)))
+    v128.store(newWeights, f32x4.sub(v128.load(weights), f32x4.mul(along, rates)))
     gradient += 16
     velocity += 16
     newWeights += 16
     newVelocity += 16
   }
   for (; weights < end; weights += 4) {
-    const next = load<f32>(velocity) * momentum + load<f32>(gradient)
+    const slope = load<f32>(gradient)
+    const next = load<f32>(velocity) * momentum + slope
+    const along = nesterov ? slope + next * momentum : next
     store<f32>(newVelocity, next)
-    store<f32>(newWeights, load<f32>(weights) - next * rate)
+    store<f32>(newWeights, load<f32>(weights) - along * rate)
     gradient += 4
     velocity += 4
     newWeights += 4
@@ -45,9 +50,8 @@ export function momentumStep(
 }
 
 /**
- * mean ← mean + (1 − β₁)(gradient − mean); square ← square + (1 − β₂)(gradient² − square);
- * weight ← (1 − decay) · weight − rate · meanScale · mean ÷ (√(squareScale · square) + ε): Kingma and Ba 2015, algorithm 1,
- * with its corrections as `meanScale` and `squareScale`, and the decay of Loshchilov and Hutter 2019, algorithm 2.
+ * mean ← β₁ · mean + (1 − β₁) · gradient; square ← β₂ · square + (1 − β₂) · gradient²;
+ * weight ← kept · weight − rate · mean ÷ (√square + ε).
  */
 export function adamStep(
   weights: usize,
@@ -59,25 +63,23 @@ export function adamStep(
   newSquare: usize,
   count: usize,
   rate: f32,
-  meanShare: f32,
-  squareShare: f32,
-  squareScale: f32,
+  beta1: f32,
+  rest1: f32,
+  beta2: f32,
+  rest2: f32,
   epsilon: f32,
-  decay: f32,
+  kept: f32,
 ): void {
   const end = weights + (count << 2)
-  const keep: f32 = <f32>1 - decay
   for (; weights + 16 <= end; weights += 16) {
     const g = v128.load(gradient)
-    const m = v128.load(mean)
-    const s = v128.load(square)
-    const nextM = f32x4.add(m, f32x4.mul(f32x4.splat(meanShare), f32x4.sub(g, m)))
-    const nextS = f32x4.add(s, f32x4.mul(f32x4.splat(squareShare), f32x4.sub(f32x4.mul(g, g), s)))
-    v128.store(newMean, nextM)
-    v128.store(newSquare, nextS)
-    const root = f32x4.add(f32x4.sqrt(f32x4.mul(nextS, f32x4.splat(squareScale))), f32x4.splat(epsilon))
-    const move = f32x4.div(f32x4.mul(nextM, f32x4.splat(rate)), root)
-    v128.store(newWeights, f32x4.sub(f32x4.mul(v128.load(weights), f32x4.splat(keep)), move))
+    const m = f32x4.add(f32x4.mul(v128.load(mean), f32x4.splat(beta1)), f32x4.mul(g, f32x4.splat(rest1)))
+    const squared = f32x4.mul(f32x4.mul(g, g), f32x4.splat(rest2))
+    const s = f32x4.add(f32x4.mul(v128.load(square), f32x4.splat(beta2)), squared)
+    v128.store(newMean, m)
+    v128.store(newSquare, s)
+    const move = f32x4.div(f32x4.mul(m, f32x4.splat(rate)), f32x4.add(f32x4.sqrt(s), f32x4.splat(epsilon)))
+    v128.store(newWeights, f32x4.sub(f32x4.mul(v128.load(weights), f32x4.splat(kept)), move))
     gradient += 16
     mean += 16
     square += 16
@@ -87,14 +89,11 @@ export function adamStep(
   }
   for (; weights < end; weights += 4) {
     const g = load<f32>(gradient)
-    const m = load<f32>(mean)
-    const s = load<f32>(square)
-    const nextM = m + meanShare * (g - m)
-    const nextS = s + squareShare * (g * g - s)
-    store<f32>(newMean, nextM)
-    store<f32>(newSquare, nextS)
-    const root = Mathf.sqrt(nextS * squareScale) + epsilon
-    store<f32>(newWeights, load<f32>(weights) * keep - (nextM * rate) / root)
+    const m = load<f32>(mean) * beta1 + g * rest1
+    const s = load<f32>(square) * beta2 + g * g * rest2
+    store<f32>(newMean, m)
+    store<f32>(newSquare, s)
+    store<f32>(newWeights, load<f32>(weights) * kept - (m * rate) / (Mathf.sqrt(s) + epsilon))
     gradient += 4
     mean += 4
     square += 4
