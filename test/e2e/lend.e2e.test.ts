@@ -1,21 +1,16 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import axe from 'axe-core'
 import type { Browser, Page } from 'puppeteer-core'
-import { TOY_TASK } from '#sim/toy.ts'
 import { chromiumPath, startChromium } from '#test/chromium.ts'
 import { type Live, live } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { filesHere, nodeBeside, says, tableText, textOf } from '#test/lend/page.ts'
-import { fileOf } from '#verify/bundle.ts'
-import { verifyBundle } from '#verify/verify.ts'
+import { filesHere, nodeBeside, runOf, says, textOf } from '#test/lend/page.ts'
 
 const chromium = chromiumPath()
 if (!chromium)
   process.stderr.write('skipped: there is no Chromium here (CHROMIUM, or on the PATH) to lend to a coordinator\n')
 const inChromium = chromium ? test : test.skip
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 let at: Live
 let browser: Browser
@@ -43,28 +38,9 @@ afterAll(async () => {
 
 async function violations(): Promise<readonly string[]> {
   // By the debugger: the page's own policy lets no script in that is not its own.
-  await page.evaluate(axe)
+  await page.evaluate(axe.source)
   const found = (await page.evaluate('axe.run()')) as { readonly violations: readonly { readonly id: string }[] }
   return found.violations.map(({ id }) => id)
-}
-
-/** Launches a run on public data, and answers its verdict when it has ended. */
-async function runOf(change: object): Promise<{ readonly ok: boolean; readonly masking: string }> {
-  const file = await at.api('/v1/files', {
-    method: 'POST',
-    body: tableText(120),
-    headers: { 'content-type': 'application/octet-stream' },
-  })
-  const { cid } = (await file.json()) as { readonly cid: string }
-  const task = { ...TOY_TASK, data: { ...TOY_TASK.data, rowsMax: 60 }, publicData: { kind: 'csv', table: cid } }
-  const timing = { selectionMillis: 5000, reportingMillis: 30_000, aggregationMillis: 10_000, settlementMillis: 10_000 }
-  const launched = await at.launch({ task, timing, ...change })
-  const { id } = (await launched.json()) as { readonly id: string }
-  const events = await at.api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })
-  // It ends with the run.
-  await events.text()
-  const bundle = new Uint8Array(await (await at.api(`/v1/runs/${id}/bundle`)).arrayBuffer())
-  return (await verifyBundle(fileOf(bundle), {})) as unknown as { readonly ok: boolean; readonly masking: string }
 }
 
 inChromium(
@@ -85,9 +61,9 @@ inChromium(
     expect(await textOf(page, 'coordinator')).toBe(id)
     expect(await textOf(page, 'used')).toMatch(/^wasm/)
     const cohort = { min: 3, max: 3, quorum: 3 }
-    expect(await runOf({ masking: 'none', cohort })).toMatchObject({ ok: true, masking: 'none' })
+    expect(await runOf(at, { masking: 'none', cohort })).toMatchObject({ ok: true, masking: 'none' })
     await says(page, 'tasks', /1/)
-    expect(await runOf({ masking: 'secagg/1', cohort })).toMatchObject({ ok: true, masking: 'secagg/1' })
+    expect(await runOf(at, { masking: 'secagg/1', cohort })).toMatchObject({ ok: true, masking: 'secagg/1' })
     await says(page, 'tasks', /2/)
     expect(await page.title()).toMatch(/^[\d]+ samples\/s · 2 tasks/)
     expect(await textOf(page, 'receipts')).toMatch(/bafyrei/)

@@ -3,12 +3,16 @@ import { lendFiles } from '#cli/lend-files.ts'
 import { type NodeConfig, type RunningNode, startNode } from '#client/node.ts'
 import { siteTerms } from '#client/site.ts'
 import type { RunningCoordinator } from '#coordinator/main.ts'
+import { TOY_TASK } from '#sim/toy.ts'
+import type { Live } from '#test/coordinator/live.ts'
+import { fileOf } from '#verify/bundle.ts'
+import { verifyBundle } from '#verify/verify.ts'
 
 /** Bundled once a process. */
 export const filesHere = lendFiles()
 
 /** Rows of three columns, `z` following from the others. */
-export function tableText(rows: number): string {
+function tableText(rows: number): string {
   const line = (row: number) => {
     const [x, y] = [Math.sin(row), Math.cos(3 * row)]
     return `${x},${y},${x + y > 0 ? 1 : 0}`
@@ -40,4 +44,23 @@ export async function says(page: Page, id: string, pattern: RegExp): Promise<voi
   const until = ([where, source]: readonly [string, string]) =>
     new RegExp(source).test(document.getElementById(where)?.textContent ?? '')
   await page.waitForFunction(until, { polling: 'mutation', timeout: 30_000 }, [id, pattern.source] as const)
+}
+
+/** Launches a run on public data, and answers its verdict when it has ended. */
+export async function runOf(at: Live, change: object): Promise<{ readonly ok: boolean; readonly masking: string }> {
+  const file = await at.api('/v1/files', {
+    method: 'POST',
+    body: tableText(120),
+    headers: { 'content-type': 'application/octet-stream' },
+  })
+  const { cid } = (await file.json()) as { readonly cid: string }
+  const task = { ...TOY_TASK, data: { ...TOY_TASK.data, rowsMax: 60 }, publicData: { kind: 'csv', table: cid } }
+  const timing = { selectionMillis: 5000, reportingMillis: 30_000, aggregationMillis: 10_000, settlementMillis: 10_000 }
+  const launched = await at.launch({ task, timing, ...change })
+  const { id } = (await launched.json()) as { readonly id: string }
+  const events = await at.api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })
+  // It ends with the run.
+  await events.text()
+  const bundle = new Uint8Array(await (await at.api(`/v1/runs/${id}/bundle`)).arrayBuffer())
+  return (await verifyBundle(fileOf(bundle), {})) as unknown as { readonly ok: boolean; readonly masking: string }
 }
