@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
+  fileView,
   nodeView,
   nodeWithHistoryView,
   page,
@@ -97,6 +98,12 @@ export class ApiClient {
   stop(id: string, reason: string): Promise<RunView> {
     const body: z.input<typeof stopSchema> = { reason }
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/stop`, runView, post(JSON.stringify(body), undefined))
+  }
+
+  /** Keeps a file that anybody may then read. @returns its CID */
+  async keepFile(file: Blob): Promise<string> {
+    const headers = { 'content-type': 'application/octet-stream' }
+    return (await this.#json('/v1/files', fileView, { method: 'POST', body: file, headers })).cid
   }
 
   /** @param task the body of POST /v1/runs, as it is */

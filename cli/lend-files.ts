@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { extname, join } from 'node:path'
 import type { LendFiles } from '#coordinator/api/lend.ts'
 
 /**
@@ -26,11 +26,11 @@ async function bundled(): Promise<LendFiles> {
 }
 
 async function carried(): Promise<LendFiles> {
-  const folder = new URL('../lend/', import.meta.url)
+  const folder = join(import.meta.dirname, '../lend')
   const names = await readdir(folder)
   return new Map(
     await Promise.all(
-      names.map(async (name) => [name.replace(/\.gz$/, ''), await readFile(new URL(name, folder))] as const),
+      names.map(async (name) => [name.replace(/\.gz$/, ''), await readFile(join(folder, name))] as const),
     ),
   )
 }

@@ -37,7 +37,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const site = await siteOf(args, population)
   const backend = backendOf(args)
   const sharing = sharingOf(args)
-  const data = await dataOf(args.required('data', '--data site.csv, or a folder with images.idx and labels.idx'))
+  const data = await dataOf(args)
   const conduct = await conductOf(args, output)
   using stopping = listenForStop(args.flag('tethered'))
   const linkChanged = linkTeller(output)
@@ -170,7 +170,15 @@ function coordinatorOf(args: Arguments): NodeId {
   throw usage('bad_value', `--coordinator-key is not a key: ${id.detail ?? id.refusal}`)
 }
 
-async function dataOf(path: string): Promise<DataSource> {
+async function dataOf(args: Arguments): Promise<DataSource> {
+  if (args.flag('public')) {
+    if (args.text('data') === undefined) return { kind: 'public' }
+    throw usage('data_or_public', '--data and --public exclude each other', 'give one of them')
+  }
+  const path = args.required(
+    'data',
+    '--data site.csv, or a folder with images.idx and labels.idx; or --public, to train on what tasks themselves name',
+  )
   const at = resolve(path)
   const found = await stat(at).catch(() => undefined)
   if (found?.isFile()) return { kind: 'csv', path: at }

@@ -1,9 +1,10 @@
+import { openAsBlob } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { openApiClient } from './api-client.ts'
-import { usage } from './arguments.ts'
+import { type ApiClient, openApiClient } from './api-client.ts'
+import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
-import { EXIT } from './failure.ts'
+import { EXIT, Failure } from './failure.ts'
 import { describeRun } from './runs-show.ts'
 import { watchRun } from './runs-watch.ts'
 
@@ -11,13 +12,11 @@ import { watchRun } from './runs-watch.ts'
 export async function execute({ args, output }: Call): Promise<number> {
   const file = args.positionals[0] as string
   const task = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
-  try {
-    JSON.parse(task)
-  } catch (cause) {
-    throw usage('bad_task', `${file} is not JSON: ${cause instanceof Error ? cause.message : cause}`)
-  }
+  const asked = parse(file, task)
   const api = await openApiClient(args)
-  const run = await api.launch(task, args.text('idempotency-key'))
+  const publicData = await keepPublicData(api, args)
+  const order = publicData ? JSON.stringify({ ...asked, task: { ...asked.task, publicData } }) : task
+  const run = await api.launch(order, args.text('idempotency-key'))
   if (args.flag('watch')) return watchRun(api, run.id, output)
   if (output.json) output.object(run)
   else {
@@ -25,4 +24,29 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.note(`follow it with: consilium runs watch ${run.id}`)
   }
   return EXIT.ok
+}
+
+function parse(file: string, task: string): { readonly task?: object } {
+  try {
+    return JSON.parse(task)
+  } catch (cause) {
+    throw usage('bad_task', `${file} is not JSON: ${cause instanceof Error ? cause.message : cause}`)
+  }
+}
+
+/** Files for nodes that bring none, as the task is to name them. */
+async function keepPublicData(api: ApiClient, args: Arguments): Promise<object | undefined> {
+  const [table, images, labels] = ['public-table', 'public-images', 'public-labels'].map((name) => args.text(name))
+  if ((images === undefined) !== (labels === undefined) || (table !== undefined && images !== undefined))
+    throw usage('bad_public_data', '--public-images and --public-labels go together, and without --public-table')
+  if (table !== undefined) return { kind: 'csv', table: await keep(api, table) }
+  if (images === undefined || labels === undefined) return undefined
+  return { kind: 'idx', images: await keep(api, images), labels: await keep(api, labels) }
+}
+
+async function keep(api: ApiClient, path: string): Promise<string> {
+  const file = await openAsBlob(path).catch((cause: unknown) => {
+    throw new Failure(EXIT.data, 'no_data', `${path} cannot be read`, { cause })
+  })
+  return api.keepFile(file)
 }

@@ -3,7 +3,7 @@ import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Amount, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import { COHORT_MIN } from '#protocol/limits.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import type { BlobStore, TrainerBackend } from '#protocol/ports.ts'
 import { openIndexedBlobs } from '#storage/blobs/indexed.ts'
 import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
@@ -17,6 +17,7 @@ import { clearOutbox } from './outbox.ts'
 import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
 import type { Progress } from './progress.ts'
+import { publicTrainer, takesPublicOnly } from './public-data.ts'
 import { sequenceFrom } from './sequence.ts'
 import { siteTerms } from './site.ts'
 import type { OpenBackend } from './trainers/backends/choice.ts'
@@ -74,25 +75,20 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   )
   let ticket: string | undefined
   const remote = { url, ticket: () => ticket, attempts: FETCH_ATTEMPTS, fetch: globalThis.fetch.bind(globalThis) }
+  const blobs = openRemoteBlobs(remote)
   const site = siteTerms('open', 'open')
+  const policy = policyFor('open', COHORT_MIN, site)
+  const isPublic = config.data.kind === 'public'
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
   const progress = participate(
     {
       ...{ transport, coordinator, signer, secret, sequence, site, journal, outbox, clock: systemClock },
       chance: randomBytes,
-      blobs: openRemoteBlobs(remote),
+      blobs,
       withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }),
-      trainer: {
-        ...trainer,
-        async fit(...args) {
-          const update = await trainer.fit(...args)
-          const samples = update.examples * args[1].task.epochs
-          if (samples > 0) config.trained((1000 * samples) / Math.max(1, update.trainMillis))
-          return update
-        },
-      },
-      policy: policyFor('open', COHORT_MIN, site),
+      trainer: timed(isPublic ? publicTrainer(trainer, { blobs, node: signer.id }) : trainer, config.trained),
+      policy: isPublic ? takesPublicOnly(policy) : policy,
       useTicket: (text) => {
         ticket = text
       },
@@ -107,6 +103,18 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
     earned,
     progress: keepReceipts(progress, database),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+function timed(trainer: TrainerBackend, trained: PageNodeConfig['trained']): TrainerBackend {
+  return {
+    ...trainer,
+    async fit(...args) {
+      const update = await trainer.fit(...args)
+      const samples = update.examples * args[1].task.epochs
+      if (samples > 0) trained((1000 * samples) / Math.max(1, update.trainMillis))
+      return update
+    },
   }
 }
 

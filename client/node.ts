@@ -25,6 +25,7 @@ import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
 import { systemPower } from './power.ts'
 import type { Progress } from './progress.ts'
+import { publicTrainer, takesPublicOnly } from './public-data.ts'
 import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
 import { LOOPBACK, openSharedBlobs, type ShareConfig } from './sharing.ts'
@@ -145,6 +146,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
   const policy = policyFor(config.population, config.cohortMin, site)
+  const isPublic = config.data.kind === 'public'
   const useTicket = (text: string) => {
     ticket = text
   }
@@ -153,7 +155,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       ...{
         transport,
         blobs: shared.blobs,
-        trainer,
+        trainer: isPublic ? publicTrainer(trainer, { blobs: shared.blobs, node: signer.id }) : trainer,
         clock: systemClock,
         signer,
         secret,
@@ -161,7 +163,8 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         coordinator,
         sequence,
       },
-      ...{ policy, site, journal, outbox, withheld, useTicket, statistician: trainer },
+      ...{ policy: isPublic ? takesPublicOnly(policy) : policy, site, journal, outbox, withheld, useTicket },
+      statistician: isPublic ? undefined : trainer,
       expectModel: shared.expect,
       supervision,
       measures: measuresOf(config, trainer),

@@ -9,6 +9,7 @@ import type { SiteTerms } from './site.ts'
 export type Policy = (assignment: Assignment) => Result<void, PolicyRefusal>
 export type PolicyRefusal =
   | 'masking-required'
+  | 'no-public-data'
   | 'foreign-population'
   | 'cohort-too-small'
   | 'publication-not-allowed'

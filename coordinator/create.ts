@@ -40,6 +40,8 @@ export async function createRun(
   const mistake = mistakeIn({ ...request, masking, cohort }, secure)
   if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
   const { task, rounds, budget, population, failuresMax, onFailures } = request
+  const missing = await missingFile(blobs, task.publicData)
+  if (missing) return { ...refuse('invalid_request', missing.message), where: missing }
   const taskSeed = fromHex(task.seed)
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return refuse('invalid_request', shape.detail)
@@ -49,8 +51,15 @@ export async function createRun(
   const weights = await fileOf(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed)))
   const memory = await fileOf(blobs, encodeWeights(noMemory))
   const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights.cid))
-  const { seed: _seed, architecture: _layers, ...rest } = task
-  const made = { v: 1, ...rest, seed: taskSeed, architecture: architecture.cid, genesis: genesis.cid } as const
+  const { seed: _seed, architecture: _layers, publicData, ...rest } = task
+  const made = {
+    v: 1,
+    ...rest,
+    ...(publicData && { publicData }),
+    seed: taskSeed,
+    architecture: architecture.cid,
+    genesis: genesis.cid,
+  } as const
   const taskBlock = blockOf(taskSchema, made)
   await blobs.putBlocks([...weights.blocks, ...memory.blocks, architecture, genesis, taskBlock])
   return accept({
@@ -71,6 +80,18 @@ export async function createRun(
     onFailures,
     idempotency,
   })
+}
+
+/** A task that names what nobody can read would have every node give up its seat. */
+async function missingFile(
+  blobs: BlobStore,
+  publicData: CreateRun['task']['publicData'],
+): Promise<CreateRefusal | undefined> {
+  const { kind: _kind, ...files } = publicData ?? {}
+  for (const [field, cid] of Object.entries(files))
+    if (!(await blobs.has(cid)))
+      return { pointer: `/task/publicData/${field}`, message: 'is not here: put the file by POST /v1/files first' }
+  return undefined
 }
 
 function isMaskable({ min, max }: CreateRun['cohort']): boolean {
@@ -116,6 +137,12 @@ function mistakeIn(request: Ordered, secure: Secure | null): CreateRefusal | und
     return { pointer: '/task/architecture/layers', message: `must end in ${outputs} logits for ${task.loss}` }
   if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2)
     return { pointer: '/task/loss', message: 'sigmoid-cross-entropy is for two classes' }
+  const isImages = task.data.kind === 'image'
+  if (task.publicData && (task.publicData.kind === 'idx') !== isImages)
+    return {
+      pointer: '/task/publicData/kind',
+      message: `must be ${isImages ? 'idx' : 'csv'}, as the data contract has it`,
+    }
   const rule = mistakeInCohort(cohort)
   if (rule) return rule
   if (masking === 'none' && cohort.max * task.data.rowsMax >= 2 ** 32)

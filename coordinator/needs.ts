@@ -3,6 +3,7 @@ import { linksOf } from '#protocol/codec.ts'
 import type { Cid, RunId } from '#protocol/ids.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import type { BlobStore, EventLog } from '#protocol/ports.ts'
+import { taskSchema } from '#protocol/task.ts'
 import { readBlock, readRecord } from './record.ts'
 import type { Run } from './run.ts'
 
@@ -57,11 +58,12 @@ export class Needs {
     return { record: [...known.record, ...open], vectors: known.vectors }
   }
 
-  /** What a run starts from; a question starts from nothing. */
+  /** What a run starts from, and what its nodes train on; a question starts from nothing. */
   async #beginningsOf({ spec }: Run): Promise<readonly number[]> {
     if (spec.purpose === 'ask') return [markOf(spec.memory)]
     const { weights } = await readBlock(this.#blobs, spec.genesis, modelSchema)
-    return [markOf(spec.memory), markOf(weights)]
+    const { kind: _kind, ...files } = (await readBlock(this.#blobs, spec.task, taskSchema)).publicData ?? {}
+    return [spec.memory, weights, ...Object.values(files)].map(markOf)
   }
 
   /** Files that a round's record names, its vectors apart. */

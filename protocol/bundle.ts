@@ -7,7 +7,7 @@ import type { Bytes, Cid } from './ids.ts'
 /**
  * A bundle is a CARv1 with one root: its blocks depth-first from the root, each once, nothing unreachable, nothing after.
  * One record therefore has one file, and a reader that walks the root again accounts for every byte. Two things narrow the
- * walk (docs/protocol.md, "Bundle"). Without vectors, what updates name as their vectors is left out: a shorter file under
+ * walk (docs/protocol.md, "Bundle"), besides that a task's public data is none of a record. Without vectors, what updates name as their vectors is left out: a shorter file under
  * the same root. And under a round, history ends where the round starts: of rounds before it there are manifest, model and
  * memory alone, and of its task no first model.
  */
@@ -57,14 +57,18 @@ function courseOf(takesVector: (vector: Cid) => boolean | Promise<boolean>): Cou
       root ??= { isRound: ['round', 'aborted'].includes(kindOf(block)), body: sealed?.body }
       if (sealed) return [{ cid: sealed.body, as: { body: sealed.type } }]
       const links = fieldLinksOf(bytes)
-      if (as === 'task') return links.filter(({ field }) => field !== 'genesis').map(({ cid }) => ({ cid }))
+      if (as === 'task') {
+        const isLeftOut = (field: string | undefined) =>
+          field === 'publicData' || (field === 'genesis' && root?.isRound === true)
+        return links.filter(({ field }) => !isLeftOut(field)).map(({ cid }) => ({ cid }))
+      }
       if (as === undefined || as === 'vector') return links.map(({ cid }) => ({ cid }))
       const isPast = root.isRound && as.body === 'round' && cid !== root.body
       return links
         .filter(({ field }) => !isPast || field === 'model' || field === 'memory')
         .map(({ cid, field }): Link<As> => {
           if (VECTORS.has(`${as.body}.${field}`)) return { cid, as: 'vector' }
-          return root?.isRound && field === 'task' ? { cid, as: 'task' } : { cid }
+          return field === 'task' ? { cid, as: 'task' } : { cid }
         })
     },
   }

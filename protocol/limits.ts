@@ -79,6 +79,8 @@ export const RUN_EVENTS_MAX = 4_000_000
 export const COHORT_MIN = 2
 /** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */
 export const ROUNDS_MAX = 4096
+/** One file of a task's public data, which a node reads whole: 256 MiB. */
+export const PUBLIC_FILE_BYTES_MAX = 256 * MIB
 /** Parameters of one model: 2^28 float32 are 1 GiB, the most a node is asked to hold twice. */
 export const PARAMETERS_MAX = 2 ** 28
 /** Elements of what one layer puts out for one row: any product with a batch's rows stays exact. Memory is bounded by the node. */

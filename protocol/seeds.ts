@@ -34,6 +34,11 @@ export function askSeed(): Bytes {
   return sha256(utf8('consilium/1 ask cohort\0'))
 }
 
+/** Which rows of a task's public data a node without data of its own trains on: public, so that anybody can say which. */
+export function shareSeed(taskSeed: Bytes, node: NodeId): Bytes {
+  return derive(taskSeed, 'share', publicKeyOf(node))
+}
+
 /** Which rows a site holds out: the same ones in every round of a task. */
 export function holdoutSeed(nodeSecret: Bytes, task: Cid): Bytes {
   return derive(nodeSecret, 'holdout', digestOf(task))

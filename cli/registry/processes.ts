@@ -173,6 +173,7 @@ export const PROCESSES: readonly Command[] = [
         summary: "the node's folder: key, journal of masked rounds, receipts; else $XDG_STATE_HOME/consilium/node",
       },
       { name: 'data', value: '<path>', summary: 'a CSV file, or a folder with images.idx and labels.idx' },
+      { name: 'public', summary: 'no data of its own: train on a share of what tasks themselves name' },
       {
         name: 'population',
         value: '<kind>',

@@ -9,6 +9,13 @@ export const RUNS: readonly Command[] = [
     options: [
       ...api,
       { name: 'watch', summary: 'follow it to its end' },
+      {
+        name: 'public-table',
+        value: '<file>',
+        summary: 'CSV that anybody may read: nodes without data train on a share of it',
+      },
+      { name: 'public-images', value: '<file>', summary: 'the same for images, IDX' },
+      { name: 'public-labels', value: '<file>', summary: 'and their labels, IDX' },
       { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
     ],
     examples: ['consilium run task.json --watch', 'consilium run - < task.json'],

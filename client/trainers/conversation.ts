@@ -2,7 +2,7 @@ import type { LocalUpdate, TrainingTask, TrainProgress } from '#protocol/ports.t
 import type { Question } from '#protocol/question.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
-import type { DataSource, SharedRows } from '../data/dataset.ts'
+import type { Brought, DataSource, SharedRows } from '../data/dataset.ts'
 import type { Measured, Measurement } from '../measuring.ts'
 import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
 import type { Governor } from './governor.ts'
@@ -24,7 +24,7 @@ export type Fit = {
   readonly model: Float32Array
   readonly task: TrainingTask
   /** Another site's data than the thread was opened with: one thread may serve the many sites of a simulation. */
-  readonly data?: DataSource | SharedRows
+  readonly data?: DataSource | Brought
   /** What governs it: a message would wait until the worker is idle. */
   readonly words: Governor['words']
 }

@@ -1,5 +1,5 @@
 import { TrainingRefused } from '#protocol/ports.ts'
-import { openDataset, type ReadFile } from '../data/dataset.ts'
+import { openDataset, type PublicShare, type ReadFile } from '../data/dataset.ts'
 import { openStatistics } from '../data/statistics.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
@@ -17,10 +17,20 @@ export function openPupil(
 ): (request: Request) => Promise<Reply> {
   const dataset = openDataset(data, read)
   const tally = openStatistics(data, read)
+  /** The last share of public data: its next round follows, and what was parsed needs no parsing again. */
+  let last: { readonly key: string; readonly dataset: typeof dataset } | undefined
+  const datasetOf = (other: Fit['data']): typeof dataset => {
+    if (!other) return dataset
+    return other.kind === 'share' ? shareOf(other) : openDataset(other, read)
+  }
+  const shareOf = (share: PublicShare): typeof dataset => {
+    if (last?.key !== share.key) last = { key: share.key, dataset: openDataset(share, read) }
+    return last.dataset
+  }
 
   async function learn({ model, task, data: other, words }: Fit): Promise<Reply> {
     const checkpoint = checkpointBy(words)
-    const rows = await (other ? openDataset(other, read) : dataset)(task.task.data, task.holdoutSeed)
+    const rows = await datasetOf(other)(task.task.data, task.holdoutSeed)
     const progress = (at: Extract<Reply, { kind: 'progress' }>['at']) => say({ kind: 'progress', at })
     return { kind: 'fitted', update: await fitModel(model, task, rows, { checkpoint, progress }) }
   }

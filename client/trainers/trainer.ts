@@ -2,7 +2,7 @@ import { assert, unreachable } from '#protocol/assert.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import type { Statistician } from '../asking.ts'
 import type { Supervision } from '../conduct.ts'
-import type { DataSource, SharedRows } from '../data/dataset.ts'
+import type { Brought, DataSource, SharedRows } from '../data/dataset.ts'
 import type { Measurer } from '../measuring.ts'
 import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
 import type { Fit, Measure, Opening, Reply, Request } from './conversation.ts'
@@ -19,7 +19,7 @@ export type TfjsTrainer = TrainerBackend &
     /** The backend in use, and why others are not. */
     readonly opened: OpenBackend
     /** The same on the data of another site, read for this one call. */
-    fitOn(data: DataSource | SharedRows, ...args: Parameters<TrainerBackend['fit']>): Promise<LocalUpdate>
+    fitOn(data: DataSource | Brought, ...args: Parameters<TrainerBackend['fit']>): Promise<LocalUpdate>
   }
 
 export type TrainerOptions = {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { architectureSchema } from '#protocol/architecture.ts'
+import { parseCid } from '#protocol/cid.ts'
 import { count, nameField } from '#protocol/codec.ts'
+import type { Cid } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import {
   cohortSchema,
@@ -79,6 +81,21 @@ const whenTooMany = onFailuresField.meta({
   description: 'what then: the run waits for POST /resume or /stop, or it ends as failed',
 })
 
+export const fileView = z.object({ cid, size_bytes: z.number().int() }).meta({ id: 'File' })
+const fileCid = z
+  .string()
+  .refine((text) => parseCid(text).ok, 'must be a CID that POST /v1/files answered')
+  .transform((text) => text as Cid)
+const publicDataField = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('idx'), images: fileCid, labels: fileCid }),
+    z.strictObject({ kind: z.literal('csv'), table: fileCid }),
+  ])
+  .meta({
+    description:
+      'files that anybody may read here: each node without data of its own trains on a share of at most data.rowsMax of their rows',
+  })
+
 export const createRunSchema = z
   .strictObject({
     task: z.strictObject({
@@ -95,6 +112,7 @@ export const createRunSchema = z
       batchSize: count(65_536, 1),
       clipNormMicro: count(1_000_000_000_000, 1).default(10_000_000),
       strategy: strategySchema.default({ kind: 'fedavg', rateMicro: 1_000_000 }),
+      publicData: publicDataField.optional(),
     }),
     rounds: count(ROUNDS_MAX - 1, 1).meta({ description: 'training rounds; one evaluate round follows' }),
     budget: amount.default('0'),

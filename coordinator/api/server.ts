@@ -30,6 +30,7 @@ import type { Runner } from '../runner.ts'
 import { bundleRoutes } from './bundles.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { FILES, fileRoutes } from './files.ts'
 import { Launcher } from './launch.ts'
 import { type LendDoors, lendRoutes } from './lend.ts'
 import { nodeRoutes } from './nodes.ts'
@@ -202,7 +203,8 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       if (!allowance.take(performance.now()))
         throw later(429, 'too_many_requests', 'at most so many a second', { seconds: 1 })
       checkStage(request, doors.readiness)
-      limitBody(request, reply, bounds.bodyMillis)
+      // A file takes its time.
+      if (request.routeOptions.url !== FILES) limitBody(request, reply, bounds.bodyMillis)
     })
     nodeRoutes(routes, doors)
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
@@ -212,6 +214,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)
     publicationRoutes(routes, doors)
+    await guarded.register(async (files) => fileRoutes(files.withTypeProvider<ZodTypeProvider>(), doors))
     await guarded.register(async (pinning) => pinRoutes(pinning.withTypeProvider<ZodTypeProvider>(), doors))
   })
   return server

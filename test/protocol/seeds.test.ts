@@ -13,6 +13,7 @@ import {
   genesisSeed,
   holdoutSeed,
   quantiseSeed,
+  shareSeed,
   shuffleSeed,
   ticketKey,
 } from '#protocol/seeds.ts'
@@ -21,6 +22,7 @@ import { bytesOf } from './arbitraries.ts'
 const secret = new Uint8Array(32).fill(1)
 const task = cidOf(RAW, utf8('task'))
 const model = cidOf(RAW, utf8('model'))
+const model32 = digestOf(model)
 const u64 = (value: number) => Uint8Array.from([0, 0, 0, 0, 0, 0, value >> 8, value & 255])
 const derived = (label: string, ...context: Uint8Array[]) =>
   toHex(hkdfSha256(secret, new Uint8Array(0), concat(utf8(`consilium/1 ${label}\0`), ...context), 32))
@@ -29,6 +31,7 @@ describe('every seed', () => {
   /** Written out again from docs/protocol.md, "Seeds". */
   test('is the one that the specification says', () => {
     expect(toHex(genesisSeed(secret, 3))).toBe(derived('genesis', u64(3)))
+    expect(toHex(shareSeed(secret, nodeIdOf(model32)))).toBe(derived('share', model32))
     expect(toHex(holdoutSeed(secret, task))).toBe(derived('holdout', digestOf(task)))
     expect(toHex(shuffleSeed(secret, task, 300))).toBe(derived('shuffle', digestOf(task), u64(300)))
     expect(toHex(quantiseSeed(secret, task, 300))).toBe(derived('quantise', digestOf(task), u64(300)))

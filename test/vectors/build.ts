@@ -12,6 +12,7 @@ import {
   genesisSeed,
   holdoutSeed,
   quantiseSeed,
+  shareSeed,
   shuffleSeed,
   ticketKey,
 } from '#protocol/seeds.ts'
@@ -117,6 +118,7 @@ function seeds(task: Cid) {
     holdout: toHex(holdoutSeed(secret, task)),
     shuffle: toHex(shuffleSeed(secret, task, 1)),
     quantise: toHex(quantiseSeed(secret, task, 1)),
+    share: toHex(shareSeed(taskSeed, signerOf(secret).id)),
     ticket: toHex(ticketKey(secret)),
     demoSite0: toHex(demoSecret(secret, 0)),
   }

@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { chromiumPath, SOFTWARE_GPU, startChromium } from '#test/chromium.ts'
+import { live } from '#test/coordinator/live.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { filesHere, nodeBeside, runOf, says, textOf } from '#test/lend/page.ts'
+
+const chromium = chromiumPath()
+if (!chromium)
+  process.stderr.write('skipped: there is no Chromium here (CHROMIUM, or on the PATH) to lend to a coordinator\n')
+const inChromium = chromium ? test.each : test.skip.each
+const pair = { min: 2, max: 2, quorum: 2 }
+
+inChromium(['webgpu', 'webgl', 'wasm', 'cpu'])(
+  'a page trains by %s, and the record is verified',
+  async (backend) => {
+    await using folder = await temporaryFolder()
+    await using at = await live({ lend: filesHere, graceMillis: 2000 })
+    await using _node = await nodeBeside(at.coordinator, join(folder.path, 'node'))
+    const browser = await startChromium(chromium as string, SOFTWARE_GPU)
+    try {
+      const page = await browser.newPage()
+      await page.goto(`${at.coordinator.url}/lend`)
+      await page.select('#backend', backend)
+      await page.click('#lend')
+      await says(page, 'state', /waiting for a round/)
+      expect(await textOf(page, 'used')).toMatch(new RegExp(`^${backend} `))
+      expect(await runOf(at, { masking: 'none', cohort: pair })).toMatchObject({ ok: true })
+      await says(page, 'tasks', /1/)
+    } finally {
+      await browser.close()
+    }
+  },
+  180_000,
+)
+
+inChromium(['none', 'secagg/1'])(
+  'a page that is loaded again in the middle of a round (masking %s) does not hold the others up',
+  async (masking) => {
+    await using folder = await temporaryFolder()
+    await using at = await live({ lend: filesHere, graceMillis: 500 })
+    await using _first = await nodeBeside(at.coordinator, join(folder.path, 'first'))
+    await using _second = await nodeBeside(at.coordinator, join(folder.path, 'second'))
+    await using _third = await nodeBeside(at.coordinator, join(folder.path, 'third'))
+    const browser = await startChromium(chromium as string)
+    try {
+      const page = await browser.newPage()
+      await page.goto(`${at.coordinator.url}/lend`)
+      await page.click('#lend')
+      await says(page, 'state', /waiting for a round/)
+      const ended = runOf(at, { masking, cohort: { min: 3, max: 4, quorum: 3 } })
+      await says(page, 'state', /training/)
+      await page.reload()
+      await page.click('#lend')
+      expect(await ended).toMatchObject({ ok: true })
+      await says(page, 'state', /waiting|over|joined|training|sent/)
+      expect(await textOf(page, 'problem')).toBe('')
+    } finally {
+      await browser.close()
+    }
+  },
+  180_000,
+)
