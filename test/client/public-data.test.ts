@@ -56,11 +56,11 @@ test('each node without data trains on its own share of the public rows, read an
             )
             expect(dataset.train.length + dataset.heldOut.length).toBe(10)
             const into = new Float32Array(2)
-            const valueOf = (row: number) => {
+            const firstOf = (row: number) => {
               dataset.copyRow(row, into, 0)
               return into[1] as number
             }
-            seen.push(Array.from(dataset.labels.keys(), valueOf))
+            seen.push(Array.from(dataset.labels.keys(), firstOf))
             return {} as LocalUpdate
           },
         },
