@@ -30,8 +30,8 @@ const show = async (at: Live, id: string) => (await (await at.api(`/v1/nodes/${i
 
 test('a real node is confirmed, one that makes its losses up is not, and the owner of the coordinator sees both', async () => {
   await using folder = await temporaryFolder()
-  const often = { turnMillis: 20, meanMillis: 20, uncheckedMeanMillis: 20 }
-  await using at = await live({ spotChecks: often })
+  // Whoever is unchecked is at once, and nobody again.
+  await using at = await live({ spotChecks: { turnMillis: 20, uncheckedMeanMillis: 20 } })
   const { url, id: key } = at.coordinator
 
   // What it measured in an earlier life, so that this one begins with it.
