@@ -22,6 +22,8 @@ export async function execute({ output }: Call): Promise<number> {
   for (const each of backends) {
     if ('reason' in each) output.line(`no   ${why(each)}`)
     else output.line(`yes  ${describeBackend(each)}${chosen(each.name) ? '  (automatic)' : ''}`)
+    const slower = 'reason' in each ? undefined : automatic.passedOver.find((other) => other.backend === each.name)
+    if (slower) output.line(`     not automatic: ${slower.reason}`)
   }
   return EXIT.ok
 }
