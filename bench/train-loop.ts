@@ -19,9 +19,10 @@ import { fitModel } from '#client/trainers/fit.ts'
 import { momentumStep } from '#client/trainers/kernels/fused.ts'
 import { lossSum } from '#client/trainers/loss.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
+import { assert } from '#protocol/assert.ts'
 import { someDataset, someModel, trainingOf } from '#test/client/trainers/tasks.ts'
 import { timed } from './cpu.ts'
-import { CLASSES, MODELS, type ModelName } from './train-models.ts'
+import { CLASSES, MODELS, type Model, type ModelName } from './train-models.ts'
 
 /**
  * `node train-loop.ts ours|stock <backend> <model> <batch> <seconds> cpu|gpu`: trains and prints a line of JSON. `ours` takes turns
@@ -48,7 +49,7 @@ const [loop, backend, name, batchText, secondsText, device] = process.argv.slice
   'cpu' | 'gpu',
 ]
 const [batch, millis] = [Number(batchText), Number(secondsText) * 1000]
-const { architecture, stock } = MODELS[name]
+const { architecture, stock, tokens }: Model = MODELS[name]
 /** Looked at after every turn. The operating system's own peak would do, but a new process inherits its parent's. */
 let peakBytes = 0
 const trained = loop === 'ours' ? await trainOurs() : await trainStock()
@@ -56,10 +57,10 @@ process.stdout.write(JSON.stringify({ ...trained, peakBytes } satisfies Trained)
 
 async function trainOurs() {
   await openBackend(backend as BackendChoice)
-  const warm = bareLoop(someDataset(architecture.input, 3 * batch, CLASSES, 3))
+  const warm = bareLoop(noiseRows(3 * batch))
   await warm()
   const steps = Math.max(2, Math.round((3 * TURN_MILLIS) / (await millisOf(warm))))
-  const dataset = { ...someDataset(architecture.input, steps * batch, CLASSES, 3), heldOut: Int32Array.of(0) }
+  const dataset = { ...noiseRows(steps * batch), heldOut: Int32Array.of(0) }
   const bare = bareLoop(dataset)
   const training = trainingOf(architecture, 'softmax-cross-entropy', CLASSES, {
     batchSize: batch,
@@ -108,10 +109,11 @@ function bareLoop(dataset: Dataset): () => Promise<void> {
 async function trainStock() {
   await import(`@tensorflow/tfjs-backend-${backend}`)
   if (!(await setBackend(backend))) throw new Error(`TF.js does not set ${backend}`)
+  assert(stock, 'a stock loop has a stock model')
   const model = stock()
   const optimiser = train.momentum(OPTIMISER.rateMicro / 1e6, OPTIMISER.momentumMicro / 1e6)
   const variables = model.trainableWeights.map((each) => each.read() as Variable)
-  const [x, y] = arraysOf(someDataset(architecture.input, batch, CLASSES, 3))
+  const [x, y] = arraysOf(noiseRows(batch))
   const step = async () => {
     const value = tidy(() => {
       const [inputs, targets] = [tensor(x, [batch, ...architecture.input]), tensor(y, [batch, CLASSES])]
@@ -125,6 +127,21 @@ async function trainStock() {
   await step()
   const [turn] = await takeTurns([step])
   return { perSecond: (batch * 1000) / (turn as number) }
+}
+
+/** Numbers in −1…1, or tokens. */
+function noiseRows(rows: number): Dataset {
+  const numbers = someDataset(architecture.input, rows, CLASSES, 3)
+  if (!tokens) return numbers
+  const width = architecture.input.reduce((product, side) => product * side, 1)
+  return {
+    ...numbers,
+    copyRow(row, into, at) {
+      numbers.copyRow(row, into, at)
+      for (let index = at; index < at + width; index++)
+        into[index] = Math.floor((((into[index] as number) + 1) / 2) * tokens)
+    },
+  }
 }
 
 /** All its rows, and their labels one-hot. */

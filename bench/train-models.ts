@@ -33,12 +33,31 @@ export const MODELS = {
     architecture: imagesThrough([...block('a', 8, true), ...block('b', 16, true)]),
     stock: () => stockCnn(true),
   },
+  transformer: {
+    what: 'classes of 64 tokens of 256: embedding 64, two blocks of attention with 4 heads and GELU 256, normalised first, mean',
+    architecture: {
+      v: 1,
+      input: [64],
+      layers: [
+        { layer: 'embedding', name: 'tokens', vocabulary: 256, units: 64 },
+        { layer: 'positionEmbedding', name: 'start' },
+        ...transformerBlock('a', 'start'),
+        ...transformerBlock('b', 'a-end'),
+        { layer: 'globalPooling', name: 'mean', of: 'average' },
+        { layer: 'dense', name: 'out', units: CLASSES, activation: 'linear' },
+      ],
+    },
+    tokens: 256,
+  },
 } as const satisfies Record<string, Model>
 
-type Model = {
+export type Model = {
   readonly what: string
   readonly architecture: Architecture
-  readonly stock: () => LayersModel
+  /** Left out where TF.js's layers have no such model. */
+  readonly stock?: () => LayersModel
+  /** Inputs are whole numbers below this; else numbers in −1…1. */
+  readonly tokens?: number
 }
 
 function imagesThrough(blocks: readonly Layer[]): Architecture {
@@ -66,6 +85,28 @@ function block(name: string, filters: number, normalized: boolean): readonly Lay
     },
     ...(normalized ? between : []),
     { layer: 'maxPooling2d', name: `${name}-pool`, pool: [2, 2], strides: [2, 2] },
+  ]
+}
+
+function transformerBlock(name: string, from: string): readonly Layer[] {
+  const dense = (part: string, units: number, activation: 'linear' | 'gelu', source: string): Layer => ({
+    layer: 'dense',
+    name: `${name}-${part}`,
+    from: [source],
+    units,
+    activation,
+  })
+  const parts = ['queries', 'keys', 'values'].map((part) => dense(part, 64, 'linear', `${name}-norm`))
+  return [
+    { layer: 'layerNormalization', name: `${name}-norm`, from: [from], epsilonNano: 10_000 },
+    ...parts,
+    { layer: 'attention', name: `${name}-attention`, from: parts.map((part) => part.name), heads: 4 },
+    dense('joined', 64, 'linear', `${name}-attention`),
+    { layer: 'add', name: `${name}-middle`, from: [from, `${name}-joined`] },
+    { layer: 'layerNormalization', name: `${name}-norm2`, epsilonNano: 10_000 },
+    dense('wide', 256, 'gelu', `${name}-norm2`),
+    dense('narrow', 64, 'linear', `${name}-wide`),
+    { layer: 'add', name: `${name}-end`, from: [`${name}-middle`, `${name}-narrow`] },
   ]
 }
 

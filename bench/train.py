@@ -16,6 +16,7 @@ if device == "cpu":
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 RATE, MOMENTUM, CLASSES = 0.01, 0.9, 10
+TOKENS, STEPS, WIDTH, HEADS = 256, 64, 64, 4
 
 
 def torch_step():
@@ -30,13 +31,35 @@ def torch_step():
         norm = [nn.BatchNorm2d(filters)] if model == "cnn" else []
         return [nn.Conv2d(channels, filters, 3, padding=1), *norm, nn.ReLU(), nn.MaxPool2d(2)]
 
-    if model == "mlp":
-        shape, layers = (784,), [nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, CLASSES)]
+    class Transformer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens = nn.Embedding(TOKENS, WIDTH)
+            self.places = nn.Parameter(torch.randn(STEPS, WIDTH) * 0.02)
+            self.blocks = nn.Sequential(
+                *[
+                    nn.TransformerEncoderLayer(
+                        WIDTH, HEADS, 4 * WIDTH, dropout=0, activation="gelu", batch_first=True, norm_first=True
+                    )
+                    for _ in range(2)
+                ]
+            )
+            self.out = nn.Linear(WIDTH, CLASSES)
+
+        def forward(self, x):
+            return self.out(self.blocks(self.tokens(x) + self.places).mean(1))
+
+    if model == "transformer":
+        network = Transformer().to(place)
+        x = torch.randint(0, TOKENS, (batch, STEPS), device=place)
+    elif model == "mlp":
+        network = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, CLASSES)).to(place)
+        x = torch.randn(batch, 784, device=place)
     else:
-        shape, layers = (1, 28, 28), [*block(1, 8), *block(8, 16), nn.Flatten(), nn.Linear(784, CLASSES)]
-    network = nn.Sequential(*layers).to(place)
+        layers = [*block(1, 8), *block(8, 16), nn.Flatten(), nn.Linear(784, CLASSES)]
+        network = nn.Sequential(*layers).to(place)
+        x = torch.randn(batch, 1, 28, 28, device=place)
     optimiser = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM)
-    x = torch.randn(batch, *shape, device=place)
     y = torch.randint(0, CLASSES, (batch,), device=place)
 
     def step():
@@ -50,6 +73,7 @@ def torch_step():
 
 
 def tensorflow_step():
+    import keras
     import tensorflow as tf
     from keras import layers
 
@@ -61,16 +85,35 @@ def tensorflow_step():
         norm = [layers.BatchNormalization()] if model == "cnn" else []
         return [layers.Conv2D(filters, 3, padding="same"), *norm, layers.ReLU(), layers.MaxPool2D(2)]
 
-    if model == "mlp":
+    class Places(layers.Layer):
+        def build(self, shape):
+            self.places = self.add_weight(shape=shape[1:])
+
+        def call(self, x):
+            return x + self.places
+
+    def transformer(tokens):
+        x = Places()(layers.Embedding(TOKENS, WIDTH)(tokens))
+        for _ in range(2):
+            normal = layers.LayerNormalization()(x)
+            x = x + layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(normal, normal)
+            normal = layers.LayerNormalization()(x)
+            x = x + layers.Dense(WIDTH)(layers.Dense(4 * WIDTH, activation="gelu")(normal))
+        return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(x))
+
+    if model == "transformer":
+        tokens = keras.Input((STEPS,), dtype="int32")
+        network = keras.Model(tokens, transformer(tokens))
+        x = tf.random.uniform((batch, STEPS), 0, TOKENS, tf.int32)
+    elif model == "mlp":
         shape, stack = (784,), [layers.Dense(128, activation="relu"), layers.Dense(CLASSES)]
     else:
         shape, stack = (28, 28, 1), [*block(8), *block(16), layers.Flatten(), layers.Dense(CLASSES)]
-    import keras
-
-    network = keras.Sequential([keras.Input(shape), *stack])
+    if model != "transformer":
+        network = keras.Sequential([keras.Input(shape), *stack])
+        x = tf.random.normal((batch, *shape))
     optimiser = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
     optimiser.build(network.trainable_variables)
-    x = tf.random.normal((batch, *shape))
     y = tf.random.uniform((batch,), 0, CLASSES, tf.int32)
 
     @tf.function

@@ -65,7 +65,7 @@ async function measure(name: ModelName, device: 'cpu' | 'gpu', backends: readonl
     const isFirst = batch === BATCHES[device][0]
     const found = new Map<string, Trained>()
     const loops = new Map<string, readonly string[]>(PEERS.map((peer) => [peer, [PYTHON, pathOf('train.py'), peer]]))
-    if (device === 'cpu')
+    if (device === 'cpu' && 'stock' in MODELS[name])
       for (const stock of ['cpu', 'wasm'])
         loops.set(`stock ${stock}`, [process.execPath, pathOf('train-loop.ts'), 'stock', stock])
     for (const backend of backends) loops.set(backend, [process.execPath, pathOf('train-loop.ts'), 'ours', backend])
