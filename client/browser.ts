@@ -10,6 +10,7 @@ import { systemClock } from '#storage/clock.ts'
 import { openPageDatabase, readFrom, write } from '#storage/indexed/database.ts'
 import { openSealedSecret } from '#storage/indexed/secret.ts'
 import { openIndexedLog } from '#storage/logs/indexed.ts'
+import { Supervision } from './conduct.ts'
 import type { DataSource } from './data/dataset.ts'
 import { Journal } from './journal.ts'
 import { CoordinatorChanged, LendsElsewhere } from './lend/faults.ts'
@@ -24,7 +25,7 @@ import type { OpenBackend } from './trainers/backends/choice.ts'
 import { openPageTrainer, type PageTrainerOptions } from './trainers/page.ts'
 import { type LinkTo, SocketLink } from './transports/socketio.ts'
 
-export type PageNodeConfig = Omit<PageTrainerOptions, 'data'> & {
+export type PageNodeConfig = Omit<PageTrainerOptions, 'data' | 'supervision'> & {
   /** Of the coordinator that served the page. */
   readonly url: string
   /** The key that it says is its own: pinned on the first visit, and compared on every later one. */
@@ -41,6 +42,8 @@ export type RunningPageNode = AsyncDisposable & {
   readonly backend: OpenBackend
   /** What it was paid before, the oldest first. */
   readonly earned: readonly Earned[]
+  /** While it is paused it trains nothing and takes no new seat; one that it has, it keeps while others can wait. */
+  pause(isPaused: boolean): void
   /** What the node does, until it is stopped. */
   readonly progress: AsyncIterable<Progress>
 }
@@ -67,7 +70,8 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const secret = await openSealedSecret(database, 'secret', () => randomBytes(32))
   const signer = signerOf(secret)
   const sequence = sequenceFrom(() => systemClock.now())
-  const trainer = doors.use(await openPageTrainer(config))
+  const supervision = new Supervision()
+  const trainer = doors.use(await openPageTrainer({ ...config, supervision }))
   const journal = openIndexedLog(database)
   const outbox = await openOutbox(database, new Journal(journal))
   const transport = doors.use(
@@ -84,7 +88,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const progress = participate(
     {
       ...{ transport, coordinator, signer, secret, sequence, site, journal, outbox, clock: systemClock },
-      chance: randomBytes,
+      ...{ chance: randomBytes, supervision },
       blobs,
       withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }),
       trainer: timed(isPublic ? publicTrainer(trainer, { blobs, node: signer.id }) : trainer, config.trained),
@@ -101,6 +105,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
     id: signer.id,
     backend: trainer.opened,
     earned,
+    pause: (paused) => supervision.change({ paused }),
     progress: keepReceipts(progress, database),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -50,7 +50,7 @@ export const strategySchema = z.discriminatedUnion('kind', [
 export const lossField = z.enum(['softmax-cross-entropy', 'sigmoid-cross-entropy'])
 
 /** Files that anybody may read at the coordinator: each node without data of its own trains on a share of their rows. */
-export const publicDataSchema = z.discriminatedUnion('kind', [
+const publicDataSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('idx'), images: cidField, labels: cidField }),
   z.strictObject({ kind: z.literal('csv'), table: cidField }),
 ])

@@ -79,6 +79,8 @@ export class Board {
         return this.state('the masks of that sum are given, and nothing of the round is held any more')
       case 'declined':
         return this.state(`this round is not for this browser: ${made.reason}`)
+      case 'left':
+        return this.state(`its seat is given up: ${made.reason}`)
       case 'refused':
       case 'failed':
         return this.state(`this round went wrong: ${made.reason}`)

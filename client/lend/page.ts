@@ -5,7 +5,7 @@ import { adapterName } from './adapter.ts'
 import { Board } from './board.ts'
 import { element, show } from './element.ts'
 import { CoordinatorChanged, NotPicked } from './faults.ts'
-import { readTerms, type Terms } from './form.ts'
+import { readTerms } from './form.ts'
 import { missingHere, type Problem, problemOf } from './problems.ts'
 
 /** The page at `/lend`: a form that starts a node in this browser, and a board of what that node does. */
@@ -17,7 +17,7 @@ const [lend, pause, stop] = ['lend', 'pause', 'stop'].map((id) => element(id, HT
   HTMLButtonElement,
 ]
 
-let terms: Terms | undefined
+let isPaused = false
 let running: { readonly node: RunningPageNode; readonly wake: WakeLockSentinel | undefined } | undefined
 
 show('host', location.host)
@@ -27,19 +27,21 @@ if (missing) say(missing)
 else
   form.addEventListener('submit', (event) => {
     event.preventDefault()
-    void begin(readTerms)
+    void begin()
   })
 pause.addEventListener('click', () => {
-  const again = terms
-  void (running ? end('paused') : begin(() => again as Terms))
+  isPaused = !isPaused
+  running?.node.pause(isPaused)
+  pause.textContent = isPaused ? 'Go on' : 'Pause'
+  board.state(isPaused ? 'paused: nothing is trained, and no new round is taken' : 'waiting for a round')
 })
-stop.addEventListener('click', () => void end('stopped'))
+stop.addEventListener('click', () => void end())
 
-async function begin(read: () => Terms): Promise<void> {
+async function begin(): Promise<void> {
   try {
     lend.disabled = true
     say(undefined)
-    terms = read()
+    const terms = readTerms()
     board.state('starting: the training thread is loaded and tried out')
     element('work', HTMLElement).hidden = false
     const { startPageNode } = await import('../browser.ts')
@@ -57,6 +59,7 @@ async function begin(read: () => Terms): Promise<void> {
     // Not needed, and kept from filling the disk silently: the browser may ask the person, or say no.
     void navigator.storage.persist()
     form.hidden = true
+    isPaused = false
     pause.textContent = 'Pause'
     pause.disabled = stop.disabled = false
     board.open(node)
@@ -76,25 +79,18 @@ async function follow(progress: AsyncIterable<Progress>): Promise<void> {
   try {
     for await (const made of progress) board.tell(made)
   } catch (cause) {
-    await end('stopped')
+    await end()
     say(problemOf(cause))
   }
 }
 
-async function end(how: 'paused' | 'stopped'): Promise<void> {
+async function end(): Promise<void> {
   pause.disabled = stop.disabled = true
   const ending = running
   running = undefined
   await ending?.wake?.release()
   await ending?.node[Symbol.asyncDispose]()
-  board.close(how === 'paused' ? 'paused: a seat that it had is given up' : 'stopped')
-  if (how === 'paused') {
-    pause.textContent = 'Go on'
-    pause.disabled = stop.disabled = false
-    pause.focus()
-    return
-  }
-  terms = undefined
+  board.close('stopped')
   lend.disabled = false
   form.hidden = false
   lend.focus()
@@ -102,7 +98,7 @@ async function end(how: 'paused' | 'stopped'): Promise<void> {
 
 const linkChanged: PageNodeConfig['linkChanged'] = (state, detail) => {
   if (state !== 'wrong-coordinator') return board.link(state, detail)
-  void end('stopped')
+  void end()
   say({
     what: `Another key than the pinned one answered: ${detail}.`,
     fix: 'Do not lend before whoever runs the coordinator has told you, by another way than this page, which key is theirs.',
