@@ -4,6 +4,7 @@ import { chromiumPath, SOFTWARE_GPU, startChromium } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { filesHere, nodeBeside, runOf, says, textOf } from '#test/lend/page.ts'
+import { softwareVulkan, useSoftwareVulkan } from '#test/vulkan.ts'
 
 const chromium = chromiumPath()
 if (!chromium)
@@ -26,6 +27,36 @@ inChromium(['webgpu', 'webgl', 'wasm', 'cpu'])(
       await says(page, 'state', /waiting for a round/)
       expect(await textOf(page, 'used')).toMatch(new RegExp(`^${backend} `))
       expect(await runOf(at, { masking: 'none', cohort: pair })).toMatchObject({ ok: true })
+      await says(page, 'tasks', /1/)
+    } finally {
+      await browser.close()
+    }
+  },
+  180_000,
+)
+
+const vulkan = softwareVulkan()
+if (!vulkan) process.stderr.write('skipped: no software GPU for Node here, beside which a page would train\n')
+const onGpus = vulkan ? inChromium : test.skip.each
+
+onGpus(['none', 'secagg/1'])(
+  'a node on wasm, a node on WebGPU and a page on WebGPU share a round (masking %s), and it is verified',
+  async (masking) => {
+    if (vulkan) await useSoftwareVulkan(vulkan)
+    await using folder = await temporaryFolder()
+    await using at = await live({ lend: filesHere, graceMillis: 2000 })
+    await using wasm = await nodeBeside(at.coordinator, join(folder.path, 'wasm'))
+    await using webgpu = await nodeBeside(at.coordinator, join(folder.path, 'webgpu'), { backend: 'webgpu' })
+    expect([wasm.backend.name, webgpu.backend.name, webgpu.backend.software]).toEqual(['wasm', 'webgpu', true])
+    const browser = await startChromium(chromium as string, SOFTWARE_GPU)
+    try {
+      const page = await browser.newPage()
+      await page.goto(`${at.coordinator.url}/lend`)
+      await page.select('#backend', 'webgpu')
+      await page.click('#lend')
+      await says(page, 'state', /waiting for a round/)
+      const cohort = { min: 3, max: 3, quorum: 3 }
+      expect(await runOf(at, { masking, cohort })).toMatchObject({ ok: true, masking })
       await says(page, 'tasks', /1/)
     } finally {
       await browser.close()

@@ -20,14 +20,14 @@ function tableText(rows: number): string {
   return ['x,y,z', ...Array.from({ length: rows }, (_, row) => line(row))].join('\n')
 }
 
-/** A node of Node.js beside the page's, on wasm. */
+/** A node of Node.js beside the page's. */
 export async function nodeBeside(
   { url, id }: RunningCoordinator,
   state: string,
-  data: NodeConfig['data'] = { kind: 'public' },
+  { data = { kind: 'public' }, backend = 'wasm' }: Partial<Pick<NodeConfig, 'data' | 'backend'>> = {},
 ): Promise<RunningNode> {
   const node = await startNode({
-    ...{ state, urls: [url], coordinator: id, data, backend: 'wasm', population: 'open', cohortMin: 2 },
+    ...{ state, urls: [url], coordinator: id, data, backend, population: 'open', cohortMin: 2 },
     ...{ site: siteTerms('open', 'open'), share: undefined, siteNodes: [], sharedBytes: 2 ** 26 },
     linkChanged: () => undefined,
   })
