@@ -1,4 +1,5 @@
 import { clip } from '#aggregation/clip.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { say as saySecure } from '#aggregation/secagg/messages.ts'
@@ -260,6 +261,7 @@ function train(
     },
     quantiser,
     rng,
+    NO_SCORES,
   )
   assert(lanes.ok, 'the fixture has a sound update')
   return lanes.value
