@@ -99,6 +99,11 @@ export const figuresField = z
 export type Figure = z.output<typeof figureSchema>
 export type FigureName = Figure['name']
 
+/** As people and programs read it: in reals. */
+export function shown({ name, micro, withinMicro }: Figure) {
+  return { name, value: micro === null ? null : micro / 1_000_000, within: withinMicro / 1_000_000 }
+}
+
 function inOrder<T>(names: readonly T[], all: readonly T[]): boolean {
   return names.every((name, index) => index === 0 || all.indexOf(names[index - 1] as T) < all.indexOf(name))
 }

@@ -231,6 +231,7 @@ export const roundView = z
     opened_at: time,
     ended_at: time.nullable(),
     record: cid.nullable().meta({ description: 'the sealed manifest of a closed round, or record of an aborted one' }),
+    evaluation: evaluationView.nullable().meta({ description: 'of the model that a closed round started from' }),
   })
   .meta({ id: 'Round' })
 

@@ -2,7 +2,7 @@ import { sitesOf } from '#aggregation/quantise.ts'
 import { type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
-import type { Figure } from '#protocol/metrics.ts'
+import { shown } from '#protocol/metrics.ts'
 import type { Question } from '#protocol/question.ts'
 import type { Subject } from '#protocol/subject.ts'
 import { outcomeOf, pauseOf } from '../outcome.ts'
@@ -73,16 +73,12 @@ function vectorsOf(run: Run, retention: Retention) {
 }
 
 /** Under masks every site counts alike and nobody learns how many rows it has: the mean is one of sites. */
-function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
+export function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
   const { rows, correct, lossQ16 } = evaluation
   const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: sitesOf(evaluation) }
-  const figures = evaluation.figures && { figures: evaluation.figures.map(figureOf) }
+  const figures = evaluation.figures && { figures: evaluation.figures.map(shown) }
   return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows, ...figures }
-}
-
-function figureOf({ name, micro, withinMicro }: Figure) {
-  return { name, value: micro === null ? null : micro / 1_000_000, within: withinMicro / 1_000_000 }
 }
 
 export function timeOf(millis: number): string {
