@@ -139,16 +139,15 @@ export function integerQuantiserFor(cohortMax: number): Quantiser {
 /** Rows that a site stands for in a masked round, whatever it has: each counts alike, and no count leaves. */
 export const EQUAL_ROWS = 65_536
 
-/** A site's figures as those of `EQUAL_ROWS` rows: its own shares and means, and nothing about how many rows. */
-export function equalEvaluation(measured: Measured, scores: Scoring): Measured {
-  const { rows, correct, lossSumNats, tallies } = measured
+/**
+ * A site's figures as those of `EQUAL_ROWS` rows: its own shares and means, and nothing about how many rows. With scores,
+ * which have cells of few rows, shares are those of parts (see metrics/equal.ts).
+ */
+export function equalEvaluation({ rows, correct, lossSumNats, tallies }: Measured, scores: Scoring): Measured {
   if (rows === 0) return NOTHING_MEASURED
-  const equal = { rows: EQUAL_ROWS, correct: Math.round((correct / rows) * EQUAL_ROWS) }
-  return {
-    ...equal,
-    lossSumNats: (lossSumNats / rows) * EQUAL_ROWS,
-    ...(tallies && { tallies: equalScores(scores, tallies, measured, equal) }),
-  }
+  const loss = { lossSumNats: (lossSumNats / rows) * EQUAL_ROWS }
+  if (tallies) return { ...loss, ...equalScores(scores, tallies, { rows, correct }, EQUAL_ROWS) }
+  return { ...loss, rows: EQUAL_ROWS, correct: Math.round((correct / rows) * EQUAL_ROWS) }
 }
 
 /** How many sites a masked sum's figures are the mean of, so that nobody reads its rows as people. */
