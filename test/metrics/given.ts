@@ -8,7 +8,7 @@ export const BINARY: readonly Metric[] = [
   ...(['auroc', 'auprc', 'f1', 'sensitivity', 'specificity', 'balanced-accuracy', 'calibration', 'brier'] as const),
 ]
 export const CLASSES: readonly Metric[] = ['auroc', 'auprc', 'f1', 'balanced-accuracy', 'calibration', 'brier']
-export const NUMBER: readonly Metric[] = ['mae', 'rmse', 'r2']
+const NUMBER: readonly Metric[] = ['mae', 'rmse', 'r2']
 
 export const binary = scoringFor(BINARY, { kind: 'binary' })
 export const classes = (count: number) => scoringFor(CLASSES, { kind: 'classes', classes: count })
