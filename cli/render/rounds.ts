@@ -5,7 +5,7 @@ import { formatSeconds } from './units.ts'
 /** A line for each round: how it ended, of how many seats how many reported, how long it took, and why it came to nothing. */
 export function roundLines(rounds: readonly RoundView[]): readonly string[] {
   if (rounds.length === 0) return []
-  const head = rowOf(['round', 'purpose', 'outcome', 'reports', 'took', 'accuracy', 'why'], ROUND_WIDTHS)
+  const head = rowOf(['round', 'purpose', 'outcome', 'reports', 'took', 'accuracy', 'figures or why'], ROUND_WIDTHS)
   return [head, ...rounds.map(roundLine)]
 }
 
