@@ -72,6 +72,7 @@ describe('of any rows', () => {
         const exact = won.reduce((sum, one) => sum + one, 0) / won.length
         expect(Math.abs((value as number) - exact)).toBeLessThanOrEqual(within + ROUNDING)
       }),
+      { numRuns: 50 },
     )
   })
 
@@ -88,6 +89,7 @@ describe('of any rows', () => {
         const exact = given.reduce((sum, z, row) => sum + (labels[row] === 1 ? precisionAt(z) : 0), 0) / positives
         expect(Math.abs((value as number) - exact)).toBeLessThanOrEqual(within + ROUNDING)
       }),
+      { numRuns: 50 },
     )
   })
 
@@ -105,6 +107,7 @@ describe('of any rows', () => {
         expect(off).toBeGreaterThanOrEqual(-ROUNDING)
         expect(off).toBeLessThanOrEqual(within + ROUNDING)
       }),
+      { numRuns: 50 },
     )
   })
 
@@ -128,6 +131,7 @@ describe('of any rows', () => {
         // Half a bin's width, which none is wider than.
         expect(within).toBeLessThanOrEqual(1 / 256 + ROUNDING)
       }),
+      { numRuns: 50 },
     )
   })
 })

@@ -63,7 +63,7 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
           else expect(Math.abs((found?.micro ?? Number.NaN) - micro)).toBeLessThanOrEqual(rounding)
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     )
   })
 
@@ -92,7 +92,7 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
           expect(Math.max(...off.map(Math.abs))).toBeLessThanOrEqual(2)
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
@@ -105,7 +105,7 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
           expect(Math.max(...off)).toBeLessThanOrEqual(2 ** -17)
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     )
   })
 
@@ -133,7 +133,7 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
         expect(await inspectVector(once(encodeLanes(lied)), payload, quantiser)).toMatchObject(refused)
         expect(dequantise(lied, payload, quantiser)).toMatchObject(refused)
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 })
