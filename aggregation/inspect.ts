@@ -3,7 +3,7 @@ import type { Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { limitsOf } from './quantise.ts'
 import { RangeCheck, type RangeRefusal } from './ranges.ts'
-import { laneReader, vectorBytesOf } from './vector.ts'
+import { laneReader, type Payload, vectorBytesOf, widthOf } from './vector.ts'
 
 /**
  * Checks one plain vector as it streams by, holding no more than a piece of it. A plain report is looked at before it is
@@ -11,11 +11,11 @@ import { laneReader, vectorBytesOf } from './vector.ts'
  */
 export async function inspectVector(
   source: AsyncIterable<Bytes>,
-  parameters: number,
+  payload: Payload,
   quantiser: Quantiser,
 ): Promise<Result<{ readonly weight: number }, 'wrong-length' | RangeRefusal>> {
-  const expectedBytes = vectorBytesOf(parameters)
-  const check = new RangeCheck(limitsOf(parameters, quantiser, 1))
+  const expectedBytes = vectorBytesOf(widthOf(payload))
+  const check = new RangeCheck(limitsOf(payload, quantiser, 1))
   const lanesIn = laneReader()
   let seenBytes = 0
   for await (const piece of source) {
@@ -25,5 +25,5 @@ export async function inspectVector(
     if (refused) return refused
   }
   if (seenBytes < expectedBytes) return refuse('wrong-length', `${seenBytes} bytes of ${expectedBytes}`)
-  return accept({ weight: check.figures().weight })
+  return accept({ weight: check.looked().weight })
 }

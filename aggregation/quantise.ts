@@ -6,8 +6,12 @@ import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Task } from '#protocol/task.ts'
 import { normOf } from './clip.ts'
-import { type Figures, RangeCheck, type RangeRefusal, type VectorLimits } from './ranges.ts'
-import { HEADER_LANES, LOSS_ONE, lanesOf, type RingVector } from './vector.ts'
+import { equalScores } from './metrics/equal.ts'
+import { figuresOf } from './metrics/figures.ts'
+import { encodeScores, mistakeInScores } from './metrics/lanes.ts'
+import { type Scoring, scoreLanesOf, type Tallies } from './metrics/scoring.ts'
+import { type Looked, RangeCheck, type RangeRefusal, type VectorLimits } from './ranges.ts'
+import { HEADER_LANES, LOSS_ONE, lanesOf, type Payload, type RingVector, widthOf } from './vector.ts'
 
 /** What a node learned and measured. */
 export type LocalUpdate = {
@@ -15,9 +19,20 @@ export type LocalUpdate = {
   readonly delta: Float32Array
   /** Examples trained on. */
   readonly weight: number
-  /** The incoming model on the held-out rows; the loss sums min(loss, LOSS_MAX_NATS) over them. */
-  readonly evaluation: { readonly rows: number; readonly correct: number; readonly lossSumNats: number }
+  readonly evaluation: Measured
 }
+
+/** The incoming model on a site's held-out rows. */
+export type Measured = {
+  readonly rows: number
+  readonly correct: number
+  /** min(loss, LOSS_MAX_NATS), summed. */
+  readonly lossSumNats: number
+  /** Where the task asks for metrics. */
+  readonly tallies?: Tallies
+}
+
+export const NOTHING_MEASURED: Measured = { rows: 0, correct: 0, lossSumNats: 0 }
 
 /**
  * From reals to the ring, so that a sum mod 2^32 is the exact sum. With r = weight / weightMax (mode A: weighted before it
@@ -28,11 +43,13 @@ export type LocalUpdate = {
  * E[q] = v: the rounding adds no bias. Nothing saturates, since |x_i| ≤ ‖x‖₂ ≤ C.
  *
  * @param rng 32-bit words from a private seed: who knows them takes the rounding noise off again
+ * @param scores which lanes the task's metrics take
  */
 export function quantise(
   update: LocalUpdate,
   quantiser: Quantiser,
   rng: () => number,
+  scores: Scoring,
 ): Result<RingVector, 'not-finite' | 'weight-out-of-range' | 'evaluation-out-of-range'> {
   const { delta, weight, evaluation } = update
   const norm = normOf(delta)
@@ -49,9 +66,13 @@ export function quantise(
   )
     return refuse('evaluation-out-of-range', `${correct} of ${rows} rows right, ${lossSumNats} nats`)
 
+  const scored = scoreLanes(scores, evaluation)
+  if (!scored.ok) return scored
+
   const { range, levels } = scaleOf(quantiser)
   assert(norm <= range, 'a delta is clipped before it is quantised')
-  const lanes = new Uint32Array(lanesOf(delta.length))
+  const width = widthOf({ parameters: delta.length, scores })
+  const lanes = new Uint32Array(lanesOf(width))
   lanes[0] = weight
   lanes[1] = 1
   const ratio = weight / quantiser.weightMax
@@ -61,8 +82,23 @@ export function quantise(
     lanes[HEADER_LANES + i] = Math.min(Math.floor(value + rng() / 2 ** 32), levels)
   }
   const loss = Math.round(lossSumNats * LOSS_ONE)
-  lanes.set([rows, correct, Math.floor(loss / LOSS_ONE), loss % LOSS_ONE], HEADER_LANES + delta.length)
+  lanes.set(scored.value, HEADER_LANES + delta.length)
+  lanes.set([rows, correct, Math.floor(loss / LOSS_ONE), loss % LOSS_ONE], HEADER_LANES + width)
   return accept(lanes)
+}
+
+/** A site without figures has zeros for scores. Rules that the coordinator would refuse by are kept here first. */
+function scoreLanes(
+  scores: Scoring,
+  { rows, correct, tallies }: Measured,
+): Result<RingVector, 'evaluation-out-of-range'> {
+  if (!tallies) {
+    if (rows === 0 || scores.blocks.length === 0) return accept(new Uint32Array(scoreLanesOf(scores)))
+    return refuse('evaluation-out-of-range', 'the task asks for metrics, and nothing was counted for them')
+  }
+  const lanes = encodeScores(scores, tallies)
+  const mistake = mistakeInScores(scores, lanes, { reports: 1, rows, correct })
+  return mistake ? refuse('evaluation-out-of-range', mistake) : accept(lanes)
 }
 
 /**
@@ -103,14 +139,15 @@ export function integerQuantiserFor(cohortMax: number): Quantiser {
 /** Rows that a site stands for in a masked round, whatever it has: each counts alike, and no count leaves. */
 export const EQUAL_ROWS = 65_536
 
-/** A site's figures as those of `EQUAL_ROWS` rows: its own accuracy and mean loss, and nothing about how many rows. */
-export function equalEvaluation({ rows, correct, lossSumNats }: LocalUpdate['evaluation']): LocalUpdate['evaluation'] {
-  if (rows === 0) return { rows: 0, correct: 0, lossSumNats: 0 }
-  return {
-    rows: EQUAL_ROWS,
-    correct: Math.round((correct / rows) * EQUAL_ROWS),
-    lossSumNats: (lossSumNats / rows) * EQUAL_ROWS,
-  }
+/**
+ * A site's figures as those of `EQUAL_ROWS` rows: its own shares and means, and nothing about how many rows. With scores,
+ * which have cells of few rows, shares are those of parts (see metrics/equal.ts).
+ */
+export function equalEvaluation({ rows, correct, lossSumNats, tallies }: Measured, scores: Scoring): Measured {
+  if (rows === 0) return NOTHING_MEASURED
+  const loss = { lossSumNats: (lossSumNats / rows) * EQUAL_ROWS }
+  if (tallies) return { ...loss, ...equalScores(scores, tallies, { rows, correct }, EQUAL_ROWS) }
+  return { ...loss, rows: EQUAL_ROWS, correct: Math.round((correct / rows) * EQUAL_ROWS) }
 }
 
 /** How many sites a masked sum's figures are the mean of, so that nobody reads its rows as people. */
@@ -119,32 +156,32 @@ export function sitesOf({ rows }: Pick<Evaluation, 'rows'>): number {
 }
 
 /** The mean update of a sum, and what the cohort measured. */
-type MeanUpdate = Figures & { readonly mean: Float64Array }
+export type Figured = Pick<Looked, 'reports' | 'weight'> & { readonly evaluation: Evaluation }
+type MeanUpdate = Figured & { readonly mean: Float64Array }
 
 /**
  * From the ring back to reals, in float64 and in this order, so that everyone gets the same bits:
  *
  *     sum = S·(2C / (2^b − 1)) − m·C      mean = sum·(weightMax / W)
  *
- * @param sum of `lanesOf(parameters)` lanes; an evaluate round has 0 parameters and an empty mean
+ * @param payload of its vectors; an evaluate round has 0 parameters and an empty mean
  */
-export function dequantise(
-  sum: RingVector,
-  parameters: number,
-  quantiser: Quantiser,
-): Result<MeanUpdate, RangeRefusal> {
-  assert(sum.length === lanesOf(parameters), 'the sum has the lanes of its model')
-  const check = new RangeCheck(limitsOf(parameters, quantiser, quantiser.nMax))
+export function dequantise(sum: RingVector, payload: Payload, quantiser: Quantiser): Result<MeanUpdate, RangeRefusal> {
+  const { parameters, scores } = payload
+  assert(sum.length === lanesOf(widthOf(payload)), 'the sum has the lanes of its model')
+  const check = new RangeCheck(limitsOf(payload, quantiser, quantiser.nMax))
   const refused = check.take(sum)
   if (refused) return refused
-  const figures = check.figures()
+  const { reports, weight, evaluation, scores: lanes } = check.looked()
   const { range, levels } = scaleOf(quantiser)
   const step = (2 * range) / levels
-  const offset = figures.reports * range
-  const scale = quantiser.weightMax / figures.weight
+  const offset = reports * range
+  const scale = quantiser.weightMax / weight
   const mean = new Float64Array(parameters)
   for (let i = 0; i < parameters; i++) mean[i] = ((sum[HEADER_LANES + i] as number) * step - offset) * scale
-  return accept({ ...figures, mean })
+  const asked = scores.metrics.length > 0
+  const figures = asked ? { figures: figuresOf(scores, lanes, evaluation.rows) } : {}
+  return accept({ reports, weight, evaluation: { ...evaluation, ...figures }, mean })
 }
 
 /** The static overflow check (R10): no lane of a sum of `nMax` reports can wrap. */
@@ -158,11 +195,11 @@ export function evaluationRowsMax(quantiser: Quantiser): number {
 }
 
 /** What a vector may hold. @param reportsMax 1 for a single report, nMax for a sum */
-export function limitsOf(parameters: number, quantiser: Quantiser, reportsMax: number): VectorLimits {
+export function limitsOf(payload: Payload, quantiser: Quantiser, reportsMax: number): VectorLimits {
   // Statistics measure no model: their evaluation lanes are zero.
   const integers = quantiser.rangeMicro === 0
   const rowsMax = integers ? 0 : evaluationRowsMax(quantiser)
-  return { parameters, reportsMax, weightMax: quantiser.weightMax, levels: levelsOf(quantiser), rowsMax, integers }
+  return { ...payload, reportsMax, weightMax: quantiser.weightMax, levels: levelsOf(quantiser), rowsMax, integers }
 }
 
 /** 2^b − 1, the largest lane of one report. */

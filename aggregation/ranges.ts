@@ -1,17 +1,23 @@
 import { assert } from '#protocol/assert.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
-import type { Evaluation } from '#protocol/manifest.ts'
 import { refuse } from '#protocol/result.ts'
-import { EVALUATION_LANES, HEADER_LANES, LOSS_ONE, lanesOf, type RingVector } from './vector.ts'
+import { mistakeInScores } from './metrics/lanes.ts'
+import { scoreLanesOf } from './metrics/scoring.ts'
+import { EVALUATION_LANES, HEADER_LANES, LOSS_ONE, lanesOf, type Payload, type RingVector, widthOf } from './vector.ts'
 
-export type RangeRefusal = 'bad-header' | 'bad-check-lanes' | 'out-of-range' | 'bad-evaluation'
+export type RangeRefusal = 'bad-header' | 'bad-check-lanes' | 'out-of-range' | 'bad-evaluation' | 'bad-scores'
 type Refused = ReturnType<typeof refuse<RangeRefusal>>
 
 /** What a vector says of itself, once all of it was looked at. */
-export type Figures = { readonly reports: number; readonly weight: number; readonly evaluation: Evaluation }
+export type Looked = {
+  readonly reports: number
+  readonly weight: number
+  readonly evaluation: { readonly rows: number; readonly correct: number; readonly lossQ16: number }
+  /** The score lanes. */
+  readonly scores: RingVector
+}
 
-export type VectorLimits = {
-  readonly parameters: number
+export type VectorLimits = Payload & {
   readonly reportsMax: number
   readonly weightMax: number
   /** 2^b − 1. */
@@ -34,18 +40,20 @@ const STEP = 1.001
  *
  * The last two say that the mean is within the clip norm, but for the rounding of m reports: a light report cannot weigh
  * like a heavy one. By the triangle inequality a sum keeps them when each report does. Whole numbers (statistics) have no
- * norm, and keep the other rules.
+ * norm, and keep the other rules. Scores have rules of their own (`metrics/lanes.ts`), which a sum keeps likewise.
  */
 export class RangeCheck {
   readonly #limits: VectorLimits
   readonly #header = new Uint32Array(HEADER_LANES)
+  readonly #scores: RingVector
   readonly #tail: RingVector
   #at = 0
   #squares = 0
 
   constructor(limits: VectorLimits) {
     this.#limits = limits
-    this.#tail = new Uint32Array(lanesOf(limits.parameters) - HEADER_LANES - limits.parameters)
+    this.#scores = new Uint32Array(scoreLanesOf(limits.scores))
+    this.#tail = new Uint32Array(lanesOf(widthOf(limits)) - HEADER_LANES - widthOf(limits))
   }
 
   /** Looks at the next lanes. After a refusal the rest does not matter. */
@@ -66,10 +74,11 @@ export class RangeCheck {
   }
 
   /** Of a whole vector that was not refused. */
-  figures(): Figures {
-    assert(this.#at === lanesOf(this.#limits.parameters), 'every lane was looked at')
+  looked(): Looked {
+    assert(this.#at === lanesOf(widthOf(this.#limits)), 'every lane was looked at')
     const [rows, correct] = this.#tail as unknown as readonly [number, number]
-    return { reports: this.#reports, weight: this.#weight, evaluation: { rows, correct, lossQ16: this.#loss } }
+    const evaluation = { rows, correct, lossQ16: this.#loss }
+    return { reports: this.#reports, weight: this.#weight, evaluation, scores: this.#scores }
   }
 
   get #weight(): number {
@@ -96,10 +105,16 @@ export class RangeCheck {
       this.#header[at] = lane
       return at === HEADER_LANES - 1 ? this.#checkHeader() : undefined
     }
-    const place = at - HEADER_LANES - this.#limits.parameters
+    const score = at - HEADER_LANES - this.#limits.parameters
+    if (score < this.#scores.length) {
+      this.#scores[score] = lane
+      return undefined
+    }
+    const place = score - this.#scores.length
     assert(place < this.#tail.length, 'nothing comes after the check lanes')
     this.#tail[place] = lane
-    return place === this.#tail.length - 1 ? (this.#checkNorm() ?? this.#checkTail()) : undefined
+    if (place < this.#tail.length - 1) return undefined
+    return this.#checkNorm() ?? this.#checkTail() ?? this.#checkScores()
   }
 
   #checkHeader(): Refused | undefined {
@@ -142,5 +157,11 @@ export class RangeCheck {
     if (lossLow >= this.#reports * LOSS_ONE || this.#loss > rows * LOSS_MAX_NATS * LOSS_ONE)
       return refuse('bad-evaluation', `a loss of ${this.#loss / LOSS_ONE} nats over ${rows} rows`)
     return undefined
+  }
+
+  #checkScores(): Refused | undefined {
+    const [rows, correct] = this.#tail as unknown as readonly [number, number]
+    const mistake = mistakeInScores(this.#limits.scores, this.#scores, { reports: this.#reports, rows, correct })
+    return mistake ? refuse('bad-scores', mistake) : undefined
   }
 }

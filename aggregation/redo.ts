@@ -2,12 +2,12 @@ import { assert } from '#protocol/assert.ts'
 import type { Purpose, Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { StrategySpec } from '#protocol/task.ts'
-import { dequantise } from './quantise.ts'
-import type { Figures, RangeRefusal } from './ranges.ts'
+import { dequantise, type Figured } from './quantise.ts'
+import type { RangeRefusal } from './ranges.ts'
 import { strategyOf } from './strategies/strategy.ts'
-import { lanesOf, type RingVector } from './vector.ts'
+import { lanesOf, type Payload, payloadIn, type RingVector, widthOf } from './vector.ts'
 
-type NextModel = Figures & { readonly model: Float32Array; readonly memory: Float32Array }
+type NextModel = Figured & { readonly model: Float32Array; readonly memory: Float32Array }
 type RedoRefusal = RangeRefusal | 'wrong-length'
 
 /**
@@ -19,19 +19,20 @@ export function nextModel(round: {
   readonly sum: RingVector
   readonly purpose: Purpose
   readonly model: Float32Array
-  /** How many of its weights, the first, an update moves; the others are frozen. */
-  readonly trained: number
+  /** Of an update: of the model's weights the first, which it moves, and the task's scores. The other weights are frozen. */
+  readonly payload: Payload
   /** The strategy's; empty before round 1 means zeros. */
   readonly memory: Float32Array
   readonly quantiser: Quantiser
   readonly strategy: StrategySpec
 }): Result<NextModel, RedoRefusal> {
-  const { model, sum, trained } = round
+  const { model, sum } = round
+  const { parameters: trained } = round.payload
   assert(trained <= model.length, 'what is trained is a part of the model')
-  const parameters = round.purpose === 'train' ? trained : 0
-  if (sum.length !== lanesOf(parameters))
-    return refuse('wrong-length', `${sum.length} lanes, the model's updates have ${lanesOf(parameters)}`)
-  const mean = dequantise(sum, parameters, round.quantiser)
+  const payload = payloadIn(round.purpose, round.payload)
+  const lanes = lanesOf(widthOf(payload))
+  if (sum.length !== lanes) return refuse('wrong-length', `${sum.length} lanes, the model's updates have ${lanes}`)
+  const mean = dequantise(sum, payload, round.quantiser)
   if (!mean.ok) return mean
   const { reports, weight, evaluation } = mean.value
   if (round.purpose === 'evaluate') return accept({ model, memory: round.memory, evaluation, reports, weight })

@@ -1,5 +1,7 @@
 import { assert } from '#protocol/assert.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import type { Purpose } from '#protocol/plan.ts'
+import { type Scoring, scoreLanesOf } from './metrics/scoring.ts'
 
 /** Lanes of Z/2^32. Unsigned wrap-around is the arithmetic, not an overflow. */
 export type RingVector = Uint32Array
@@ -7,7 +9,7 @@ export type RingVector = Uint32Array
 /**
  * The layout, every lane a little-endian u32 (docs/protocol.md, "The vector"):
  *
- *     0  weight              8 …      d payload lanes, one per parameter
+ *     0  weight              8 …      d payload lanes: one per parameter, then the scores that the task asks for
  *     1  1 per report        8+d …    rows, correct, loss high, loss low: the incoming model on held-out rows
  *     2 … 7  zero            …        zeros up to a multiple of 16 bytes, then 4 zero check lanes
  *
@@ -24,18 +26,35 @@ export const LOSS_ONE = 65_536
 /** Lanes per 16 bytes: one SIMD register, and one AES block once vectors are masked. */
 const BLOCK_LANES = 4
 
-/** Parameters and evaluation, with their padding. */
-export function payloadLanes(parameters: number): number {
-  return Math.ceil((parameters + EVALUATION_LANES) / BLOCK_LANES) * BLOCK_LANES
+/** What a vector carries: whoever looks into its lanes, and not only at how many there are, needs to know. */
+export type Payload = {
+  /** Coordinates that are rounded reals; of a question's answers, whole numbers. */
+  readonly parameters: number
+  readonly scores: Scoring
 }
 
-/** All lanes of a vector. An evaluate round has no delta: 0 parameters. */
-export function lanesOf(parameters: number): number {
-  return HEADER_LANES + payloadLanes(parameters) + CHECK_LANES
+/** What the vectors of a round carry: where it only evaluates there is no delta. */
+export function payloadIn(purpose: Purpose, payload: Payload): Payload {
+  return purpose === 'evaluate' ? { ...payload, parameters: 0 } : payload
 }
 
-export function vectorBytesOf(parameters: number): number {
-  return lanesOf(parameters) * 4
+/** d: lanes between the header and the evaluation. */
+export function widthOf({ parameters, scores }: Payload): number {
+  return parameters + scoreLanesOf(scores)
+}
+
+/** Payload and evaluation, with their padding. */
+export function payloadLanes(width: number): number {
+  return Math.ceil((width + EVALUATION_LANES) / BLOCK_LANES) * BLOCK_LANES
+}
+
+/** All lanes of a vector. @param width of its payload, d */
+export function lanesOf(width: number): number {
+  return HEADER_LANES + payloadLanes(width) + CHECK_LANES
+}
+
+export function vectorBytesOf(width: number): number {
+  return lanesOf(width) * 4
 }
 
 export const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1

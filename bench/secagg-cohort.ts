@@ -52,7 +52,7 @@ export function dealtCohort({ n, parameters, hybrid }: Size, signers: readonly S
     deadlines: [1, 2, 3, 4],
     members: adverts.map(({ from, cid }) => ({ id: from, advert: cid })),
   })
-  const expected = { task, round: 1, model, spec, parameters, quantiser, now: 0 }
+  const expected = { task, round: 1, model, spec, width: parameters, quantiser, now: 0 }
   const shareAs = (u: number) => sure(share(advertiseAs(u), roster, adverts, expected, chanceOf(`share ${u}`)))
   const dealt = sites.map((_, index) => shareAs(index + 1))
   const keys = dealt.map((one) => one.say.keys)

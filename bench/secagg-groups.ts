@@ -1,4 +1,5 @@
 import { accumulate } from '#aggregation/accumulate.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { quantise } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import {
@@ -143,8 +144,11 @@ async function play(signers: readonly Signer[], hybrid: boolean) {
     const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: roster.body.modelCid, verifier: '' }
     return say(coordinator, 'Result', resultOf(survival, revealed, about))
   })
+  const payload = { parameters: PARAMETERS, scores: NO_SCORES }
   const record = { roster, adverts, shared, keys, survivors, inputs, certificate, result, maskCts }
-  const { sum } = await by('verifier', 1, async () => sure(await verifySession(record, coordinator.id, store.read)))
+  const { sum } = await by('verifier', 1, async () =>
+    sure(await verifySession(record, coordinator.id, payload, store.read)),
+  )
   const plain = sure(
     await accumulate(
       alive.map((u) => once(encodeLanes(vectors[u - 1] as RingVector))),
@@ -159,7 +163,9 @@ async function play(signers: readonly Signer[], hybrid: boolean) {
 function vectorOf(u: number, quantiser: Quantiser): RingVector {
   const delta = new Float32Array(PARAMETERS).fill(u / 1e5)
   const evaluation = { rows: 9, correct: u % 10, lossSumNats: 1 }
-  return sure(quantise({ delta, weight: 1, evaluation }, quantiser, uint32Stream(chanceOf(`rounding ${u}`)(32))))
+  return sure(
+    quantise({ delta, weight: 1, evaluation }, quantiser, uint32Stream(chanceOf(`rounding ${u}`)(32)), NO_SCORES),
+  )
 }
 
 /** Masked vectors in memory, found by what their members signed. */

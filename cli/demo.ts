@@ -141,6 +141,7 @@ function say(output: Output, outcome: Outcome): void {
   output.object({
     type: 'run.completed',
     ...{ rounds, nodes: sites.length, accuracy: end.evaluation?.accuracy ?? null, model: end.model, bundle },
+    ...(end.evaluation?.figures && { figures: end.evaluation.figures }),
     verify: verdict.ok ? { ok: true, model: verdict.model } : verdict,
     ledger: end.ledger,
     ...{ backend, masking },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ShownFigure } from './render/figures.ts'
 import type { ApiEvent } from './sse.ts'
 
 /** A run as its events tell it: what a table, a line or a live block shows. */
@@ -44,6 +45,8 @@ export type Evaluation = {
   readonly sites: number | null
   readonly accuracy: number
   readonly loss: number
+  /** Where the task asks for metrics. */
+  readonly figures?: readonly ShownFigure[] | undefined
 }
 
 export type RunEnd = {
@@ -68,9 +71,10 @@ export function watching(run: string): RunProgress {
   }
 }
 
+const figure = z.object({ name: z.string(), value: z.number().nullable(), within: z.number() })
 const evaluation = z.object({
   ...{ rows: z.number().nullable(), sites: z.number().nullable() },
-  ...{ accuracy: z.number(), loss: z.number() },
+  ...{ accuracy: z.number(), loss: z.number(), figures: z.array(figure).optional() },
 })
 const round = z.number()
 const created = z.object({ rounds: z.number(), masking: z.string(), purpose: z.string().default('train') })

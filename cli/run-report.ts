@@ -1,7 +1,7 @@
 import type { Output } from './output.ts'
 import { boardLines, type SiteState } from './render/board.ts'
 import { Live } from './render/live.ts'
-import { plainRow, tableHead, tableRow } from './render/table.ts'
+import { figureIn, plainRow, tableHead, tableRow } from './render/table.ts'
 import { follow, type RunProgress, roundsIn, settledRounds, watching } from './run-progress.ts'
 import type { ApiEvent } from './sse.ts'
 
@@ -58,7 +58,9 @@ export class RunReport implements Disposable {
     if (!this.#live) return
     this.#live[Symbol.dispose]()
     const { past } = this.#progress
-    if (past.length > 0) this.#output.line([tableHead(), ...past.map((round) => tableRow(round))].join('\n'))
+    const figure = figureIn(past)
+    const rows = past.map((round) => tableRow(round, undefined, figure))
+    if (past.length > 0) this.#output.line([tableHead(figure), ...rows].join('\n'))
   }
 
   #sayFirst(): void {

@@ -2,6 +2,7 @@ import { formatCredits } from '#protocol/amount.ts'
 import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
+import { figureLines } from './render/figures.ts'
 import { publicationLine } from './render/publications.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatTested } from './render/units.ts'
@@ -72,5 +73,10 @@ export function describeRun(run: RunView): string {
         : `${credits(run.budget)} credits, ${credits(run.paid)} paid, ${credits(run.released)} released`,
     ],
   ]
-  return rows.flatMap(([name, value]) => (value === null ? [] : [`${name.padEnd(10)} ${value}`])).join('\n')
+  return rows
+    .flatMap(([name, value]) => {
+      const line = value === null ? [] : [`${name.padEnd(10)} ${value}`]
+      return name === 'accuracy' ? [...line, ...figureLines(evaluation?.figures)] : line
+    })
+    .join('\n')
 }

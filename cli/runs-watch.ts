@@ -2,6 +2,7 @@ import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
+import { figureLines } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
@@ -37,6 +38,7 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
   if (!output.json) {
     const { evaluation, model } = end
     if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}`)
+    for (const line of figureLines(evaluation?.figures)) output.line(line)
     if (purpose === 'train') output.line(`model      ${model}`)
     output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${api.url} --run ${run}`)
   }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
+import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import { quantiserOf } from '#aggregation/quantise.ts'
-import { payloadOf } from '#aggregation/statistics/lanes.ts'
+import { payloadOf as payloadOfAnswers } from '#aggregation/statistics/lanes.ts'
+import { type Payload, payloadIn } from '#aggregation/vector.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { collect } from '#protocol/bytes.ts'
@@ -116,10 +118,11 @@ export async function readAssignment(
 
 const FLOAT_BYTES = 4
 
-/** Payload lanes of the vector that is asked for. */
-export function parametersOf(assignment: Assignment): number {
-  if (assignment.kind === 'asking') return payloadOf(assignment.question, assignment.plan.quantiser)
-  return assignment.plan.purpose === 'train' ? assignment.model.trained : 0
+/** What the vector that is asked for carries. */
+export function payloadOf(assignment: Assignment): Payload {
+  if (assignment.kind === 'asking') return payloadOfAnswers(assignment.question, assignment.plan.quantiser)
+  const { plan, task, model } = assignment
+  return payloadIn(plan.purpose, { parameters: model.trained, scores: scoringOf(task) })
 }
 
 /** A sealed plan that the pinned coordinator signed. */

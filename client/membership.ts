@@ -2,12 +2,13 @@ import type { Parcel, Said } from '#aggregation/secagg/messages.ts'
 import { advertise, agree, confirm, narrow, share, unmask } from '#aggregation/secagg/participant.ts'
 import { mayMask, namesOf } from '#aggregation/secagg/spending.ts'
 import { eraseState, type Keyed, type Shared, sessionOf } from '#aggregation/secagg/states.ts'
+import { widthOf } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { COMPLAINTS_MAX } from '#protocol/limits.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { parametersOf } from './assignment.ts'
+import { payloadOf } from './assignment.ts'
 import type { Entry, MembershipDoors, SessionMessage } from './entry.ts'
 import { Gathering } from './gathering.ts'
 import { saidEntry, type Vector } from './journal.ts'
@@ -133,8 +134,8 @@ export class Membership {
     }
     const { assignment } = this.#entry
     const { task, round, model, quantiser } = assignment.plan
-    const parameters = parametersOf(assignment)
-    const expected = { task, round, model, spec: this.#entry.plan, parameters, quantiser, now: clock.now() }
+    const width = widthOf(payloadOf(assignment))
+    const expected = { task, round, model, spec: this.#entry.plan, width, quantiser, now: clock.now() }
     const shared = share(state, roster.value, adverts.value, expected, chance)
     if (!shared.ok) return shared
     const { next, say: dealt } = shared.value

@@ -1,5 +1,6 @@
 import { clip } from '#aggregation/clip.ts'
-import { equalEvaluation, evaluationRowsMax, quantise } from '#aggregation/quantise.ts'
+import { type Scoring, scoringOf } from '#aggregation/metrics/scoring.ts'
+import { equalEvaluation, evaluationRowsMax, NOTHING_MEASURED, quantise } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { LocalUpdate, TrainerBackend, TrainProgress } from '#protocol/ports.ts'
@@ -39,11 +40,13 @@ export async function train(
     signal,
     progress,
   )
-  const counted = plan.secure === null ? asCounted(update, purpose) : asEqual(update, withholdsEvaluation)
+  const scores = scoringOf(task)
+  const counted = plan.secure === null ? asCounted(update, purpose) : asEqual(update, withholdsEvaluation, scores)
   const lanes = quantise(
     { delta: clip(update.delta, quantiser.rangeMicro / 1e6), ...counted },
     quantiser,
     uint32Stream(quantiseSeed(secret, plan.task, round)),
+    scores,
   )
   return lanes.ok ? accept({ lanes: lanes.value, trainMillis: Math.round(update.trainMillis) }) : lanes
 }
@@ -56,6 +59,6 @@ function asCounted({ examples, evaluation }: LocalUpdate, purpose: 'train' | 'ev
 }
 
 /** Under masks each site counts alike: sums over rounds would give hidden counts away (R9). */
-function asEqual({ evaluation }: LocalUpdate, withheld: boolean): Counted {
-  return { weight: 1, evaluation: withheld ? { rows: 0, correct: 0, lossSumNats: 0 } : equalEvaluation(evaluation) }
+function asEqual({ evaluation }: LocalUpdate, withheld: boolean, scores: Scoring): Counted {
+  return { weight: 1, evaluation: withheld ? NOTHING_MEASURED : equalEvaluation(evaluation, scores) }
 }

@@ -1,9 +1,8 @@
-import { lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
+import { lanesOf, type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { codecOf, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
-import type { Purpose } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { type Collecting, seatOf } from './round/round.ts'
 import type { Run, RunRefusal } from './run.ts'
@@ -40,7 +39,7 @@ export function admitReport(
   run: Run,
   from: NodeId,
   report: Report,
-  parameters: number,
+  payload: Payload,
 ): Result<Collecting, AdmitRefusal> {
   const round = run.round
   if (round?.phase !== 'reporting' && round?.phase !== 'evaluation')
@@ -51,18 +50,13 @@ export function admitReport(
   if (report.seat !== seat) return refuse('wrong-seat', `yours is ${seat}`)
   if (report.plan !== round.plan) return refuse('wrong-plan')
   if (report.model !== run.model) return refuse('wrong-model')
-  const trained = parametersReported(round, parameters)
-  if (report.lanes !== lanesOf(trained) || report.sizeBytes !== vectorBytesOf(trained))
-    return refuse('wrong-shape', `${lanesOf(trained)} lanes in ${vectorBytesOf(trained)} bytes are due`)
+  const width = widthOf(payloadIn(round.purpose, payload))
+  if (report.lanes !== lanesOf(width) || report.sizeBytes !== vectorBytesOf(width))
+    return refuse('wrong-shape', `${lanesOf(width)} lanes in ${vectorBytesOf(width)} bytes are due`)
   // A vector is a file; under another codec the same bytes would have a second name, and the record would not be one.
   if (codecOf(report.vector) !== (report.sizeBytes > BLOCK_BYTES_MAX ? DAG_PB : RAW))
     return refuse('wrong-shape', 'not a file')
   const state = round.seats[seat]
   if (state !== 'waiting') return refuse(state && 'update' in state ? 'already-reported' : 'seat-gone')
   return accept(round)
-}
-
-/** Payload coordinates of this round's vectors: an evaluation reports none. */
-export function parametersReported({ purpose }: { readonly purpose: Purpose }, parameters: number): number {
-  return purpose === 'evaluate' ? 0 : parameters
 }

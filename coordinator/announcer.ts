@@ -1,10 +1,9 @@
-import { vectorBytesOf } from '#aggregation/vector.ts'
+import { payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
 import { type CoordinatorMessage, say } from '#protocol/messages.ts'
 import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
 import { issueTicket } from '#protocol/ticket.ts'
-import { parametersReported } from './admit.ts'
 import { Briefing } from './briefing.ts'
 import { invitation } from './invitation.ts'
 import { mayBeMissed, Receipts } from './receipts.ts'
@@ -169,14 +168,14 @@ export class Announcer {
 
   /** The seat with its ticket; in a masked round with the roster, and then training and the session begin together. */
   async #seated(run: Run, round: Keys | Collecting, seat: number): Promise<readonly Bytes[]> {
-    const { parameters } = await this.#doors.shapes.of(run)
+    const { payload } = await this.#doors.shapes.of(run)
     const { session, secure } = round
     const endsAt = session ? session.deadlines[1] : round.endsAt
     const ticket = issueTicket(this.#doors.ticketKey, {
       run: run.spec.run,
       round: round.round,
       seat,
-      sizeBytes: vectorBytesOf(parametersReported(round, parameters)),
+      sizeBytes: vectorBytesOf(widthOf(payloadIn(round.purpose, payload))),
       publish: secure?.publish ?? 'full',
       expiresAt: endsAt,
     })

@@ -9,10 +9,11 @@ import { fromHex } from '#protocol/bytes.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
 import { ENDINGS_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
+import { mistakeInMetrics } from '#protocol/metrics.ts'
 import type { CohortRule, Secure } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { classesOf, featuresOf, taskSchema } from '#protocol/task.ts'
+import { classesOf, featuresOf, predictedOf, taskSchema } from '#protocol/task.ts'
 import type { createRunSchema } from './api/schemas.ts'
 import { blockOf, fileOf } from './record.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -143,6 +144,8 @@ function mistakeIn(request: Ordered, secure: Secure | null): CreateRefusal | und
       pointer: '/task/publicData/kind',
       message: `must be ${isImages ? 'idx' : 'csv'}, as the data contract has it`,
     }
+  const unfit = task.metrics && mistakeInMetrics(task.metrics, predictedOf(task))
+  if (unfit) return { pointer: '/task/metrics', message: unfit }
   const rule = mistakeInCohort(cohort)
   if (rule) return rule
   if (masking === 'none' && cohort.max * task.data.rowsMax >= 2 ** 32)

@@ -1,3 +1,4 @@
+import { payloadIn, widthOf } from '#aggregation/vector.ts'
 import { BrokenInvariant } from '#protocol/assert.ts'
 import { type Heard, open, type Signer, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
@@ -5,7 +6,7 @@ import { FRAME_BYTES_MAX, REASON_CHARS_MAX, WAITING_BYTES_MAX, WAITING_FRAMES_MA
 import { type ClientMessage, readClientMessage, say } from '#protocol/messages.ts'
 import type { Clock, CoordinatorTransport, PartsStore, Presence } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
-import { admit, admitReport, parametersReported, type RoundMessage } from './admit.ts'
+import { admit, admitReport, type RoundMessage } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
 import type { Counters } from './counters.ts'
 import { MaskedInspection } from './masked-inspection.ts'
@@ -216,12 +217,12 @@ export class Gateway {
         return runner.advance(run, { kind: 'left', round, node, reason: message.reason })
       case 'report': {
         const shape = await this.#shapes.of(current)
-        const collecting = admitReport(current, node, message, shape.parameters)
+        const collecting = admitReport(current, node, message, shape.payload)
         if (!collecting.ok) return collecting
         // A small vector comes along; a large one was uploaded before.
         const vector = signed.attached.find(({ cid }) => cid === message.vector)
-        const parameters = parametersReported(collecting.value, shape.parameters)
-        const whole = await shape.vectors.inspect(message.vector, parameters, vector)
+        const payload = payloadIn(collecting.value.purpose, shape.payload)
+        const whole = await shape.vectors.inspect(message.vector, payload, vector)
         if (!whole.ok) return whole
         const { seal, body } = sealOf(signed)
         await this.#doors.blobs.putBlocks([...(vector ? [vector] : []), body, seal])
@@ -240,11 +241,11 @@ export class Gateway {
   async #keep(run: Run, node: NodeId, vector: Cid): Promise<void> {
     const { spec, round } = run
     if (round?.phase !== 'reporting' && round?.phase !== 'evaluation') return
-    const { parameters } = await this.#shapes.of(run)
+    const { payload } = await this.#shapes.of(run)
     const store = vectorsOf(this.#doors, round.secure)
     await store.finish(vector)
     const reported = { seat: seatOf(round.cohort, node), vector, store }
-    this.#doors.tally.add(spec.run, round.round, { ...reported, parameters: parametersReported(round, parameters) })
+    this.#doors.tally.add(spec.run, round.round, { ...reported, width: widthOf(payloadIn(round.purpose, payload)) })
   }
 
   #refuse(to: NodeId, message: ClientMessage | undefined, refusal: string, detail = ''): void {

@@ -1,5 +1,5 @@
 import { inspectVector } from '#aggregation/inspect.ts'
-import { vectorBytesOf } from '#aggregation/vector.ts'
+import { type Payload, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
@@ -28,14 +28,14 @@ export class Inspection {
   }
 
   /** @param here the vector itself, where it came along: it is small, and not kept before it is sound */
-  async inspect(vector: Cid, parameters: number, here: Block | undefined): Promise<Result<unknown>> {
-    if (here) return inspectVector(once(here.bytes), parameters, this.#quantiser)
-    const name = `${vector} ${parameters}`
+  async inspect(vector: Cid, payload: Payload, here: Block | undefined): Promise<Result<unknown>> {
+    if (here) return inspectVector(once(here.bytes), payload, this.#quantiser)
+    const name = `${vector} ${widthOf(payload)}`
     const known = this.#refused.get(name)
     if (known) return known
     try {
-      const source = this.#blobs.get(vector, { limitBytes: vectorBytesOf(parameters) })
-      const inspected = await inspectVector(source, parameters, this.#quantiser)
+      const source = this.#blobs.get(vector, { limitBytes: vectorBytesOf(widthOf(payload)) })
+      const inspected = await inspectVector(source, payload, this.#quantiser)
       if (!inspected.ok) this.#refused.set(name, inspected)
       return inspected
     } catch (cause) {

@@ -1,6 +1,8 @@
 import type { z } from 'zod'
+import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
+import type { Payload } from '#aggregation/vector.ts'
 import { decodeWeights } from '#aggregation/weights.ts'
 import { architectureSchema, type Shape, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
@@ -38,17 +40,16 @@ export async function readRecord<T extends SealedType>(blobs: BlobStore, cid: Ci
 export type Ordered = {
   readonly subject: Subject
   readonly quantiser: Quantiser
-  /** Payload lanes of an update, or of an answer. */
-  readonly parameters: number
+  /** Of an update, or of an answer. */
+  readonly payload: Payload
 }
 
 export async function orderOf(blobs: BlobStore, spec: RunSpec): Promise<Ordered> {
   const subject = await readBlock(blobs, spec.task, subjectSchema)
   const quantiser = quantiserOf(subject, spec)
-  const parameters = isQuestion(subject)
-    ? payloadOf(subject, quantiser)
-    : (await shapeAt(blobs, subject.architecture)).trained
-  return { subject, quantiser, parameters }
+  if (isQuestion(subject)) return { subject, quantiser, payload: payloadOf(subject, quantiser) }
+  const { trained } = await shapeAt(blobs, subject.architecture)
+  return { subject, quantiser, payload: { parameters: trained, scores: scoringOf(subject) } }
 }
 
 /** A manifest as a block, to be kept together with others. */

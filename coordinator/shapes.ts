@@ -1,3 +1,4 @@
+import type { Payload } from '#aggregation/vector.ts'
 import type { RunId } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { Inspection } from './inspection.ts'
@@ -5,7 +6,7 @@ import { orderOf } from './record.ts'
 import type { Run } from './run.ts'
 
 /** What a run's vectors look like. */
-export type Shape = { readonly parameters: number; readonly vectors: Inspection }
+export type Shape = { readonly payload: Payload; readonly vectors: Inspection }
 
 /** The shapes of the runs that are open: read once, since what a run is about never changes. */
 export class Shapes {
@@ -31,7 +32,7 @@ export class Shapes {
   }
 
   async #read(run: Run): Promise<Shape> {
-    const { parameters, quantiser } = await orderOf(this.#blobs, run.spec)
-    return { parameters, vectors: new Inspection(this.#blobs, quantiser) }
+    const { payload, quantiser } = await orderOf(this.#blobs, run.spec)
+    return { payload, vectors: new Inspection(this.#blobs, quantiser) }
   }
 }

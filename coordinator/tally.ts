@@ -28,9 +28,9 @@ export class Tally {
     return this.#bytes
   }
 
-  /** The seat's report counts: its vector is added behind. A vector that is quickly read is left to the end. */
-  add(run: RunId, round: Round, { parameters, ...vector }: ReportedVector & { readonly parameters: number }): void {
-    const lanes = lanesOf(parameters)
+  /** The seat's report counts: its vector is added behind. A vector that is quickly read is left to the end. @param width of its payload */
+  add(run: RunId, round: Round, { width, ...vector }: ReportedVector & { readonly width: number }): void {
+    const lanes = lanesOf(width)
     if (lanes * LANE_BYTES < this.#limits.leastBytes) return
     const known = this.#sums.get(run)
     if (known && known.round !== round) this.#drop(run)

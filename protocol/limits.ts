@@ -97,6 +97,10 @@ export const NAME_CHARS_MAX = 100
 export const REASON_CHARS_MAX = 200
 /** Largest loss of one row that an evaluation lane counts, in nats; larger ones are counted as this. */
 export const LOSS_MAX_NATS = 64
+/** Classes that a task may ask metrics of: a confusion matrix has as many cells as their square. */
+export const SCORED_CLASSES_MAX = 64
+/** Lanes of all scores of one task: 64 classes with every metric fill 12,803 of them. */
+export const SCORE_LANES_MAX = 2 ** 14
 /** One phase's time limit: a day. */
 export const PHASE_MILLIS_MAX = 86_400_000
 /** Items of one question, and cells of all its items together: at two lanes a cell, the vector still fits beside a frame. */

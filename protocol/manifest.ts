@@ -9,6 +9,7 @@ import {
   ROUNDS_MAX,
   SESSION_MEMBERS_MAX,
 } from './limits.ts'
+import { figuresField } from './metrics.ts'
 import { maskingField, planSchema, populationField, purposeField } from './plan.ts'
 import { receiptSchema } from './receipt.ts'
 
@@ -61,6 +62,8 @@ export const evaluationSchema = z.strictObject({
   correct: count(Number.MAX_SAFE_INTEGER),
   /** Sum over rows of the loss in nats, times 2^16. */
   lossQ16: count(Number.MAX_SAFE_INTEGER),
+  /** What the sum's score lanes say, where the task asks for metrics; left out where it does not. */
+  figures: figuresField.optional(),
 })
 
 const seatSchema = z.strictObject({

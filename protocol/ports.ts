@@ -214,7 +214,13 @@ export type LocalUpdate = {
   /** Rows trained on. */
   readonly examples: number
   /** The incoming model on this site's held-out rows. */
-  readonly evaluation: { readonly rows: number; readonly correct: number; readonly lossSumNats: number }
+  readonly evaluation: {
+    readonly rows: number
+    readonly correct: number
+    readonly lossSumNats: number
+    /** Where the task asks for metrics: what they are worked out from, as its scoring has it (`aggregation/metrics`). */
+    readonly tallies?: readonly Float64Array[]
+  }
   readonly trainMillis: Millis
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { bytesField, cidField, count, nameField } from './codec.ts'
 import { COLUMNS_MAX, LEVELS_MAX, WEIGHT_MAX } from './limits.ts'
+import { metricsField, mistakeInMetrics, type Predicted } from './metrics.ts'
 
 /** What to train: model, data contract, loss, local optimiser, strategy. Data, not code, so that a steward can read it. */
 const imageContract = z.strictObject({
@@ -55,7 +56,7 @@ const publicDataSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('csv'), table: cidField }),
 ])
 
-export const taskSchema = z.strictObject({
+const taskFields = z.strictObject({
   v: z.literal(1),
   name: nameField,
   /** Root of everything random that is public: genesis, cohorts. */
@@ -72,6 +73,13 @@ export const taskSchema = z.strictObject({
   clipNormMicro: count(1_000_000_000_000, 1),
   strategy: strategySchema,
   publicData: publicDataSchema.optional(),
+  /** Of the incoming model on held-out rows, beside accuracy and loss. */
+  metrics: metricsField.optional(),
+})
+
+export const taskSchema = taskFields.superRefine((task, context) => {
+  const message = task.metrics && mistakeInMetrics(task.metrics, predictedOf(task))
+  if (message) context.addIssue({ code: 'custom', path: ['metrics'], message })
 })
 
 export type DataContract = z.output<typeof dataContractSchema>
@@ -93,4 +101,10 @@ export function featuresOf(contract: DataContract): readonly number[] {
 
 export function classesOf(contract: DataContract): number {
   return contract.kind === 'image' ? contract.classes : contract.label.classes
+}
+
+/** What a model of this task says of a row. */
+export function predictedOf({ data }: Pick<z.output<typeof taskFields>, 'data'>): Predicted {
+  const classes = classesOf(data)
+  return classes === 2 ? { kind: 'binary' } : { kind: 'classes', classes }
 }

@@ -1,4 +1,6 @@
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
+import type { Payload } from '#aggregation/vector.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import type { LocalUpdate, TrainerBackend, TrainingTask } from '#protocol/ports.ts'
 
@@ -10,7 +12,7 @@ export const TOY_ARCHITECTURE: Architecture = {
 }
 
 /** Of the logit: two weights and a bias. */
-export const TOY_PARAMETERS = 3
+export const TOY_PAYLOAD: Payload = { parameters: 3, scores: NO_SCORES }
 
 /** What an API client would post to train it. */
 export const TOY_TASK = {

@@ -5,7 +5,7 @@ import type { Plan, Purpose } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Blocks } from './blocks.ts'
 import { checkEndings } from './endings.ts'
-import { checkPlan, checkSeats, parametersOf, type Standing } from './round.ts'
+import { checkPlan, checkSeats, payloadAsked, type Standing } from './round.ts'
 import type { Order } from './run.ts'
 import { checkSelection } from './selection.ts'
 import { checkTerms } from './session.ts'
@@ -102,17 +102,17 @@ async function checkUpdates(
   plan: Plan,
   record: AbortedManifest,
 ): Promise<Result<unknown, Step>> {
-  const parameters = parametersOf(order, plan)
+  const payload = payloadAsked(order, plan)
   const { roster, phase, seats } = record
   if (plan.secure === null) {
     if (roster !== null) return refuse('roster', 'a plain round has none')
-    return checkReports(blocks, order.run, record, { model: plan.model, parameters })
+    return checkReports(blocks, order.run, record, { model: plan.model, payload })
   }
   if (roster === null)
     return phase === 'selection' || phase === 'keys' ? accept(undefined) : refuse('roster', `none, and yet ${phase}`)
   const enrolled = asStep('roster', 'as it was recorded', await readRoster(blocks, roster))
   if (!enrolled.ok) return enrolled
-  const terms = checkTerms(order, { manifest: record, plan, parameters }, enrolled.value.roster)
+  const terms = checkTerms(order, { manifest: record, plan, payload }, enrolled.value.roster)
   if (!terms.ok) return terms
   const session = openSession(enrolled.value.roster, enrolled.value.adverts, order.run.coordinator)
   if (!session.ok) return asStep('roster', 'the session', session)

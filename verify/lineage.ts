@@ -95,7 +95,7 @@ export async function standingAfter(
   if (!model.ok) return model
   const weights = asStep('model', 'its weights', await readFloats(blocks, model.value.weights, order.parameters))
   if (!weights.ok) return weights
-  const memoryLength = strategyOf(order.task.strategy).memoryLength(order.trained)
+  const memoryLength = strategyOf(order.task.strategy).memoryLength(order.payload.parameters)
   const memory = asStep('memory', 'the file', await readFloats(blocks, manifest.memory, memoryLength))
   if (!memory.ok) return memory
   const { round: closed } = manifest
@@ -112,7 +112,7 @@ export async function firstStanding(order: Order): Promise<Result<Standing, Step
   }
   const weights = await checkGenesis(order)
   if (!weights.ok) return weights
-  const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.trained))
+  const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.payload.parameters))
   const start = { closed: 0, model: order.task.genesis, weights: weights.value, memory, parent: null }
   return accept({ ...start, attendance: [], rule: null })
 }

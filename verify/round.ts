@@ -3,7 +3,7 @@ import { nextModel } from '#aggregation/redo.ts'
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
-import type { RingVector } from '#aggregation/vector.ts'
+import { type Payload, payloadIn, type RingVector } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import type { Attendance } from '#protocol/attendance.ts'
 import { equalBytes } from '#protocol/bytes.ts'
@@ -118,8 +118,8 @@ export async function redoRound(
   progress('selection')
   const selection = await checkSelection(blocks, order, start, { manifest: manifest.value, plan: plan.value })
   if (!selection.ok) return selection
-  const parameters = parametersOf(order, plan.value)
-  const collected = await collect(blocks, order, { manifest: manifest.value, plan: plan.value, parameters }, options)
+  const asked = { manifest: manifest.value, plan: plan.value, payload: payloadAsked(order, plan.value) }
+  const collected = await collect(blocks, order, asked, options)
   if (!collected.ok) return collected
   const { contributions, sum, vectors } = collected.value
 
@@ -168,7 +168,7 @@ async function learn(order: Training, start: Standing, { manifest, plan, sum }: 
     sum,
     purpose: plan.purpose,
     model: start.weights,
-    trained: order.trained,
+    payload: order.payload,
     memory: start.memory,
     quantiser: plan.quantiser,
     strategy: order.task.strategy,
@@ -201,10 +201,9 @@ function collect(blocks: Blocks, order: Order, asked: Asked, options: RoundOptio
     : collectPlain(blocks, order.run, asked, options)
 }
 
-/** Payload lanes of the round's vectors. */
-export function parametersOf(order: Order, { purpose, quantiser }: Plan): number {
-  if (order.kind === 'asking') return payloadOf(order.question, quantiser)
-  return purpose === 'train' ? order.trained : 0
+/** What the round's vectors carry. */
+export function payloadAsked(order: Order, { purpose, quantiser }: Plan): Payload {
+  return order.kind === 'asking' ? payloadOf(order.question, quantiser) : payloadIn(purpose, order.payload)
 }
 
 /** Rounds train until the planned ones have closed, and then evaluate; a question's all ask. */

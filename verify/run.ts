@@ -1,13 +1,15 @@
 import { genesisWeights } from '#aggregation/genesis.ts'
+import { scoringOf } from '#aggregation/metrics/scoring.ts'
+import type { Payload } from '#aggregation/vector.ts'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { hold, openLedger, pay, post, release, totalsOf } from '#payments/ledger.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
-import { once } from '#protocol/bytes.ts'
+import { equalBytes, once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
-import { type Evaluation, modelSchema, type RunManifest } from '#protocol/manifest.ts'
+import { type Evaluation, evaluationSchema, modelSchema, type RunManifest } from '#protocol/manifest.ts'
 import type { Payout } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -41,8 +43,8 @@ export type Training<T extends Terms = Terms> = {
   readonly architecture: Architecture
   readonly tensors: readonly Tensor[]
   readonly parameters: number
-  /** Those that an update moves. */
-  readonly trained: number
+  /** Of an update: the weights that it moves, and the task's scores. */
+  readonly payload: Payload
 }
 
 export function subjectOf(order: Order): Subject {
@@ -81,7 +83,8 @@ export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promis
   const shape = asStep('task', 'the architecture', shapeOf(architecture.value))
   if (!shape.ok) return shape
   const { tensors, parameters, trained } = shape.value
-  return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters, trained })
+  const payload = { parameters: trained, scores: scoringOf(task) }
+  return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters, payload })
 }
 
 /** What the kind of run allows: a question is asked under masks, for no pay; and nothing goes on after it is done. */
@@ -153,7 +156,8 @@ function checkOutcome(order: Order<RunManifest>): Result<undefined, Step> {
 }
 
 export function isSameEvaluation(a: Evaluation | null, b: Evaluation | null): boolean {
-  return a?.rows === b?.rows && a?.correct === b?.correct && a?.lossQ16 === b?.lossQ16
+  if (!a || !b) return a === b
+  return equalBytes(encode(evaluationSchema, a), encode(evaluationSchema, b))
 }
 
 /** The CID of a file, as anyone who adds it gets it. */

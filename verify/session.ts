@@ -3,7 +3,7 @@ import { type Body, type MaskCt, type Said, SUITE_HYBRID } from '#aggregation/se
 import { type RemoveMasks, removeMasks as removeMasksHere } from '#aggregation/secagg/removal.ts'
 import type { Survival } from '#aggregation/secagg/session.ts'
 import { checkSession, checkSum, sumOf, type VectorSource } from '#aggregation/secagg/verification.ts'
-import { encodeLanes, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeLanes, type RingVector, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { equalBytes, toHex } from '#protocol/bytes.ts'
@@ -63,7 +63,7 @@ export async function collectMasked(
   progress(source ? 'vector' : 'ranges')
   const sum = await (source ? unmaskedSum(survival, { masks, removeMasks }, source) : signedSum(blocks, asked))
   if (!sum.ok) return sum
-  const sound = checkSum(survival, sum.value)
+  const sound = checkSum(survival, asked.payload, sum.value)
   if (!sound.ok) return asStep('ranges', 'the sum', sound)
   if (source) progress('sum')
   const said = await checkResult(manifest, record.result, sum.value)
@@ -79,12 +79,12 @@ type Cohort = Pick<RoundRecord, 'round' | 'plan' | 'parent' | 'seats'>
 /** Step `roster`, as far as it is this round's: what the plan says, and the cohort in seat order. */
 export function checkTerms(
   { run }: Order,
-  { manifest, plan, parameters }: Omit<Asked, 'manifest'> & { readonly manifest: Cohort },
+  { manifest, plan, payload }: Omit<Asked, 'manifest'> & { readonly manifest: Cohort },
   { body }: Said<'Roster'>,
 ): Result<undefined, 'roster'> {
   const { secure } = plan
   assert(secure, 'a masked plan says how')
-  const said = { ...body, corrupt: body.params.C, parameters: body.params.d }
+  const said = { ...body, corrupt: body.params.C, width: body.params.d }
   const expected = {
     task: run.task,
     round: manifest.round,
@@ -93,7 +93,7 @@ export function checkTerms(
     suite: secure.suite,
     publish: secure.publish,
     corrupt: secure.corrupt,
-    parameters,
+    width: widthOf(payload),
   } as const
   for (const field of Object.keys(expected) as (keyof typeof expected)[])
     if (said[field] !== expected[field])
@@ -146,10 +146,10 @@ function checkSeats(survival: Survival, { seats }: RoundRecord): Result<readonly
  */
 function filesOf(
   { inputs }: Survival,
-  { manifest, plan, parameters }: Asked,
+  { manifest, plan, payload }: Asked,
 ): Result<ReadonlyMap<number, Cid>, 'session'> {
   const roots = manifest.session?.vectorRoots
-  const isLarge = vectorBytesOf(parameters) > BLOCK_BYTES_MAX
+  const isLarge = vectorBytesOf(widthOf(payload)) > BLOCK_BYTES_MAX
   const expected = plan.secure?.publish === 'commit-only' && isLarge ? inputs.size : undefined
   if (roots?.length !== expected)
     return refuse('session', `names the roots of ${roots?.length ?? 0} vectors, of ${expected ?? 0} it should`)

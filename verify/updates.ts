@@ -2,7 +2,7 @@ import { accumulate } from '#aggregation/accumulate.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
 import { limitsOf } from '#aggregation/quantise.ts'
 import { RangeCheck } from '#aggregation/ranges.ts'
-import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeLanes, lanesOf, type Payload, type RingVector, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import type { Cid, NodeId, Seat } from '#protocol/ids.ts'
 import type { RoundRecord } from '#protocol/manifest.ts'
 import type { Plan, Quantiser } from '#protocol/plan.ts'
@@ -25,8 +25,8 @@ export type Collected = {
   readonly vectors: VectorsProof
 }
 
-/** A closed round as it was read and checked so far. `parameters` is 0 in an evaluate round. */
-export type Asked = { readonly manifest: RoundRecord; readonly plan: Plan; readonly parameters: number }
+/** A closed round as it was read and checked so far. The payload is that of this round's vectors. */
+export type Asked = { readonly manifest: RoundRecord; readonly plan: Plan; readonly payload: Payload }
 
 /** Steps `update`, `vector` and `sum` of a round whose vectors are plain. */
 export async function collectPlain(
@@ -35,10 +35,10 @@ export async function collectPlain(
   asked: Asked,
   { allowExpired = false, progress }: RoundOptions,
 ): Promise<Result<Collected, Step>> {
-  const { manifest, plan, parameters } = asked
+  const { manifest, plan, payload } = asked
   if (manifest.session !== null) return refuse('session', 'a plain round has none')
   progress('update')
-  const reports = await checkReports(blocks, run, manifest, { model: plan.model, parameters })
+  const reports = await checkReports(blocks, run, manifest, { model: plan.model, payload })
   if (!reports.ok) return reports
   if (allowExpired && !(await blocks.haveAll(reports.value.map(({ vector }) => vector)))) {
     progress('ranges')
@@ -46,10 +46,10 @@ export async function collectPlain(
     return sum.ok ? accept({ contributions: reports.value, sum: sum.value, vectors: 'expired' }) : sum
   }
   progress('vector')
-  const vectors = await checkVectors(blocks, reports.value, parameters, plan.quantiser)
+  const vectors = await checkVectors(blocks, reports.value, payload, plan.quantiser)
   if (!vectors.ok) return vectors
   progress('sum')
-  const sum = await sumOf(blocks, reports.value, parameters)
+  const sum = await sumOf(blocks, reports.value, widthOf(payload))
   if (!sum.ok) return sum
   const aggregate = await fileCidOf(encodeLanes(sum.value))
   if (aggregate !== manifest.aggregate)
@@ -62,9 +62,10 @@ export async function checkReports(
   blocks: Blocks,
   run: Terms,
   manifest: Pick<RoundRecord, 'round' | 'plan' | 'seats'>,
-  incoming: { readonly model: Cid; readonly parameters: number },
+  incoming: { readonly model: Cid; readonly payload: Payload },
 ): Promise<Result<readonly Report[], Step>> {
   const reports: Report[] = []
+  const width = widthOf(incoming.payload)
   for (const [seat, { node, update }] of manifest.seats.entries()) {
     if (update === null) continue
     const signed = await blocks.signed(update, 'report', node)
@@ -77,8 +78,8 @@ export async function checkReports(
       seat,
       plan: manifest.plan,
       model: incoming.model,
-      sizeBytes: vectorBytesOf(incoming.parameters),
-      lanes: lanesOf(incoming.parameters),
+      sizeBytes: vectorBytesOf(width),
+      lanes: lanesOf(width),
     } as const
     for (const field of Object.keys(expected) as (keyof typeof expected)[])
       if (report[field] !== expected[field])
@@ -92,13 +93,13 @@ export async function checkReports(
 async function checkVectors(
   blocks: Blocks,
   reports: readonly Report[],
-  parameters: number,
+  payload: Payload,
   quantiser: Quantiser,
 ): Promise<Result<undefined, Step>> {
   for (const { seat, vector } of reports) {
     try {
-      const source = blocks.vector(vector, vectorBytesOf(parameters))
-      const inspected = await inspectVector(source, parameters, quantiser)
+      const source = blocks.vector(vector, vectorBytesOf(widthOf(payload)))
+      const inspected = await inspectVector(source, payload, quantiser)
       if (!inspected.ok) return asStep('vector', `seat ${seat}`, inspected)
     } catch (cause) {
       if (cause instanceof NotAFile) return refuse('vector', `seat ${seat}: ${cause.message}`)
@@ -109,10 +110,11 @@ async function checkVectors(
 }
 
 /** The sum as the coordinator published it: the file of the aggregate. */
-export async function signedSum(blocks: Blocks, { manifest, parameters }: Asked): Promise<Result<RingVector, 'sum'>> {
+export async function signedSum(blocks: Blocks, { manifest, payload }: Asked): Promise<Result<RingVector, 'sum'>> {
+  const width = widthOf(payload)
   try {
-    const file = blocks.file(manifest.aggregate, vectorBytesOf(parameters))
-    return asStep('sum', 'the aggregate', await accumulate([file], lanesOf(parameters)))
+    const file = blocks.file(manifest.aggregate, vectorBytesOf(width))
+    return asStep('sum', 'the aggregate', await accumulate([file], lanesOf(width)))
   } catch (cause) {
     if (cause instanceof NotAFile) return refuse('sum', cause.message)
     throw cause
@@ -123,21 +125,17 @@ export async function signedSum(blocks: Blocks, { manifest, parameters }: Asked)
 async function expiredSum(blocks: Blocks, asked: Asked, reports: number): Promise<Result<RingVector, Step>> {
   const sum = await signedSum(blocks, asked)
   if (!sum.ok) return sum
-  const check = new RangeCheck(limitsOf(asked.parameters, asked.plan.quantiser, reports))
+  const check = new RangeCheck(limitsOf(asked.payload, asked.plan.quantiser, reports))
   const refused = check.take(sum.value)
   if (refused) return asStep('ranges', 'the aggregate', refused)
-  const { reports: counted } = check.figures()
+  const { reports: counted } = check.looked()
   return counted === reports ? sum : refuse('ranges', `the aggregate counts ${counted} reports of ${reports}`)
 }
 
 /** The sum over vectors that were checked. */
-async function sumOf(
-  blocks: Blocks,
-  reports: readonly Report[],
-  parameters: number,
-): Promise<Result<RingVector, Step>> {
+async function sumOf(blocks: Blocks, reports: readonly Report[], width: number): Promise<Result<RingVector, Step>> {
   function* vectors() {
-    for (const { vector } of reports) yield blocks.vector(vector, vectorBytesOf(parameters))
+    for (const { vector } of reports) yield blocks.vector(vector, vectorBytesOf(width))
   }
-  return asStep('sum', 'the vectors', await accumulate(vectors(), lanesOf(parameters)))
+  return asStep('sum', 'the vectors', await accumulate(vectors(), lanesOf(width)))
 }

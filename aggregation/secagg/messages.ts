@@ -18,6 +18,7 @@ import {
   PARAMETERS_MAX,
   REASON_CHARS_MAX,
   ROUNDS_MAX,
+  SCORE_LANES_MAX,
   SESSION_MEMBERS_MAX,
   WEIGHT_MAX,
 } from '#protocol/limits.ts'
@@ -55,8 +56,8 @@ function listOf<S extends z.ZodType>(item: S) {
 
 const paramsSchema = z.strictObject({
   laneBits: z.literal(32),
-  /** Parameters of the model; header, evaluation, padding and check lanes come on top (the vector's layout). */
-  d: count(PARAMETERS_MAX),
+  /** Payload lanes: parameters of the model and scores of the task; header, evaluation, padding and check lanes come on top (the vector's layout). */
+  d: count(PARAMETERS_MAX + SCORE_LANES_MAX),
   quantiser: quantiserSchema,
   /** Corrupt members tolerated, of the whole population. */
   C: count(MEMBERS_MAX, 1),

@@ -90,7 +90,8 @@ export type Expectation = {
   readonly model: Cid
   /** The sealed plan. */
   readonly spec: Cid
-  readonly parameters: number
+  /** Payload lanes of the vector. */
+  readonly width: number
   readonly quantiser: Quantiser
   readonly now: Millis
 }
@@ -149,7 +150,7 @@ function checkRoster(session: Session, site: Site, expected: Expectation) {
   const { bits, rangeMicro, weightMax, nMax } = expected.quantiser
   const { quantiser } = params
   const same =
-    params.d === expected.parameters &&
+    params.d === expected.width &&
     quantiser.bits === bits &&
     quantiser.rangeMicro === rangeMicro &&
     quantiser.weightMax === weightMax &&

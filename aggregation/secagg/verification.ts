@@ -6,7 +6,7 @@ import { accumulate } from '../accumulate.ts'
 import type { RingSum } from '../kernels/ring.ts'
 import { EQUAL_ROWS, limitsOf } from '../quantise.ts'
 import { RangeCheck } from '../ranges.ts'
-import { encodeLanes, lanesOf, type RingVector } from '../vector.ts'
+import { encodeLanes, lanesOf, type Payload, type RingVector, widthOf } from '../vector.ts'
 import { isMaskRoot, isSelfSeed, type Revealed } from './aggregator.ts'
 import type { Mask } from './mask.ts'
 import type { Body, MaskCt, Said } from './messages.ts'
@@ -49,12 +49,14 @@ export type VerifiedSession = { readonly survival: Survival; readonly sum: RingV
  * Redoes a session from its public record, with no trust in the coordinator but for its key: who was asked, who survived by
  * whose signatures, every revealed seed against its commitment, and the sum. What follows from the sum is the caller's.
  *
+ * @param payload what the vectors carry, by the task or question that the caller knows them to be about
  * @param vector a masked vector's bytes; they are checked here
  * @param remove by whose hands the masks come off
  */
 export async function verifySession(
   record: SessionRecord,
   coordinator: NodeId,
+  payload: Payload,
   vector: VectorSource,
   remove: RemoveMasks = removeMasks,
 ): Promise<Result<VerifiedSession, VerificationStep>> {
@@ -64,7 +66,7 @@ export async function verifySession(
   const summed = await sumOf(survival, vector)
   if (!summed.ok) return summed
   await remove(summed.value, masks)
-  const sound = checkSum(survival, summed.value)
+  const sound = checkSum(survival, payload, summed.value)
   if (!sound.ok) return refuse('ranges', sound.detail ?? sound.refusal)
   if (!equalBytes(sha256(encodeLanes(summed.value)), record.result.body.sumSha256))
     return refuse('sum', 'the record says another sum')
@@ -141,13 +143,15 @@ export async function sumOf(
  * R9 and R10: every range of the vector, one report per survivor, the weights that the adverts made public, and no more rows
  * than survivors stand for: nobody sees single figures here, so that one site's could drown all others'.
  */
-export function checkSum(survival: Survival, sum: RingVector): Result<void> {
+export function checkSum(survival: Survival, payload: Payload, sum: RingVector): Result<void> {
   const { params, members } = survival.sharing.session
-  const limits = limitsOf(params.d, params.quantiser, params.quantiser.nMax)
+  if (widthOf(payload) !== params.d)
+    return refuse('wrong-vector', `${params.d} lanes of payload, not ${widthOf(payload)}`)
+  const limits = limitsOf(payload, params.quantiser, params.quantiser.nMax)
   const check = new RangeCheck({ ...limits, rowsMax: EQUAL_ROWS })
   const refused = check.take(sum)
   if (refused) return refused
-  const { reports, weight } = check.figures()
+  const { reports, weight } = check.looked()
   const expected = members.reduce((total, { u, weight: own }) => total + (survival.inputs.has(u) ? own : 0), 0)
   if (reports !== survival.inputs.size) return refuse('bad-header', `${reports} reports of ${survival.inputs.size}`)
   return weight === expected ? accept(undefined) : refuse('bad-header', `weight ${weight}, adverts say ${expected}`)

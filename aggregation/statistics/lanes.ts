@@ -2,9 +2,10 @@ import { assert } from '#protocol/assert.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import type { Item, Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { NO_SCORES } from '../metrics/scoring.ts'
 import { limitsOf } from '../quantise.ts'
 import { RangeCheck, type RangeRefusal } from '../ranges.ts'
-import { HEADER_LANES, lanesOf, type RingVector } from '../vector.ts'
+import { HEADER_LANES, lanesOf, type Payload, type RingVector, widthOf } from '../vector.ts'
 import { isPublishable, maximaOf, numbersOf, type Tally, tallyOf } from './tally.ts'
 
 /**
@@ -14,7 +15,7 @@ import { isPublishable, maximaOf, numbersOf, type Tally, tallyOf } from './tally
  */
 export function encodeTallies(question: Question, tallies: readonly Tally[], quantiser: Quantiser): RingVector {
   assert(tallies.length === question.items.length, 'every item is answered')
-  const lanes = new Uint32Array(lanesOf(payloadOf(question, quantiser)))
+  const lanes = new Uint32Array(lanesOf(widthOf(payloadOf(question, quantiser))))
   lanes.set([1, 1])
   let at = HEADER_LANES
   for (const [index, item] of question.items.entries()) {
@@ -37,12 +38,12 @@ export function decodeTallies(
   quantiser: Quantiser,
 ): Result<{ readonly sites: number; readonly tallies: readonly Tally[] }, RangeRefusal | 'wrong-length'> {
   const payload = payloadOf(question, quantiser)
-  if (sum.length !== lanesOf(payload))
-    return refuse('wrong-length', `${sum.length} lanes, the question's answers have ${lanesOf(payload)}`)
+  const lanes = lanesOf(widthOf(payload))
+  if (sum.length !== lanes) return refuse('wrong-length', `${sum.length} lanes, the question's answers have ${lanes}`)
   const check = new RangeCheck(limitsOf(payload, quantiser, quantiser.nMax))
   const refused = check.take(sum)
   if (refused) return refused
-  const { reports: sites } = check.figures()
+  const { reports: sites } = check.looked()
   const tallies: Tally[] = []
   let at = HEADER_LANES
   for (const [index, item] of question.items.entries()) {
@@ -59,9 +60,10 @@ export function decodeTallies(
   return accept({ sites, tallies })
 }
 
-/** Payload lanes of a question's answers: what `parameters` is to a model's updates. */
-export function payloadOf(question: Question, quantiser: Quantiser): number {
-  return question.items.reduce((lanes, item) => lanes + lanesFor(item, quantiser), 0)
+/** What an answer's vector carries: whole numbers where a model's update has its coordinates, and nothing measured. */
+export function payloadOf(question: Question, quantiser: Quantiser): Payload {
+  const parameters = question.items.reduce((lanes, item) => lanes + lanesFor(item, quantiser), 0)
+  return { parameters, scores: NO_SCORES }
 }
 
 function lanesFor(item: Item, quantiser: Quantiser): number {

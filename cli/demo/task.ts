@@ -73,6 +73,7 @@ export function tableRun(contract: TableContract, nodes: number, rounds: number,
       epochs: 4,
       batchSize: 16,
       clipNormMicro: 10_000_000,
+      ...(binary && { metrics: ['auroc'] }),
     },
   }
 }

@@ -1,6 +1,6 @@
 import { type RunProgress, roundsIn } from '../run-progress.ts'
 import { bar } from './bar.ts'
-import { tableHead, tableRow } from './table.ts'
+import { figureIn, tableHead, tableRow } from './table.ts'
 
 /** What one node process does, as far as its own words tell. */
 export type SiteState = {
@@ -24,8 +24,9 @@ export function boardLines(progress: RunProgress, sites: readonly SiteState[], l
   const ellipsis = look.unicode ? '…' : '..'
   const now = [...headLines(progress, look), ...sites.map((site) => siteLine(site, look))]
   const room = Math.max(0, look.rows - now.length - 3)
-  const rounds = progress.past.slice(-room || progress.past.length).map((past) => tableRow(past, ellipsis))
-  const table = rounds.length > 0 && room > 0 ? [tableHead(), ...rounds, ''] : []
+  const figure = figureIn(progress.past)
+  const rounds = progress.past.slice(-room || progress.past.length).map((past) => tableRow(past, ellipsis, figure))
+  const table = rounds.length > 0 && room > 0 ? [tableHead(figure), ...rounds, ''] : []
   return [...table, ...now].slice(0, look.rows - 1).map((line) => shorten(line, look.columns, ellipsis))
 }
 

@@ -1,19 +1,28 @@
 import type { RoundView, SeatView } from '../api-client.ts'
+import { figuresText } from './figures.ts'
 import { formatSeconds } from './units.ts'
 
 /** A line for each round: how it ended, of how many seats how many reported, how long it took, and why it came to nothing. */
 export function roundLines(rounds: readonly RoundView[]): readonly string[] {
   if (rounds.length === 0) return []
-  return [rowOf(['round', 'purpose', 'outcome', 'reports', 'took', 'why'], ROUND_WIDTHS), ...rounds.map(roundLine)]
+  const head = rowOf(['round', 'purpose', 'outcome', 'reports', 'took', 'accuracy', 'figures or why'], ROUND_WIDTHS)
+  return [head, ...rounds.map(roundLine)]
 }
 
-const ROUND_WIDTHS = [5, 9, 8, 9, 9, 0] as const
+/** Accuracy is of the model that the round started from. */
+const ROUND_WIDTHS = [5, 9, 8, 9, 9, 8, 0] as const
 
-export function roundLine({ round, purpose, outcome, phase, reason, cohort, reports, ...times }: RoundView): string {
+export function roundLine(view: RoundView): string {
+  const { round, purpose, outcome, phase, reason, cohort, reports, evaluation, ...times } = view
   const took = times.ended_at === null ? '' : formatSeconds(Date.parse(times.ended_at) - Date.parse(times.opened_at))
-  const why = outcome === 'aborted' ? `${reason} in ${phase}` : outcome === 'open' ? (reason ?? phase ?? '') : ''
+  const why =
+    outcome === 'aborted'
+      ? `${reason} in ${phase}`
+      : outcome === 'open'
+        ? (reason ?? phase ?? '')
+        : figuresText(evaluation?.figures)
   const seats = cohort === 0 ? '-' : `${reports}/${cohort}`
-  return rowOf([String(round), purpose, outcome, seats, took, why], ROUND_WIDTHS)
+  return rowOf([String(round), purpose, outcome, seats, took, evaluation?.accuracy.toFixed(4) ?? '', why], ROUND_WIDTHS)
 }
 
 /** A line for each seat: what it did, how long it trained, and why not. */

@@ -1,11 +1,13 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
+import { shown } from '#protocol/metrics.ts'
 import type { Masking } from '#protocol/plan.ts'
 import type { LoneProof, Start } from '#verify/lone-round.ts'
 import { type Proof, type Failure as Refuted, unaddedIn, type VectorsProof } from '#verify/verdict.ts'
 import type { Terminal } from '../output.ts'
 import { answerData, answerLines } from './answer.ts'
+import { figureLines } from './figures.ts'
 import { formatBytes, formatTested } from './units.ts'
 
 /** What a verification found, for a person. */
@@ -32,7 +34,10 @@ function proofLines(proof: Proof): readonly string[] {
     ...sumsLines(proof),
     ...(proof.question ? [] : [`model        ${proof.model}`]),
     ...(evaluation && accuracy !== null
-      ? [`accuracy     ${accuracy.toFixed(4)} ${formatTested(countsOf(masking, evaluation))}`]
+      ? [
+          `accuracy     ${accuracy.toFixed(4)} ${formatTested(countsOf(masking, evaluation))}`,
+          ...figureLines(evaluation.figures?.map(shown), 12),
+        ]
       : []),
     ...(proof.question
       ? []
@@ -62,6 +67,7 @@ function loneLines(proof: LoneProof): readonly string[] {
     ...(evaluation && accuracy !== null
       ? [
           `accuracy     ${accuracy.toFixed(4)} of the model it started from, ${formatTested(countsOf(masking, evaluation))}`,
+          ...figureLines(evaluation.figures?.map(shown), 12),
         ]
       : []),
     `record       ${proof.root}`,
@@ -156,5 +162,6 @@ function evaluationData(evaluation: Proof['evaluation'], masking: Masking): obje
   const { rows, correct, lossQ16 } = evaluation
   const figures =
     rows > 0 ? { accuracy: correct / rows, loss: lossQ16 / 65_536 / rows } : { accuracy: null, loss: null }
-  return { ...countsOf(masking, evaluation), correct: masking === 'none' ? correct : null, ...figures }
+  const asked = evaluation.figures && { figures: evaluation.figures.map(shown) }
+  return { ...countsOf(masking, evaluation), correct: masking === 'none' ? correct : null, ...figures, ...asked }
 }

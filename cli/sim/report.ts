@@ -1,7 +1,9 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { formatCredits } from '#protocol/amount.ts'
+import { shown } from '#protocol/metrics.ts'
 import type { Proof } from '#verify/verdict.ts'
 import type { Output } from '../output.ts'
+import { figureLines, figuresText } from '../render/figures.ts'
 import { Live } from '../render/live.ts'
 import { formatBytes, formatSeconds, formatTested } from '../render/units.ts'
 import { follow, type PastRound, type RunProgress, settledRounds, watching } from '../run-progress.ts'
@@ -51,7 +53,8 @@ export class SitesReport implements Disposable {
       const elapsed_ms = Math.round(seconds * 1000)
       this.#output.object({
         ...{ type: 'sim.finished', ok: true, outcome, sites: this.#sites, backend: this.#backend },
-        ...{ accuracy, model, record: root, bundle: bundle ?? null, elapsed_ms },
+        ...{ accuracy, ...(proof.evaluation?.figures && { figures: proof.evaluation.figures.map(shown) }) },
+        ...{ model, record: root, bundle: bundle ?? null, elapsed_ms },
       })
       return
     }
@@ -60,7 +63,10 @@ export class SitesReport implements Disposable {
       '',
       ...(accuracy === null
         ? []
-        : [`accuracy   ${accuracy.toFixed(4)} ${formatTested(testedOn(proof))}  (${this.#backend})`]),
+        : [
+            `accuracy   ${accuracy.toFixed(4)} ${formatTested(testedOn(proof))}  (${this.#backend})`,
+            ...figureLines(proof.evaluation?.figures?.map(shown)),
+          ]),
       `model      ${proof.model}`,
       `budget     ${formatCredits(proof.budget)} credits = ${formatCredits(proof.paid)} paid + ${formatCredits(proof.released)} released`,
       `record     ${proof.root}`,
@@ -79,7 +85,12 @@ export class SitesReport implements Disposable {
     const head = `round ${String(round).padStart(String(rounds).length)}/${rounds}  ${reports}/${cohort} of ${this.#sites} sites`
     if (aborted !== null) return `round ${round}/${rounds}  aborted: ${aborted}`
     const figures = evaluation
-      ? `loss ${evaluation.loss.toFixed(4)}  accuracy ${evaluation.accuracy.toFixed(4)}`
+      ? [
+          `loss ${evaluation.loss.toFixed(4)}  accuracy ${evaluation.accuracy.toFixed(4)}`,
+          figuresText(evaluation.figures),
+        ]
+          .join('  ')
+          .trimEnd()
       : 'not tested'
     const since = this.#overAt[this.#told - 2] ?? this.#started
     return `${head}  ${figures}  ${formatSeconds((this.#overAt[this.#told - 1] ?? since) - since)}`

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Payload } from '#aggregation/vector.ts'
 import type { DataSource, SharedRows } from '#client/data/dataset.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { eventOf } from '#coordinator/api/views.ts'
@@ -62,7 +63,7 @@ export async function simulateSites(args: Arguments, output: Output, stopping: S
   using report = new SitesReport(output, { sites: sites.length, backend: pool.backend })
   let told: Promise<unknown> = Promise.resolve()
   const tell = (advanced: Advanced) => {
-    told = told.then(async () => report.tell(eventOf(advanced, await parametersOf(blobs, advanced))))
+    told = told.then(async () => report.tell(eventOf(advanced, await payloadOf(blobs, advanced))))
   }
   const federated = await federate({
     ...{ seed: options.seed, sites: sites.length, order, blobs, tell, abreast: 2 * threads, signal: stopping.signal },
@@ -96,10 +97,10 @@ async function finish(
 }
 
 /** What a run's vectors hold: asked of its task once. */
-const parameters = new WeakMap<object, Promise<number>>()
-function parametersOf(blobs: BlobStore, { after: { spec } }: Advanced): Promise<number> {
-  const known = parameters.get(spec) ?? orderOf(blobs, spec).then((order) => order.parameters)
-  parameters.set(spec, known)
+const payloads = new WeakMap<object, Promise<Payload>>()
+function payloadOf(blobs: BlobStore, { after: { spec } }: Advanced): Promise<Payload> {
+  const known = payloads.get(spec) ?? orderOf(blobs, spec).then((order) => order.payload)
+  payloads.set(spec, known)
   return known
 }
 

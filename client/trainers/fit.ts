@@ -1,12 +1,12 @@
 import { add, mul, type Scalar, scalar, type Tensor, tensor, tidy, variableGrads } from '@tensorflow/tfjs-core'
 import { uint32Stream } from '#aggregation/rng.ts'
-import { LOSS_MAX_NATS } from '#protocol/limits.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
 import { classesOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { EVALUATION_ROWS } from '../needs.ts'
-import { crossEntropy, lossSum, outputsFor } from './loss.ts'
+import { Evaluation } from './evaluation.ts'
+import { lossSum, outputsFor } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
 import { sgd } from './sgd.ts'
 
@@ -85,19 +85,13 @@ async function evaluate(
   doors: FitDoors,
 ): Promise<LocalUpdate['evaluation']> {
   const rows = dataset.heldOut.subarray(0, evaluationRowsMax)
-  let correct = 0
-  let lossSumNats = 0
+  const evaluation = new Evaluation(task)
   for (const batch of batches(rows, EVALUATION_ROWS)) {
     await doors.checkpoint()
     const logits = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
-    const scored = crossEntropy(task.loss, logits, labelsOf(dataset, batch))
-    for (const nats of scored.nats) {
-      if (Number.isNaN(nats)) throw new TrainingRefused('not-finite', 'the incoming model on held-out rows')
-      lossSumNats += Math.min(nats, LOSS_MAX_NATS)
-    }
-    correct += scored.correct
+    evaluation.add(logits, labelsOf(dataset, batch))
   }
-  return { rows: rows.length, correct, lossSumNats }
+  return evaluation.measured
 }
 
 /** Steps that an accelerator may be behind. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Payload } from '#aggregation/vector.ts'
 import type { RunId } from '#protocol/ids.ts'
 import { holderOf, type Places } from '#protocol/places.ts'
 import { later } from './problems.ts'
@@ -17,7 +18,7 @@ export async function streamEvents(
   { runner, closing, bounds, counters }: ApiDoors,
   run: RunId,
   from: number,
-  parameters: number,
+  payload: Payload,
   streams: Places,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -39,7 +40,7 @@ export async function streamEvents(
   const signal = AbortSignal.any([gone.signal, closing])
   try {
     for await (const advanced of runner.follow(run, from, signal)) {
-      const event = eventOf(advanced, parameters)
+      const event = eventOf(advanced, payload)
       const chunk = `id: ${advanced.position}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
       if (raw.write(chunk)) continue
       const stalled = setTimeout(() => {

@@ -11,7 +11,7 @@ import { notFound } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import { page, roundView, roundWithSeatsView, type seatView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
-import { timeOf } from './views.ts'
+import { evaluationOf, timeOf } from './views.ts'
 
 type RoundView = z.output<typeof roundView>
 type SeatView = z.output<typeof seatView>
@@ -32,8 +32,12 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
       },
     },
     async ({ params, query: { after, limit } }) => {
-      const { past, round } = await find(doors, params.id)
-      const data = past.slice(after, after + limit).map(overOf)
+      const run = await find(doors, params.id)
+      const { past, round } = run
+      const over = await readAbreast(past.slice(after, after + limit), async (one) =>
+        accept(await overOf(doors.blobs, run, one)),
+      )
+      const data = over.ok ? [...over.value] : []
       if (round && round.round > after && data.length < limit) data.push(openOf(round))
       const last = after + data.length
       const more = last < past.length + (round ? 1 : 0)
@@ -53,24 +57,26 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
     async ({ params }) => {
       const run = await find(doors, params.id)
       const seats = await seatsOf(doors.blobs, run, params.round)
-      const view = viewOf(run, params.round)
+      const view = await viewOf(doors.blobs, run, params.round)
       if (!view || !seats) throw notFound('round', String(params.round))
       return { ...view, seats }
     },
   )
 }
 
-function viewOf({ past, round }: Run, number: number): RoundView | undefined {
-  if (round?.round === number) return openOf(round)
-  const over = past[number - 1]
-  return over && overOf(over)
+async function viewOf(blobs: BlobStore, run: Run, number: number): Promise<RoundView | undefined> {
+  if (run.round?.round === number) return openOf(run.round)
+  const over = run.past[number - 1]
+  return over && overOf(blobs, run, over)
 }
 
-function overOf(past: Past): RoundView {
+/** What was measured in it is in its record alone: a run's state would grow by it with every round. */
+async function overOf(blobs: BlobStore, run: Run, past: Past): Promise<RoundView> {
   const { round, purpose, manifest, aborted, reason, endedIn, cohort, reports, openedAt, endedAt } = past
   return {
     ...{ round, purpose, outcome: manifest ? 'closed' : 'aborted', phase: endedIn, reason },
     ...{ cohort, reports, opened_at: timeOf(openedAt), ended_at: timeOf(endedAt), record: manifest ?? aborted },
+    evaluation: manifest && evaluationOf(run, (await readRecord(blobs, manifest, 'round')).evaluation),
   }
 }
 
@@ -81,7 +87,7 @@ function openOf(round: Round): RoundView {
     // A session that is being abandoned has failed already.
     reason: round.phase === 'abandonment' ? round.reason : null,
     ...{ cohort: seats.length, reports: seats.filter(hasReported).length },
-    ...{ opened_at: timeOf(round.openedAt), ended_at: null, record: null },
+    ...{ opened_at: timeOf(round.openedAt), ended_at: null, record: null, evaluation: null },
   }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Payload } from '#aggregation/vector.ts'
 import { parseRunId } from '#protocol/ids.ts'
 import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
@@ -102,13 +103,13 @@ export function runRoutes(
     },
     async (request, reply) => {
       const run = await find(doors, request.params.id)
-      const { parameters } = await orders.of(run)
+      const { payload } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
-        return streamEvents(doors, run.spec.run, from, parameters, streams, request, reply)
+        return streamEvents(doors, run.spec.run, from, payload, streams, request, reply)
       const head = runner.position(run.spec.run)
       const to = Math.min(head, from + request.query.limit)
-      const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, parameters))
+      const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, payload))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
     },
@@ -119,12 +120,12 @@ async function eventsOf(
   { runner }: ApiDoors,
   { spec }: Run,
   { from, to }: { readonly from: number; readonly to: number },
-  parameters: number,
+  payload: Payload,
 ): Promise<z.output<typeof eventView>[]> {
   const data: z.output<typeof eventView>[] = []
   if (from >= to) return data
   for await (const advanced of runner.follow(spec.run, from, new AbortController().signal)) {
-    data.push(eventOf(advanced, parameters) as z.output<typeof eventView>)
+    data.push(eventOf(advanced, payload) as z.output<typeof eventView>)
     if (advanced.position + 1 >= to) break
   }
   return data

@@ -4,6 +4,7 @@ import { parseCid } from '#protocol/cid.ts'
 import { count, nameField } from '#protocol/codec.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
+import { figureField, metricsField } from '#protocol/metrics.ts'
 import {
   cohortSchema,
   maskingField,
@@ -113,6 +114,9 @@ export const createRunSchema = z
       clipNormMicro: count(1_000_000_000_000, 1).default(10_000_000),
       strategy: strategySchema.default({ kind: 'fedavg', rateMicro: 1_000_000 }),
       publicData: publicDataField.optional(),
+      metrics: metricsField
+        .optional()
+        .meta({ description: 'beside accuracy and loss: each adds lanes to every vector' }),
     }),
     rounds: count(ROUNDS_MAX - 1, 1).meta({ description: 'training rounds; one evaluate round follows' }),
     budget: amount.default('0'),
@@ -148,6 +152,16 @@ const evaluationView = z
     sites: z.int().nullable().meta({ description: 'under masks: sites, each of which counts alike; else null' }),
     accuracy: z.number(),
     loss: z.number().meta({ description: 'nats per row' }),
+    figures: z
+      .array(
+        z.object({
+          name: figureField,
+          value: z.number().nullable().meta({ description: 'null where it is not defined: no rows of a class, say' }),
+          within: z.number().meta({ description: 'how far that of the unbinned rows can be from it' }),
+        }),
+      )
+      .optional()
+      .meta({ description: 'where the task asks for metrics' }),
   })
   .meta({ id: 'Evaluation' })
 
@@ -217,6 +231,7 @@ export const roundView = z
     opened_at: time,
     ended_at: time.nullable(),
     record: cid.nullable().meta({ description: 'the sealed manifest of a closed round, or record of an aborted one' }),
+    evaluation: evaluationView.nullable().meta({ description: 'of the model that a closed round started from' }),
   })
   .meta({ id: 'Round' })
 

@@ -1,10 +1,10 @@
 import { sitesOf } from '#aggregation/quantise.ts'
-import { vectorBytesOf } from '#aggregation/vector.ts'
+import { type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { roundPayouts } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
+import { shown } from '#protocol/metrics.ts'
 import type { Question } from '#protocol/question.ts'
 import type { Subject } from '#protocol/subject.ts'
-import { parametersReported } from '../admit.ts'
 import { outcomeOf, pauseOf } from '../outcome.ts'
 import { type Retention, vectorsUntil } from '../retention.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
@@ -73,11 +73,12 @@ function vectorsOf(run: Run, retention: Retention) {
 }
 
 /** Under masks every site counts alike and nobody learns how many rows it has: the mean is one of sites. */
-function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
+export function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
   const { rows, correct, lossQ16 } = evaluation
   const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: sitesOf(evaluation) }
-  return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows }
+  const figures = evaluation.figures && { figures: evaluation.figures.map(shown) }
+  return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows, ...figures }
 }
 
 export function timeOf(millis: number): string {
@@ -85,9 +86,9 @@ export function timeOf(millis: number): string {
 }
 
 /** One entry of the log as one public event: its type says what it led to. */
-export function eventOf(transition: Advanced, parameters: number): Record<string, unknown> & { type: string } {
+export function eventOf(transition: Advanced, payload: Payload): Record<string, unknown> & { type: string } {
   const { before, after, event, position } = transition
-  const { type, ...fields } = meaningOf(before, after, event, parameters)
+  const { type, ...fields } = meaningOf(before, after, event, payload)
   return { type, run: after.spec.run, seq: position, time: timeOf(event.at), ...fields }
 }
 
@@ -95,7 +96,7 @@ function meaningOf(
   before: Run | undefined,
   after: Run,
   event: RunEvent,
-  parameters: number,
+  payload: Payload,
 ): { type: string; [key: string]: unknown } {
   const round = 'round' in event ? { round: event.round } : {}
   const ended = before?.round && !after.round ? after.past[before.round.round - 1] : undefined
@@ -104,7 +105,7 @@ function meaningOf(
   if (ended && before?.round && ended.manifest === null)
     return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, cause: event.kind }
   if (ended && before?.round)
-    return { type: 'round.completed', ...round, ...completed(before, before.round, after, event.at, parameters) }
+    return { type: 'round.completed', ...round, ...completed(before, before.round, after, event.at, payload) }
   switch (event.kind) {
     case 'created':
       return {
@@ -201,7 +202,7 @@ function lastClosed(run: Run | undefined): number {
   return run?.past.findLast((past) => past.manifest !== null && past.purpose === 'train')?.round ?? 0
 }
 
-function completed(before: Run, round: Round, after: Run, at: number, parameters: number) {
+function completed(before: Run, round: Round, after: Run, at: number, payload: Payload) {
   const seated = round as Round & Seated
   const reports = reportedSeats(seated)
   const trainMillis = seated.seats.map((state) => (state !== 'waiting' && 'update' in state ? state.trainMillis : 0))
@@ -214,7 +215,7 @@ function completed(before: Run, round: Round, after: Run, at: number, parameters
     purpose: round.purpose,
     cohort: seated.cohort.length,
     reports: reports.length,
-    bytes_per_node: vectorBytesOf(parametersReported(round, parameters)),
+    bytes_per_node: vectorBytesOf(widthOf(payloadIn(round.purpose, payload))),
     train_ms: slowest,
     duration_ms: duration,
     overhead_ms: Math.max(0, duration - slowest),

@@ -2,7 +2,15 @@ import { accumulate } from '#aggregation/accumulate.ts'
 import { nextModel } from '#aggregation/redo.ts'
 import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
 import { strategyOf } from '#aggregation/strategies/strategy.ts'
-import { encodeLanes, lanesOf, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
+import {
+  encodeLanes,
+  lanesOf,
+  type Payload,
+  payloadIn,
+  type RingVector,
+  vectorBytesOf,
+  widthOf,
+} from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import { assert } from '#protocol/assert.ts'
 import { type Block, sealOf } from '#protocol/envelope.ts'
@@ -21,7 +29,6 @@ import { signAs } from '#protocol/sealed.ts'
 import { selectionSchema } from '#protocol/selection.ts'
 import { isQuestion } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
-import { parametersReported } from '../admit.ts'
 import type { Unstamped } from '../live.ts'
 import { blockOf, fileOf, type Ordered, orderOf, readFloats, readModel } from '../record.ts'
 import { type Aggregation, type MaskedSeated, reportedSeats } from '../round/round.ts'
@@ -44,7 +51,7 @@ export function aggregateEffect(doors: SessionDoors): EffectHandler {
     await keepReported(vectorsOf(doors, round.secure), round)
     const order = await orderOf(blobs, run.spec)
     const made = await sumOf(doors, run.spec.run, round, {
-      parameters: parametersReported(round, order.parameters),
+      payload: payloadIn(round.purpose, order.payload),
       signal,
     })
     if (!made.ok) return spoiled(round, made)
@@ -83,13 +90,13 @@ type Outcome = {
 async function learn(
   blobs: BlobStore,
   run: Run,
-  { subject: { strategy }, quantiser, parameters: trained }: Ordered & { readonly subject: Task },
+  { subject: { strategy }, quantiser, payload }: Ordered & { readonly subject: Task },
   { purpose }: Aggregation,
   sum: RingVector,
 ): Promise<Result<Outcome>> {
   const incoming = await readModel(blobs, run.model)
-  const before = await readFloats(blobs, run.memory, strategyOf(strategy).memoryLength(trained))
-  const next = nextModel({ sum, purpose, model: incoming.weights, trained, memory: before, quantiser, strategy })
+  const before = await readFloats(blobs, run.memory, strategyOf(strategy).memoryLength(payload.parameters))
+  const next = nextModel({ sum, purpose, model: incoming.weights, payload, memory: before, quantiser, strategy })
   if (!next.ok) return next
   const memory = await fileOf(blobs, encodeWeights(next.value.memory))
   const weights = await fileOf(blobs, encodeWeights(next.value.model))
@@ -112,15 +119,16 @@ async function sumOf(
   doors: SessionDoors,
   run: RunId,
   round: Aggregation,
-  { parameters, signal }: { readonly parameters: number; readonly signal: AbortSignal },
+  { payload, signal }: { readonly payload: Payload; readonly signal: AbortSignal },
 ): Promise<Result<Unmasked | { readonly sum: RingVector }>> {
-  if (round.session) return unmaskedSum(doors, run, withSession(round), signal)
-  const limitBytes = vectorBytesOf(parameters)
+  if (round.session) return unmaskedSum(doors, run, { round: withSession(round), payload }, signal)
+  const width = widthOf(payload)
+  const limitBytes = vectorBytesOf(width)
   const reported = new Map(reportedSeats(round).map(({ seat, vector }) => [seat, vector]))
   const begun = await doors.tally.take(run, round.round, reported)
   const rest = [...reported].filter(([seat]) => !begun?.seats.has(seat))
   const vectors = rest.map(([, vector]) => doors.blobs.get(vector, { limitBytes }, signal))
-  const sum = await accumulate(vectors, lanesOf(parameters), begun?.sum)
+  const sum = await accumulate(vectors, lanesOf(width), begun?.sum)
   return sum.ok ? accept({ sum: sum.value }) : refuse(`sum-${sum.refusal}`, sum.detail)
 }
 

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { certificateOf, judged, parcelFor, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import { type Body, type Parcel, parcelSchema, type Said, say } from '#aggregation/secagg/messages.ts'
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
+import { payloadIn, widthOf } from '#aggregation/vector.ts'
 import { assert } from '#protocol/assert.ts'
 import { cidField } from '#protocol/codec.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { COMPLAINTS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import type { PartsStore } from '#protocol/ports.ts'
-import { parametersReported } from '../admit.ts'
 import type { Unstamped } from '../live.ts'
 import type { SessionWork } from '../obligations.ts'
 import { blockOf, orderOf, readBlock } from '../record.ts'
@@ -55,8 +55,8 @@ async function enrol({ blobs, signer }: SessionDoors, run: Run, round: Keys): Pr
   const { spec, model, parent } = run
   const { secure, session, cohort } = round
   assert(secure, 'only a masked round has a roster')
-  const { quantiser, parameters } = await orderOf(blobs, spec)
-  const d = parametersReported(round, parameters)
+  const { quantiser, payload } = await orderOf(blobs, spec)
+  const d = widthOf(payloadIn(round.purpose, payload))
   const { C, q, t, live } = session.rule
   const roster = say(signer, 'Roster', {
     v: 1,

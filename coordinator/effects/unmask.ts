@@ -3,7 +3,7 @@ import { type MaskCt, maskCtListSchema, parcelSchema, type Said, say } from '#ag
 import { masksOf } from '#aggregation/secagg/removal.ts'
 import type { Survival } from '#aggregation/secagg/session.ts'
 import { checkSum, sumOf } from '#aggregation/secagg/verification.ts'
-import { encodeLanes, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
+import { encodeLanes, type Payload, type RingVector, vectorBytesOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { digestOf } from '#protocol/cid.ts'
@@ -35,7 +35,7 @@ export type Unmasked = {
 export async function unmaskedSum(
   doors: SessionDoors,
   run: RunId,
-  round: Aggregation & MaskedSeated,
+  { round, payload }: { readonly round: Aggregation & MaskedSeated; readonly payload: Payload },
   signal: AbortSignal,
 ): Promise<Result<Unmasked>> {
   const { blobs, vault, sessions, removeMasks } = doors
@@ -64,7 +64,7 @@ export async function unmaskedSum(
   // Each was hashed before it counted: other bytes now are a broken disk's, and the next try may find it mended.
   if (!sum.ok) throw new Error(`a masked vector changed in the store: ${sum.detail}`)
   await removeMasks(sum.value, removal.masks.value, signal)
-  const sound = checkSum(survival, sum.value)
+  const sound = checkSum(survival, payload, sum.value)
   if (!sound.ok) return refuse(`sum-${sound.refusal}`, sound.detail)
   const lists = maskCts.filter((list) => list.length > 0).map((list) => blockOf(maskCtListSchema, list))
   const isNamed = store === blobs || limitBytes <= BLOCK_BYTES_MAX

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { clip } from '#aggregation/clip.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { type LocalUpdate, quantise } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
-import { encodeLanes } from '#aggregation/vector.ts'
+import { encodeLanes, type Payload } from '#aggregation/vector.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import type { Result } from '#protocol/result.ts'
@@ -19,9 +20,14 @@ export function seed(number: number): Bytes {
   return bytes
 }
 
+/** What the vectors of a task without metrics carry. */
+export function unscored(parameters: number): Payload {
+  return { parameters, scores: NO_SCORES }
+}
+
 /** One node's vector, as its bytes travel. */
 export function vectorOf(update: LocalUpdate, quantiser: Quantiser, seedNumber = 1): Bytes {
-  return encodeLanes(must(quantise(update, quantiser, uint32Stream(seed(seedNumber)))))
+  return encodeLanes(must(quantise(update, quantiser, uint32Stream(seed(seedNumber)), NO_SCORES)))
 }
 
 /** A stream of the bytes, cut after each of these sizes in turn and in memory of its own (so at odd addresses, too). */

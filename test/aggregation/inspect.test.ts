@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip } from '#aggregation/clip.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import {
   dequantise,
   evaluationRowsMax,
@@ -15,7 +16,7 @@ import { RangeCheck } from '#aggregation/ranges.ts'
 import { decodeLanes, encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
-import { cut, cuts, must, updatesFor, vectorOf } from './given.ts'
+import { cut, cuts, must, unscored, updatesFor, vectorOf } from './given.ts'
 
 const parameters = 6
 const quantiser = quantiserFor({ clipNormMicro: 2_000_000, rowsMax: 1_000, cohortMax: 40 })
@@ -48,7 +49,7 @@ function beyond(steps: number): Readonly<Record<number, number>> {
   return { ...Object.fromEntries(zeros), [payload]: steps > 0 ? Math.ceil(edge) + steps : Math.floor(edge) + steps }
 }
 
-const inspect = (bytes: Bytes) => inspectVector(once(bytes), parameters, quantiser)
+const inspect = (bytes: Bytes) => inspectVector(once(bytes), unscored(parameters), quantiser)
 
 describe('one report', () => {
   test('that a node made is accepted with its weight, however the stream is cut', async () => {
@@ -60,7 +61,7 @@ describe('one report', () => {
         async ([update], number, sizes) => {
           if (!update) return
           const vector = vectorOf(update, quantiser, number)
-          expect(await inspectVector(cut(vector, sizes), parameters, quantiser)).toEqual({
+          expect(await inspectVector(cut(vector, sizes), unscored(parameters), quantiser)).toEqual({
             ok: true,
             value: { weight: update.weight },
           })
@@ -108,7 +109,7 @@ describe('one report', () => {
   })
 
   test.each(tampered.filter(([name]) => name.startsWith('*')))('as a sum, %s is refused', (_, changes, refusal) => {
-    expect(dequantise(changed(changes), parameters, quantiser)).toMatchObject({ ok: false, refusal })
+    expect(dequantise(changed(changes), unscored(parameters), quantiser)).toMatchObject({ ok: false, refusal })
   })
 
   test('with any other value in a lane that must be zero is refused', async () => {
@@ -142,7 +143,7 @@ describe('one report', () => {
         closed = true
       }
     }
-    expect(await inspectVector(endless(), parameters, quantiser)).toMatchObject({ refusal: 'wrong-length' })
+    expect(await inspectVector(endless(), unscored(parameters), quantiser)).toMatchObject({ refusal: 'wrong-length' })
     expect(closed).toBe(true)
   })
 
@@ -151,7 +152,7 @@ describe('one report', () => {
       yield encodeLanes(changed({ 1: 9 })).subarray(0, 33)
       throw new Error('asked for more')
     }
-    expect(await inspectVector(headerOnly(), parameters, quantiser)).toMatchObject({ refusal: 'bad-header' })
+    expect(await inspectVector(headerOnly(), unscored(parameters), quantiser)).toMatchObject({ refusal: 'bad-header' })
   })
 
   test.each([
@@ -163,7 +164,7 @@ describe('one report', () => {
     const together = clip(new Float32Array(6).fill(2 * sign), 2)
     for (let weight = 1; weight <= 1_000; weight++)
       for (const delta of [alone, together]) {
-        const vector = encodeLanes(must(quantise({ delta, weight, evaluation }, quantiser, () => word)))
+        const vector = encodeLanes(must(quantise({ delta, weight, evaluation }, quantiser, () => word, NO_SCORES)))
         expect(await inspect(vector)).toEqual({ ok: true, value: { weight } })
       }
   })
@@ -203,7 +204,7 @@ describe('a sum', () => {
         refused += vectors.length - accepted.length
         if (accepted.length === 0) return
         const sum = must(await accumulate(accepted.map(once), lanes))
-        expect(dequantise(sum, parameters, quantiser)).toMatchObject({ ok: true })
+        expect(dequantise(sum, unscored(parameters), quantiser)).toMatchObject({ ok: true })
       }),
       { numRuns: 60 },
     )
@@ -213,11 +214,11 @@ describe('a sum', () => {
   test('of more reports than the quantiser has room for is refused', async () => {
     const small = { ...quantiser, nMax: 2 }
     const sum = must(await accumulate([once(sound), once(sound), once(sound)], lanes))
-    expect(dequantise(sum, parameters, small)).toMatchObject({ refusal: 'bad-header' })
+    expect(dequantise(sum, unscored(parameters), small)).toMatchObject({ refusal: 'bad-header' })
   })
 
   test('of another model is a mistake of ours', () => {
-    expect(() => dequantise(decodeLanes(sound), parameters + 4, quantiser)).toThrow('lanes of its model')
+    expect(() => dequantise(decodeLanes(sound), unscored(parameters + 4), quantiser)).toThrow('lanes of its model')
   })
 })
 
@@ -231,12 +232,15 @@ describe('whole numbers', () => {
     for (const [lane, value] of Object.entries(changes)) vector[Number(lane)] = value
     return vector
   }
-  const inspectWhole = (vector: RingVector) => inspectVector(once(encodeLanes(vector)), parameters, whole)
-  const checkSum = (vector: RingVector) => new RangeCheck(limitsOf(parameters, whole, whole.nMax)).take(vector)
+  const inspectWhole = (vector: RingVector) => inspectVector(once(encodeLanes(vector)), unscored(parameters), whole)
+  const checkSum = (vector: RingVector) =>
+    new RangeCheck(limitsOf(unscored(parameters), whole, whole.nMax)).take(vector)
 
   test('have no norm to be within: every lane that one report may hold is accepted', async () => {
     expect(await inspectWhole(report())).toEqual({ ok: true, value: { weight: 1 } })
-    expect(await inspectVector(once(encodeLanes(report())), parameters, { ...whole, rangeMicro: 1 })).toMatchObject({
+    expect(
+      await inspectVector(once(encodeLanes(report())), unscored(parameters), { ...whole, rangeMicro: 1 }),
+    ).toMatchObject({
       refusal: 'out-of-range',
     })
   })
@@ -269,7 +273,7 @@ describe('whole numbers', () => {
 
   test('make no update and no mean: only reals have a range', () => {
     const update = { delta: new Float32Array(6), weight: 1, evaluation: { rows: 0, correct: 0, lossSumNats: 0 } }
-    expect(() => quantise(update, whole, () => 0)).toThrow('reals have a range')
-    expect(() => dequantise(report(), parameters, whole)).toThrow('reals have a range')
+    expect(() => quantise(update, whole, () => 0, NO_SCORES)).toThrow('reals have a range')
+    expect(() => dequantise(report(), unscored(parameters), whole)).toThrow('reals have a range')
   })
 })

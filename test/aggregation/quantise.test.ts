@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip, normOf } from '#aggregation/clip.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { dequantise, evaluationRowsMax, integerQuantiserFor, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { HEADER_LANES, lanesOf } from '#aggregation/vector.ts'
@@ -9,7 +10,7 @@ import { once } from '#protocol/bytes.ts'
 import { COHORT_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
 import { quantiserSchema } from '#protocol/plan.ts'
 import { taskSchema } from '#protocol/task.ts'
-import { must, seed, updatesFor, vectorOf } from './given.ts'
+import { must, seed, unscored, updatesFor, vectorOf } from './given.ts'
 
 const quantiser = quantiserFor({ clipNormMicro: 10_000_000, rowsMax: 4_000, cohortMax: 40 })
 const none = { rows: 0, correct: 0, lossSumNats: 0 }
@@ -47,7 +48,7 @@ describe('clipping', () => {
     '%d in a delta outlives clipping, so that quantising refuses it',
     (bad) => {
       const delta = clip(Float32Array.of(1, bad, 2), 1)
-      expect(quantise({ delta, weight: 1, evaluation: none }, quantiser, () => 0)).toMatchObject({
+      expect(quantise({ delta, weight: 1, evaluation: none }, quantiser, () => 0, NO_SCORES)).toMatchObject({
         refusal: 'not-finite',
       })
     },
@@ -101,7 +102,7 @@ describe('stochastic rounding', () => {
     fc.assert(
       fc.property(updatesFor(12, quantiser, { min: 1, max: 1 }), fc.nat(), ([update], number) => {
         if (!update) return
-        const lanes = must(quantise(update, quantiser, uint32Stream(seed(number))))
+        const lanes = must(quantise(update, quantiser, uint32Stream(seed(number)), NO_SCORES))
         for (const [index, coordinate] of update.delta.entries()) {
           const value = ((coordinate * update.weight) / quantiser.weightMax + range) * (levels / (2 * range))
           expect(value).toBeGreaterThanOrEqual(-1e-6)
@@ -116,11 +117,11 @@ describe('stochastic rounding', () => {
   test('a coordinate at the end of the range keeps its lane at the end, whatever the chance', () => {
     for (const word of [0, 1, 2 ** 31, 2 ** 32 - 1]) {
       const lanes = must(
-        quantise({ delta: Float32Array.of(10), weight: 4_000, evaluation: none }, quantiser, () => word),
+        quantise({ delta: Float32Array.of(10), weight: 4_000, evaluation: none }, quantiser, () => word, NO_SCORES),
       )
       expect(lanes[HEADER_LANES]).toBe(levels)
       const low = must(
-        quantise({ delta: Float32Array.of(-10), weight: 4_000, evaluation: none }, quantiser, () => word),
+        quantise({ delta: Float32Array.of(-10), weight: 4_000, evaluation: none }, quantiser, () => word, NO_SCORES),
       )
       expect(low[HEADER_LANES]).toBe(0)
     }
@@ -131,7 +132,7 @@ describe('stochastic rounding', () => {
     for (const coordinate of [0, 1e-7, 0.123, -3.75, 7.7777]) {
       const delta = new Float32Array(draws).fill(coordinate / Math.sqrt(draws))
       const coarse = { ...quantiser, bits: 8 }
-      const lanes = must(quantise({ delta, weight: 4_000, evaluation: none }, coarse, uint32Stream(seed(5))))
+      const lanes = must(quantise({ delta, weight: 4_000, evaluation: none }, coarse, uint32Stream(seed(5)), NO_SCORES))
       const value = ((delta[0] as number) + range) * (255 / (2 * range))
       const part = value - Math.floor(value)
       const mean = lanes.subarray(HEADER_LANES, HEADER_LANES + draws).reduce((sum, lane) => sum + lane, 0) / draws
@@ -154,7 +155,9 @@ describe('the mean of a sum', () => {
     await fc.assert(
       fc.asyncProperty(updatesFor(parameters, quantiser, { min: 1, max: 40 }), fc.nat(), async (updates, number) => {
         const reports = updates.map((update, seat) => once(vectorOf(update, quantiser, number + seat)))
-        const found = must(dequantise(must(await accumulate(reports, lanesOf(parameters))), parameters, quantiser))
+        const found = must(
+          dequantise(must(await accumulate(reports, lanesOf(parameters))), unscored(parameters), quantiser),
+        )
         const total = updates.reduce((sum, { weight }) => sum + weight, 0)
         expect([found.reports, found.weight]).toEqual([updates.length, total])
         const scale = quantiser.weightMax / total
@@ -173,7 +176,7 @@ describe('the mean of a sum', () => {
     await fc.assert(
       fc.asyncProperty(updatesFor(0, quantiser, { min: 1, max: 40 }), async (updates) => {
         const reports = updates.map((update) => once(vectorOf(update, quantiser)))
-        const { evaluation } = must(dequantise(must(await accumulate(reports, lanesOf(0))), 0, quantiser))
+        const { evaluation } = must(dequantise(must(await accumulate(reports, lanesOf(0))), unscored(0), quantiser))
         const add = (of: (update: (typeof updates)[number]) => number) =>
           updates.reduce((sum, update) => sum + of(update), 0)
         expect(evaluation).toEqual({
@@ -194,7 +197,7 @@ describe('the mean of a sum', () => {
       evaluation: { rows, correct: rows, lossSumNats: rows * 64 - 2 ** -16 },
     }
     const reports = Array.from({ length: 64 }, () => once(vectorOf(update, full)))
-    const found = must(dequantise(must(await accumulate(reports, lanesOf(1))), 1, full))
+    const found = must(dequantise(must(await accumulate(reports, lanesOf(1))), unscored(1), full))
     expect(found.weight).toBe(64 * WEIGHT_MAX)
     expect(found.mean[0]).toBeCloseTo(1, 12)
     expect(BigInt(found.evaluation.lossQ16)).toBe(64n * (BigInt(rows) * 64n * 65_536n - 1n))
@@ -212,7 +215,7 @@ describe('the mean of a sum', () => {
         const sum = new Uint32Array(lanesOf(1))
         sum.set([weight, reports])
         sum[HEADER_LANES] = lane
-        const { mean } = must(dequantise(sum, 1, quantiser))
+        const { mean } = must(dequantise(sum, unscored(1), quantiser))
         // (S·2C/L − m·C)·wMax/W with C = 10, over the common denominator L·W, in units of 2^-60.
         const exact =
           ((BigInt(lane) * 20n - BigInt(reports) * 10n * levels) * BigInt(quantiser.weightMax) * 2n ** 60n) /
@@ -228,7 +231,7 @@ describe('the mean of a sum', () => {
 
 describe('an update that a node must not send', () => {
   const sound = { delta: Float32Array.of(1, 2), weight: 10, evaluation: { rows: 4, correct: 3, lossSumNats: 5 } }
-  const refusalOf = (update: typeof sound) => quantise(update, quantiser, () => 0)
+  const refusalOf = (update: typeof sound) => quantise(update, quantiser, () => 0, NO_SCORES)
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY])('a loss of %d is refused', (lossSumNats) => {
     expect(refusalOf({ ...sound, evaluation: { ...sound.evaluation, lossSumNats } })).toMatchObject({

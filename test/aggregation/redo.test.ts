@@ -10,7 +10,7 @@ import { encodeWeights } from '#aggregation/weights.ts'
 import { once, toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Purpose } from '#protocol/plan.ts'
-import { must, updatesFor, vectorOf } from './given.ts'
+import { must, unscored, updatesFor, vectorOf } from './given.ts'
 
 const quantiser = quantiserFor({ clipNormMicro: 10_000_000, rowsMax: 50, cohortMax: 5 })
 const fedavg = { kind: 'fedavg', rateMicro: 1_000_000 } as const
@@ -27,7 +27,7 @@ describe('the next model', () => {
         const redo = async (order: readonly Bytes[]) => {
           const sum = await sumOf(order, 3)
           const next = must(
-            nextModel({ sum, purpose: 'train', model, trained: 3, memory, quantiser, strategy: fedavg }),
+            nextModel({ sum, purpose: 'train', model, payload: unscored(3), memory, quantiser, strategy: fedavg }),
           )
           return toHex(encodeWeights(next.model))
         }
@@ -42,7 +42,7 @@ describe('the next model', () => {
     sum: decodeLanes(vector),
     purpose: 'train' as Purpose,
     model: Float32Array.of(10, 20),
-    trained: 2,
+    payload: unscored(2),
     memory,
     quantiser,
     strategy: fedavg,
@@ -60,11 +60,14 @@ describe('the next model', () => {
 
   test('has its frozen weights, the last, as they came', () => {
     const model = Float32Array.of(10, 20, -3, 0.1)
-    const { model: next } = must(nextModel({ ...round, model, trained: 2 }))
+    const { model: next } = must(nextModel({ ...round, model, payload: unscored(2) }))
     expect([...next.subarray(0, 2)]).toEqual([...must(nextModel(round)).model])
     expect([...next.subarray(2)]).toEqual([...model.subarray(2)])
     const trained = Float32Array.of(...model, ...new Float32Array(6))
-    expect(nextModel({ ...round, model: trained, trained: 10 })).toMatchObject({ ok: false, refusal: 'wrong-length' })
+    expect(nextModel({ ...round, model: trained, payload: unscored(10) })).toMatchObject({
+      ok: false,
+      refusal: 'wrong-length',
+    })
   })
 
   test('of an evaluate round is the incoming one, with figures', () => {
@@ -76,10 +79,10 @@ describe('the next model', () => {
   })
 
   test.each<[string, Partial<typeof round>, string]>([
-    ['a sum of another model', { model: new Float32Array(9), trained: 9 }, 'wrong-length'],
+    ['a sum of another model', { model: new Float32Array(9), payload: unscored(9) }, 'wrong-length'],
     [
       'a training sum in an evaluate round',
-      { purpose: 'evaluate', model: new Float32Array(90), trained: 90 },
+      { purpose: 'evaluate', model: new Float32Array(90), payload: unscored(90) },
       'wrong-length',
     ],
     ['a memory that the strategy does not keep', { memory: new Float32Array(2) }, 'wrong-length'],
@@ -157,7 +160,7 @@ describe('FedAvg on the shared problem', () => {
           sum: await sumOf(vectors, 6),
           purpose: 'train',
           model,
-          trained: 6,
+          payload: unscored(6),
           memory,
           quantiser,
           strategy: fedavg,

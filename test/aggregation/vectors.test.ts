@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip } from '#aggregation/clip.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { dequantise, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
 import { encodeLanes, lanesOf } from '#aggregation/vector.ts'
@@ -12,7 +13,7 @@ import { decodeWeights, encodeWeights } from '#aggregation/weights.ts'
 import { fromHex, once, toHex } from '#protocol/bytes.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import type { Quantiser } from '#protocol/plan.ts'
-import { must } from './given.ts'
+import { must, unscored } from './given.ts'
 
 type Case = {
   readonly name: string
@@ -53,9 +54,9 @@ describe.each(vectors.cases)('the golden vectors: $name', (golden) => {
     const delta = clip(deltaOf(update.delta), golden.task.clipNormMicro / 1_000_000)
     expect(toHex(encodeWeights(delta))).toBe(update.clipped)
     const words = update.words.values()
-    const vector = must(quantise({ ...update, delta }, golden.quantiser, () => words.next().value as number))
+    const vector = must(quantise({ ...update, delta }, golden.quantiser, () => words.next().value as number, NO_SCORES))
     expect(toHex(encodeLanes(vector))).toBe(update.vector)
-    expect(await inspectVector(once(fromHex(update.vector)), parameters, golden.quantiser)).toEqual({
+    expect(await inspectVector(once(fromHex(update.vector)), unscored(parameters), golden.quantiser)).toEqual({
       ok: true,
       value: { weight: update.weight },
     })
@@ -69,7 +70,7 @@ describe.each(vectors.cases)('the golden vectors: $name', (golden) => {
       ),
     )
     expect(toHex(encodeLanes(sum))).toBe(golden.sum)
-    const { mean, ...figures } = must(dequantise(sum, parameters, golden.quantiser))
+    const { mean, ...figures } = must(dequantise(sum, unscored(parameters), golden.quantiser))
     expect(figures).toEqual({ reports: golden.reports, weight: golden.weight, evaluation: golden.evaluation })
     expect(toHex(doubles(mean))).toBe(golden.mean)
     const next = must(
@@ -77,7 +78,7 @@ describe.each(vectors.cases)('the golden vectors: $name', (golden) => {
         sum,
         purpose: parameters > 0 ? 'train' : 'evaluate',
         model,
-        trained: model.length,
+        payload: unscored(model.length),
         memory: new Float32Array(0),
         quantiser: golden.quantiser,
         strategy: { kind: 'fedavg', rateMicro: golden.rateMicro },

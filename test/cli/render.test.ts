@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { bar } from '#cli/render/bar.ts'
 import { boardLines, type SiteState } from '#cli/render/board.ts'
+import { figureLines } from '#cli/render/figures.ts'
 import { Live } from '#cli/render/live.ts'
 import { plainRow, tableHead, tableRow } from '#cli/render/table.ts'
 import { formatBytes, formatSeconds } from '#cli/render/units.ts'
@@ -113,6 +114,27 @@ describe('a round', () => {
       'round=2/8 sites=5/5 loss=0.2270 accuracy=0.9370 up_bytes_per_site=24048 train_ms=1395 overhead_ms=71',
     )
     expect(plainRow(past(8, { evaluation: undefined }), 8)).toContain('loss=unknown accuracy=unknown')
+  })
+})
+
+describe('figures that a task asks for', () => {
+  const figures = [
+    { name: 'auroc', value: 0.87321, within: 0.0012 },
+    { name: 'f1', value: null, within: 0 },
+  ]
+  const scored = past(1, { evaluation: { rows: 2000, sites: null, accuracy: 0.937, loss: 0.227, figures } })
+
+  test('have a column for the first, and every row is as wide as its head', () => {
+    const look = { columns: 80, rows: 24, unicode: false }
+    const table = boardLines({ ...progress, past: [scored, past(2, { evaluation: undefined })] }, [], look).slice(0, 3)
+    expect(table.map((line) => line.slice(59))).toEqual(['    auroc', '   0.8732', '       ..'])
+    expect(new Set(table.map(({ length }) => length)).size).toBe(1)
+  })
+
+  test('are all in a plain line, and each on a line of its own at the end', () => {
+    expect(plainRow(scored, 8)).toContain('accuracy=0.9370 auroc=0.8732 f1=none up_bytes_per_site=24048')
+    expect(figureLines(figures)).toEqual(['auroc      0.8732 (within 0.0012)', 'f1         none'])
+    expect(figureLines(undefined)).toEqual([])
   })
 })
 

@@ -1,3 +1,4 @@
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { certificateOf, parcelFor, resultOf, reveal, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import {
   type Body,
@@ -353,7 +354,8 @@ export class Host {
       maskCts: this.parcels.filter(Boolean).flatMap(({ maskCts }) => maskCts),
     }
     const vectors = this.vectors
-    const verified = await verifySession(record, coordinator.id, async function* ({ u }) {
+    const payload = { parameters: roster.body.params.d, scores: NO_SCORES }
+    const verified = await verifySession(record, coordinator.id, payload, async function* ({ u }) {
       yield vectors.get(u - 1) as Bytes
     })
     return must(verified).sum

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { encodeLanes, lanesOf, vectorBytesOf } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
@@ -39,7 +40,7 @@ async function join(node: RawNode): Promise<Invited> {
 function vector(change: (lanes: Uint32Array) => void = () => undefined): Bytes {
   const quantiser = quantiserFor({ clipNormMicro: 10_000_000, rowsMax: 1000, cohortMax: 3 })
   const update = { delta: new Float32Array([1, 2, 3]), weight: 10, evaluation: { rows: 5, correct: 2, lossSumNats: 1 } }
-  const lanes = quantise(update, quantiser, () => 1)
+  const lanes = quantise(update, quantiser, () => 1, NO_SCORES)
   if (!lanes.ok) throw new Error(lanes.refusal)
   change(lanes.value)
   return encodeLanes(lanes.value)

@@ -6,6 +6,7 @@ import { MaskedInspection } from '#coordinator/masked-inspection.ts'
 import { sha256 } from '#crypto'
 import { once } from '#protocol/bytes.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { unscored } from '#test/aggregation/given.ts'
 import { cid } from './fixture.ts'
 
 const PARAMETERS = 3
@@ -27,12 +28,17 @@ test('a vector that was refused is not read again, however often it is reported'
   const inspection = new Inspection(blobs, quantiser)
   const bad = await blobs.put(once(new Uint8Array(vectorBytesOf(PARAMETERS))), 1000)
   for (let report = 0; report < 5; report++)
-    expect(await inspection.inspect(bad, PARAMETERS, undefined)).toMatchObject({ ok: false, refusal: 'bad-header' })
+    expect(await inspection.inspect(bad, unscored(PARAMETERS), undefined)).toMatchObject({
+      ok: false,
+      refusal: 'bad-header',
+    })
   expect(blobs.reads()).toBe(1)
   // A blob that is not there may come yet, and the same bytes may be due at another length.
   for (let report = 0; report < 2; report++)
-    expect(await inspection.inspect(cid('later'), PARAMETERS, undefined)).toMatchObject({ refusal: 'no-such-blob' })
-  expect(await inspection.inspect(bad, 0, undefined)).toMatchObject({ ok: false, refusal: 'wrong-length' })
+    expect(await inspection.inspect(cid('later'), unscored(PARAMETERS), undefined)).toMatchObject({
+      refusal: 'no-such-blob',
+    })
+  expect(await inspection.inspect(bad, unscored(0), undefined)).toMatchObject({ ok: false, refusal: 'wrong-length' })
   expect(blobs.reads()).toBe(4)
 })
 

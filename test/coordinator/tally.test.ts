@@ -41,7 +41,7 @@ test('whatever came in before the end and in whatever order, the sum is the one 
       const tally = new Tally(LIMITS)
       const early = order.slice(0, cut % (order.length + 1))
       for (const [index, seat] of early.entries()) {
-        tally.add(RUN, 1, { seat, vector: cids[seat] as Cid, store, parameters: PARAMETERS })
+        tally.add(RUN, 1, { seat, vector: cids[seat] as Cid, store, width: PARAMETERS })
         for (let pause = pauses[index] ?? 0; pause > 0; pause--) await aTurn()
       }
       const begun = await tally.take(RUN, 1, named(cids, order))
@@ -60,7 +60,7 @@ test('a sum is taken once, of its own round, and not where it holds what does no
   const { store, cids } = await kept()
   const tally = new Tally(LIMITS)
   const add = (round: number, seat: number) =>
-    tally.add(RUN, round, { seat, vector: cids[seat] as Cid, store, parameters: PARAMETERS })
+    tally.add(RUN, round, { seat, vector: cids[seat] as Cid, store, width: PARAMETERS })
   add(1, 0)
   expect(await tally.take(RUN, 2, named(cids, [0]))).toBeUndefined()
   expect((await tally.take(RUN, 1, named(cids, [0, 1])))?.seats).toEqual(new Set([0]))
@@ -87,9 +87,9 @@ test('a vector that cannot be read, or is of another length, costs the shortcut 
     { vector: cids[1] as Cid, store: broken },
   ]) {
     const tally = new Tally(LIMITS)
-    tally.add(RUN, 1, { seat: 1, ...bad, parameters: PARAMETERS })
+    tally.add(RUN, 1, { seat: 1, ...bad, width: PARAMETERS })
     await aTurn()
-    tally.add(RUN, 1, { seat: 0, vector: cids[0] as Cid, store, parameters: PARAMETERS })
+    tally.add(RUN, 1, { seat: 0, vector: cids[0] as Cid, store, width: PARAMETERS })
     expect(await tally.take(RUN, 1, new Map([...named(cids, [0]), [1, bad.vector]]))).toBeUndefined()
     expect(tally.sizeBytes).toBe(0)
   }
@@ -99,7 +99,7 @@ test('sums take no more memory than they may, short vectors none, and a round th
   const { store, cids } = await kept()
   const runs = ['A', 'B', 'C', 'D', 'E'].map((letter) => `run_01ARZ3NDEKTSV4RRFFQ69G5FA${letter}` as RunId)
   const tally = new Tally(LIMITS)
-  for (const run of runs) tally.add(run, 1, { seat: 0, vector: cids[0] as Cid, store, parameters: PARAMETERS })
+  for (const run of runs) tally.add(run, 1, { seat: 0, vector: cids[0] as Cid, store, width: PARAMETERS })
   expect(tally.sizeBytes).toBe(4 * SIZE)
   expect(await tally.take(runs[4] as RunId, 1, named(cids, [0]))).toBeUndefined()
   // What reads for a round that is over is told to stop.
@@ -111,13 +111,13 @@ test('sums take no more memory than they may, short vectors none, and a round th
     },
   }
   const other = new Tally({ ...LIMITS, leastBytes: SIZE })
-  other.add(RUN, 1, { seat: 0, vector: cids[0] as Cid, store: silent, parameters: PARAMETERS })
+  other.add(RUN, 1, { seat: 0, vector: cids[0] as Cid, store: silent, width: PARAMETERS })
   const over = { spec: { run: RUN }, round: undefined } as unknown as Parameters<Tally['forget']>[0]
   await aTurn()
   other.forget(over)
   expect(stopped?.aborted).toBe(true)
   expect(other.sizeBytes).toBe(0)
   const picky = new Tally({ ...LIMITS, leastBytes: SIZE + 1 })
-  picky.add(RUN, 1, { seat: 0, vector: cids[0] as Cid, store, parameters: PARAMETERS })
+  picky.add(RUN, 1, { seat: 0, vector: cids[0] as Cid, store, width: PARAMETERS })
   expect(picky.sizeBytes).toBe(0)
 })

@@ -42,6 +42,7 @@ test('a demo ends well, and its last line says all that is promised and nothing 
   expect(last(ran)).toEqual({
     ...{ type: 'run.completed', rounds: 2, nodes: 4, accuracy: expect.any(Number), model },
     ...{ bundle: join(folder, 'first/bundle.car'), verify: { ok: true, model: last(ran)['model'] } },
+    figures: [{ name: 'auroc', value: expect.any(Number), within: expect.any(Number) }],
     ledger: { budget: '1000000', paid: '1000000', released: '0' },
     ...{ backend: 'wasm', masking: 'secagg/1' },
   })

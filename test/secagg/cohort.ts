@@ -1,4 +1,5 @@
 import { clip } from '#aggregation/clip.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { quantise } from '#aggregation/quantise.ts'
 import { uint32Stream, unitStream } from '#aggregation/rng.ts'
 import { type Body, type Said, SUITE_X25519, type Suite, say } from '#aggregation/secagg/messages.ts'
@@ -83,7 +84,9 @@ function inputOf(name: string, parameters: number, quantiser: Quantiser): RingVe
     10,
   )
   const evaluation = { rows: 9, correct: Math.floor(10 * unit()), lossSumNats: 9 * unit() }
-  return must(quantise({ delta, weight: 1, evaluation }, quantiser, uint32Stream(sha256(utf8(`${name} rounding`)))))
+  return must(
+    quantise({ delta, weight: 1, evaluation }, quantiser, uint32Stream(sha256(utf8(`${name} rounding`))), NO_SCORES),
+  )
 }
 
 /** Chance of one site in one session; another `turn` is another draw. */
@@ -94,7 +97,7 @@ export function chanceOf({ name }: Cohort, u: number, turn = 0): Chance {
 
 export function expectedBy(cohort: Cohort): Expectation {
   const { task, round, model, spec, parameters, quantiser } = cohort
-  return { task, round, model, spec, parameters, quantiser, now: 0 }
+  return { task, round, model, spec, width: parameters, quantiser, now: 0 }
 }
 
 /** @param turn another one gives another advert, with fresh secrets */

@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { verifySession } from '#aggregation/secagg/verification.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
 import { toHex } from '#protocol/bytes.ts'
@@ -9,6 +10,13 @@ import type { Played } from './play.ts'
 /** Its sum is that of the survivors' plain vectors, and its record verifies to the same. */
 export async function isExact(cohort: Cohort, played: Played): Promise<void> {
   expect(toHex(encodeLanes(played.sum))).toBe(toHex(encodeLanes(plainSum(cohort, played.survivors))))
-  const verified = must(await verifySession(played.record, cohort.coordinator.id, played.vectors.read))
+  const verified = must(
+    await verifySession(
+      played.record,
+      cohort.coordinator.id,
+      { parameters: cohort.parameters, scores: NO_SCORES },
+      played.vectors.read,
+    ),
+  )
   expect(toHex(encodeLanes(verified.sum))).toBe(toHex(encodeLanes(played.sum)))
 }

@@ -1,4 +1,5 @@
 import { ringKernel } from '#aggregation/kernels/ring.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { SUITE_HYBRID, SUITE_X25519, type Suite } from '#aggregation/secagg/messages.ts'
 import { removeMasks } from '#aggregation/secagg/removal.ts'
 import { verifySession } from '#aggregation/secagg/verification.ts'
@@ -49,7 +50,14 @@ export async function removal(): Promise<{ readonly left: string; readonly turne
 async function session(suite: Suite, parameters: number): Promise<readonly string[]> {
   const cohort = cohortOf('page', 5, { suite, parameters })
   const { record, answers, vectors } = must(await play(cohort, { mask: [3] }))
-  const { sum } = must(await verifySession(record, cohort.coordinator.id, vectors.read))
+  const { sum } = must(
+    await verifySession(
+      record,
+      cohort.coordinator.id,
+      { parameters: cohort.parameters, scores: NO_SCORES },
+      vectors.read,
+    ),
+  )
   const { roster, adverts, shared, keys, survivors, inputs, certificate, result, maskCts } = record
   const said = [...adverts, roster, ...keys, shared, ...inputs, survivors, certificate, ...answers, result]
   return [

@@ -1,3 +1,4 @@
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 /**
  * The conditions of a browser: `#crypto` is noble, and so is everything above it.
  *
@@ -31,7 +32,14 @@ test.each([SUITE_X25519, SUITE_HYBRID] as const)(
   async (suite) => {
     const cohort = cohortOf('pure', 4, { suite })
     const played = must(await play(cohort, { mask: [2] }))
-    const verified = must(await verifySession(played.record, cohort.coordinator.id, played.vectors.read))
+    const verified = must(
+      await verifySession(
+        played.record,
+        cohort.coordinator.id,
+        { parameters: cohort.parameters, scores: NO_SCORES },
+        played.vectors.read,
+      ),
+    )
     expect(toHex(encodeLanes(verified.sum))).toBe(toHex(encodeLanes(plainSum(cohort, [1, 3, 4]))))
   },
 )

@@ -11,7 +11,7 @@ import {
 import { decodeLanes, encodeLanes, HEADER_LANES, lanesOf } from '#aggregation/vector.ts'
 import { sha256 } from '#crypto'
 import { cidOf, RAW } from '#protocol/cid.ts'
-import { must, seed } from '#test/aggregation/given.ts'
+import { must, seed, unscored } from '#test/aggregation/given.ts'
 import { flip } from '#test/conformance/crypto.ts'
 import { type Cohort, cohortOf } from './cohort.ts'
 import { type Played, play } from './play.ts'
@@ -67,19 +67,27 @@ const openRecord = () => checkSession(record, cohort.coordinator.id)
 
 describe('the public verifier', () => {
   test('takes an honest record, and finds its sum by itself', async () => {
-    const verified = must(await verifySession(record, cohort.coordinator.id, vectors.read))
+    const verified = must(await verifySession(record, cohort.coordinator.id, unscored(cohort.parameters), vectors.read))
     expect([...verified.survival.inputs.keys()]).toEqual([2, 3, 5, 6])
     expect(verified.sum[1]).toBe(4)
   })
 
   test.each(Object.entries(mutations))('rejects %s', async (_, [lie, step]) => {
-    const verdict = await verifySession({ ...record, ...lie }, cohort.coordinator.id, vectors.read)
+    const verdict = await verifySession(
+      { ...record, ...lie },
+      cohort.coordinator.id,
+      unscored(cohort.parameters),
+      vectors.read,
+    )
     expect(verdict).toMatchObject({ ok: false, refusal: step })
   })
 
   test('rejects a record of another coordinator than the pinned one', async () => {
     const other = cohortOf('other', 3).coordinator.id
-    expect(await verifySession(record, other, vectors.read)).toMatchObject({ ok: false, refusal: 'roster' })
+    expect(await verifySession(record, other, unscored(cohort.parameters), vectors.read)).toMatchObject({
+      ok: false,
+      refusal: 'roster',
+    })
   })
 
   test('rejects a vector with one bit flipped, cut short, or too long', async () => {
@@ -89,16 +97,22 @@ describe('the public verifier', () => {
       const read = async function* (asked: Body<'MaskedInput'>) {
         yield asked.u === u ? odd : vectors.of(asked)
       }
-      expect(await verifySession(record, cohort.coordinator.id, read)).toMatchObject({ ok: false, refusal: 'vector' })
+      expect(await verifySession(record, cohort.coordinator.id, unscored(cohort.parameters), read)).toMatchObject({
+        ok: false,
+        refusal: 'vector',
+      })
     }
   })
 
   test('and the aggregator judge a sum alike', () => {
     const verified = must(openRecord())
-    expect(checkSum(verified.survival, played.sum).ok).toBe(true)
+    expect(checkSum(verified.survival, unscored(cohort.parameters), played.sum).ok).toBe(true)
     const odd = Uint32Array.from(played.sum)
     odd[2] = 1
-    expect(checkSum(verified.survival, odd)).toMatchObject({ ok: false, refusal: 'bad-header' })
+    expect(checkSum(verified.survival, unscored(cohort.parameters), odd)).toMatchObject({
+      ok: false,
+      refusal: 'bad-header',
+    })
   })
 
   test('checks all but the sum where only hashes were published', () => {
@@ -110,7 +124,7 @@ describe('the public verifier', () => {
     async (publish) => {
       const quiet = cohortOf('publication', 4, { publish })
       const { record, vectors, sum } = must(await play(quiet, { mask: [3] }))
-      const verified = must(await verifySession(record, quiet.coordinator.id, vectors.read))
+      const verified = must(await verifySession(record, quiet.coordinator.id, unscored(quiet.parameters), vectors.read))
       expect(verified.sum).toEqual(sum)
       expect(record.inputs.map(({ body }) => body.cid !== undefined)).toEqual(
         record.inputs.map(() => publish === 'full'),
@@ -155,7 +169,7 @@ describe('a sum that no honest cohort makes is rejected, whoever spoiled it (R9,
     const [cheat, { record, vectors }] = await spoiled((lanes) => {
       lanes[lane] = ((lanes[lane] as number) + value) >>> 0
     })
-    const verdict = await verifySession(record, cheat.coordinator.id, vectors.read)
+    const verdict = await verifySession(record, cheat.coordinator.id, unscored(cheat.parameters), vectors.read)
     expect(verdict).toMatchObject({ ok: false, refusal: 'ranges' })
   })
 
@@ -176,7 +190,7 @@ describe('a sum that no honest cohort makes is rejected, whoever spoiled it (R9,
     vectors.bytes.set(cid, bytes)
     const input = say(cheat.signer, 'MaskedInput', { ...own.body, cid, sha256: sha256(bytes) })
     const forged = await forge(honest, record, input, sum, [lane, change])
-    const verdict = await verifySession(forged, honest.coordinator.id, vectors.read)
+    const verdict = await verifySession(forged, honest.coordinator.id, unscored(honest.parameters), vectors.read)
     expect(verdict).toMatchObject({ ok: false, refusal: 'ranges' })
   })
 })

@@ -3,7 +3,7 @@ import { accumulate } from '#aggregation/accumulate.ts'
 import { integerQuantiserFor } from '#aggregation/quantise.ts'
 import { encodeTallies, payloadOf } from '#aggregation/statistics/lanes.ts'
 import type { Tally } from '#aggregation/statistics/tally.ts'
-import { encodeLanes, lanesOf, type RingVector } from '#aggregation/vector.ts'
+import { encodeLanes, lanesOf, type RingVector, widthOf } from '#aggregation/vector.ts'
 import type { Table } from '#client/data/csv.ts'
 import { tallyTable } from '#client/data/tally.ts'
 import { once } from '#protocol/bytes.ts'
@@ -36,7 +36,7 @@ export function table(columns: Readonly<Record<string, readonly (number | null)[
 /** The sum of these sites' vectors, as the aggregator adds them. */
 export async function sumOf(asked: Question, sites: readonly (readonly Tally[])[]): Promise<RingVector> {
   const vectors = sites.map((tallies) => once(encodeLanes(encodeTallies(asked, tallies, quantiser))))
-  return must(await accumulate(vectors, lanesOf(payloadOf(asked, quantiser))))
+  return must(await accumulate(vectors, lanesOf(widthOf(payloadOf(asked, quantiser)))))
 }
 
 export function tallies(asked: Question, sites: readonly Table[]): readonly (readonly Tally[])[] {

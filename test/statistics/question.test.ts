@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { integerQuantiserFor } from '#aggregation/quantise.ts'
 import { payloadOf } from '#aggregation/statistics/lanes.ts'
-import { vectorBytesOf } from '#aggregation/vector.ts'
+import { vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { decode, encode } from '#protocol/codec.ts'
 import { isAttachable } from '#protocol/envelope.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -78,5 +78,5 @@ test('the longest vector of any question travels with its frame', () => {
     { ...ages, column, edgesMicro: index < 14 ? edgesMicro : [...edgesMicro.slice(0, 20), 256] },
   ])
   const asked = questionSchema.parse({ ...sound, items }) as Question
-  expect(isAttachable(vectorBytesOf(payloadOf(asked, quantiser)))).toBe(true)
+  expect(isAttachable(vectorBytesOf(widthOf(payloadOf(asked, quantiser))))).toBe(true)
 })

@@ -23,6 +23,7 @@ import { fileVector } from './file.ts'
 import { buildMaskedRun } from './masked-run.ts'
 import { referenceVector } from './reference.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
+import { scoresVector } from './scores.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
 import { statisticsVector } from './statistics.ts'
 
@@ -48,6 +49,7 @@ export async function buildVectors() {
       difference: difference(),
       reference: referenceVector(),
       ...run.vectors,
+      scores: scoresVector(),
       'masked-run': masked.vectors,
       secagg: secaggVectors(),
       'secagg-session': await secaggSession(),

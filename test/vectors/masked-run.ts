@@ -1,4 +1,5 @@
 import { clip } from '#aggregation/clip.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { equalEvaluation, quantise, quantiserOf } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
@@ -58,7 +59,14 @@ export async function buildMaskedRun(record: Recorder) {
       const { delta, evaluation } = local[seat] as (typeof local)[number]
       const rng = uint32Stream(quantiseSeed(secrets.get(node) as Bytes, taskCid, round))
       const clipped = clip(Float32Array.from(purpose === 'train' ? delta : []), 10)
-      return must(quantise({ delta: clipped, weight: 1, evaluation: equalEvaluation(evaluation) }, quantiser, rng))
+      return must(
+        quantise(
+          { delta: clipped, weight: 1, evaluation: equalEvaluation(evaluation, NO_SCORES) },
+          quantiser,
+          rng,
+          NO_SCORES,
+        ),
+      )
     })
     const session: Cohort = {
       ...{ name: `masked run, round ${round}`, suite: secure.suite, coordinator, task: taskCid, round, model, spec },
@@ -76,7 +84,15 @@ export async function buildMaskedRun(record: Recorder) {
     const memory = new Float32Array(0)
     const { strategy } = task
     const next = must(
-      nextModel({ sum: played.sum, purpose, model: weights, trained: weights.length, memory, quantiser, strategy }),
+      nextModel({
+        sum: played.sum,
+        purpose,
+        model: weights,
+        payload: { parameters: weights.length, scores: NO_SCORES },
+        memory,
+        quantiser,
+        strategy,
+      }),
     )
     const [aggregate, made] = [await record.file(sum), await modelOf(next.model)]
     const result = say(coordinator, 'Result', {

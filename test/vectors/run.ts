@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { accumulate } from '#aggregation/accumulate.ts'
 import { clip } from '#aggregation/clip.ts'
 import { genesisWeights } from '#aggregation/genesis.ts'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
@@ -161,7 +162,7 @@ export async function buildRun(record: Recorder) {
       const { delta, weight, evaluation } = local[index] as (typeof local)[number]
       const seed = quantiseSeed(secrets.get(node) as Bytes, taskCid, round)
       const clipped = clip(Float32Array.from(purpose === 'train' ? delta : []), 10)
-      const lanes = quantise({ delta: clipped, weight, evaluation }, quantiser, uint32Stream(seed))
+      const lanes = quantise({ delta: clipped, weight, evaluation }, quantiser, uint32Stream(seed), NO_SCORES)
       if (!lanes.ok) throw new Error(lanes.refusal)
       return encodeLanes(lanes.value)
     })
@@ -187,7 +188,7 @@ export async function buildRun(record: Recorder) {
       sum: sum.value,
       purpose,
       model: from.weights,
-      trained: from.weights.length,
+      payload: { parameters: from.weights.length, scores: NO_SCORES },
       memory: new Float32Array(0),
       quantiser,
       strategy,

@@ -1,7 +1,7 @@
 import { integerQuantiserFor } from '#aggregation/quantise.ts'
 import { answerOf } from '#aggregation/statistics/answer.ts'
 import { encodeTallies, payloadOf } from '#aggregation/statistics/lanes.ts'
-import { encodeLanes, lanesOf } from '#aggregation/vector.ts'
+import { encodeLanes, lanesOf, widthOf } from '#aggregation/vector.ts'
 import type { Table } from '#client/data/csv.ts'
 import { datasetVersion, tallyTable } from '#client/data/tally.ts'
 import { toHex } from '#protocol/bytes.ts'
@@ -40,7 +40,7 @@ const tables = [
 export function statisticsVector() {
   const quantiser = integerQuantiserFor(3)
   const bytes = encode(questionSchema, question)
-  const sum = new Uint32Array(lanesOf(payloadOf(question, quantiser)))
+  const sum = new Uint32Array(lanesOf(widthOf(payloadOf(question, quantiser))))
   const sites = tables.map((text) => {
     const table = tableIn(text)
     const lanes = encodeTallies(question, must(tallyTable(table, question)), quantiser)

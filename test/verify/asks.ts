@@ -79,7 +79,7 @@ export async function recordAsk(hooks: AskHooks = {}, asked: Question = ASKED) {
     return hooks.input?.(lanes, site) ?? lanes
   })
   const stage: Stage = { store, run: RUN, coordinator, members, task, secure }
-  const act = { round: 1, plan: honest, planCid, parameters: payloadOf(ASKED, quantiser), inputs }
+  const act = { round: 1, plan: honest, planCid, parameters: payloadOf(ASKED, quantiser).parameters, inputs }
   const { record, hidden } = await playSession(stage, act, {})
   const sum = inputs.reduce((before, lanes) => before.map((lane, index) => lane + (lanes[index] as number)))
   const aggregate = await store.file(sum)

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
+import { scoreLanesOf, scoringOf } from '#aggregation/metrics/scoring.ts'
 import type { Said } from '#aggregation/secagg/messages.ts'
 import type { SessionRecord } from '#aggregation/secagg/verification.ts'
 import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
@@ -53,6 +54,8 @@ export async function prepare(shape: Shape) {
   const coordinator = signerOf(secretOf(0))
   return {
     ...{ hooks, store, coordinator, nodes, planned, budget, parameters, modelOf, task, taskCid, start, secure },
+    /** What the task's metrics take of every vector. */
+    scored: scoreLanesOf(scoringOf(task)),
     kept: new Map() as Kept,
     endings: [] as Endings[number][],
     abandons: [] as Said<'Abandon'>[],

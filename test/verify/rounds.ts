@@ -1,4 +1,5 @@
 import { clip } from '#aggregation/clip.ts'
+import { scoreLanesOf, scoringOf } from '#aggregation/metrics/scoring.ts'
 import { evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { say as saySecure } from '#aggregation/secagg/messages.ts'
@@ -25,7 +26,7 @@ import { type Play, RUN, type Standing, say } from './prepared.ts'
 export async function playRound(play: Play, start: Standing, round: Round, { absent, losses }: Shape) {
   const { hooks, store, coordinator } = play
   const trains = start.trained < play.planned
-  const parameters = trains ? play.parameters : 0
+  const parameters = play.scored + (trains ? play.parameters : 0)
   const plan = await planOf(play, start, round)
   const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
   const act = { round, plan, planCid, parameters }
@@ -61,7 +62,7 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
     aggregate,
     memory: await store.file(new Float32Array(0)),
     model,
-    evaluation: { rows, correct, lossQ16: high * 65_536 + low },
+    evaluation: { rows, correct, lossQ16: high * 65_536 + low, ...figuresIn(play, lanes.slice(8, 8 + parameters)) },
   }
   countSeats(play.kept, given.seats)
   const { seats, ...told } = hooks.manifest?.(honest) ?? honest
@@ -155,7 +156,7 @@ function inputOf(play: Play, { round, plan, parameters }: Omit<Act, 'inputs'>, s
 /** A round that comes to nothing: its plan, how its session ended where it had one, and the record of it. */
 export async function playAborted(play: Play, start: Standing, round: Round, { fates, aborted }: Shape): Promise<Cid> {
   const { hooks, coordinator, secure, nodes } = play
-  const parameters = start.trained < play.planned ? play.parameters : 0
+  const parameters = play.scored + (start.trained < play.planned ? play.parameters : 0)
   const plan = await planOf(play, start, round)
   const planCid = await say(play, coordinator, 'plan', hooks.plan?.(plan) ?? plan, { round })
   const before = { round, plan, planCid, parameters }
@@ -248,21 +249,55 @@ function train(
   parameters: number,
   { round, seat }: At,
 ): Uint32Array {
-  const learned = Float32Array.from({ length: parameters }, () => rng() / 2 ** 31 - 1)
+  const scores = scoringOf(task)
+  const learned = Float32Array.from({ length: parameters - scoreLanesOf(scores) }, () => rng() / 2 ** 31 - 1)
   const rows = Math.min(20 + seat + round, evaluationRowsMax(quantiser))
+  const counted = secure
+    ? { rows: 65_536, correct: Math.round(65_536 * ((rows - 10 + round) / rows)) }
+    : { rows, correct: rows - 10 + round }
   const lanes = quantise(
     {
       delta: clip(learned, task.clipNormMicro / 1e6),
       weight: secure ? 1 : Math.min(80 + seat, task.data.rowsMax),
-      evaluation: secure
-        ? { rows: 65_536, correct: Math.round(65_536 * ((rows - 10 + round) / rows)), lossSumNats: 65_536 * 0.6 }
-        : { rows, correct: rows - 10 + round, lossSumNats: rows * 0.6 },
+      evaluation: {
+        ...counted,
+        lossSumNats: counted.rows * 0.6,
+        ...(task.metrics && { tallies: [histogramOf(counted, seat)] }),
+      },
     },
     quantiser,
     rng,
+    scores,
   )
   assert(lanes.ok, 'the fixture has a sound update')
   return lanes.value
+}
+
+/** Rows by 256 bins of probability, class 0 and then class 1: as many on their own side of a half as are right. */
+function histogramOf({ rows, correct }: { readonly rows: number; readonly correct: number }, seat: Seat): Float64Array {
+  const cells = new Float64Array(512)
+  const half = Math.floor(correct / 2)
+  const wrong = Math.floor((rows - correct) / 3)
+  cells[20 + seat] = half
+  cells[200] = wrong
+  cells[256 + 90] = rows - correct - wrong
+  cells[256 + 200 + seat] = correct - half
+  return cells
+}
+
+/** From docs/protocol.md, "Scores": of each pair of a row of class 1 and one of class 0, who has the higher bin. */
+function figuresIn({ task }: Play, payload: Uint32Array): Pick<RoundRecord['evaluation'], 'figures'> {
+  if (!task.metrics) return {}
+  const [no, yes] = [[...payload.slice(-512, -256)], [...payload.slice(-256)]]
+  let [won, tied, all] = [0, 0, 0]
+  for (const [bin, one] of yes.entries())
+    for (const [other, zero] of no.entries()) {
+      all += one * zero
+      if (bin > other) won += one * zero
+      if (bin === other) tied += one * zero
+    }
+  const micro = Math.round(((won + tied / 2) / all) * 1_000_000)
+  return { figures: [{ name: 'auroc', micro, withinMicro: Math.ceil((tied / 2 / all) * 1_000_000) }] }
 }
 
 /** How far one weight moves, from docs/protocol.md, "The vector", in its order of operations. */

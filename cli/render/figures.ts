@@ -1,0 +1,23 @@
+/** A figure as the API and the command line tell it; of one that this version does not know, too. */
+export type ShownFigure = { readonly name: string; readonly value: number | null; readonly within: number }
+
+type Figures = readonly ShownFigure[] | undefined
+
+/** A line for each figure that a task asks for beside accuracy and loss. @param width of the names before it */
+export function figureLines(figures: Figures, width = 10): readonly string[] {
+  return (figures ?? []).map((figure) => `${figure.name.padEnd(width)} ${figureText(figure)}`)
+}
+
+/** The same on one line. */
+export function figuresText(figures: Figures): string {
+  return (figures ?? []).map((figure) => `${figure.name} ${valueText(figure)}`).join('  ')
+}
+
+function figureText(figure: ShownFigure): string {
+  const { value, within } = figure
+  return value !== null && within > 0 ? `${valueText(figure)} (within ${within.toFixed(4)})` : valueText(figure)
+}
+
+export function valueText({ value }: Pick<ShownFigure, 'value'>): string {
+  return value?.toFixed(4) ?? 'none'
+}

@@ -1,0 +1,36 @@
+import { scoringOf } from '#aggregation/metrics/scoring.ts'
+import { LOSS_MAX_NATS } from '#protocol/limits.ts'
+import { type LocalUpdate, TrainingRefused } from '#protocol/ports.ts'
+import type { Task } from '#protocol/task.ts'
+import { crossEntropy } from './loss.ts'
+import { scorerOf } from './scores.ts'
+
+/** The incoming model on held-out rows, batch by batch: what evaluation lanes and score lanes are made of. */
+export class Evaluation {
+  readonly #task: Task
+  readonly #scorer: ReturnType<typeof scorerOf> | undefined
+  #rows = 0
+  #correct = 0
+  #lossSumNats = 0
+
+  constructor(task: Task) {
+    this.#task = task
+    this.#scorer = task.metrics && scorerOf(scoringOf(task))
+  }
+
+  add(logits: ArrayLike<number>, labels: ArrayLike<number>): void {
+    const scored = crossEntropy(this.#task.loss, logits, labels)
+    for (const nats of scored.nats) {
+      if (Number.isNaN(nats)) throw new TrainingRefused('not-finite', 'the incoming model on held-out rows')
+      this.#lossSumNats += Math.min(nats, LOSS_MAX_NATS)
+    }
+    this.#correct += scored.correct
+    this.#rows += labels.length
+    this.#scorer?.add(logits, labels)
+  }
+
+  get measured(): LocalUpdate['evaluation'] {
+    const [rows, correct, lossSumNats] = [this.#rows, this.#correct, this.#lossSumNats]
+    return { rows, correct, lossSumNats, ...(this.#scorer && { tallies: this.#scorer.tallies }) }
+  }
+}
