@@ -1,4 +1,3 @@
-import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 /**
  * The conditions of a browser: `#crypto` is noble, and so is everything above it.
  *
@@ -6,6 +5,7 @@ import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
  */
 
 import { expect, test } from '@jest/globals'
+import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import { verifySession } from '#aggregation/secagg/verification.ts'
 import { encodeLanes } from '#aggregation/vector.ts'
