@@ -39,8 +39,31 @@ const tableContract = z.strictObject({
 
 export const dataContractSchema = z.discriminatedUnion('kind', [imageContract, tableContract])
 
+const rateMicro = count(1_000_000_000, 1)
+/** Of an average over the steps: what is left of it at each of them. */
+const kept = count(999_999)
+const epsilonNano = count(1_000_000_000, 1)
+const adam = { rateMicro, beta1Micro: kept, beta2Micro: kept, epsilonNano }
+
+/** Each starts at rest in every round: what it remembers stays at the site, and ends with the fit. */
 export const optimiserSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('sgd'), rateMicro: count(1_000_000_000, 1), momentumMicro: count(999_999) }),
+  z.strictObject({
+    kind: z.literal('sgd'),
+    rateMicro,
+    momentumMicro: kept,
+    nesterov: z.literal(true).optional(),
+  }),
+  z.strictObject({ kind: z.literal('adam'), ...adam }),
+  /** The decay is of the weights themselves, times the rate, of tensors with two axes or more: no bias, no normalisation. */
+  z.strictObject({ kind: z.literal('adamw'), ...adam, weightDecayMicro: count(1_000_000) }),
+  z.strictObject({
+    kind: z.literal('rmsprop'),
+    rateMicro,
+    discountMicro: kept,
+    momentumMicro: kept,
+    epsilonNano,
+    centred: z.literal(true).optional(),
+  }),
 ])
 
 export const strategySchema = z.discriminatedUnion('kind', [
@@ -56,6 +79,14 @@ const publicDataSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('csv'), table: cidField }),
 ])
 
+/** What a site does to the gradient of its loss before it steps. */
+export const localObjective = {
+  /** The most that all gradients of a step may measure together, in millionths; larger ones are scaled down. */
+  gradientNormMicro: count(1_000_000_000_000, 1).optional(),
+  /** μ of FedProx, in millionths: the local objective is the loss + μ ÷ 2 · ‖w − w_t‖², w_t being the weights that came in. */
+  proximalMicro: count(1_000_000_000, 1).optional(),
+}
+
 const taskFields = z.strictObject({
   v: z.literal(1),
   name: nameField,
@@ -67,6 +98,7 @@ const taskFields = z.strictObject({
   data: dataContractSchema,
   loss: lossField,
   optimiser: optimiserSchema,
+  ...localObjective,
   epochs: count(1000, 1),
   batchSize: count(65_536, 1),
   /** L2 bound of one node's delta, in millionths; also the range of every coordinate. */
@@ -85,6 +117,7 @@ export const taskSchema = taskFields.superRefine((task, context) => {
 export type DataContract = z.output<typeof dataContractSchema>
 export type TableContract = z.output<typeof tableContract>
 export type ImageContract = z.output<typeof imageContract>
+export type Optimiser = z.output<typeof optimiserSchema>
 export type StrategySpec = z.output<typeof strategySchema>
 export type Loss = z.output<typeof lossField>
 export type Task = z.output<typeof taskSchema>

@@ -1,14 +1,27 @@
-import { add, mul, type Scalar, scalar, type Tensor, tensor, tidy, variableGrads } from '@tensorflow/tfjs-core'
+import {
+  add,
+  mul,
+  type NamedTensorMap,
+  type Scalar,
+  scalar,
+  type Tensor,
+  tensor,
+  tidy,
+  variableGrads,
+} from '@tensorflow/tfjs-core'
 import { uint32Stream } from '#aggregation/rng.ts'
+import { assert } from '#protocol/assert.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
 import { classesOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { EVALUATION_ROWS } from '../needs.ts'
+import { openDescent } from './descent.ts'
 import { Evaluation } from './evaluation.ts'
 import { lossSum, outputsFor } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
-import { sgd } from './sgd.ts'
+import { openOptimiser } from './optimiser.ts'
+import { isPlain, nextControl, type Walk } from './scaffold.ts'
 
 export type FitDoors = {
   /** Asked once a batch, and waited for: it may hold the work up, and throws to end it. */
@@ -36,27 +49,32 @@ export async function fitModel(
     network.write(model)
     const evaluation = await evaluate(network, training, dataset, doors)
     const examples = purpose === 'train' ? dataset.train.length : 0
-    const delta = purpose === 'train' ? await deltaOf(network, model, training, dataset, doors) : new Float32Array(0)
-    return { delta, examples, evaluation, trainMillis: Math.round(performance.now() - started) }
+    const learned = purpose === 'train' ? await learn(network, model, training, dataset, doors) : NOTHING
+    return { ...learned, examples, evaluation, trainMillis: Math.round(performance.now() - started) }
   } finally {
     network.dispose()
   }
 }
 
+type Learned = Pick<LocalUpdate, 'delta' | 'control'>
+const NOTHING: Learned = { delta: new Float32Array(0) }
+
 /** What training moves the weights by that are not frozen. */
-async function deltaOf(
+async function learn(
   network: Network,
   model: Float32Array,
   training: TrainingTask,
   dataset: Dataset,
   doors: FitDoors,
-): Promise<Float32Array> {
-  await trainNetwork(network, training, dataset, doors)
+): Promise<Learned> {
+  const { task, correction } = training
+  if (correction && !isPlain(task.optimiser))
+    throw new TrainingRefused('wrong-optimiser', 'control variates go with plain SGD alone')
+  const walk = await trainNetwork(network, training, dataset, doors)
   const weights = await network.readTrained()
   const delta = weights.map((weight, index) => weight - (model[index] as number))
-  if (!delta.every(Number.isFinite))
-    throw new TrainingRefused('not-finite', `weights after ${training.task.epochs} epochs`)
-  return delta
+  if (!delta.every(Number.isFinite)) throw new TrainingRefused('not-finite', `weights after ${task.epochs} epochs`)
+  return correction ? { delta, control: nextControl(correction, delta, walk) } : { delta }
 }
 
 function checkShapes(network: Network, { task, architecture }: TrainingTask, dataset: Dataset): void {
@@ -99,17 +117,18 @@ const STEPS_AHEAD = 16
 
 async function trainNetwork(
   network: Network,
-  { task, shuffleSeed }: TrainingTask,
+  { task, shuffleSeed, correction }: TrainingTask,
   dataset: Dataset,
   doors: FitDoors,
-): Promise<void> {
+): Promise<Walk> {
   const next = uint32Stream(shuffleSeed)
-  const optimiser = sgd(network.trainable, task.optimiser)
+  const descent = openDescent(network.trainable, task, correction)
+  const optimiser = openOptimiser(network.trainable, task.optimiser)
   let losses = scalar(0)
+  let steps = 0
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
-      let steps = 0
       for (const batch of batches(order, task.batchSize)) {
         await doors.checkpoint()
         const before = losses
@@ -118,7 +137,7 @@ async function trainNetwork(
           const x = inputOf(dataset, batch)
           const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / batch.length) as Scalar
           const { value, grads } = variableGrads(mean, [...network.trainable])
-          optimiser.step(grads)
+          optimiser.step(descent.along(gradientsOf(network, grads)))
           return add(before, mul(value, batch.length))
         })
         before.dispose()
@@ -129,10 +148,20 @@ async function trainNetwork(
       if (!Number.isFinite(sum)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
       doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length })
     }
+    return { steps, rate: task.optimiser.rateMicro / 1e6 }
   } finally {
     losses.dispose()
     optimiser.dispose()
+    descent.dispose()
   }
+}
+
+function gradientsOf({ trainable }: Network, grads: NamedTensorMap): readonly Tensor[] {
+  return trainable.map(({ name }) => {
+    const gradient = grads[name]
+    assert(gradient, 'the loss depends on every weight')
+    return gradient
+  })
 }
 
 /** Of a tensor that nothing else needs. */

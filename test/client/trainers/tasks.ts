@@ -50,7 +50,9 @@ export function someDataset(shape: readonly number[], rows: number, classes: num
   )
 }
 
-type Changes = Partial<Pick<Task, 'optimiser' | 'epochs' | 'batchSize' | 'data'>> &
+type Changes = Partial<
+  Pick<Task, 'optimiser' | 'epochs' | 'batchSize' | 'data' | 'proximalMicro' | 'gradientNormMicro'>
+> &
   Partial<Pick<TrainingTask, 'purpose' | 'shuffleSeed' | 'evaluationRowsMax'>>
 
 export function trainingOf(
