@@ -13,6 +13,8 @@ export const MEMORY_BYTES_MAX = 2 * 1024 ** 3
 
 /** Beside the tensors a training thread has the incoming model, the trained one and their difference as plain arrays. */
 const COPIES = 3
+/** And of the rows: those of this batch and of the next one, and what these are read from, which is no larger. */
+const AHEAD = 3
 /** Weights, and as the tape keeps them, and gradients. */
 const HELD = 3
 const FLOAT_BYTES = 4
@@ -52,7 +54,7 @@ export function trainingNeeds(
   const tested = parameters + EVALUATION_ROWS * layers.reduce((sum, { shape }) => sum + 2 * sizeOf({ shape }), input)
   return {
     tensorBytes: FLOAT_BYTES * Math.max(trained, tested),
-    copiesBytes: FLOAT_BYTES * COPIES * parameters,
+    copiesBytes: FLOAT_BYTES * (COPIES * parameters + AHEAD * rows * input),
   }
 }
 

@@ -2,7 +2,7 @@ import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import { LOSS_MAX_NATS } from '#protocol/limits.ts'
 import { type LocalUpdate, TrainingRefused } from '#protocol/ports.ts'
 import type { Task } from '#protocol/task.ts'
-import { crossEntropy } from './loss.ts'
+import { scoreRows } from './loss.ts'
 import { scorerOf } from './scores.ts'
 
 /** The incoming model on held-out rows, batch by batch: what evaluation lanes and score lanes are made of. */
@@ -19,10 +19,10 @@ export class Evaluation {
   }
 
   add(logits: ArrayLike<number>, labels: ArrayLike<number>): void {
-    const scored = crossEntropy(this.#task.loss, logits, labels)
-    for (const nats of scored.nats) {
-      if (Number.isNaN(nats)) throw new TrainingRefused('not-finite', 'the incoming model on held-out rows')
-      this.#lossSumNats += Math.min(nats, LOSS_MAX_NATS)
+    const scored = scoreRows(this.#task.loss, logits, labels)
+    for (const loss of scored.losses) {
+      if (Number.isNaN(loss)) throw new TrainingRefused('not-finite', 'the incoming model on held-out rows')
+      this.#lossSumNats += Math.min(loss, LOSS_MAX_NATS)
     }
     this.#correct += scored.correct
     this.#rows += labels.length

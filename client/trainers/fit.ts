@@ -12,13 +12,14 @@ import {
 import { uint32Stream } from '#aggregation/rng.ts'
 import { assert } from '#protocol/assert.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
-import { classesOf } from '#protocol/task.ts'
+import { outputsOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { EVALUATION_ROWS } from '../needs.ts'
+import { type Batch, batchesOf } from './batches.ts'
 import { openDescent } from './descent.ts'
 import { Evaluation } from './evaluation.ts'
-import { lossSum, outputsFor } from './loss.ts'
+import { lossSum } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
 import { openOptimiser } from './optimiser.ts'
 import { isPlain, nextControl, type Walk } from './scaffold.ts'
@@ -78,21 +79,19 @@ async function learn(
 }
 
 function checkShapes(network: Network, { task, architecture }: TrainingTask, dataset: Dataset): void {
-  const outputs = outputsFor(task.loss, classesOf(task.data))
   if (String(architecture.input) !== String(dataset.shape)) {
     throw new TrainingRefused(
       'wrong-input',
       `the model takes [${architecture.input.join(', ')}], a row is [${dataset.shape.join(', ')}]`,
     )
   }
-  if (String(network.output) !== String([outputs])) {
+  const outputs = outputsOf(task.loss, task.data)
+  if (!outputs.ok) throw new TrainingRefused(outputs.refusal, outputs.detail ?? '')
+  if (String(network.output) !== String([outputs.value])) {
     throw new TrainingRefused(
       'wrong-output',
-      `the model gives [${network.output.join(', ')}], ${task.loss} takes [${outputs}]`,
+      `the model gives [${network.output.join(', ')}], ${task.loss} takes [${outputs.value}]`,
     )
-  }
-  if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2) {
-    throw new TrainingRefused('wrong-output', 'a sigmoid tells two classes apart')
   }
 }
 
@@ -104,10 +103,10 @@ async function evaluate(
 ): Promise<LocalUpdate['evaluation']> {
   const rows = dataset.heldOut.subarray(0, evaluationRowsMax)
   const evaluation = new Evaluation(task)
-  for (const batch of batches(rows, EVALUATION_ROWS)) {
+  for await (const batch of batchesOf(dataset, rows, EVALUATION_ROWS)) {
     await doors.checkpoint()
-    const logits = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
-    evaluation.add(logits, labelsOf(dataset, batch))
+    const outputs = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
+    evaluation.add(outputs, labelsOf(dataset, batch))
   }
   return evaluation.measured
 }
@@ -129,16 +128,17 @@ async function trainNetwork(
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
-      for (const batch of batches(order, task.batchSize)) {
+      for await (const batch of batchesOf(dataset, order, task.batchSize)) {
         await doors.checkpoint()
         const before = losses
         losses = tidy(() => {
-          const targets = targetsOf(dataset, batch, network.output[0] as number)
+          const rows = batch.rows.length
+          const targets = targetsOf(labelsOf(dataset, batch), network.output[0] as number)
           const x = inputOf(dataset, batch)
-          const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / batch.length) as Scalar
+          const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / rows) as Scalar
           const { value, grads } = variableGrads(mean, [...network.trainable])
           optimiser.step(descent.along(gradientsOf(network, grads)))
-          return add(before, mul(value, batch.length))
+          return add(before, mul(value, rows))
         })
         before.dispose()
         if (++steps % STEPS_AHEAD === 0) await losses.data()
@@ -173,29 +173,18 @@ async function valuesOf(once: Tensor): Promise<ArrayLike<number>> {
   }
 }
 
-/** The last one may be short. */
-function* batches(rows: Int32Array, size: number): Iterable<Int32Array> {
-  for (let from = 0; from < rows.length; from += size) yield rows.subarray(from, from + size)
+function inputOf({ shape }: Dataset, { rows, values }: Batch): Tensor {
+  return tensor(values, [rows.length, ...shape])
 }
 
-function inputOf(dataset: Dataset, batch: Int32Array): Tensor {
-  const width = dataset.shape.reduce((product, side) => product * side, 1)
-  const values = new Float32Array(batch.length * width)
-  for (const [index, row] of batch.entries()) dataset.copyRow(row, values, index * width)
-  return tensor(values, [batch.length, ...dataset.shape])
-}
-
-function labelsOf(dataset: Dataset, batch: Int32Array): Int32Array {
-  return batch.map((row) => dataset.labels[row] as number)
+function labelsOf({ labels }: Dataset, { rows }: Batch): Float32Array {
+  return Float32Array.from(rows, (row) => labels[row] as number)
 }
 
 /** One-hot, or the label itself where there is one output. */
-function targetsOf(dataset: Dataset, batch: Int32Array, outputs: number): Tensor {
-  const values = new Float32Array(batch.length * outputs)
-  for (const [index, row] of batch.entries()) {
-    const label = dataset.labels[row] as number
-    if (outputs === 1) values[index] = label
-    else values[index * outputs + label] = 1
-  }
-  return tensor(values, [batch.length, outputs])
+function targetsOf(labels: Float32Array, outputs: number): Tensor {
+  if (outputs === 1) return tensor(labels, [labels.length, 1])
+  const values = new Float32Array(labels.length * outputs)
+  for (const [index, label] of labels.entries()) values[index * outputs + label] = 1
+  return tensor(values, [labels.length, outputs])
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { parseCsv } from '#client/data/csv.ts'
-import { readBounded } from '#client/data/disk.ts'
+import { openDisk } from '#client/data/disk.ts'
 import { formatIdx } from '#client/data/idx.ts'
 import { readTable } from '#client/data/statistics.ts'
 import { datasetVersion, tallyTable } from '#client/data/tally.ts'
@@ -135,9 +135,9 @@ test('of images the labels can be asked about, and a table is read as it is', as
   await writeFile(site, ages(1, 2))
   const digits: Item = { kind: 'categories', column: 'label', levels: [0, 3] }
   const asked = question([{ kind: 'count', column: null }, digits])
-  expect(must(tallyTable(await readTable({ kind: 'idx', images, labels }, readBounded), asked))).toEqual([
+  expect(must(tallyTable(await readTable({ kind: 'idx', images, labels }, openDisk), asked))).toEqual([
     { kind: 'count', rows: 4n, missing: 0n },
     { kind: 'cells', missing: 0n, suppressed: 0n, cells: [1n, 2n, 1n] },
   ])
-  expect((await readTable({ kind: 'csv', path: site }, readBounded)).rows).toBe(2)
+  expect((await readTable({ kind: 'csv', path: site }, openDisk)).rows).toBe(2)
 })

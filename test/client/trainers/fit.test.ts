@@ -115,9 +115,9 @@ describe('a fit', () => {
     const watched = {
       ...dataset,
       heldOut: new Int32Array(0),
-      copyRow: (row: number, into: Float32Array, at: number) => {
-        seen.push(row)
-        dataset.copyRow(row, into, at)
+      read: (rows: Int32Array) => {
+        seen.push(...rows)
+        return dataset.read(rows)
       },
     }
     await fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 3, epochs: 2 }), watched)
@@ -164,7 +164,7 @@ describe('a fit', () => {
     })
     const steep = {
       ...dataset,
-      copyRow: (_: number, into: Float32Array, at: number) => void into.fill(1e30, at, at + 4),
+      read: async (rows: Int32Array) => new Float32Array(4 * rows.length).fill(1e30),
     }
     await expect(fitHere(someModel(linear, 1), training, steep)).rejects.toThrow(/^not-finite: /)
   })
