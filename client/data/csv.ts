@@ -1,7 +1,6 @@
-import type { Bytes } from '#protocol/ids.ts'
 import { COLUMNS_MAX, NAME_CHARS_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
 import { DataFault } from './fault.ts'
-import { RecordReader, readRecords, type TakeRecord } from './records.ts'
+import { readRecords, type TakeRecord } from './records.ts'
 import { checkSize, type RandomAccess } from './source.ts'
 
 /** A table of numbers by column. An empty cell is missing and reads as NaN; so does text, which `text` tells apart. */
@@ -19,20 +18,11 @@ export type Column = {
 /** A file is read in one pass, so that its size bounds time and no memory: what is kept of it is numbers. */
 const CSV_BYTES_MAX = 1024 ** 3
 
-/** A table from a file. Throws {@link DataFault}, and the world's faults. */
+/** A table from a file: UTF-8 with a header line, RFC 4180. Throws {@link DataFault}, and the world's faults. */
 export async function readCsv(file: RandomAccess): Promise<Table> {
   checkSize(file, CSV_BYTES_MAX)
   const table = new TableReader(file.path)
   await readRecords(file, table.take)
-  return table.end()
-}
-
-/** UTF-8 with a header line, RFC 4180. Throws {@link DataFault}. */
-export function parseCsv(path: string, bytes: Bytes): Table {
-  const table = new TableReader(path)
-  const reader = new RecordReader(path, table.take)
-  reader.push(bytes)
-  reader.end()
   return table.end()
 }
 
@@ -76,7 +66,8 @@ class RowReader {
   }
 }
 
-class TableReader {
+/** Numbers by column, from records that come one by one. */
+export class TableReader {
   readonly #path: string
   readonly #reader: RowReader
   readonly #columns: Growing[] = []

@@ -1,12 +1,11 @@
 import { expect, test } from '@jest/globals'
 import { applyImageContract, applyTableContract } from '#client/data/contract.ts'
-import { parseCsv } from '#client/data/csv.ts'
 import type { Dataset } from '#client/data/dataset.ts'
 import { rowsIn } from '#client/data/idx.ts'
 import { featuresOf, type ImageContract, type TableContract } from '#protocol/task.ts'
+import { tableFrom } from './table.ts'
 
 const seed = new Uint8Array(32)
-const table = (text: string) => parseCsv('site.csv', new TextEncoder().encode(text))
 
 const contract: TableContract = {
   kind: 'table',
@@ -31,7 +30,7 @@ async function rowOf(dataset: Dataset, row: number): Promise<number[]> {
 }
 
 test('rows become features as the contract says, by what the training rows alone know', async () => {
-  const dataset = applyTableContract(table(text), contract, seed)
+  const dataset = applyTableContract(tableFrom(text), contract, seed)
   expect(dataset.shape).toEqual(featuresOf(contract))
   expect([...dataset.labels]).toEqual([0, 1, 1, 0, 1])
   expect(dataset.dropped).toBe(1)
@@ -57,13 +56,13 @@ test('rows become features as the contract says, by what the training rows alone
 test('a column that says one thing everywhere is zero, not no number', async () => {
   const flat = `age,num\n${'7,0\n7,1\n'.repeat(5)}`
   const columns = [{ kind: 'number', name: 'age', gaps: false }] as const
-  const dataset = applyTableContract(table(flat), { ...contract, columns }, seed)
+  const dataset = applyTableContract(tableFrom(flat), { ...contract, columns }, seed)
   for (let row = 0; row < 10; row++) expect(await rowOf(dataset, row)).toEqual([0])
 })
 
 test('integer labels are the classes themselves', () => {
   const classes: TableContract = { ...contract, label: { column: 'num', rule: 'integer', classes: 4 } }
-  expect([...applyTableContract(table(text), classes, seed).labels]).toEqual([0, 3, 1, 0, 2])
+  expect([...applyTableContract(tableFrom(text), classes, seed).labels]).toEqual([0, 3, 1, 0, 2])
 })
 
 const label = (rule: 'integer' | 'not-zero', classes: number) => ({ label: { column: 'num', rule, classes } })
@@ -100,7 +99,7 @@ test.each<[string, string, Partial<TableContract>, string]>([
 ])('%s is refused by name, and no value is in the words', (_, text, changes, message) => {
   let said = ''
   try {
-    applyTableContract(table(text), { ...contract, ...changes }, seed)
+    applyTableContract(tableFrom(text), { ...contract, ...changes }, seed)
   } catch (cause) {
     said = (cause as Error).message
   }

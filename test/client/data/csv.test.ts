@@ -1,20 +1,20 @@
 import { expect, test } from '@jest/globals'
 import { parse as parseElsewhere } from 'csv-parse/sync'
 import fc from 'fast-check'
-import { parseCsv, readColumn, readCsv } from '#client/data/csv.ts'
+import { readColumn, readCsv } from '#client/data/csv.ts'
 import { DataFault } from '#client/data/fault.ts'
 import { RecordReader } from '#client/data/records.ts'
 import { inMemory } from '#client/data/source.ts'
+import { tableFrom } from './table.ts'
 
-const parse = (text: string) => parseCsv('site.csv', new TextEncoder().encode(text))
-const column = (text: string, name: string) => [...(parse(text).columns.get(name)?.values ?? [])]
+const column = (text: string, name: string) => [...(tableFrom(text).columns.get(name)?.values ?? [])]
 
 test('numbers are read as they stand, and an empty cell is missing', () => {
   const text = '\uFEFFage,"chol", num \r\n63,233.5,0\r\n-1e2,,1\r\n+.5, 0 ,\r\n\r\n'
   expect(column(text, 'age')).toEqual([63, -100, 0.5])
   expect(column(text, 'chol')).toEqual([233.5, Number.NaN, 0])
   expect(column(text, 'num')).toEqual([0, 1, Number.NaN])
-  expect(parse(text).rows).toBe(3)
+  expect(tableFrom(text).rows).toBe(3)
 })
 
 test('every table of numbers and gaps comes back from its text', () => {
@@ -37,8 +37,8 @@ test('every table of numbers and gaps comes back from its text', () => {
 
 test('text is no number, and its first line is remembered', () => {
   const text = 'a,b\n1,2\n1,?\n1,NA\nInfinity,0x10\n1e999,3\n'
-  expect(parse(text).columns.get('b')?.textLine).toBe(3)
-  expect(parse(text).columns.get('a')?.textLine).toBe(5)
+  expect(tableFrom(text).columns.get('b')?.textLine).toBe(3)
+  expect(tableFrom(text).columns.get('a')?.textLine).toBe(5)
 })
 
 test.each([
@@ -53,9 +53,9 @@ test.each([
   [`${Array.from({ length: 513 }, (_, index) => `c${index}`).join(',')}\n`, 'site.csv, line 1: more than 512 columns'],
   [`a\n${'9'.repeat(600_000)}\n`, /^site\.csv, line \d+: the line is too long/],
 ])('a file that is no table is refused with its name and line, and without a value (%#)', (text, message) => {
-  expect(() => parse(text)).toThrow(DataFault)
-  expect(() => parse(text)).toThrow(message)
-  expect(() => parse(text)).not.toThrow(/987654/)
+  expect(() => tableFrom(text)).toThrow(DataFault)
+  expect(() => tableFrom(text)).toThrow(message)
+  expect(() => tableFrom(text)).not.toThrow(/987654/)
 })
 
 /** Cells that need quotation marks, and cells that do not. */
@@ -92,7 +92,7 @@ test('no text, however broken, does anything but be read or be refused by name',
   fc.assert(
     fc.property(hostile, (text) => {
       try {
-        const { rows, columns } = parse(text)
+        const { rows, columns } = tableFrom(text)
         for (const { values } of columns.values()) expect(values).toHaveLength(rows)
       } catch (cause) {
         expect(cause).toBeInstanceOf(DataFault)

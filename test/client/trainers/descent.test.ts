@@ -8,6 +8,7 @@ import { nextControl } from '#client/trainers/scaffold.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import type { Task } from '#protocol/task.ts'
+import { backendsHere } from './backends.ts'
 import { fitHere, gradientOf, someDataset, someModel, trainingOf } from './tasks.ts'
 
 const RATE = 0.1
@@ -48,7 +49,7 @@ function expectClose(found: ArrayLike<number>, wanted: readonly number[], tolera
     expect(Math.abs((found[index] as number) - each)).toBeLessThan(tolerance * Math.max(1, Math.abs(each)))
 }
 
-describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
+describe.each(await backendsHere('what steers a step'))('on the %s backend', (backend) => {
   beforeAll(async () => {
     await openBackend(backend)
   })

@@ -141,10 +141,9 @@ describe('a fit that cannot go on', () => {
     const path = await writeTable('small.csv', 50)
     await using trainer = await openTfjsTrainer({ data: { kind: 'csv', path }, backend: 'wasm', heapMiB: 24 })
     const task = trainingOf(logistic, 'sigmoid-cross-entropy', 2)
-    const pixel = { sides: [1, 1, 1], bytes: new Uint8Array(1) }
-    const rows = new Array<number>(8_000_000).fill(0)
-    const many = { kind: 'rows', images: pixel, labels: { ...pixel, sides: [1] }, rows } as const
-    const died = await trainer.fitOn(many, new Float32Array(3), task, never).catch((cause: unknown) => cause)
+    // What a data set is remembered by is a text in its heap.
+    const large = { ...task, holdoutSeed: new Uint8Array(5_000_000) }
+    const died = await trainer.fit(new Float32Array(3), large, never).catch((cause: unknown) => cause)
     expect(died).toBeInstanceOf(TrainerFault)
     expect(died).toMatchObject({ message: expect.stringMatching(/the training thread died.*memory/) })
     expect((await trainer.fit(new Float32Array(3), task, never)).examples).toBe(40)
