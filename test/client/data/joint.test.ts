@@ -137,6 +137,18 @@ test('tokens that would fill a memory are refused before they do', async () => {
   )
 })
 
+test('a share of a public table has the texts of its own rows', async () => {
+  const lines = Array.from({ length: 40 }, (_, row) => `${'sat '.repeat(row % 4)},${row % 4}`)
+  const of = { kind: 'csv', table: utf8(`note,weight\n${lines.join('\n')}\n`) } as const
+  const source = { kind: 'share', key: 'one', of, seed } as const
+  const plain = { ...label, centreMicro: 0, scaleMicro: 1_000_000 }
+  const dataset = await openDataset(source, open)({ ...text, label: plain, rowsMax: 15 }, seed)
+  expect(dataset.labels).toHaveLength(15)
+  const values = await dataset.read(Int32Array.from(dataset.labels.keys()))
+  for (const [row, words] of dataset.labels.entries())
+    expect([...values.subarray(3 * row, 3 * row + 3)]).toEqual([0, 1, 2].map((at) => (at < words ? 3 : 0)))
+})
+
 test('a source that failed is opened anew, and what it is then counts', async () => {
   let [now, broken] = [files, true]
   const opened = openDataset(table, async (path) => {
