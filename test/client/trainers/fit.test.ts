@@ -234,6 +234,12 @@ describe('a fit', () => {
       const { delta, evaluation } = await fitHere(new Float32Array(3), trainingOf(line, loss, 2, changes), dataset)
       for (const [index, weight] of [2, -1, 0.5].entries()) expect(delta[index]).toBeCloseTo(weight, 2)
       expect(evaluation).toMatchObject({ rows: 3, correct: 0 })
+      // The incoming model says 0, so that what it misses is the labels.
+      const asked = trainingOf(line, loss, 2, { data, purpose: 'evaluate' })
+      const scored = { ...asked, task: { ...asked.task, metrics: ['mae'] as const } }
+      const { tallies } = (await fitHere(new Float32Array(3), scored, dataset)).evaluation
+      const misses = [...dataset.labels.subarray(0, 3)].reduce((sum, each) => sum + Math.abs(each), 0)
+      expect(tallies?.[0]?.[0]).toBeCloseTo(misses, 5)
     }
     const classes = trainingOf(line, 'mean-squared-error', 2)
     await expect(fitHere(new Float32Array(3), classes, dataset)).rejects.toThrow(
