@@ -12,7 +12,6 @@ import {
   variableGrads,
   zerosLike,
 } from '@tensorflow/tfjs-core'
-import type { Dataset } from '#client/data/dataset.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { fitModel } from '#client/trainers/fit.ts'
@@ -20,7 +19,7 @@ import { momentumStep } from '#client/trainers/kernels/fused.ts'
 import { lossSum } from '#client/trainers/loss.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
 import { assert } from '#protocol/assert.ts'
-import { someDataset, someModel, trainingOf } from '#test/client/trainers/tasks.ts'
+import { datasetOf, type RowsInMemory, someDataset, someModel, trainingOf } from '#test/client/trainers/tasks.ts'
 import { timed } from './cpu.ts'
 import { CLASSES, MODELS, type Model, type ModelName } from './train-models.ts'
 
@@ -74,7 +73,7 @@ async function trainOurs() {
 }
 
 /** What a user of TF.js writes around our layers: rows in one array, in one order; nothing shuffled, reported or held out. */
-function bareLoop(dataset: Dataset): () => Promise<void> {
+function bareLoop(dataset: RowsInMemory): () => Promise<void> {
   const network = buildNetwork(architecture)
   network.write(someModel(architecture, 5).map((weight) => weight / 10))
   const attrs = { rate: OPTIMISER.rateMicro / 1e6, momentum: OPTIMISER.momentumMicro / 1e6, nesterov: false }
@@ -130,26 +129,19 @@ async function trainStock() {
 }
 
 /** Numbers in −1…1, or tokens. */
-function noiseRows(rows: number): Dataset {
+function noiseRows(rows: number): RowsInMemory {
   const numbers = someDataset(architecture.input, rows, CLASSES, 3)
   if (!tokens) return numbers
-  const width = architecture.input.reduce((product, side) => product * side, 1)
-  return {
-    ...numbers,
-    copyRow(row, into, at) {
-      numbers.copyRow(row, into, at)
-      for (let index = at; index < at + width; index++)
-        into[index] = Math.floor((((into[index] as number) + 1) / 2) * tokens)
-    },
-  }
+  const whole = numbers.rows.map((row) => row.map((value) => Math.floor(((value + 1) / 2) * tokens)))
+  return datasetOf(architecture.input, whole, [...numbers.labels], [...numbers.heldOut])
 }
 
 /** All its rows, and their labels one-hot. */
-function arraysOf({ labels, copyRow }: Dataset): readonly [x: Float32Array, y: Float32Array] {
+function arraysOf({ labels, rows }: RowsInMemory): readonly [x: Float32Array, y: Float32Array] {
   const width = architecture.input.reduce((product, side) => product * side, 1)
   const [x, y] = [new Float32Array(labels.length * width), new Float32Array(labels.length * CLASSES)]
   for (const [row, label] of labels.entries()) {
-    copyRow(row, x, row * width)
+    x.set(rows[row] as Float32Array, row * width)
     y[row * CLASSES + label] = 1
   }
   return [x, y]

@@ -172,28 +172,38 @@ function coordinatorOf(args: Arguments): NodeId {
 
 async function dataOf(args: Arguments): Promise<DataSource> {
   if (args.flag('public')) {
-    if (args.text('data') === undefined) return { kind: 'public' }
+    if (args.text('data') === undefined && args.text('images') === undefined) return { kind: 'public' }
     throw usage('data_or_public', '--data and --public exclude each other', 'give one of them')
   }
   const path = args.required(
     'data',
     '--data site.csv, or a folder with images.idx and labels.idx; or --public, to train on what tasks themselves name',
   )
-  const at = resolve(path)
-  const found = await stat(at).catch(() => undefined)
-  if (found?.isFile()) return { kind: 'csv', path: at }
-  const [images, labels] = [join(at, 'images.idx'), join(at, 'labels.idx')]
-  const both =
-    found?.isDirectory() && (await stat(images).catch(() => undefined)) && (await stat(labels).catch(() => undefined))
-  if (both) return { kind: 'idx', images, labels }
+  const images = args.text('images')
+  if (images !== undefined) {
+    if (await isFile(path, images)) return { kind: 'joint', table: resolve(path), images: resolve(images) }
+    throw new Failure(EXIT.data, 'no_data', `${path} and ${images} are not two files`, {
+      fix: 'give a CSV file as --data, and an IDX file with an image for each of its rows as --images',
+    })
+  }
+  if (await isFile(path)) return { kind: 'csv', path: resolve(path) }
+  const both = { images: join(resolve(path), 'images.idx'), labels: join(resolve(path), 'labels.idx') }
+  if (await isFile(both.images, both.labels)) return { kind: 'idx', ...both }
+  const isThere = await stat(path).catch(() => undefined)
   throw new Failure(
     EXIT.data,
     'no_data',
-    found ? `${path} holds no images.idx and labels.idx` : `there is no ${path}`,
+    isThere ? `${path} holds no images.idx and labels.idx` : `there is no ${path}`,
     {
       fix: 'give a CSV file with a header line, or a folder with images.idx and labels.idx',
     },
   )
+}
+
+/** Each of them. */
+async function isFile(...paths: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)))
+  return found.every((each) => each?.isFile() === true)
 }
 
 type LinkState = 'linked' | 'lost' | 'refused' | 'wrong-coordinator' | 'unreachable'

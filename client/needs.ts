@@ -1,8 +1,9 @@
 import { type Architecture, type LayerShape, layersOf } from '#protocol/architecture.ts'
+import { unreachable } from '#protocol/assert.ts'
 import type { Activation, Layer } from '#protocol/layers.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { sizeOf } from '#protocol/shapes.ts'
-import type { Task } from '#protocol/task.ts'
+import type { Optimiser, Task } from '#protocol/task.ts'
 
 /** Rows tested at once: enough to keep the kernels busy, few enough to stay in the cache. */
 export const EVALUATION_ROWS = 64
@@ -12,9 +13,10 @@ export const MEMORY_BYTES_MAX = 2 * 1024 ** 3
 
 /** Beside the tensors a training thread has the incoming model, the trained one and their difference as plain arrays. */
 const COPIES = 3
-/** Weights, and as the tape keeps them, gradients, velocities; and, while a tensor moves, its old and new velocity and its step. */
-const HELD = 4
-const MOVING = 3
+/** And of the rows: those of this batch and of the next one, and what these are read from, which is no larger. */
+const AHEAD = 3
+/** Weights, and as the tape keeps them, and gradients. */
+const HELD = 3
 const FLOAT_BYTES = 4
 
 /** Whether a site with so much memory may begin it: said before a byte of the model is fetched. */
@@ -33,7 +35,7 @@ export function checkNeeds(architecture: Architecture, task: Task, bytesMax: num
  */
 export function trainingNeeds(
   architecture: Architecture,
-  { batchSize, data }: Pick<Task, 'batchSize' | 'data'>,
+  { batchSize, data, ...learning }: Pick<Task, 'batchSize' | 'data'> & Learning,
 ): { readonly tensorBytes: number; readonly copiesBytes: number } {
   const layers = layersOf(architecture)
   const tensors = layers.flatMap((layer) => layer.tensors)
@@ -47,12 +49,40 @@ export function trainingNeeds(
     input,
   )
   const passing = Math.max(0, ...layers.map((layer) => passingFloats(layer, rows)))
-  const trained = HELD * parameters + MOVING * largest + rows * perRow + passing
+  const held = HELD + rememberedBy(learning.optimiser) + steered(learning)
+  const trained = held * parameters + moving(learning.optimiser) * largest + rows * perRow + passing
   const tested = parameters + EVALUATION_ROWS * layers.reduce((sum, { shape }) => sum + 2 * sizeOf({ shape }), input)
   return {
     tensorBytes: FLOAT_BYTES * Math.max(trained, tested),
-    copiesBytes: FLOAT_BYTES * COPIES * parameters,
+    copiesBytes: FLOAT_BYTES * (COPIES * parameters + AHEAD * rows * input),
   }
+}
+
+type Learning = Pick<Task, 'optimiser' | 'proximalMicro' | 'gradientNormMicro'>
+
+/** Tensors of the weights' shapes that an optimiser remembers from step to step. */
+export function rememberedBy(optimiser: Optimiser): number {
+  switch (optimiser.kind) {
+    case 'sgd':
+      return optimiser.momentumMicro > 0 ? 1 : 0
+    case 'adam':
+    case 'adamw':
+      return 2
+    case 'rmsprop':
+      return 1 + (optimiser.momentumMicro > 0 ? 1 : 0) + (optimiser.centred ? 1 : 0)
+    default:
+      return unreachable(optimiser)
+  }
+}
+
+/** And those that are there only while one of them moves: what is remembered next, and the steps to it. */
+function moving(optimiser: Optimiser): number {
+  return optimiser.kind === 'sgd' ? 4 : 8
+}
+
+/** The weights that came in, with the gradients that pull to them; and gradients that were scaled. */
+function steered({ proximalMicro, gradientNormMicro }: Learning): number {
+  return (proximalMicro === undefined ? 0 : 2) + (gradientNormMicro === undefined ? 0 : 1)
 }
 
 /** Floats that stay until the batch is over, for each that the layer puts out: itself, as the tape keeps it, and backwards. */

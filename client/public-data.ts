@@ -4,8 +4,8 @@ import { type BlobStore, type TrainerBackend, TrainingRefused } from '#protocol/
 import { refuse } from '#protocol/result.ts'
 import { shareSeed } from '#protocol/seeds.ts'
 import type { Task } from '#protocol/task.ts'
-import { FILE_BYTES_MAX } from './data/bounds.ts'
 import type { PublicShare } from './data/dataset.ts'
+import { FILE_BYTES_MAX } from './data/source.ts'
 import type { Policy } from './policy.ts'
 import type { TfjsTrainer } from './trainers/trainer.ts'
 

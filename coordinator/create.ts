@@ -13,7 +13,9 @@ import { mistakeInMetrics } from '#protocol/metrics.ts'
 import type { CohortRule, Secure } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { classesOf, featuresOf, predictedOf, taskSchema } from '#protocol/task.ts'
+
+import { type DataContract, featuresOf, outputsOf, predictedOf, taskSchema } from '#protocol/task.ts'
+
 import type { createRunSchema } from './api/schemas.ts'
 import { blockOf, fileOf } from './record.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -133,17 +135,12 @@ function mistakeIn(request: Ordered, secure: Secure | null): CreateRefusal | und
   const features = featuresOf(task.data).join(', ')
   if (task.architecture.input.join(', ') !== features)
     return { pointer: '/task/architecture/input', message: `must be [${features}], what the data contract yields` }
-  const outputs = task.loss === 'sigmoid-cross-entropy' ? 1 : classesOf(task.data)
-  if (shape.value.output.join() !== String(outputs))
-    return { pointer: '/task/architecture/layers', message: `must end in ${outputs} logits for ${task.loss}` }
-  if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2)
-    return { pointer: '/task/loss', message: 'sigmoid-cross-entropy is for two classes' }
-  const isImages = task.data.kind === 'image'
-  if (task.publicData && (task.publicData.kind === 'idx') !== isImages)
-    return {
-      pointer: '/task/publicData/kind',
-      message: `must be ${isImages ? 'idx' : 'csv'}, as the data contract has it`,
-    }
+  const outputs = outputsOf(task.loss, task.data)
+  if (!outputs.ok) return { pointer: '/task/loss', message: outputs.detail ?? outputs.refusal }
+  if (shape.value.output.join() !== String(outputs.value))
+    return { pointer: '/task/architecture/layers', message: `must end in ${outputs.value} values for ${task.loss}` }
+  const kept = task.publicData && mistakeInPublicData(task.publicData, task.data)
+  if (kept) return kept
   const unfit = task.metrics && mistakeInMetrics(task.metrics, predictedOf(task))
   if (unfit) return { pointer: '/task/metrics', message: unfit }
   const rule = mistakeInCohort(cohort)
@@ -153,6 +150,16 @@ function mistakeIn(request: Ordered, secure: Secure | null): CreateRefusal | und
   if (population === 'hospital' && masking === 'none')
     return { pointer: '/masking', message: 'hospital populations train masked only: secagg/1, with 3 to 128 seats' }
   return secure ? mistakeInSession(cohort, secure, failuresMax) : undefined
+}
+
+type PublicData = NonNullable<CreateRun['task']['publicData']>
+
+function mistakeInPublicData({ kind }: PublicData, data: DataContract): CreateRefusal | undefined {
+  if (data.kind === 'joint')
+    return { pointer: '/task/publicData', message: 'must be left out: public data are a table or images, not both' }
+  const wanted = data.kind === 'image' ? 'idx' : 'csv'
+  if (kind === wanted) return undefined
+  return { pointer: '/task/publicData/kind', message: `must be ${wanted}, as the data contract has it` }
 }
 
 export function mistakeInCohort({ quorum, min, max }: CohortRule): CreateRefusal | undefined {

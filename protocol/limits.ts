@@ -93,6 +93,13 @@ export const WEIGHT_MAX = 65_536
 export const COLUMNS_MAX = 512
 export const LEVELS_MAX = 64
 export const NAME_CHARS_MAX = 100
+/** Tokens of one row's text: attention over more would be most of any node's memory. */
+export const TOKENS_MAX = 4096
+/** Words that a contract names, and characters of one: with short words they fill what a request to the API may weigh. */
+export const VOCABULARY_MAX = 16_384
+export const WORD_CHARS_MAX = 40
+/** Kinds of data that one row joins: a table, images, and some columns of text. */
+export const PARTS_MAX = 8
 /** Free text a peer may send us: reasons, details. */
 export const REASON_CHARS_MAX = 200
 /** Largest loss of one row that an evaluation lane counts, in nats; larger ones are counted as this. */

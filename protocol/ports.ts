@@ -206,6 +206,11 @@ export type TrainingTask = {
   readonly holdoutSeed: Bytes
   /** At most this many held-out rows count, so that no evaluation lane can overflow. */
   readonly evaluationRowsMax: number
+  /**
+   * SCAFFOLD's c − c_i, of every trainable weight: added to each gradient. For plain SGD alone. No plan asks for it yet: the
+   * coordinator's c and what a site keeps of its c_i are no part of this protocol's version.
+   */
+  readonly correction?: Float32Array
 }
 
 export type LocalUpdate = {
@@ -222,6 +227,8 @@ export type LocalUpdate = {
     readonly tallies?: readonly Float64Array[]
   }
   readonly trainMillis: Millis
+  /** Where a correction came in: the site's control variate from now on. It tells as much about its data as the delta does. */
+  readonly control?: Float32Array
 }
 
 export type TrainProgress = { readonly epoch: number; readonly epochs: number; readonly loss: number }

@@ -1,17 +1,31 @@
 import { z } from 'zod'
 import { bytesField, cidField, count, nameField } from './codec.ts'
-import { COLUMNS_MAX, LEVELS_MAX, WEIGHT_MAX } from './limits.ts'
+
+import {
+  COLUMNS_MAX,
+  LEVELS_MAX,
+  PARTS_MAX,
+  REAL_MICRO_MAX,
+  TOKENS_MAX,
+  VOCABULARY_MAX,
+  WEIGHT_MAX,
+  WORD_CHARS_MAX,
+} from './limits.ts'
 import { metricsField, mistakeInMetrics, type Predicted } from './metrics.ts'
+import { accept, type Result, refuse } from './result.ts'
+import { sizeOf } from './shapes.ts'
 
 /** What to train: model, data contract, loss, local optimiser, strategy. Data, not code, so that a steward can read it. */
-const imageContract = z.strictObject({
+const image = {
   kind: z.literal('image'),
   height: count(4096, 1),
   width: count(4096, 1),
   channels: count(4, 1),
-  classes: count(65_536, 2),
-  rowsMax: count(WEIGHT_MAX, 1),
-})
+}
+const classes = count(65_536, 2)
+const rowsMax = count(WEIGHT_MAX, 1)
+
+const imageContract = z.strictObject({ ...image, classes, rowsMax })
 
 const column = z.discriminatedUnion('kind', [
   /** z-scored by the site's own train mean and deviation; `gaps`: some site lacks values, so a missing flag is added. */
@@ -25,36 +39,124 @@ const column = z.discriminatedUnion('kind', [
   }),
 ])
 
-const tableContract = z.strictObject({
-  kind: z.literal('table'),
-  columns: z.array(column).min(1).max(COLUMNS_MAX).readonly(),
-  label: z.strictObject({
+const table = { kind: z.literal('table'), columns: z.array(column).min(1).max(COLUMNS_MAX).readonly() }
+
+const label = z.discriminatedUnion('rule', [
+  /** `integer`: the class is the value; `not-zero`: 0 is class 0, everything else class 1. */
+  z.strictObject({ column: nameField, rule: z.enum(['integer', 'not-zero']), classes }),
+  /**
+   * (value − centre) ÷ scale is to be predicted. Both are public and the same at every site: scaled by its own rows, each site
+   * would learn something else, and a prediction could be read at none of them.
+   */
+  z.strictObject({
     column: nameField,
-    /** `integer`: the class is the value; `not-zero`: 0 is class 0, everything else class 1. */
-    rule: z.enum(['integer', 'not-zero']),
-    classes: count(65_536, 2),
+    rule: z.literal('number'),
+    centreMicro: z.int().min(-REAL_MICRO_MAX).max(REAL_MICRO_MAX),
+    scaleMicro: count(REAL_MICRO_MAX, 1),
   }),
-  rowsMax: count(WEIGHT_MAX, 1),
+])
+
+const tableContract = z.strictObject({ ...table, label, rowsMax })
+
+/** How a text becomes whole numbers, of which 0 fills up what is too short. The same at every site. */
+const tokens = z.discriminatedUnion('kind', [
+  /** UTF-8, each byte and 1. */
+  z.strictObject({ kind: z.literal('bytes') }),
+  /** In lower case under NFC, runs of letters, marks and digits; 1 is a word that is not named, the first that is named 2. */
+  z.strictObject({
+    kind: z.literal('words'),
+    vocabulary: z
+      .array(nameField.max(WORD_CHARS_MAX))
+      .min(1)
+      .max(VOCABULARY_MAX)
+      .readonly()
+      .refine((words) => new Set(words).size === words.length, 'a word is named once'),
+  }),
+])
+
+/** The first `length` tokens of a column's text. */
+const text = { kind: z.literal('text'), column: nameField, tokens, length: count(TOKENS_MAX, 1) }
+
+const textContract = z.strictObject({ ...text, label, rowsMax })
+
+/** Row i of a table and row i of the images are one: their features come in the order of the parts, in one flat row. */
+const jointContract = z.strictObject({
+  kind: z.literal('joint'),
+  parts: z
+    .array(z.discriminatedUnion('kind', [z.strictObject(table), z.strictObject(image), z.strictObject(text)]))
+    .min(2)
+    .max(PARTS_MAX)
+    .readonly()
+    .refine((parts) => parts.filter(({ kind }) => kind === 'image').length === 1, 'one part is of images'),
+  /** A column of the table. */
+  label,
+  rowsMax,
 })
 
-export const dataContractSchema = z.discriminatedUnion('kind', [imageContract, tableContract])
+export const dataContractSchema = z.discriminatedUnion('kind', [
+  imageContract,
+  tableContract,
+  textContract,
+  jointContract,
+])
 
+const rateMicro = count(1_000_000_000, 1)
+/** Of an average over the steps: what is left of it at each of them. */
+const kept = count(999_999)
+const epsilonNano = count(1_000_000_000, 1)
+const adam = { rateMicro, beta1Micro: kept, beta2Micro: kept, epsilonNano }
+
+/** Each starts at rest in every round: what it remembers stays at the site, and ends with the fit. */
 export const optimiserSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('sgd'), rateMicro: count(1_000_000_000, 1), momentumMicro: count(999_999) }),
+  z.strictObject({
+    kind: z.literal('sgd'),
+    rateMicro,
+    momentumMicro: kept,
+    nesterov: z.literal(true).optional(),
+  }),
+  z.strictObject({ kind: z.literal('adam'), ...adam }),
+  /** The decay is of the weights themselves, times the rate, of tensors with two axes or more: no bias, no normalisation. */
+  z.strictObject({ kind: z.literal('adamw'), ...adam, weightDecayMicro: count(1_000_000) }),
+  z.strictObject({
+    kind: z.literal('rmsprop'),
+    rateMicro,
+    discountMicro: kept,
+    momentumMicro: kept,
+    epsilonNano,
+    centred: z.literal(true).optional(),
+  }),
 ])
 
 export const strategySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('fedavg'), rateMicro: count(1_000_000_000, 1) }),
 ])
 
-/** `softmax` is over `classes` logits; `sigmoid` over one logit, classes 0 and 1. Both are means over the batch, in nats. */
-export const lossField = z.enum(['softmax-cross-entropy', 'sigmoid-cross-entropy'])
+/**
+ * Means over the batch. `softmax` is over `classes` logits and `sigmoid` over one, classes 0 and 1; both in nats. The others
+ * are of one number, as the label's scale has it: (z − y)², |z − y|, and Huber's (1964), ½(z − y)² up to one scale and
+ * |z − y| − ½ beyond.
+ */
+export const lossField = z.enum([
+  'softmax-cross-entropy',
+  'sigmoid-cross-entropy',
+  'mean-squared-error',
+  'mean-absolute-error',
+  'huber',
+])
 
 /** Files that anybody may read at the coordinator: each node without data of its own trains on a share of their rows. */
 const publicDataSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('idx'), images: cidField, labels: cidField }),
   z.strictObject({ kind: z.literal('csv'), table: cidField }),
 ])
+
+/** What a site does to the gradient of its loss before it steps. */
+export const localObjective = {
+  /** The most that all gradients of a step may measure together, in millionths; larger ones are scaled down. */
+  gradientNormMicro: count(1_000_000_000_000, 1).optional(),
+  /** μ of FedProx, in millionths: the local objective is the loss + μ ÷ 2 · ‖w − w_t‖², w_t being the weights that came in. */
+  proximalMicro: count(1_000_000_000, 1).optional(),
+}
 
 const taskFields = z.strictObject({
   v: z.literal(1),
@@ -67,6 +169,7 @@ const taskFields = z.strictObject({
   data: dataContractSchema,
   loss: lossField,
   optimiser: optimiserSchema,
+  ...localObjective,
   epochs: count(1000, 1),
   batchSize: count(65_536, 1),
   /** L2 bound of one node's delta, in millionths; also the range of every coordinate. */
@@ -85,26 +188,65 @@ export const taskSchema = taskFields.superRefine((task, context) => {
 export type DataContract = z.output<typeof dataContractSchema>
 export type TableContract = z.output<typeof tableContract>
 export type ImageContract = z.output<typeof imageContract>
+export type TextContract = z.output<typeof textContract>
+export type JointContract = z.output<typeof jointContract>
+export type Optimiser = z.output<typeof optimiserSchema>
 export type StrategySpec = z.output<typeof strategySchema>
 export type Loss = z.output<typeof lossField>
 export type Task = z.output<typeof taskSchema>
 
+/** What is to be predicted of a row. */
+export type Label = z.output<typeof label>
+export type Tokens = z.output<typeof tokens>
+/** What a contract says of one kind of data. */
+export type Part = JointContract['parts'][number]
+
 /** Shape of one row's features as the model takes it. */
-export function featuresOf(contract: DataContract): readonly number[] {
-  if (contract.kind === 'image') return [contract.height, contract.width, contract.channels]
-  const width = contract.columns.reduce(
-    (sum, column) => sum + (column.kind === 'number' ? 1 : column.levels.length - 1) + (column.gaps ? 1 : 0),
-    0,
-  )
-  return [width]
+export function featuresOf(contract: DataContract | Part): readonly number[] {
+  switch (contract.kind) {
+    case 'image':
+      return [contract.height, contract.width, contract.channels]
+    case 'table':
+      return [contract.columns.reduce((sum, column) => sum + widthOf(column), 0)]
+    case 'text':
+      return [contract.length]
+    case 'joint':
+      return [contract.parts.reduce((sum, part) => sum + sizeOf({ shape: featuresOf(part) }), 0)]
+  }
 }
 
-export function classesOf(contract: DataContract): number {
-  return contract.kind === 'image' ? contract.classes : contract.label.classes
+function widthOf(of: z.output<typeof column>): number {
+  return (of.kind === 'number' ? 1 : of.levels.length - 1) + (of.gaps ? 1 : 0)
+}
+
+/** How many classes rows are told apart into; undefined where a number is predicted. */
+export function classesOf(contract: DataContract): number | undefined {
+  if (contract.kind === 'image') return contract.classes
+  return contract.label.rule === 'number' ? undefined : contract.label.classes
+}
+
+/** Numbers that a model gives of a row for this loss. Refused where the loss is not for such labels. */
+export function outputsOf(loss: Loss, contract: DataContract): Result<number, 'wrong-loss'> {
+  const classes = classesOf(contract)
+  switch (loss) {
+    case 'softmax-cross-entropy':
+      return classes === undefined ? refuse('wrong-loss', `${loss} is for classes`) : accept(classes)
+    case 'sigmoid-cross-entropy':
+      return classes === 2 ? accept(1) : refuse('wrong-loss', `${loss} is for two classes`)
+    case 'mean-squared-error':
+    case 'mean-absolute-error':
+    case 'huber':
+      return classes === undefined ? accept(1) : refuse('wrong-loss', `${loss} is for a number`)
+  }
 }
 
 /** What a model of this task says of a row. */
 export function predictedOf({ data }: Pick<z.output<typeof taskFields>, 'data'>): Predicted {
-  const classes = classesOf(data)
+  if (data.kind === 'image') return predictedFrom(data.classes)
+  const { label } = data
+  return label.rule === 'number' ? { kind: 'number', unitMicro: label.scaleMicro } : predictedFrom(label.classes)
+}
+
+function predictedFrom(classes: number): Predicted {
   return classes === 2 ? { kind: 'binary' } : { kind: 'classes', classes }
 }

@@ -45,7 +45,6 @@ export function bundleLend(change = {}) {
     target: 'es2024',
     entryNames: '[name]-[hash]',
     chunkNames: 'part-[hash]',
-    alias: { 'csv-parse/sync': require.resolve('csv-parse/browser/esm/sync') },
     // TF.js asks for these where it is not in a browser.
     external: ['util', 'crypto', 'fs', 'path', 'os', 'worker_threads', 'perf_hooks', 'node-fetch', 'string_decoder'],
     plugins: [leanZod],

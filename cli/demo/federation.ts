@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FileSource } from '#client/data/dataset.ts'
 import { nodeSecret } from '#client/node.ts'
@@ -134,14 +134,12 @@ export function startNodeProcess(
   coordinator: { readonly url: string; readonly key: NodeId },
   { diesInRound, backend = 'auto', allow, through }: NodeOptions = {},
 ): Promise<ConsiliumProcess> {
-  const path = data.kind === 'csv' ? data.path : join(data.images, '..')
   const link = ['--coordinator', coordinator.url, '--coordinator-key', coordinator.key]
   const population = allow === undefined ? ['open'] : ['hospital', '--allow', allow]
   const flags = [
     '--state',
     folder,
-    '--data',
-    path,
+    ...dataFlags(data),
     '--population',
     ...population,
     '--min-cell',
@@ -153,6 +151,17 @@ export function startNodeProcess(
   const quiet = ['--no-bench']
   const dies = diesInRound === undefined ? [] : ['--dies-in-round', String(diesInRound)]
   return startProcess(name, folder, ['node', 'up', ...link, ...flags, ...quiet, ...dies], through)
+}
+
+function dataFlags(data: FileSource): readonly string[] {
+  switch (data.kind) {
+    case 'csv':
+      return ['--data', data.path]
+    case 'idx':
+      return ['--data', dirname(data.images)]
+    case 'joint':
+      return ['--data', data.table, '--images', data.images]
+  }
 }
 
 /** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { readCsv } from '#client/data/csv-file.ts'
+import { readCsvFile } from '#client/data/csv-file.ts'
 import { DataFault } from '#client/data/fault.ts'
 import { contractOf, profileOf } from '#client/data/profile.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -49,7 +49,7 @@ export async function tables(
 ): Promise<{ readonly paths: readonly string[]; readonly contract: TableContract }> {
   const paths = await tablePaths(source)
   // Each site's public profile, as its node would tell it: names, kinds and levels, no rows.
-  const profiles = await Promise.all(paths.map(async (path) => profileOf(await readCsv(path)))).catch(
+  const profiles = await Promise.all(paths.map(async (path) => profileOf(await readCsvFile(path)))).catch(
     (cause: unknown) => {
       throw cause instanceof DataFault ? new Failure(EXIT.data, 'bad_data', cause.message, { cause }) : cause
     },

@@ -1,12 +1,13 @@
 import type { z } from 'zod'
 import type { createRunSchema } from '#coordinator/api/schemas.ts'
 import type { Architecture } from '#protocol/architecture.ts'
+import { assert } from '#protocol/assert.ts'
 import { toHex } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Layer } from '#protocol/layers.ts'
 import type { Masking } from '#protocol/plan.ts'
 import { demoTaskSeed } from '#protocol/seeds.ts'
-import { classesOf, featuresOf, type TableContract } from '#protocol/task.ts'
+import { classesOf, featuresOf, type Loss, outputsOf, type TableContract } from '#protocol/task.ts'
 import { DIGIT_CLASSES, DIGIT_SIDE } from '../digits.ts'
 
 /** What the demo asks of the API: the body of POST /v1/runs. */
@@ -55,8 +56,9 @@ export function digitsRun(nodes: number, rounds: number, seed: Bytes): LaunchReq
 
 /** A linear model: what a few hundred rows a site can carry. */
 export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): LaunchRequest {
-  const binary = classesOf(contract) === 2
-  const units = binary ? 1 : classesOf(contract)
+  const loss: Loss = classesOf(contract) === 2 ? 'sigmoid-cross-entropy' : 'softmax-cross-entropy'
+  const units = outputsOf(loss, contract)
+  assert(units.ok, 'a demo tells classes apart')
   return {
     ...terms(nodes, rounds),
     task: {
@@ -65,15 +67,15 @@ export function tableRun(contract: TableContract, nodes: number, rounds: number,
       architecture: {
         v: 1,
         input: featuresOf(contract),
-        layers: [{ layer: 'dense', name: 'out', units, activation: 'linear' }],
+        layers: [{ layer: 'dense', name: 'out', units: units.value, activation: 'linear' }],
       },
       data: contract,
-      loss: binary ? 'sigmoid-cross-entropy' : 'softmax-cross-entropy',
+      loss,
       optimiser: { kind: 'sgd', rateMicro: 50_000, momentumMicro: 900_000 },
       epochs: 4,
       batchSize: 16,
       clipNormMicro: 10_000_000,
-      ...(binary && { metrics: ['auroc'] }),
+      ...(classesOf(contract) === 2 && { metrics: ['auroc'] }),
     },
   }
 }

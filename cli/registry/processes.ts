@@ -175,6 +175,11 @@ export const PROCESSES: readonly Command[] = [
       { name: 'data', value: '<path>', summary: 'a CSV file, or a folder with images.idx and labels.idx' },
       { name: 'public', summary: 'no data of its own: train on a share of what tasks themselves name' },
       {
+        name: 'images',
+        value: '<file>',
+        summary: 'with --data table.csv: an IDX file with an image for each row of the table, in the same order',
+      },
+      {
         name: 'population',
         value: '<kind>',
         summary: 'hospital: refuse whatever is not masked; open: take unmasked rounds, too',

@@ -1,7 +1,7 @@
-import { CsvError, parse } from 'csv-parse/sync'
-import type { Bytes } from '#protocol/ids.ts'
 import { COLUMNS_MAX, NAME_CHARS_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
 import { DataFault } from './fault.ts'
+import { readRecords, type TakeRecord } from './records.ts'
+import { checkSize, type RandomAccess } from './source.ts'
 
 /** A table of numbers by column. An empty cell is missing and reads as NaN; so does text, which `text` tells apart. */
 export type Table = {
@@ -15,49 +15,102 @@ export type Column = {
   readonly textLine: number
 }
 
-/** UTF-8 with a header line, RFC 4180. Throws {@link DataFault}. */
-export function parseCsv(path: string, bytes: Bytes): Table {
-  let header: readonly string[] | undefined
-  const cells: number[][] = []
-  const textLines: number[] = []
-  let rows = 0
-  const take = (record: readonly string[], { lines }: { lines: number }) => {
-    if (!header) {
-      header = checkHeader(path, record)
-      for (const _ of header) {
-        cells.push([])
-        textLines.push(0)
-      }
-      return null
-    }
-    if (++rows > WEIGHT_MAX) throw new DataFault(`${path}, line ${lines}: more than ${WEIGHT_MAX} rows`)
-    for (const [index, cell] of record.entries()) {
-      const value = numberOf(cell)
-      if (value === undefined && textLines[index] === 0) textLines[index] = lines
-      cells[index]?.push(value ?? Number.NaN)
-    }
-    return null
-  }
-  try {
-    // A page decodes nothing that two threads share.
-    parse(new TextDecoder().decode(bytes.buffer instanceof SharedArrayBuffer ? bytes.slice() : bytes), {
-      bom: true,
-      skip_empty_lines: true,
-      max_record_size: COLUMNS_MAX * 1024,
-      on_record: take,
-    })
-  } catch (cause) {
-    if (!(cause instanceof CsvError)) throw cause
-    throw new DataFault(`${path}, line ${lineOf(cause)}: ${problemOf(cause.code)}`)
-  }
-  if (!header) throw new DataFault(`${path}: empty, where a header line belongs`)
-  const columns = header.map((name, index): [string, Column] => [
-    name,
-    { values: Float64Array.from(cells[index] as number[]), textLine: textLines[index] as number },
-  ])
-  return { path, rows, columns: new Map(columns) }
+/** A file is read in one pass, so that its size bounds time and no memory: what is kept of it is numbers. */
+const CSV_BYTES_MAX = 1024 ** 3
+
+/** A table from a file: UTF-8 with a header line, RFC 4180. Throws {@link DataFault}, and the world's faults. */
+export async function readCsv(file: RandomAccess): Promise<Table> {
+  checkSize(file, CSV_BYTES_MAX)
+  const table = new TableReader(file.path)
+  await readRecords(file, table.take)
+  return table.end()
 }
 
+/** One cell of each row, by the name of its column. Throws {@link DataFault}. @returns whether there is such a column */
+export async function readColumn(file: RandomAccess, name: string, take: (cell: string) => void): Promise<boolean> {
+  checkSize(file, CSV_BYTES_MAX)
+  const rows = new RowReader(file.path)
+  let column = -1
+  await readRecords(file, (cells, line) => {
+    if (!rows.take(cells, line)) column = rows.header.indexOf(name)
+    else if (column >= 0) take(cells[column] as string)
+  })
+  return column >= 0
+}
+
+/** The first record is the header, and the others have as many cells. */
+class RowReader {
+  readonly #path: string
+  #header: readonly string[] | undefined
+  rows = 0
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  get header(): readonly string[] {
+    if (!this.#header) throw new DataFault(`${this.#path}: empty, where a header line belongs`)
+    return this.#header
+  }
+
+  /** @returns whether it is a row, and not the header */
+  take(cells: readonly string[], line: number): boolean {
+    if (!this.#header) {
+      this.#header = checkHeader(this.#path, cells)
+      return false
+    }
+    if (cells.length !== this.#header.length)
+      throw new DataFault(`${this.#path}, line ${line}: another number of cells than the header has`)
+    if (++this.rows > WEIGHT_MAX) throw new DataFault(`${this.#path}, line ${line}: more than ${WEIGHT_MAX} rows`)
+    return true
+  }
+}
+
+/** Numbers by column, from records that come one by one. */
+export class TableReader {
+  readonly #path: string
+  readonly #reader: RowReader
+  readonly #columns: Growing[] = []
+
+  constructor(path: string) {
+    this.#path = path
+    this.#reader = new RowReader(path)
+  }
+
+  readonly take: TakeRecord = (cells, line) => {
+    if (!this.#reader.take(cells, line)) {
+      for (const _ of cells) this.#columns.push({ values: new Float64Array(ROWS_AT_FIRST), textLine: 0 })
+      return
+    }
+    const row = this.#reader.rows - 1
+    for (const [index, cell] of cells.entries()) {
+      const column = this.#columns[index] as Growing
+      const value = numberOf(cell)
+      if (value === undefined && column.textLine === 0) column.textLine = line
+      if (row === column.values.length) column.values = grown(column.values)
+      column.values[row] = value ?? Number.NaN
+    }
+  }
+
+  end(): Table {
+    const { header, rows } = this.#reader
+    const columns = header.map((name, index): [string, Column] => {
+      const { values, textLine } = this.#columns[index] as Growing
+      return [name, { values: values.slice(0, rows), textLine }]
+    })
+    return { path: this.#path, rows, columns: new Map(columns) }
+  }
+}
+
+type Growing = { values: Float64Array; textLine: number }
+
+const ROWS_AT_FIRST = 256
+
+function grown(values: Float64Array): Float64Array {
+  const more = new Float64Array(2 * values.length)
+  more.set(values)
+  return more
+}
 function checkHeader(path: string, names: readonly string[]): readonly string[] {
   const trimmed = names.map((name) => name.trim())
   if (trimmed.length > COLUMNS_MAX) throw new DataFault(`${path}, line 1: more than ${COLUMNS_MAX} columns`)
@@ -78,17 +131,4 @@ function numberOf(cell: string): number | undefined {
   if (text === '') return Number.NaN
   const value = NUMBER.test(text) ? Number(text) : Number.NaN
   return Number.isFinite(value) ? value : undefined
-}
-
-function lineOf(error: CsvError): number {
-  const { lines } = error as CsvError & { readonly lines?: number }
-  return lines ?? 0
-}
-
-function problemOf(code: string): string {
-  if (code.includes('FIELDS_LENGTH') || code.includes('DONT_MATCH'))
-    return 'another number of cells than the header has'
-  if (code.includes('QUOTE')) return 'a quotation mark where none belongs, or one that is never closed'
-  if (code === 'CSV_MAX_RECORD_SIZE') return 'the line is too long'
-  return code
 }

@@ -1,10 +1,12 @@
 import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
-import type { DataContract } from '#protocol/task.ts'
-import { applyImageContract, applyTableContract } from './contract.ts'
-import { parseCsv, type Table } from './csv.ts'
-import { type Idx, parseIdx, rowsOf } from './idx.ts'
-import { imageShare, tableShare } from './share.ts'
+import type { DataContract, Part } from '#protocol/task.ts'
+import { applyImageContract, applyJointContract, applyTableContract, applyTextContract } from './contract.ts'
+import { readCsv, type Table } from './csv.ts'
+import { type Idx, type IdxRows, openIdx, readIdx, rowsIn, rowsOf } from './idx.ts'
+import { imageShare, tableShare, tokensShare } from './share.ts'
+import { inMemory, type OpenFile, type RandomAccess } from './source.ts'
+import { readTokens } from './tokens.ts'
 
 /** Where a site's data lies. Plain data, so that it can be handed to the worker that opens it. */
 export type DataSource =
@@ -14,6 +16,8 @@ export type DataSource =
 export type FileSource =
   | { readonly kind: 'csv'; readonly path: string }
   | { readonly kind: 'idx'; readonly images: string; readonly labels: string }
+  /** Row i of the table and of the images are one. */
+  | { readonly kind: 'joint'; readonly table: string; readonly images: string }
 
 /** Some rows of images that lie in memory, which the sites of a simulation share. */
 export type SharedRows = {
@@ -23,8 +27,6 @@ export type SharedRows = {
   readonly rows: readonly number[]
 }
 
-/** A file of the site by its name, all of it; its size is checked before anything is allocated. Throws the world's faults. */
-export type ReadFile = (path: string) => Promise<Bytes>
 const NONE: Idx = { sides: [0], bytes: new Uint8Array(0) }
 /** For a thread that trains on what comes with each call. */
 export const NO_DATA: SharedRows = { kind: 'rows', images: NONE, labels: NONE, rows: [] }
@@ -47,77 +49,124 @@ export type Brought = SharedRows | PublicShare
 export type Dataset = {
   /** Of one row. */
   readonly shape: readonly number[]
-  /** Class of each row. */
-  readonly labels: Int32Array
+  /** Class of each row, or the number that is to be predicted of it. */
+  readonly labels: Float32Array
   /** Rows to train on, ascending. */
   readonly train: Int32Array
   /** Rows to test on, in random order. */
   readonly heldOut: Int32Array
   /** Rows left out because they have no label. */
   readonly dropped: number
-  copyRow(row: number, into: Float32Array, offset: number): void
+  /** The rows' values, one row after another. */
+  read(rows: Int32Array): Promise<Float32Array>
 }
 
-/** Reads a source once and keeps it; answers it under any contract, the last one remembered. */
+/**
+ * Opens a source once and keeps it; answers it under any contract, the last one remembered. After a fault of the world it is
+ * opened anew: a file that has become another one is read as what it is now.
+ */
 export function openDataset(
   source: DataSource | Brought,
-  read: ReadFile,
+  open: OpenFile,
 ): (contract: DataContract, holdoutSeed: Bytes) => Promise<Dataset> {
-  let raw: Promise<Raw> | undefined
+  let opened: Promise<Opened> | undefined
   let last: { readonly key: string; readonly dataset: Dataset } | undefined
+  const forget = (cause: unknown): never => {
+    if (!(cause instanceof TrainingRefused)) opened = last = undefined
+    throw cause
+  }
   return async (contract, holdoutSeed) => {
     const key = JSON.stringify([contract, Array.from(holdoutSeed)])
     if (last?.key === key) return last.dataset
-    raw ??= readSource(source, read)
-    const dataset = apply(
-      await raw.catch((cause: unknown) => {
-        raw = undefined
-        throw cause
-      }),
-      contract,
-      holdoutSeed,
-    )
+    opened ??= openSource(source, open)
+    const applied = await opened.then((found) => apply(found, contract, holdoutSeed)).catch(forget)
+    const dataset: Dataset = { ...applied, read: (rows) => applied.read(rows).catch(forget) }
     last = { key, dataset }
     return dataset
   }
 }
 
-/** @property share the seed by which a node's rows are chosen, where they are not all its own */
-type Raw = (
-  | { readonly kind: 'csv'; readonly table: Table }
-  | { readonly kind: 'idx'; readonly images: Idx; readonly labels: Idx }
-) & { readonly share?: Bytes }
+/**
+ * A table's texts are read when a contract asks for them: few do, and they are most of its bytes. `share` is the seed by which a
+ * node's rows are chosen, where they are not all its own.
+ */
+type Opened =
+  | { readonly kind: 'csv'; readonly file: RandomAccess; readonly table: Table; readonly share?: Bytes }
+  | { readonly kind: 'idx'; readonly images: IdxRows; readonly labels: Idx }
+  | { readonly kind: 'joint'; readonly file: RandomAccess; readonly table: Table; readonly images: IdxRows }
+  | { readonly kind: 'share'; readonly images: Idx; readonly labels: Idx; readonly share: Bytes }
 
-async function readSource(source: DataSource | Brought, read: ReadFile): Promise<Raw> {
-  if (source.kind === 'public') throw new TrainingRefused('no-data', 'this node has no data of its own')
-  if (source.kind === 'csv') return { kind: 'csv', table: parseCsv(source.path, await read(source.path)) }
-  if (source.kind === 'rows') {
-    const { images, labels, rows } = source
-    return { kind: 'idx', images: rowsOf(images, rows), labels: rowsOf(labels, rows) }
+async function openSource(source: DataSource | Brought, open: OpenFile): Promise<Opened> {
+  switch (source.kind) {
+    case 'rows': {
+      const { images, labels, rows } = source
+      return { kind: 'idx', images: rowsIn(rowsOf(images, rows)), labels: rowsOf(labels, rows) }
+    }
+    case 'idx':
+      return {
+        kind: 'idx',
+        images: await openIdx(await open(source.images)),
+        labels: await readIdx(await open(source.labels)),
+      }
+    case 'csv': {
+      const file = await open(source.path)
+      return { kind: 'csv', file, table: await readCsv(file) }
+    }
+    case 'joint': {
+      const file = await open(source.table)
+      return { kind: 'joint', file, table: await readCsv(file), images: await openIdx(await open(source.images)) }
+    }
+    case 'share': {
+      const { of, seed: share } = source
+      if (of.kind === 'csv') {
+        const file = inMemory('the public table', of.table)
+        return { kind: 'csv', file, table: await readCsv(file), share }
+      }
+      const [images, labels] = [inMemory('the public images', of.images), inMemory('the public labels', of.labels)]
+      return { kind: 'share', images: await readIdx(images), labels: await readIdx(labels), share }
+    }
+    case 'public':
+      throw new TrainingRefused('no-data', 'this node has no data of its own')
   }
-  if (source.kind === 'share') {
-    const { of, seed } = source
-    if (of.kind === 'csv') return { kind: 'csv', table: parseCsv('the public table', of.table), share: seed }
-    const images = parseIdx('the public images', of.images)
-    return { kind: 'idx', images, labels: parseIdx('the public labels', of.labels), share: seed }
-  }
-  const [images, labels] = [await read(source.images), await read(source.labels)]
-  return { kind: 'idx', images: parseIdx(source.images, images), labels: parseIdx(source.labels, labels) }
 }
 
-function apply(raw: Raw, contract: DataContract, holdoutSeed: Bytes): Dataset {
-  const { share } = raw
-  if (raw.kind === 'csv' && contract.kind === 'table') {
-    const table = share ? tableShare(raw.table, contract.rowsMax, share) : raw.table
-    return applyTableContract(table, contract, holdoutSeed)
+async function apply(opened: Opened, contract: DataContract, holdoutSeed: Bytes): Promise<Dataset> {
+  if (contract.kind === 'image') {
+    if (opened.kind === 'idx') return applyImageContract(opened, contract, holdoutSeed)
+    if (opened.kind === 'share') {
+      const { images, labels } = imageShare(opened, contract.rowsMax, opened.share)
+      return applyImageContract({ images: rowsIn(images), labels }, contract, holdoutSeed)
+    }
+  } else if (contract.kind === 'joint') {
+    if (opened.kind === 'joint') {
+      const texts = new Map<Part, Uint16Array>()
+      for (const part of contract.parts) if (part.kind === 'text') texts.set(part, await readTokens(opened.file, part))
+      const tokensOf = (part: Part) => texts.get(part) as Uint16Array
+      return applyJointContract(opened.table, opened.images, tokensOf, contract, holdoutSeed)
+    }
+  } else if (opened.kind === 'csv' || opened.kind === 'joint') {
+    const { table: all, file } = opened
+    const share = opened.kind === 'csv' ? opened.share : undefined
+    const { rowsMax } = contract
+    const table = share ? tableShare(all, rowsMax, share) : all
+    if (contract.kind === 'table') return applyTableContract(table, contract, holdoutSeed)
+    const read = await readTokens(file, contract)
+    const { length } = contract
+    const tokens = share ? tokensShare(read, { rows: all.rows, length }, rowsMax, share) : read
+    return applyTextContract(table, tokens, contract, holdoutSeed)
   }
-  if (raw.kind === 'idx' && contract.kind === 'image') {
-    const files = share ? imageShare(raw, contract.rowsMax, share) : raw
-    return applyImageContract(files, contract, holdoutSeed)
-  }
-  const have = raw.kind === 'csv' ? 'a table' : 'images'
   throw new TrainingRefused(
     'data-contract',
-    `the task is about ${contract.kind === 'table' ? 'a table' : 'images'}, this site has ${have}`,
+    `the task is about ${NOUNS[contract.kind]}, this site has ${NOUNS[opened.kind]}`,
   )
 }
+
+const NOUNS = {
+  csv: 'a table',
+  table: 'a table',
+  text: "a table's text",
+  idx: 'images',
+  share: 'images',
+  image: 'images',
+  joint: 'a table with images',
+} as const

@@ -27,6 +27,17 @@ export function holdOut(
   return { train: Int32Array.from(train).sort(), heldOut: shuffle(Int32Array.from(heldOut), next) }
 }
 
+/** As many as ten, of five rows or more, by the order of their numbers: what is held out is of all sizes. */
+export function strataOf(numbers: Float32Array): Int32Array {
+  const order = Int32Array.from(numbers.keys()).sort((a, b) => (numbers[a] as number) - (numbers[b] as number) || a - b)
+  const count = Math.min(STRATA, Math.max(1, Math.floor(numbers.length / PARTS)))
+  const strata = new Int32Array(numbers.length)
+  for (const [rank, row] of order.entries()) strata[row] = Math.floor((rank * count) / numbers.length)
+  return strata
+}
+
+const STRATA = 10
+
 function quotas(sizes: readonly number[]): readonly number[] {
   const total = Math.round(sizes.reduce((sum, size) => sum + size, 0) / PARTS)
   const counts = sizes.map((size) => Math.floor(size / PARTS))

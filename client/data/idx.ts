@@ -1,6 +1,7 @@
 import type { Bytes } from '#protocol/ids.ts'
 import { WEIGHT_MAX } from '#protocol/limits.ts'
 import { DataFault } from './fault.ts'
+import { FILE_BYTES_MAX, type Piece, type RandomAccess, readWhole } from './source.ts'
 
 /**
  * The IDX format of MNIST: two zero bytes, the element type (8 = unsigned byte), the number of sides, each side as a
@@ -11,22 +12,84 @@ export type Idx = { readonly sides: readonly number[]; readonly bytes: Bytes }
 const UNSIGNED_BYTE = 8
 const SIDES_MAX = 4
 
+/** The elements, all of them in memory. Throws {@link DataFault}, and the world's faults. */
+export async function readIdx(file: RandomAccess): Promise<Idx> {
+  return parseIdx(file.path, await readWhole(file))
+}
+
 /** Throws {@link DataFault}. The elements are not copied. */
 export function parseIdx(path: string, file: Bytes): Idx {
-  const view = new DataView(file.buffer, file.byteOffset, file.length)
-  if (file.length < 4 || view.getUint16(0) !== 0) throw new DataFault(`${path}: not an IDX file`)
-  if (file[2] !== UNSIGNED_BYTE) throw new DataFault(`${path}: IDX elements of type ${file[2]}, where bytes (8) belong`)
-  const count = file[3] as number
+  const { sides, header } = parseHeader(path, file.subarray(0, HEADER_BYTES_MAX), file.length)
+  return { sides, bytes: file.subarray(header) }
+}
+
+/** A file's elements, row by row. */
+export type IdxRows = {
+  readonly sides: readonly number[]
+  /** One row after another. */
+  read(rows: Int32Array): Promise<Bytes>
+}
+
+/**
+ * A file that fits is read whole, by whoever first asks for a row. Of a larger one rows are read by their position; the first
+ * that are read stay in memory, as many as fit, which serves rows that are asked for in random order as well as any other choice.
+ * Throws {@link DataFault}, and the world's faults.
+ */
+export async function openIdx(file: RandomAccess, keptBytesMax = FILE_BYTES_MAX): Promise<IdxRows> {
+  const head = new Uint8Array(Math.min(HEADER_BYTES_MAX, file.sizeBytes))
+  await file.read([{ offset: 0, into: head }])
+  const { sides, header } = parseHeader(file.path, head, file.sizeBytes)
+  if (file.sizeBytes <= keptBytesMax) return rowsIn(await readIdx(file))
+  const size = rowSizeOf(sides)
+  const kept = new Map<number, Bytes>()
+  return {
+    sides,
+    async read(rows) {
+      const bytes = new Uint8Array(rows.length * size)
+      const missing: Piece[] = []
+      for (const [index, row] of rows.entries()) {
+        const into = bytes.subarray(index * size, (index + 1) * size)
+        const known = kept.get(row)
+        if (known) into.set(known)
+        else missing.push({ offset: header + row * size, into })
+      }
+      await file.read(missing)
+      for (const { offset, into } of missing)
+        if ((kept.size + 1) * size <= keptBytesMax) kept.set((offset - header) / size, into.slice())
+      return bytes
+    },
+  }
+}
+
+/** Of elements in memory. */
+export function rowsIn(idx: Idx): IdxRows {
+  return { sides: idx.sides, read: async (rows) => rowsOf(idx, rows).bytes }
+}
+
+const HEADER_BYTES_MAX = 4 + 4 * SIDES_MAX
+
+function parseHeader(
+  path: string,
+  head: Bytes,
+  sizeBytes: number,
+): { readonly sides: readonly number[]; readonly header: number } {
+  const view = new DataView(head.buffer, head.byteOffset, head.length)
+  if (head.length < 4 || view.getUint16(0) !== 0) throw new DataFault(`${path}: not an IDX file`)
+  if (head[2] !== UNSIGNED_BYTE) throw new DataFault(`${path}: IDX elements of type ${head[2]}, where bytes (8) belong`)
+  const count = head[3] as number
   const header = 4 + 4 * count
   if (count < 1 || count > SIDES_MAX) throw new DataFault(`${path}: ${count} sides, at most ${SIDES_MAX}`)
-  if (file.length < header) throw new DataFault(`${path}: ends within its header`)
+  if (sizeBytes < header) throw new DataFault(`${path}: ends within its header`)
   const sides = Array.from({ length: count }, (_, side) => view.getUint32(4 + 4 * side))
   if ((sides[0] as number) > WEIGHT_MAX) throw new DataFault(`${path}: ${sides[0]} rows, at most ${WEIGHT_MAX}`)
   const size = sides.reduce((product, side) => product * side, 1)
-  if (file.length !== header + size) {
-    throw new DataFault(`${path}: ${file.length} bytes, where [${sides.join(', ')}] takes ${header + size}`)
-  }
-  return { sides, bytes: file.subarray(header) }
+  if (sizeBytes !== header + size)
+    throw new DataFault(`${path}: ${sizeBytes} bytes, where [${sides.join(', ')}] takes ${header + size}`)
+  return { sides, header }
+}
+
+function rowSizeOf([, ...rest]: readonly number[]): number {
+  return rest.reduce((product, side) => product * side, 1)
 }
 
 /** The file for these elements. */
@@ -42,10 +105,13 @@ export function formatIdx({ sides, bytes }: Idx): Bytes {
 }
 
 /** Some of the rows, in this order: all that lies under one index of the first side. */
-export function rowsOf({ sides, bytes }: Idx, rows: readonly number[]): Idx {
+export function rowsOf({ sides, bytes }: Idx, rows: ArrayLike<number>): Idx {
   const [, ...rest] = sides
-  const size = rest.reduce((product, side) => product * side, 1)
+  const size = rowSizeOf(sides)
   const chosen = new Uint8Array(rows.length * size)
-  for (const [index, row] of rows.entries()) chosen.set(bytes.subarray(row * size, (row + 1) * size), index * size)
+  for (let index = 0; index < rows.length; index++) {
+    const from = (rows[index] as number) * size
+    chosen.set(bytes.subarray(from, from + size), index * size)
+  }
   return { sides: [rows.length, ...rest], bytes: chosen }
 }

@@ -26,6 +26,20 @@ export function tableShare(table: Table, most: number, seed: Bytes): Table {
   return { path: table.path, rows: chosen.length, columns: new Map(columns) }
 }
 
+/** The same rows' tokens, `length` of each row of all. */
+export function tokensShare(
+  tokens: Uint16Array,
+  { rows, length }: { readonly rows: number; readonly length: number },
+  most: number,
+  seed: Bytes,
+): Uint16Array {
+  const chosen = shareOf(rows, most, seed)
+  const shared = new Uint16Array(chosen.length * length)
+  for (const [index, row] of chosen.entries())
+    shared.set(tokens.subarray(row * length, (row + 1) * length), index * length)
+  return shared
+}
+
 /** Those rows of images, and of their labels. */
 export function imageShare(
   { images, labels }: { readonly images: Idx; readonly labels: Idx },

@@ -1,14 +1,28 @@
-import { add, mul, type Scalar, scalar, type Tensor, tensor, tidy, variableGrads } from '@tensorflow/tfjs-core'
+import {
+  add,
+  mul,
+  type NamedTensorMap,
+  type Scalar,
+  scalar,
+  type Tensor,
+  tensor,
+  tidy,
+  variableGrads,
+} from '@tensorflow/tfjs-core'
 import { uint32Stream } from '#aggregation/rng.ts'
+import { assert } from '#protocol/assert.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
-import { classesOf } from '#protocol/task.ts'
+import { outputsOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { EVALUATION_ROWS } from '../needs.ts'
+import { type Batch, batchesOf } from './batches.ts'
+import { openDescent } from './descent.ts'
 import { Evaluation } from './evaluation.ts'
-import { lossSum, outputsFor } from './loss.ts'
+import { lossSum } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
-import { sgd } from './sgd.ts'
+import { openOptimiser } from './optimiser.ts'
+import { isPlain, nextControl, type Walk } from './scaffold.ts'
 
 export type FitDoors = {
   /** Asked once a batch, and waited for: it may hold the work up, and throws to end it. */
@@ -36,45 +50,48 @@ export async function fitModel(
     network.write(model)
     const evaluation = await evaluate(network, training, dataset, doors)
     const examples = purpose === 'train' ? dataset.train.length : 0
-    const delta = purpose === 'train' ? await deltaOf(network, model, training, dataset, doors) : new Float32Array(0)
-    return { delta, examples, evaluation, trainMillis: Math.round(performance.now() - started) }
+    const learned = purpose === 'train' ? await learn(network, model, training, dataset, doors) : NOTHING
+    return { ...learned, examples, evaluation, trainMillis: Math.round(performance.now() - started) }
   } finally {
     network.dispose()
   }
 }
 
+type Learned = Pick<LocalUpdate, 'delta' | 'control'>
+const NOTHING: Learned = { delta: new Float32Array(0) }
+
 /** What training moves the weights by that are not frozen. */
-async function deltaOf(
+async function learn(
   network: Network,
   model: Float32Array,
   training: TrainingTask,
   dataset: Dataset,
   doors: FitDoors,
-): Promise<Float32Array> {
-  await trainNetwork(network, training, dataset, doors)
+): Promise<Learned> {
+  const { task, correction } = training
+  if (correction && !isPlain(task.optimiser))
+    throw new TrainingRefused('wrong-optimiser', 'control variates go with plain SGD alone')
+  const walk = await trainNetwork(network, training, dataset, doors)
   const weights = await network.readTrained()
   const delta = weights.map((weight, index) => weight - (model[index] as number))
-  if (!delta.every(Number.isFinite))
-    throw new TrainingRefused('not-finite', `weights after ${training.task.epochs} epochs`)
-  return delta
+  if (!delta.every(Number.isFinite)) throw new TrainingRefused('not-finite', `weights after ${task.epochs} epochs`)
+  return correction ? { delta, control: nextControl(correction, delta, walk) } : { delta }
 }
 
 function checkShapes(network: Network, { task, architecture }: TrainingTask, dataset: Dataset): void {
-  const outputs = outputsFor(task.loss, classesOf(task.data))
   if (String(architecture.input) !== String(dataset.shape)) {
     throw new TrainingRefused(
       'wrong-input',
       `the model takes [${architecture.input.join(', ')}], a row is [${dataset.shape.join(', ')}]`,
     )
   }
-  if (String(network.output) !== String([outputs])) {
+  const outputs = outputsOf(task.loss, task.data)
+  if (!outputs.ok) throw new TrainingRefused(outputs.refusal, outputs.detail ?? '')
+  if (String(network.output) !== String([outputs.value])) {
     throw new TrainingRefused(
       'wrong-output',
-      `the model gives [${network.output.join(', ')}], ${task.loss} takes [${outputs}]`,
+      `the model gives [${network.output.join(', ')}], ${task.loss} takes [${outputs.value}]`,
     )
-  }
-  if (task.loss === 'sigmoid-cross-entropy' && classesOf(task.data) !== 2) {
-    throw new TrainingRefused('wrong-output', 'a sigmoid tells two classes apart')
   }
 }
 
@@ -86,10 +103,10 @@ async function evaluate(
 ): Promise<LocalUpdate['evaluation']> {
   const rows = dataset.heldOut.subarray(0, evaluationRowsMax)
   const evaluation = new Evaluation(task)
-  for (const batch of batches(rows, EVALUATION_ROWS)) {
+  for await (const batch of batchesOf(dataset, rows, EVALUATION_ROWS)) {
     await doors.checkpoint()
-    const logits = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
-    evaluation.add(logits, labelsOf(dataset, batch))
+    const outputs = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
+    evaluation.add(outputs, labelsOf(dataset, batch))
   }
   return evaluation.measured
 }
@@ -99,27 +116,29 @@ const STEPS_AHEAD = 16
 
 async function trainNetwork(
   network: Network,
-  { task, shuffleSeed }: TrainingTask,
+  { task, shuffleSeed, correction }: TrainingTask,
   dataset: Dataset,
   doors: FitDoors,
-): Promise<void> {
+): Promise<Walk> {
   const next = uint32Stream(shuffleSeed)
-  const optimiser = sgd(network.trainable, task.optimiser)
+  const descent = openDescent(network.trainable, task, correction)
+  const optimiser = openOptimiser(network.trainable, task.optimiser)
   let losses = scalar(0)
+  let steps = 0
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
-      let steps = 0
-      for (const batch of batches(order, task.batchSize)) {
+      for await (const batch of batchesOf(dataset, order, task.batchSize)) {
         await doors.checkpoint()
         const before = losses
         losses = tidy(() => {
-          const targets = targetsOf(dataset, batch, network.output[0] as number)
+          const rows = batch.rows.length
+          const targets = targetsOf(labelsOf(dataset, batch), network.output[0] as number)
           const x = inputOf(dataset, batch)
-          const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / batch.length) as Scalar
+          const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / rows) as Scalar
           const { value, grads } = variableGrads(mean, [...network.trainable])
-          optimiser.step(grads)
-          return add(before, mul(value, batch.length))
+          optimiser.step(descent.along(gradientsOf(network, grads)))
+          return add(before, mul(value, rows))
         })
         before.dispose()
         if (++steps % STEPS_AHEAD === 0) await losses.data()
@@ -129,10 +148,20 @@ async function trainNetwork(
       if (!Number.isFinite(sum)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
       doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length })
     }
+    return { steps, rate: task.optimiser.rateMicro / 1e6 }
   } finally {
     losses.dispose()
     optimiser.dispose()
+    descent.dispose()
   }
+}
+
+function gradientsOf({ trainable }: Network, grads: NamedTensorMap): readonly Tensor[] {
+  return trainable.map(({ name }) => {
+    const gradient = grads[name]
+    assert(gradient, 'the loss depends on every weight')
+    return gradient
+  })
 }
 
 /** Of a tensor that nothing else needs. */
@@ -144,29 +173,18 @@ async function valuesOf(once: Tensor): Promise<ArrayLike<number>> {
   }
 }
 
-/** The last one may be short. */
-function* batches(rows: Int32Array, size: number): Iterable<Int32Array> {
-  for (let from = 0; from < rows.length; from += size) yield rows.subarray(from, from + size)
+function inputOf({ shape }: Dataset, { rows, values }: Batch): Tensor {
+  return tensor(values, [rows.length, ...shape])
 }
 
-function inputOf(dataset: Dataset, batch: Int32Array): Tensor {
-  const width = dataset.shape.reduce((product, side) => product * side, 1)
-  const values = new Float32Array(batch.length * width)
-  for (const [index, row] of batch.entries()) dataset.copyRow(row, values, index * width)
-  return tensor(values, [batch.length, ...dataset.shape])
-}
-
-function labelsOf(dataset: Dataset, batch: Int32Array): Int32Array {
-  return batch.map((row) => dataset.labels[row] as number)
+function labelsOf({ labels }: Dataset, { rows }: Batch): Float32Array {
+  return Float32Array.from(rows, (row) => labels[row] as number)
 }
 
 /** One-hot, or the label itself where there is one output. */
-function targetsOf(dataset: Dataset, batch: Int32Array, outputs: number): Tensor {
-  const values = new Float32Array(batch.length * outputs)
-  for (const [index, row] of batch.entries()) {
-    const label = dataset.labels[row] as number
-    if (outputs === 1) values[index] = label
-    else values[index * outputs + label] = 1
-  }
-  return tensor(values, [batch.length, outputs])
+function targetsOf(labels: Float32Array, outputs: number): Tensor {
+  if (outputs === 1) return tensor(labels, [labels.length, 1])
+  const values = new Float32Array(labels.length * outputs)
+  for (const [index, label] of labels.entries()) values[index * outputs + label] = 1
+  return tensor(values, [labels.length, outputs])
 }

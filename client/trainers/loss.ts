@@ -1,63 +1,116 @@
 import {
+  abs,
+  clipByValue,
   customGrad,
   type GradSaveFunc,
-  logSoftmax,
+  minimum,
   mul,
-  neg,
   type Scalar,
   sigmoid,
-  softmax,
+  sign,
   softplus,
+  square,
   sub,
   sum,
   type Tensor,
 } from '@tensorflow/tfjs-core'
 import type { Loss } from '#protocol/task.ts'
+import { softmaxLoss } from './kernels/fused.ts'
 
 /**
- * Cross-entropy from logits, in nats, summed over the rows: worked out where the logits lie, so that a step on an
- * accelerator waits for nothing.
+ * The loss of what a model puts out, summed over the rows: worked out where the outputs lie, so that a step on an accelerator
+ * waits for nothing. With their gradients:
  *
- * softmax: −log softmax(z)[label]; gradient softmax(z) − onehot(label).
- * sigmoid: log(1 + e^z) − z·label; gradient σ(z) − label.
+ * softmax: −log softmax(z)[label]; softmax(z) − onehot(label).
+ * sigmoid: log(1 + e^z) − z·label; σ(z) − label.
+ * squared: (z − y)²; 2(z − y).
+ * absolute: |z − y|; its sign.
+ * Huber: ½(z − y)² up to 1, |z − y| − ½ beyond; z − y, cut off at ±1.
  *
- * @param logits [rows, outputs]
+ * @param outputs [rows, outputs]
  * @param targets of the same shape: one-hot classes, or the one label
  */
-export function lossSum(loss: Loss, logits: Tensor, targets: Tensor): Scalar {
-  const isSoftmax = loss === 'softmax-cross-entropy'
+export function lossSum(loss: Loss, outputs: Tensor, targets: Tensor): Scalar {
+  if (loss === 'softmax-cross-entropy') return softmaxLoss(outputs, targets)
   const summed = customGrad((z, save) => {
     const values = z as Tensor
     ;(save as GradSaveFunc)([values])
-    const nats = isSoftmax ? neg(mul(logSoftmax(values), targets)) : sub(softplus(values), mul(values, targets))
-    const gradFunc = (dy: Tensor, saved: readonly Tensor[]) => {
-      const [at] = saved as readonly [Tensor]
-      return mul(sub(isSoftmax ? softmax(at) : sigmoid(at), targets), dy)
-    }
-    return { value: sum(nats), gradFunc: gradFunc as never }
+    const gradFunc = (dy: Tensor, saved: readonly Tensor[]) => mul(slopes(loss, saved[0] as Tensor, targets), dy)
+    return { value: sum(lossesAt(loss, values, targets)), gradFunc: gradFunc as never }
   })
-  return summed(logits) as Scalar
+  return summed(outputs) as Scalar
 }
 
-/** The same of each row in float64, for evaluation, and which rows are classed right. */
-export function crossEntropy(
-  loss: Loss,
-  logits: ArrayLike<number>,
-  labels: ArrayLike<number>,
-): { readonly nats: Float64Array; readonly correct: number } {
+/** Those that are of one value a row. */
+type PlainLoss = Exclude<Loss, 'softmax-cross-entropy'>
+
+function lossesAt(loss: PlainLoss, z: Tensor, targets: Tensor): Tensor {
+  switch (loss) {
+    case 'sigmoid-cross-entropy':
+      return sub(softplus(z), mul(z, targets))
+    case 'mean-squared-error':
+      return square(sub(z, targets))
+    case 'mean-absolute-error':
+      return abs(sub(z, targets))
+    case 'huber': {
+      // With c = min(|e|, 1), both branches are c·(|e| − c ÷ 2).
+      const miss = abs(sub(z, targets))
+      const small = minimum(miss, 1)
+      return mul(small, sub(miss, mul(small, 0.5)))
+    }
+  }
+}
+
+function slopes(loss: PlainLoss, z: Tensor, targets: Tensor): Tensor {
+  switch (loss) {
+    case 'sigmoid-cross-entropy':
+      return sub(sigmoid(z), targets)
+    case 'mean-squared-error':
+      return mul(sub(z, targets), 2)
+    case 'mean-absolute-error':
+      return sign(sub(z, targets))
+    case 'huber':
+      return clipByValue(sub(z, targets), -1, 1)
+  }
+}
+
+/** What evaluation counts: each row's loss in float64, and how many rows are classed right, which no number is. */
+type Scored = { readonly losses: Float64Array; readonly correct: number }
+
+export function scoreRows(loss: Loss, outputs: ArrayLike<number>, labels: ArrayLike<number>): Scored {
+  if (loss === 'softmax-cross-entropy') return scoreClasses(outputs, labels)
+  const losses = new Float64Array(labels.length)
+  let correct = 0
+  for (const row of losses.keys()) {
+    const [z, label] = [outputs[row] as number, labels[row] as number]
+    losses[row] = lossOf(loss, z, label)
+    if (loss === 'sigmoid-cross-entropy' && z > 0 === (label === 1)) correct++
+  }
+  return { losses, correct }
+}
+
+function lossOf(loss: PlainLoss, z: number, label: number): number {
+  const miss = Math.abs(z - label)
+  switch (loss) {
+    case 'sigmoid-cross-entropy':
+      // No z overflows this form.
+      return Math.max(z, 0) - z * label + Math.log1p(Math.exp(-Math.abs(z)))
+    case 'mean-squared-error':
+      return miss ** 2
+    case 'mean-absolute-error':
+      return miss
+    case 'huber':
+      return miss <= 1 ? miss ** 2 / 2 : miss - 0.5
+  }
+}
+
+function scoreClasses(logits: ArrayLike<number>, labels: ArrayLike<number>): Scored {
   const rows = labels.length
   const width = logits.length / rows
-  const nats = new Float64Array(rows)
+  const losses = new Float64Array(rows)
   let correct = 0
   for (let row = 0; row < rows; row++) {
     const label = labels[row] as number
-    if (loss === 'sigmoid-cross-entropy') {
-      const z = logits[row] as number
-      // No z overflows this form.
-      nats[row] = Math.max(z, 0) - z * label + Math.log1p(Math.exp(-Math.abs(z)))
-      if (z > 0 === (label === 1)) correct++
-      continue
-    }
     const first = row * width
     let largest = first
     for (let at = first + 1; at < first + width; at++) {
@@ -66,13 +119,8 @@ export function crossEntropy(
     const top = logits[largest] as number
     let total = 0
     for (let at = first; at < first + width; at++) total += Math.exp((logits[at] as number) - top)
-    nats[row] = Math.log(total) + top - (logits[first + label] as number)
+    losses[row] = Math.log(total) + top - (logits[first + label] as number)
     if (largest === first + label) correct++
   }
-  return { nats, correct }
-}
-
-/** Outputs that a model must have for a loss. */
-export function outputsFor(loss: Loss, classes: number): number {
-  return loss === 'sigmoid-cross-entropy' ? 1 : classes
+  return { losses, correct }
 }

@@ -9,6 +9,7 @@ import {
   referenceTask,
 } from '#protocol/reference-models.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { copyRows } from '../data/features.ts'
 import type { Measured, Measurement } from '../measuring.ts'
 import { type FitDoors, fitModel } from './fit.ts'
 
@@ -97,8 +98,13 @@ function datasetOf(model: ReferenceModel, seed: Bytes, repetition: number): Data
   const { values, labels } = referenceRows(model, seed, repetition)
   const width = values.length / REPETITION_ROWS
   return {
-    ...{ shape: REFERENCE_MODELS[model].input, labels, dropped: 0, heldOut: new Int32Array(0) },
+    ...{ shape: REFERENCE_MODELS[model].input, dropped: 0, heldOut: new Int32Array(0) },
+    labels: Float32Array.from(labels),
     train: Int32Array.from(labels.keys()),
-    copyRow: (row, into, offset) => into.set(values.subarray(row * width, (row + 1) * width), offset),
+    async read(rows) {
+      const batch = new Float32Array(rows.length * width)
+      copyRows({ values, width }, rows, batch, { offset: 0, stride: width })
+      return batch
+    },
   }
 }

@@ -1,5 +1,6 @@
-import { checkFileSize } from '../data/bounds.ts'
 import { DataFault } from '../data/fault.ts'
+import { inBlob } from '../data/picked.ts'
+import type { RandomAccess } from '../data/source.ts'
 import { chooseBackend } from './backends/choice.ts'
 import { pageCandidates } from './backends/page.ts'
 import type { Reply, Request } from './conversation.ts'
@@ -17,7 +18,7 @@ thread.addEventListener('message', ({ data }) => void open(data as PageOpening),
 
 async function open({ files, wasm, data, backend, without }: PageOpening): Promise<void> {
   try {
-    const answer = openPupil(data, (path) => bytesOf(files, path), say)
+    const answer = openPupil(data, async (path) => picked(files, path), say)
     const lost = (reason: string) => say({ kind: 'lost', reason })
     const opened = await chooseBackend(pageCandidates(wasm), backend, { without, lost })
     thread.addEventListener('message', async (event) => {
@@ -35,9 +36,8 @@ async function open({ files, wasm, data, backend, without }: PageOpening): Promi
   }
 }
 
-async function bytesOf(files: PageOpening['files'], path: string): Promise<Uint8Array> {
+function picked(files: PageOpening['files'], path: string): RandomAccess {
   const file = files.get(path)
   if (!file) throw new DataFault(`${path}: not among the files that were picked`)
-  checkFileSize(path, file.size)
-  return new Uint8Array(await file.arrayBuffer())
+  return inBlob(path, file)
 }

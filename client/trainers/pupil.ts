@@ -1,5 +1,6 @@
 import { TrainingRefused } from '#protocol/ports.ts'
-import { openDataset, type PublicShare, type ReadFile } from '../data/dataset.ts'
+import { openDataset, type PublicShare } from '../data/dataset.ts'
+import type { OpenFile } from '../data/source.ts'
 import { openStatistics } from '../data/statistics.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
@@ -12,19 +13,19 @@ import { measure } from './measurement.ts'
  */
 export function openPupil(
   data: Opening['data'],
-  read: ReadFile,
+  open: OpenFile,
   say: (reply: Reply) => void,
 ): (request: Request) => Promise<Reply> {
-  const dataset = openDataset(data, read)
-  const tally = openStatistics(data, read)
+  const dataset = openDataset(data, open)
+  const tally = openStatistics(data, open)
   /** The last share of public data: its next round follows, and what was parsed needs no parsing again. */
   let last: { readonly key: string; readonly dataset: typeof dataset } | undefined
   const datasetOf = (other: Fit['data']): typeof dataset => {
     if (!other) return dataset
-    return other.kind === 'share' ? shareOf(other) : openDataset(other, read)
+    return other.kind === 'share' ? shareOf(other) : openDataset(other, open)
   }
   const shareOf = (share: PublicShare): typeof dataset => {
-    if (last?.key !== share.key) last = { key: share.key, dataset: openDataset(share, read) }
+    if (last?.key !== share.key) last = { key: share.key, dataset: openDataset(share, open) }
     return last.dataset
   }
 

@@ -17,7 +17,7 @@ import {
 import { questionSchema } from '#protocol/question.ts'
 import { referenceModelField } from '#protocol/reference-models.ts'
 import { verdictField } from '#protocol/spot-check.ts'
-import { dataContractSchema, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
+import { dataContractSchema, localObjective, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
 import { onFailuresField } from '../run-spec.ts'
 import { termsSchema } from '../timing.ts'
 
@@ -109,6 +109,7 @@ export const createRunSchema = z
       data: dataContractSchema,
       loss: lossField,
       optimiser: optimiserSchema,
+      ...localObjective,
       epochs: count(1000, 1),
       batchSize: count(65_536, 1),
       clipNormMicro: count(1_000_000_000_000, 1).default(10_000_000),

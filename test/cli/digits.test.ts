@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { DIGIT_CLASSES, DIGIT_SIDE, readDigits, writeDigits } from '#cli/digits.ts'
-import { readIdx } from '#client/data/idx-file.ts'
+import { openDisk } from '#client/data/disk.ts'
+import { readIdx } from '#client/data/idx.ts'
 
 test('ten thousand real digits are dealt to five sites, each with its labels, none lost', async () => {
   const digits = await readDigits()
@@ -18,7 +19,8 @@ test('ten thousand real digits are dealt to five sites, each with its labels, no
     const inks = new Float64Array(DIGIT_CLASSES)
     for (const source of sources) {
       if (source.kind !== 'idx') throw new Error('digits are images')
-      const [images, labels] = [await readIdx(source.images), await readIdx(source.labels)]
+      const images = await readIdx(await openDisk(source.images))
+      const labels = await readIdx(await openDisk(source.labels))
       const [rows] = labels.sides as [number]
       expect(images.sides).toEqual([rows, DIGIT_SIDE, DIGIT_SIDE])
       expect(rows).toBeGreaterThanOrEqual(400)

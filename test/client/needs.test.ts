@@ -5,7 +5,7 @@ import { checkNeeds, trainingNeeds } from '#client/needs.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
-import type { Task } from '#protocol/task.ts'
+import type { Optimiser, Task } from '#protocol/task.ts'
 import { fitHere, someDataset, someModel, trainingOf } from './trainers/tasks.ts'
 
 type Activation = Extract<Layer, { activation: string }>['activation']
@@ -39,6 +39,21 @@ const architectures: fc.Arbitrary<Architecture> = fc
   })
   .filter((architecture) => shapeOf(architecture).ok)
 
+const adam = { rateMicro: 1000, beta1Micro: 900_000, beta2Micro: 999_000, epsilonNano: 100 } as const
+const rmsProp = { kind: 'rmsprop', rateMicro: 1000, discountMicro: 900_000, epsilonNano: 100 } as const
+const optimiser = fc.constantFrom<Optimiser>(
+  { kind: 'sgd', rateMicro: 1000, momentumMicro: 0 },
+  { kind: 'sgd', rateMicro: 1000, momentumMicro: 900_000, nesterov: true },
+  { kind: 'adam', ...adam },
+  { kind: 'adamw', ...adam, weightDecayMicro: 10_000 },
+  { ...rmsProp, momentumMicro: 0 },
+  { ...rmsProp, momentumMicro: 900_000, centred: true },
+)
+const learning = fc.record(
+  { optimiser, proximalMicro: fc.constant(1000), gradientNormMicro: fc.constant(1_000_000) },
+  { requiredKeys: ['optimiser'] },
+)
+
 /** The slow one is asked about little. */
 describe.each([
   ['wasm', 25, [1, 8, 33, 100]],
@@ -52,10 +67,8 @@ describe.each([
     const ratios: number[] = []
     const batches = fc.constantFrom(...sizes)
     await fc.assert(
-      fc.asyncProperty(architectures, batches, async (architecture, batchSize) => {
-        const training = trainingOf(architecture, 'softmax-cross-entropy', 3, {
-          ...{ batchSize, optimiser: { kind: 'sgd', rateMicro: 1000, momentumMicro: 900_000 } },
-        })
+      fc.asyncProperty(architectures, batches, learning, async (architecture, batchSize, terms) => {
+        const training = trainingOf(architecture, 'softmax-cross-entropy', 3, { batchSize, ...terms })
         // Tested on all of them, trained on as many as make a few steps, of which the last is a smaller one.
         const rows = Math.min(120, 3 * batchSize + 1)
         const dataset = {
@@ -91,7 +104,8 @@ test('what a hostile task would lay out is refused by its name, whatever makes i
     ...{ padding: 'valid', activation: 'relu' },
   }
   const judge = (architecture: Architecture, batchSize: number, data: Task['data']) => {
-    const verdict = checkNeeds(architecture, { batchSize, data } as Task, 2 ** 31)
+    const { task } = trainingOf(architecture, 'softmax-cross-entropy', 3, { batchSize, data })
+    const verdict = checkNeeds(architecture, task, 2 ** 31)
     return verdict.ok ? 'ok' : verdict.refusal
   }
   expect(judge({ v: 1, input: [28, 28, 1], layers }, 32, image(28))).toBe('ok')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import { readCsv } from '#client/data/csv-file.ts'
+import { readCsvFile } from '#client/data/csv-file.ts'
 import { consilium, jsonLines } from '#test/cli/command.ts'
 import { Cluster } from './cluster.ts'
 
@@ -14,7 +14,7 @@ test('three hospitals are asked, as real processes: what is printed is what thei
   expect(ran).toMatchObject({ code: 0, stderr: '' })
 
   const tables = await Promise.all(
-    [1, 2, 3].map(async (site) => readCsv(join(cluster.folder, `data/hospital-${site}.csv`))),
+    [1, 2, 3].map(async (site) => readCsvFile(join(cluster.folder, `data/hospital-${site}.csv`))),
   )
   const pooled = (name: string) => tables.flatMap(({ columns }) => [...(columns.get(name)?.values ?? [])])
   const [ages, sick] = [pooled('age'), pooled('sick')]

@@ -13,6 +13,7 @@ import {
   sub,
   sum,
   type Tensor,
+  tidy,
 } from '@tensorflow/tfjs-core'
 import type { AdamAttrs, MomentumAttrs } from './fused.ts'
 
@@ -35,9 +36,10 @@ export const PLAIN = {
     { weights, gradient, mean, square }: Inputs<'weights' | 'gradient' | 'mean' | 'square'>,
     { rate, beta1, beta2, epsilon, kept }: AdamAttrs,
   ) {
-    const nextMean = add(mul(mean, beta1), mul(gradient, 1 - beta1))
-    const nextSquare = add(mul(square, beta2), mul(mul(gradient, gradient), 1 - beta2))
-    const move = div(mul(nextMean, rate), add(sqrt(nextSquare), epsilon))
+    // What each takes is let go of before the next: of a large tensor there would be a dozen copies.
+    const nextMean = tidy(() => add(mul(mean, beta1), mul(gradient, 1 - beta1)))
+    const nextSquare = tidy(() => add(mul(square, beta2), mul(mul(gradient, gradient), 1 - beta2)))
+    const move = tidy(() => div(mul(nextMean, rate), add(sqrt(nextSquare), epsilon)))
     return [sub(kept === 1 ? weights : mul(weights, kept), move), nextMean, nextSquare]
   },
   ConsiliumBatchNorm({ x, scale, offset }: Inputs<'x' | 'scale' | 'offset'>, { epsilon }: Epsilon) {

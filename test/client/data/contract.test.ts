@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals'
 import { applyImageContract, applyTableContract } from '#client/data/contract.ts'
-import { parseCsv } from '#client/data/csv.ts'
 import type { Dataset } from '#client/data/dataset.ts'
+import { rowsIn } from '#client/data/idx.ts'
 import { featuresOf, type ImageContract, type TableContract } from '#protocol/task.ts'
+import { tableFrom } from './table.ts'
 
 const seed = new Uint8Array(32)
-const table = (text: string) => parseCsv('site.csv', new TextEncoder().encode(text))
 
 const contract: TableContract = {
   kind: 'table',
@@ -25,14 +25,12 @@ const text = `num,age,cp,chol,other
 0,70,,200,x
 2,40,4,240,x`.replace('3,60,2,,x', '3,60,2,220,x')
 
-function rowOf(dataset: Dataset, row: number): number[] {
-  const into = new Float32Array(dataset.shape[0] as number)
-  dataset.copyRow(row, into, 0)
-  return [...into]
+async function rowOf(dataset: Dataset, row: number): Promise<number[]> {
+  return [...(await dataset.read(Int32Array.of(row)))]
 }
 
-test('rows become features as the contract says, by what the training rows alone know', () => {
-  const dataset = applyTableContract(table(text), contract, seed)
+test('rows become features as the contract says, by what the training rows alone know', async () => {
+  const dataset = applyTableContract(tableFrom(text), contract, seed)
   expect(dataset.shape).toEqual(featuresOf(contract))
   expect([...dataset.labels]).toEqual([0, 1, 1, 0, 1])
   expect(dataset.dropped).toBe(1)
@@ -46,7 +44,7 @@ test('rows become features as the contract says, by what the training rows alone
   const share = (level: number) => trained.filter((each) => each === level).length / trained.length
   for (const [row, age] of ages.entries()) {
     const level = levels[row]
-    const features = rowOf(dataset, row)
+    const features = await rowOf(dataset, row)
     expect(features[0]).toBeCloseTo(age === undefined ? 0 : (age - mean) / deviation, 5)
     expect(features[1]).toBe(age === undefined ? 1 : 0)
     expect(features[2]).toBeCloseTo(level === undefined ? share(2) : Number(level === 2), 6)
@@ -55,16 +53,16 @@ test('rows become features as the contract says, by what the training rows alone
   }
 })
 
-test('a column that says one thing everywhere is zero, not no number', () => {
+test('a column that says one thing everywhere is zero, not no number', async () => {
   const flat = `age,num\n${'7,0\n7,1\n'.repeat(5)}`
   const columns = [{ kind: 'number', name: 'age', gaps: false }] as const
-  const dataset = applyTableContract(table(flat), { ...contract, columns }, seed)
-  for (let row = 0; row < 10; row++) expect(rowOf(dataset, row)).toEqual([0])
+  const dataset = applyTableContract(tableFrom(flat), { ...contract, columns }, seed)
+  for (let row = 0; row < 10; row++) expect(await rowOf(dataset, row)).toEqual([0])
 })
 
 test('integer labels are the classes themselves', () => {
   const classes: TableContract = { ...contract, label: { column: 'num', rule: 'integer', classes: 4 } }
-  expect([...applyTableContract(table(text), classes, seed).labels]).toEqual([0, 3, 1, 0, 2])
+  expect([...applyTableContract(tableFrom(text), classes, seed).labels]).toEqual([0, 3, 1, 0, 2])
 })
 
 const label = (rule: 'integer' | 'not-zero', classes: number) => ({ label: { column: 'num', rule, classes } })
@@ -101,7 +99,7 @@ test.each<[string, string, Partial<TableContract>, string]>([
 ])('%s is refused by name, and no value is in the words', (_, text, changes, message) => {
   let said = ''
   try {
-    applyTableContract(table(text), { ...contract, ...changes }, seed)
+    applyTableContract(tableFrom(text), { ...contract, ...changes }, seed)
   } catch (cause) {
     said = (cause as Error).message
   }
@@ -114,11 +112,13 @@ const files = {
   labels: { sides: [3], bytes: Uint8Array.of(0, 2, 1) },
 }
 
-test('pixels are scaled to 0…1', () => {
-  const dataset = applyImageContract(files, images, seed)
-  const into = new Float32Array(5)
-  dataset.copyRow(2, into, 1)
-  expect([...into]).toEqual([0, ...[8, 9, 10, 11].map((index) => Math.fround((index * 23) / 255))])
+const apply = ({ images: idx, labels }: typeof files, contract = images) =>
+  applyImageContract({ images: rowsIn(idx), labels }, contract, seed)
+
+test('pixels are scaled to 0…1', async () => {
+  const dataset = apply(files)
+  const pixels = [8, 9, 10, 11, 0, 1, 2, 3].map((index) => Math.fround((index * 23) / 255))
+  expect([...(await dataset.read(Int32Array.of(2, 0)))]).toEqual(pixels)
   expect([...dataset.labels]).toEqual([0, 2, 1])
 })
 
@@ -133,5 +133,5 @@ test.each<[string, typeof files, Partial<ImageContract>, string]>([
   ['a label too high', files, { classes: 2 }, "data-contract: a label outside the contract's 2 classes"],
   ['too many images', files, { rowsMax: 2 }, "data-contract: more rows than the contract's 2"],
 ])('images with %s are refused by name', (_, files, changes, message) => {
-  expect(() => applyImageContract(files, { ...images, ...changes }, seed)).toThrow(message)
+  expect(() => apply(files, { ...images, ...changes })).toThrow(message)
 })

@@ -1,17 +1,20 @@
 import { expect, test } from '@jest/globals'
+import { parse as parseElsewhere } from 'csv-parse/sync'
 import fc from 'fast-check'
-import { parseCsv } from '#client/data/csv.ts'
+import { readColumn, readCsv } from '#client/data/csv.ts'
 import { DataFault } from '#client/data/fault.ts'
+import { RecordReader } from '#client/data/records.ts'
+import { inMemory } from '#client/data/source.ts'
+import { tableFrom } from './table.ts'
 
-const parse = (text: string) => parseCsv('site.csv', new TextEncoder().encode(text))
-const column = (text: string, name: string) => [...(parse(text).columns.get(name)?.values ?? [])]
+const column = (text: string, name: string) => [...(tableFrom(text).columns.get(name)?.values ?? [])]
 
 test('numbers are read as they stand, and an empty cell is missing', () => {
   const text = '\uFEFFage,"chol", num \r\n63,233.5,0\r\n-1e2,,1\r\n+.5, 0 ,\r\n\r\n'
   expect(column(text, 'age')).toEqual([63, -100, 0.5])
   expect(column(text, 'chol')).toEqual([233.5, Number.NaN, 0])
   expect(column(text, 'num')).toEqual([0, 1, Number.NaN])
-  expect(parse(text).rows).toBe(3)
+  expect(tableFrom(text).rows).toBe(3)
 })
 
 test('every table of numbers and gaps comes back from its text', () => {
@@ -34,8 +37,8 @@ test('every table of numbers and gaps comes back from its text', () => {
 
 test('text is no number, and its first line is remembered', () => {
   const text = 'a,b\n1,2\n1,?\n1,NA\nInfinity,0x10\n1e999,3\n'
-  expect(parse(text).columns.get('b')?.textLine).toBe(3)
-  expect(parse(text).columns.get('a')?.textLine).toBe(5)
+  expect(tableFrom(text).columns.get('b')?.textLine).toBe(3)
+  expect(tableFrom(text).columns.get('a')?.textLine).toBe(5)
 })
 
 test.each([
@@ -50,7 +53,69 @@ test.each([
   [`${Array.from({ length: 513 }, (_, index) => `c${index}`).join(',')}\n`, 'site.csv, line 1: more than 512 columns'],
   [`a\n${'9'.repeat(600_000)}\n`, /^site\.csv, line \d+: the line is too long/],
 ])('a file that is no table is refused with its name and line, and without a value (%#)', (text, message) => {
-  expect(() => parse(text)).toThrow(DataFault)
-  expect(() => parse(text)).toThrow(message)
-  expect(() => parse(text)).not.toThrow(/987654/)
+  expect(() => tableFrom(text)).toThrow(DataFault)
+  expect(() => tableFrom(text)).toThrow(message)
+  expect(() => tableFrom(text)).not.toThrow(/987654/)
+})
+
+/** Cells that need quotation marks, and cells that do not. */
+const cell = fc.oneof(
+  fc.string({ unit: fc.constantFrom('a', '1', '"', ',', '\n', '\r', 'é', '𝄞', ' '), maxLength: 8 }),
+  fc.double({ noNaN: true }).map(String),
+)
+const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+
+test('records are those of another reader, in whatever pieces they come', () => {
+  const records = fc
+    .integer({ min: 2, max: 4 })
+    .chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { minLength: 1, maxLength: 12 }))
+  const ends = fc.constantFrom('\n', '\r\n', '\r')
+  fc.assert(
+    fc.property(records, ends, fc.boolean(), fc.array(fc.nat(), { maxLength: 9 }), (records, end, ended, cuts) => {
+      const text = records.map((record) => record.map(quoted).join(',')).join(end) + (ended ? end : '')
+      const bytes = new TextEncoder().encode(text)
+      const read: (readonly string[])[] = []
+      const reader = new RecordReader('site.csv', (record) => void read.push(record))
+      const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+      for (const [index, from] of places.slice(0, -1).entries()) reader.push(bytes.subarray(from, places[index + 1]))
+      reader.end()
+      expect(read).toEqual(parseElsewhere(text, { record_delimiter: end, skip_empty_lines: true }))
+    }),
+  )
+})
+
+test('no text, however broken, does anything but be read or be refused by name', () => {
+  const hostile = fc.string({
+    unit: fc.constantFrom('"', ',', '\n', '\r', 'a', '1', '\0', '\uFEFF', ' '),
+    maxLength: 40,
+  })
+  fc.assert(
+    fc.property(hostile, (text) => {
+      try {
+        const { rows, columns } = tableFrom(text)
+        for (const { values } of columns.values()) expect(values).toHaveLength(rows)
+      } catch (cause) {
+        expect(cause).toBeInstanceOf(DataFault)
+      }
+    }),
+  )
+})
+
+test('a file of many pieces is the table that it is in one', async () => {
+  const lines = Array.from(
+    { length: 30_000 },
+    (_, row) => `${row},"row ${row}, of some",${row % 7 === 0 ? '' : row / 8}`,
+  )
+  const bytes = new TextEncoder().encode(['id,note,value', ...lines].join('\r\n'))
+  const file = inMemory('site.csv', bytes)
+  const { rows, columns } = await readCsv(file)
+  expect(rows).toBe(30_000)
+  const values = columns.get('value')?.values as Float64Array
+  expect([...values.subarray(0, 9)]).toEqual([Number.NaN, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, Number.NaN, 1])
+  expect(values.at(-1)).toBe(29_999 / 8)
+  expect(columns.get('note')?.textLine).toBe(2)
+  const notes: string[] = []
+  expect(await readColumn(file, 'note', (note) => void notes.push(note))).toBe(true)
+  expect(notes).toEqual(lines.map((_, row) => `row ${row}, of some`))
+  expect(await readColumn(file, 'other', () => expect(true).toBe(false))).toBe(false)
 })

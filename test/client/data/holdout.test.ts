@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { holdOut } from '#client/data/holdout.ts'
+import { holdOut, strataOf } from '#client/data/holdout.ts'
 import { below, shuffle } from '#client/data/shuffle.ts'
 
 const seedOf = (byte: number) => new Uint8Array(32).fill(byte)
@@ -54,4 +54,24 @@ test('a word that would make low numbers likelier is drawn again', () => {
   const words = [2 ** 32 - 1, 2 ** 32 - 2, 7]
   expect(below(3, () => words.shift() as number)).toBe((2 ** 32 - 2) % 3)
   expect(words).toEqual([7])
+})
+
+test('numbers are held out of all sizes: of each tenth of them a fifth', () => {
+  const numbers = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { maxLength: 120 })
+  fc.assert(
+    fc.property(numbers, byte, (values, seed) => {
+      const strata = strataOf(Float32Array.from(values))
+      const sizes = Map.groupBy(strata, (stratum) => stratum)
+      expect(sizes.size).toBe(Math.min(10, Math.max(Math.min(1, values.length), Math.floor(values.length / 5))))
+      for (const [row, value] of values.entries())
+        for (const [other, next] of values.entries())
+          if ((strata[row] as number) < (strata[other] as number)) expect(value).toBeLessThanOrEqual(next)
+      const { heldOut } = holdOut(strata, seedOf(seed))
+      for (const [stratum, { length }] of sizes) {
+        const held = [...heldOut].filter((row) => strata[row] === stratum).length
+        expect(Math.abs(held - length / 5)).toBeLessThan(1)
+      }
+    }),
+    { numRuns: 30 },
+  )
 })

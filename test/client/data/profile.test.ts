@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals'
 import { applyTableContract } from '#client/data/contract.ts'
-import { parseCsv } from '#client/data/csv.ts'
 import { contractOf, type Profile, profileOf } from '#client/data/profile.ts'
 import { dataContractSchema } from '#protocol/task.ts'
+import { tableFrom } from './table.ts'
 
-const table = (lines: readonly string[]) => parseCsv('site.csv', new TextEncoder().encode(lines.join('\n')))
+const table = (lines: readonly string[]) => tableFrom(lines.join('\n'))
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 /** Twelve patients at each of two hospitals that differ in what they measure. */

@@ -2,8 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { parseCsv } from '#client/data/csv.ts'
-import { readBounded } from '#client/data/disk.ts'
+import { openDisk } from '#client/data/disk.ts'
 import { formatIdx } from '#client/data/idx.ts'
 import { readTable } from '#client/data/statistics.ts'
 import { datasetVersion, tallyTable } from '#client/data/tally.ts'
@@ -11,8 +10,8 @@ import type { Item } from '#protocol/question.ts'
 import { must } from '#test/aggregation/given.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { question } from '#test/statistics/given.ts'
+import { tableFrom } from './table.ts'
 
-const csv = (text: string) => parseCsv('site.csv', new TextEncoder().encode(text))
 const count: Item = { kind: 'count', column: 'age' }
 const histogram = (...edges: number[]): Item => ({
   kind: 'histogram',
@@ -28,7 +27,7 @@ const moments = (resolutionMicro: number): Item => ({
   highMicro: 1_000_000,
   resolutionMicro,
 })
-const tally = (text: string, item: Item) => must(tallyTable(csv(text), question([item])))[0]
+const tally = (text: string, item: Item) => must(tallyTable(tableFrom(text), question([item])))[0]
 const ages = (...values: (number | string)[]) => `age,n\n${values.map((value) => `${value},1`).join('\n')}\n`
 
 describe('a site counts', () => {
@@ -63,7 +62,7 @@ describe('a site counts', () => {
 
 describe('a site does not answer', () => {
   test('about a column that it lacks, and says which', () => {
-    expect(tallyTable(csv('sex\n1\n'), question([count]))).toEqual({
+    expect(tallyTable(tableFrom('sex\n1\n'), question([count]))).toEqual({
       ok: false,
       refusal: 'no-column',
       detail: 'this site has no column age',
@@ -71,24 +70,26 @@ describe('a site does not answer', () => {
   })
 
   test('about a column of text, of which it cannot say what is missing', () => {
-    expect(tallyTable(csv('age\n1\n?\n'), question([count]))).toMatchObject({ refusal: 'text-column' })
+    expect(tallyTable(tableFrom('age\n1\n?\n'), question([count]))).toMatchObject({ refusal: 'text-column' })
   })
 
   test('from fewer rows than the minimum cell', () => {
     const asked = question([{ kind: 'count', column: null }], { minCell: 3 })
-    expect(tallyTable(csv(ages(1, 2)), asked)).toMatchObject({ refusal: 'too-few-rows' })
-    expect(tallyTable(csv(ages(1, 2, 3)), asked).ok).toBe(true)
+    expect(tallyTable(tableFrom(ages(1, 2)), asked)).toMatchObject({ refusal: 'too-few-rows' })
+    expect(tallyTable(tableFrom(ages(1, 2, 3)), asked).ok).toBe(true)
   })
 
   test('about a column of fewer values than the minimum cell; how many it misses it may say', () => {
     const text = ages(1, '', 3, '')
-    expect(tallyTable(csv(text), question([categories], { minCell: 3 }))).toMatchObject({ refusal: 'too-few-values' })
-    expect(tallyTable(csv(text), question([count], { minCell: 3 })).ok).toBe(true)
+    expect(tallyTable(tableFrom(text), question([categories], { minCell: 3 }))).toMatchObject({
+      refusal: 'too-few-values',
+    })
+    expect(tallyTable(tableFrom(text), question([count], { minCell: 3 })).ok).toBe(true)
   })
 })
 
 describe('the version of a dataset', () => {
-  const version = (text: string) => datasetVersion(csv(text))
+  const version = (text: string) => datasetVersion(tableFrom(text))
   const sound = version('age,sex\n63,1\n,0\n40,1\n')
 
   test.each([
@@ -135,9 +136,9 @@ test('of images the labels can be asked about, and a table is read as it is', as
   await writeFile(site, ages(1, 2))
   const digits: Item = { kind: 'categories', column: 'label', levels: [0, 3] }
   const asked = question([{ kind: 'count', column: null }, digits])
-  expect(must(tallyTable(await readTable({ kind: 'idx', images, labels }, readBounded), asked))).toEqual([
+  expect(must(tallyTable(await readTable({ kind: 'idx', images, labels }, openDisk), asked))).toEqual([
     { kind: 'count', rows: 4n, missing: 0n },
     { kind: 'cells', missing: 0n, suppressed: 0n, cells: [1n, 2n, 1n] },
   ])
-  expect((await readTable({ kind: 'csv', path: site }, readBounded)).rows).toBe(2)
+  expect((await readTable({ kind: 'csv', path: site }, openDisk)).rows).toBe(2)
 })

@@ -1,12 +1,17 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { memory } from '@tensorflow/tfjs-core'
+import { applyImageContract } from '#client/data/contract.ts'
+import { formatIdx, type IdxRows, openIdx, rowsIn } from '#client/data/idx.ts'
+import { inMemory } from '#client/data/source.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
-import { datasetOf, fitHere, gradientOf, someDataset, someModel, trainingOf } from './tasks.ts'
+import type { TableContract } from '#protocol/task.ts'
+import { datasetOf, fitHere, gradientOf, noise, someDataset, someModel, tableOf, trainingOf } from './tasks.ts'
 
+type Dense = Extract<Layer, { layer: 'dense' }>
 const image: Architecture = {
   v: 1,
   input: [8, 8, 1],
@@ -115,9 +120,9 @@ describe('a fit', () => {
     const watched = {
       ...dataset,
       heldOut: new Int32Array(0),
-      copyRow: (row: number, into: Float32Array, at: number) => {
-        seen.push(row)
-        dataset.copyRow(row, into, at)
+      read: (rows: Int32Array) => {
+        seen.push(...rows)
+        return dataset.read(rows)
       },
     }
     await fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 3, epochs: 2 }), watched)
@@ -164,7 +169,7 @@ describe('a fit', () => {
     })
     const steep = {
       ...dataset,
-      copyRow: (_: number, into: Float32Array, at: number) => void into.fill(1e30, at, at + 4),
+      read: async (rows: Int32Array) => new Float32Array(4 * rows.length).fill(1e30),
     }
     await expect(fitHere(someModel(linear, 1), training, steep)).rejects.toThrow(/^not-finite: /)
   })
@@ -179,6 +184,66 @@ describe('a fit', () => {
     )
     await expect(fitHere(model, trainingOf(linear, 'sigmoid-cross-entropy', 2), dataset)).rejects.toThrow(
       /^wrong-output: /,
+    )
+  })
+
+  test('on rows that come from a file by their places has the bits of one on rows in memory', async () => {
+    const next = noise(8)
+    const bytes = Uint8Array.from({ length: 30 * 64 }, () => 128 + 127 * next())
+    const idx = { sides: [30, 8, 8], bytes }
+    const labels = { sides: [30], bytes: Uint8Array.from({ length: 30 }, (_, row) => row % 3) }
+    const contract = { kind: 'image', height: 8, width: 8, channels: 1, classes: 3, rowsMax: 100 } as const
+    const training = trainingOf(image, 'softmax-cross-entropy', 3, { batchSize: 7, epochs: 2, data: contract })
+    const fitOn = (images: IdxRows) =>
+      fitHere(someModel(image, 1), training, applyImageContract({ images, labels }, contract, new Uint8Array(32)))
+    const whole = await fitOn(rowsIn(idx))
+    const read = await fitOn(await openIdx(inMemory('images', formatIdx(idx)), 10 * 64))
+    expect([...read.delta]).toEqual([...whole.delta])
+    expect(read.evaluation).toEqual(whole.evaluation)
+    expect(whole.evaluation.rows).toBe(6)
+  })
+
+  test('of rows that cannot be read ends with what was wrong, and with no reading left unheard', async () => {
+    const dataset = someDataset([4], 12, 3, 2)
+    let turns = 0
+    const broken = {
+      ...dataset,
+      read: (rows: Int32Array) => (++turns > 3 ? Promise.reject(new Error('no disk')) : dataset.read(rows)),
+    }
+    const training = trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 2 })
+    const before = memory().numTensors
+    await expect(fitHere(someModel(linear, 1), training, broken)).rejects.toThrow('no disk')
+    expect(memory().numTensors).toBe(before)
+  })
+
+  test('of numbers finds the line that they lie on, and classes none of them', async () => {
+    const line: Architecture = { ...linear, input: [2], layers: [{ ...(linear.layers[0] as Dense), units: 1 }] }
+    const next = noise(3)
+    const rows = Array.from({ length: 40 }, () => Float32Array.of(next(), next()))
+    const labels = rows.map(([a = 0, b = 0]) => 2 * a - b + 0.5)
+    const dataset = datasetOf([2], rows, labels, [0, 1, 2])
+    const label = { column: 'y', rule: 'number', centreMicro: 0, scaleMicro: 1_000_000 } as const
+    const data = { ...(tableOf(2, 2) as TableContract), label }
+    for (const loss of ['mean-squared-error', 'huber'] as const) {
+      const changes = {
+        data,
+        epochs: 40,
+        batchSize: 8,
+        optimiser: { kind: 'sgd', rateMicro: 200_000, momentumMicro: 0 },
+      } as const
+      const { delta, evaluation } = await fitHere(new Float32Array(3), trainingOf(line, loss, 2, changes), dataset)
+      for (const [index, weight] of [2, -1, 0.5].entries()) expect(delta[index]).toBeCloseTo(weight, 2)
+      expect(evaluation).toMatchObject({ rows: 3, correct: 0 })
+      // The incoming model says 0, so that what it misses is the labels.
+      const asked = trainingOf(line, loss, 2, { data, purpose: 'evaluate' })
+      const scored = { ...asked, task: { ...asked.task, metrics: ['mae'] as const } }
+      const { tallies } = (await fitHere(new Float32Array(3), scored, dataset)).evaluation
+      const misses = [...dataset.labels.subarray(0, 3)].reduce((sum, each) => sum + Math.abs(each), 0)
+      expect(tallies?.[0]?.[0]).toBeCloseTo(misses, 5)
+    }
+    const classes = trainingOf(line, 'mean-squared-error', 2)
+    await expect(fitHere(new Float32Array(3), classes, dataset)).rejects.toThrow(
+      'wrong-loss: mean-squared-error is for a number',
     )
   })
 

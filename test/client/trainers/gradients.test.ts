@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { Dataset } from '#client/data/dataset.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
@@ -184,7 +183,7 @@ function makeExample(name: string) {
   const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
   const dataset = someDataset(input, 5, classes, 11)
   const at = someWeights(architecture, 15)
-  const [rows, labels] = [rowsOf(dataset), [...dataset.labels]]
+  const [rows, labels] = [dataset.rows, [...dataset.labels]]
   const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
   return { architecture, loss, model, dataset, at, slopes }
 }
@@ -235,12 +234,3 @@ test('random convolutions and pools have the same gradients on wasm as on cpu', 
   )
   expect(checked).toBe(20)
 })
-
-function rowsOf(dataset: Dataset): readonly Float32Array[] {
-  const width = dataset.shape.reduce((product, side) => product * side, 1)
-  return Array.from(dataset.train, (row) => {
-    const values = new Float32Array(width)
-    dataset.copyRow(row, values, 0)
-    return values
-  })
-}

@@ -21,24 +21,32 @@ export function someModel(architecture: Architecture, seed: number): Float32Arra
   return Float32Array.from({ length: shaped.value.parameters }, () => next() * 0.6)
 }
 
+export type RowsInMemory = Dataset & { readonly rows: readonly Float32Array[] }
+
 /** A data set of rows in memory; every row is trained on, those in `heldOut` are tested on as well. */
 export function datasetOf(
   shape: readonly number[],
   rows: readonly Float32Array[],
   labels: readonly number[],
   heldOut: readonly number[] = [],
-): Dataset {
+): RowsInMemory {
   return {
     shape,
-    labels: Int32Array.from(labels),
+    rows,
+    labels: Float32Array.from(labels),
     train: Int32Array.from(rows.keys()),
     heldOut: Int32Array.from(heldOut),
     dropped: 0,
-    copyRow: (row, into, offset) => into.set(rows[row] as Float32Array, offset),
+    async read(batch) {
+      const width = shape.reduce((product, side) => product * side, 1)
+      const values = new Float32Array(batch.length * width)
+      for (const [index, row] of batch.entries()) values.set(rows[row] as Float32Array, index * width)
+      return values
+    },
   }
 }
 
-export function someDataset(shape: readonly number[], rows: number, classes: number, seed: number): Dataset {
+export function someDataset(shape: readonly number[], rows: number, classes: number, seed: number): RowsInMemory {
   const next = noise(seed)
   const width = shape.reduce((product, side) => product * side, 1)
   const values = Array.from({ length: rows }, () => Float32Array.from({ length: width }, next))
@@ -50,7 +58,9 @@ export function someDataset(shape: readonly number[], rows: number, classes: num
   )
 }
 
-type Changes = Partial<Pick<Task, 'optimiser' | 'epochs' | 'batchSize' | 'data'>> &
+type Changes = Partial<
+  Pick<Task, 'optimiser' | 'epochs' | 'batchSize' | 'data' | 'proximalMicro' | 'gradientNormMicro'>
+> &
   Partial<Pick<TrainingTask, 'purpose' | 'shuffleSeed' | 'evaluationRowsMax'>>
 
 export function trainingOf(
