@@ -4,20 +4,29 @@ import { run } from '../gradients.ts'
 import { activate, activateRest, fusedOf } from './activation.ts'
 import type { Pass } from './pass.ts'
 
+type Dense = Extract<Layer, { layer: 'dense' }>
+
 /** Of the last axis. */
-export function applyDense(layer: Extract<Layer, { layer: 'dense' }>, x: Tensor, { weight }: Pass): Tensor {
-  const bias = layer.bias === false ? undefined : weight('bias')
+export function applyDense(layer: Dense, x: Tensor, pass: Pass): Tensor {
   const flat = rowsBy(x, x.shape.at(-1) as number)
-  const { activation, adapter, units } = layer
-  const whole = [...x.shape.slice(0, -1), units]
-  if (!adapter) {
-    const y = multiply(flat, weight('kernel'), bias, fusedOf(activation))
-    return activateRest(activation, reshape(y, whole))
-  }
-  const sum = multiply(flat, weight('kernel'), bias, 'linear')
-  const low = matMul(matMul(flat, weight('lora_a') as Tensor2D), weight('lora_b') as Tensor2D)
-  const adapted = add(sum, mul(low, adapter.alphaMicro / 1e6 / adapter.rank))
-  return activate(activation, reshape(adapted, whole))
+  const y = layer.adapter ? adapted(layer, layer.adapter, flat, pass) : whole(layer, flat, pass)
+  return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), layer.units])
+}
+
+function whole({ bias, activation }: Dense, x: Tensor2D, { weight }: Pass): Tensor {
+  const sum = multiply(x, weight('kernel'), bias === false ? undefined : weight('bias'), fusedOf(activation))
+  return activateRest(activation, sum)
+}
+
+function adapted(
+  { bias, activation }: Dense,
+  { rank, alphaMicro }: NonNullable<Dense['adapter']>,
+  x: Tensor2D,
+  { weight }: Pass,
+): Tensor {
+  const sum = multiply(x, weight('kernel'), bias === false ? undefined : weight('bias'))
+  const low = matMul(matMul(x, weight('lora_a') as Tensor2D), weight('lora_b') as Tensor2D)
+  return activate(activation, add(sum, mul(low, alphaMicro / 1e6 / rank)))
 }
 
 /** x·kernel + bias in one kernel. @param x [rows, width] */
@@ -33,5 +42,5 @@ export function multiply(
 
 /** Every axis but the last as one. */
 export function rowsBy(x: Tensor, width: number): Tensor2D {
-  return reshape(x, [-1, width]) as Tensor2D
+  return (x.rank === 2 ? x : reshape(x, [-1, width])) as Tensor2D
 }

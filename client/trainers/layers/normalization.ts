@@ -29,49 +29,54 @@ export function applyBatchNormalization(layer: Of<'batchNormalization'>, x: Tens
     const scale = mul(weight('gamma'), rsqrt(add(relu(variance), epsilon)))
     return add(mul(x, scale), sub(weight('beta'), mul(mean, scale)))
   }
-  const flat = rowsBy(x, x.shape.at(-1) as number)
   const momentum = layer.momentumMicro / 1e6
-  const count = flat.shape[0]
-  const standard = standardize(flat, 'columns', epsilon, (batchMean, batchVariance) => {
+  return normalize(x, 'columns', epsilon, weight, (batchMean, batchVariance, count) => {
     follow(mean, batchMean, momentum)
     // Unbiased: Ioffe and Szegedy 2015, algorithm 2.
     follow(variance, mul(batchVariance, count / Math.max(count - 1, 1)), momentum)
   })
-  return reshape(add(mul(standard, weight('gamma')), weight('beta')), x.shape)
 }
 
 export function applyLayerNormalization(layer: Of<'layerNormalization'>, x: Tensor, { weight }: Pass): Tensor {
-  const standard = standardize(rowsBy(x, x.shape.at(-1) as number), 'rows', layer.epsilonNano / 1e9)
-  return reshape(add(mul(standard, weight('gamma')), weight('beta')), x.shape)
+  return normalize(x, 'rows', layer.epsilonNano / 1e9, weight, () => undefined)
 }
 
 /**
- * (x − mean) ÷ √(variance + ε) of each row or each column, in one node of the tape, which would else keep every step of it.
- * Gradient: (dy − mean dy − ŷ · mean(dy · ŷ)) ÷ √(variance + ε), for the statistics depend on x as well.
+ * ŷ · γ + β, where ŷ = (x − mean) ÷ √(variance + ε) over each row or each column, in one node of the tape, which would else
+ * keep every step of it. Of dŷ = dy · γ, x's gradient is (dŷ − mean dŷ − ŷ · mean(dŷ · ŷ)) ÷ √(variance + ε), for the
+ * statistics depend on x as well.
  */
-function standardize(
+function normalize(
   x: Tensor,
   of: 'rows' | 'columns',
   epsilon: number,
-  observe: (mean: Tensor, variance: Tensor) => void = () => undefined,
+  weight: Pass['weight'],
+  observe: (mean: Tensor, variance: Tensor, count: number) => void,
 ): Tensor {
-  const [axis, count] = of === 'rows' ? [1, x.shape[1] as number] : [0, x.shape[0] as number]
+  const flat = rowsBy(x, x.shape.at(-1) as number)
+  const [axis, count] = of === 'rows' ? [1, flat.shape[1]] : [0, flat.shape[0]]
   const mean = (values: Tensor) => mul(sum(values, [axis], of === 'rows'), 1 / count)
-  const standardized = customGrad((input, save) => {
-    const center = mean(input as Tensor)
-    const centred = sub(input as Tensor, center)
+  const normalized = customGrad((...args) => {
+    const [input, gamma, beta, save] = args as unknown as [Tensor, Tensor, Tensor, GradSaveFunc]
+    const center = mean(input)
+    const centred = sub(input, center)
     const variance = mean(square(centred))
     const scale = rsqrt(add(variance, epsilon))
-    const value = mul(centred, scale)
-    observe(center, variance)
-    ;(save as GradSaveFunc)([value, scale])
+    const standard = mul(centred, scale)
+    observe(center, variance, count)
+    save([standard, scale, gamma])
     const gradFunc = (dy: Tensor, saved: readonly Tensor[]) => {
-      const [y, by] = saved as readonly [Tensor, Tensor]
-      return tidy(() => mul(sub(sub(dy, mean(dy)), mul(y, mean(mul(dy, y)))), by))
+      const [y, by, times] = saved as readonly [Tensor, Tensor, Tensor]
+      const dx = tidy(() => {
+        const dStandard = mul(dy, times)
+        return mul(sub(sub(dStandard, mean(dStandard)), mul(y, mean(mul(dStandard, y)))), by)
+      })
+      return [dx, tidy(() => sum(mul(dy, y), [0])), sum(dy, [0])]
     }
-    return { value, gradFunc: gradFunc as never }
+    return { value: add(mul(standard, gamma), beta), gradFunc: gradFunc as never }
   })
-  return standardized(x)
+  const out = normalized(flat, weight('gamma'), weight('beta'))
+  return x.rank === 2 ? out : reshape(out, x.shape)
 }
 
 function follow(moving: Variable, batch: Tensor, momentum: number): void {

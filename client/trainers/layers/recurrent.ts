@@ -25,7 +25,8 @@ type Cell = (gates: Tensor2D) => Tensor
 export function applyRecurrent(layer: Recurrent, x: Tensor, { weight }: Pass): Tensor {
   const [rows, steps, width] = x.shape as [number, number, number]
   const shares = multiply(rowsBy(x, width), weight('kernel'), weight('bias'))
-  const gates = unstack(reshape(shares, [rows, steps, -1]), 1) as Tensor2D[]
+  // TF.js's gradient of a pile of one is none.
+  const gates = (steps === 1 ? [shares] : unstack(reshape(shares, [rows, steps, -1]), 1)) as Tensor2D[]
   const start = zeros([rowsOf(x), layer.units])
   const cell = layer.layer === 'lstm' ? lstmCell(weight, start) : gruCell(weight, start, layer.units)
   const out = (layer.backwards ? gates.toReversed() : gates).map(cell)
