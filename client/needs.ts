@@ -148,10 +148,18 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
 
 /** The same where nothing flows back. */
 function testedFloats(layer: LayerShape): number {
-  return layer.layer.layer === 'dropout' ? 0 : Math.max(2 * sizeOf(layer), TESTED * keptFloats(layer))
+  const out = sizeOf(layer)
+  switch (layer.layer.layer) {
+    case 'dropout':
+      return 0
+    case 'layerNormalization':
+      return 8 * out + 6 * (out / (layer.shape.at(-1) as number))
+    default:
+      return Math.max(2 * out, TESTED * keptFloats(layer))
+  }
 }
 
-const TESTED = 0.7
+const TESTED = 0.45
 
 /** Where a ReLU is part of the kernel before, there are its mask and the masked gradient. */
 function fusedFloats(activation: Activation): number {
