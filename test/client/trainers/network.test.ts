@@ -5,11 +5,12 @@ import { openBackend } from '#client/trainers/backend.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
+import { backendsHere } from './backends.ts'
 import { examples } from './layer-examples.ts'
 import { referenceOutput } from './reference.ts'
 import { fitHere, someDataset, someModel, trainingOf } from './tasks.ts'
 
-const BACKENDS = ['wasm', 'cpu'] as const
+const BACKENDS = await backendsHere('outputs', ['cuda', 'node', 'wasm', 'cpu'])
 const dense: Layer = { layer: 'dense', name: 'out', units: 3, activation: 'linear' }
 
 describe.each(BACKENDS)('on the %s backend', (backend) => {

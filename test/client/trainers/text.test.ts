@@ -9,7 +9,7 @@ import { openBackend } from '#client/trainers/backend.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import { toHex } from '#protocol/bytes.ts'
 import type { Layer } from '#protocol/layers.ts'
-import { must, vectorOf } from '#test/aggregation/given.ts'
+import { must, unscored, vectorOf } from '#test/aggregation/given.ts'
 import { datasetOf, fitHere, noise, trainingOf } from './tasks.ts'
 
 const STEPS = 5
@@ -91,7 +91,14 @@ describe('a small transformer over words', () => {
     const vector = vectorOf({ ...update, delta: clip(update.delta, 10), weight: 64 }, quantiser)
     const next = must(
       nextModel({
-        ...{ sum: decodeLanes(vector), purpose: 'train', model, trained, memory: new Float32Array(0), quantiser },
+        ...{
+          sum: decodeLanes(vector),
+          purpose: 'train',
+          model,
+          payload: unscored(trained),
+          memory: new Float32Array(0),
+          quantiser,
+        },
         strategy: training.task.strategy,
       }),
     )
