@@ -123,10 +123,9 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
     case 'activation':
       return ACTIVATED[layer.activation] * out
     case 'batchNormalization':
+      return (layer.frozen ? 5 : 4) * out
     case 'layerNormalization':
-      return layer.frozen && layer.layer === 'batchNormalization'
-        ? 5 * out
-        : 10 * out + 5 * (out / (shape.at(-1) as number))
+      return 4 * out
     case 'embedding':
       return 4 * taken + 6 * out
     case 'lstm':
@@ -153,7 +152,8 @@ function testedFloats(layer: LayerShape): number {
     case 'dropout':
       return 0
     case 'layerNormalization':
-      return 8 * out + 6 * (out / (layer.shape.at(-1) as number))
+      // Where no kernel does it at once, it is done step by step.
+      return 6 * out + 4 * (out / (layer.shape.at(-1) as number))
     default:
       return Math.max(2 * out, TESTED * keptFloats(layer))
   }
@@ -175,6 +175,7 @@ const ACTIVATED: Readonly<Record<Activation, number>> = {
 /** Floats that are there only while one kernel runs. */
 function passingFloats({ layer, from, shape }: LayerShape, rows: number): number {
   const out = rows * sizeOf({ shape })
+  if (layer.layer === 'batchNormalization' || layer.layer === 'layerNormalization') return 8 * out
   if (layer.layer !== 'conv2d') return 2 * out
   const [height = 0, width = 0, channels = 0] = from[0] ?? []
   const [tall, wide] = layer.kernel
