@@ -90,7 +90,7 @@ describe('the API', () => {
     expect(await start((await bring(new Float32Array(400)))['cid'])).toMatchObject(refused(/more than 3/))
     expect(await start((await bring(Float32Array.of(1, Number.NaN, 2)))['cid'])).toMatchObject(refused(/NaN/))
     expect(await start(given['task'])).toMatchObject(refused(/^is/))
-    expect(await start('elsewhere')).toMatchObject({ status: 422 })
+    expect(await start('elsewhere')).toMatchObject({ status: 400 })
   })
 
   test('takes the example of the docs as it stands', async () => {
