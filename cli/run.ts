@@ -5,6 +5,7 @@ import { type ApiClient, openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
+import { givenModel } from './given-model.ts'
 import { describeRun } from './runs-show.ts'
 import { watchRun } from './runs-watch.ts'
 
@@ -15,7 +16,10 @@ export async function execute({ args, output }: Call): Promise<number> {
   const asked = parse(file, task)
   const api = await openApiClient(args)
   const publicData = await keepPublicData(api, args)
-  const order = publicData ? JSON.stringify({ ...asked, task: { ...asked.task, publicData } }) : task
+  const given = await givenModel(api, args, output)
+  const changes = { ...given, ...(publicData && { publicData }) }
+  const isChanged = Object.keys(changes).length > 0
+  const order = isChanged ? JSON.stringify({ ...asked, task: { ...asked.task, ...changes } }) : task
   const run = await api.launch(order, args.text('idempotency-key'))
   if (args.flag('watch')) return watchRun(api, run.id, output)
   if (output.json) output.object(run)

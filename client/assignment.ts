@@ -53,8 +53,8 @@ export type AssignmentRefusal =
 
 /**
  * Follows a plan to its model. The coordinator signed the plan; the model must be the one that its last signed round
- * manifest made, or, before there is one, the genesis that anyone can compute from the task's seed. Weights of one block
- * are read here and now, so that a model that is none costs nobody a seat.
+ * manifest made, or, before there is one, the genesis: what anyone can compute from the task's seed, or weights that the
+ * task's author brought. Weights of one block are read here and now, so that a model that is none costs nobody a seat.
  *
  * @param memoryBytesMax a task that takes more is refused before its weights are fetched
  * @param expect hears which weights are read next
@@ -101,7 +101,8 @@ export async function readAssignment(
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')
   }
   const { parameters, trained } = shape.value
-  const expected = before === null ? () => genesisWeights(architecture.value, seed) : undefined
+  const isSeeded = before === null && task.value.start === undefined
+  const expected = isSeeded ? () => genesisWeights(architecture.value, seed) : undefined
   const read: IncomingModel['read'] = async (signal) => {
     expect?.(manifest.value)
     const weights = decodeWeights(await weightsOf(blobs, manifest.value, parameters, signal), parameters)

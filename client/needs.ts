@@ -1,6 +1,6 @@
 import { type Architecture, type LayerShape, layersOf } from '#protocol/architecture.ts'
 import { unreachable } from '#protocol/assert.ts'
-import type { Activation, Layer } from '#protocol/layers.ts'
+import type { Activation } from '#protocol/layers.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import type { Optimiser, Task } from '#protocol/task.ts'
@@ -43,15 +43,12 @@ export function trainingNeeds(
   const largest = Math.max(0, ...tensors.map(sizeOf))
   const rows = Math.min(batchSize, data.rowsMax)
   const input = sizeOf({ shape: architecture.input })
-  const perRow = layers.reduce(
-    (sum, { layer, from, shape }) =>
-      sum + from.reduce((taken, each) => taken + sizeOf({ shape: each }), 0) + kept(layer) * sizeOf({ shape }),
-    input,
-  )
+  const perRow = layers.reduce((sum, layer) => sum + keptFloats(layer), input)
   const passing = Math.max(0, ...layers.map((layer) => passingFloats(layer, rows)))
   const held = HELD + rememberedBy(learning.optimiser) + steered(learning)
   const trained = held * parameters + moving(learning.optimiser) * largest + rows * perRow + passing
-  const tested = parameters + EVALUATION_ROWS * layers.reduce((sum, { shape }) => sum + 2 * sizeOf({ shape }), input)
+  const perTested = layers.reduce((sum, layer) => sum + testedFloats(layer), input)
+  const tested = parameters + EVALUATION_ROWS * perTested
   return {
     tensorBytes: FLOAT_BYTES * Math.max(trained, tested),
     copiesBytes: FLOAT_BYTES * (COPIES * parameters + AHEAD * rows * input),
@@ -85,28 +82,100 @@ function steered({ proximalMicro, gradientNormMicro }: Learning): number {
   return (proximalMicro === undefined ? 0 : 2) + (gradientNormMicro === undefined ? 0 : 1)
 }
 
-/** Floats that stay until the batch is over, for each that the layer puts out: itself, as the tape keeps it, and backwards. */
-function kept(layer: Layer): number {
+/**
+ * Floats that stay of one row until the batch is over: what a layer took and put out, as the tape keeps it, what lies
+ * between, and what flows back. The numbers are those of TF.js's tape, as measured.
+ */
+function keptFloats({ layer, from, shape }: LayerShape): number {
+  const taken = from.reduce((sum, each) => sum + sizeOf({ shape: each }), 0)
+  const out = sizeOf({ shape })
   switch (layer.layer) {
     case 'flatten':
-      return 2
+    case 'reshape':
+    case 'positionEmbedding':
+      return taken + 2 * out
+    case 'part':
+      return 3 * taken + 2 * out
+    case 'zeroPadding2d':
     case 'maxPooling2d':
-      return 3
+    case 'dropout':
+      return taken + 3 * out
+    case 'globalPooling':
+      return 3 * taken + 3 * out
+    case 'averagePooling2d':
+      return layer.padding ? 3 * taken + 6 * out : taken + 3 * out
+    case 'maxPooling1d':
+    case 'averagePooling1d':
+      return 4 * taken + 8 * out
     case 'conv2d':
-    case 'dense':
-      return ACTIVATED[layer.activation] ?? KEPT_MAX
-    default:
-      return KEPT_MAX
+      return taken + (3 + fusedFloats(layer.activation)) * out
+    case 'depthwiseConv2d':
+      return taken + (4 + ACTIVATED[layer.activation]) * out
+    case 'conv1d':
+      return 5 * taken + (5 + fusedFloats(layer.activation)) * out
+    case 'dense': {
+      // Of more axes than one it is laid flat, and back.
+      const turned = shape.length > 1 ? 2 : 0
+      const whole = (1 + turned) * taken + (3 + turned + fusedFloats(layer.activation)) * out
+      if (!layer.adapter) return whole
+      return whole + 2 * taken + 8 * out + 6 * layer.adapter.rank * (out / layer.units)
+    }
+    case 'activation':
+      return ACTIVATED[layer.activation] * out
+    case 'batchNormalization':
+      return (layer.frozen ? 5 : 4) * out
+    case 'layerNormalization':
+      return 4 * out
+    case 'embedding':
+      return 4 * taken + 6 * out
+    case 'lstm':
+    case 'gru': {
+      const [steps = 0, width = 0] = from[0] ?? []
+      return steps * (4 * width + (layer.layer === 'lstm' ? 74 : 64) * layer.units)
+    }
+    case 'attention': {
+      const scores = layer.heads * (from[0]?.[0] ?? 0) * (from[1]?.[0] ?? 0)
+      return (layer.heads > 1 ? 7 : 3) * (taken + out) + (layer.causal ? 9 : 7) * scores
+    }
+    case 'add':
+    case 'multiply':
+      return 5 * (from.length - 1) * out
+    case 'concatenate':
+      return taken + 4 * out
   }
 }
 
-/** A ReLU has its mask and the masked gradient besides; the others are kernels of their own. */
-const ACTIVATED: Partial<Record<Activation, number>> = { linear: 3, relu: 5, tanh: 6, sigmoid: 6 }
-const KEPT_MAX = 12
+/** The same where nothing flows back. */
+function testedFloats(layer: LayerShape): number {
+  const out = sizeOf(layer)
+  switch (layer.layer.layer) {
+    case 'dropout':
+      return 0
+    case 'layerNormalization':
+      // Where no kernel does it at once, it is done step by step.
+      return 6 * out + 4 * (out / (layer.shape.at(-1) as number))
+    default:
+      return Math.max(2 * out, TESTED * keptFloats(layer))
+  }
+}
+
+const TESTED = 0.45
+
+/** Where a ReLU is part of the kernel before, there are its mask and the masked gradient. */
+function fusedFloats(activation: Activation): number {
+  return activation === 'relu' ? 2 : ACTIVATED[activation]
+}
+
+/** For each that goes in. */
+const ACTIVATED: Readonly<Record<Activation, number>> = {
+  ...{ linear: 0, relu: 4, relu6: 5.5, leakyRelu: 5.5, elu: 3, selu: 7, gelu: 12, swish: 7, tanh: 4, sigmoid: 4 },
+  ...{ hardSigmoid: 5.5, softplus: 3, softsign: 6, softmax: 4.5 },
+}
 
 /** Floats that are there only while one kernel runs. */
 function passingFloats({ layer, from, shape }: LayerShape, rows: number): number {
   const out = rows * sizeOf({ shape })
+  if (layer.layer === 'batchNormalization' || layer.layer === 'layerNormalization') return 8 * out
   if (layer.layer !== 'conv2d') return 2 * out
   const [height = 0, width = 0, channels = 0] = from[0] ?? []
   const [tall, wide] = layer.kernel

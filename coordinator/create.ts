@@ -3,15 +3,15 @@ import { genesisWeights } from '#aggregation/genesis.ts'
 import { MEMBERS_MAX, MEMBERS_MIN } from '#aggregation/secagg/messages.ts'
 import { defaultMaxCorrupt, secureRule } from '#aggregation/secagg/parameters.ts'
 import { strategyOf } from '#aggregation/strategies/strategy.ts'
-import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { decodeWeights, encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
-import { fromHex } from '#protocol/bytes.ts'
-import type { Bytes, RunId } from '#protocol/ids.ts'
+import { collect, fromHex } from '#protocol/bytes.ts'
+import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { ENDINGS_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import { mistakeInMetrics } from '#protocol/metrics.ts'
 import type { CohortRule, Secure } from '#protocol/plan.ts'
-import type { BlobStore } from '#protocol/ports.ts'
+import { type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 
 import { type DataContract, featuresOf, outputsOf, predictedOf, taskSchema } from '#protocol/task.ts'
@@ -51,20 +51,27 @@ export async function createRun(
 
   const architecture = blockOf(architectureSchema, task.architecture)
   const noMemory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.trained))
-  const weights = await fileOf(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed)))
+  const weights = task.weights
+    ? await givenWeights(blobs, task.weights, shape.value.parameters)
+    : accept(await fileOf(blobs, encodeWeights(genesisWeights(task.architecture, taskSeed))))
+  if (!weights.ok) {
+    const where = { pointer: '/task/weights', message: weights.detail ?? weights.refusal }
+    return { ...refuse('invalid_request', where.message), where }
+  }
   const memory = await fileOf(blobs, encodeWeights(noMemory))
-  const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights.cid))
-  const { seed: _seed, architecture: _layers, publicData, ...rest } = task
+  const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights.value.cid))
+  const { seed: _seed, architecture: _layers, weights: given, publicData, ...rest } = task
   const made = {
     v: 1,
     ...rest,
     ...(publicData && { publicData }),
+    ...(given && ({ start: 'given' } as const)),
     seed: taskSeed,
     architecture: architecture.cid,
     genesis: genesis.cid,
   } as const
   const taskBlock = blockOf(taskSchema, made)
-  await blobs.putBlocks([...weights.blocks, ...memory.blocks, architecture, genesis, taskBlock])
+  await blobs.putBlocks([...weights.value.blocks, ...memory.blocks, architecture, genesis, taskBlock])
   return accept({
     run: id,
     purpose: 'train',
@@ -96,6 +103,21 @@ async function missingFile(
       return { pointer: `/task/publicData/${field}`, message: 'is not here: put the file by POST /v1/files first' }
   return undefined
 }
+
+/** A file that was brought before: whole, as long as the architecture says, and finite. */
+async function givenWeights(blobs: BlobStore, cid: Cid, parameters: number): Promise<Result<KeptFile>> {
+  if (!(await blobs.has(cid))) return refuse('missing', 'is not here: put the file by POST /v1/files first')
+  try {
+    const bytes = await collect(blobs.get(cid, { limitBytes: parameters * 4 }), parameters * 4)
+    const weights = decodeWeights(bytes, parameters)
+    return weights.ok ? accept({ cid, blocks: [] }) : refuse(weights.refusal, `is ${weights.detail ?? ''}`)
+  } catch (cause) {
+    if (cause instanceof BlobTooLarge) return refuse('too-large', `is more than ${parameters} float32`)
+    throw cause
+  }
+}
+
+type KeptFile = Awaited<ReturnType<typeof fileOf>>
 
 function isMaskable({ min, max }: CreateRun['cohort']): boolean {
   return min >= MEMBERS_MIN && max <= MEMBERS_MAX

@@ -34,6 +34,7 @@ export type ArchitectureRefusal =
   | 'duplicate-layer'
   | 'unknown-source'
   | 'loose-layer'
+  | 'learned-places'
   | 'too-many-parameters'
 
 /** One layer, what it takes, what it puts out, and its weights. */
@@ -75,6 +76,7 @@ function inferAll(architecture: Architecture): Result<readonly LayerShape[], Arc
   const known = new Map<string, readonly number[]>([[INPUT, architecture.input]])
   const sources = sourcesOf(architecture)
   const taken = new Set<string>()
+  const learned = new Set<string>()
   const inferred: LayerShape[] = []
   for (const [index, layer] of architecture.layers.entries()) {
     const { name } = layer
@@ -86,12 +88,17 @@ function inferAll(architecture: Architecture): Result<readonly LayerShape[], Arc
       taken.add(source)
       from.push(shape)
     }
+    const through = (sources[index] as readonly string[]).find((source) => learned.has(source))
+    // Whole numbers have no slope, so nothing before them could learn.
+    if (layer.layer === 'embedding' && through !== undefined)
+      return refuse('learned-places', `${name} looks up places that ${through} works out by weights`)
     const next = infer(layer, from)
     if (!next)
       return refuse(
         'bad-shape',
         `${name} (${layer.layer}) cannot take ${from.map((each) => `[${each.join(', ')}]`).join(' and ')}`,
       )
+    if (through !== undefined || next.tensors.length > 0) learned.add(name)
     inferred.push({ layer, from, ...next })
     known.set(name, next.shape)
   }

@@ -43,6 +43,9 @@ export const activationField = z.enum([
   'softmax',
 ])
 
+/** What a leaky ReLU multiplies by below zero. */
+export const LEAKY_SLOPE = 0.2
+
 const unbiased = z.literal(false).optional()
 /** Weights that stay as they came: no part of an update. */
 const frozen = z.literal(true).optional()
@@ -126,7 +129,15 @@ const part = z.strictObject({
   offset: count(2 ** 31),
   shape: z.array(units).min(1).max(3).readonly(),
 })
-const activation = z.strictObject({ layer: z.literal('activation'), ...placed, activation: activationField })
+const activation = z
+  .strictObject({
+    layer: z.literal('activation'),
+    ...placed,
+    activation: activationField,
+    /** Of a leaky ReLU below zero; without, {@link LEAKY_SLOPE}. */
+    slopeMicro: count(1_000_000).optional(),
+  })
+  .refine((each) => each.slopeMicro === undefined || each.activation === 'leakyRelu', 'only of a leaky ReLU')
 /** Only while training; what is left is scaled up. */
 const dropout = z.strictObject({ layer: z.literal('dropout'), ...placed, rateMicro: count(999_999, 1) })
 /** Ioffe and Szegedy 2015, over every axis but the last. Its moving mean and variance are part of the update. */

@@ -49,6 +49,11 @@ export function shuffleSeed(nodeSecret: Bytes, task: Cid, round: Round): Bytes {
   return derive(nodeSecret, 'shuffle', digestOf(task), u64(round))
 }
 
+/** What dropout leaves out in training, apart from the order of rows. */
+export function dropoutSeed(shuffleSeed: Bytes): Bytes {
+  return derive(shuffleSeed, 'dropout')
+}
+
 /** Stochastic rounding: must stay private, or the rounding noise could be taken off again. */
 export function quantiseSeed(nodeSecret: Bytes, task: Cid, round: Round): Bytes {
   return derive(nodeSecret, 'quantise', digestOf(task), u64(round))

@@ -166,6 +166,8 @@ const taskFields = z.strictObject({
   architecture: cidField,
   /** The model manifest that round 1 starts from. */
   genesis: cidField,
+  /** Its weights are whatever the researcher brings; without, anyone can compute them from the seed. */
+  start: z.literal('given').optional(),
   data: dataContractSchema,
   loss: lossField,
   optimiser: optimiserSchema,

@@ -1,14 +1,11 @@
 import { strategyOf } from '#aggregation/strategies/strategy.ts'
-import { decodeWeights } from '#aggregation/weights.ts'
-import { collect } from '#protocol/bytes.ts'
 import type { Cid } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { modelSchema, type RoundManifest } from '#protocol/manifest.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
 import { type RedoneRound, redoRound, type Standing } from './round.ts'
-import { checkGenesis, checkTask, type Order, type Terms, type Training } from './run.ts'
+import { checkGenesis, checkTask, type Order, readFloats, type Terms, type Training } from './run.ts'
 import type { VectorFinder } from './session.ts'
 import { asStep, type Step } from './verdict.ts'
 
@@ -43,7 +40,7 @@ export async function redoLineage(
   const walked = await walkBack(blocks, terms, last, known)
   if (!walked.ok) return walked
   const { ahead, from } = walked.value
-  const start = await (from ? standingAfter(blocks, order.value, from) : firstStanding(order.value))
+  const start = await (from ? standingAfter(blocks, order.value, from) : firstStanding(blocks, order.value))
   if (!start.ok) return start
   let standing = start.value
   for (const { cid, manifest } of ahead) {
@@ -103,27 +100,18 @@ export async function standingAfter(
   return accept({ ...made, attendance: null, rule: null })
 }
 
-/** Where the first round starts: of training the genesis, which anyone can make; of a question itself, since there is no model. */
-export async function firstStanding(order: Order): Promise<Result<Standing, Step>> {
+/** Where the first round starts: of training the genesis, which anyone can make or its author gave; of a question itself, since there is no model. */
+export async function firstStanding(blocks: Blocks, order: Order): Promise<Result<Standing, Step>> {
   if (order.kind === 'asking') {
     const nothing = new Float32Array(0)
     const start = { model: order.run.task, weights: nothing, memory: nothing, parent: null, closed: 0 }
     return accept({ ...start, attendance: [], rule: null })
   }
-  const weights = await checkGenesis(order)
+  const weights = await checkGenesis(blocks, order)
   if (!weights.ok) return weights
   const memory = new Float32Array(strategyOf(order.task.strategy).memoryLength(order.payload.parameters))
   const start = { closed: 0, model: order.task.genesis, weights: weights.value, memory, parent: null }
   return accept({ ...start, attendance: [], rule: null })
-}
-
-async function readFloats(blocks: Blocks, cid: Cid, length: number): Promise<Result<Float32Array>> {
-  try {
-    return decodeWeights(await collect(blocks.file(cid, length * 4), length * 4), length)
-  } catch (cause) {
-    if (cause instanceof NotAFile) return refuse('not-a-file', cause.message)
-    throw cause
-  }
 }
 
 function inRound(

@@ -36,7 +36,7 @@ export type LoneProof = {
 }
 
 /**
- * `genesis`: the model that architecture and seed give, as made here; a question starts from nothing. `as-the-parent-says`:
+ * `genesis`: the model that architecture and seed give, as made here, or that the task's author brought; a question starts from nothing. `as-the-parent-says`:
  * the model and memory that this sealed manifest of an earlier round names. They were read and have the task's shape; that
  * the rounds before make them is what the coordinator signed.
  */
@@ -120,7 +120,7 @@ async function begin(
   { run, round, parent }: RoundManifest | AbortedManifest,
 ): Promise<Result<{ readonly standing: Standing; readonly start: Start }, Step>> {
   if (parent === null) {
-    const first = await firstStanding(order)
+    const first = await firstStanding(blocks, order)
     if (!first.ok) return first
     // What became of the seats of earlier rounds, which came to nothing, is not told here.
     const standing = { ...first.value, attendance: round === 1 ? first.value.attendance : null }

@@ -1,10 +1,10 @@
 import { genesisWeights } from '#aggregation/genesis.ts'
 import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import type { Payload } from '#aggregation/vector.ts'
-import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { decodeWeights, encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { hold, openLedger, pay, post, release, totalsOf } from '#payments/ledger.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
-import { equalBytes, once } from '#protocol/bytes.ts'
+import { collect, equalBytes, once } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
@@ -16,7 +16,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Tensor } from '#protocol/shapes.ts'
 import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
-import { importFile } from '#protocol/unixfs.ts'
+import { importFile, NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
 import { asStep, type Step } from './verdict.ts'
 
@@ -106,12 +106,31 @@ function closedIn(rounds: RunManifest['rounds']): number {
 }
 
 /** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
-export async function checkGenesis(order: Training): Promise<Result<Float32Array, Step>> {
-  const weights = genesisWeights(order.architecture, order.task.seed)
-  const model = await modelCidOf(order, weights)
-  return model === order.task.genesis
-    ? accept(weights)
-    : refuse('genesis', `architecture and seed give ${model}, the task starts from ${order.task.genesis}`)
+export async function checkGenesis(blocks: Blocks, order: Training): Promise<Result<Float32Array, Step>> {
+  const { task, architecture } = order
+  const weights = task.start ? await givenWeights(blocks, order) : accept(genesisWeights(architecture, task.seed))
+  if (!weights.ok) return weights
+  const model = await modelCidOf(order, weights.value)
+  if (model === task.genesis) return weights
+  const whose = task.start ? 'the given weights' : 'architecture and seed'
+  return refuse('genesis', `${whose} give ${model}, the task starts from ${task.genesis}`)
+}
+
+/** Those that the task's author brought: as many as the architecture has, and finite. */
+async function givenWeights(blocks: Blocks, { task, parameters }: Training): Promise<Result<Float32Array, Step>> {
+  const model = asStep('genesis', 'the model', await blocks.read(task.genesis, modelSchema))
+  if (!model.ok) return model
+  return asStep('genesis', 'its weights', await readFloats(blocks, model.value.weights, parameters))
+}
+
+/** A file of so many float32. */
+export async function readFloats(blocks: Blocks, cid: Cid, length: number): Promise<Result<Float32Array>> {
+  try {
+    return decodeWeights(await collect(blocks.file(cid, length * 4), length * 4), length)
+  } catch (cause) {
+    if (cause instanceof NotAFile) return refuse('not-a-file', cause.message)
+    throw cause
+  }
 }
 
 /** Step `ledger`: the run's own sums and its last line. */

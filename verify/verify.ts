@@ -120,7 +120,7 @@ async function prove(
   const shape = checkShape(order.value)
   if (!shape.ok) return failure(shape)
   if (order.value.kind === 'training') progress({ step: 'genesis', rounds: run.rounds.length })
-  const start = await firstStanding(order.value)
+  const start = await firstStanding(blocks, order.value)
   if (!start.ok) return failure(start)
 
   let standing = start.value

@@ -8,6 +8,12 @@ export const RUNS: readonly Command[] = [
     positional: { name: '<task.json>', required: true },
     options: [
       ...api,
+      { name: 'model', value: '<model.json>', summary: "a Keras or TF.js model instead of the task's architecture" },
+      {
+        name: 'weights',
+        value: '<file>',
+        summary: 'start from these weights: with --model its files in one, else ours',
+      },
       { name: 'watch', summary: 'follow it to its end' },
       {
         name: 'public-table',
@@ -18,7 +24,11 @@ export const RUNS: readonly Command[] = [
       { name: 'public-labels', value: '<file>', summary: 'and their labels, IDX' },
       { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
     ],
-    examples: ['consilium run task.json --watch', 'consilium run - < task.json'],
+    examples: [
+      'consilium run task.json --watch',
+      'consilium run - < task.json',
+      'consilium run task.json --model model.json --weights weights.bin',
+    ],
     load: () => import('../run.ts'),
   },
   {

@@ -12,6 +12,7 @@ import {
 import { uint32Stream } from '#aggregation/rng.ts'
 import { assert } from '#protocol/assert.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
+import { dropoutSeed } from '#protocol/seeds.ts'
 import { outputsOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
@@ -121,6 +122,7 @@ async function trainNetwork(
   doors: FitDoors,
 ): Promise<Walk> {
   const next = uint32Stream(shuffleSeed)
+  const training = { next: uint32Stream(dropoutSeed(shuffleSeed)) }
   const descent = openDescent(network.trainable, task, correction)
   const optimiser = openOptimiser(network.trainable, task.optimiser)
   let losses = scalar(0)
@@ -135,7 +137,7 @@ async function trainNetwork(
           const rows = batch.rows.length
           const targets = targetsOf(labelsOf(dataset, batch), network.output[0] as number)
           const x = inputOf(dataset, batch)
-          const mean = () => mul(lossSum(task.loss, network.predict(x), targets), 1 / rows) as Scalar
+          const mean = () => mul(lossSum(task.loss, network.predict(x, training), targets), 1 / rows) as Scalar
           const { value, grads } = variableGrads(mean, [...network.trainable])
           optimiser.step(descent.along(gradientsOf(network, grads)))
           return add(before, mul(value, rows))

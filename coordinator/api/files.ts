@@ -9,7 +9,7 @@ import type { ApiDoors } from './server.ts'
 
 export const FILES = '/v1/files'
 
-/** Files that tasks name as their public data: whoever has the API key puts them here, and from then on anybody reads them. */
+/** Files that tasks name as their public data, or as what they start from: whoever has the API key puts them here, and from then on anybody reads them. */
 export function fileRoutes(routes: Routes, { blobs }: ApiDoors): void {
   // The body streams into the store, and is never whole in memory.
   routes.removeAllContentTypeParsers()
@@ -19,8 +19,8 @@ export function fileRoutes(routes: Routes, { blobs }: ApiDoors): void {
     {
       bodyLimit: PUBLIC_FILE_BYTES_MAX,
       schema: {
-        summary: 'Keep a file that anybody may read, for tasks on public data',
-        description: 'The body as it is. A task names it by the CID that comes back, under publicData.',
+        summary: 'Keep a file that anybody may read, for tasks on public data or from given weights',
+        description: 'The body as it is. A task names it by the CID that comes back, under publicData or weights.',
         consumes: ['application/octet-stream'],
         response: { 201: fileView, ...problems, 413: problemView, 507: problemView },
       },

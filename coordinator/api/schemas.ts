@@ -106,6 +106,10 @@ export const createRunSchema = z
         .regex(/^[0-9a-f]{64}$/)
         .meta({ description: '32 bytes in hexadecimal: root of all public randomness' }),
       architecture: architectureSchema,
+      weights: fileCid.optional().meta({
+        description:
+          'a file of POST /v1/files that the run starts from: float32, little-endian, in the order of the model; the seed makes them otherwise',
+      }),
       data: dataContractSchema,
       loss: lossField,
       optimiser: optimiserSchema,

@@ -6,6 +6,7 @@ import { openBackend } from '#client/trainers/backend.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
 import type { Optimiser, Task } from '#protocol/task.ts'
+import { architectures } from './trainers/architectures.ts'
 import { fitHere, someDataset, someModel, trainingOf } from './trainers/tasks.ts'
 
 type Activation = Extract<Layer, { activation: string }>['activation']
@@ -21,8 +22,8 @@ const conv = fc.record({
 })
 const pool = fc.constant({ layer: 'maxPooling2d' as const, pool: [2, 2] as const, strides: [2, 2] as const })
 
-/** Of every kind of layer, as large in its weights as in what its layers put out. */
-const architectures: fc.Arbitrary<Architecture> = fc
+/** As large in its weights as in what its layers put out. */
+const convolutional: fc.Arbitrary<Architecture> = fc
   .tuple(
     fc.integer({ min: 8, max: 14 }),
     fc.array(fc.oneof(conv, pool), { maxLength: 4 }),
@@ -38,6 +39,10 @@ const architectures: fc.Arbitrary<Architecture> = fc
     }
   })
   .filter((architecture) => shapeOf(architecture).ok)
+const anything = fc.oneof(
+  { arbitrary: convolutional.map((architecture) => ({ architecture, vocabulary: undefined })), weight: 1 },
+  { arbitrary: architectures({ isWide: true }), weight: 3 },
+)
 
 const adam = { rateMicro: 1000, beta1Micro: 900_000, beta2Micro: 999_000, epsilonNano: 100 } as const
 const rmsProp = { kind: 'rmsprop', rateMicro: 1000, discountMicro: 900_000, epsilonNano: 100 } as const
@@ -56,8 +61,8 @@ const learning = fc.record(
 
 /** The slow one is asked about little. */
 describe.each([
-  ['wasm', 25, [1, 8, 33, 100]],
-  ['cpu', 5, [1, 4]],
+  ['wasm', 80, [1, 8, 33, 100]],
+  ['cpu', 10, [1, 4]],
 ] as const)('on the %s backend', (backend, numRuns, sizes) => {
   beforeAll(async () => {
     await openBackend(backend)
@@ -67,12 +72,12 @@ describe.each([
     const ratios: number[] = []
     const batches = fc.constantFrom(...sizes)
     await fc.assert(
-      fc.asyncProperty(architectures, batches, learning, async (architecture, batchSize, terms) => {
+      fc.asyncProperty(anything, batches, learning, async ({ architecture, vocabulary }, batchSize, terms) => {
         const training = trainingOf(architecture, 'softmax-cross-entropy', 3, { batchSize, ...terms })
         // Tested on all of them, trained on as many as make a few steps, of which the last is a smaller one.
         const rows = Math.min(120, 3 * batchSize + 1)
         const dataset = {
-          ...someDataset(architecture.input, 120, 3, 1),
+          ...someDataset(architecture.input, 120, 3, 1, vocabulary),
           train: Int32Array.from({ length: rows }, (_, row) => row),
         }
         const { peakBytes } = await profile(async () => {

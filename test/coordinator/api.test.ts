@@ -66,6 +66,33 @@ describe('the API', () => {
     expect(await json(answer)).toMatchObject({ code: 'invalid_run', errors: [{ pointer }] })
   })
 
+  test('takes weights that a run then starts from, and none that do not fit it', async () => {
+    await using at = await live()
+    const bring = async (weights: Float32Array<ArrayBuffer>) => {
+      const headers = { 'content-type': 'application/octet-stream' }
+      const answer = await at.api('/v1/files', { method: 'POST', body: new Uint8Array(weights.buffer), headers })
+      expect(answer.status).toBe(201)
+      return json(answer)
+    }
+    const start = async (weights: unknown) => {
+      const { request } = await import('./live.ts')
+      const body = request() as { task: object }
+      return json(await at.launch({ ...body, task: { ...body.task, weights } }))
+    }
+    const brought = await bring(Float32Array.of(1, 2, 3))
+    expect(brought['size_bytes']).toBe(12)
+    const [given, seeded] = [await start(brought['cid']), await json(await at.launch())]
+    expect(given['model']).not.toBe(seeded['model'])
+    const refused = (detail: RegExp) => {
+      return { code: 'invalid_run', errors: [{ pointer: '/task/weights', message: expect.stringMatching(detail) }] }
+    }
+    expect(await start((await bring(Float32Array.of(1, 2)))['cid'])).toMatchObject(refused(/8 bytes for 3/))
+    expect(await start((await bring(new Float32Array(400)))['cid'])).toMatchObject(refused(/more than 3/))
+    expect(await start((await bring(Float32Array.of(1, Number.NaN, 2)))['cid'])).toMatchObject(refused(/NaN/))
+    expect(await start(given['task'])).toMatchObject(refused(/^is/))
+    expect(await start('elsewhere')).toMatchObject({ status: 400 })
+  })
+
   test('takes the example of the docs as it stands', async () => {
     await using at = await live()
     const body = await readFile('docs/example-task.json', 'utf8')

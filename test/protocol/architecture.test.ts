@@ -24,7 +24,9 @@ const pool = (name: string, side = 2): Layer => ({
   strides: [side, side],
 })
 const dense = (name: string, units: number): Layer => ({ layer: 'dense', name, units, activation: 'linear' })
+const embedding = (name: string): Layer => ({ layer: 'embedding', name, vocabulary: 5, units: 2 })
 const flatten: Layer = { layer: 'flatten', name: 'flatten' }
+const relu: Layer = { layer: 'activation', name: 'r', activation: 'relu' }
 const of = (input: readonly number[], ...layers: readonly Layer[]): Architecture => ({ v: 1, input, layers })
 
 const digits = of([28, 28, 1], conv('c1', 8), pool('p1'), conv('c2', 16), pool('p2'), flatten, dense('out', 10))
@@ -92,6 +94,11 @@ describe('an architecture is refused', () => {
       of([13], dense('d', 10), { layer: 'add', name: 'a', from: ['d', 'input'] }),
       'bad-shape',
     ],
+    [
+      'where a table is read at places that a layer learns',
+      of([13], dense('d', 4), { layer: 'dropout', name: 'o', rateMicro: 1 }, embedding('e')),
+      'learned-places',
+    ],
     ['where a convolution takes a row', of([13], conv('c', 8)), 'bad-shape'],
     ['where a pool takes a row', of([13], pool('p')), 'bad-shape'],
     ['where a kernel is larger than the image', of([4, 4, 1], conv('c', 8)), 'bad-shape'],
@@ -107,6 +114,7 @@ describe('an architecture is refused', () => {
     ['no layer', { ...digits, layers: [] }],
     ['a layer that has no checked gradient', { ...digits, layers: [{ layer: 'conv3d', name: 'l', filters: 3 }] }],
     ['an activation that is not there', { ...digits, layers: [{ ...dense('d', 1), activation: 'maxout' }] }],
+    ['a slope that it has not', { ...digits, layers: [{ ...relu, slopeMicro: 1 }] }],
     ['a stride of nothing', { ...digits, layers: [conv('c', 1, { strides: [0, 1] })] }],
     ['an input of four sides', { ...digits, input: [1, 1, 1, 1] }],
     ['a layer called as what is put in', { ...digits, layers: [dense('input', 1)] }],

@@ -9,6 +9,7 @@ import { rankPlaces } from '#protocol/rendezvous.ts'
 import {
   cohortSeed,
   demoSecret,
+  dropoutSeed,
   genesisSeed,
   holdoutSeed,
   quantiseSeed,
@@ -119,6 +120,7 @@ function seeds(task: Cid) {
     cohort: toHex(cohortSeed(taskSeed, task, 1)),
     holdout: toHex(holdoutSeed(secret, task)),
     shuffle: toHex(shuffleSeed(secret, task, 1)),
+    dropout: toHex(dropoutSeed(shuffleSeed(secret, task, 1))),
     quantise: toHex(quantiseSeed(secret, task, 1)),
     share: toHex(shareSeed(taskSeed, signerOf(secret).id)),
     ticket: toHex(ticketKey(secret)),

@@ -131,6 +131,7 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
   ],
   genesis: [
     ['another first model', undefined, { task: (task) => ({ ...task, genesis: task.architecture }) }],
+    ['a given model that is none', undefined, { task: (t) => ({ ...t, start: 'given', genesis: t.architecture }) }],
     ['another seed', undefined, { task: (task) => ({ ...task, seed: new Uint8Array(32).fill(1) }) }],
   ],
   'round-manifest': [

@@ -247,11 +247,17 @@ describe('a fit', () => {
     )
   })
 
-  test('with a layer whose gradients nobody has checked is refused by name', async () => {
-    const lstm = { layer: 'lstm', name: 'memory', units: 3 } as unknown as Layer
-    const architecture: Architecture = { ...linear, layers: [lstm, ...linear.layers] }
-    await expect(
-      fitHere(new Float32Array(15), trainingOf(architecture, 'softmax-cross-entropy', 3), someDataset([4], 6, 3, 2)),
-    ).rejects.toThrow('unsupported-layer: memory is a lstm')
+  test('of layers that do not fit together, or of which none learns, is refused by name', async () => {
+    const learn = (...layers: readonly Layer[]) =>
+      fitHere(
+        new Float32Array(15),
+        trainingOf({ ...linear, layers }, 'softmax-cross-entropy', 3),
+        someDataset([4], 6, 3, 2),
+      )
+    const [out] = linear.layers as [Layer]
+    await expect(learn({ layer: 'lstm', name: 'memory', units: 3 }, out)).rejects.toThrow(
+      'bad-shape: memory (lstm) cannot take [4]',
+    )
+    await expect(learn({ ...out, frozen: true } as Layer)).rejects.toThrow(/^nothing-to-train: /)
   })
 })

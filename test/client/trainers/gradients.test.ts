@@ -3,104 +3,18 @@ import fc from 'fast-check'
 import { openBackend } from '#client/trainers/backend.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
-import type { Layer } from '#protocol/layers.ts'
+import { type Layer, layerSchema } from '#protocol/layers.ts'
 import type { Loss } from '#protocol/task.ts'
 import { backendsHere } from './backends.ts'
+import { conv, dense, type Example, examples, flat, pool } from './layer-examples.ts'
 import { referenceGradient, referenceLoss, someWeights } from './reference.ts'
 import { gradientOf, someDataset, someModel, trainingOf } from './tasks.ts'
 
-/**
- * Every layer, activation, stride, padding and loss that an architecture may have, on every backend, against float64
- * differences of an implementation that shares nothing with it. Sizes are odd on purpose: they end inside a vector.
- */
-const dense = (name: string, units: number, activation: 'linear' | 'relu' | 'tanh' | 'sigmoid' = 'linear'): Layer => ({
-  layer: 'dense',
-  name,
-  units,
-  activation,
+test('the examples hold every layer that an architecture may have', () => {
+  const seen = new Set(Object.values(examples).flatMap(({ layers }) => layers.map(({ layer }) => layer)))
+  const all = layerSchema.options.map((option) => option.shape.layer.value)
+  expect([...seen].toSorted()).toEqual(all.toSorted())
 })
-const conv = (
-  name: string,
-  filters: number,
-  kernel: [number, number],
-  rest: Partial<Extract<Layer, { layer: 'conv2d' }>> = {},
-): Layer => ({
-  layer: 'conv2d',
-  name,
-  filters,
-  kernel,
-  strides: [1, 1],
-  padding: 'valid',
-  activation: 'linear',
-  ...rest,
-})
-const pool = (name: string, window: [number, number], strides: [number, number]): Layer => ({
-  layer: 'maxPooling2d',
-  name,
-  pool: window,
-  strides,
-})
-const flat: Layer = { layer: 'flatten', name: 'flat' }
-
-type Case = {
-  readonly input: readonly number[]
-  readonly layers: readonly Layer[]
-  readonly loss?: 'sigmoid-cross-entropy'
-}
-const cases: Readonly<Record<string, Case>> = {
-  'softmax regression': { input: [5], layers: [dense('out', 3)] },
-  'logistic regression': { input: [7], layers: [dense('out', 1)], loss: 'sigmoid-cross-entropy' },
-  'dense layers of every activation': {
-    input: [6],
-    layers: [dense('a', 9, 'relu'), dense('b', 5, 'tanh'), dense('c', 4, 'sigmoid'), dense('out', 3)],
-  },
-  'convolutions, ReLU and pools as in the demo': {
-    input: [12, 12, 1],
-    layers: [
-      conv('a', 8, [5, 5], { activation: 'relu' }),
-      pool('b', [2, 2], [2, 2]),
-      conv('c', 16, [3, 3], { activation: 'relu' }),
-      pool('d', [2, 2], [2, 2]),
-      flat,
-      dense('out', 3),
-    ],
-  },
-  'convolutions with uneven strides, tanh and sigmoid': {
-    input: [9, 8, 3],
-    layers: [
-      conv('a', 7, [3, 2], { strides: [2, 1], activation: 'tanh' }),
-      conv('b', 9, [2, 3], { strides: [1, 2], activation: 'sigmoid' }),
-      flat,
-      dense('out', 1),
-    ],
-    loss: 'sigmoid-cross-entropy',
-  },
-  'convolutions with padding on one side more than on the other': {
-    input: [7, 6, 2],
-    layers: [
-      conv('a', 5, [4, 2], { padding: 'same', activation: 'relu' }),
-      conv('b', 3, [3, 3], { padding: 'same', strides: [2, 3] }),
-      conv('c', 2, [2, 2], { padding: 'same', strides: [3, 3] }),
-      flat,
-      dense('out', 2),
-    ],
-  },
-  'pools whose largest value is below zero': {
-    input: [7, 7, 2],
-    layers: [conv('a', 5, [2, 2]), pool('b', [2, 2], [2, 2]), flat, dense('out', 3)],
-  },
-  'pools that overlap or leave gaps': {
-    input: [9, 9, 1],
-    layers: [
-      conv('a', 6, [2, 2]),
-      pool('b', [3, 2], [1, 1]),
-      conv('c', 3, [2, 2], { activation: 'tanh' }),
-      pool('d', [1, 2], [2, 3]),
-      flat,
-      dense('out', 3),
-    ],
-  },
-}
 
 /** Small ones of the two kinds that the demo trains. */
 const REFERENCE = {
@@ -135,14 +49,18 @@ async function lossesOf(name: string): Promise<readonly number[]> {
 /** On a GPU in software, whose programs take long to compile: .ci/run has it check every layer, by CONSILIUM_EVERY_LAYER. */
 const BRIEF = ['softmax regression', 'pools whose largest value is below zero']
 
-/** One device for all of them: a GPU compiles a program once, and in software that takes longest. */
+/**
+ * Every layer, activation, stride, padding and loss that an architecture may have, on every backend, against float64
+ * differences of an implementation that shares nothing with it. Sizes are odd on purpose: they end inside a vector.
+ * One device for all of them: a GPU compiles a program once, and in software that takes longest.
+ */
 describe.each(await backendsHere('the gradients of each layer'))('on the %s backend', (backend) => {
   beforeAll(async () => {
     await openBackend(backend)
   })
 
   const isBrief = backend === 'webgpu' && !process.env['CONSILIUM_EVERY_LAYER']
-  test.each(isBrief ? BRIEF : Object.keys(cases))('the gradients of %s are the slopes of the loss', async (name) => {
+  test.each(isBrief ? BRIEF : Object.keys(examples))('the gradients of %s are the slopes of the loss', async (name) => {
     const { architecture, loss, model, dataset, at, slopes } = exampleOf(name)
     const scale = Math.max(...slopes.map(Math.abs))
     expect(scale).toBeGreaterThan(1e-3)
@@ -164,25 +82,25 @@ describe.each(await backendsHere('the gradients of each layer'))('on the %s back
   )
 })
 
-type Example = ReturnType<typeof makeExample>
-const examples = new Map<string, Example>()
+type Made = ReturnType<typeof makeExample>
+const made = new Map<string, Made>()
 
 /** Made once: differences of a loss in float64 take longer than a gradient. */
-function exampleOf(name: string): Example {
-  const example = examples.get(name) ?? makeExample(name)
-  examples.set(name, example)
+function exampleOf(name: string): Made {
+  const example = made.get(name) ?? makeExample(name)
+  made.set(name, example)
   return example
 }
 
 function makeExample(name: string) {
-  const { input, layers, loss: odd } = cases[name] as Case
+  const { input, layers, loss: odd, vocabulary } = examples[name] as Example
   const loss: Loss = odd ?? 'softmax-cross-entropy'
   const architecture: Architecture = { v: 1, input, layers }
   const model = someModel(architecture, 5)
   if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
   const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
-  const dataset = someDataset(input, 5, classes, 11)
-  const at = someWeights(architecture, 15)
+  const dataset = someDataset(input, 5, classes, 11, vocabulary)
+  const at = someWeights(architecture, 5)
   const [rows, labels] = [dataset.rows, [...dataset.labels]]
   const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
   return { architecture, loss, model, dataset, at, slopes }

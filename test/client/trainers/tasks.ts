@@ -3,6 +3,7 @@ import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Cid } from '#protocol/ids.ts'
 import type { LocalUpdate, TrainingTask } from '#protocol/ports.ts'
+import { sizeOf } from '#protocol/shapes.ts'
 import type { Loss, Task } from '#protocol/task.ts'
 
 /** Numbers that look random and are the same each time: a linear congruential generator (Numerical Recipes), in −1…1. */
@@ -18,7 +19,13 @@ export function someModel(architecture: Architecture, seed: number): Float32Arra
   const shaped = shapeOf(architecture)
   if (!shaped.ok) throw new Error(`${shaped.refusal}: ${shaped.detail}`)
   const next = noise(seed)
-  return Float32Array.from({ length: shaped.value.parameters }, () => next() * 0.6)
+  const values = shaped.value.tensors.map((tensor) =>
+    Float32Array.from({ length: sizeOf(tensor) }, () => {
+      const value = next() * 0.6
+      return tensor.name.endsWith('/moving_variance') ? Math.abs(value) + 0.1 : value
+    }),
+  )
+  return Float32Array.from(values.flatMap((each) => [...each]))
 }
 
 export type RowsInMemory = Dataset & { readonly rows: readonly Float32Array[] }
@@ -46,8 +53,16 @@ export function datasetOf(
   }
 }
 
-export function someDataset(shape: readonly number[], rows: number, classes: number, seed: number): RowsInMemory {
-  const next = noise(seed)
+/** @param vocabulary makes the features whole numbers below it */
+export function someDataset(
+  shape: readonly number[],
+  rows: number,
+  classes: number,
+  seed: number,
+  vocabulary?: number,
+): RowsInMemory {
+  const real = noise(seed)
+  const next = vocabulary === undefined ? real : () => Math.floor(((real() + 1) / 2) * vocabulary)
   const width = shape.reduce((product, side) => product * side, 1)
   const values = Array.from({ length: rows }, () => Float32Array.from({ length: width }, next))
   return datasetOf(

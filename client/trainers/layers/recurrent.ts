@@ -1,0 +1,63 @@
+import {
+  add,
+  mul,
+  reshape,
+  sigmoid,
+  slice,
+  split,
+  stack,
+  sub,
+  type Tensor,
+  type Tensor2D,
+  tanh,
+  unstack,
+  zeros,
+} from '@tensorflow/tfjs-core'
+import type { Layer } from '#protocol/layers.ts'
+import { multiply, rowsBy } from './dense.ts'
+import { type Pass, rowsOf } from './pass.ts'
+
+type Recurrent = Extract<Layer, { layer: 'lstm' | 'gru' }>
+/** From what the input adds to a step's gates, [rows, gates × units]: what the step puts out. */
+type Cell = (gates: Tensor2D) => Tensor
+
+/** Unrolled; the input's share of every step is one product. What a backwards layer puts out stays in its step's place. */
+export function applyRecurrent(layer: Recurrent, x: Tensor, { weight }: Pass): Tensor {
+  const [rows, steps, width] = x.shape as [number, number, number]
+  const shares = multiply(rowsBy(x, width), weight('kernel'), weight('bias'))
+  // TF.js's gradient of a pile of one is none.
+  const gates = (steps === 1 ? [shares] : unstack(reshape(shares, [rows, steps, -1]), 1)) as Tensor2D[]
+  const start = zeros([rowsOf(x), layer.units])
+  const cell = layer.layer === 'lstm' ? lstmCell(weight, start) : gruCell(weight, start, layer.units)
+  const out = (layer.backwards ? gates.toReversed() : gates).map(cell)
+  if (!layer.sequences) return out.at(-1) as Tensor
+  return stack(layer.backwards ? out.toReversed() : out, 1)
+}
+
+function lstmCell(weight: Pass['weight'], start: Tensor): Cell {
+  const recurrent = weight('recurrent_kernel')
+  let [hidden, carry] = [start, start]
+  return (gates) => {
+    const [input, forget, change, output] = split(add(gates, multiply(hidden, recurrent, undefined)), 4, 1) as Four
+    carry = add(mul(sigmoid(forget), carry), mul(sigmoid(input), tanh(change)))
+    hidden = mul(sigmoid(output), tanh(carry))
+    return hidden
+  }
+}
+
+type Four = [Tensor, Tensor, Tensor, Tensor]
+
+function gruCell(weight: Pass['weight'], start: Tensor, units: number): Cell {
+  const recurrent = weight('recurrent_kernel')
+  const both = slice(recurrent, [0, 0], [units, 2 * units])
+  const own = slice(recurrent, [0, 2 * units], [units, units])
+  let hidden = start
+  return (gates) => {
+    const [shareOfBoth, share] = split(gates, [2 * units, units], 1) as [Tensor, Tensor]
+    const opened = sigmoid(add(shareOfBoth, multiply(hidden, both, undefined)))
+    const [update, reset] = split(opened, 2, 1) as [Tensor, Tensor]
+    const change = tanh(add(share, multiply(mul(reset, hidden), own, undefined)))
+    hidden = add(change, mul(update, sub(hidden, change)))
+    return hidden
+  }
+}

@@ -1,0 +1,371 @@
+import { z } from 'zod'
+import { type Activation, type Layer, layerSchema } from '../layers.ts'
+import { accept, type Result, refuse } from '../result.ts'
+import { sizeOf } from '../shapes.ts'
+import { firstOf } from './json.ts'
+import {
+  absent,
+  activationIn,
+  common,
+  convolution,
+  ignored,
+  only,
+  paddingIn,
+  pairIn,
+  pooling,
+  real,
+  sideIn,
+  weighed,
+} from './options.ts'
+
+/** One of our layers, and under which name Keras keeps its kernel where that is another. */
+type Converted = { readonly layer: Layer; readonly kernel?: string }
+type Told = { readonly name: string; readonly from: readonly (readonly number[])[] }
+type Convert = (config: unknown, told: Told) => Result<readonly Converted[], 'unsupported-option'>
+
+/**
+ * What one layer of Keras 2, Keras 3 or TF.js is in our language. Every option that changes what is computed is read, or has
+ * to be what is done here; an option that nobody knows is refused.
+ */
+export function convertLayer(
+  kind: string,
+  config: unknown,
+  told: Told,
+): Result<readonly Converted[], 'unsupported-layer' | 'unsupported-option'> {
+  const convert = CLASSES.get(kind)
+  if (convert) return convert(config, told)
+  return refuse('unsupported-layer', `${told.name} is a ${kind}: ${FIXES.get(kind) ?? 'no such layer is trained here'}`)
+}
+
+const FIXES: ReadonlyMap<string, string> = new Map([
+  ...['Conv3D', 'MaxPooling3D', 'AveragePooling3D', 'GlobalAveragePooling3D', 'GlobalMaxPooling3D', 'ConvLSTM2D'].map(
+    (kind) => [kind, 'layers of three dimensions are not trained, since backends get their gradients wrong'] as const,
+  ),
+  ['Lambda', 'it is code, which nobody runs for another: write it as layers'],
+  ['Masking', 'steps are not masked: pad what is put in, and pool it'],
+  ['Bidirectional', 'write it as two layers, one of which goes backwards, and a Concatenate'],
+  ['MultiHeadAttention', 'write its queries, keys and values as Dense layers in our own language'],
+  ['Sequential', 'put its layers into the model around it'],
+  ['Functional', 'put its layers into the model around it'],
+  ['Model', 'put its layers into the model around it'],
+])
+
+const micro = (value: number) => Math.round(value * 1e6)
+
+/** @param make of checked options; undefined where they cannot be said here */
+function of<S extends z.ZodType>(
+  schema: S,
+  make: (config: z.output<S>, told: Told) => Layer | readonly Converted[] | string,
+): Convert {
+  return (config, told) => {
+    const read = schema.safeParse(config)
+    if (!read.success) return refuse('unsupported-option', `${told.name}: ${firstOf(read.error)}`)
+    const made = make(read.data, told)
+    if (typeof made === 'string') return refuse('unsupported-option', `${told.name}: ${made}`)
+    const layers = 'layer' in made ? [{ layer: made }] : made
+    for (const { layer } of layers) {
+      const checked = layerSchema.safeParse(layer)
+      if (!checked.success) return refuse('unsupported-option', `${told.name}: ${firstOf(checked.error)}`)
+    }
+    return accept(layers)
+  }
+}
+
+type Weighed = { readonly trainable: boolean; readonly use_bias?: boolean | null | undefined }
+const frozenOf = ({ trainable }: Weighed) => (trainable ? {} : { frozen: true as const })
+const optionsOf = (config: Weighed) => ({
+  ...(config.use_bias === false ? { bias: false as const } : {}),
+  ...frozenOf(config),
+})
+const paddedOf = (padding: 'valid' | 'same') => (padding === 'same' ? { padding } : {})
+
+const dense = of(
+  z.strictObject({
+    ...common,
+    ...weighed('kernel', 'bias'),
+    ...{ units: z.int(), activation: activationIn, use_bias: z.boolean().default(true) },
+    ...{
+      input_dim: ignored,
+      lora_rank: absent('say it in our own language'),
+      quantization_config: absent('leave it out'),
+    },
+  }),
+  (config, { name }) => {
+    const { units, activation } = config
+    return { layer: 'dense', name, units, activation, ...optionsOf(config) }
+  },
+)
+
+const conv2d = of(
+  z.strictObject({ ...convolution, filters: z.int(), kernel_size: pairIn, strides: pairIn, padding: paddingIn }),
+  (config, { name }) => {
+    const { filters, kernel_size: kernel, strides, padding, activation } = config
+    return { layer: 'conv2d', name, filters, kernel, strides, padding, activation, ...optionsOf(config) }
+  },
+)
+
+const depthwise = {
+  ...convolution,
+  ...{
+    depth_multiplier: z.int().default(1),
+    kernel_size: pairIn,
+    strides: pairIn,
+    padding: paddingIn,
+    filters: ignored,
+  },
+}
+const depthwiseConv2d = of(z.strictObject(depthwise), (config, { name }) => {
+  const { depth_multiplier: multiplier, kernel_size: kernel, strides, padding, activation } = config
+  const layer = { layer: 'depthwiseConv2d', name, multiplier, kernel, strides, padding, activation } as const
+  return [{ layer: { ...layer, ...optionsOf(config) }, kernel: 'depthwise_kernel' }]
+})
+
+const separableConv2d = of(z.strictObject({ ...depthwise, filters: z.int() }), (config, { name }) => {
+  const { depth_multiplier: multiplier, kernel_size: kernel, strides, padding, activation, filters } = config
+  const each: Layer = {
+    ...{ layer: 'depthwiseConv2d', name: `${name}_depthwise`, multiplier, kernel, strides, padding },
+    ...{ activation: 'linear', bias: false, ...frozenOf(config) },
+  }
+  const across: Layer = {
+    ...{ layer: 'conv2d', name, from: [each.name], filters, kernel: [1, 1], strides: [1, 1], padding: 'valid' },
+    ...{ activation, ...optionsOf(config) },
+  }
+  return [
+    { layer: each, kernel: 'depthwise_kernel' },
+    { layer: across, kernel: 'pointwise_kernel' },
+  ]
+})
+
+const conv1d = of(
+  z.strictObject({
+    ...convolution,
+    ...{ filters: z.int(), kernel_size: sideIn, strides: sideIn, padding: z.enum(['valid', 'same', 'causal']) },
+  }),
+  (config, { name }) => {
+    const { filters, kernel_size: kernel, strides: stride, padding, activation } = config
+    return { layer: 'conv1d', name, filters, kernel, stride, padding, activation, ...optionsOf(config) }
+  },
+)
+
+function pooling2d(layer: 'maxPooling2d' | 'averagePooling2d'): Convert {
+  const schema = z.strictObject({ ...pooling, pool_size: pairIn, strides: pairIn.nullish(), padding: paddingIn })
+  return of(schema, ({ pool_size: pool, strides, padding }, { name }): Layer => {
+    const sides = { name, pool, strides: strides ?? pool, ...paddedOf(padding) }
+    return layer === 'maxPooling2d' ? { layer, ...sides } : { layer, ...sides }
+  })
+}
+
+function pooling1d(layer: 'maxPooling1d' | 'averagePooling1d'): Convert {
+  const schema = z.strictObject({ ...pooling, pool_size: sideIn, strides: sideIn.nullish(), padding: paddingIn })
+  return of(schema, ({ pool_size: pool, strides, padding }, { name }): Layer => {
+    const sides = { name, pool, stride: strides ?? pool, ...paddedOf(padding) }
+    return layer === 'maxPooling1d' ? { layer, ...sides } : { layer, ...sides }
+  })
+}
+
+function globalPooling(kind: 'average' | 'max'): Convert {
+  const schema = z.strictObject({ ...pooling, keepdims: only(false, 'leave it out, and reshape') })
+  return of(schema, (_, { name }) => ({ layer: 'globalPooling', name, of: kind }))
+}
+
+const sidesIn = z.tuple([z.int(), z.int()])
+const zeroPadding2d = of(
+  z.strictObject({
+    ...pooling,
+    padding: z.union([
+      z.tuple([sidesIn, sidesIn]),
+      sidesIn.transform(
+        ([down, right]) =>
+          [
+            [down, down],
+            [right, right],
+          ] as const,
+      ),
+      z.int().transform(
+        (all) =>
+          [
+            [all, all],
+            [all, all],
+          ] as const,
+      ),
+    ]),
+  }),
+  ({ padding: [[top, bottom], [left, right]] }, { name }) => ({
+    layer: 'zeroPadding2d',
+    name,
+    top,
+    bottom,
+    left,
+    right,
+  }),
+)
+
+const reshape = of(
+  z.strictObject({ ...common, target_shape: z.array(z.int()).min(1).max(3) }),
+  ({ target_shape }, { name, from }) => {
+    const size = sizeOf({ shape: from[0] ?? [] })
+    const rest = target_shape.filter((each) => each !== -1)
+    const left = size / sizeOf({ shape: rest })
+    return { layer: 'reshape', name, shape: target_shape.map((each) => (each === -1 ? left : each)) }
+  },
+)
+
+function activation(
+  schema: z.ZodType<{ readonly activation: Activation; readonly slope?: number | undefined }>,
+): Convert {
+  return of(schema, (config, { name }) => {
+    const slope = config.slope === undefined ? {} : { slopeMicro: micro(config.slope) }
+    return { layer: 'activation', name, activation: config.activation, ...slope }
+  })
+}
+
+const relu = z
+  .strictObject({
+    ...common,
+    max_value: z.union([z.literal(6), z.null()], 'only 6, or none').optional(),
+    negative_slope: z.number().nullish(),
+    threshold: only(0, 'leave it 0'),
+  })
+  .refine((each) => !(each.max_value && each.negative_slope), 'either a largest value or a slope')
+  .transform(({ max_value, negative_slope }) => {
+    if (negative_slope) return { activation: 'leakyRelu' as const, slope: negative_slope }
+    return { activation: max_value ? ('relu6' as const) : ('relu' as const) }
+  })
+const leakyRelu = z
+  .strictObject({ ...common, alpha: real(1).optional(), negative_slope: real(1).optional() })
+  .transform(({ alpha, negative_slope }) => ({
+    activation: 'leakyRelu' as const,
+    slope: alpha ?? negative_slope ?? 0.3,
+  }))
+const elu = z
+  .strictObject({ ...common, alpha: only(1, 'leave it 1') })
+  .transform(() => ({ activation: 'elu' as const }))
+const softmax = z
+  .strictObject({ ...common, axis: only(-1, 'softmax is of the last axis') })
+  .transform(() => ({ activation: 'softmax' as const }))
+
+const axisIn = z.union([z.int(), z.tuple([z.int()]).transform(([one]) => one), z.null()]).default(-1)
+const isLast = (axis: number | null, from: Told['from']) => axis === null || axis === -1 || axis === from[0]?.length
+
+const normalization = {
+  ...common,
+  ...weighed('gamma', 'beta', 'moving_mean', 'moving_variance'),
+  axis: axisIn,
+  epsilon: real(1),
+  center: only(true, 'leave it true'),
+  scale: only(true, 'leave it true'),
+}
+const batchNormalization = of(
+  z.strictObject({
+    ...normalization,
+    momentum: real(0.999_999),
+    renorm: only(false, 'leave it out'),
+    synchronized: ignored,
+  }),
+  (config, { name, from }) => {
+    if (!isLast(config.axis, from)) return 'only the last axis is normalised'
+    const momentumMicro = micro(config.momentum)
+    const epsilonNano = Math.round(config.epsilon * 1e9)
+    return { layer: 'batchNormalization', name, momentumMicro, epsilonNano, ...frozenOf(config) }
+  },
+)
+const layerNormalization = of(
+  z.strictObject({ ...normalization, rms_scaling: only(false, 'leave it out') }),
+  (config, { name, from }) => {
+    if (!isLast(config.axis, from)) return 'only the last axis is normalised'
+    return { layer: 'layerNormalization', name, epsilonNano: Math.round(config.epsilon * 1e9), ...frozenOf(config) }
+  },
+)
+
+const embedding = of(
+  z.strictObject({
+    ...common,
+    ...weighed('embeddings'),
+    ...{ input_dim: z.int(), output_dim: z.int(), input_length: ignored, sparse: ignored, lora_rank: ignored },
+    mask_zero: only(false, 'steps are not masked: leave it out'),
+  }),
+  (config, { name }) => {
+    const { input_dim: vocabulary, output_dim: units } = config
+    return { layer: 'embedding', name, vocabulary, units, ...frozenOf(config) }
+  },
+)
+
+function recurrent(layer: 'lstm' | 'gru'): Convert {
+  const schema = z.strictObject({
+    ...common,
+    ...weighed('kernel', 'recurrent', 'bias'),
+    units: z.int(),
+    activation: activationIn.pipe(z.literal('tanh', 'only tanh')),
+    recurrent_activation: activationIn.pipe(z.literal('sigmoid', 'only sigmoid')),
+    use_bias: only(true, 'leave it true'),
+    ...{
+      unit_forget_bias: ignored,
+      implementation: ignored,
+      unroll: ignored,
+      zero_output_for_mask: ignored,
+      use_cudnn: ignored,
+    },
+    return_sequences: z.boolean().default(false),
+    return_state: only(false, 'only what a layer puts out is passed on'),
+    go_backwards: z.boolean().default(false),
+    stateful: only(false, 'rows know nothing of each other: leave it out'),
+    time_major: only(false, 'rows come first'),
+    dropout: only(0, 'put a Dropout before it'),
+    recurrent_dropout: only(0, 'put a Dropout after it'),
+    reset_after: layer === 'gru' ? z.literal(false, 'set it false: the reset gate comes before the product') : ignored,
+    input_length: ignored,
+    input_dim: ignored,
+  })
+  return of(schema, (config, { name }) => {
+    if (config.go_backwards && config.return_sequences)
+      return 'Keras turns the order of what it puts out: go backwards, or return sequences'
+    const sequences = config.return_sequences ? { sequences: true as const } : {}
+    const backwards = config.go_backwards ? { backwards: true as const } : {}
+    return { layer, name, units: config.units, ...sequences, ...backwards, ...frozenOf(config) }
+  })
+}
+
+const merged = z.strictObject(common)
+const concatenate = of(z.strictObject({ ...common, axis: axisIn }), ({ axis }, { name, from }) =>
+  isLast(axis, from) ? { layer: 'concatenate', name } : 'only along the last axis',
+)
+const dropout = of(
+  z.strictObject({ ...common, rate: real(0.999_999), noise_shape: absent('each value is dropped by itself') }),
+  ({ rate }, { name }) =>
+    rate === 0
+      ? { layer: 'activation', name, activation: 'linear' }
+      : { layer: 'dropout', name, rateMicro: Math.max(1, micro(rate)) },
+)
+
+const CLASSES: ReadonlyMap<string, Convert> = new Map([
+  ['Dense', dense],
+  ['Conv2D', conv2d],
+  ['DepthwiseConv2D', depthwiseConv2d],
+  ['SeparableConv2D', separableConv2d],
+  ['Conv1D', conv1d],
+  ['MaxPooling2D', pooling2d('maxPooling2d')],
+  ['AveragePooling2D', pooling2d('averagePooling2d')],
+  ['MaxPooling1D', pooling1d('maxPooling1d')],
+  ['AveragePooling1D', pooling1d('averagePooling1d')],
+  ['GlobalAveragePooling1D', globalPooling('average')],
+  ['GlobalAveragePooling2D', globalPooling('average')],
+  ['GlobalMaxPooling1D', globalPooling('max')],
+  ['GlobalMaxPooling2D', globalPooling('max')],
+  ['ZeroPadding2D', zeroPadding2d],
+  ['Flatten', of(z.strictObject(pooling), (_, { name }) => ({ layer: 'flatten', name }))],
+  ['Reshape', reshape],
+  ['Activation', activation(z.strictObject({ ...common, activation: activationIn }))],
+  ['ReLU', activation(relu)],
+  ['LeakyReLU', activation(leakyRelu)],
+  ['ELU', activation(elu)],
+  ['Softmax', activation(softmax)],
+  ['Dropout', dropout],
+  ['BatchNormalization', batchNormalization],
+  ['LayerNormalization', layerNormalization],
+  ['Embedding', embedding],
+  ['LSTM', recurrent('lstm')],
+  ['GRU', recurrent('gru')],
+  ['Add', of(merged, (_, { name }) => ({ layer: 'add', name }))],
+  ['Multiply', of(merged, (_, { name }) => ({ layer: 'multiply', name }))],
+  ['Concatenate', concatenate],
+])
