@@ -47,7 +47,8 @@ export function trainingNeeds(
   const passing = Math.max(0, ...layers.map((layer) => passingFloats(layer, rows)))
   const held = HELD + rememberedBy(learning.optimiser) + steered(learning)
   const trained = held * parameters + moving(learning.optimiser) * largest + rows * perRow + passing
-  const perTested = layers.reduce((sum, layer) => sum + testedFloats(layer), input)
+  const stepped = Math.max(0, ...layers.map(steppedFloats))
+  const perTested = layers.reduce((sum, layer) => sum + testedFloats(layer), input + stepped)
   const tested = parameters + EVALUATION_ROWS * perTested
   return {
     tensorBytes: FLOAT_BYTES * Math.max(trained, tested),
@@ -147,16 +148,13 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
 
 /** The same where nothing flows back. */
 function testedFloats(layer: LayerShape): number {
+  return layer.layer.layer === 'dropout' ? 0 : Math.max(2 * sizeOf(layer), TESTED * keptFloats(layer))
+}
+
+/** And while one layer is worked out: where no kernel normalises at once, it is done step by step. */
+function steppedFloats(layer: LayerShape): number {
   const out = sizeOf(layer)
-  switch (layer.layer.layer) {
-    case 'dropout':
-      return 0
-    case 'layerNormalization':
-      // Where no kernel does it at once, it is done step by step.
-      return 6 * out + 4 * (out / (layer.shape.at(-1) as number))
-    default:
-      return Math.max(2 * out, TESTED * keptFloats(layer))
-  }
+  return layer.layer.layer === 'layerNormalization' ? 4 * (out + out / (layer.shape.at(-1) as number)) : 0
 }
 
 const TESTED = 0.45

@@ -24,7 +24,7 @@ export function applyConv1d(layer: Of<'conv1d'>, x: Tensor, { weight }: Pass): T
 }
 
 export function applyDepthwiseConv2d(layer: Of<'depthwiseConv2d'>, x: Tensor, { weight }: Pass): Tensor {
-  const attrs = { strides: layer.strides, pad: layer.padding, dilations: [1, 1] }
+  const attrs = { strides: layer.strides, pad: layer.padding, dataFormat: 'NHWC', dilations: [1, 1] }
   const y = run('DepthwiseConv2dNative', { x, filter: weight('kernel') }, attrs)
   return activate(layer.activation, layer.bias === false ? y : add(y, weight('bias')))
 }

@@ -75,7 +75,8 @@ function someLayers(dice: Dice, shape: readonly number[], name: string, before: 
     [{ layer: 'activation', name, activation }],
     [{ layer: 'dropout', name, rateMicro: 100_000 * side() }],
     [{ layer: 'batchNormalization', name, momentumMicro: 900_000, epsilonNano, ...frozen }],
-    [{ layer: 'layerNormalization', name, epsilonNano, ...frozen }],
+    // Of a single value nothing is left but the offset.
+    [shape.at(-1) === 1 ? dense : { layer: 'layerNormalization', name, epsilonNano, ...frozen }],
     residual(dice, name, before, shape, activation),
   ]
   const convolved = { activation, ...unbiased, ...frozen }
