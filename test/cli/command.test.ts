@@ -41,17 +41,17 @@ describe('help', () => {
   )
 
   test('without arguments, and with --help, lists every command on stdout and nothing on stderr', async () => {
-    for (const args of [[], ['--help'], ['help']]) {
-      const { code, stdout, stderr } = await consilium(args)
+    for (const ran of [await consilium([]), await shell.run(['--help']), await shell.run(['help'])]) {
+      const { code, stdout, stderr } = ran
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       for (const { name } of COMMANDS) expect(stdout).toContain(`consilium ${name}`)
     }
   })
 
   test('is a topic too, and a command by two words', async () => {
-    expect((await consilium(['help', 'exit-codes'])).stdout).toMatch(/8 {2}verification failed/)
-    expect((await consilium(['help', 'node', 'up'])).stdout).toMatch(/--coordinator-key/)
-    expect(await consilium(['help', 'exitcodes'])).toMatchObject({
+    expect((await shell.run(['help', 'exit-codes'])).stdout).toMatch(/8 {2}verification failed/)
+    expect((await shell.run(['help', 'node', 'up'])).stdout).toMatch(/--coordinator-key/)
+    expect(await shell.run(['help', 'exitcodes'])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/exit-codes\?/),
     })
@@ -106,8 +106,8 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
 test('version is one line, or one object', async () => {
   const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'))
   expect((await consilium(['version'])).stdout).toMatch(new RegExp(`^consilium ${version}  node .*\n$`))
-  expect(jsonLines((await consilium(['--json', 'version'])).stdout)).toMatchObject([{ version }])
-  expect(jsonLines((await consilium(['--version', '--json'])).stdout)).toMatchObject([{ version }])
+  expect(jsonLines((await shell.run(['--json', 'version'])).stdout)).toMatchObject([{ version }])
+  expect(jsonLines((await shell.run(['--version', '--json'])).stdout)).toMatchObject([{ version }])
 })
 
 test('a node has one id for its folder, and its key is for its owner only', async () => {
@@ -141,7 +141,7 @@ test('what cannot be reached, is not there, or is not as it must be has an exit 
   expect(await consilium(['run', '-'], { env: key, input: '{' })).toMatchObject({ code: 2 })
   expect(await shell.run(['verify', 'nothing.car'])).toMatchObject({ code: 4 })
   await writeFile(join(folder, 'text.car'), 'text')
-  expect(await consilium(['verify', 'text.car'], { cwd: folder })).toMatchObject({
+  expect(await shell.run(['verify', 'text.car'])).toMatchObject({
     code: 8,
     stdout: expect.stringMatching(/FAILED at container/),
   })

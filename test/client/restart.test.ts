@@ -9,6 +9,7 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
 import { sameBytes } from '#test/content.ts'
+import { times } from '#test/effort.ts'
 import type { Kept, SaidFrame } from './bench.ts'
 import { Host } from './host.ts'
 import {
@@ -246,7 +247,7 @@ describe('a node that restarts at any time and hears anything', () => {
           }
         },
       ),
-      { numRuns: 8 },
+      { numRuns: times(4, 8) },
     )
   })
 })

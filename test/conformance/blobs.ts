@@ -12,6 +12,7 @@ import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { importFile } from '#protocol/unixfs.ts'
 import { contentOf, inPieces, sameBytes } from '#test/content.ts'
+import { times } from '#test/effort.ts'
 
 const MIB = BLOCK_BYTES_MAX
 
@@ -68,7 +69,7 @@ export function blobStoreConformance(
         fc.asyncProperty(sizes, async (pieces) => {
           expect(await store.put(inPieces(bytes, ...pieces, 70_000), bytes.length)).toBe(name)
         }),
-        { numRuns: 6 },
+        { numRuns: times(3, 6) },
       )
     })
 
@@ -88,7 +89,7 @@ export function blobStoreConformance(
           expectSame(await collect(store.get(cid, range), bytes.length), bytes.slice(offset, offset + length))
         }),
         {
-          numRuns: 24,
+          numRuns: times(10, 24),
           examples: [
             [0, 0],
             [bytes.length, 1],
@@ -211,7 +212,7 @@ export function blobStoreConformance(
             expect(await store.put(once(bytes), bytes.length)).toBe(cid)
             expectSame(await whole(cid), bytes)
           }),
-          { numRuns: 8 },
+          { numRuns: times(3, 8) },
         )
       })
 
@@ -337,7 +338,7 @@ export function blobStoreConformance(
             }
             for (const cid of cids) await store.delete(cid)
           }),
-          { numRuns: 6 },
+          { numRuns: times(3, 6) },
         )
       })
     }

@@ -7,6 +7,7 @@ import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, BlobTooLarge, type PartsStore } from '#protocol/ports.ts'
 import { contentOf, sameBytes } from '#test/content.ts'
+import { times } from '#test/effort.ts'
 import { blocksOf, nodeOf } from './blobs.ts'
 
 const MIB = BLOCK_BYTES_MAX
@@ -26,7 +27,7 @@ export type PartsConformance = {
 export function partsStoreConformance(
   name: string,
   open: () => Promise<PartsStore & Partial<AsyncDisposable>> | (PartsStore & Partial<AsyncDisposable>),
-  { forgetsAtOnce = true, numRuns = 10 }: PartsConformance = {},
+  { forgetsAtOnce = true, numRuns = times(4, 10) }: PartsConformance = {},
 ): void {
   describe(`parts: ${name}`, () => {
     let store: PartsStore & Partial<AsyncDisposable>

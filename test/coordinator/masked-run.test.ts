@@ -12,6 +12,7 @@ import { ENDINGS_MAX, EVENT_BYTES_MAX, REASON_CHARS_MAX, SESSION_MEMBERS_MAX } f
 import { endingsSchema } from '#protocol/manifest.ts'
 import { must } from '#test/aggregation/given.ts'
 import { cohortOf } from '#test/cohort.ts'
+import { times } from '#test/effort.ts'
 import { cid, type Happening, happens, maskedSpecOf } from './fixture.ts'
 import { accepted, answerTo, lapse, play, refusalOf, speeches, stageOf, stamp, started, until } from './histories.ts'
 
@@ -77,7 +78,7 @@ test('a round closes exactly if n − q are lost before the certificate at most,
     fc.property(cohorts, ({ n, C, fates }) => {
       expect(endOf(playFates(started(maskedSpecOf(n, C)), fates))).toBe(expected(n, C, fates))
     }),
-    { numRuns: 300 },
+    { numRuns: times(100, 300) },
   )
 })
 
@@ -128,7 +129,7 @@ describe('abandonment', () => {
         }
         expect(endOf(lapse(run))).toBe('too-few-reports')
       }),
-      { numRuns: 300 },
+      { numRuns: times(100, 300) },
     )
   })
 

@@ -1,3 +1,3 @@
 import { runProperties } from './run-properties.ts'
 
-runProperties(40)
+runProperties(15)

@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals'
+import { times } from '#test/effort.ts'
 import { Cluster } from './cluster.ts'
 
 test('the same order launched twice over nodes that remember the first makes the same model again', async () => {
-  await using cluster = await Cluster.open({ seed: 'twice', nodes: 3, rounds: 2 })
+  await using cluster = await Cluster.open({ seed: 'twice', nodes: 3, rounds: times(1, 2) })
   await cluster.startNodes(cluster.sites)
   const ends: unknown[] = []
   for (const _ of [1, 2]) {

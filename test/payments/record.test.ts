@@ -8,6 +8,7 @@ import type { EventLog } from '#protocol/ports.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { operators, settlementConformance } from '#test/conformance/settlement.ts'
+import { times } from '#test/effort.ts'
 import { temporaryFolder } from '#test/folder.ts'
 
 const shared = await temporaryFolder()
@@ -83,7 +84,7 @@ describe('the record', () => {
           for (const { payee, amount } of payouts) expect(balances.get(`operator:${payee}`)).toBe(amount)
         },
       ),
-      { numRuns: 25 },
+      { numRuns: times(12, 25) },
     )
   })
 

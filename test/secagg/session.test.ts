@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { SUITE_HYBRID, SUITE_X25519, type Suite } from '#aggregation/secagg/messages.ts'
 import { secureRule } from '#aggregation/secagg/parameters.ts'
 import { must } from '#test/aggregation/given.ts'
+import { times } from '#test/effort.ts'
 import { cohortOf } from './cohort.ts'
 import { isExact } from './exact.ts'
 import { type Absent, play } from './play.ts'
@@ -61,7 +62,7 @@ describe('a session', () => {
           expect(left('share', 'mask', 'confirm', 'unmask')).toBeLessThanOrEqual(rule.t)
         }
       }),
-      { numRuns: 10 },
+      { numRuns: times(4, 10) },
     )
   })
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { Progress } from '#client/progress.ts'
 import type { Round } from '#protocol/ids.ts'
 import { type SimOptions, simulate } from '#sim/cluster.ts'
+import { times } from '#test/effort.ts'
 import { craftingAggregate } from './crafted.ts'
 import { QUIET } from './play.ts'
 
@@ -21,7 +22,7 @@ describe('nodes of a masked run', () => {
   test.each(PUBLISHED)(
     'redo each round beside the training of the next, and mask after it (%s)',
     async (population) => {
-      const { verdict, run, told } = await play({ population })
+      const { verdict, run, told } = await play({ population, nodes: times(3, 4) })
       expect(verdict).toMatchObject({ ok: true, outcome: 'completed' })
       expect(run.past.map(({ reason }) => reason)).toEqual([null, null, null])
       for (const own of told) {
@@ -63,7 +64,7 @@ describe('nodes of a masked run', () => {
   })
 
   test('redo rounds over a coordinator that dies and comes back', async () => {
-    const { verdict, told, crashes } = await play({ seed: 31, crash: 0.03 })
+    const { verdict, told, crashes } = await play({ seed: 31, nodes: times(3, 4), crash: 0.03 })
     expect(crashes).toBeGreaterThan(0)
     expect(verdict.ok).toBe(true)
     for (const own of told) expect(kinds(own).filter((kind) => kind === 'failed')).toEqual([])

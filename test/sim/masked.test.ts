@@ -3,11 +3,13 @@ import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { Progress } from '#client/progress.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
 import { CALM, type Outcome, type SimOptions } from '#sim/cluster.ts'
+import { some, times } from '#test/effort.ts'
 import { play } from './play.ts'
 
 const MIXED = { ...CALM, delayMillis: 400, duplication: 0.3 }
 const STORM = { delayMillis: 300, duplication: 0.1, loss: 0.03, breaks: 0.02 }
-const MASKED = { masking: 'secagg/1', nodes: 4, rounds: 2 } as const
+const SITES = times(3, 4)
+const MASKED = { masking: 'secagg/1', nodes: SITES, rounds: 2 } as const
 const RUNNERS: Partial<SimOptions> = { ...MASKED, population: 'open', suite: SUITE_X25519 }
 const HOSPITALS: Partial<SimOptions> = { ...MASKED, population: 'hospital', suite: SUITE_HYBRID }
 /** Both ways to publish and both suites, in every pairing. */
@@ -52,7 +54,7 @@ describe.each([
     const outcome = await play({ ...kind, seed: 21, crash: 0.08, patience: 10 })
     expect(outcome.crashes).toBeGreaterThan(5)
     // A restart may cost a round its late nodes; with this seed it costs none, and nothing may differ.
-    expect(outcome.verdict).toMatchObject({ rounds: Array(3).fill({ reports: 4 }) })
+    expect(outcome.verdict).toMatchObject({ rounds: Array(3).fill({ reports: SITES }) })
     expect(outcome.run.model).toBe(run.model)
     expect(outcome.run.evaluation).toEqual(run.evaluation)
   })
@@ -65,10 +67,10 @@ describe('a simulated masked cluster', () => {
   })
 
   test('never hangs, never pays twice, and always leaves a record that verifies, whatever is lost, broken or killed', async () => {
-    for (const seed of [201, 202, 203])
+    for (const seed of some(1, [203, 202, 201]))
       await play({
         ...pairing(seed),
-        seed,
+        ...{ seed, nodes: 4 },
         weather: STORM,
         crash: seed % 2 ? 0.03 : 0,
         deaths: seed % 3,
@@ -79,7 +81,7 @@ describe('a simulated masked cluster', () => {
   test('bears nodes that die at any word that they keep, and come back with their journals', async () => {
     const seen = { lives: 0, closed: 0, failed: 0 }
     for (const seed of [300, 301]) {
-      const { nodes, run } = await play({ ...pairing(seed), seed, nodeCrash: 0.06, restarts: 2 })
+      const { nodes, run } = await play({ ...pairing(seed), seed, nodes: 4, nodeCrash: 0.06, restarts: 2 })
       for (const { lives } of nodes) seen.lives += lives - 1
       for (const { manifest } of run.past) manifest ? seen.closed++ : seen.failed++
     }
@@ -103,7 +105,7 @@ describe('a masked round that came to nothing', () => {
 
   test('and that nobody signed off keeps its inputs spent: the run ends by that name, and does not hang', async () => {
     const silent = all('confirm', 1)
-    const outcome = await play({ ...HOSPITALS, lost: (said) => silent(said) || said.kind === 'abandon' })
+    const outcome = await play({ ...HOSPITALS, nodes: 4, lost: (said) => silent(said) || said.kind === 'abandon' })
     expect(reasons(outcome)).toEqual(['too-few-confirmations', 'too-few-nodes', 'too-few-nodes'])
     expect(outcome.verdict).toMatchObject({ outcome: 'failed' })
     expect(told(outcome, 'declined')).toEqual(Array.from({ length: 8 }, () => 'too-few-abandoned'))
@@ -112,7 +114,7 @@ describe('a masked round that came to nothing', () => {
   test('after its certificate lets the same set be summed again, and none that differs by one', async () => {
     const [shares, input] = [all('unmask', 1), all('submit', 2)]
     const lost: SimOptions['lost'] = (said, site) => shares(said) || (site === 3 && input(said))
-    const outcome = await play({ ...HOSPITALS, rounds: 1, lost })
+    const outcome = await play({ ...HOSPITALS, nodes: 4, rounds: 1, lost })
     expect(reasons(outcome)).toEqual(['too-few-shares', 'too-few-confirmations', null, null])
     const refusal = 'sums-too-alike: the sums differ by 1 members, at least 3 would hide one'
     // When the second of three has left, the third may hear that it is over before it hears what it would refuse.

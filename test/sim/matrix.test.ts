@@ -5,7 +5,7 @@ import { type Cell, cells, playCell } from './matrix.ts'
 /** In these the coordinator works and waits for nobody. Plain rounds have them as well, and take less time. */
 const OWN = ['keys enrolling', 'keys sharing', 'aggregation', 'settlement']
 /** Each stage once and with few nodes; test/campaign/matrix.campaign.ts plays all of it, with eight. */
-const drawn = cells(5).filter(({ masking, stage }) => masking === 'none' || !OWN.includes(stage))
+const drawn = cells(4).filter(({ masking, stage }) => masking === 'none' || !OWN.includes(stage))
 const stages = [...Map.groupBy(drawn, ({ masking, stage }) => `${masking}: ${stage}`)]
 
 test.each(stages)(

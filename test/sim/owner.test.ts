@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import type { ClientMessage } from '#protocol/messages.ts'
+import { some } from '#test/effort.ts'
 import { type Owner, stopAt, stoppedIn } from './owner.ts'
 import { play } from './play.ts'
 
 describe('a simulated run whose owner stops it', () => {
   test('ends with a record that verifies, nothing paid twice and the rest given back, whenever that is', async () => {
     const seen = new Set<string>()
-    for (let seed = 400; seed < 408; seed++)
+    for (const seed of some(4, [400, 402, 404, 407, 401, 403, 405, 406]))
       for (const phase of stoppedIn(await stopAt(seed, 2200 + 700 * (seed - 400)))) seen.add(phase)
     expect(seen.size).toBeGreaterThan(2)
   }, 60_000)

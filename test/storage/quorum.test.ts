@@ -12,6 +12,7 @@ import { quorumBlobs } from '#storage/blobs/quorum.ts'
 import { blobStoreConformance, blocksOf } from '#test/conformance/blobs.ts'
 import { partsStoreConformance } from '#test/conformance/parts.ts'
 import { contentOf, inPieces, sameBytes } from '#test/content.ts'
+import { times } from '#test/effort.ts'
 import { until } from '#test/loopback.ts'
 import { type Fault, faulty, hastyClock, quorumOfFaulty } from './faulty.ts'
 
@@ -21,7 +22,7 @@ const MIB = BLOCK_BYTES_MAX
 blobStoreConformance('of three stores, of which the first hangs', () => quorumOfFaulty(['hangs', 'none', 'none']))
 blobStoreConformance('of three stores, of which the second lies', () => quorumOfFaulty(['none', 'lies', 'none']))
 partsStoreConformance('of three stores, of which the last is away', () => quorumOfFaulty(['none', 'none', 'away']), {
-  numRuns: 4,
+  numRuns: times(2, 4),
 })
 
 describe('a quorum of stores', () => {

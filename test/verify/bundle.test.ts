@@ -9,6 +9,7 @@ import { cidOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { times } from '#test/effort.ts'
 import { fileOf, readBundle } from '#verify/bundle.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { type RecordedRun, recordRun } from './fixture.ts'
@@ -55,7 +56,7 @@ describe('a bundle', () => {
         const step = steps[at] === 'either' ? expect.stringMatching(/^(container|block)$/) : steps[at]
         expect(verdict).toMatchObject({ ok: false, step })
       }),
-      { numRuns: 300 },
+      { numRuns: times(100, 300) },
     )
   })
 
@@ -64,7 +65,7 @@ describe('a bundle', () => {
       fc.asyncProperty(fc.nat(file.length - 1), async (length) => {
         expect(await of(file.subarray(0, length))).toMatchObject({ ok: false, step: 'container' })
       }),
-      { numRuns: 100 },
+      { numRuns: times(40, 100) },
     )
   })
 

@@ -9,6 +9,7 @@ import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { importFile } from '#protocol/unixfs.ts'
+import { times } from '#test/effort.ts'
 import { type BundleFile, fileOf, readBundle } from '#verify/bundle.ts'
 import { verifyAny, verifyFile } from '#verify/verify.ts'
 import { recordRun, type Shape } from './fixture.ts'
@@ -16,6 +17,8 @@ import { fileUnder } from './store.ts'
 
 const ALLOWED = { allowExpired: true }
 const EXABYTE = 1e18
+/** Of a file that is longer than what may be read ahead of it. */
+const LEAVES = times(12, 40)
 
 /** So much of nothing, which remembers how much was asked for at once and in all. */
 function hole(start: Bytes): BundleFile & { readonly asked: { most: number; total: number } } {
@@ -66,7 +69,7 @@ describe('a bundle in either form, of a run or of a round', () => {
           expect(await readBundle(fileOf(short))).toMatchObject({ ok: false, refusal: 'container' })
         },
       ),
-      { numRuns: 12 },
+      { numRuns: times(4, 12) },
     )
   })
 })
@@ -93,7 +96,7 @@ describe('the bytes of a bundle', () => {
   test('are made one block at a time, however long it is: nothing is read before what is before it was taken', async () => {
     const blocks = new Map<Cid, () => Bytes>()
     const leaf = (index: number) => new Uint8Array(BLOCK_BYTES_MAX).fill(index)
-    const parts = Array.from({ length: 40 }, (_, index) => leaf(index))
+    const parts = Array.from({ length: LEAVES }, (_, index) => leaf(index))
     const file = await importFile(
       (async function* () {
         for (const index of parts.keys()) yield leaf(index)
@@ -117,6 +120,6 @@ describe('the bytes of a bundle', () => {
       if (!header) taken++
       header = false
     }
-    expect(taken).toBe(42)
+    expect(taken).toBe(LEAVES + 2)
   })
 })

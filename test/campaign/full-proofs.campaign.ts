@@ -1,0 +1,10 @@
+// What `npm test` plays few of, in full: see test/effort.ts.
+import '../client/restart.test.ts'
+import '../coordinator/masked-run.test.ts'
+import '../payments/record.test.ts'
+import '../secagg/model-check.test.ts'
+import '../secagg/session.test.ts'
+import '../verify/bundle.test.ts'
+import '../verify/changes.test.ts'
+import '../verify/forms.test.ts'
+import '../verify/hostile-bundles.test.ts'

@@ -1,0 +1,30 @@
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { jsonLines } from '#test/cli/command.ts'
+import { Shell } from '#test/cli/shell.ts'
+import { Cluster } from '#test/e2e/cluster.ts'
+import { writeHospitals } from '#test/e2e/hospitals.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import '../e2e/twice.e2e.test.ts'
+
+test('the same seed and data make the model of virtual sites also when nodes start, link and answer in another order', async () => {
+  await using folder = await temporaryFolder()
+  await using shell = new Shell()
+  await writeHospitals(folder.path, 4)
+  const data = ['--data', folder.path, '--label', 'sick', '--seed', 'tested', '--rounds', '2', '--json']
+  const virtual = await shell.run([
+    'sim',
+    ...data,
+    '--masking',
+    'secagg/1',
+    '--bundle',
+    join(folder.path, 'bundle.car'),
+  ])
+  expect(virtual).toMatchObject({ code: 0, stderr: '' })
+  await using cluster = await Cluster.open({ seed: 'tested', nodes: 4, rounds: 2 })
+  await cluster.startNodes(cluster.sites.toReversed())
+  const { id } = await cluster.api.launch(JSON.stringify(cluster.launch), undefined)
+  for await (const _ of cluster.api.events(id, AbortSignal.timeout(60_000)));
+  const run = await cluster.api.run(id)
+  expect(run).toMatchObject({ status: 'completed', model: jsonLines(virtual.stdout).at(-1)?.['model'] })
+}, 90_000)
