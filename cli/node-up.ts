@@ -98,7 +98,10 @@ async function siteOf(args: Arguments, population: Population): Promise<SiteTerm
     )
   const allowed = file === undefined ? 'open' : new Set((await readAllowList(file)).keys())
   if (allowed !== 'open') await checkListed(allowed, nodeState(args), file)
-  return siteTerms(population, allowed, { ...maxCorrupt, withholdsEvaluation, minCell, memoryBytesMax })
+  const takesGivenStart = population === 'open' || args.flag('given-start')
+  return siteTerms(population, allowed, {
+    ...{ ...maxCorrupt, withholdsEvaluation, takesGivenStart, minCell, memoryBytesMax },
+  })
 }
 
 async function checkListed(allowed: ReadonlySet<NodeId>, state: string, file: string | undefined): Promise<void> {

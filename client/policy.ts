@@ -12,6 +12,7 @@ export type PolicyRefusal =
   | 'no-public-data'
   | 'foreign-population'
   | 'cohort-too-small'
+  | 'given-start-not-allowed'
   | 'publication-not-allowed'
   | 'questions-not-taken'
   | 'cells-too-small'
@@ -28,6 +29,8 @@ export function policyFor(population: Population, cohortMin: number, terms: Site
       return refuse('foreign-population', `this node serves ${population} populations`)
     if (population === 'hospital' && plan.secure === null) return refuse('masking-required')
     if (plan.cohort.quorum < cohortMin) return refuse('cohort-too-small', `at least ${cohortMin} reports`)
+    if (assignment.kind === 'training' && assignment.task.start === 'given' && !terms.takesGivenStart)
+      return refuse('given-start-not-allowed', 'only models that begin from a seed')
     if (assignment.kind === 'asking') {
       const asked = checkQuestion(assignment, terms)
       if (!asked.ok) return asked

@@ -10,6 +10,8 @@ import { MEMORY_BYTES_MAX } from './needs.ts'
 export type SiteTerms = Omit<Site, 'signer' | 'coordinator'> & {
   /** Its figures on held-out rows go in as zeros: the cohort's accuracy is then that of the others. */
   readonly withholdsEvaluation: boolean
+  /** Whether it trains from weights that somebody gave a run, and no seed: crafted ones can make a sum tell rows. */
+  readonly takesGivenStart: boolean
   /** Fewest rows of a cell in an answer; null where the site answers no questions. */
   readonly minCell: number | null
   /** Memory that one task may take. */
@@ -28,11 +30,13 @@ export function siteTerms(
   {
     maxCorrupt,
     withholdsEvaluation = false,
+    takesGivenStart = population === 'open',
     minCell = null,
     memoryBytesMax = MEMORY_BYTES_MAX,
   }: {
     readonly maxCorrupt?: number
     readonly withholdsEvaluation?: boolean
+    readonly takesGivenStart?: boolean
     readonly minCell?: number | null
     readonly memoryBytesMax?: number
   } = {},
@@ -44,6 +48,7 @@ export function siteTerms(
     nMin: MEMBERS_MIN,
     publish: population === 'hospital' ? ['commit-only'] : ['full', 'commit-only'],
     withholdsEvaluation,
+    takesGivenStart,
     minCell,
     memoryBytesMax,
   }

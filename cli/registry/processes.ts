@@ -222,6 +222,7 @@ export const PROCESSES: readonly Command[] = [
         value: '<rate>',
         summary: 'what blocks may take of the line each way, as 4Mbit/s or 512KiB/s; or <down,up>, as 8Mbit/s,1Mbit/s',
       },
+      { name: 'given-start', summary: 'hospitals: also train from weights that a run was given, and no seed' },
       { name: 'withhold-evaluation', summary: "masked rounds: add no figures on this node's held-out rows" },
       backend,
       {

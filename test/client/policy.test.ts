@@ -51,6 +51,20 @@ describe('the policy of a hospital', () => {
   })
 })
 
+test('a hospital trains from weights that somebody gave a run only where it says so, an open node always', () => {
+  const rule = { secure: { ...secure, corrupt: 2 } }
+  const given = (change: Partial<Plan>) =>
+    ({ ...plan(change), kind: 'training', task: { start: 'given' } }) as Assignment
+  const hospital = (takesGivenStart?: boolean) => {
+    const terms = takesGivenStart === undefined ? {} : { takesGivenStart }
+    return policyFor('hospital', 3, siteTerms('hospital', nodes(11), terms))
+  }
+  expect(hospital()(given(rule))).toMatchObject(refuses('given-start-not-allowed'))
+  expect(hospital(true)(given(rule)).ok).toBe(true)
+  expect(hospital()({ ...given(rule), task: {} } as Assignment).ok).toBe(true)
+  expect(policyFor('open', 2, siteTerms('open', 'open'))(given({ population: 'open', ...rule })).ok).toBe(true)
+})
+
 test('an open node takes both kinds of plan', () => {
   const policy = policyFor('open', 2, siteTerms('open', 'open'))
   expect(policy(plan({ population: 'open', masking: 'none', secure: null })).ok).toBe(true)
