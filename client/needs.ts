@@ -157,7 +157,7 @@ function steppedFloats(layer: LayerShape): number {
   return layer.layer.layer === 'layerNormalization' ? 4 * (out + out / (layer.shape.at(-1) as number)) : 0
 }
 
-const TESTED = 0.45
+const TESTED = 0.5
 
 /** Where a ReLU is part of the kernel before, there are its mask and the masked gradient. */
 function fusedFloats(activation: Activation): number {

@@ -8,10 +8,13 @@ import { keepVectors } from '#coordinator/retention.ts'
 import { isOver, type Run } from '#coordinator/run.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
 import { once, utf8 } from '#protocol/bytes.ts'
+import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Cid, RunId } from '#protocol/ids.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Queue } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
+import { taskSchema } from '#protocol/task.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
@@ -29,7 +32,7 @@ function idleQueue(pushed: Job[] = []): Queue<Job> {
 }
 
 /** A coordinator's runs and stores, in which nothing is done but what a test does. */
-function coordinator({ days = 30, pinned = new Set() }: Setting = {}) {
+function coordinator({ days = 30, pinned = new Set(), publicTable }: Setting = {}) {
   const [log, blobs, withheld, clock] = [openMemoryLog(), openMemoryBlobs(), openMemoryBlobs(), virtualClock(1_000_000)]
   /** Another process of it. */
   const another = (queue = idleQueue()) =>
@@ -56,9 +59,10 @@ function coordinator({ days = 30, pinned = new Set() }: Setting = {}) {
     const genesis = blockOf(modelSchema, {
       ...{ architecture: cid('architecture'), tensors: [], weights: await put(blobs, 'weights') },
     })
-    await blobs.putBlocks([genesis])
+    const task = taskOf(genesis.cid, publicTable)
+    await blobs.putBlocks([genesis, task])
     const cohort = cohortOf({ min: 2, max: 2, quorum: 2 })
-    await runner.create(specOf({ run, genesis: genesis.cid, failuresMax: 1, planned: 1, cohort }))
+    await runner.create(specOf({ run, task: task.cid, genesis: genesis.cid, failuresMax: 1, planned: 1, cohort }))
     await advance(run, { kind: 'held' }, { kind: 'opened', round: 1, plan: cid('plan'), invited: 2 })
     const says = vectors.map((vector, index) => ({ ...happens.report(index), vector }))
     await advance(run, ...[...vectors.map((_, index) => happens.join(index)), ...says].map(inRoundOne))
@@ -88,7 +92,19 @@ function coordinator({ days = 30, pinned = new Set() }: Setting = {}) {
     },
   }
 }
-type Setting = { readonly days?: number | 'forever'; readonly pinned?: ReadonlySet<Cid> }
+type Setting = {
+  readonly days?: number | 'forever'
+  readonly pinned?: ReadonlySet<Cid>
+  /** That the runs' tasks let anybody train on. */
+  readonly publicTable?: Cid
+}
+
+function taskOf(genesis: Cid, table: Cid | undefined) {
+  const { seed: _seed, architecture: _layers, ...rest } = TOY_TASK
+  const publicData = table && ({ kind: 'csv', table } as const)
+  const task = { v: 1, ...rest, seed: new Uint8Array(32), architecture: cid('architecture'), genesis } as const
+  return blockOf(taskSchema, { ...task, ...(publicData && { publicData }) })
+}
 
 function inRoundOne(happening: Happening): Unstamped {
   return { ...happening, round: 1 } as Unstamped
@@ -201,5 +217,17 @@ describe('the vectors of a run', () => {
     await clear(A)
     await clear(B)
     expect([await blobs.has(sum), await blobs.has(weights), await blobs.has(one)]).toEqual([true, true, false])
+  })
+
+  test('that are what a task lets anybody train on stay for ever', async () => {
+    const publicTable = cidOf(RAW, utf8('table'))
+    const { blobs, clock, look, clear, failed } = coordinator({ publicTable })
+    const [table, one] = [await put(blobs, 'table'), await put(blobs, 'one')]
+    expect(table).toBe(publicTable)
+    await failed(A, table, one)
+    await clock.advance(31 * DAY)
+    await look()
+    await clear(A)
+    expect([await blobs.has(table), await blobs.has(one)]).toEqual([true, false])
   })
 })
