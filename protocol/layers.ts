@@ -4,7 +4,7 @@ import { NAME_CHARS_MAX } from './limits.ts'
 
 /**
  * The layers that a model may have, as data, integers only. Every one has had its gradients checked on every backend that
- * trains it; what is not here is refused, three-dimensional convolutions among it. What is left out of a layer is the usual:
+ * the tests can run; what is not here is refused, three-dimensional convolutions among it. What is left out of a layer is the usual:
  * it takes what the layer before it puts out, has a bias, is trained, pads nothing, and reads from the first step on.
  */
 const side = count(4096, 1)
