@@ -1,3 +1,9 @@
+/**
+ * What TF.js holds is counted here, so nobody else may hold any of it.
+ *
+ * @jest-environment node
+ */
+
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { profile } from '@tensorflow/tfjs-core'
 import * as fc from 'fast-check'

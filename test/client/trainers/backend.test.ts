@@ -1,3 +1,9 @@
+/**
+ * Backends that no other suite has started.
+ *
+ * @jest-environment node
+ */
+
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, jest, test } from '@jest/globals'

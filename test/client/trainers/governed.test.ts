@@ -68,16 +68,19 @@ test('a thread whose node is stopped is ended, suspended or not, and the next fi
   expect((await trainer.fit(model, taskOf(1), never)).examples).toBe(160)
 })
 
-test('of a share of the time no more than that is taken of the processor', async () => {
+test('who may take a share of the time takes that much longer', async () => {
   await using folder = await temporaryFolder()
-  await using trainer = await opened(folder.path, { share: 0.25 })
-  await trainer.fit(model, taskOf(1), never)
-  const [at, usage] = [performance.now(), process.cpuUsage()]
-  await trainer.fit(model, taskOf(20), never)
-  const { user, system } = process.cpuUsage(usage)
-  const share = (user + system) / 1000 / (performance.now() - at)
-  // What is around the batches, and the other thread, are not rested for.
-  expect(share).toBeLessThan(0.32)
+  await using whole = await opened(folder.path, { share: 1 })
+  await using quarter = await opened(folder.path, { share: 0.25 })
+  const elapsed = async (trainer: typeof whole) => {
+    const at = performance.now()
+    await trainer.fit(model, taskOf(7), never)
+    return performance.now() - at
+  }
+  // Whatever else this machine does slows one or the other: the best of a few says what the share does.
+  const ratios: number[] = []
+  for (let time = 0; time < 5; time++) ratios.push((await elapsed(whole)) / (await elapsed(quarter)))
+  expect(Math.min(...ratios)).toBeLessThan(0.32)
 })
 
 const OPENED = { name: 'cpu', adapter: 'none', software: false, deterministic: true, passedOver: [] } as const
