@@ -14,6 +14,7 @@ export function bundleRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/runs/:id/bundle',
     {
+      config: { scope: 'runs:read' },
       schema: {
         summary: 'The whole record, or one round, as one CAR file, for consilium verify',
         description: 'Without vectors it is shorter, has the same root, and proves all but the sums.',

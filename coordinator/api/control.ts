@@ -24,6 +24,7 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
   routes.post(
     '/v1/runs/:id/resume',
     {
+      config: { scope: 'runs:write' },
       schema: {
         summary: 'Let a paused run go on',
         description:
@@ -38,6 +39,7 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
   routes.post(
     '/v1/runs/:id/stop',
     {
+      config: { scope: 'runs:write' },
       schema: {
         summary: 'End a run before it is done',
         description:

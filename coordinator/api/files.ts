@@ -17,6 +17,7 @@ export function fileRoutes(routes: Routes, { blobs }: ApiDoors): void {
   routes.post(
     FILES,
     {
+      config: { scope: 'runs:write' },
       bodyLimit: PUBLIC_FILE_BYTES_MAX,
       schema: {
         summary: 'Keep a file that anybody may read, for tasks on public data or from given weights',

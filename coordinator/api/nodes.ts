@@ -19,6 +19,7 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/nodes',
     {
+      config: { scope: 'nodes:read' },
       schema: {
         summary: 'Nodes by their ids',
         querystring: pageQuery.extend({
@@ -47,6 +48,7 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/nodes/:id',
     {
+      config: { scope: 'nodes:read' },
       schema: {
         summary: 'One node, with its last checks and rounds',
         params: z.object({ id: z.string().max(100) }),

@@ -32,6 +32,7 @@ export function pinRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/pinning/pins',
     {
+      config: { scope: 'pins:read' },
       schema: {
         summary: 'Pins, the newest first',
         description:
@@ -48,13 +49,19 @@ export function pinRoutes(routes: Routes, doors: ApiDoors): void {
 
   routes.post(
     '/v1/pinning/pins',
-    { schema: { summary: 'Pin what is under a CID', body: pinBody, response: { 202: pinStatusView, ...failures } } },
+    {
+      config: { scope: 'pins:write' },
+      schema: { summary: 'Pin what is under a CID', body: pinBody, response: { 202: pinStatusView, ...failures } },
+    },
     async ({ body }, reply) => reply.code(202).send(view(taken(await inTime(clock, pins.add(bodyOf(body)), MAYBE)))),
   )
 
   routes.get(
     '/v1/pinning/pins/:requestid',
-    { schema: { summary: 'One pin', params: pinParams, response: { 200: pinStatusView, ...failures } } },
+    {
+      config: { scope: 'pins:read' },
+      schema: { summary: 'One pin', params: pinParams, response: { 200: pinStatusView, ...failures } },
+    },
     async ({ params }) => {
       const pin = await inTime(clock, pins.get(params.requestid))
       if (!pin) throw notFound('pin', params.requestid)
@@ -65,6 +72,7 @@ export function pinRoutes(routes: Routes, doors: ApiDoors): void {
   routes.post(
     '/v1/pinning/pins/:requestid',
     {
+      config: { scope: 'pins:write' },
       schema: {
         summary: 'Put a pin in the place of another',
         description: 'It has a requestid of its own; the other one is gone when it is there, and not before.',
@@ -79,7 +87,10 @@ export function pinRoutes(routes: Routes, doors: ApiDoors): void {
 
   routes.delete(
     '/v1/pinning/pins/:requestid',
-    { schema: { summary: 'Let a pin go', params: pinParams, response: { 202: z.undefined(), ...failures } } },
+    {
+      config: { scope: 'pins:write' },
+      schema: { summary: 'Let a pin go', params: pinParams, response: { 202: z.undefined(), ...failures } },
+    },
     async ({ params }, reply) => {
       if (!(await inTime(clock, pins.remove(params.requestid), MAYBE))) throw notFound('pin', params.requestid)
       return reply.code(202).send()

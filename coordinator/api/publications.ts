@@ -46,6 +46,7 @@ export function publicationRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/publications',
     {
+      config: { scope: 'pins:read' },
       schema: {
         summary: 'What is published at pinning services, the newest first',
         querystring: z.object({
@@ -73,6 +74,7 @@ export function publicationRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/pin-providers',
     {
+      config: { scope: 'pins:read' },
       schema: {
         summary: 'The pinning services that runs are published at, each asked now',
         response: { 200: page(providerView), ...problems },

@@ -21,6 +21,7 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/runs/:id/rounds',
     {
+      config: { scope: 'runs:read' },
       schema: {
         summary: 'The rounds of a run, the first one first',
         params: runParams,
@@ -48,6 +49,7 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/runs/:id/rounds/:round',
     {
+      config: { scope: 'runs:read' },
       schema: {
         summary: 'One round, with what became of every seat',
         params: runParams.extend({ round: z.coerce.number().int().min(1) }),

@@ -34,6 +34,7 @@ export const pageQuery = z.object({
 export const problems = {
   400: problemView,
   401: problemView,
+  403: problemView,
   404: problemView,
   409: problemView,
   422: problemView,
@@ -52,6 +53,7 @@ export function runRoutes(
   routes.post(
     '/v1/runs',
     {
+      config: { scope: 'runs:write' },
       schema: {
         summary: 'Launch a run',
         description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
@@ -71,6 +73,7 @@ export function runRoutes(
   routes.get(
     '/v1/runs',
     {
+      config: { scope: 'runs:read' },
       schema: {
         summary: 'Runs, the newest first',
         querystring: pageQuery,
@@ -82,13 +85,17 @@ export function runRoutes(
 
   routes.get(
     '/v1/runs/:id',
-    { schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } } },
+    {
+      config: { scope: 'runs:read' },
+      schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } },
+    },
     async ({ params }) => viewOf(await find(doors, params.id)),
   )
 
   routes.get(
     '/v1/runs/:id/events',
     {
+      config: { scope: 'runs:read' },
       schema: {
         summary: 'What happened, and what happens',
         description:

@@ -12,6 +12,7 @@ import { ulid } from 'ulid'
 import { z } from 'zod'
 import { sha256 } from '#crypto'
 import { Allowance } from '#protocol/allowance.ts'
+import { assert } from '#protocol/assert.ts'
 import { equalSecret, utf8 } from '#protocol/bytes.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { Places } from '#protocol/places.ts'
@@ -28,6 +29,7 @@ import type { Readiness } from '../readiness.ts'
 import type { Retention } from '../retention.ts'
 import type { Runner } from '../runner.ts'
 import { bundleRoutes } from './bundles.ts'
+import { type Caller, checkScope, ROOT } from './caller.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { FILES, fileRoutes } from './files.ts'
@@ -198,8 +200,12 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   await server.register(async (guarded) => {
     const routes = guarded.withTypeProvider<ZodTypeProvider>()
     const allowance = new Allowance(bounds.requests, performance.now())
+    routes.addHook('onRoute', ({ url, config }) => assert(config?.scope, `${url} says what scope it asks for`))
+    routes.decorateRequest('caller', undefined as unknown as Caller)
     routes.addHook('onRequest', async (request, reply) => {
       checkKey(request, doors.keyHash)
+      request.caller = ROOT
+      checkScope(request)
       if (!allowance.take(performance.now()))
         throw later(429, 'too_many_requests', 'at most so many a second', { seconds: 1 })
       checkStage(request, doors.readiness)

@@ -21,6 +21,7 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
   routes.post(
     '/v1/stats-queries',
     {
+      config: { scope: 'runs:write' },
       schema: {
         summary: 'Ask a question about the data of all sites',
         description:
@@ -41,6 +42,7 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
   routes.get(
     '/v1/stats-queries',
     {
+      config: { scope: 'runs:read' },
       schema: {
         summary: 'Questions, the newest first',
         querystring: pageQuery,
@@ -52,7 +54,10 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
 
   routes.get(
     '/v1/stats-queries/:id',
-    { schema: { summary: 'One question', params: runParams, response: { 200: statsQueryView, ...problems } } },
+    {
+      config: { scope: 'runs:read' },
+      schema: { summary: 'One question', params: runParams, response: { 200: statsQueryView, ...problems } },
+    },
     async ({ params }) => {
       const run = await find(doors, params.id)
       if (run.spec.purpose !== 'ask') throw notFound('stats query', params.id.slice(0, 100))

@@ -5,8 +5,9 @@ import { promisify } from 'node:util'
 import { expect, test } from '@jest/globals'
 import { temporaryFolder } from '#test/folder.ts'
 
-const runtime = new URL('../../tools/jest-runtime.cjs', import.meta.url).pathname
-const jest = new URL('../../node_modules/jest/bin/jest.js', import.meta.url).pathname
+const root = join(import.meta.dirname, '../..')
+const runtime = join(root, 'tools/jest-runtime.cjs')
+const jest = join(root, 'node_modules/jest/bin/jest.js')
 
 const SHARED = `export const state = { loads: 0 }\nexport const isSame = (a: unknown, b: unknown) => a === b\n`
 const SUITE = `import { expect, test } from '@jest/globals'
