@@ -1,33 +1,72 @@
-/**
- * What happened how often, by name: refusals above all. Names come from our own tables, never from a peer, so their
- * number is bounded. Read as Prometheus text at `/metrics`.
- */
-export class Counters {
-  readonly #counts = new Map<string, number>()
-  readonly #gauges: (() => Readonly<Record<string, number>>)[] = []
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  COUNTERS,
+  type CounterName,
+  configurationOf,
+  GAUGES,
+  type GaugeName,
+  HISTOGRAMS,
+  type HistogramName,
+  SECONDS,
+} from './measures.ts'
 
-  /** @param name a metric's name without the `consilium_` prefix and `_total` suffix */
-  count(name: string, reason: string): void {
-    const key = `consilium_${name}_total{reason="${reason}"}`
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+/** What there is of a gauge now: of one without labels a number, else a number for each value of its label. */
+export type Gauges = Readonly<Partial<Record<GaugeName, number | Readonly<Record<string, number>>>>>
+type Reason = CounterName extends infer N ? (N extends `${infer Short}_total` ? Short : never) : never
+
+/** What happened how often, what takes how long, and what there is: read as Prometheus text at `/metrics`. */
+export class Counters {
+  readonly #registry = new Registry()
+  readonly #counters = new Map<string, Counter>()
+  readonly #histograms = new Map<string, Histogram>()
+  readonly #gauges = new Map<string, Gauge>()
+  readonly #watched: (() => Gauges | Promise<Gauges>)[] = []
+
+  constructor() {
+    const registers = [this.#registry]
+    for (const [name, described] of Object.entries(COUNTERS))
+      this.#counters.set(name, new Counter({ ...configurationOf(name, described), registers }))
+    for (const [name, described] of Object.entries(HISTOGRAMS))
+      this.#histograms.set(name, new Histogram({ ...configurationOf(name, described), buckets: SECONDS, registers }))
+    for (const [name, described] of Object.entries(GAUGES))
+      this.#gauges.set(name, new Gauge({ ...configurationOf(name, described), registers }))
+  }
+
+  /** @param name a counter's without `_total` @param label of its only label, where it has one */
+  count(name: Reason, label?: string, by = 1): void {
+    const counter = this.#counters.get(`${name}_total`) as Counter
+    const [labelName] = COUNTERS[`${name}_total`].labels
+    if (labelName !== undefined && label !== undefined) counter.inc({ [labelName]: label }, by)
+    else counter.inc(by)
+  }
+
+  /** @param labels by name, each that the histogram has */
+  time(name: HistogramName, seconds: number, labels: Readonly<Record<string, string>> = {}): void {
+    this.#histograms.get(name)?.observe(labels, seconds)
   }
 
   /** What there is now, read when it is asked for. */
-  watch(gauges: () => Readonly<Record<string, number>>): void {
-    this.#gauges.push(gauges)
+  watch(gauges: () => Gauges | Promise<Gauges>): void {
+    this.#watched.push(gauges)
   }
 
-  of(name: string, reason: string): number {
-    return this.#counts.get(`consilium_${name}_total{reason="${reason}"}`) ?? 0
+  async of(name: Reason, label: string): Promise<number> {
+    const [labelName] = COUNTERS[`${name}_total`].labels
+    const { values } = await (this.#counters.get(`${name}_total`) as Counter).get()
+    return values.find(({ labels }) => labelName !== undefined && labels[labelName] === label)?.value ?? 0
   }
 
-  text(): string {
-    const gauges = this.#gauges.flatMap((read) =>
-      Object.entries(read()).map(([name, value]) => [`consilium_${name}`, value] as const),
-    )
-    const lines = [...this.#counts, ...gauges]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => `${key} ${value}\n`)
-    return lines.join('')
+  async text(): Promise<string> {
+    for (const gauges of await Promise.all(this.#watched.map((read) => read())))
+      for (const [name, value] of Object.entries(gauges)) this.#set(name as GaugeName, value)
+    return this.#registry.metrics()
+  }
+
+  #set(name: GaugeName, value: number | Readonly<Record<string, number>>): void {
+    const gauge = this.#gauges.get(name) as Gauge
+    if (typeof value === 'number') return gauge.set(value)
+    const [labelName] = GAUGES[name].labels
+    gauge.reset()
+    for (const [label, one] of Object.entries(value)) gauge.set({ [labelName as string]: label }, one)
   }
 }

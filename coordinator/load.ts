@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Millis } from '#protocol/ids.ts'
 import type { Bounds } from './bounds.ts'
+import type { Gauges } from './counters.ts'
 
 const LOOK_MILLIS = 1000
 const RESOLUTION_MILLIS = 20
@@ -40,7 +41,7 @@ export class Load implements Disposable {
     return this.#lateLooks >= this.#bounds.lateness.looks || this.#jobs() > this.#bounds.jobs
   }
 
-  gauges(): Readonly<Record<string, number>> {
+  gauges(): Gauges {
     return { event_loop_lag_ms: Math.round(this.#latenessMillis), jobs: this.#jobs(), overload: Number(this.isOver) }
   }
 

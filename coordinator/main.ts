@@ -52,6 +52,7 @@ import { Publications } from './publications.ts'
 import { publishing } from './publisher.ts'
 import { Readiness } from './readiness.ts'
 import { RETENTION, type Retention, vectorsUntil } from './retention.ts'
+import { timedLog } from './round-measures.ts'
 import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
@@ -67,7 +68,10 @@ import {
 import { type KuboConfig, openStores } from './stores.ts'
 import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
+import { Traces } from './traces.ts'
+import { openTracing } from './tracing.ts'
 import { SocketTransport } from './transports/socketio.ts'
+import { watching } from './watching.ts'
 
 /** Its `state` is the folder of all that is kept: of one process at a time, unless they share a Redis. */
 export type CoordinatorConfig = KeepingConfig & {
@@ -122,6 +126,11 @@ const TRANSFERS = {
   /** Public blocks that come from memory: a cohort that fetches a model reads and hashes each of its blocks once. */
   cacheBytes: 64 * 1_048_576,
 }
+/** Wherever somebody may log a request, or what came of one. */
+const REDACTED = [
+  ...['authorization', 'cookie', 'x-csrf-token'].map((header) => `req.headers["${header}"]`),
+  ...['key', 'secret', 'code', 'token', 'authorization'].flatMap((name) => [name, `*.${name}`]),
+]
 /** Of a pin: as many as a service takes. */
 const ORIGINS_MAX = 20
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
@@ -141,10 +150,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const apiKey = await openSecretFile(apiKeyFile, () => utf8(`ck_${toHex(randomBytes(24))}`))
   const signer = signerOf(secret)
   const macKey = ticketKey(secret)
-  const logger = pino(
-    { level: config.logLevel, base: null, redact: ['req.headers.authorization'] },
-    pino.destination(2),
-  )
+  const logger = pino({ level: config.logLevel, base: null, redact: REDACTED }, pino.destination(2))
 
   const closing = new AbortController()
   const clock = systemClock
@@ -161,7 +167,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const settlement = openRecordSettlement(log)
   const failed = (err: unknown) =>
     err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'it is tried again')
-  const runner = new Runner({ log, queue, clock, snapshots }, failed)
+  const runner = new Runner({ log: timedLog(log, counters), queue, clock, snapshots }, failed)
   doors.defer(async () => void (await within(clock, LAST_TURNS_MILLIS, runner[Symbol.asyncDispose]())))
   const publications = new Publications(log)
   const providers = (config.pinTo?.providers ?? []).map(({ name, slow, ...service }) => ({
@@ -171,6 +177,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const capabilities = new Capabilities({ log, clock })
   const paces = new Paces()
   doors.use(runner.subscribe((advanced) => paces.hear(advanced)))
+  const { provider } = doors.use(await openTracing(process.env, config.version))
+  const traces = new Traces(provider.getTracer('consilium', config.version))
+  const { version } = config
+  doors.use(watching({ runner, presence, counters, lines: logger, traces, now: () => clock.now(), version }))
   const operators = config.admits === 'open' ? new Map<NodeId, string | null>() : config.admits
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
@@ -237,7 +247,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       helloMillis: HELLO_MILLIS,
       linksMax: LINKS_MAX,
       isOverloaded: () => load.isOver,
-      count: (name, reason) => counters.count(name, reason),
+      count: counters.count.bind(counters),
       presence,
       ...(adapter && { adapter }),
     }),

@@ -149,6 +149,10 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const refusal = connections.enter(request.raw, reply.raw)
     if (refusal) throw later(503, refusal, 'come again over a new connection', { closes: true })
   })
+  server.addHook('onResponse', async ({ method, routeOptions }, reply) => {
+    const labels = { route: routeOptions.url ?? 'none', method, status: String(reply.statusCode) }
+    counters.time('http_request_duration_seconds', reply.elapsedTime / 1000, labels)
+  })
   server.addHook('onError', async (_request, _reply, cause) => {
     if (cause instanceof Problem && cause.headers['retry-after']) counters.count('requests_refused', cause.code)
   })
@@ -191,7 +195,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   server.get(
     '/metrics',
     { schema: { ...open, summary: 'Counters as Prometheus text', response: { 200: z.string() } } },
-    async (_request, reply) => reply.type('text/plain; version=0.0.4').send(doors.counters.text()),
+    async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await doors.counters.text()),
   )
   const { lend } = doors
   if (lend) await server.register(async (pages) => lendRoutes(pages, { ...lend, bounds }))

@@ -20,6 +20,7 @@ import { LINK_PATH, readClientMessage, say } from '#protocol/messages.ts'
 import type { PlacesRule } from '#protocol/places.ts'
 import type { CoordinatorTransport, LinkEvent, Presence } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Counters, Gauges } from '../counters.ts'
 import { Recent } from '../recent.ts'
 import { Flow } from './flow.ts'
 import { Strangers, turnAway } from './strangers.ts'
@@ -36,7 +37,7 @@ export type LinkOptions = {
   readonly strangers?: PlacesRule
   /** Whether this process has more to do than it can: no new links then. */
   readonly isOverloaded: () => boolean
-  readonly count: (name: string, reason: string) => void
+  readonly count: Counters['count']
   /** What is told of who is linked here, and so to none of the other processes. */
   readonly presence: Presence
   /** Reaches the sockets of other processes; left out where there are none. */
@@ -123,7 +124,7 @@ export class SocketTransport implements CoordinatorTransport {
   }
 
   /** What there is now, by name. */
-  gauges(): Readonly<Record<string, number>> {
+  gauges(): Gauges {
     return {
       ...{ links: this.#links.size, strangers: this.#strangers.size },
       ...{ waiting_frames: this.#inbox.size, unread_bytes: this.#unreadBytes },

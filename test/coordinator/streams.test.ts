@@ -91,8 +91,8 @@ test('an event stream whose reader stands still is closed, and its place is free
   deaf.write(
     `GET /v1/runs/${run}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key\r\naccept: text/event-stream\r\n\r\n`,
   )
-  while (counters.of('streams_closed', 'stalled') === 0) await new Promise(setImmediate)
-  expect(counters.text()).toContain('consilium_event_streams 0')
+  while ((await counters.of('streams_closed', 'stalled')) === 0) await new Promise(setImmediate)
+  expect(await counters.text()).toContain('consilium_event_streams 0')
   deaf.destroy()
   await api.close()
 })
