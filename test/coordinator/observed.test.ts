@@ -191,7 +191,7 @@ describe('a dashboard and alerts', () => {
     )
     const unseen = [...names].map((name) => name.replace(/_(bucket|count|sum)$/, '')).filter((name) => !used.has(name))
     expect([...new Set(unseen)].sort()).toEqual([
-      ...['build_info', 'links', 'links_slowed_total', 'streams_closed_total', 'strangers'].map(
+      ...['build_info', 'links', 'links_slowed_total', 'strangers', 'streams_closed_total'].map(
         (name) => `consilium_${name}`,
       ),
     ])
