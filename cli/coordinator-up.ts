@@ -36,6 +36,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     graceMillis: args.integer('grace', { min: 0, max: DAY_MILLIS }),
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
+    webhookHosts: webhookHostsOf(args),
     retention: keepVectors(daysOf(args)),
     spotChecks: spotChecksOf(args),
     libp2p: libp2pOf(args),
@@ -136,6 +137,14 @@ async function pinToOf(args: Arguments): Promise<Pick<CoordinatorConfig, 'pinTo'
   return {
     pinTo: { providers, quorum: args.integer('pin-quorum', { min: 1, max: providers.length }), publishHospitals },
   }
+}
+
+function webhookHostsOf(args: Arguments): ReadonlySet<string> {
+  const hosts = args.texts('webhook-host')
+  for (const host of hosts)
+    if (!/^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):\d{1,5}$/.test(host))
+      throw usage('bad_webhook_host', `${host} is no host with a port`, 'give it as example.org:8443, in lower case')
+  return new Set(hosts)
 }
 
 function daysOf(args: Arguments): number | 'forever' {

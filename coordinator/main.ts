@@ -42,6 +42,7 @@ import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
 import { Needs } from './needs.ts'
+import { notifying } from './notifier.ts'
 import { Paces } from './paces.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
@@ -68,6 +69,7 @@ import {
 import { type KuboConfig, openStores } from './stores.ts'
 import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
+import { openTelling } from './telling.ts'
 import { Traces } from './traces.ts'
 import { openTracing } from './tracing.ts'
 import { SocketTransport } from './transports/socketio.ts'
@@ -98,6 +100,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly spotChecks?: Partial<SpotCheckRule> | 'none'
   /** {@link RETENTION} where it says nothing. */
   readonly retention?: Retention
+  /** `host:port` of hosts inside that webhooks may go to; elsewhere they go to public hosts, over HTTPS. */
+  readonly webhookHosts?: ReadonlySet<string>
   readonly logLevel: string
   readonly version: string
   /** The page that lends a browser: served at /lend where any node may link, since it makes a key that nobody has listed. */
@@ -184,6 +188,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const operators = config.admits === 'open' ? new Map<NodeId, string | null>() : config.admits
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
+  const hosts = config.webhookHosts ?? new Set<string>()
+  const telling = doors.use(openTelling({ log, clock, blobs, runner, counters, secret, hosts }))
+
   const { differ } = doors.use(openDifferences())
   const blocks = openGateway({
     blobs,
@@ -220,6 +227,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       closing: closing.signal,
       bounds,
       isOverloaded: () => load.isOver,
+      webhooks: telling,
       lend: config.admits === 'open' && config.lend ? { files: config.lend, coordinator: signer.id } : undefined,
     },
     {
@@ -322,6 +330,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     sweeping([blobs, withheld, vault], clock),
     expiry({ runner, clock, retention, pinnedAmong: pinned }),
     pinning({ pins, blobs, clock }),
+    notifying(telling.notifier),
     ...providers.map((provider) => publishing(provider, publisher)),
     ...(config.spotChecks === 'none' ? [] : [spotChecking(checks, rule)]),
   ]

@@ -18,6 +18,7 @@ export const COUNTERS = {
   streams_closed_total: refused('event streams that were closed here'),
   blocks_total: refused('what became of requests for blocks'),
   block_reads_total: refused('where public blocks were read'),
+  webhook_deliveries_total: { help: 'messages to webhook endpoints, by outcome', labels: ['outcome'] },
   faults_total: refused('faults of the world met while nodes were served'),
   rounds_total: { help: 'rounds that are over, by result', labels: ['result'], fleet: true },
   round_seats_total: { help: 'seats of closed rounds, by what became of them', labels: ['outcome'], fleet: true },

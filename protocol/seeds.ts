@@ -64,6 +64,11 @@ export function ticketKey(coordinatorSecret: Bytes): Bytes {
   return derive(coordinatorSecret, 'ticket')
 }
 
+/** The key of what is sent to a webhook endpoint: made of the endpoint's id, so that it is kept nowhere. */
+export function webhookKey(coordinatorSecret: Bytes, endpoint: string): Bytes {
+  return derive(coordinatorSecret, 'webhook', utf8(endpoint))
+}
+
 /** Demo only: a node's secret from the demo's seed. Anyone who knows the seed is that node. */
 export function demoSecret(seed: Bytes, site: number): Bytes {
   return derive(seed, 'demo node', u64(site))

@@ -49,6 +49,11 @@ export const PROCESSES: readonly Command[] = [
       { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line, each with its operator, if any' },
       { name: 'open', summary: 'let any node link' },
       { name: 'no-lend', summary: 'with --open: serve no page at /lend, by which a browser becomes a node' },
+      {
+        name: 'webhook-host',
+        value: '<host:port>',
+        summary: 'webhooks may go there though it is no public host, over HTTP too; may be given again',
+      },
       { name: 'tls-cert', value: '<file>', summary: 'certificate chain, PEM' },
       { name: 'tls-key', value: '<file>', summary: 'its private key, PEM' },
       {

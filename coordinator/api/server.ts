@@ -32,6 +32,7 @@ import { bundleRoutes } from './bundles.ts'
 import { type Caller, checkScope, ROOT } from './caller.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { feedRoutes } from './feed.ts'
 import { FILES, fileRoutes } from './files.ts'
 import { Launcher } from './launch.ts'
 import { type LendDoors, lendRoutes } from './lend.ts'
@@ -44,6 +45,7 @@ import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { problemView } from './schemas.ts'
 import { statsRoutes } from './stats.ts'
+import { type WebhookDoors, webhookRoutes } from './webhooks.ts'
 
 export type ApiDoors = {
   readonly runner: Runner
@@ -78,6 +80,7 @@ export type ApiDoors = {
   readonly bounds: Bounds
   /** More to do than can be done: nothing new is launched. */
   readonly isOverloaded: () => boolean
+  readonly webhooks: WebhookDoors
   /** What lends a browser, where any node may link. */
   readonly lend?: LendDoors | undefined
 }
@@ -219,11 +222,13 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     nodeRoutes(routes, doors)
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, { orders, launcher, streams })
+    feedRoutes(routes, doors, streams)
     roundRoutes(routes, doors)
     bundleRoutes(routes, doors)
     controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)
     publicationRoutes(routes, doors)
+    webhookRoutes(routes, doors, doors.webhooks)
     await guarded.register(async (files) => fileRoutes(files.withTypeProvider<ZodTypeProvider>(), doors))
     await guarded.register(async (pinning) => pinRoutes(pinning.withTypeProvider<ZodTypeProvider>(), doors))
   })

@@ -1,0 +1,271 @@
+import { z } from 'zod'
+import { parseRunId, type RunId } from '#protocol/ids.ts'
+import type { Delivery, Notifier } from '../notifier.ts'
+import type { WebhookTransport } from '../transports/webhooks.ts'
+import { type Endpoint, type EndpointChange, endpointFields, versionOf, type Webhooks } from '../webhooks.ts'
+import type { Caller } from './caller.ts'
+import { inTime, notFound, Problem } from './problems.ts'
+import { pageQuery, problems, type Routes } from './runs.ts'
+import { page, problemView } from './schemas.ts'
+import type { ApiDoors } from './server.ts'
+import { timeOf } from './views.ts'
+
+export type WebhookDoors = {
+  readonly webhooks: Webhooks
+  readonly notifier: Notifier
+  readonly mistakeIn: WebhookTransport['mistakeIn']
+  readonly secretOf: (endpoint: string) => string
+}
+
+const text = (what: string) => z.string().meta({ description: what })
+const time = text('RFC 3339')
+
+const endpointView = z
+  .object({
+    id: text('we_…'),
+    url: z.string(),
+    events: z.array(z.string()),
+    description: z.string(),
+    enabled: z.boolean(),
+    created_at: time,
+    updated_at: time,
+    gave_up: z
+      .object({ at: time, run: z.string(), seq: z.int(), reason: z.string() })
+      .nullable()
+      .meta({ description: 'the latest event that was not delivered within a day' }),
+  })
+  .meta({ id: 'WebhookEndpoint' })
+const endpointWithSecretView = endpointView
+  .extend({ secret: text('whsec_…, for Standard Webhooks: shown this once') })
+  .meta({ id: 'WebhookEndpointWithSecret' })
+const deliveryView = z
+  .object({
+    id: text('the message, and its webhook-id'),
+    type: z.string(),
+    run: z.string().nullable(),
+    seq: z.int().nullable(),
+    at: time,
+    attempt: z.int(),
+    status: z.int().nullable(),
+    outcome: z.enum(['delivered', 'failed', 'gave-up']),
+    reason: z.string().nullable(),
+    elapsed_ms: z.int(),
+  })
+  .meta({ id: 'WebhookDelivery' })
+
+const eventsField = endpointFields.events.meta({
+  description: 'types of events: round.completed, run.* for all that start so, or *',
+})
+const createSchema = z
+  .strictObject({
+    url: endpointFields.url,
+    events: eventsField.default(['round.completed', 'run.*']),
+    description: endpointFields.description.default(''),
+  })
+  .meta({ id: 'CreateWebhookEndpoint' })
+const changeSchema = z
+  .strictObject({ ...endpointFields, events: eventsField, enabled: z.boolean() })
+  .partial()
+  .meta({ id: 'ChangeWebhookEndpoint' })
+
+const params = z.object({ id: z.string().max(100) })
+const scoped = { config: { scope: 'webhooks:admin' } } as const
+
+/** Who else is told of what happens. */
+export function webhookRoutes(
+  routes: Routes,
+  doors: ApiDoors,
+  { webhooks, notifier, mistakeIn, secretOf }: WebhookDoors,
+): void {
+  const { clock, runner, closing } = doors
+
+  /** Of another tenant there is none. */
+  const find = async (id: string, { federation }: Caller): Promise<Endpoint> => {
+    const endpoint = await inTime(clock, webhooks.get(id))
+    if (!endpoint || (federation !== null && endpoint.federation !== federation)) throw notFound('endpoint', id)
+    return endpoint
+  }
+  const check = (url: string | undefined) => {
+    const mistake = url === undefined ? undefined : mistakeIn(url)
+    if (mistake)
+      throw new Problem(422, 'bad_webhook_url', 'Nothing is sent there', `the address ${mistake}`, {
+        errors: [{ pointer: '/url', message: mistake }],
+      })
+  }
+
+  routes.get(
+    '/v1/webhook-endpoints',
+    {
+      ...scoped,
+      schema: {
+        summary: 'Webhook endpoints, the oldest first',
+        querystring: pageQuery,
+        response: { 200: page(endpointView), ...problems },
+      },
+    },
+    async ({ query: { limit, after }, caller: { federation } }) => {
+      const all = await inTime(clock, webhooks.all())
+      const rest = all.filter(
+        (one) => (federation === null || one.federation === federation) && (after === undefined || one.id > after),
+      )
+      const data = rest.slice(0, limit).map(viewOf)
+      const more = rest.length > limit
+      return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+    },
+  )
+
+  routes.post(
+    '/v1/webhook-endpoints',
+    {
+      ...scoped,
+      schema: {
+        summary: 'Tell an address of events',
+        description:
+          'Signed after Standard Webhooks; an event is one message under one webhook-id, in the order of its run, and again for a day until it is answered with 2xx.',
+        body: createSchema,
+        response: { 201: endpointWithSecretView, ...problems },
+      },
+    },
+    async ({ body, caller }, reply) => {
+      check(body.url)
+      const made = await inTime(clock, webhooks.add({ ...body, federation: caller.federation }))
+      if (!made.ok) throw new Problem(409, 'too_many_endpoints', 'There are enough', made.detail ?? made.refusal)
+      const { id } = made.value
+      return reply
+        .code(201)
+        .headers({ location: `/v1/webhook-endpoints/${id}`, etag: etagOf(made.value) })
+        .send({ ...viewOf(made.value), secret: secretOf(id) })
+    },
+  )
+
+  routes.get(
+    '/v1/webhook-endpoints/:id',
+    { ...scoped, schema: { summary: 'One endpoint', params, response: { 200: endpointView, ...problems } } },
+    async ({ params: { id }, caller }, reply) => {
+      const endpoint = await find(id, caller)
+      return reply.header('etag', etagOf(endpoint)).send(viewOf(endpoint))
+    },
+  )
+
+  routes.patch(
+    '/v1/webhook-endpoints/:id',
+    {
+      ...scoped,
+      schema: {
+        summary: 'Change an endpoint, or switch it off and on',
+        headers: z.object({ 'if-match': z.string().max(200).optional() }),
+        params,
+        body: changeSchema,
+        response: { 200: endpointView, ...problems, 412: problemView },
+      },
+    },
+    async ({ params: { id }, body, headers, caller }, reply) => {
+      await find(id, caller)
+      check(body.url)
+      const version = headers['if-match']?.replace(/^"|"$/g, '')
+      const change = Object.fromEntries(
+        Object.entries(body).filter(([, value]) => value !== undefined),
+      ) as EndpointChange
+      const changed = await inTime(clock, webhooks.change(id, change, version))
+      if (!changed.ok && changed.refusal === 'no-endpoint') throw notFound('endpoint', id)
+      if (!changed.ok)
+        throw new Problem(412, 'changed_meanwhile', 'It was changed meanwhile', 'read it again, and send its ETag')
+      return reply.header('etag', etagOf(changed.value)).send(viewOf(changed.value))
+    },
+  )
+
+  routes.delete(
+    '/v1/webhook-endpoints/:id',
+    { ...scoped, schema: { summary: 'Tell it nothing more', params, response: { 204: z.null(), ...problems } } },
+    async ({ params: { id }, caller }, reply) => {
+      await find(id, caller)
+      await inTime(clock, webhooks.remove(id))
+      return reply.code(204).send(null)
+    },
+  )
+
+  routes.get(
+    '/v1/webhook-endpoints/:id/deliveries',
+    {
+      ...scoped,
+      schema: {
+        summary: 'The latest tries, the newest first',
+        description: 'At most a hundred, of the process that is asked, since it began.',
+        params,
+        querystring: pageQuery,
+        response: { 200: page(deliveryView), ...problems },
+      },
+    },
+    async ({ params: { id }, query: { limit, after }, caller }) => {
+      const all = notifier.deliveries((await find(id, caller)).id)
+      const from = after === undefined ? 0 : Number.parseInt(after, 10) || 0
+      const data = all.slice(from, from + limit).map(deliveryOf)
+      const more = all.length > from + limit
+      return { data, has_more: more, next: more ? String(from + limit) : null }
+    },
+  )
+
+  routes.post(
+    '/v1/webhook-endpoints/:id/deliveries/:delivery/redeliver',
+    {
+      ...scoped,
+      schema: {
+        summary: 'Send one message again, now',
+        params: params.extend({ delivery: z.string().max(100) }),
+        response: { 200: deliveryView, ...problems },
+      },
+    },
+    async ({ params: { id, delivery }, caller }) => {
+      const endpoint = await find(id, caller)
+      const { run: name, position } = placeOf(delivery) ?? {}
+      const run = name && runner.run(name)
+      if (!run || position === undefined || position >= runner.position(run.spec.run))
+        throw notFound('message', delivery)
+      const again = await notifier.redeliver(endpoint, run, position, closing)
+      if (!again) throw notFound('message', delivery)
+      return deliveryOf(again)
+    },
+  )
+
+  routes.post(
+    '/v1/webhook-endpoints/:id/test',
+    {
+      ...scoped,
+      schema: { summary: 'Send a message about nothing, now', params, response: { 200: deliveryView, ...problems } },
+    },
+    async ({ params: { id }, caller, id: request }) =>
+      deliveryOf(await notifier.test(await find(id, caller), `msg_test_${request}`, closing)),
+  )
+}
+
+/** The place of an event, as the message's name has it. */
+function placeOf(message: string): { readonly run: RunId; readonly position: number } | undefined {
+  const [, run = '', position = ''] = /^msg_([0-9A-Z]{26})_(\d{1,7})$/.exec(message) ?? []
+  const id = parseRunId(`run_${run}`)
+  return id.ok ? { run: id.value, position: Number(position) } : undefined
+}
+
+function etagOf(endpoint: Endpoint): string {
+  return `"${versionOf(endpoint)}"`
+}
+
+function viewOf({
+  id,
+  url,
+  events,
+  description,
+  enabled,
+  createdAt,
+  updatedAt,
+  gaveUp,
+}: Endpoint): z.output<typeof endpointView> {
+  return {
+    ...{ id, url, events: [...events], description, enabled },
+    ...{ created_at: timeOf(createdAt), updated_at: timeOf(updatedAt) },
+    gave_up: gaveUp && { at: timeOf(gaveUp.at), run: gaveUp.run, seq: gaveUp.position, reason: gaveUp.reason },
+  }
+}
+
+function deliveryOf({ at, elapsedMillis, ...delivery }: Delivery): z.output<typeof deliveryView> {
+  return { ...delivery, at: timeOf(at), elapsed_ms: Math.max(0, Math.round(elapsedMillis)) }
+}

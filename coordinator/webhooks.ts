@@ -1,0 +1,169 @@
+import { z } from 'zod'
+import { count, millisField, reasonField, runIdField } from '#protocol/codec.ts'
+import type { Millis, RunId } from '#protocol/ids.ts'
+import { RUN_EVENTS_MAX } from '#protocol/limits.ts'
+import type { Clock, EventLog } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
+import { Chronicle } from './chronicle.ts'
+
+/** Endpoints at a time: each is looked after by itself. */
+const ENDPOINTS_MAX = 100
+/** Entries of the stream, after which nothing more is sent: it is read whole at a start. */
+const EVENTS_MAX = 500_000
+const ENTRY_BYTES_MAX = 4096
+
+/** `round.completed`, or `run.*` for all that start like that. */
+const patternField = z.string().regex(/^([a-z]+\.[a-z]+|[a-z]+\.\*|\*)$/)
+export const endpointFields = {
+  url: z.url({ protocol: /^https?$/ }).max(2000),
+  events: z.array(patternField).min(1).max(50).readonly(),
+  description: z.string().max(500),
+}
+const idField = z.string().min(1).max(100)
+const bodySchema = z.strictObject({ ...endpointFields, federation: z.string().max(100).nullable() })
+
+const webhookEventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('added'), id: idField, at: millisField, ...bodySchema.shape }),
+  z.strictObject({
+    kind: z.literal('changed'),
+    id: idField,
+    at: millisField,
+    ...endpointFields,
+    enabled: z.boolean(),
+  }),
+  z.strictObject({ kind: z.literal('removed'), id: idField }),
+  /** All events of a run before this position are delivered, or no longer tried. */
+  z.strictObject({ kind: z.literal('passed'), id: idField, run: runIdField, position: count(RUN_EVENTS_MAX) }),
+  /** Nothing could be delivered for so long that this event is not tried any more. */
+  z.strictObject({
+    kind: z.literal('gaveUp'),
+    id: idField,
+    at: millisField,
+    run: runIdField,
+    position: count(RUN_EVENTS_MAX),
+    reason: reasonField,
+  }),
+])
+type WebhookEvent = z.output<typeof webhookEventSchema>
+type EndpointBody = z.output<typeof bodySchema>
+
+export type Endpoint = EndpointBody & {
+  readonly id: string
+  readonly enabled: boolean
+  readonly createdAt: Millis
+  readonly updatedAt: Millis
+  /** Where each run stands: what comes before is delivered. Runs of before the endpoint are not told. */
+  readonly passed: ReadonlyMap<RunId, number>
+  /** The latest event that was given up. */
+  readonly gaveUp: {
+    readonly at: Millis
+    readonly run: RunId
+    readonly position: number
+    readonly reason: string
+  } | null
+}
+export type EndpointChange = Partial<Pick<Endpoint, 'url' | 'events' | 'description' | 'enabled'>>
+
+type WebhooksDoors = { readonly log: EventLog; readonly clock: Clock; readonly newEndpointId: () => string }
+
+/** Who is told of what happens, and how far each has been told, whichever process tells it. */
+export class Webhooks {
+  readonly #doors: WebhooksDoors
+  readonly #chronicle: Chronicle<WebhookEvent, Map<string, Endpoint>>
+
+  constructor(doors: WebhooksDoors) {
+    this.#doors = doors
+    this.#chronicle = new Chronicle<WebhookEvent, Map<string, Endpoint>>({
+      ...{ log: doors.log, stream: 'webhooks', schema: webhookEventSchema, entryBytesMax: ENTRY_BYTES_MAX },
+      ...{ state: new Map(), step },
+    })
+  }
+
+  /** The oldest first. */
+  all(): Promise<readonly Endpoint[]> {
+    return this.#chronicle.read((known) => [...known.values()])
+  }
+
+  get(id: string): Promise<Endpoint | undefined> {
+    return this.#chronicle.read((known) => known.get(id))
+  }
+
+  add(body: EndpointBody): Promise<Result<Endpoint, 'too-many'>> {
+    const added = { kind: 'added' as const, id: this.#doors.newEndpointId(), at: this.#doors.clock.now(), ...body }
+    return this.#chronicle.write<Result<Endpoint, 'too-many'>>((known, position) => {
+      const isFull = known.size >= ENDPOINTS_MAX || position >= EVENTS_MAX
+      if (isFull) return { events: [], answer: refuse('too-many', `there are ${ENDPOINTS_MAX} endpoints`) }
+      return { events: [added], answer: accept(endpointOf(added)) }
+    })
+  }
+
+  /** @param ifVersion of the endpoint that is to be changed, where another one must not be */
+  change(id: string, change: EndpointChange, ifVersion?: string): Promise<Result<Endpoint, 'no-endpoint' | 'changed'>> {
+    return this.#chronicle.write<Result<Endpoint, 'no-endpoint' | 'changed'>>((known) => {
+      const standing = known.get(id)
+      if (!standing) return { events: [], answer: refuse('no-endpoint') }
+      if (ifVersion !== undefined && versionOf(standing) !== ifVersion)
+        return { events: [], answer: refuse('changed', 'it is another one by now') }
+      const at = Math.max(this.#doors.clock.now(), standing.updatedAt + 1)
+      const { url, events, description, enabled } = { ...standing, ...change }
+      const changed = { kind: 'changed' as const, id, at, url, events, description, enabled }
+      return { events: [changed], answer: accept(changedBy(standing, changed)) }
+    })
+  }
+
+  remove(id: string): Promise<boolean> {
+    return this.#chronicle.write((known) =>
+      known.has(id) ? { events: [{ kind: 'removed', id }], answer: true } : { events: [], answer: false },
+    )
+  }
+
+  /** The events of a run before this position need not be sent again. Another process may have been faster, and further. */
+  async pass(id: string, run: RunId, position: number): Promise<void> {
+    await this.#chronicle.write((known) => {
+      const isNew = (known.get(id)?.passed.get(run) ?? 0) < position
+      return { events: known.has(id) && isNew ? [{ kind: 'passed', id, run, position }] : [], answer: undefined }
+    })
+  }
+
+  async giveUp(id: string, run: RunId, position: number, reason: string): Promise<void> {
+    const at = this.#doors.clock.now()
+    await this.#chronicle.write((known) => {
+      const isNew = (known.get(id)?.passed.get(run) ?? 0) <= position
+      const events = [
+        { kind: 'gaveUp' as const, ...{ id, at, run, position, reason } },
+        { kind: 'passed' as const, ...{ id, run, position: position + 1 } },
+      ]
+      return { events: known.has(id) && isNew ? events : [], answer: undefined }
+    })
+  }
+}
+
+/** Changes with every change: for `If-Match`. */
+export function versionOf({ id, updatedAt }: Pick<Endpoint, 'id' | 'updatedAt'>): string {
+  return `${id}-${updatedAt}`
+}
+
+export function isWanted({ events }: Pick<Endpoint, 'events'>, type: string): boolean {
+  return events.some((pattern) => (pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type))
+}
+
+function step(known: Map<string, Endpoint>, event: WebhookEvent): void {
+  if (event.kind === 'added') return void known.set(event.id, endpointOf(event))
+  if (event.kind === 'removed') return void known.delete(event.id)
+  const standing = known.get(event.id)
+  if (!standing) return
+  if (event.kind === 'changed') return void known.set(event.id, changedBy(standing, event))
+  const { run, position } = event
+  if (event.kind === 'passed')
+    return void known.set(event.id, { ...standing, passed: new Map(standing.passed).set(run, position) })
+  const { at, reason } = event
+  known.set(event.id, { ...standing, gaveUp: { at, run, position, reason } })
+}
+
+function endpointOf({ kind: _, at, ...body }: Extract<WebhookEvent, { kind: 'added' }>): Endpoint {
+  return { ...body, enabled: true, createdAt: at, updatedAt: at, passed: new Map(), gaveUp: null }
+}
+
+function changedBy(standing: Endpoint, { kind: _, at, ...body }: Extract<WebhookEvent, { kind: 'changed' }>): Endpoint {
+  return { ...standing, ...body, updatedAt: at }
+}

@@ -1,0 +1,236 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, test } from '@jest/globals'
+import * as fc from 'fast-check'
+import { Notifier, type Post } from '#coordinator/notifier.ts'
+import type { Run } from '#coordinator/run.ts'
+import type { RunEvent } from '#coordinator/run-events.ts'
+import type { Advanced } from '#coordinator/runner.ts'
+import { isInside, openWebhookTransport } from '#coordinator/transports/webhooks.ts'
+import { webhookSignature } from '#coordinator/webhook-signature.ts'
+import { Webhooks } from '#coordinator/webhooks.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { comesTrue } from '#test/eventually.ts'
+import { cid, happens, RUN, specOf } from './fixture.ts'
+import { accepted } from './histories.ts'
+import { live } from './live.ts'
+
+const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+
+test('a message is signed as the specification of Standard Webhooks shows', () => {
+  expect(webhookSignature(SECRET, 'msg_p5jXN8AQM9LWM0D4loKWxJek', 1614265330, '{"test": 2432232314}')).toBe(
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+  )
+})
+
+/** Ten events of one run, a second apart. */
+function history(): readonly Advanced[] {
+  const events: RunEvent[] = [
+    { kind: 'created', at: 1000, spec: specOf() },
+    { kind: 'held', at: 2000 },
+    { kind: 'opened', at: 3000, round: 1, plan: cid('plan'), invited: 3 },
+    ...[0, 1, 2].map((index) => ({ ...happens.join(index), at: 3010 + index, round: 1 }) as RunEvent),
+    { kind: 'stopped', at: 3500, reason: 'enough' },
+  ]
+  let run: Run | undefined
+  return events.map((event, position) => {
+    const before = run
+    run = accepted(run, event)
+    return { before, after: run, event, position }
+  })
+}
+
+type Sent = { readonly url: string; readonly id: string; readonly type: string; readonly attempt: string }
+
+/** A process over a log, which may be one of several, or the next one after its death. */
+function process(log = openMemoryLog(), clock = virtualClock(10_000), answer: (url: string) => number = () => 204) {
+  const sent: Sent[] = []
+  const all = history()
+  const post: Post = async (url, headers, body) => {
+    const { type } = JSON.parse(body) as { readonly type: string }
+    sent.push({ url, id: headers['webhook-id'] ?? '', type, attempt: headers['webhook-timestamp'] ?? '' })
+    const status = answer(url)
+    if (status === 0) throw new Error('nobody listens')
+    return status
+  }
+  let endpoints = 0
+  const webhooks = new Webhooks({ log, clock, newEndpointId: () => `we_${endpoints++}` })
+  const shown = { events: all.length }
+  const notifier = new Notifier({
+    ...{ webhooks, clock, post, secretOf: () => SECRET, count: () => undefined },
+    payloadOf: async () => ({ parameters: 1, scores: { lanes: 0 } }) as never,
+    runner: {
+      runs: () => [(all[shown.events - 1] as Advanced).after],
+      position: () => shown.events,
+      async *follow(_run, from) {
+        yield* all.slice(from, shown.events)
+      },
+    },
+  })
+  const turn = () => notifier.turn(new AbortController().signal)
+  return { log, clock, webhooks, notifier, sent, turn, shown }
+}
+
+const body = (url: string, events = ['*']) => ({ url, events, description: '', federation: null })
+const seqs = (sent: readonly Sent[]) => sent.map(({ id }) => Number(id.split('_')[2]))
+
+describe('an endpoint', () => {
+  test('is told each event once, in order, and those of before it not at all; also by the next process', async () => {
+    const first = process(openMemoryLog(), virtualClock(2500))
+    await first.webhooks.add(body('https://one.example/'))
+    first.shown.events = 4
+    await first.turn()
+    await first.turn()
+    expect(seqs(first.sent)).toEqual([2, 3])
+    const second = process(first.log, first.clock)
+    await second.turn()
+    await second.turn()
+    expect(seqs(second.sent)).toEqual([4, 5, 6])
+    expect(second.sent[0]?.id).toBe(`msg_${RUN.slice(4)}_4`)
+  })
+
+  test('is told only of what it asked for', async () => {
+    const at = process(openMemoryLog(), virtualClock(0))
+    await at.webhooks.add(body('https://one.example/', ['node.joined', 'run.*']))
+    await at.turn()
+    expect(at.sent.map(({ type }) => type)).toEqual([
+      ...['run.created', 'run.funded', 'node.joined', 'node.joined', 'node.joined', 'run.stopping'],
+    ])
+  })
+
+  test('that fails is told the same again, later and later, and holds up no other; after a day it is given up', async () => {
+    let status = 500
+    const at = process(openMemoryLog(), virtualClock(0), (url) => (url.includes('bad') ? status : 200))
+    for (const host of ['bad', 'good']) await at.webhooks.add(body(`https://${host}.example/`))
+    const bad = () => at.sent.filter(({ url }) => url.includes('bad'))
+    await at.turn()
+    expect(seqs(bad())).toEqual([0])
+    expect(seqs(at.sent.filter(({ url }) => url.includes('good')))).toEqual([0, 1, 2, 3, 4, 5, 6])
+    for (let minute = 0; minute < 24 * 60 + 61 && seqs(bad()).every((seq) => seq === 0); minute++) {
+      await at.clock.advance(60_000)
+      await at.turn()
+    }
+    // Some thirty times in a day, and then the next.
+    expect(bad().length).toBeGreaterThan(25)
+    expect(bad().length).toBeLessThan(45)
+    expect(seqs(bad()).at(-1)).toBe(1)
+    expect((await at.webhooks.get('we_0'))?.gaveUp).toMatchObject({ run: RUN, position: 0, reason: 'it answered 500' })
+    expect(at.notifier.deliveries('we_0')[0]).toMatchObject({ outcome: 'failed', status: 500 })
+    status = 200
+    await at.clock.advance(3_600_000)
+    await at.turn()
+    expect(seqs(bad()).slice(-6)).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('that is switched off is told nothing, and afterwards what it missed; one that is gone nothing more', async () => {
+    const at = process(openMemoryLog(), virtualClock(0))
+    await at.webhooks.add(body('https://one.example/'))
+    await at.webhooks.change('we_0', { enabled: false })
+    await at.turn()
+    expect(at.sent).toEqual([])
+    await at.webhooks.change('we_0', { enabled: true })
+    await at.turn()
+    expect(seqs(at.sent)).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect(await at.webhooks.remove('we_0')).toBe(true)
+    await at.turn()
+    expect(at.sent).toHaveLength(7)
+  })
+})
+
+describe('where messages may go', () => {
+  test('no address inside counts as public, however it is written', () => {
+    const v4 = fc.oneof(
+      fc.tuple(fc.constantFrom(0, 10, 127), fc.nat(255), fc.nat(255), fc.nat(255)),
+      fc.tuple(fc.constant(172), fc.integer({ min: 16, max: 31 }), fc.nat(255), fc.nat(255)),
+      fc.tuple(fc.constant(192), fc.constant(168), fc.nat(255), fc.nat(255)),
+      fc.tuple(fc.constant(169), fc.constant(254), fc.nat(255), fc.nat(255)),
+    )
+    fc.assert(
+      fc.property(v4, (parts) => {
+        const address = parts.join('.')
+        expect([address, `::ffff:${address}`].map(isInside)).toEqual([true, true])
+      }),
+    )
+    expect(['::1', '::', 'fe80::1', 'fd00::1', '64:ff9b::7f00:1', '2002:7f00:1::'].map(isInside)).not.toContain(false)
+    expect(['1.1.1.1', '8.8.8.8', '2606:4700::1111', '::ffff:8.8.8.8'].map(isInside)).not.toContain(true)
+  })
+
+  test('a name that leads inside is connected to nowhere, and a listed host is', async () => {
+    await using transport = openWebhookTransport(new Set(['127.0.0.1:9']))
+    const send = (url: string) => transport.post(url, {}, '', AbortSignal.timeout(5000))
+    await expect(send('https://localhost/')).rejects.toThrow('localhost is no public host')
+    await expect(send('http://127.0.0.1:10/')).rejects.toThrow('must be https')
+    await expect(send('https://[::1]/')).rejects.toThrow('must be a public address')
+    await expect(send('https://2130706433/')).rejects.toThrow('must be a public address')
+    await expect(send('https://user:word@example.org/')).rejects.toThrow('must hold no password')
+    await expect(send('http://127.0.0.1:9/')).rejects.toThrow(/ECONNREFUSED/)
+  })
+})
+
+test('over the API: made, signed, in order, changed, tried, sent again and gone', async () => {
+  const got: { readonly headers: Record<string, unknown>; readonly body: string; readonly path: string }[] = []
+  const receiver = createServer((request, response) => {
+    let body = ''
+    request.on('data', (piece: Buffer) => (body += piece.toString()))
+    request.on('end', () => {
+      got.push({ headers: request.headers, body, path: request.url ?? '' })
+      if (request.url === '/elsewhere') response.writeHead(307, { location: '/here' })
+      response.end('thanks')
+    })
+  })
+  await new Promise<void>((settle) => receiver.listen(0, '127.0.0.1', settle))
+  const host = `127.0.0.1:${(receiver.address() as AddressInfo).port}`
+  try {
+    await using at = await live({ webhookHosts: new Set([host]) })
+    const call = async (method: string, path: string, sent?: object, headers = {}) => {
+      const type = sent ? { 'content-type': 'application/json' } : {}
+      const answer = await at.api(`/v1/webhook-endpoints${path}`, {
+        ...{ method, headers: { ...type, ...headers } },
+        ...(sent && { body: JSON.stringify(sent) }),
+      })
+      const text = await answer.text()
+      return { status: answer.status, etag: answer.headers.get('etag') ?? '', json: text ? JSON.parse(text) : null }
+    }
+    for (const url of ['http://127.0.0.1:1/', 'https://10.0.0.1/', 'https://[::1]/', 'ftp://example.org/'])
+      expect((await call('POST', '', { url })).status).toBeGreaterThanOrEqual(400)
+    const made = await call('POST', '', { url: `http://${host}/here`, events: ['run.*', 'round.*'] })
+    expect(made).toMatchObject({
+      status: 201,
+      json: { enabled: true, secret: expect.stringMatching(/^whsec_\S{44}$/) },
+    })
+    const { id, secret } = made.json as { readonly id: string; readonly secret: string }
+    expect((await call('GET', `/${id}`)).json.secret).toBeUndefined()
+
+    const { id: run } = (await (await at.launch({ timing: { selectionMillis: 20 } })).json()) as { readonly id: string }
+    const typeOf = ({ body }: { readonly body: string }) => (JSON.parse(body) as { readonly type: string }).type
+    await comesTrue(async () => got.some((one) => typeOf(one) === 'run.failed'))
+    expect(got.map(typeOf)).toEqual([
+      ...['run.created', 'run.funded', 'round.opened', 'round.aborted', 'round.recorded', 'run.failed'],
+    ])
+    for (const { headers, body } of got) {
+      const [message, time] = [String(headers['webhook-id']), Number(headers['webhook-timestamp'])]
+      expect(headers['webhook-signature']).toBe(webhookSignature(secret, message, time, body))
+      const { data } = JSON.parse(body) as { readonly data: { readonly run: string; readonly seq: number } }
+      expect(message).toBe(`msg_${run.slice(4)}_${data.seq}`)
+    }
+
+    const changed = await call('PATCH', `/${id}`, { url: `http://${host}/elsewhere` }, { 'if-match': made.etag })
+    expect(changed.status).toBe(200)
+    expect((await call('PATCH', `/${id}`, { enabled: false }, { 'if-match': made.etag })).status).toBe(412)
+    // A redirect is no answer, and is not followed.
+    expect((await call('POST', `/${id}/test`)).json).toMatchObject({ outcome: 'failed', status: 307 })
+    expect(got.at(-1)).toMatchObject({ path: '/elsewhere' })
+    await call('PATCH', `/${id}`, { url: `http://${host}/here` })
+    const [, latest] = (await call('GET', `/${id}/deliveries`)).json.data as { readonly id: string }[]
+    expect((await call('POST', `/${id}/deliveries/${latest?.id}/redeliver`)).json).toMatchObject({
+      outcome: 'delivered',
+    })
+    expect((await call('POST', `/${id}/deliveries/msg_${run.slice(4)}_999/redeliver`)).status).toBe(404)
+    expect((await call('DELETE', `/${id}`)).status).toBe(204)
+    expect((await call('GET', `/${id}`)).status).toBe(404)
+  } finally {
+    receiver.close()
+    receiver.closeAllConnections()
+  }
+})
