@@ -17,8 +17,10 @@ export type Bounds = {
   readonly streams: PlacesRule
   /** A stream's reader may stand still for so long. */
   readonly stallMillis: Millis
-  /** Requests under the API key. */
+  /** Requests under one API key. */
   readonly requests: Rate
+  /** Requests of one address under none that is known here: each may cost the log a look. */
+  readonly strangers: Rate
   /** Runs that have not ended. */
   readonly unfinishedRuns: number
   /** How late the process may be, for so many looks in a row, before it takes nothing new. */
@@ -36,6 +38,7 @@ export const BOUNDS: Bounds = {
   streams: { total: 256, each: 192 },
   stallMillis: 30_000,
   requests: { perSecond: 200, burst: 1000 },
+  strangers: { perSecond: 20, burst: 200 },
   unfinishedRuns: 256,
   lateness: { millis: 500, looks: 3 },
   jobs: 10_000,

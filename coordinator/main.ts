@@ -11,7 +11,7 @@ import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import { toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
-import { ticketKey } from '#protocol/seeds.ts'
+import { accessKey, ticketKey } from '#protocol/seeds.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { systemClock } from '#storage/clock.ts'
@@ -24,6 +24,8 @@ import { openMaskRemoval } from '#threads/removal.ts'
 import { multiaddrOf } from './address.ts'
 import type { LendFiles } from './api/lend.ts'
 import { openApi } from './api/server.ts'
+import { ApiKeys } from './api-keys.ts'
+import { Audit } from './audit.ts'
 import { BOUNDS, type Bounds } from './bounds.ts'
 import { Capabilities } from './capabilities.ts'
 import { Claims } from './claims.ts'
@@ -58,6 +60,7 @@ import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { ShortBundles } from './short-bundles.ts'
+import { SignIns } from './sign-ins.ts'
 import {
   listening as hearing,
   type Recompute,
@@ -217,6 +220,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       counters,
       retention,
       keyHash: sha256(apiKey),
+      keys: new ApiKeys({ log, clock, newKeyId: () => `key_${ulid(clock.now())}`, secret: accessKey(secret) }),
+      signIns: new SignIns(accessKey(secret)),
+      audit: new Audit(log),
       presence,
       capabilities,
       paces,

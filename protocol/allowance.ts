@@ -27,6 +27,12 @@ export class Allowance {
     return Math.max(0, Math.ceil((-this.#left * 1000) / this.#rate.perSecond))
   }
 
+  /** What could be taken now. */
+  left(now: Millis): number {
+    this.#refill(now)
+    return this.#left
+  }
+
   #refill(now: Millis): void {
     // A clock that was set back costs nobody what it has.
     const earned = (Math.max(0, now - this.#at) * this.#rate.perSecond) / 1000

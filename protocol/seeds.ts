@@ -69,6 +69,11 @@ export function webhookKey(coordinatorSecret: Bytes, endpoint: string): Bytes {
   return derive(coordinatorSecret, 'webhook', utf8(endpoint))
 }
 
+/** What the API's keys and cookies are made from: all processes of one coordinator make the same. */
+export function accessKey(coordinatorSecret: Bytes): Bytes {
+  return derive(coordinatorSecret, 'access')
+}
+
 /** Demo only: a node's secret from the demo's seed. Anyone who knows the seed is that node. */
 export function demoSecret(seed: Bytes, site: number): Bytes {
   return derive(seed, 'demo node', u64(site))

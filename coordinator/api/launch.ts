@@ -1,22 +1,24 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { z } from 'zod'
-import { sha256 } from '#crypto'
-import { equalBytes, utf8 } from '#protocol/bytes.ts'
+import type { z } from 'zod'
+import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Claim } from '../claims.ts'
 import type { CreateRefusal } from '../create.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
+import { type Caller, ROOT } from './caller.ts'
+import { bodyDigest, type idempotencyHeaders, keyReused, markReplayed } from './idempotency.ts'
 import { inTime, later, Problem } from './problems.ts'
 import type { ApiDoors } from './server.ts'
-
-export const idempotencyHeaders = z.object({ 'idempotency-key': z.string().min(1).max(255).optional() })
 
 type Idempotency = { readonly key: string; readonly body: Bytes } | null
 /** Makes what a request asks for, or says what is wrong with it. */
 type Create = (id: RunId, idempotency: Idempotency) => Promise<Result<RunSpec> & { readonly where?: CreateRefusal }>
-type Request = Pick<FastifyRequest, 'body'> & { readonly headers: z.output<typeof idempotencyHeaders> }
+type Request = Pick<FastifyRequest, 'body'> & {
+  readonly headers: z.output<typeof idempotencyHeaders>
+  readonly caller: Caller
+}
 type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock' | 'bounds' | 'isOverloaded'>
 
 /** Launches runs of any purpose: two requests under one key make one run, to whichever processes they came. */
@@ -29,23 +31,24 @@ export class Launcher {
 
   /** @returns the run, with status and headers set: a repeat under its key answers the first one */
   async launch(
-    { headers, body }: Request,
+    { headers, body, caller }: Request,
     purpose: RunSpec['purpose'],
     reply: FastifyReply,
     create: Create,
   ): Promise<Run> {
     const key = headers['idempotency-key']
-    const idempotency = key === undefined ? null : { key, body: sha256(utf8(JSON.stringify(body))) }
-    const made = idempotency ? this.#once(purpose, idempotency, create) : this.#make(purpose, null, create)
+    const idempotency = key === undefined ? null : { key, body: bodyDigest(body) }
+    const made = idempotency ? this.#once(caller, purpose, idempotency, create) : this.#make(purpose, null, create)
     const { run, replayed } = await inTime(this.#doors.clock, made, key ? REPEATABLE : UNREPEATABLE)
-    if (replayed) void reply.header('idempotent-replayed', 'true')
+    if (replayed) markReplayed(reply)
     void reply.code(replayed ? 200 : 201)
     return run
   }
 
-  async #once(purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
+  async #once(caller: Caller, purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
     const { newRunId, claims } = this.#doors
-    const { key, body } = idempotency
+    const { body } = idempotency
+    const key = claimKeyOf(caller, idempotency.key)
     const found = await claims.of(key)
     if (found) return this.#claimed(found, purpose, idempotency, create)
     const own: Claim = { v: 1, run: newRunId(), purpose, body }
@@ -57,13 +60,7 @@ export class Launcher {
 
   /** Under a key that stands for a run already. Whoever claimed it may have died before it made the run, or be about to. */
   async #claimed(claim: Claim, purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
-    if (claim.purpose !== purpose || !equalBytes(claim.body, idempotency.body))
-      throw new Problem(
-        422,
-        'idempotency_key_reused',
-        'This key was used for another request',
-        'use a new Idempotency-Key, or send the first request again',
-      )
+    if (claim.purpose !== purpose || !equalBytes(claim.body, idempotency.body)) throw keyReused()
     await this.#doors.runner.hear(claim.run)
     const run = this.#doors.runner.run(claim.run)
     if (run) return { run, replayed: true }
@@ -103,6 +100,11 @@ export class Launcher {
     if (run && spec.idempotency) return { run, replayed: true }
     throw new Problem(409, made.refusal, 'The run exists', made.detail ?? made.refusal)
   }
+}
+
+/** One caller's key is not another's. The root's are as they were before there were others: logs are full of them. */
+function claimKeyOf({ id }: Caller, key: string): string {
+  return id === ROOT.id ? key : `${id}\0${key}`
 }
 
 const REPEATABLE = 'it may still be launched: send it again under the same Idempotency-Key, which launches it once'

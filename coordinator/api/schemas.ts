@@ -22,13 +22,14 @@ import { onFailuresField } from '../run-spec.ts'
 import { termsSchema } from '../timing.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
-const text = (what: string) => z.string().meta({ description: what })
+export const text = (what: string) => z.string().meta({ description: what })
 const cid = text('a CIDv1')
 const amount = z
   .string()
   .regex(/^(0|[1-9][0-9]{0,29})$/)
   .meta({ description: 'micro-credits, as a decimal text' })
-const time = text('RFC 3339')
+export const time = text('RFC 3339')
+export const federationId = z.string().regex(/^fed_[0-9A-HJKMNP-TV-Z]{26}$/)
 
 const timingWithDefaults = z
   .strictObject({
@@ -341,5 +342,8 @@ export const eventView = z
   .looseObject({ type: z.string(), run: z.string(), seq: z.int(), time })
   .meta({ id: 'Event', description: 'docs/protocol.md lists the types and their fields' })
 
+/** Its example is a page of the item's. */
 export const page = <T extends z.ZodType>(item: T) =>
-  z.object({ data: z.array(item), has_more: z.boolean(), next: z.string().nullable() })
+  z
+    .object({ data: z.array(item), has_more: z.boolean(), next: z.string().nullable() })
+    .meta({ examples: [{ data: item.meta()?.['examples'] ?? [], has_more: false, next: null }] })

@@ -10,13 +10,12 @@ import {
 } from 'fastify-type-provider-zod'
 import { ulid } from 'ulid'
 import { z } from 'zod'
-import { sha256 } from '#crypto'
-import { Allowance } from '#protocol/allowance.ts'
 import { assert } from '#protocol/assert.ts'
-import { equalSecret, utf8 } from '#protocol/bytes.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { Places } from '#protocol/places.ts'
 import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
+import type { ApiKeys } from '../api-keys.ts'
+import type { Audit } from '../audit.ts'
 import type { Bounds } from '../bounds.ts'
 import type { Capabilities } from '../capabilities.ts'
 import type { Claims } from '../claims.ts'
@@ -28,14 +27,19 @@ import type { Provider } from '../publisher.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Retention } from '../retention.ts'
 import type { Runner } from '../runner.ts'
+import type { SignIns } from '../sign-ins.ts'
+import { auditing, auditRoutes } from './audit.ts'
 import { bundleRoutes } from './bundles.ts'
-import { type Caller, checkScope, ROOT } from './caller.ts'
+import { type Caller, insufficientScope, mayCall } from './caller.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { feedRoutes } from './feed.ts'
 import { FILES, fileRoutes } from './files.ts'
+import { COOKIE, Gate } from './gate.ts'
+import { keyRoutes } from './keys.ts'
 import { Launcher } from './launch.ts'
 import { type LendDoors, lendRoutes } from './lend.ts'
+import { nextPage } from './links.ts'
 import { nodeRoutes } from './nodes.ts'
 import { Orders } from './orders.ts'
 import { pinRoutes } from './pins.ts'
@@ -44,6 +48,7 @@ import { publicationRoutes } from './publications.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { problemView } from './schemas.ts'
+import { sessionRoutes, signInRoute } from './session.ts'
 import { statsRoutes } from './stats.ts'
 import { type WebhookDoors, webhookRoutes } from './webhooks.ts'
 
@@ -63,8 +68,11 @@ export type ApiDoors = {
   readonly blobs: BlobStore
   readonly counters: Counters
   readonly retention: Retention
-  /** SHA-256 of the API key. */
+  /** SHA-256 of the root key. */
   readonly keyHash: Uint8Array
+  readonly keys: ApiKeys
+  readonly signIns: SignIns
+  readonly audit: Audit
   /** Who is linked to any process. */
   readonly presence: Presence
   readonly capabilities: Capabilities
@@ -135,8 +143,13 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
         description:
           'Launch federated training runs and follow them. Weights never travel in JSON: fetch blocks by CID from /ipfs.',
       },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-      security: [{ key: [] }],
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer' },
+          cookie: { type: 'apiKey', in: 'cookie', name: COOKIE },
+        },
+      },
+      security: [{ key: [] }, { cookie: [] }],
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
@@ -204,21 +217,35 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   if (lend) await server.register(async (pages) => lendRoutes(pages, { ...lend, bounds }))
   server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
 
+  const isTls = options.tls !== undefined
+  const gate = new Gate(doors)
+  await server.register(async (doorstep) => {
+    doorstep.addHook('onRequest', async (request, reply) => {
+      checkStage(request, doors.readiness)
+      limitBody(request, reply, bounds.bodyMillis)
+    })
+    signInRoute(doorstep.withTypeProvider<ZodTypeProvider>(), doors, { gate, isTls })
+  })
   await server.register(async (guarded) => {
     const routes = guarded.withTypeProvider<ZodTypeProvider>()
-    const allowance = new Allowance(bounds.requests, performance.now())
     routes.addHook('onRoute', ({ url, config }) => assert(config?.scope, `${url} says what scope it asks for`))
     routes.decorateRequest('caller', undefined as unknown as Caller)
     routes.addHook('onRequest', async (request, reply) => {
-      checkKey(request, doors.keyHash)
-      request.caller = ROOT
-      checkScope(request)
-      if (!allowance.take(performance.now()))
-        throw later(429, 'too_many_requests', 'at most so many a second', { seconds: 1 })
+      request.caller = await gate.admit(request, reply)
+      if (!mayCall(request)) throw insufficientScope(request)
       checkStage(request, doors.readiness)
       // A file takes its time.
       if (request.routeOptions.url !== FILES) limitBody(request, reply, bounds.bodyMillis)
     })
+    routes.addHook('preSerialization', async (request, reply, answer) => {
+      const link = nextPage(request, answer)
+      if (link !== undefined) void reply.header('link', link)
+      return answer
+    })
+    auditing(routes, doors)
+    keyRoutes(routes, doors)
+    sessionRoutes(routes, doors, { isTls })
+    auditRoutes(routes, doors)
     nodeRoutes(routes, doors)
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, { orders, launcher, streams })
@@ -259,21 +286,7 @@ function limitBody(request: FastifyRequest, reply: FastifyReply, millis: Millis)
   const late = setTimeout(() => {
     if (request.raw.complete || reply.sent) return
     void reply.send(later(408, 'body_too_slow', `the body did not come within ${millis} ms`, { closes: true }))
-  }, millis)
+  }, millis).unref()
   request.raw.once('end', () => clearTimeout(late))
   request.raw.once('close', () => clearTimeout(late))
-}
-
-function checkKey(request: FastifyRequest, keyHash: Uint8Array): void {
-  const [scheme, key] = (request.headers.authorization ?? '').split(' ')
-  if (scheme?.toLowerCase() === 'bearer' && key && equalSecret(sha256(utf8(key)), keyHash)) return
-  throw new Problem(
-    401,
-    'unauthorized',
-    'An API key is needed',
-    'send Authorization: Bearer <key>; the key is in <state>/api-key',
-    {
-      headers: { 'www-authenticate': 'Bearer' },
-    },
-  )
 }

@@ -9,14 +9,13 @@ import { createRun } from '#coordinator/create.ts'
 import { Readiness } from '#coordinator/readiness.ts'
 import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
-import { sha256 } from '#crypto'
-import { utf8 } from '#protocol/bytes.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
+import { accessDoors } from './access-doors.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
 import { nodeDoors } from './node-doors.ts'
@@ -43,12 +42,12 @@ test('a disk that fails once hides a run once', async () => {
       runner,
       blobs: failing,
       counters: new Counters(),
-      keyHash: sha256(utf8('key')),
       presence: new MemoryPresence().openIn({}),
     },
     ...{
       newRunId: () => specOf().run,
       ...{ claims: new Claims(memory.log), clock, readiness },
+      ...accessDoors({ log: memory.log, clock }),
       ...pinDoors({ log: memory.log, clock }),
       ...nodeDoors({ log: memory.log, clock }),
       version: '0',

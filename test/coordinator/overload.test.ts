@@ -101,7 +101,7 @@ describe('the server, beyond what it takes on', () => {
   test('requests under the key have a rate', async () => {
     await using at = await live({ bounds: { requests: { perSecond: 0.001, burst: 2 } } })
     expect([(await at.api('/v1/runs')).status, (await at.api('/v1/nodes')).status]).toEqual([200, 200])
-    expect(await refusal(await at.api('/v1/runs'))).toEqual([429, 'too_many_requests', '1'])
+    expect(await refusal(await at.api('/v1/runs'))).toEqual([429, 'too_many_requests', '1000'])
     expect(await at.counted('requests_refused', 'too_many_requests')).toBe(1)
   })
 

@@ -18,6 +18,7 @@ import { openMemoryLog } from '#storage/logs/memory.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
+import { accessDoors } from './access-doors.ts'
 import { request } from './live.ts'
 import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
@@ -58,9 +59,10 @@ async function api() {
   const claims = new Claims(log)
   let runs = 0
   const doors = {
+    ...accessDoors({ log, clock }),
     ...pinDoors({ log, clock }),
     ...nodeDoors({ log, clock }),
-    ...{ runner, claims, readiness, clock, blobs, counters: new Counters(), keyHash: sha256(utf8('key')) },
+    ...{ runner, claims, readiness, clock, blobs, counters: new Counters() },
     ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,
     ...{ bounds: BOUNDS, isOverloaded: () => false },

@@ -23,6 +23,7 @@ import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { temporaryFolder } from '#test/folder.ts'
+import { accessDoors } from './access-doors.ts'
 import { cid, specOf } from './fixture.ts'
 import { request } from './live.ts'
 import { nodeDoors } from './node-doors.ts'
@@ -63,7 +64,6 @@ test('an event stream whose reader stands still is closed, and its place is free
       runner,
       blobs,
       counters,
-      keyHash: sha256(utf8('key')),
       presence: new MemoryPresence().openIn({}),
       newRunId: () => run,
       version: '0',
@@ -75,6 +75,7 @@ test('an event stream whose reader stands still is closed, and its place is free
       isOverloaded: () => false,
     },
     ...{ claims: new Claims(memory.log), clock, readiness },
+    ...accessDoors({ log: memory.log, clock }),
     ...pinDoors({ log: memory.log, clock }),
     ...nodeDoors({ log: memory.log, clock }),
     bounds: { ...BOUNDS, streams: { total: 1, each: 1 }, stallMillis: 100 },

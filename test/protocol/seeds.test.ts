@@ -5,6 +5,7 @@ import { concat, toHex, utf8 } from '#protocol/bytes.ts'
 import { cidOf, digestOf, RAW } from '#protocol/cid.ts'
 import { nodeIdOf } from '#protocol/ids.ts'
 import {
+  accessKey,
   cohortSeed,
   demoSecret,
   demoSplitSeed,
@@ -36,6 +37,7 @@ describe('every seed', () => {
     expect(toHex(shuffleSeed(secret, task, 300))).toBe(derived('shuffle', digestOf(task), u64(300)))
     expect(toHex(quantiseSeed(secret, task, 300))).toBe(derived('quantise', digestOf(task), u64(300)))
     expect(toHex(ticketKey(secret))).toBe(derived('ticket'))
+    expect(toHex(accessKey(secret))).toBe(derived('access'))
     expect(toHex(demoSecret(secret, 4))).toBe(derived('demo node', u64(4)))
     expect(toHex(demoTaskSeed(secret))).toBe(derived('demo task'))
     expect(toHex(demoSplitSeed(secret))).toBe(derived('demo split'))
@@ -64,6 +66,7 @@ describe('every seed', () => {
       cohortSeed(secret, task, 1),
       cohortSeed(other, model, 1),
       ticketKey(secret),
+      accessKey(secret),
       demoTaskSeed(secret),
       demoSplitSeed(secret),
     ].map(toHex)
