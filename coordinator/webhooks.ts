@@ -5,6 +5,7 @@ import { RUN_EVENTS_MAX } from '#protocol/limits.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle } from './chronicle.ts'
+import { type Once, Onces, onceField } from './once.ts'
 
 /** Endpoints at a time: each is looked after by itself. */
 const ENDPOINTS_MAX = 100
@@ -23,7 +24,13 @@ const idField = z.string().min(1).max(100)
 const bodySchema = z.strictObject({ ...endpointFields, federation: z.string().max(100).nullable() })
 
 const webhookEventSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('added'), id: idField, at: millisField, ...bodySchema.shape }),
+  z.strictObject({
+    kind: z.literal('added'),
+    id: idField,
+    at: millisField,
+    once: onceField.nullable(),
+    ...bodySchema.shape,
+  }),
   z.strictObject({
     kind: z.literal('changed'),
     id: idField,
@@ -64,62 +71,77 @@ export type Endpoint = EndpointBody & {
 }
 export type EndpointChange = Partial<Pick<Endpoint, 'url' | 'events' | 'description' | 'enabled'>>
 
+type Added = { readonly endpoint: Endpoint; readonly isReplayed: boolean }
+type State = { readonly endpoints: Map<string, Endpoint>; readonly onces: Onces }
 type WebhooksDoors = { readonly log: EventLog; readonly clock: Clock; readonly newEndpointId: () => string }
 
 /** Who is told of what happens, and how far each has been told, whichever process tells it. */
 export class Webhooks {
   readonly #doors: WebhooksDoors
-  readonly #chronicle: Chronicle<WebhookEvent, Map<string, Endpoint>>
+  readonly #chronicle: Chronicle<WebhookEvent, State>
 
   constructor(doors: WebhooksDoors) {
     this.#doors = doors
-    this.#chronicle = new Chronicle<WebhookEvent, Map<string, Endpoint>>({
+    this.#chronicle = new Chronicle<WebhookEvent, State>({
       ...{ log: doors.log, stream: 'webhooks', schema: webhookEventSchema, entryBytesMax: ENTRY_BYTES_MAX },
-      ...{ state: new Map(), step },
+      ...{ state: { endpoints: new Map(), onces: new Onces() }, step },
     })
   }
 
   /** The oldest first. */
   all(): Promise<readonly Endpoint[]> {
-    return this.#chronicle.read((known) => [...known.values()])
+    return this.#chronicle.read(({ endpoints }) => [...endpoints.values()])
   }
 
   get(id: string): Promise<Endpoint | undefined> {
-    return this.#chronicle.read((known) => known.get(id))
+    return this.#chronicle.read(({ endpoints }) => endpoints.get(id))
   }
 
-  add(body: EndpointBody): Promise<Result<Endpoint, 'too-many'>> {
-    const added = { kind: 'added' as const, id: this.#doors.newEndpointId(), at: this.#doors.clock.now(), ...body }
-    return this.#chronicle.write<Result<Endpoint, 'too-many'>>((known, position) => {
-      const isFull = known.size >= ENDPOINTS_MAX || position >= EVENTS_MAX
-      if (isFull) return { events: [], answer: refuse('too-many', `there are ${ENDPOINTS_MAX} endpoints`) }
-      return { events: [added], answer: accept(endpointOf(added)) }
+  /** @returns the endpoint; that which the same request has made before, if it has */
+  add(body: EndpointBody, once: Once | null): Promise<Result<Added, 'too-many' | 'key-reused'>> {
+    const { clock, newEndpointId } = this.#doors
+    const added = { kind: 'added' as const, id: newEndpointId(), at: clock.now(), once, ...body }
+    return this.#chronicle.write<Result<Added, 'too-many' | 'key-reused'>>(({ endpoints, onces }, position) => {
+      const none = (answer: Result<Added, 'too-many' | 'key-reused'>) => ({ events: [], answer })
+      const made = onces.madeBy(once)
+      if (made === 'reused') return none(refuse('key-reused'))
+      const known = made && endpoints.get(made.id)
+      if (known) return none(accept({ endpoint: known, isReplayed: true }))
+      if (endpoints.size >= ENDPOINTS_MAX || position >= EVENTS_MAX)
+        return none(refuse('too-many', `there are ${ENDPOINTS_MAX} endpoints`))
+      return { events: [added], answer: accept({ endpoint: endpointOf(added), isReplayed: false }) }
     })
   }
 
-  /** @param ifVersion of the endpoint that is to be changed, where another one must not be */
-  change(id: string, change: EndpointChange, ifVersion?: string): Promise<Result<Endpoint, 'no-endpoint' | 'changed'>> {
-    return this.#chronicle.write<Result<Endpoint, 'no-endpoint' | 'changed'>>((known) => {
-      const standing = known.get(id)
-      if (!standing) return { events: [], answer: refuse('no-endpoint') }
-      if (ifVersion !== undefined && versionOf(standing) !== ifVersion)
-        return { events: [], answer: refuse('changed', 'it is another one by now') }
+  /**
+   * @param may judges the endpoint as it stands
+   * @returns the endpoint as it is then; undefined where there is none; `stale` where it may not
+   */
+  change(
+    id: string,
+    change: EndpointChange,
+    may: (endpoint: Endpoint) => boolean = () => true,
+  ): Promise<Endpoint | 'stale' | undefined> {
+    return this.#chronicle.write<Endpoint | 'stale' | undefined>(({ endpoints }) => {
+      const standing = endpoints.get(id)
+      if (!standing) return { events: [], answer: undefined }
+      if (!may(standing)) return { events: [], answer: 'stale' }
       const at = Math.max(this.#doors.clock.now(), standing.updatedAt + 1)
       const { url, events, description, enabled } = { ...standing, ...change }
       const changed = { kind: 'changed' as const, id, at, url, events, description, enabled }
-      return { events: [changed], answer: accept(changedBy(standing, changed)) }
+      return { events: [changed], answer: changedBy(standing, changed) }
     })
   }
 
   remove(id: string): Promise<boolean> {
-    return this.#chronicle.write((known) =>
-      known.has(id) ? { events: [{ kind: 'removed', id }], answer: true } : { events: [], answer: false },
+    return this.#chronicle.write(({ endpoints }) =>
+      endpoints.has(id) ? { events: [{ kind: 'removed', id }], answer: true } : { events: [], answer: false },
     )
   }
 
   /** The events of a run before this position need not be sent again. Another process may have been faster, and further. */
   async pass(id: string, run: RunId, position: number): Promise<void> {
-    await this.#chronicle.write((known) => {
+    await this.#chronicle.write(({ endpoints: known }) => {
       const isNew = (known.get(id)?.passed.get(run) ?? 0) < position
       return { events: known.has(id) && isNew ? [{ kind: 'passed', id, run, position }] : [], answer: undefined }
     })
@@ -127,7 +149,7 @@ export class Webhooks {
 
   async giveUp(id: string, run: RunId, position: number, reason: string): Promise<void> {
     const at = this.#doors.clock.now()
-    await this.#chronicle.write((known) => {
+    await this.#chronicle.write(({ endpoints: known }) => {
       const isNew = (known.get(id)?.passed.get(run) ?? 0) <= position
       const events = [
         { kind: 'gaveUp' as const, ...{ id, at, run, position, reason } },
@@ -138,17 +160,15 @@ export class Webhooks {
   }
 }
 
-/** Changes with every change: for `If-Match`. */
-export function versionOf({ id, updatedAt }: Pick<Endpoint, 'id' | 'updatedAt'>): string {
-  return `${id}-${updatedAt}`
-}
-
 export function isWanted({ events }: Pick<Endpoint, 'events'>, type: string): boolean {
   return events.some((pattern) => (pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type))
 }
 
-function step(known: Map<string, Endpoint>, event: WebhookEvent): void {
-  if (event.kind === 'added') return void known.set(event.id, endpointOf(event))
+function step({ endpoints: known, onces }: State, event: WebhookEvent): void {
+  if (event.kind === 'added') {
+    onces.note(event.once, event.id)
+    return void known.set(event.id, endpointOf(event))
+  }
   if (event.kind === 'removed') return void known.delete(event.id)
   const standing = known.get(event.id)
   if (!standing) return
@@ -160,7 +180,7 @@ function step(known: Map<string, Endpoint>, event: WebhookEvent): void {
   known.set(event.id, { ...standing, gaveUp: { at, run, position, reason } })
 }
 
-function endpointOf({ kind: _, at, ...body }: Extract<WebhookEvent, { kind: 'added' }>): Endpoint {
+function endpointOf({ kind: _, once: _once, at, ...body }: Extract<WebhookEvent, { kind: 'added' }>): Endpoint {
   return { ...body, enabled: true, createdAt: at, updatedAt: at, passed: new Map(), gaveUp: null }
 }
 

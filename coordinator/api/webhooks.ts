@@ -2,8 +2,10 @@ import { z } from 'zod'
 import { parseRunId, type RunId } from '#protocol/ids.ts'
 import type { Delivery, Notifier } from '../notifier.ts'
 import type { WebhookTransport } from '../transports/webhooks.ts'
-import { type Endpoint, type EndpointChange, endpointFields, versionOf, type Webhooks } from '../webhooks.ts'
+import { type Endpoint, type EndpointChange, endpointFields, type Webhooks } from '../webhooks.ts'
 import type { Caller } from './caller.ts'
+import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
+import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, problemView } from './schemas.ts'
@@ -122,29 +124,35 @@ export function webhookRoutes(
         summary: 'Tell an address of events',
         description:
           'Signed after Standard Webhooks; an event is one message under one webhook-id, in the order of its run, and again for a day until it is answered with 2xx.',
+        headers: idempotencyHeaders,
         body: createSchema,
         response: { 201: endpointWithSecretView, ...problems },
       },
     },
-    async ({ body, caller }, reply) => {
+    async (request, reply) => {
+      const { body, caller } = request
       check(body.url)
-      const made = await inTime(clock, webhooks.add({ ...body, federation: caller.federation }))
+      const wanted = { ...body, federation: caller.federation }
+      const made = await inTime(clock, webhooks.add(wanted, onceOf(request)), MAYBE)
+      if (!made.ok && made.refusal === 'key-reused') throw keyReused()
       if (!made.ok) throw new Problem(409, 'too_many_endpoints', 'There are enough', made.detail ?? made.refusal)
-      const { id } = made.value
+      const { endpoint, isReplayed } = made.value
+      if (isReplayed) markReplayed(reply)
+      const view = viewOf(endpoint)
       return reply
         .code(201)
-        .headers({ location: `/v1/webhook-endpoints/${id}`, etag: etagOf(made.value) })
-        .send({ ...viewOf(made.value), secret: secretOf(id) })
+        .headers({ location: `/v1/webhook-endpoints/${endpoint.id}`, etag: etagOf(view) })
+        .send({ ...view, secret: secretOf(endpoint.id) })
     },
   )
 
   routes.get(
     '/v1/webhook-endpoints/:id',
-    { ...scoped, schema: { summary: 'One endpoint', params, response: { 200: endpointView, ...problems } } },
-    async ({ params: { id }, caller }, reply) => {
-      const endpoint = await find(id, caller)
-      return reply.header('etag', etagOf(endpoint)).send(viewOf(endpoint))
+    {
+      ...scoped,
+      schema: { summary: 'One endpoint', params, response: { 200: endpointView, 304: z.undefined(), ...problems } },
     },
+    async (request, reply) => tagged(request, reply, viewOf(await find(request.params.id, request.caller))),
   )
 
   routes.patch(
@@ -153,24 +161,27 @@ export function webhookRoutes(
       ...scoped,
       schema: {
         summary: 'Change an endpoint, or switch it off and on',
-        headers: z.object({ 'if-match': z.string().max(200).optional() }),
         params,
         body: changeSchema,
         response: { 200: endpointView, ...problems, 412: problemView },
       },
     },
-    async ({ params: { id }, body, headers, caller }, reply) => {
-      await find(id, caller)
+    async (request, reply) => {
+      const { body, caller } = request
+      const { id } = await find(request.params.id, caller)
       check(body.url)
-      const version = headers['if-match']?.replace(/^"|"$/g, '')
       const change = Object.fromEntries(
         Object.entries(body).filter(([, value]) => value !== undefined),
       ) as EndpointChange
-      const changed = await inTime(clock, webhooks.change(id, change, version))
-      if (!changed.ok && changed.refusal === 'no-endpoint') throw notFound('endpoint', id)
-      if (!changed.ok)
-        throw new Problem(412, 'changed_meanwhile', 'It was changed meanwhile', 'read it again, and send its ETag')
-      return reply.header('etag', etagOf(changed.value)).send(viewOf(changed.value))
+      const isMet = ifMatch(request)
+      const changed = await inTime(
+        clock,
+        webhooks.change(id, change, (standing) => isMet(viewOf(standing))),
+      )
+      if (changed === 'stale') throw preconditionFailed()
+      if (!changed) throw notFound('endpoint', id)
+      const view = viewOf(changed)
+      return reply.header('etag', etagOf(view)).send(view)
     },
   )
 
@@ -238,15 +249,13 @@ export function webhookRoutes(
   )
 }
 
+const MAYBE = 'it may still be made: send it again under the same Idempotency-Key, which makes it once'
+
 /** The place of an event, as the message's name has it. */
 function placeOf(message: string): { readonly run: RunId; readonly position: number } | undefined {
   const [, run = '', position = ''] = /^msg_([0-9A-Z]{26})_(\d{1,7})$/.exec(message) ?? []
   const id = parseRunId(`run_${run}`)
   return id.ok ? { run: id.value, position: Number(position) } : undefined
-}
-
-function etagOf(endpoint: Endpoint): string {
-  return `"${versionOf(endpoint)}"`
 }
 
 function viewOf({

@@ -78,7 +78,7 @@ const seqs = (sent: readonly Sent[]) => sent.map(({ id }) => Number(id.split('_'
 describe('an endpoint', () => {
   test('is told each event once, in order, and those of before it not at all; also by the next process', async () => {
     const first = process(openMemoryLog(), virtualClock(2500))
-    await first.webhooks.add(body('https://one.example/'))
+    await first.webhooks.add(body('https://one.example/'), null)
     first.shown.events = 4
     await first.turn()
     await first.turn()
@@ -92,7 +92,7 @@ describe('an endpoint', () => {
 
   test('is told only of what it asked for', async () => {
     const at = process(openMemoryLog(), virtualClock(0))
-    await at.webhooks.add(body('https://one.example/', ['node.joined', 'run.*']))
+    await at.webhooks.add(body('https://one.example/', ['node.joined', 'run.*']), null)
     await at.turn()
     expect(at.sent.map(({ type }) => type)).toEqual([
       ...['run.created', 'run.funded', 'node.joined', 'node.joined', 'node.joined', 'run.stopping'],
@@ -102,7 +102,7 @@ describe('an endpoint', () => {
   test('that fails is told the same again, later and later, and holds up no other; after a day it is given up', async () => {
     let status = 500
     const at = process(openMemoryLog(), virtualClock(0), (url) => (url.includes('bad') ? status : 200))
-    for (const host of ['bad', 'good']) await at.webhooks.add(body(`https://${host}.example/`))
+    for (const host of ['bad', 'good']) await at.webhooks.add(body(`https://${host}.example/`), null)
     const bad = () => at.sent.filter(({ url }) => url.includes('bad'))
     await at.turn()
     expect(seqs(bad())).toEqual([0])
@@ -125,7 +125,7 @@ describe('an endpoint', () => {
 
   test('that is switched off is told nothing, and afterwards what it missed; one that is gone nothing more', async () => {
     const at = process(openMemoryLog(), virtualClock(0))
-    await at.webhooks.add(body('https://one.example/'))
+    await at.webhooks.add(body('https://one.example/'), null)
     await at.webhooks.change('we_0', { enabled: false })
     await at.turn()
     expect(at.sent).toEqual([])
@@ -194,7 +194,11 @@ test('over the API: made, signed, in order, changed, tried, sent again and gone'
     }
     for (const url of ['http://127.0.0.1:1/', 'https://10.0.0.1/', 'https://[::1]/', 'ftp://example.org/'])
       expect((await call('POST', '', { url })).status).toBeGreaterThanOrEqual(400)
-    const made = await call('POST', '', { url: `http://${host}/here`, events: ['run.*', 'round.*'] })
+    const order = [{ url: `http://${host}/here`, events: ['run.*', 'round.*'] }, { 'idempotency-key': 'one' }] as const
+    const made = await call('POST', '', ...order)
+    // The same request makes no second one, and gets the same secret.
+    expect((await call('POST', '', ...order)).json).toEqual(made.json)
+    expect((await call('POST', '', { url: `http://${host}/there` }, order[1])).status).toBe(422)
     expect(made).toMatchObject({
       status: 201,
       json: { enabled: true, secret: expect.stringMatching(/^whsec_\S{44}$/) },
