@@ -23,7 +23,8 @@ import { sequenceFrom } from './sequence.ts'
 import { siteTerms } from './site.ts'
 import type { OpenBackend } from './trainers/backends/choice.ts'
 import { openPageTrainer, type PageTrainerOptions } from './trainers/page.ts'
-import { type LinkTo, SocketLink } from './transports/socketio.ts'
+import { dialFromPage } from './transports/page-line.ts'
+import { type LinkTo, SocketLink } from './transports/socket-link.ts'
 
 export type PageNodeConfig = Omit<PageTrainerOptions, 'data' | 'supervision'> & {
   /** Of the coordinator that served the page. */
@@ -75,7 +76,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const journal = openIndexedLog(database)
   const outbox = await openOutbox(database, new Journal(journal))
   const transport = doors.use(
-    new SocketLink({ urls: [url], coordinator, signer, sequence, report: config.linkChanged }),
+    new SocketLink({ urls: [url], coordinator, dial: dialFromPage, signer, sequence, report: config.linkChanged }),
   )
   let ticket: string | undefined
   const remote = { url, ticket: () => ticket, attempts: FETCH_ATTEMPTS, fetch: globalThis.fetch.bind(globalThis) }
