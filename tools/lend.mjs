@@ -12,12 +12,13 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
 
 /**
- * Through the namespace, so that what nobody calls is left out: through the object that it is also exported as, all of it
- * stays. And a page describes no schema to anybody, though each of them offers to.
+ * Our own schemas are made by the part of zod that they call, through a namespace, so that what nobody calls is left out. And
+ * a page describes no schema to anybody, though each of them offers to.
  */
 const leanZod = {
   name: 'lean-zod',
-  setup({ onLoad }) {
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^zod$/ }, () => ({ path: join(root, 'tools/page-zod.mjs') }))
     onLoad({ filter: /zod\/v4\/core\/(to-json-schema|json-schema-processors)\.js$/ }, ({ path }) => {
       const names = [...readFileSync(path, 'utf8').matchAll(/^export (?:function|const|class) (\w+)/gm)]
       return { contents: names.map(([, name]) => `export const ${name} = () => undefined`).join('\n') }

@@ -24,7 +24,7 @@ const FIRST_MAX = 60_000
  * All that it ever loads but TF.js, of which our own code is a third: a node checks everything for itself. What is added to
  * the client is added here; a leap is a dependency that has no place in a page.
  */
-const ALL_MAX = 165_000
+const ALL_MAX = 152_000
 
 test('the page comes up on little JavaScript, and lends on a bounded amount besides TF.js', async () => {
   const { bundleLend } = (await import(new URL('../../tools/lend.mjs', import.meta.url).href)) as {
