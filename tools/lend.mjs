@@ -69,7 +69,8 @@ export async function buildLend() {
     wasm: nameOf(/\.wasm$/),
   }
   const page = readFileSync(join(root, 'client/lend/index.html'), 'utf8')
-  const filled = page.replace(/"\{(\w+)\}"/g, (_, name) => `"/lend/${names[name]}"`)
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const filled = page.replace('{version}', version).replace(/"\{(\w+)\}"/g, (_, name) => `"/lend/${names[name]}"`)
   files.set('index.html', Buffer.from(filled))
   return new Map([...files].map(([name, contents]) => [name, gzipSync(contents, { level: 9 })]))
 }
