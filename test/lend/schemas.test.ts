@@ -39,7 +39,7 @@ async function pageSchemas(): Promise<Map<string, Schema>> {
   const contents = FILES.map((path, at) => `export * as room${at} from './${path}'`).join('\n')
   const { outputFiles } = await bundleLend({
     ...{ entryPoints: undefined, splitting: false, minify: false, outdir: undefined },
-    stdin: { contents, resolveDir: new URL('../..', import.meta.url).pathname, loader: 'js' },
+    stdin: { contents, resolveDir: join(import.meta.dirname, '../..'), loader: 'js' },
   })
   const folder = await mkdtemp(join(tmpdir(), 'schemas-'))
   const file = join(folder, 'schemas.mjs')
@@ -51,7 +51,7 @@ async function pageSchemas(): Promise<Map<string, Schema>> {
 
 /** What is in the record of a masked run: most kinds of things that are signed or addressed. */
 async function recordedValues(): Promise<readonly unknown[]> {
-  const reader = await CarReader.fromBytes(readFileSync(new URL('../vectors/masked-run.car', import.meta.url)))
+  const reader = await CarReader.fromBytes(readFileSync(join(import.meta.dirname, '../vectors/masked-run.car')))
   const values: unknown[] = []
   for await (const { cid, bytes } of reader.blocks()) {
     if (cid.code !== DAG_CBOR) continue
