@@ -2,7 +2,8 @@ import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import { sequenceFrom } from '#client/sequence.ts'
 import { siteTerms } from '#client/site.ts'
-import { type LinkTo, SocketLink } from '#client/transports/socketio.ts'
+import { dialFromNode } from '#client/transports/node-line.ts'
+import { type LinkTo, SocketLink } from '#client/transports/socket-link.ts'
 import { randomBytes } from '#crypto'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, NodeId } from '#protocol/ids.ts'
@@ -22,7 +23,7 @@ export function idleNode(
   const site = siteTerms('open', 'open')
   const stop = new AbortController()
   let ticket: string | undefined
-  const link = new SocketLink({ urls: [url], coordinator, signer, sequence, report })
+  const link = new SocketLink({ urls: [url], coordinator, dial: dialFromNode, signer, sequence, report })
   const doors = {
     ...{ signer, secret, sequence, coordinator, clock: systemClock, trainer: idleTrainer, transport: link },
     blobs: openRemoteBlobs({ url, ticket: () => ticket }),

@@ -14,6 +14,8 @@ import { Supervision } from './conduct.ts'
 import type { DataSource } from './data/dataset.ts'
 import { Journal } from './journal.ts'
 import { CoordinatorChanged, LendsElsewhere } from './lend/faults.ts'
+import { benchIn } from './lend/kept-bench.ts'
+import type { OwnBench } from './measuring.ts'
 import { clearOutbox } from './outbox.ts'
 import { participate } from './participate.ts'
 import { policyFor } from './policy.ts'
@@ -23,7 +25,9 @@ import { sequenceFrom } from './sequence.ts'
 import { siteTerms } from './site.ts'
 import type { OpenBackend } from './trainers/backends/choice.ts'
 import { openPageTrainer, type PageTrainerOptions } from './trainers/page.ts'
-import { type LinkTo, SocketLink } from './transports/socketio.ts'
+import { traitsOf } from './trainers/traits.ts'
+import { dialFromPage } from './transports/page-line.ts'
+import { type LinkTo, SocketLink } from './transports/socket-link.ts'
 
 export type PageNodeConfig = Omit<PageTrainerOptions, 'data' | 'supervision'> & {
   /** Of the coordinator that served the page. */
@@ -34,6 +38,10 @@ export type PageNodeConfig = Omit<PageTrainerOptions, 'data' | 'supervision'> & 
   readonly linkChanged: LinkTo['report']
   /** Hears how fast it trained, whenever a round's training is done. */
   readonly trained: (samplesPerSecond: number) => void
+  readonly bench: Pick<OwnBench, 'report' | 'failed'> & {
+    /** Of this package. */
+    readonly version: string
+  }
 }
 
 export type RunningPageNode = AsyncDisposable & {
@@ -56,7 +64,8 @@ const FETCH_ATTEMPTS = 16
 
 /**
  * A node's root in a page: sealed key, journal and outbox in IndexedDB, a trainer in a Web Worker, the link. It takes open
- * rounds, plain and masked, of the coordinator that served it, and answers no questions.
+ * rounds, plain and masked, of the coordinator that served it, says what it can do, which is checked, and answers no questions
+ * about data.
  */
 export async function startPageNode(config: PageNodeConfig): Promise<RunningPageNode> {
   // Its faster parsing is made by `eval`, which the page's policy refuses, and says so on the console whenever it is tried.
@@ -75,7 +84,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const journal = openIndexedLog(database)
   const outbox = await openOutbox(database, new Journal(journal))
   const transport = doors.use(
-    new SocketLink({ urls: [url], coordinator, signer, sequence, report: config.linkChanged }),
+    new SocketLink({ urls: [url], coordinator, dial: dialFromPage, signer, sequence, report: config.linkChanged }),
   )
   let ticket: string | undefined
   const remote = { url, ticket: () => ticket, attempts: FETCH_ATTEMPTS, fetch: globalThis.fetch.bind(globalThis) }
@@ -83,6 +92,11 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const site = siteTerms('open', 'open')
   const policy = policyFor('open', COHORT_MIN, site)
   const isPublic = config.data.kind === 'public'
+  const { version, ...told } = config.bench
+  const traits = () => ({
+    ...traitsOf(trainer.opened),
+    ...{ memoryBytes: site.memoryBytesMax, version, population: 'open' as const },
+  })
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())
   const progress = participate(
@@ -93,6 +107,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
       withheld: openRemoteBlobs({ ...remote, reads: 'withheld' }),
       trainer: timed(isPublic ? publicTrainer(trainer, { blobs, node: signer.id }) : trainer, config.trained),
       policy: isPublic ? takesPublicOnly(policy) : policy,
+      measures: { measurer: trainer, bench: { traits, ...told, ...benchIn(database) } },
       useTicket: (text) => {
         ticket = text
       },

@@ -35,7 +35,8 @@ import type { BackendChoice, OpenBackend } from './trainers/backends/choice.ts'
 import { openTfjsTrainer } from './trainers/tfjs.ts'
 import type { BackendLoss, TfjsTrainer } from './trainers/trainer.ts'
 import { traitsOf } from './trainers/traits.ts'
-import { type LinkTo, SocketLink } from './transports/socketio.ts'
+import { dialFromNode } from './transports/node-line.ts'
+import { type LinkTo, SocketLink } from './transports/socket-link.ts'
 
 export type NodeConfig = {
   /** Folder of the node's key, its journal of masked rounds and its receipts. One process at a time. */
@@ -127,7 +128,14 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const outbox = doors.use(await openOutbox(kept.outbox, new Journal(journal)))
   const { coordinator, site } = config
   const transport = doors.use(
-    new SocketLink({ urls: config.urls, coordinator, signer, sequence, report: config.linkChanged }),
+    new SocketLink({
+      urls: config.urls,
+      coordinator,
+      dial: dialFromNode,
+      signer,
+      sequence,
+      report: config.linkChanged,
+    }),
   )
   // Blocks come from where the link goes: that process is there.
   const { fetch } = doors.use(openHttp(bandwidthOf(config.bandwidth)))

@@ -4,11 +4,11 @@ import type { NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock, RemoteStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { freshnessFor } from './endings.ts'
+import { enterMasked } from './entering.ts'
 import type { Entry } from './entry.ts'
 import type { Journal } from './journal.ts'
 import { checkLineage } from './lineage.ts'
-import { Membership } from './membership.ts'
+import type { Membership } from './membership.ts'
 import type { Told } from './progress.ts'
 import { type Asked, recollect } from './recollection.ts'
 import type { Sequence } from './sequence.ts'
@@ -34,7 +34,10 @@ export type SessionsDoors = {
   readonly ended: AbortSignal
 }
 
-/** The masked rounds of one node: it enters each once, and answers for those that it holds no more. */
+/**
+ * The masked rounds of one node: it enters each once, and answers for those that it holds no more. What only a masked round
+ * needs is behind the functions that are called here, each of them a promise: a page loads it when it is in one.
+ */
 export class Sessions {
   readonly #doors: SessionsDoors
 
@@ -49,20 +52,7 @@ export class Sessions {
   ): Promise<Result<Membership | undefined>> {
     const { plan } = round.assignment
     if (plan.secure === null) return this.checkPlain(plan)
-    const { blobs, outbox, journal, clock, signer, coordinator, sequence, site, chance, speak, tell } = this.#doors
-    if ((await journal.recall(round.run, round.round))?.member)
-      return refuse('restarted', 'its session began, and what was held of it is gone')
-    const spent = await journal.spendings(round.inputKey)
-    const witnessed = await journal.witnessed(spent)
-    const freshness = await freshnessFor(plan, { spent, witnessed }, { blobs, coordinator, own: signer.id })
-    if (!freshness.ok) return freshness
-    const doors = {
-      ...{ blobs, outbox, journal, clock, chance, site: { ...site, signer, coordinator } },
-      send: (word: Word) => speak(round, word),
-      tell: (made: Told) => tell(round, made),
-    }
-    const entry = { ...round, seq: sequence.next(), freshness: freshness.value, spent: spent.length }
-    return accept(new Membership(doors, entry, stop))
+    return enterMasked(this.#doors, round, stop)
   }
 
   /**

@@ -1,8 +1,8 @@
-import { MEMBERS_MIN } from '#aggregation/secagg/messages.ts'
 import { defaultMaxCorrupt } from '#aggregation/secagg/parameters.ts'
 import type { Site } from '#aggregation/secagg/states.ts'
 import { assert } from '#protocol/assert.ts'
 import type { NodeId } from '#protocol/ids.ts'
+import { SESSION_MEMBERS_MIN } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
 import { MEMORY_BYTES_MAX } from './needs.ts'
 
@@ -45,7 +45,7 @@ export function siteTerms(
   return {
     allowed,
     maxCorrupt: maxCorrupt ?? corruptOf(allowed),
-    nMin: MEMBERS_MIN,
+    nMin: SESSION_MEMBERS_MIN,
     publish: population === 'hospital' ? ['commit-only'] : ['full', 'commit-only'],
     withholdsEvaluation,
     takesGivenStart,

@@ -1,10 +1,10 @@
 import { codecOf, DAG_CBOR, DAG_PB, parseCid } from '#protocol/cid.ts'
 import { linksOf } from '#protocol/codec.ts'
+import { partsOf } from '#protocol/file-node.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { canonicalCid } from '#protocol/pinning.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, type Clock } from '#protocol/ports.ts'
-import { partsOf } from '#protocol/unixfs.ts'
 import type { Duty } from './keeper.ts'
 import { isOpen, type Pins, type StoredPin } from './pins.ts'
 

@@ -19,9 +19,10 @@ export async function readAbreast<I, T, R extends string>(
 
 /** Does it to all of them as they come, some at a time. Throws what the first that fails threw. */
 export async function abreast<I>(items: AsyncIterable<I>, act: (item: I) => Promise<void>): Promise<void> {
+  /** Those that failed stay, so that they are heard of. */
   const running = new Set<Promise<void>>()
   for await (const item of items) {
-    const task = act(item).finally(() => running.delete(task))
+    const task = act(item).then(() => void running.delete(task))
     task.catch(() => undefined)
     running.add(task)
     if (running.size >= ABREAST) await Promise.race(running)

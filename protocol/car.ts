@@ -5,9 +5,9 @@ import { concat } from './bytes.ts'
 import { codecOf, DAG_CBOR } from './cid.ts'
 import { linksOf } from './codec.ts'
 import type { Block } from './envelope.ts'
+import { partsOf } from './file-node.ts'
 import type { Bytes, Cid } from './ids.ts'
 import { LINKS_AHEAD_MAX } from './limits.ts'
-import { partsOf } from './unixfs.ts'
 
 /** A block that another one names. `as` is what that one says that it is, where whoever walks asks for it. */
 export type Link<As = never> = { readonly cid: Cid; readonly as?: As }

@@ -30,9 +30,19 @@ export function decode<S extends z.ZodType>(
   } catch (cause) {
     return refuse('malformed', cause instanceof Error ? cause.message.slice(0, REASON_CHARS_MAX) : 'not DAG-CBOR')
   }
-  const shaped = schema.safeDecode(value as z.input<S>)
-  if (!shaped.success) return refuse('wrong-shape', z.prettifyError(shaped.error).slice(0, REASON_CHARS_MAX))
-  return accept(shaped.data)
+  return shape(schema, value)
+}
+
+function shape<S extends z.ZodType>(schema: S, value: unknown): Result<z.output<S>, 'wrong-shape'> {
+  try {
+    const shaped = schema.safeDecode(value as z.input<S>)
+    if (shaped.success) return accept(shaped.data)
+    return refuse('wrong-shape', z.prettifyError(shaped.error).slice(0, REASON_CHARS_MAX))
+  } catch (cause) {
+    // What is to be read only is frozen by the library also where it is no list at all, and bytes cannot be.
+    if (cause instanceof TypeError) return refuse('wrong-shape', 'bytes where a list is due')
+    throw cause
+  }
 }
 
 /** The links of any DAG-CBOR block, in the order of their encoding. */

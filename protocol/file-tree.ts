@@ -1,13 +1,11 @@
-import * as dagPb from '@ipld/dag-pb'
-import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
 import { equalBytes } from './bytes.ts'
 import { cidOf, codecOf, DAG_PB, RAW } from './cid.ts'
 import type { Block } from './envelope.ts'
+import { encodeFileNode, type Part, partsOf } from './file-node.ts'
 import type { Bytes, Cid } from './ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_WIDTH } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
-import { type Part, partsOf } from './unixfs.ts'
 
 /**
  * The shape that the profile gives a file: it follows from the file's size alone, so that whoever is sent a file block by
@@ -54,14 +52,15 @@ export function nodeOf(parts: readonly Cid[], extent: Extent): Block {
 
 function encodeNode(parts: readonly CID[], extent: Extent): Bytes {
   const extents = extentsUnder(extent)
-  const sizes = new UnixFS({ type: 'file', blockSizes: extents.map(({ sizeBytes }) => BigInt(sizeBytes)) })
   const weights = new Map<number, number>()
-  const Links = extents.map((part, index) => {
-    const Tsize = weights.get(part.sizeBytes) ?? weightOf(part)
-    weights.set(part.sizeBytes, Tsize)
-    return { Name: '', Tsize, Hash: parts[index] as CID }
-  })
-  return dagPb.encode({ Data: sizes.marshal(), Links })
+  return encodeFileNode(
+    extents.map((part, index) => {
+      const { sizeBytes } = part
+      const weightBytes = weights.get(sizeBytes) ?? weightOf(part)
+      weights.set(sizeBytes, weightBytes)
+      return { cid: parts[index] as CID, sizeBytes, weightBytes }
+    }),
+  )
 }
 
 /** Bytes of all the blocks under it: what a link says besides. Every CID is as long as every other. */

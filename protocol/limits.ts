@@ -55,6 +55,8 @@ export const BUNDLE_BLOCKS_MAX = 2 ** 23
 export const COHORT_MAX = 4096
 /** Members of one session of secure aggregation: what a client can mask against, and a byte is a Shamir coordinate. */
 export const SESSION_MEMBERS_MAX = 128
+/** A sum of two tells each of them what the other gave. */
+export const SESSION_MEMBERS_MIN = 3
 /** Frames that one parcel is cut into: the largest, 127 boxes with both ciphertexts, takes 6. */
 export const PARCEL_PARTS_MAX = 16
 /** Complaints of one member: more dealers than that cannot be left out of any session. */

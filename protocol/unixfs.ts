@@ -1,58 +1,92 @@
-import * as dagPb from '@ipld/dag-pb'
-import { UnixFS } from 'ipfs-unixfs'
-import { importByteStream } from 'ipfs-unixfs-importer'
-import { concat } from './bytes.ts'
-import { checkCid, codecOf, DAG_CBOR, DAG_PB, textOf } from './cid.ts'
+import { assert } from './assert.ts'
+import { cidOf, codecOf, DAG_PB, RAW } from './cid.ts'
 import type { Block } from './envelope.ts'
+import { type Part, partsOf } from './file-node.ts'
+import { nodeOf } from './file-tree.ts'
 import type { Bytes, Cid } from './ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_DEPTH_MAX, UNIXFS_WIDTH } from './limits.ts'
-import { accept, type Result, refuse } from './result.ts'
+import { accept, type Result } from './result.ts'
 
 /**
  * Files as blocks, by the UnixFS profile unixfs-v1-2025 (IPIP-499): raw leaves of 1 MiB, 1,024 links a node, balanced;
  * a file of up to 1 MiB is one raw block. One file has one CID, whoever adds it.
  */
 
-/** Cuts a file into blocks and hands each to `keep`, leaves before their parents. @returns the file's CID */
+/** Four blocks in flight: a store takes many uploads at once, and this bounds each one's memory. */
+const WRITES = 4
+
+/** Cuts a file into blocks and hands each to `keep`, a parent when all that is under it is kept. @returns the file's CID */
 export async function importFile(source: AsyncIterable<Bytes>, keep: (block: Block) => Promise<void>): Promise<Cid> {
-  const { cid } = await importByteStream(
-    source,
-    {
-      put: async (cid, block) => {
-        await keep({ cid: textOf(cid), bytes: await whole(block) })
-        return cid
-      },
-    },
-    // Four blocks in flight, not the library's ten: a store takes many uploads at once, and this bounds each one's memory.
-    { profile: 'unixfs-v1-2025', blockWriteConcurrency: 4 },
-  )
-  return textOf(cid)
+  /** Those that failed stay, so that they are heard of. */
+  const writing = new Set<Promise<void>>()
+  let root: Cid | undefined
+  for await (const block of blocksOf(source)) {
+    if (codecOf(block.cid) === DAG_PB) await Promise.all(writing)
+    const write = keep(block).then(() => void writing.delete(write))
+    write.catch(() => undefined)
+    writing.add(write)
+    if (writing.size >= WRITES) await Promise.race(writing)
+    root = block.cid
+  }
+  await Promise.all(writing)
+  assert(root !== undefined, 'a file has a block')
+  return root
 }
 
-/** A part of a file: a block's CID and the bytes of the file under it. */
-export type Part = { readonly cid: Cid; readonly sizeBytes: number }
-
-/** The parts that a block of a file names, in order; none for a leaf. */
-export function partsOf(block: Block): Result<readonly Part[], 'not-a-file'> {
-  if (codecOf(block.cid) !== DAG_PB) return accept([])
-  try {
-    const node = dagPb.decode(block.bytes)
-    const file = UnixFS.unmarshal(node.Data ?? new Uint8Array(0))
-    const inner = file.type === 'file' && (file.data === undefined || file.data.length === 0)
-    if (!inner || node.Links.length === 0 || node.Links.length > UNIXFS_WIDTH) return refuse('not-a-file')
-    if (file.blockSizes.length !== node.Links.length) return refuse('not-a-file', 'sizes and links differ in number')
-    const parts: Part[] = []
-    for (const [index, link] of node.Links.entries()) {
-      const cid = checkCid(link.Hash)
-      const size = file.blockSizes[index] as bigint
-      if (!cid.ok || codecOf(cid.value) === DAG_CBOR || size > BigInt(Number.MAX_SAFE_INTEGER))
-        return refuse('not-a-file', 'a link that is not ours')
-      parts.push({ cid: cid.value, sizeBytes: Number(size) })
-    }
-    return accept(parts)
-  } catch {
-    return refuse('not-a-file', 'not UnixFS')
+/** The root last. Of a large file no more is held than a leaf, and the parts of one node for each level. */
+async function* blocksOf(source: AsyncIterable<Bytes>): AsyncIterable<Block> {
+  const levels: Part[][] = []
+  for await (const bytes of leavesIn(source)) {
+    const leaf = { cid: cidOf(RAW, bytes), bytes }
+    yield* put(levels, 0, { cid: leaf.cid, sizeBytes: bytes.length })
+    yield leaf
   }
+  for (let height = 0; height < levels.length - 1 || (levels[height] as Part[]).length > 1; height++)
+    yield* close(levels, height)
+}
+
+/** @returns the nodes that had no room for it */
+function* put(levels: Part[][], height: number, part: Part): Iterable<Block> {
+  if (levels[height]?.length === UNIXFS_WIDTH) yield* close(levels, height)
+  levels[height] ??= []
+  levels[height].push(part)
+}
+
+function* close(levels: Part[][], height: number): Iterable<Block> {
+  const parts = (levels[height] as Part[]).splice(0)
+  const sizeBytes = sumOf(parts)
+  const cids = parts.map(({ cid }) => cid)
+  const node = nodeOf(cids, { height: height + 1, sizeBytes })
+  yield node
+  yield* put(levels, height + 1, { cid: node.cid, sizeBytes })
+}
+
+/** Each of 1 MiB but the last, in memory of its own. A file of nothing has one, too. */
+async function* leavesIn(source: AsyncIterable<Bytes>): AsyncIterable<Bytes> {
+  let leaf: Bytes = new Uint8Array(0)
+  let length = 0
+  for await (const piece of source)
+    for (let at = 0; at < piece.length; ) {
+      if (length === BLOCK_BYTES_MAX) {
+        yield leaf
+        leaf = new Uint8Array(0)
+        length = 0
+      }
+      const part = piece.subarray(at, at + BLOCK_BYTES_MAX - length)
+      leaf = roomFor(leaf, length + part.length)
+      leaf.set(part, length)
+      length += part.length
+      at += part.length
+    }
+  yield leaf.slice(0, length)
+}
+
+/** Twice as much, so that a file in small pieces is not copied for each of them. */
+function roomFor(bytes: Bytes, length: number): Bytes {
+  if (length <= bytes.length) return bytes
+  const larger = new Uint8Array(Math.min(BLOCK_BYTES_MAX, Math.max(length, 2 * bytes.length)))
+  larger.set(bytes)
+  return larger
 }
 
 /** Bytes of the file under a block. */
@@ -147,11 +181,4 @@ function costOf(leaves: readonly Expected[]): number {
 
 function sumOf(parts: readonly Part[]): number {
   return parts.reduce((sum, part) => sum + part.sizeBytes, 0)
-}
-
-async function whole(bytes: Uint8Array | Iterable<Bytes> | AsyncIterable<Bytes>): Promise<Bytes> {
-  if (ArrayBuffer.isView(bytes)) return bytes as Bytes
-  const parts: Bytes[] = []
-  for await (const part of bytes) parts.push(part)
-  return concat(...parts)
 }

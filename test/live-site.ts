@@ -3,7 +3,8 @@ import { policyFor } from '#client/policy.ts'
 import type { Progress } from '#client/progress.ts'
 import { sequenceFrom } from '#client/sequence.ts'
 import { siteTerms } from '#client/site.ts'
-import { SocketLink } from '#client/transports/socketio.ts'
+import { dialFromNode } from '#client/transports/node-line.ts'
+import { SocketLink } from '#client/transports/socket-link.ts'
 import { randomBytes, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
@@ -67,7 +68,14 @@ export class LiveSite {
     const sequence = sequenceFrom(() => systemClock.now())
     const site = siteTerms(population, allowed, memoryBytesMax === undefined ? {} : { memoryBytesMax })
     let shown: string | undefined
-    const link = { urls: [url], coordinator: key, signer: this.signer, sequence, report: () => undefined }
+    const link = {
+      urls: [url],
+      coordinator: key,
+      dial: dialFromNode,
+      signer: this.signer,
+      sequence,
+      report: () => undefined,
+    }
     const { fetch } = doors.use(openHttp())
     const remote = { url, ticket: () => shown, attempts: 16, fetch }
     yield* participate(

@@ -20,6 +20,7 @@ import {
   ROUNDS_MAX,
   SCORE_LANES_MAX,
   SESSION_MEMBERS_MAX,
+  SESSION_MEMBERS_MIN,
   WEIGHT_MAX,
 } from '#protocol/limits.ts'
 import { publishField, quantiserSchema } from '#protocol/plan.ts'
@@ -33,7 +34,7 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 
 /** Members of one complete graph. */
 export const MEMBERS_MAX = SESSION_MEMBERS_MAX
-export const MEMBERS_MIN = 3
+export const MEMBERS_MIN = SESSION_MEMBERS_MIN
 /** A roster may be tried so often; more would let a coordinator grind its groups. */
 const ATTEMPTS_MAX = 16
 

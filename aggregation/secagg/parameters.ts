@@ -1,6 +1,7 @@
+import { SESSION_MEMBERS_MAX, SESSION_MEMBERS_MIN } from '#protocol/limits.ts'
 import type { Quantiser } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { MEMBERS_MAX, MEMBERS_MIN, type Params } from './messages.ts'
+import type { Params } from './messages.ts'
 
 /** The thresholds of one complete graph against a malicious coordinator and `C` corrupt members. */
 export type SecureRule = Pick<Params, 'C' | 'q' | 't' | 'live'>
@@ -33,11 +34,12 @@ export function defaultMaxCorrupt(population: number): number {
 function ruleFor(
   n: number,
   C: number,
-  { maxCorrupt, nMin = MEMBERS_MIN }: RulePolicy,
+  { maxCorrupt, nMin = SESSION_MEMBERS_MIN }: RulePolicy,
 ): Result<SecureRule, RuleRefusal> {
   if (C < Math.max(1, maxCorrupt)) return refuse('too-few-corrupt', `C is ${C}, the policy says ${maxCorrupt}`)
-  if (n < Math.max(nMin, MEMBERS_MIN, C + 2)) return refuse('too-few-members', `${n} members, ${C} of them corrupt`)
-  if (n > MEMBERS_MAX) return refuse('too-many-members', `${n} members, at most ${MEMBERS_MAX}`)
+  if (n < Math.max(nMin, SESSION_MEMBERS_MIN, C + 2))
+    return refuse('too-few-members', `${n} members, ${C} of them corrupt`)
+  if (n > SESSION_MEMBERS_MAX) return refuse('too-many-members', `${n} members, at most ${SESSION_MEMBERS_MAX}`)
   const q = Math.floor((n + C) / 2) + 1
   const t = Math.min(Math.max(C + 1, Math.floor(n / 2) + 1), q - 1)
   if (t < C + 1 || q > n) return refuse('thresholds-out-of-order', `C ${C}, t ${t}, q ${q}, n ${n}`)

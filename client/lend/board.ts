@@ -1,5 +1,7 @@
 import { formatCredits } from '#protocol/amount.ts'
+import type { Capability } from '#protocol/capability.ts'
 import type { Cid } from '#protocol/ids.ts'
+import type { ReferenceModel } from '#protocol/reference-models.ts'
 import type { Earned, RunningPageNode } from '../browser.ts'
 import type { Progress } from '../progress.ts'
 import type { OpenBackend } from '../trainers/backends/choice.ts'
@@ -21,8 +23,20 @@ export class Board {
   }
 
   backend({ name, adapter, passedOver }: OpenBackend): void {
-    const others = passedOver.map(({ backend: other, reason }) => `${other} is not used: ${reason}`)
-    show('used', [`${name} (${adapter})`, ...others].join('. '))
+    const others = passedOver.map(({ backend: other, reason }) => `${other}: ${reason}`)
+    show('used', `${name} (${adapter})`)
+    show('passed-over', others.join('. ') || 'nothing')
+  }
+
+  /** What this browser tells the coordinator of itself. */
+  measured({ backend, speeds }: Capability): void {
+    const each = speeds.map(
+      ({ model, milliSamplesPerSecond }) => `${rounded(milliSamplesPerSecond / 1000)} on ${MODELS[model]}`,
+    )
+    show(
+      'measured',
+      `${backend}: ${each.length > 0 ? `${each.join(', ')}, in samples a second` : 'trains none of them'}`,
+    )
   }
 
   close(state: string): void {
@@ -39,7 +53,7 @@ export class Board {
 
   speed(samplesPerSecond: number): void {
     this.#samplesPerSecond = samplesPerSecond
-    show('speed', Math.round(samplesPerSecond).toLocaleString('en'))
+    show('speed', rounded(samplesPerSecond))
     this.#title()
   }
 
@@ -85,6 +99,7 @@ export class Board {
       case 'failed':
         return this.state(`this round went wrong: ${made.reason}`)
       case 'ended':
+        show('epoch', 'none')
         return this.state(`the round is over (${made.outcome}), waiting for the next`)
       case 'paid':
         this.#tasks++
@@ -106,6 +121,15 @@ export class Board {
     const speed = this.#samplesPerSecond === undefined ? this.#state : `${Math.round(this.#samplesPerSecond)} samples/s`
     document.title = `${speed} · ${this.#tasks} task${this.#tasks === 1 ? '' : 's'} · Lend this GPU`
   }
+}
+
+const MODELS = { mlp: 'an MLP', cnn: 'a CNN', transformer: 'a transformer' } as const satisfies Record<
+  ReferenceModel,
+  string
+>
+
+function rounded(value: number): string {
+  return Math.round(value).toLocaleString('en')
 }
 
 function lineOf(cells: readonly (string | number)[]): HTMLTableRowElement {

@@ -1,7 +1,7 @@
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
 import type { PageNodeConfig, RunningPageNode } from '../browser.ts'
 import type { Progress } from '../progress.ts'
-import { adapterName } from './adapter.ts'
+import { offeredHere } from './adapter.ts'
 import { Board } from './board.ts'
 import { element, show } from './element.ts'
 import { CoordinatorChanged, NotPicked } from './faults.ts'
@@ -21,7 +21,7 @@ let isPaused = false
 let running: { readonly node: RunningPageNode; readonly wake: WakeLockSentinel | undefined } | undefined
 
 show('host', location.host)
-void adapterName().then((name) => show('adapter', `This browser offers ${name}.`))
+void offeredHere().then((what) => show('adapter', what))
 const missing = missingHere()
 if (missing) say(missing)
 else
@@ -54,6 +54,11 @@ async function begin(): Promise<void> {
       linkChanged,
       backendLost: ({ to }) => board.backend(to),
       trained: (samplesPerSecond) => board.speed(samplesPerSecond),
+      bench: {
+        version: document.documentElement.dataset['version'] ?? '',
+        report: (capability) => board.measured(capability),
+        failed: (cause) => show('measured', `could not be measured: ${problemOf(cause).what}`),
+      },
     })
     running = { node, wake: terms.keepsAwake ? await keepAwake() : undefined }
     // Not needed, and kept from filling the disk silently: the browser may ask the person, or say no.

@@ -18,7 +18,7 @@ thread.addEventListener('message', ({ data }) => void open(data as PageOpening),
 
 async function open({ files, wasm, data, backend, without }: PageOpening): Promise<void> {
   try {
-    const answer = openPupil(data, async (path) => picked(files, path), say)
+    const answer = openPupil(data, async (path) => picked(files, path), say, noQuestions)
     const lost = (reason: string) => say({ kind: 'lost', reason })
     const opened = await chooseBackend(pageCandidates(wasm), backend, { without, lost })
     thread.addEventListener('message', async (event) => {
@@ -34,6 +34,11 @@ async function open({ files, wasm, data, backend, without }: PageOpening): Promi
       throw cause
     })
   }
+}
+
+/** A page answers none, and brings no counting. */
+async function noQuestions(): Promise<never> {
+  throw new DataFault('a page answers no questions about its data')
 }
 
 function picked(files: PageOpening['files'], path: string): RandomAccess {

@@ -1,23 +1,27 @@
 import { TrainingRefused } from '#protocol/ports.ts'
+import type { Question } from '#protocol/question.ts'
 import { openDataset, type PublicShare } from '../data/dataset.ts'
 import type { OpenFile } from '../data/source.ts'
-import { openStatistics } from '../data/statistics.ts'
 import type { Fit, Opening, Reply, Request } from './conversation.ts'
 import { fitModel } from './fit.ts'
 import { checkpointBy, Stopped } from './governor.ts'
 import { measure } from './measurement.ts'
 
+type Tallies = Extract<Reply, { kind: 'tallied' }>['tallied']
+
 /**
  * What learns and counts, in a thread of Node.js or of a page: it holds the data, and answers one request after the other on
  * the backend that is set.
+ *
+ * @param tally counts in the data, for questions about it
  */
 export function openPupil(
   data: Opening['data'],
   open: OpenFile,
   say: (reply: Reply) => void,
+  tally: (question: Question) => Promise<Tallies>,
 ): (request: Request) => Promise<Reply> {
   const dataset = openDataset(data, open)
-  const tally = openStatistics(data, open)
   /** The last share of public data: its next round follows, and what was parsed needs no parsing again. */
   let last: { readonly key: string; readonly dataset: typeof dataset } | undefined
   const datasetOf = (other: Fit['data']): typeof dataset => {

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '#protocol/assert.ts'
 import { openDisk } from '../data/disk.ts'
+import { openStatistics } from '../data/statistics.ts'
 import { openBackend } from './backend.ts'
 import type { End, Opening, Reply, Request } from './conversation.ts'
 import { openPupil } from './pupil.ts'
@@ -12,7 +13,7 @@ const port = parentPort
 const { data, backend, without } = workerData as Opening
 
 const say = (reply: Reply) => port.postMessage(reply)
-const answer = openPupil(data, openDisk, say)
+const answer = openPupil(data, openDisk, say, openStatistics(data, openDisk))
 
 const lost = (reason: string) => say({ kind: 'lost', reason })
 const ending = new AbortController()

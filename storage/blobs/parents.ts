@@ -1,7 +1,7 @@
 import { codecOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
+import { type Part, partsOf } from '#protocol/file-node.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
-import { type Part, partsOf } from '#protocol/unixfs.ts'
 
 /** Which leaf of an earlier file stands where a leaf of a later one does, of files that were made one from the other. */
 export class Parents {

@@ -1,9 +1,10 @@
 import { cidOf, codecOf, DAG_PB } from '#protocol/cid.ts'
+import { partsOf } from '#protocol/file-node.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type BlobStore, BlobTooLarge } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
-import { fileSizeOf, NotAFile, partsOf, readFile } from '#protocol/unixfs.ts'
+import { fileSizeOf, NotAFile, readFile } from '#protocol/unixfs.ts'
 
 /** A block as the store has it, unchecked; undefined when it has none. May stop reading a byte past `limitBytes`. */
 export type Load = (cid: Cid, limitBytes: number, signal?: AbortSignal) => Promise<Bytes | undefined>

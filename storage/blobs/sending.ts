@@ -1,9 +1,10 @@
 import { codecOf, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
+import { partsOf } from '#protocol/file-node.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_WIDTH } from '#protocol/limits.ts'
 import { BlobCorrupt, type BlobStore, type Clock, type RemoteStore } from '#protocol/ports.ts'
-import { fileSizeOf, partsOf } from '#protocol/unixfs.ts'
+import { fileSizeOf } from '#protocol/unixfs.ts'
 import { type Answer, type Exchange, faultOf, RemoteFault, RemoteRefused, readAtMost } from './exchange.ts'
 
 /**

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { packageOf } from '#cli/package.ts'
 import { chromiumPath, SOFTWARE_GPU, startChromium } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { filesHere, nodeBeside, runOf, says, textOf } from '#test/lend/page.ts'
 import { softwareVulkan, useSoftwareVulkan } from '#test/vulkan.ts'
@@ -34,6 +36,46 @@ inChromium(['webgpu', 'webgl', 'wasm', 'cpu'])(
   },
   180_000,
 )
+
+inChromium(['wasm', 'webgl'])(
+  'a page says what it can do by %s, and answers as it must when the coordinator checks that',
+  async (backend) => {
+    const spotChecks = { turnMillis: 100, meanMillis: 1, uncheckedMeanMillis: 1 }
+    await using at = await live({ lend: filesHere, graceMillis: 2000, spotChecks })
+    const browser = await startChromium(chromium as string, SOFTWARE_GPU)
+    try {
+      const page = await browser.newPage()
+      await page.goto(`${at.coordinator.url}/lend`)
+      await page.select('#backend', backend)
+      await page.click('#lend')
+      await says(page, 'measured', new RegExp(`^${backend}: [\\d,]+ on an MLP`))
+      const node = await textOf(page, 'node')
+      // Asked too often it says to come later.
+      const known = async () => {
+        const answer = await at.api(`/v1/nodes/${node}`)
+        return answer.ok ? ((await answer.json()) as Known) : undefined
+      }
+      let told: Known | undefined
+      await comesTrue(async () => {
+        told = await known()
+        return (told?.checks.length ?? 0) > 0
+      }, 120_000)
+      // How fast it is found to be is the machine's affair, which does other things, too.
+      const { checks, capability } = told as unknown as Known
+      expect(checks[0]?.verdict).toMatch(/^(confirmed|slower)$/)
+      expect(capability).toMatchObject({ backend, version: packageOf().version, population: 'open' })
+      await page.reload()
+      await page.select('#backend', backend)
+      await page.click('#lend')
+      // Measured once a day.
+      await says(page, 'measured', new RegExp(`^${backend}: `))
+    } finally {
+      await browser.close()
+    }
+  },
+  180_000,
+)
+type Known = { readonly checks: readonly { readonly verdict: string }[]; readonly capability: object }
 
 const vulkan = softwareVulkan()
 if (!vulkan) process.stderr.write('skipped: no software GPU for Node here, beside which a page would train\n')

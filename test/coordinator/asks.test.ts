@@ -11,7 +11,8 @@ import type { Progress } from '#client/progress.ts'
 import { reasonOf } from '#client/progress.ts'
 import { sequenceFrom } from '#client/sequence.ts'
 import { siteTerms } from '#client/site.ts'
-import { SocketLink } from '#client/transports/socketio.ts'
+import { dialFromNode } from '#client/transports/node-line.ts'
+import { SocketLink } from '#client/transports/socket-link.ts'
 import { randomBytes } from '#crypto'
 import { walkBundle } from '#protocol/bundle.ts'
 import { toHex } from '#protocol/bytes.ts'
@@ -69,7 +70,7 @@ class Sites implements AsyncDisposable {
       const report = (state: string) => state === 'linked' && linked.resolve()
       const own = signer(`site ${site}`)
       const sequence = sequenceFrom(() => systemClock.now())
-      const transport = new SocketLink({ urls: [url], coordinator, signer: own, sequence, report })
+      const transport = new SocketLink({ urls: [url], coordinator, dial: dialFromNode, signer: own, sequence, report })
       let ticket: string | undefined
       const doors = {
         ...{ transport, blobs: openRemoteBlobs({ url, ticket: () => ticket, clock: systemClock }), clock: systemClock },

@@ -1,11 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import * as dagCbor from '@ipld/dag-cbor'
 import { expect, test } from '@jest/globals'
 import { Counters } from '#coordinator/counters.ts'
 import { type LinkOptions, SocketTransport } from '#coordinator/transports/socketio.ts'
+import { frameOf } from '#protocol/envelope.ts'
+import { publicKeyOf } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, NODE_FRAMES, UNREAD_BYTES_MAX } from '#protocol/limits.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
+import { capability } from './capability.ts'
 import { RawNode, signer } from './live.ts'
 
 const coordinator = signer('coordinator')
@@ -127,6 +131,22 @@ test('a stranger that says more than a hello is not read on', async () => {
   await chatty.lost()
   expect(await at.counters.of('links_refused', 'hello-first')).toBe(1)
   expect(at.transport.gauges()['links']).toBe(0)
+})
+
+test('a stranger whose first frame has bytes where a list is due is turned away, and the coordinator goes on', async () => {
+  await using at = await serving()
+  await using stranger = at.node('stranger')
+  const { kind, ...body } = {
+    kind: 'capability' as const,
+    ...stranger.said(),
+    ...capability(1),
+    speeds: Uint8Array.of(1),
+  }
+  const to = publicKeyOf(body.to)
+  const frame = frameOf(stranger.signer.sign(kind, dagCbor.encode({ ...body, to })))
+  expect(await stranger.link(() => frame)).toBe('wrong-shape')
+  await using friend = at.node('friend')
+  expect(await friend.link()).toBe('linked')
 })
 
 test('while there is more to do than can be done no new link is taken, and the others stay', async () => {

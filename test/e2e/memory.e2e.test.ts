@@ -10,7 +10,8 @@ import { participate } from '#client/participate.ts'
 import { policyFor } from '#client/policy.ts'
 import { sequenceFrom } from '#client/sequence.ts'
 import { siteTerms } from '#client/site.ts'
-import { SocketLink } from '#client/transports/socketio.ts'
+import { dialFromNode } from '#client/transports/node-line.ts'
+import { SocketLink } from '#client/transports/socket-link.ts'
 import { randomBytes, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
@@ -146,7 +147,14 @@ function takePart(site: (typeof SITES)[number], { url, key, allowed, links, sign
   let ticket = ''
   const store = (reads?: 'withheld') => openRemoteBlobs({ url, ticket: () => ticket, ...(reads ? { reads } : {}) })
   const transport = links.use(
-    new SocketLink({ urls: [url], coordinator: key, signer: site.signer, sequence, report: () => undefined }),
+    new SocketLink({
+      urls: [url],
+      coordinator: key,
+      dial: dialFromNode,
+      signer: site.signer,
+      sequence,
+      report: () => undefined,
+    }),
   )
   const doors = {
     ...{ ...site, transport, sequence, coordinator: key, blobs: store(), clock: systemClock },

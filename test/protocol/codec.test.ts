@@ -113,8 +113,18 @@ describe('what is canonical but not of the shape is refused as such', () => {
   })
 })
 
+test.each([
+  ['where a list is due', z.array(count(9)).readonly(), '43010203'],
+  ['where a list within is due', z.strictObject({ a: z.array(count(9)).readonly() }), 'a1616143010203'],
+])('bytes %s are refused, and nothing is thrown', (_where, shape, hex) => {
+  expect(decode(shape as z.ZodType, fromHex(hex), 1000)).toMatchObject({ ok: false, refusal: 'wrong-shape' })
+})
+
 describe('any bytes', () => {
-  const shapes = [anything, z.strictObject({ a: count(10) }), z.array(cidField), nodeIdField, bytesField(2)]
+  const shapes = [
+    ...[anything, z.strictObject({ a: count(10) }), z.array(cidField), nodeIdField, bytesField(2)],
+    ...[z.array(count(9)).readonly(), z.strictObject({ a: z.array(count(9)).readonly() }).readonly()],
+  ]
 
   test('never make it throw, and what it reads encodes to the same bytes', () => {
     fc.assert(

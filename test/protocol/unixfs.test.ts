@@ -2,12 +2,14 @@ import * as dagPb from '@ipld/dag-pb'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { UnixFS } from 'ipfs-unixfs'
+import { importByteStream } from 'ipfs-unixfs-importer'
 import { CID } from 'multiformats/cid'
 import { collect, once, toHex } from '#protocol/bytes.ts'
 import { cidOf, codecOf, DAG_CBOR, DAG_PB, RAW } from '#protocol/cid.ts'
+import { type Part, partsOf } from '#protocol/file-node.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, UNIXFS_DEPTH_MAX, UNIXFS_WIDTH } from '#protocol/limits.ts'
-import { fileSizeOf, importFile, NotAFile, type Part, partsOf, readFile } from '#protocol/unixfs.ts'
+import { fileSizeOf, importFile, NotAFile, readFile } from '#protocol/unixfs.ts'
 import { sameBytes } from '#test/content.ts'
 
 /** Blocks by CID, and how often each was read. */
@@ -104,6 +106,54 @@ describe('a file', () => {
       }),
       { numRuns: 8 },
     )
+  })
+
+  test('becomes the blocks that another implementation makes of it', async () => {
+    const theirs = new Map<string, string>()
+    for (const length of [0, 1, BLOCK_BYTES_MAX, BLOCK_BYTES_MAX + 1, 3 * BLOCK_BYTES_MAX, 5 * BLOCK_BYTES_MAX + 77]) {
+      const s = store()
+      const cid = await s.add(numbered(length))
+      theirs.clear()
+      const put = async (name: CID, bytes: unknown) => {
+        theirs.set(name.toString(), toHex(Uint8Array.from(bytes as Bytes).slice(0, 512)))
+        return name
+      }
+      const root = await importByteStream(once(numbered(length)), { put }, { profile: 'unixfs-v1-2025' })
+      expect(cid).toBe(root.cid.toString())
+      expect(new Map([...s.blocks].map(([name, bytes]) => [name, toHex(bytes.slice(0, 512))]))).toEqual(theirs)
+    }
+  })
+
+  test('is read from its blocks as another implementation reads them, whatever byte of them differs', async () => {
+    const s = store()
+    const root = s.tree([s.raw(numbered(200)), s.tree([s.raw(numbered(300))]), s.raw(numbered(9))])
+    const honest = await s.get(root.cid)
+    const change = fc.record({ at: fc.nat(honest.length - 1), to: fc.nat(255), cut: fc.nat(honest.length) })
+    fc.assert(
+      fc.property(change, fc.boolean(), ({ at, to, cut }, isCut) => {
+        const bytes = honest.slice(0, isCut ? cut : honest.length)
+        if (at < bytes.length) bytes[at] = to
+        const parts = partsOf({ cid: cidOf(DAG_PB, bytes), bytes })
+        if (!parts.ok) return
+        const node = dagPb.decode(bytes)
+        const file = UnixFS.unmarshal(node.Data as Bytes)
+        expect(file.type).toBe('file')
+        expect(parts.value.map(({ cid }) => cid)).toEqual(node.Links.map(({ Hash }) => Hash.toString()))
+        expect(parts.value.map(({ sizeBytes }) => BigInt(sizeBytes))).toEqual(file.blockSizes)
+      }),
+      { numRuns: 2000 },
+    )
+    expect(partsOf({ cid: root.cid, bytes: honest })).toMatchObject({ ok: true, value: { length: 3 } })
+  })
+
+  test('is refused where a block of it cannot be kept, however early that fails', async () => {
+    const failure = new Error('the disk is full')
+    async function* pieces() {
+      yield numbered(BLOCK_BYTES_MAX + 1)
+      await new Promise(setImmediate)
+      yield numbered(1)
+    }
+    await expect(importFile(pieces(), async () => Promise.reject(failure))).rejects.toBe(failure)
   })
 
   test('gives any range of it, and asks only for the blocks on the way', async () => {

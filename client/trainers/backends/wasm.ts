@@ -1,4 +1,3 @@
-import { mendWasm } from '../kernels/mend.ts'
 import type { Candidate } from './choice.ts'
 
 /** TF.js's WebAssembly with our kernels: every machine has it. */
@@ -6,6 +5,8 @@ export const wasm: Candidate = {
   name: 'wasm',
   async start() {
     await import('@tensorflow/tfjs-backend-wasm')
+    // Loaded here, since a page that trains on a GPU needs none of it.
+    const { mendWasm } = await import('../kernels/mend.ts')
     mendWasm()
     return { registered: 'wasm', adapter: 'WebAssembly, one thread', software: false, deterministic: true }
   },

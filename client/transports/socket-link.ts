@@ -1,24 +1,22 @@
-import { io, type Socket } from 'socket.io-client'
 import { assert } from '#protocol/assert.ts'
 import { isBytes } from '#protocol/codec.ts'
 import { open, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
 import { Inbox } from '#protocol/inbox.ts'
-import { FRAME_BYTES_MAX, SOCKET_BYTES_MAX, UNHEARD_BYTES_MAX, UNHEARD_FRAMES_MAX } from '#protocol/limits.ts'
-import { LINK_PATH, readCoordinatorMessage, say } from '#protocol/messages.ts'
+import { FRAME_BYTES_MAX, UNHEARD_BYTES_MAX, UNHEARD_FRAMES_MAX } from '#protocol/limits.ts'
+import { readCoordinatorMessage, say } from '#protocol/messages.ts'
 import type { ClientTransport } from '#protocol/ports.ts'
 import type { Sequence } from '../sequence.ts'
+import { type Dial, HUNG_UP, type Line } from './line.ts'
 
 type LinkEvent = { readonly kind: 'linked' } | { readonly kind: 'frame'; readonly frame: Bytes }
-
-/** What a WebSocket takes in one message, which its own default has a thousand times larger. Nothing is worth compressing. */
-const LIMITS = { maxPayload: SOCKET_BYTES_MAX, perMessageDeflate: false } as object
 
 export type LinkTo = {
   /** `http(s)://host:port` of the coordinator: of each of its processes, any of which will do. */
   readonly urls: readonly string[]
   /** Its key, pinned: a challenge that another key signed is not answered. */
   readonly coordinator: NodeId
+  readonly dial: Dial
   readonly signer: Signer
   readonly sequence: Sequence
   /** What happens to the link, for the operator to see. */
@@ -42,7 +40,7 @@ const DIAL_MILLIS: Millis = 20_000
 export class SocketLink implements ClientTransport {
   readonly #to: LinkTo
   readonly #inbox = new Inbox<LinkEvent>({ events: UNHEARD_FRAMES_MAX, bytes: UNHEARD_BYTES_MAX })
-  #socket: Socket
+  #line: Line
   #linked = false
   #isChallenged = false
   #at = 0
@@ -55,7 +53,7 @@ export class SocketLink implements ClientTransport {
   constructor(to: LinkTo) {
     assert(to.urls.length > 0, 'a link has somewhere to go')
     this.#to = to
-    this.#socket = this.#dial()
+    this.#line = this.#dial()
   }
 
   /** Of the process that it is linked to, or tries. */
@@ -64,7 +62,7 @@ export class SocketLink implements ClientTransport {
   }
 
   async send(frame: Bytes): Promise<void> {
-    if (this.#linked) this.#socket.emit('frame', frame)
+    if (this.#linked) this.#line.send(frame)
   }
 
   events(signal: AbortSignal): AsyncIterable<LinkEvent> {
@@ -75,47 +73,44 @@ export class SocketLink implements ClientTransport {
     this.#closed = true
     clearTimeout(this.#timer)
     clearTimeout(this.#late)
-    this.#socket.disconnect()
+    this.#line.close()
   }
 
-  #dial(): Socket {
-    const socket = io(this.url, {
-      ...{ path: LINK_PATH, transports: ['websocket'], forceNew: true },
-      ...{ reconnection: false, timeout: DIAL_MILLIS },
-      ...LIMITS,
+  #dial(): Line {
+    const { dial, report } = this.#to
+    const line = dial(this.url, {
+      frame: (frame) => this.#hear(line, frame),
+      linked: () => {
+        if (line !== this.#line || this.#linked || !this.#isChallenged) return
+        clearTimeout(this.#late)
+        this.#linked = true
+        this.#failures = 0
+        report('linked', this.url)
+        this.#inbox.push({ kind: 'linked' })
+      },
+      refused: (reason) => report('refused', String(reason).slice(0, 64)),
+      lost: (reason) => this.#lose(line, reason),
+      unreachable: (reason) => {
+        report('unreachable', reason)
+        this.#lose(line, reason)
+      },
     })
-    this.#late = setTimeout(() => this.#lose(socket, 'nothing came'), DIAL_MILLIS)
-    const { report } = this.#to
-    socket.on('frame', (frame: unknown) => this.#hear(socket, frame))
-    socket.on('linked', () => {
-      if (this.#linked || !this.#isChallenged) return
-      clearTimeout(this.#late)
-      this.#linked = true
-      this.#failures = 0
-      report('linked', this.url)
-      this.#inbox.push({ kind: 'linked' })
-    })
-    socket.on('refused', (reason: unknown) => report('refused', String(reason).slice(0, 64)))
-    socket.on('disconnect', (reason) => this.#lose(socket, reason))
-    socket.on('connect_error', (cause) => {
-      report('unreachable', cause.message)
-      this.#lose(socket, cause.message)
-    })
-    return socket
+    this.#late = setTimeout(() => this.#lose(line, 'nothing came'), DIAL_MILLIS)
+    return line
   }
 
   /** On to the next process, each socket once. */
-  #lose(socket: Socket, reason: string): void {
-    if (socket !== this.#socket || this.#closed || this.#timer) return
+  #lose(line: Line, reason: string): void {
+    if (line !== this.#line || this.#closed || this.#timer) return
     if (this.#linked) this.#to.report('lost', reason)
     this.#linked = false
     this.#isChallenged = false
     clearTimeout(this.#late)
     this.#at++
     const grown = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** Math.min(this.#failures++, 10))
-    const pause = reason === 'io server disconnect' ? Math.max(grown, REFUSED_MILLIS) : grown
+    const pause = reason === HUNG_UP ? Math.max(grown, REFUSED_MILLIS) : grown
     this.#comeBack(pause * (0.5 + Math.random()))
-    socket.disconnect()
+    line.close()
   }
 
   /** When there is room for what will be said. */
@@ -123,30 +118,30 @@ export class SocketLink implements ClientTransport {
     this.#timer = setTimeout(() => {
       if (this.#inbox.isCrowded) return this.#comeBack(pause)
       this.#timer = undefined
-      this.#socket = this.#dial()
+      this.#line = this.#dial()
     }, pause)
   }
 
-  #hear(socket: Socket, frame: unknown): void {
+  #hear(line: Line, frame: unknown): void {
     const bytes = frame instanceof ArrayBuffer ? new Uint8Array(frame) : frame
-    if (socket !== this.#socket || !isBytes(bytes) || bytes.length > FRAME_BYTES_MAX) return
-    if (!this.#linked) return this.#answer(socket, bytes)
-    if (!this.#inbox.push({ kind: 'frame', frame: bytes })) this.#lose(socket, 'more than can be heard')
+    if (line !== this.#line || !isBytes(bytes) || bytes.length > FRAME_BYTES_MAX) return
+    if (!this.#linked) return this.#answer(line, bytes)
+    if (!this.#inbox.push({ kind: 'frame', frame: bytes })) this.#lose(line, 'more than can be heard')
   }
 
   /** Once a connection. */
-  #answer(socket: Socket, frame: Bytes): void {
+  #answer(line: Line, frame: Bytes): void {
     if (this.#isChallenged) return
     const { coordinator, report, signer, sequence } = this.#to
     const signed = open(frame, FRAME_BYTES_MAX)
     if (!signed.ok || signed.value.from !== coordinator) {
       report('wrong-coordinator', signed.ok ? signed.value.from : signed.refusal)
-      return this.#lose(socket, 'another coordinator')
+      return this.#lose(line, 'another coordinator')
     }
     const message = readCoordinatorMessage(signed.value)
     if (!message.ok || message.value.kind !== 'challenge') return
     this.#isChallenged = true
     const { nonce } = message.value
-    socket.emit('frame', say(signer, { kind: 'hello', to: coordinator, seq: sequence.next(), nonce, version: 1 }))
+    line.send(say(signer, { kind: 'hello', to: coordinator, seq: sequence.next(), nonce, version: 1 }))
   }
 }
