@@ -7,7 +7,7 @@ import type { IdxRows } from './idx.ts'
 /** What one part of a contract makes of a site's rows: so many floats of each. */
 export type Features = {
   readonly width: number
-  /** Writes those of row `batch[i]` at `offset + i × stride`, where zeros are. */
+  /** Writes those of row `batch[i]` at `offset + i × stride`, whatever was there. */
   read(batch: Int32Array, into: Float32Array, place: Place): Promise<void>
 }
 export type Place = { readonly offset: number; readonly stride: number }
@@ -136,7 +136,8 @@ function oneHot({ name, levels }: Category, values: Float64Array, train: Int32Ar
     return known.reduce((sum, row) => sum + (values[row] === level ? 1 : 0), 0) / Math.max(known.length, 1)
   })
   return (value, into, at) => {
-    if (Number.isNaN(value)) into.set(shares, at)
-    else if (value !== levels[0]) into[at + levels.indexOf(value) - 1] = 1
+    if (Number.isNaN(value)) return into.set(shares, at)
+    into.fill(0, at, at + shares.length)
+    if (value !== levels[0]) into[at + levels.indexOf(value) - 1] = 1
   }
 }

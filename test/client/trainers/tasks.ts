@@ -44,11 +44,10 @@ export function datasetOf(
     train: Int32Array.from(rows.keys()),
     heldOut: Int32Array.from(heldOut),
     dropped: 0,
-    async read(batch) {
-      const width = shape.reduce((product, side) => product * side, 1)
-      const values = new Float32Array(batch.length * width)
-      for (const [index, row] of batch.entries()) values.set(rows[row] as Float32Array, index * width)
-      return values
+    async read(batch, into) {
+      const width = into.length / batch.length
+      for (let index = 0; index < batch.length; index++)
+        into.set(rows[batch[index] as number] as Float32Array, index * width)
     },
   }
 }
