@@ -39,6 +39,8 @@ export type Trained = {
 const TURN_MILLIS = 250
 const OPTIMISER = { kind: 'sgd', rateMicro: 10_000, momentumMicro: 900_000 } as const
 
+/** Batches are normalised by their own statistics; no layer here draws. */
+const TRAINING = { next: () => 0 }
 const [loop, backend, name, batchText, secondsText, device] = process.argv.slice(2) as [
   string,
   string,
@@ -87,7 +89,8 @@ function bareLoop(dataset: RowsInMemory): () => Promise<void> {
       last = tidy(() => {
         const inputs = tensor(x.subarray(row * width, (row + batch) * width), [batch, ...architecture.input])
         const targets = tensor(y.subarray(row * CLASSES, (row + batch) * CLASSES), [batch, CLASSES])
-        const loss = () => mul(lossSum('softmax-cross-entropy', network.predict(inputs), targets), 1 / batch) as Scalar
+        const loss = () =>
+          mul(lossSum('softmax-cross-entropy', network.predict(inputs, TRAINING), targets), 1 / batch) as Scalar
         const { value, grads } = variableGrads(loss, [...network.trainable])
         for (const [index, weights] of network.trainable.entries()) {
           const [before, gradient] = [velocities[index] as Tensor, grads[weights.name] as Tensor]

@@ -1,4 +1,4 @@
-import { add, engine, type Scalar, scalar, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core'
+import { addN, engine, type Scalar, scalar, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core'
 import { normOf } from '#aggregation/clip.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { assert } from '#protocol/assert.ts'
@@ -112,6 +112,37 @@ async function evaluate(
 /** Steps that an accelerator may be behind. */
 const STEPS_AHEAD = 16
 
+/** The sum of what steps lost. They stay where they are until some have come together: each read would hold up its step. */
+class Losses {
+  #sum = 0
+  #behind: Scalar[] = []
+
+  /** Takes the scalar over. */
+  async add(loss: Scalar): Promise<void> {
+    this.#behind.push(loss)
+    if (this.#behind.length === STEPS_AHEAD) await this.#catchUp()
+  }
+
+  /** The sum, which begins anew. */
+  async take(): Promise<number> {
+    if (this.#behind.length > 0) await this.#catchUp()
+    const sum = this.#sum
+    this.#sum = 0
+    return sum
+  }
+
+  dispose(): void {
+    for (const each of this.#behind) each.dispose()
+    this.#behind = []
+  }
+
+  async #catchUp(): Promise<void> {
+    const together = addN(this.#behind)
+    this.dispose()
+    this.#sum += (await valuesOf(together))[0] as number
+  }
+}
+
 async function trainNetwork(
   network: Network,
   { task, shuffleSeed, correction }: TrainingTask,
@@ -122,27 +153,25 @@ async function trainNetwork(
   const training = { next: uint32Stream(dropoutSeed(shuffleSeed)) }
   const descent = openDescent(network.trainable, task, correction)
   const optimiser = openOptimiser(network.trainable, task.optimiser)
-  let losses = scalar(0)
+  const losses = new Losses()
   let steps = 0
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
       for await (const batch of batchesOf(dataset, order, task.batchSize)) {
         await doors.checkpoint()
-        const before = losses
-        losses = tidy(() => {
-          const targets = targetsOf(labelsOf(dataset, batch), network.output[0] as number)
+        const loss = tidy(() => {
+          const targets = targetsOf(dataset, batch, network.output[0] as number)
           const x = inputOf(dataset, batch)
           const sum = () => lossSum(task.loss, network.predict(x, training), targets)
           const { value, gradients } = differentiate(network, sum, 1 / batch.rows.length)
           optimiser.step(descent.along(gradients))
-          return add(before, value)
+          return value
         })
-        before.dispose()
-        if (++steps % STEPS_AHEAD === 0) await losses.data()
+        steps++
+        await losses.add(loss)
       }
-      const sum = (await valuesOf(losses))[0] as number
-      losses = scalar(0)
+      const sum = await losses.take()
       if (!Number.isFinite(sum)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
       doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length })
     }
@@ -181,9 +210,12 @@ function labelsOf({ labels }: Dataset, { rows }: Batch): Float32Array {
 }
 
 /** One-hot, or the label itself where there is one output. */
-function targetsOf(labels: Float32Array, outputs: number): Tensor {
-  if (outputs === 1) return tensor(labels, [labels.length, 1])
-  const values = new Float32Array(labels.length * outputs)
-  for (let row = 0; row < labels.length; row++) values[row * outputs + (labels[row] as number)] = 1
-  return tensor(values, [labels.length, outputs])
+function targetsOf({ labels }: Dataset, { rows }: Batch, outputs: number): Tensor {
+  const values = new Float32Array(rows.length * outputs)
+  for (let index = 0; index < rows.length; index++) {
+    const label = labels[rows[index] as number] as number
+    if (outputs === 1) values[index] = label
+    else values[index * outputs + label] = 1
+  }
+  return tensor(values, [rows.length, outputs])
 }

@@ -1,4 +1,5 @@
 import type { Dataset } from '#client/data/dataset.ts'
+import { copyRows } from '#client/data/features.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Cid } from '#protocol/ids.ts'
@@ -37,6 +38,9 @@ export function datasetOf(
   labels: readonly number[],
   heldOut: readonly number[] = [],
 ): RowsInMemory {
+  const width = sizeOf({ shape })
+  const values = new Float32Array(rows.length * width)
+  for (const [index, row] of rows.entries()) values.set(row, index * width)
   return {
     shape,
     rows,
@@ -44,11 +48,7 @@ export function datasetOf(
     train: Int32Array.from(rows.keys()),
     heldOut: Int32Array.from(heldOut),
     dropped: 0,
-    async read(batch, into) {
-      const width = into.length / batch.length
-      for (let index = 0; index < batch.length; index++)
-        into.set(rows[batch[index] as number] as Float32Array, index * width)
-    },
+    read: async (batch, into) => copyRows({ values, width }, batch, into, { offset: 0, stride: width }),
   }
 }
 
