@@ -74,7 +74,8 @@ export function quantise(
   const first = delta.length - moving
   const norm = normOf(delta.subarray(0, first))
   const statistics = delta.subarray(first)
-  if (!Number.isFinite(norm) || !statistics.every(Number.isFinite)) return refuse('not-finite', 'the delta holds NaN or infinity')
+  if (!Number.isFinite(norm) || !statistics.every(Number.isFinite))
+    return refuse('not-finite', 'the delta holds NaN or infinity')
   if (!Number.isFinite(evaluation.lossSumNats)) return refuse('not-finite', 'the loss is NaN or infinite')
   if (!isCount(weight, quantiser.weightMax) || weight < 1)
     return refuse('weight-out-of-range', `${weight} is not in 1 … ${quantiser.weightMax}`)
