@@ -95,6 +95,7 @@ function datasetOf(
     train,
     heldOut,
     dropped: rows - labels.length,
+    inMemory: features.every((each) => each.inMemory),
     async read(batch, into) {
       assert(into.length === batch.length * stride, 'rows are read into as much as they take')
       let offset = 0

@@ -57,6 +57,8 @@ export type Dataset = {
   readonly heldOut: Int32Array
   /** Rows left out because they have no label. */
   readonly dropped: number
+  /** Whether they are there without waiting for a disk. */
+  readonly inMemory: boolean
   /** Writes the rows' values, one row after another. @param into as long as they are */
   read(rows: Int32Array, into: Float32Array): Promise<void>
 }

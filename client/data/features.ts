@@ -7,6 +7,7 @@ import type { IdxRows } from './idx.ts'
 /** What one part of a contract makes of a site's rows: so many floats of each. */
 export type Features = {
   readonly width: number
+  readonly inMemory: boolean
   /** Writes those of row `batch[i]` at `offset + i × stride`, whatever was there. */
   read(batch: Int32Array, into: Float32Array, place: Place): Promise<void>
 }
@@ -37,6 +38,7 @@ export function tableFeatures(table: Table, part: TablePart, { rows, train }: Ch
   })
   return {
     width,
+    inMemory: true,
     async read(batch, into, { offset, stride }) {
       let first = offset
       for (const { values, write, features, gaps } of encoders) {
@@ -69,6 +71,7 @@ export function copyRows(
 export function tokenFeatures(tokens: Uint16Array, width: number, { rows }: Chosen): Features {
   return {
     width,
+    inMemory: true,
     async read(batch, into, place) {
       copyRows(
         { values: tokens, width },
@@ -92,6 +95,7 @@ export function imageFeatures(images: IdxRows, part: ImagePart, { rows }: Chosen
   const width = sizeOf({ shape })
   return {
     width,
+    inMemory: images.inMemory,
     async read(batch, into, { offset, stride }) {
       const pixels = await images.read(batch.map((row) => rows[row] as number))
       for (let index = 0; index < batch.length; index++) {

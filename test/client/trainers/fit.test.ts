@@ -208,6 +208,7 @@ describe('a fit', () => {
     let turns = 0
     const broken = {
       ...dataset,
+      inMemory: false,
       read: (rows: Int32Array, into: Float32Array) =>
         ++turns > 3 ? Promise.reject(new Error('no disk')) : dataset.read(rows, into),
     }
