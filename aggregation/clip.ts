@@ -12,6 +12,14 @@ export function clip(delta: Float32Array, clipNorm: number): Float32Array {
   return delta.map((coordinate) => coordinate * scale)
 }
 
+/** Each value where it is within ±`range`, else the largest float32 step within; NaN and infinity stay, as above. */
+export function clamp(values: Float32Array, range: number): Float32Array {
+  const furthest = Math.fround(range * MARGIN)
+  return values.map((value) =>
+    Math.abs(value) > range && Number.isFinite(value) ? Math.sign(value) * furthest : value,
+  )
+}
+
 /** L2, in float64, from the first coordinate to the last. Finite exactly when every coordinate is. */
 export function normOf(vector: Float32Array): number {
   let squares = 0

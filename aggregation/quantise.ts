@@ -5,7 +5,7 @@ import type { Plan, Quantiser } from '#protocol/plan.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Task } from '#protocol/task.ts'
-import { normOf } from './clip.ts'
+import { clamp, clip, normOf } from './clip.ts'
 import { equalScores } from './metrics/equal.ts'
 import { figuresOf } from './metrics/figures.ts'
 import { encodeScores, mistakeInScores } from './metrics/lanes.ts'
@@ -15,7 +15,7 @@ import { HEADER_LANES, LOSS_ONE, lanesOf, type Payload, type RingVector, widthOf
 
 /** What a node learned and measured. */
 export type LocalUpdate = {
-  /** Local weights minus global ones, clipped (see clip.ts); empty in an evaluate round. */
+  /** Local weights minus global ones, bounded as {@link bound} does; empty in an evaluate round. */
   readonly delta: Float32Array
   /** Examples trained on. */
   readonly weight: number
@@ -35,25 +35,47 @@ export type Measured = {
 export const NOTHING_MEASURED: Measured = { rows: 0, correct: 0, lossSumNats: 0 }
 
 /**
+ * What of a delta a node may send: what gradients have moved, clipped by its L2 norm, and moving statistics, each by itself. A
+ * variance may move by far more than all weights together, and would have them clipped to nothing.
+ *
+ * @param moving how many of the last are statistics
+ */
+export function bound(delta: Float32Array, quantiser: Quantiser, moving: number): Float32Array {
+  const { range, movingRange } = scaleOf(quantiser)
+  if (moving === 0) return clip(delta, range)
+  const first = delta.length - moving
+  const bounded = new Float32Array(delta.length)
+  bounded.set(clip(delta.subarray(0, first), range))
+  bounded.set(clamp(delta.subarray(first), movingRange), first)
+  return bounded
+}
+
+/**
  * From reals to the ring, so that a sum mod 2^32 is the exact sum. With r = weight / weightMax (mode A: weighted before it
  * is quantised), C the range, b the bits and R uniform in [0, 1):
  *
  *     v = (r·x + C)·((2^b − 1) / 2C)      q = min(⌊v + R⌋, 2^b − 1)
  *
- * E[q] = v: the rounding adds no bias. Nothing saturates, since |x_i| ≤ ‖x‖₂ ≤ C.
+ * E[q] = v: the rounding adds no bias. Nothing saturates, since |x_i| ≤ ‖x‖₂ ≤ C. Moving statistics have a C of their own,
+ * which each of them is within.
  *
  * @param rng 32-bit words from a private seed: who knows them takes the rounding noise off again
  * @param scores which lanes the task's metrics take
+ * @param moving how many of the delta's last are moving statistics
  */
 export function quantise(
   update: LocalUpdate,
   quantiser: Quantiser,
   rng: () => number,
   scores: Scoring,
+  moving = 0,
 ): Result<RingVector, 'not-finite' | 'weight-out-of-range' | 'evaluation-out-of-range'> {
   const { delta, weight, evaluation } = update
-  const norm = normOf(delta)
-  if (!Number.isFinite(norm)) return refuse('not-finite', 'the delta holds NaN or infinity')
+  const first = delta.length - moving
+  const norm = normOf(delta.subarray(0, first))
+  const statistics = delta.subarray(first)
+  if (!Number.isFinite(norm) || !statistics.every(Number.isFinite))
+    return refuse('not-finite', 'the delta holds NaN or infinity')
   if (!Number.isFinite(evaluation.lossSumNats)) return refuse('not-finite', 'the loss is NaN or infinite')
   if (!isCount(weight, quantiser.weightMax) || weight < 1)
     return refuse('weight-out-of-range', `${weight} is not in 1 … ${quantiser.weightMax}`)
@@ -69,18 +91,26 @@ export function quantise(
   const scored = scoreLanes(scores, evaluation)
   if (!scored.ok) return scored
 
-  const { range, levels } = scaleOf(quantiser)
+  const { range, movingRange, levels } = scaleOf(quantiser)
   assert(norm <= range, 'a delta is clipped before it is quantised')
+  assert(
+    statistics.every((value) => Math.abs(value) <= movingRange),
+    'statistics are clamped before they are quantised',
+  )
   const width = widthOf({ parameters: delta.length, scores })
   const lanes = new Uint32Array(lanesOf(width))
   lanes[0] = weight
   lanes[1] = 1
   const ratio = weight / quantiser.weightMax
-  const steps = levels / (2 * range)
-  for (let i = 0; i < delta.length; i++) {
-    const value = ((delta[i] as number) * ratio + range) * steps
-    lanes[HEADER_LANES + i] = Math.min(Math.floor(value + rng() / 2 ** 32), levels)
+  const round = (from: number, to: number, furthest: number) => {
+    const steps = levels / (2 * furthest)
+    for (let i = from; i < to; i++) {
+      const value = ((delta[i] as number) * ratio + furthest) * steps
+      lanes[HEADER_LANES + i] = Math.min(Math.floor(value + rng() / 2 ** 32), levels)
+    }
   }
+  round(0, first, range)
+  round(first, delta.length, movingRange)
   const loss = Math.round(lossSumNats * LOSS_ONE)
   lanes.set(scored.value, HEADER_LANES + delta.length)
   lanes.set([rows, correct, Math.floor(loss / LOSS_ONE), loss % LOSS_ONE], HEADER_LANES + width)
@@ -106,17 +136,19 @@ function scoreLanes(
  * counts away (R9).
  */
 export function quantiserOf(
-  subject: Pick<Task, 'clipNormMicro' | 'data'> | Question,
+  subject: Pick<Task, 'clipNormMicro' | 'movingRangeMicro' | 'data'> | Question,
   { masking, cohort }: Pick<Plan, 'masking' | 'cohort'>,
 ): Quantiser {
   if ('items' in subject) return integerQuantiserFor(cohort.max)
-  const { clipNormMicro, data } = subject
-  return quantiserFor({ clipNormMicro, rowsMax: masking === 'none' ? data.rowsMax : 1, cohortMax: cohort.max })
+  const { clipNormMicro, movingRangeMicro, data } = subject
+  const rowsMax = masking === 'none' ? data.rowsMax : 1
+  return quantiserFor({ clipNormMicro, movingRangeMicro, rowsMax, cohortMax: cohort.max })
 }
 
 /** As many bits as a full cohort's sum has room for, and no more than float32 has. @param task rowsMax: the largest weight */
 export function quantiserFor(task: {
   readonly clipNormMicro: number
+  readonly movingRangeMicro?: number | undefined
   readonly rowsMax: number
   readonly cohortMax: number
 }): Quantiser {
@@ -125,6 +157,7 @@ export function quantiserFor(task: {
     rangeMicro: task.clipNormMicro,
     weightMax: task.rowsMax,
     nMax: task.cohortMax,
+    ...(task.movingRangeMicro !== undefined && { movingRangeMicro: task.movingRangeMicro }),
   }
   assert(isSound(quantiser), 'the sum of a full cohort fits 32 bits')
   assert(quantiser.rangeMicro >= 1, 'a model learns from reals, which have a range')
@@ -162,23 +195,27 @@ type MeanUpdate = Figured & { readonly mean: Float64Array }
 /**
  * From the ring back to reals, in float64 and in this order, so that everyone gets the same bits:
  *
- *     sum = S·(2C / (2^b − 1)) − m·C      mean = sum·(weightMax / W)
+ *     sum = S·(2C / (2^b − 1)) − m·C      mean = sum·(weightMax / W)      C of moving statistics: their own
  *
  * @param payload of its vectors; an evaluate round has 0 parameters and an empty mean
  */
 export function dequantise(sum: RingVector, payload: Payload, quantiser: Quantiser): Result<MeanUpdate, RangeRefusal> {
-  const { parameters, scores } = payload
+  const { parameters, moving, scores } = payload
   assert(sum.length === lanesOf(widthOf(payload)), 'the sum has the lanes of its model')
   const check = new RangeCheck(limitsOf(payload, quantiser, quantiser.nMax))
   const refused = check.take(sum)
   if (refused) return refused
   const { reports, weight, evaluation, scores: lanes } = check.looked()
-  const { range, levels } = scaleOf(quantiser)
-  const step = (2 * range) / levels
-  const offset = reports * range
+  const { range, movingRange, levels } = scaleOf(quantiser)
   const scale = quantiser.weightMax / weight
   const mean = new Float64Array(parameters)
-  for (let i = 0; i < parameters; i++) mean[i] = ((sum[HEADER_LANES + i] as number) * step - offset) * scale
+  const unround = (from: number, to: number, furthest: number) => {
+    const step = (2 * furthest) / levels
+    const offset = reports * furthest
+    for (let i = from; i < to; i++) mean[i] = ((sum[HEADER_LANES + i] as number) * step - offset) * scale
+  }
+  unround(0, parameters - moving, range)
+  unround(parameters - moving, parameters, movingRange)
   const asked = scores.metrics.length > 0
   const figures = asked ? { figures: figuresOf(scores, lanes, evaluation.rows) } : {}
   return accept({ reports, weight, evaluation: { ...evaluation, ...figures }, mean })
@@ -207,10 +244,11 @@ function levelsOf({ bits }: Quantiser): number {
   return 2 ** bits - 1
 }
 
-/** `range` is C, and also the L2 bound of a delta. */
-function scaleOf(quantiser: Quantiser): { readonly range: number; readonly levels: number } {
-  assert(quantiser.rangeMicro >= 1, 'reals have a range')
-  return { range: quantiser.rangeMicro / 1_000_000, levels: levelsOf(quantiser) }
+/** `range` is C, and also the L2 bound of a delta; `movingRange` is that of each moving statistic. */
+function scaleOf(quantiser: Quantiser) {
+  const { rangeMicro, movingRangeMicro = rangeMicro } = quantiser
+  assert(rangeMicro >= 1, 'reals have a range')
+  return { range: rangeMicro / 1_000_000, movingRange: movingRangeMicro / 1_000_000, levels: levelsOf(quantiser) }
 }
 
 function isCount(value: number, max: number): boolean {

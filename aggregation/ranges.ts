@@ -36,10 +36,11 @@ const STEP = 1.001
  * pieces of any size. With m reports of weight W in all, and h = (2^b − 1)/2 the lane of a zero coordinate:
  *
  *     1 ≤ m ≤ reportsMax          m ≤ W ≤ m·weightMax
- *     lane ≤ m·(2^b − 1)          |lane − m·h| ≤ h·W/weightMax + m          ‖lanes − m·h‖₂ ≤ h·W/weightMax + m·√d
+ *     lane ≤ m·(2^b − 1)          |lane − m·h| ≤ h·W/weightMax + m          ‖lanes − m·h‖₂ ≤ h·W/weightMax + m·√p
  *
  * The last two say that the mean is within the clip norm, but for the rounding of m reports: a light report cannot weigh
- * like a heavy one. By the triangle inequality a sum keeps them when each report does. Whole numbers (statistics) have no
+ * like a heavy one. The norm is of the p parameters that gradients move: of moving statistics each is within their range, by
+ * the rule before. By the triangle inequality a sum keeps them when each report does. Whole numbers (statistics) have no
  * norm, and keep the other rules. Scores have rules of their own (`metrics/lanes.ts`), which a sum keeps likewise.
  */
 export class RangeCheck {
@@ -127,24 +128,30 @@ export class RangeCheck {
     return undefined
   }
 
+  /** Parameters that the norm is of. */
+  get #normed(): number {
+    return this.#limits.parameters - this.#limits.moving
+  }
+
   #payload(lanes: RingVector): Refused | undefined {
     const { half, reach } = this.#middle
     const largest = this.#reports * this.#limits.levels
     const zero = this.#reports * half
     const furthest = this.#limits.integers ? Number.POSITIVE_INFINITY : reach + this.#reports * STEP
+    const normed = this.#normed - (this.#at - HEADER_LANES)
     for (let i = 0; i < lanes.length; i++) {
       const lane = lanes[i] as number
       const steps = lane - zero
       if (lane > largest || Math.abs(steps) > furthest)
         return refuse('out-of-range', `parameter ${this.#at - HEADER_LANES + i} is ${lane}`)
-      this.#squares += steps * steps
+      if (i < normed) this.#squares += steps * steps
     }
     return undefined
   }
 
   #checkNorm(): Refused | undefined {
     if (this.#limits.integers) return undefined
-    const furthest = this.#middle.reach + this.#reports * STEP * Math.sqrt(this.#limits.parameters)
+    const furthest = this.#middle.reach + this.#reports * STEP * Math.sqrt(this.#normed)
     return Math.sqrt(this.#squares) > furthest ? refuse('out-of-range', 'longer than the clip norm') : undefined
   }
 

@@ -30,16 +30,18 @@ const BLOCK_LANES = 4
 export type Payload = {
   /** Coordinates that are rounded reals; of a question's answers, whole numbers. */
   readonly parameters: number
+  /** The last of them: moving statistics, which have a range of their own and are in no norm. */
+  readonly moving: number
   readonly scores: Scoring
 }
 
 /** What the vectors of a round carry: where it only evaluates there is no delta. */
 export function payloadIn(purpose: Purpose, payload: Payload): Payload {
-  return purpose === 'evaluate' ? { ...payload, parameters: 0 } : payload
+  return purpose === 'evaluate' ? { ...payload, parameters: 0, moving: 0 } : payload
 }
 
 /** d: lanes between the header and the evaluation. */
-export function widthOf({ parameters, scores }: Payload): number {
+export function widthOf({ parameters, scores }: Omit<Payload, 'moving'>): number {
   return parameters + scoreLanesOf(scores)
 }
 

@@ -144,7 +144,7 @@ async function play(signers: readonly Signer[], hybrid: boolean) {
     const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: roster.body.modelCid, verifier: '' }
     return say(coordinator, 'Result', resultOf(survival, revealed, about))
   })
-  const payload = { parameters: PARAMETERS, scores: NO_SCORES }
+  const payload = { parameters: PARAMETERS, moving: 0, scores: NO_SCORES }
   const record = { roster, adverts, shared, keys, survivors, inputs, certificate, result, maskCts }
   const { sum } = await by('verifier', 1, async () =>
     sure(await verifySession(record, coordinator.id, payload, store.read)),

@@ -35,6 +35,8 @@ export type IncomingModel = {
   readonly parameters: number
   /** Those that an update moves: the first. */
   readonly trained: number
+  /** Moving statistics among those: the last of them. */
+  readonly moving: number
   /** Its weights, fetched when they are asked for: a slow line may take longer for a large model than selection lasts. */
   read(signal?: AbortSignal): Promise<Result<Float32Array, 'unreadable-model' | 'wrong-genesis'>>
 }
@@ -100,7 +102,7 @@ export async function readAssignment(
     if (before.value.run !== plan.value.run || before.value.round >= plan.value.round) return refuse('foreign-parent')
     if (before.value.model !== model) return refuse('wrong-model', 'its parent round made another one')
   }
-  const { parameters, trained } = shape.value
+  const { parameters, trained, moving } = shape.value
   const isSeeded = before === null && task.value.start === undefined
   const expected = isSeeded ? () => genesisWeights(architecture.value, seed) : undefined
   const read: IncomingModel['read'] = async (signal) => {
@@ -113,7 +115,7 @@ export async function readAssignment(
   if (here && !here.ok) return here
   return accept({
     ...{ kind: 'training', plan: plan.value, task: task.value, architecture: architecture.value },
-    model: { parameters, trained, read: here ? async () => here : read },
+    model: { parameters, trained, moving, read: here ? async () => here : read },
   })
 }
 
@@ -123,7 +125,7 @@ const FLOAT_BYTES = 4
 export function payloadOf(assignment: Assignment): Payload {
   if (assignment.kind === 'asking') return payloadOfAnswers(assignment.question, assignment.plan.quantiser)
   const { plan, task, model } = assignment
-  return payloadIn(plan.purpose, { parameters: model.trained, scores: scoringOf(task) })
+  return payloadIn(plan.purpose, { parameters: model.trained, moving: model.moving, scores: scoringOf(task) })
 }
 
 /** A sealed plan that the pinned coordinator signed. */

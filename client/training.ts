@@ -1,12 +1,11 @@
-import { clip } from '#aggregation/clip.ts'
 import { type Scoring, scoringOf } from '#aggregation/metrics/scoring.ts'
-import { equalEvaluation, evaluationRowsMax, NOTHING_MEASURED, quantise } from '#aggregation/quantise.ts'
+import { bound, equalEvaluation, evaluationRowsMax, NOTHING_MEASURED, quantise } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { LocalUpdate, TrainerBackend, TrainProgress } from '#protocol/ports.ts'
 import { accept, type Result } from '#protocol/result.ts'
 import { holdoutSeed, quantiseSeed, shuffleSeed } from '#protocol/seeds.ts'
-import type { Training } from './assignment.ts'
+import { payloadOf, type Training } from './assignment.ts'
 import type { Trained } from './submission.ts'
 
 export type TrainingDoors = {
@@ -19,10 +18,11 @@ export type TrainingDoors = {
 /** Trains as the plan says, and rounds what came out to the lanes of a vector. The data stay behind the trainer's door. */
 export async function train(
   { trainer, secret, withholdsEvaluation }: TrainingDoors,
-  { plan, task, architecture, model }: Training,
+  training: Training,
   signal: AbortSignal,
   progress: (at: TrainProgress) => void,
 ): Promise<Result<Trained>> {
+  const { plan, task, architecture, model } = training
   const weights = await model.read(signal)
   if (!weights.ok) return weights
   const { quantiser, round } = plan
@@ -42,11 +42,13 @@ export async function train(
   )
   const scores = scoringOf(task)
   const counted = plan.secure === null ? asCounted(update, purpose) : asEqual(update, withholdsEvaluation, scores)
+  const { moving } = payloadOf(training)
   const lanes = quantise(
-    { delta: clip(update.delta, quantiser.rangeMicro / 1e6), ...counted },
+    { delta: bound(update.delta, quantiser, moving), ...counted },
     quantiser,
     uint32Stream(quantiseSeed(secret, plan.task, round)),
     scores,
+    moving,
   )
   return lanes.ok ? accept({ lanes: lanes.value, trainMillis: Math.round(update.trainMillis) }) : lanes
 }

@@ -48,6 +48,10 @@ export async function createRun(
   const taskSeed = fromHex(task.seed)
   const shape = shapeOf(task.architecture)
   if (!shape.ok) return refuse('invalid_request', shape.detail)
+  if (task.movingRangeMicro !== undefined && shape.value.moving === 0) {
+    const where = { pointer: '/task/movingRangeMicro', message: 'the model has no moving statistics' }
+    return { ...refuse('invalid_request', where.message), where }
+  }
 
   const architecture = blockOf(architectureSchema, task.architecture)
   const noMemory = new Float32Array(strategyOf(task.strategy).memoryLength(shape.value.trained))

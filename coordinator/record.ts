@@ -48,8 +48,8 @@ export async function orderOf(blobs: BlobStore, spec: RunSpec): Promise<Ordered>
   const subject = await readBlock(blobs, spec.task, subjectSchema)
   const quantiser = quantiserOf(subject, spec)
   if (isQuestion(subject)) return { subject, quantiser, payload: payloadOf(subject, quantiser) }
-  const { trained } = await shapeAt(blobs, subject.architecture)
-  return { subject, quantiser, payload: { parameters: trained, scores: scoringOf(subject) } }
+  const { trained, moving } = await shapeAt(blobs, subject.architecture)
+  return { subject, quantiser, payload: { parameters: trained, moving, scores: scoringOf(subject) } }
 }
 
 /** A manifest as a block, to be kept together with others. */

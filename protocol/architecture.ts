@@ -27,6 +27,8 @@ export type Shape = {
   readonly parameters: number
   /** Those that an update moves: all but the frozen ones, so the first of the file. */
   readonly trained: number
+  /** Moving statistics among those: the last of them. */
+  readonly moving: number
 }
 
 export type ArchitectureRefusal =
@@ -57,7 +59,9 @@ export function shapeOf(architecture: Architecture): Result<Shape, ArchitectureR
   if (parameters > PARAMETERS_MAX) return refuse('too-many-parameters', `${parameters}, at most ${PARAMETERS_MAX}`)
   const output = layers.value.at(-1)?.shape
   assert(output, 'an architecture has a layer')
-  return accept({ tensors, output, parameters, trained: sum(tensors.filter(({ role }) => role !== 'frozen')) })
+  const moving = sum(tensors.filter(({ role }) => role === 'moving'))
+  const trained = moving + sum(tensors.filter(({ role }) => role === 'trainable'))
+  return accept({ tensors, output, parameters, trained, moving })
 }
 
 /** Layer by layer, of an architecture that {@link shapeOf} took. */

@@ -12,6 +12,8 @@ export const quantiserSchema = z.strictObject({
   weightMax: count(WEIGHT_MAX, 1),
   /** Most reports that one sum may hold: the static overflow check is against this. */
   nMax: count(COHORT_MAX, COHORT_MIN),
+  /** The same of each moving statistic, where the task gives these a range of their own; else they have that of the others. */
+  movingRangeMicro: count(1_000_000_000_000, 1).optional(),
 })
 
 export const cohortSchema = z.strictObject({

@@ -176,6 +176,8 @@ const taskFields = z.strictObject({
   batchSize: count(65_536, 1),
   /** L2 bound of one node's delta, in millionths; also the range of every coordinate. */
   clipNormMicro: count(1_000_000_000_000, 1),
+  /** How far each moving statistic of the model may move in a round; left out, as far as `clipNormMicro`. */
+  movingRangeMicro: count(1_000_000_000_000, 1).optional(),
   strategy: strategySchema,
   publicData: publicDataSchema.optional(),
   /** Of the incoming model on held-out rows, beside accuracy and loss. */

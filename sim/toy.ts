@@ -12,7 +12,7 @@ export const TOY_ARCHITECTURE: Architecture = {
 }
 
 /** Of the logit: two weights and a bias. */
-export const TOY_PAYLOAD: Payload = { parameters: 3, scores: NO_SCORES }
+export const TOY_PAYLOAD: Payload = { parameters: 3, moving: 0, scores: NO_SCORES }
 
 /** What an API client would post to train it. */
 export const TOY_TASK = {

@@ -82,8 +82,8 @@ export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promis
   if (!architecture.ok) return architecture
   const shape = asStep('task', 'the architecture', shapeOf(architecture.value))
   if (!shape.ok) return shape
-  const { tensors, parameters, trained } = shape.value
-  const payload = { parameters: trained, scores: scoringOf(task) }
+  const { tensors, parameters, trained, moving } = shape.value
+  const payload = { parameters: trained, moving, scores: scoringOf(task) }
   return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters, payload })
 }
 

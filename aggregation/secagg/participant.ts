@@ -147,12 +147,13 @@ function checkRoster(session: Session, site: Site, expected: Expectation) {
   if (task !== expected.task || round !== expected.round) return refuse('wrong-round', `round ${round} of ${task}`)
   if (modelCid !== expected.model) return refuse('wrong-model', `${modelCid}, not ${expected.model}`)
   if (specCid !== expected.spec) return refuse('wrong-plan', `${specCid}, not ${expected.spec}`)
-  const { bits, rangeMicro, weightMax, nMax } = expected.quantiser
+  const { bits, rangeMicro, movingRangeMicro, weightMax, nMax } = expected.quantiser
   const { quantiser } = params
   const same =
     params.d === expected.width &&
     quantiser.bits === bits &&
     quantiser.rangeMicro === rangeMicro &&
+    quantiser.movingRangeMicro === movingRangeMicro &&
     quantiser.weightMax === weightMax &&
     quantiser.nMax === nMax
   if (!same) return refuse('wrong-vector', 'length and quantiser are those of the plan')

@@ -63,7 +63,7 @@ export function decodeTallies(
 /** What an answer's vector carries: whole numbers where a model's update has its coordinates, and nothing measured. */
 export function payloadOf(question: Question, quantiser: Quantiser): Payload {
   const parameters = question.items.reduce((lanes, item) => lanes + lanesFor(item, quantiser), 0)
-  return { parameters, scores: NO_SCORES }
+  return { parameters, moving: 0, scores: NO_SCORES }
 }
 
 function lanesFor(item: Item, quantiser: Quantiser): number {

@@ -1,3 +1,4 @@
+import { assert } from '#protocol/assert.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import {
@@ -94,14 +95,14 @@ function datasetOf(
     train,
     heldOut,
     dropped: rows - labels.length,
-    async read(batch) {
-      const values = new Float32Array(batch.length * stride)
+    inMemory: features.every((each) => each.inMemory),
+    async read(batch, into) {
+      assert(into.length === batch.length * stride, 'rows are read into as much as they take')
       let offset = 0
       for (const each of features) {
-        await each.read(batch, values, { offset, stride })
+        await each.read(batch, into, { offset, stride })
         offset += each.width
       }
-      return values
     },
   }
 }

@@ -57,8 +57,10 @@ export type Dataset = {
   readonly heldOut: Int32Array
   /** Rows left out because they have no label. */
   readonly dropped: number
-  /** The rows' values, one row after another. */
-  read(rows: Int32Array): Promise<Float32Array>
+  /** Whether they are there without waiting for a disk. */
+  readonly inMemory: boolean
+  /** Writes the rows' values, one row after another. @param into as long as they are */
+  read(rows: Int32Array, into: Float32Array): Promise<void>
 }
 
 /**
@@ -80,7 +82,7 @@ export function openDataset(
     if (last?.key === key) return last.dataset
     opened ??= openSource(source, open)
     const applied = await opened.then((found) => apply(found, contract, holdoutSeed)).catch(forget)
-    const dataset: Dataset = { ...applied, read: (rows) => applied.read(rows).catch(forget) }
+    const dataset: Dataset = { ...applied, read: (rows, into) => applied.read(rows, into).catch(forget) }
     last = { key, dataset }
     return dataset
   }

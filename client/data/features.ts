@@ -7,7 +7,8 @@ import type { IdxRows } from './idx.ts'
 /** What one part of a contract makes of a site's rows: so many floats of each. */
 export type Features = {
   readonly width: number
-  /** Writes those of row `batch[i]` at `offset + i × stride`, where zeros are. */
+  readonly inMemory: boolean
+  /** Writes those of row `batch[i]` at `offset + i × stride`, whatever was there. */
   read(batch: Int32Array, into: Float32Array, place: Place): Promise<void>
 }
 export type Place = { readonly offset: number; readonly stride: number }
@@ -37,6 +38,7 @@ export function tableFeatures(table: Table, part: TablePart, { rows, train }: Ch
   })
   return {
     width,
+    inMemory: true,
     async read(batch, into, { offset, stride }) {
       let first = offset
       for (const { values, write, features, gaps } of encoders) {
@@ -69,6 +71,7 @@ export function copyRows(
 export function tokenFeatures(tokens: Uint16Array, width: number, { rows }: Chosen): Features {
   return {
     width,
+    inMemory: true,
     async read(batch, into, place) {
       copyRows(
         { values: tokens, width },
@@ -92,6 +95,7 @@ export function imageFeatures(images: IdxRows, part: ImagePart, { rows }: Chosen
   const width = sizeOf({ shape })
   return {
     width,
+    inMemory: images.inMemory,
     async read(batch, into, { offset, stride }) {
       const pixels = await images.read(batch.map((row) => rows[row] as number))
       for (let index = 0; index < batch.length; index++) {
@@ -136,7 +140,8 @@ function oneHot({ name, levels }: Category, values: Float64Array, train: Int32Ar
     return known.reduce((sum, row) => sum + (values[row] === level ? 1 : 0), 0) / Math.max(known.length, 1)
   })
   return (value, into, at) => {
-    if (Number.isNaN(value)) into.set(shares, at)
-    else if (value !== levels[0]) into[at + levels.indexOf(value) - 1] = 1
+    if (Number.isNaN(value)) return into.set(shares, at)
+    into.fill(0, at, at + shares.length)
+    if (value !== levels[0]) into[at + levels.indexOf(value) - 1] = 1
   }
 }

@@ -26,6 +26,7 @@ export function parseIdx(path: string, file: Bytes): Idx {
 /** A file's elements, row by row. */
 export type IdxRows = {
   readonly sides: readonly number[]
+  readonly inMemory: boolean
   /** One row after another. */
   read(rows: Int32Array): Promise<Bytes>
 }
@@ -44,6 +45,7 @@ export async function openIdx(file: RandomAccess, keptBytesMax = FILE_BYTES_MAX)
   const kept = new Map<number, Bytes>()
   return {
     sides,
+    inMemory: false,
     async read(rows) {
       const bytes = new Uint8Array(rows.length * size)
       const missing: Piece[] = []
@@ -63,7 +65,7 @@ export async function openIdx(file: RandomAccess, keptBytesMax = FILE_BYTES_MAX)
 
 /** Of elements in memory. */
 export function rowsIn(idx: Idx): IdxRows {
-  return { sides: idx.sides, read: async (rows) => rowsOf(idx, rows).bytes }
+  return { sides: idx.sides, inMemory: true, read: async (rows) => rowsOf(idx, rows).bytes }
 }
 
 const HEADER_BYTES_MAX = 4 + 4 * SIDES_MAX

@@ -1,14 +1,5 @@
-import {
-  add,
-  mul,
-  type NamedTensorMap,
-  type Scalar,
-  scalar,
-  type Tensor,
-  tensor,
-  tidy,
-  variableGrads,
-} from '@tensorflow/tfjs-core'
+import { addN, engine, type Scalar, scalar, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core'
+import { normOf } from '#aggregation/clip.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { assert } from '#protocol/assert.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
@@ -73,10 +64,16 @@ async function learn(
   if (correction && !isPlain(task.optimiser))
     throw new TrainingRefused('wrong-optimiser', 'control variates go with plain SGD alone')
   const walk = await trainNetwork(network, training, dataset, doors)
-  const weights = await network.readTrained()
-  const delta = weights.map((weight, index) => weight - (model[index] as number))
-  if (!delta.every(Number.isFinite)) throw new TrainingRefused('not-finite', `weights after ${task.epochs} epochs`)
+  const delta = subtract(await network.readTrained(), model)
+  if (!Number.isFinite(normOf(delta))) throw new TrainingRefused('not-finite', `weights after ${task.epochs} epochs`)
   return correction ? { delta, control: nextControl(correction, delta, walk) } : { delta }
+}
+
+/** In place. @param from as long, or longer */
+function subtract(values: Float32Array, from: Float32Array): Float32Array {
+  for (let index = 0; index < values.length; index++)
+    values[index] = (values[index] as number) - (from[index] as number)
+  return values
 }
 
 function checkShapes(network: Network, { task, architecture }: TrainingTask, dataset: Dataset): void {
@@ -115,6 +112,37 @@ async function evaluate(
 /** Steps that an accelerator may be behind. */
 const STEPS_AHEAD = 16
 
+/** The sum of what steps lost. They stay where they are until some have come together: each read would hold up its step. */
+class Losses {
+  #sum = 0
+  #behind: Scalar[] = []
+
+  /** Takes the scalar over. */
+  async add(loss: Scalar): Promise<void> {
+    this.#behind.push(loss)
+    if (this.#behind.length === STEPS_AHEAD) await this.#catchUp()
+  }
+
+  /** The sum, which begins anew. */
+  async take(): Promise<number> {
+    if (this.#behind.length > 0) await this.#catchUp()
+    const sum = this.#sum
+    this.#sum = 0
+    return sum
+  }
+
+  dispose(): void {
+    for (const each of this.#behind) each.dispose()
+    this.#behind = []
+  }
+
+  async #catchUp(): Promise<void> {
+    const together = addN(this.#behind)
+    this.dispose()
+    this.#sum += (await valuesOf(together))[0] as number
+  }
+}
+
 async function trainNetwork(
   network: Network,
   { task, shuffleSeed, correction }: TrainingTask,
@@ -125,28 +153,25 @@ async function trainNetwork(
   const training = { next: uint32Stream(dropoutSeed(shuffleSeed)) }
   const descent = openDescent(network.trainable, task, correction)
   const optimiser = openOptimiser(network.trainable, task.optimiser)
-  let losses = scalar(0)
+  const losses = new Losses()
   let steps = 0
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
       const order = shuffle(dataset.train.slice(), next)
       for await (const batch of batchesOf(dataset, order, task.batchSize)) {
         await doors.checkpoint()
-        const before = losses
-        losses = tidy(() => {
-          const rows = batch.rows.length
-          const targets = targetsOf(labelsOf(dataset, batch), network.output[0] as number)
+        const loss = tidy(() => {
+          const targets = targetsOf(dataset, batch, network.output[0] as number)
           const x = inputOf(dataset, batch)
-          const mean = () => mul(lossSum(task.loss, network.predict(x, training), targets), 1 / rows) as Scalar
-          const { value, grads } = variableGrads(mean, [...network.trainable])
-          optimiser.step(descent.along(gradientsOf(network, grads)))
-          return add(before, mul(value, rows))
+          const sum = () => lossSum(task.loss, network.predict(x, training), targets)
+          const { value, gradients } = differentiate(network, sum, 1 / batch.rows.length)
+          optimiser.step(descent.along(gradients))
+          return value
         })
-        before.dispose()
-        if (++steps % STEPS_AHEAD === 0) await losses.data()
+        steps++
+        await losses.add(loss)
       }
-      const sum = (await valuesOf(losses))[0] as number
-      losses = scalar(0)
+      const sum = await losses.take()
       if (!Number.isFinite(sum)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
       doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length })
     }
@@ -158,12 +183,11 @@ async function trainNetwork(
   }
 }
 
-function gradientsOf({ trainable }: Network, grads: NamedTensorMap): readonly Tensor[] {
-  return trainable.map(({ name }) => {
-    const gradient = grads[name]
-    assert(gradient, 'the loss depends on every weight')
-    return gradient
-  })
+/** A loss, and its gradients times `scale`, in the order of what is trainable: the loss itself is not scaled for that. */
+function differentiate({ trainable }: Network, loss: () => Scalar, scale: number) {
+  const { value, grads } = engine().gradients(loss, [...trainable], scalar(scale), true)
+  assert(grads.every(Boolean), 'the loss depends on every weight')
+  return { value, gradients: grads as readonly Tensor[] }
 }
 
 /** Of a tensor that nothing else needs. */
@@ -180,13 +204,18 @@ function inputOf({ shape }: Dataset, { rows, values }: Batch): Tensor {
 }
 
 function labelsOf({ labels }: Dataset, { rows }: Batch): Float32Array {
-  return Float32Array.from(rows, (row) => labels[row] as number)
+  const found = new Float32Array(rows.length)
+  for (let index = 0; index < rows.length; index++) found[index] = labels[rows[index] as number] as number
+  return found
 }
 
 /** One-hot, or the label itself where there is one output. */
-function targetsOf(labels: Float32Array, outputs: number): Tensor {
-  if (outputs === 1) return tensor(labels, [labels.length, 1])
-  const values = new Float32Array(labels.length * outputs)
-  for (const [index, label] of labels.entries()) values[index * outputs + label] = 1
-  return tensor(values, [labels.length, outputs])
+function targetsOf({ labels }: Dataset, { rows }: Batch, outputs: number): Tensor {
+  const values = new Float32Array(rows.length * outputs)
+  for (let index = 0; index < rows.length; index++) {
+    const label = labels[rows[index] as number] as number
+    if (outputs === 1) values[index] = label
+    else values[index * outputs + label] = 1
+  }
+  return tensor(values, [rows.length, outputs])
 }

@@ -98,13 +98,9 @@ function datasetOf(model: ReferenceModel, seed: Bytes, repetition: number): Data
   const { values, labels } = referenceRows(model, seed, repetition)
   const width = values.length / REPETITION_ROWS
   return {
-    ...{ shape: REFERENCE_MODELS[model].input, dropped: 0, heldOut: new Int32Array(0) },
+    ...{ shape: REFERENCE_MODELS[model].input, dropped: 0, inMemory: true, heldOut: new Int32Array(0) },
     labels: Float32Array.from(labels),
     train: Int32Array.from(labels.keys()),
-    async read(rows) {
-      const batch = new Float32Array(rows.length * width)
-      copyRows({ values, width }, rows, batch, { offset: 0, stride: width })
-      return batch
-    },
+    read: async (rows, into) => copyRows({ values, width }, rows, into, { offset: 0, stride: width }),
   }
 }

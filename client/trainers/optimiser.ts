@@ -34,23 +34,22 @@ export function openOptimiser(variables: readonly Variable[], terms: Terms): Opt
     constants.push(constant)
     return constant
   })
-  const memories: Tensor[][] = variables.map((weights) =>
+  const memories: (readonly Tensor[])[] = variables.map((weights) =>
     Array.from({ length: rememberedBy(terms) }, () => keep(zerosLike(weights))),
   )
   let steps = 0
   return {
     step(gradients) {
       assert(gradients.length === variables.length, 'a step has a gradient for every weight')
-      tidy(() => {
-        const move = rule(++steps)
-        for (const [index, weights] of variables.entries()) {
-          const before = memories[index] as Tensor[]
-          const [moved, ...after] = tidy(() => move(weights, gradients[index] as Tensor, before)) as [Tensor]
-          weights.assign(moved)
-          moved.dispose()
-          memories[index] = after.map((each) => keep(each))
-          for (const each of before) each.dispose()
-        }
+      const move = rule(++steps)
+      variables.forEach((weights, index) => {
+        const before = memories[index] as readonly Tensor[]
+        const [moved, ...after] = move(weights, gradients[index] as Tensor, before) as readonly [Tensor, ...Tensor[]]
+        weights.assign(moved)
+        moved.dispose()
+        for (const each of before) each.dispose()
+        for (const each of after) keep(each)
+        memories[index] = after
       })
     },
     dispose() {
@@ -59,8 +58,8 @@ export function openOptimiser(variables: readonly Variable[], terms: Terms): Opt
   }
 }
 
-/** What one tensor of weights becomes, followed by what is remembered of it. */
-type Move = (weights: Tensor, gradient: Tensor, memory: readonly Tensor[]) => Tensor[]
+/** What one tensor of weights becomes, followed by what is remembered of it. It leaves no other tensor behind. */
+type Move = (weights: Tensor, gradient: Tensor, memory: readonly Tensor[]) => readonly Tensor[]
 /** @param steps how many there are with this one; called once for all tensors */
 type Rule = (steps: number) => Move
 /** A number that stays until the optimiser is disposed of: made once, and not for every tensor of every step. */
@@ -93,9 +92,10 @@ type Of<K extends Terms['kind']> = Extract<Terms, { kind: K }>
 function sgd({ rateMicro, momentumMicro, nesterov }: Of<'sgd'>, constant: Constant): Rule {
   const attrs = { rate: rateMicro / 1e6, momentum: momentumMicro / 1e6, nesterov: nesterov === true }
   const rate = constant(attrs.rate)
-  if (momentumMicro === 0) return () => (weights, gradient) => [sub(weights, mul(gradient, rate))]
+  if (momentumMicro === 0) return () => (weights, gradient) => [tidy(() => sub(weights, mul(gradient, rate)))]
   return () =>
-    (weights, gradient, [velocity]) => [...momentumStep({ weights, gradient, velocity: velocity as Tensor }, attrs)]
+    (weights, gradient, [velocity]) =>
+      momentumStep({ weights, gradient, velocity: velocity as Tensor }, attrs)
 }
 
 /**
@@ -121,7 +121,7 @@ function adam({ rateMicro, beta1Micro, beta2Micro, epsilonNano }: Of<'adam' | 'a
     return (weights, gradient, memory) => {
       const [mean, square] = memory as [Tensor, Tensor]
       const kept = weights.rank > 1 ? 1 - rate * decay : 1
-      return [...adamStep({ weights, gradient, mean, square }, { ...attrs, kept })]
+      return adamStep({ weights, gradient, mean, square }, { ...attrs, kept })
     }
   }
 }
@@ -143,18 +143,19 @@ function rmsProp(
     Scalar,
     Scalar,
   ]
-  return () => (weights, gradient, memory) => {
-    const [v, ...others] = memory as [Tensor, ...Tensor[]]
-    const squares = tidy(() => discounted(v, square(gradient)))
-    const mean = centred && discounted(others.pop() as Tensor, gradient)
-    const scaled = tidy(() => {
-      const variance = mean ? relu(sub(squares, square(mean))) : squares
-      return div(mul(gradient, rate), sqrt(add(variance, epsilon)))
+  return () => (weights, gradient, memory) =>
+    tidy(() => {
+      const [v, ...others] = memory as [Tensor, ...Tensor[]]
+      const squares = tidy(() => discounted(v, square(gradient)))
+      const mean = centred && discounted(others.pop() as Tensor, gradient)
+      const scaled = tidy(() => {
+        const variance = mean ? relu(sub(squares, square(mean))) : squares
+        return div(mul(gradient, rate), sqrt(add(variance, epsilon)))
+      })
+      const [before] = others
+      const step = before ? tidy(() => add(mul(before, momentum), scaled)) : scaled
+      return [sub(weights, step), squares, ...(before ? [step] : []), ...(mean ? [mean] : [])]
     })
-    const [before] = others
-    const step = before ? tidy(() => add(mul(before, momentum), scaled)) : scaled
-    return [sub(weights, step), squares, ...(before ? [step] : []), ...(mean ? [mean] : [])]
-  }
 }
 
 /** Of what has been, `keptMicro` stays. */

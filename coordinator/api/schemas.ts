@@ -118,6 +118,9 @@ export const createRunSchema = z
       epochs: count(1000, 1),
       batchSize: count(65_536, 1),
       clipNormMicro: count(1_000_000_000_000, 1).default(10_000_000),
+      movingRangeMicro: count(1_000_000_000_000, 1)
+        .optional()
+        .meta({ description: 'how far each moving statistic may move in a round; clipNormMicro where it is left out' }),
       strategy: strategySchema.default({ kind: 'fedavg', rateMicro: 1_000_000 }),
       publicData: publicDataField.optional(),
       metrics: metricsField

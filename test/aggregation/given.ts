@@ -22,7 +22,7 @@ export function seed(number: number): Bytes {
 
 /** What the vectors of a task without metrics carry. */
 export function unscored(parameters: number): Payload {
-  return { parameters, scores: NO_SCORES }
+  return { parameters, moving: 0, scores: NO_SCORES }
 }
 
 /** One node's vector, as its bytes travel. */

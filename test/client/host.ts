@@ -354,7 +354,7 @@ export class Host {
       maskCts: this.parcels.filter(Boolean).flatMap(({ maskCts }) => maskCts),
     }
     const vectors = this.vectors
-    const payload = { parameters: roster.body.params.d, scores: NO_SCORES }
+    const payload = { parameters: roster.body.params.d, moving: 0, scores: NO_SCORES }
     const verified = await verifySession(record, coordinator.id, payload, async function* ({ u }) {
       yield vectors.get(u - 1) as Bytes
     })

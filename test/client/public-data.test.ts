@@ -11,6 +11,7 @@ import type { LocalUpdate, TrainingTask } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
 import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
+import { valuesOf } from './data/rows.ts'
 
 const seedOf = (text: string) => sha256(utf8(text))
 const nodes = ['a', 'b'].map((name) => signerOf(seedOf(name)).id)
@@ -55,7 +56,7 @@ test('each node without data trains on its own share of the public rows, read an
               seedOf('holdout'),
             )
             expect(dataset.train.length + dataset.heldOut.length).toBe(10)
-            const values = await dataset.read(Int32Array.from(dataset.labels.keys()))
+            const values = await valuesOf(dataset, Int32Array.from(dataset.labels.keys()))
             seen.push([...values].filter((_, index) => index % 2 === 1))
             return {} as LocalUpdate
           },

@@ -49,3 +49,10 @@ test('a loss that is not for the labels is said to be the mistake', async () => 
     '/task/architecture/input: must be [14], what the data contract yields',
   )
 })
+
+test('a range of moving statistics is for a model that has some', async () => {
+  expect(await mistakeOf({ movingRangeMicro: 1 })).toBe('/task/movingRangeMicro: the model has no moving statistics')
+  const norm = { layer: 'batchNormalization', name: 'norm', momentumMicro: 990_000, epsilonNano: 1_000_000 }
+  const architecture = { ...toy.architecture, layers: [norm, ...toy.architecture.layers] }
+  expect(await mistakeOf({ movingRangeMicro: 1, architecture })).toBeUndefined()
+})

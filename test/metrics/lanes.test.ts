@@ -40,7 +40,7 @@ function vectorOf(scoring: Scoring, rows: Rows) {
 }
 
 describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
-  const payload = { parameters: 3, scores: scoring }
+  const payload = { parameters: 3, moving: 0, scores: scoring }
 
   test('the sum of sites is one site with all their rows, in any order, and has its figures', async () => {
     await fc.assert(

@@ -14,7 +14,7 @@ export async function isExact(cohort: Cohort, played: Played): Promise<void> {
     await verifySession(
       played.record,
       cohort.coordinator.id,
-      { parameters: cohort.parameters, scores: NO_SCORES },
+      { parameters: cohort.parameters, moving: 0, scores: NO_SCORES },
       played.vectors.read,
     ),
   )

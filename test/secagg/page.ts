@@ -54,7 +54,7 @@ async function session(suite: Suite, parameters: number): Promise<readonly strin
     await verifySession(
       record,
       cohort.coordinator.id,
-      { parameters: cohort.parameters, scores: NO_SCORES },
+      { parameters: cohort.parameters, moving: 0, scores: NO_SCORES },
       vectors.read,
     ),
   )

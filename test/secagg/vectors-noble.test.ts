@@ -36,7 +36,7 @@ test.each([SUITE_X25519, SUITE_HYBRID] as const)(
       await verifySession(
         played.record,
         cohort.coordinator.id,
-        { parameters: cohort.parameters, scores: NO_SCORES },
+        { parameters: cohort.parameters, moving: 0, scores: NO_SCORES },
         played.vectors.read,
       ),
     )

@@ -22,6 +22,7 @@ import { fileUnder } from '#test/verify/store.ts'
 import { drawVector } from './draw.ts'
 import { fileVector } from './file.ts'
 import { buildMaskedRun } from './masked-run.ts'
+import { movingVector } from './moving.ts'
 import { referenceVector } from './reference.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
 import { scoresVector } from './scores.ts'
@@ -50,6 +51,7 @@ export async function buildVectors() {
       difference: difference(),
       reference: referenceVector(),
       ...run.vectors,
+      moving: await movingVector(),
       scores: scoresVector(),
       'masked-run': masked.vectors,
       secagg: secaggVectors(),

@@ -88,7 +88,7 @@ export async function buildMaskedRun(record: Recorder) {
         sum: played.sum,
         purpose,
         model: weights,
-        payload: { parameters: weights.length, scores: NO_SCORES },
+        payload: { parameters: weights.length, moving: 0, scores: NO_SCORES },
         memory,
         quantiser,
         strategy,

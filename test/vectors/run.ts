@@ -188,7 +188,7 @@ export async function buildRun(record: Recorder) {
       sum: sum.value,
       purpose,
       model: from.weights,
-      payload: { parameters: from.weights.length, scores: NO_SCORES },
+      payload: { parameters: from.weights.length, moving: 0, scores: NO_SCORES },
       memory: new Float32Array(0),
       quantiser,
       strategy,

@@ -38,7 +38,7 @@ export async function prepare(shape: Shape) {
     .toSorted((a, b) => (a.signer.id < b.signer.id ? -1 : 1))
   const inferred = shapeOf(architecture)
   assert(inferred.ok, 'the fixture has a sound architecture')
-  const { parameters } = inferred.value
+  const { parameters, moving } = inferred.value
   const tensors = inferred.value.tensors.map(({ name, shape, role }) => ({ name, shape, role }))
   const architectureCid = await store.block(architectureSchema, architecture)
   const modelOf = async (weights: Float32Array) =>
@@ -53,7 +53,7 @@ export async function prepare(shape: Shape) {
   const start: Standing = { weights, model: genesis, parent: null, trained: 0 }
   const coordinator = signerOf(secretOf(0))
   return {
-    ...{ hooks, store, coordinator, nodes, planned, budget, parameters, modelOf, task, taskCid, start, secure },
+    ...{ hooks, store, coordinator, nodes, planned, budget, parameters, moving, modelOf, task, taskCid, start, secure },
     /** What the task's metrics take of every vector. */
     scored: scoreLanesOf(scoringOf(task)),
     kept: new Map() as Kept,

@@ -1,6 +1,5 @@
-import { clip } from '#aggregation/clip.ts'
 import { scoreLanesOf, scoringOf } from '#aggregation/metrics/scoring.ts'
-import { evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
+import { bound, evaluationRowsMax, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { say as saySecure } from '#aggregation/secagg/messages.ts'
 import { sha256 } from '#crypto'
@@ -15,7 +14,6 @@ import {
 } from '#protocol/manifest.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
 import { cohortSeed, quantiseSeed } from '#protocol/seeds.ts'
-import type { Task } from '#protocol/task.ts'
 import { cohortOf } from '#test/cohort.ts'
 import type { Absent } from '#test/secagg/play.ts'
 import { countSeats, recordDraw } from './draws.ts'
@@ -41,9 +39,7 @@ export async function playRound(play: Play, start: Standing, round: Round, { abs
   const summed = Uint32Array.from(sum, (lane) => lane % 2 ** 32)
   const lanes = hooks.sum?.(summed, round) ?? summed
   const [rows, correct, high, low] = [...lanes.slice(8 + parameters)] as [number, number, number, number]
-  const weights = trains
-    ? start.weights.map((weight, index) => weight + step(play.task, plan, lanes, index))
-    : start.weights
+  const weights = trains ? start.weights.map((weight, index) => weight + step(play, plan, lanes, index)) : start.weights
   const model = await play.modelOf(weights)
   const shown = hooks.aggregate?.(lanes, round) ?? lanes
   const aggregate = await store.file(shown)
@@ -149,7 +145,7 @@ function inputOf(play: Play, { round, plan, parameters }: Omit<Act, 'inputs'>, s
   const { secret } = play.nodes[seat] as Play['nodes'][number]
   const at = { round, seat }
   const rng = uint32Stream(quantiseSeed(secret, play.taskCid, round))
-  const lanes = train(play.task, plan, rng, parameters, at)
+  const lanes = train(play, plan, rng, parameters, at)
   return play.hooks.vector?.(lanes, at) ?? lanes
 }
 
@@ -210,7 +206,7 @@ async function endMasked(play: Play, secure: Secure, before: Omit<Act, 'inputs'>
 async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> {
   const { hooks, store, task, taskCid, nodes, planned, secure, endings } = play
   const max = nodes.length
-  const { clipNormMicro, data } = task
+  const { clipNormMicro, movingRangeMicro, data } = task
   const at = secure && { ...stageOf(play, secure), earlier: play.earlier, abandons: play.abandons }
   const told = at && hooks.endings && endings.length > 0 ? await hooks.endings(endings, at) : endings
   return {
@@ -227,7 +223,10 @@ async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> 
     endings: told.length > 0 ? await store.block(endingsSchema, told) : null,
     cohortSeed: cohortSeed(task.seed, start.model, round),
     cohort: cohortOf({ min: 2, max, quorum: 2 }),
-    quantiser: quantiserFor({ clipNormMicro, rowsMax: secure ? 1 : data.rowsMax, cohortMax: max }),
+    quantiser: quantiserFor({
+      ...{ clipNormMicro, movingRangeMicro, cohortMax: max },
+      rowsMax: secure ? 1 : data.rowsMax,
+    }),
     timing: {
       ...{
         selectionMillis: 1000,
@@ -243,21 +242,23 @@ async function planOf(play: Play, start: Standing, round: Round): Promise<Plan> 
 
 /** What a node would have learned: any delta will do. */
 function train(
-  task: Task,
+  play: Play,
   { quantiser, secure }: Plan,
   rng: () => number,
   parameters: number,
   { round, seat }: At,
 ): Uint32Array {
+  const { task } = play
   const scores = scoringOf(task)
   const learned = Float32Array.from({ length: parameters - scoreLanesOf(scores) }, () => rng() / 2 ** 31 - 1)
+  const moving = learned.length > 0 ? play.moving : 0
   const rows = Math.min(20 + seat + round, evaluationRowsMax(quantiser))
   const counted = secure
     ? { rows: 65_536, correct: Math.round(65_536 * ((rows - 10 + round) / rows)) }
     : { rows, correct: rows - 10 + round }
   const lanes = quantise(
     {
-      delta: clip(learned, task.clipNormMicro / 1e6),
+      delta: bound(learned, quantiser, moving),
       weight: secure ? 1 : Math.min(80 + seat, task.data.rowsMax),
       evaluation: {
         ...counted,
@@ -268,6 +269,7 @@ function train(
     quantiser,
     rng,
     scores,
+    moving,
   )
   assert(lanes.ok, 'the fixture has a sound update')
   return lanes.value
@@ -301,9 +303,10 @@ function figuresIn({ task }: Play, payload: Uint32Array): Pick<RoundRecord['eval
 }
 
 /** How far one weight moves, from docs/protocol.md, "The vector", in its order of operations. */
-function step(task: Task, { quantiser }: Plan, lanes: Uint32Array, index: number): number {
+function step({ task, parameters, moving }: Play, { quantiser }: Plan, lanes: Uint32Array, index: number): number {
   const [weight, reports, lane] = [lanes[0], lanes[1], lanes[8 + index]] as [number, number, number]
-  const range = task.clipNormMicro / 1e6
+  const ofStatistics = task.movingRangeMicro ?? task.clipNormMicro
+  const range = (index < parameters - moving ? task.clipNormMicro : ofStatistics) / 1e6
   const summed = lane * ((2 * range) / (2 ** quantiser.bits - 1)) - reports * range
   return Math.fround((task.strategy.rateMicro / 1e6) * (summed * (quantiser.weightMax / weight)))
 }

@@ -3,6 +3,7 @@ import { applyImageContract, applyTableContract } from '#client/data/contract.ts
 import type { Dataset } from '#client/data/dataset.ts'
 import { rowsIn } from '#client/data/idx.ts'
 import { featuresOf, type ImageContract, type TableContract } from '#protocol/task.ts'
+import { valuesOf } from './rows.ts'
 import { tableFrom } from './table.ts'
 
 const seed = new Uint8Array(32)
@@ -26,7 +27,7 @@ const text = `num,age,cp,chol,other
 2,40,4,240,x`.replace('3,60,2,,x', '3,60,2,220,x')
 
 async function rowOf(dataset: Dataset, row: number): Promise<number[]> {
-  return [...(await dataset.read(Int32Array.of(row)))]
+  return [...(await valuesOf(dataset, Int32Array.of(row)))]
 }
 
 test('rows become features as the contract says, by what the training rows alone know', async () => {
@@ -118,7 +119,7 @@ const apply = ({ images: idx, labels }: typeof files, contract = images) =>
 test('pixels are scaled to 0…1', async () => {
   const dataset = apply(files)
   const pixels = [8, 9, 10, 11, 0, 1, 2, 3].map((index) => Math.fround((index * 23) / 255))
-  expect([...(await dataset.read(Int32Array.of(2, 0)))]).toEqual(pixels)
+  expect([...(await valuesOf(dataset, Int32Array.of(2, 0)))]).toEqual(pixels)
   expect([...dataset.labels]).toEqual([0, 2, 1])
 })
 

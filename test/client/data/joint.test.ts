@@ -14,6 +14,7 @@ import {
   type JointContract,
   type TextContract,
 } from '#protocol/task.ts'
+import { valuesOf } from './rows.ts'
 
 const seed = new Uint8Array(32)
 const csv = `age,note,weight
@@ -51,7 +52,7 @@ async function rowsUnder(source: DataSource, contract: DataContract): Promise<nu
   expect(dataset.shape).toEqual(featuresOf(contract))
   const rows = Int32Array.from(dataset.labels.keys())
   const width = dataset.shape.reduce((product, side) => product * side, 1)
-  const values = await dataset.read(rows)
+  const values = await valuesOf(dataset, rows)
   return [...rows].map((row) => [...values.subarray(row * width, (row + 1) * width)])
 }
 
@@ -144,7 +145,7 @@ test('a share of a public table has the texts of its own rows', async () => {
   const plain = { ...label, centreMicro: 0, scaleMicro: 1_000_000 }
   const dataset = await openDataset(source, open)({ ...text, label: plain, rowsMax: 15 }, seed)
   expect(dataset.labels).toHaveLength(15)
-  const values = await dataset.read(Int32Array.from(dataset.labels.keys()))
+  const values = await valuesOf(dataset, Int32Array.from(dataset.labels.keys()))
   for (const [row, words] of dataset.labels.entries())
     expect([...values.subarray(3 * row, 3 * row + 3)]).toEqual([0, 1, 2].map((at) => (at < words ? 3 : 0)))
 })

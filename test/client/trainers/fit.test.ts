@@ -120,9 +120,9 @@ describe('a fit', () => {
     const watched = {
       ...dataset,
       heldOut: new Int32Array(0),
-      read: (rows: Int32Array) => {
+      read: (rows: Int32Array, into: Float32Array) => {
         seen.push(...rows)
-        return dataset.read(rows)
+        return dataset.read(rows, into)
       },
     }
     await fitHere(model, trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 3, epochs: 2 }), watched)
@@ -169,7 +169,7 @@ describe('a fit', () => {
     })
     const steep = {
       ...dataset,
-      read: async (rows: Int32Array) => new Float32Array(4 * rows.length).fill(1e30),
+      read: async (_rows: Int32Array, into: Float32Array) => void into.fill(1e30),
     }
     await expect(fitHere(someModel(linear, 1), training, steep)).rejects.toThrow(/^not-finite: /)
   })
@@ -208,7 +208,9 @@ describe('a fit', () => {
     let turns = 0
     const broken = {
       ...dataset,
-      read: (rows: Int32Array) => (++turns > 3 ? Promise.reject(new Error('no disk')) : dataset.read(rows)),
+      inMemory: false,
+      read: (rows: Int32Array, into: Float32Array) =>
+        ++turns > 3 ? Promise.reject(new Error('no disk')) : dataset.read(rows, into),
     }
     const training = trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 2 })
     const before = memory().numTensors

@@ -1,4 +1,5 @@
 import type { Dataset } from '#client/data/dataset.ts'
+import { copyRows } from '#client/data/features.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Cid } from '#protocol/ids.ts'
@@ -37,6 +38,9 @@ export function datasetOf(
   labels: readonly number[],
   heldOut: readonly number[] = [],
 ): RowsInMemory {
+  const width = sizeOf({ shape })
+  const values = new Float32Array(rows.length * width)
+  for (const [index, row] of rows.entries()) values.set(row, index * width)
   return {
     shape,
     rows,
@@ -44,12 +48,8 @@ export function datasetOf(
     train: Int32Array.from(rows.keys()),
     heldOut: Int32Array.from(heldOut),
     dropped: 0,
-    async read(batch) {
-      const width = shape.reduce((product, side) => product * side, 1)
-      const values = new Float32Array(batch.length * width)
-      for (const [index, row] of batch.entries()) values.set(rows[row] as Float32Array, index * width)
-      return values
-    },
+    inMemory: true,
+    read: async (batch, into) => copyRows({ values, width }, batch, into, { offset: 0, stride: width }),
   }
 }
 
