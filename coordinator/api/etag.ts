@@ -4,7 +4,7 @@ import { toHex, utf8 } from '#protocol/bytes.ts'
 import { Problem } from './problems.ts'
 
 /** Of what a GET answers: it changes when, and only when, something in the answer does. */
-export function etagOf(view: object): string {
+function etagOf(view: object): string {
   return `"${toHex(sha256(utf8(JSON.stringify(view))).subarray(0, 16))}"`
 }
 
