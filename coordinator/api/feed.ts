@@ -13,6 +13,8 @@ const COALESCE_MILLIS = 100
 /** So often it is looked who is linked, for all feeds together. */
 const NODES_MILLIS = 2000
 
+const EXAMPLE = 'event: reset\ndata: {"type":"reset"}\n\n'
+
 /** Who is linked, looked up for as long as anybody wants to know. */
 class Linked {
   readonly #presence: Pick<Presence, 'nodes'>
@@ -64,7 +66,8 @@ export function feedRoutes(routes: Routes, doors: ApiDoors, streams: Places): vo
         summary: 'What changes, in all runs, as server-sent events',
         description:
           '`reset` first: read your lists. Then at most ten times a second `run.event` {run, seq}, that the run has events up to seq, and `nodes.changed` {linked}. It has no history: after a break there is a new reset.',
-        response: { 200: z.string(), ...problems },
+        produces: ['text/event-stream'],
+        response: { 200: z.string().meta({ examples: [EXAMPLE] }), ...problems },
       },
     },
     async (request, reply) => {

@@ -9,6 +9,7 @@ import {
   PIN_PAGE_MAX,
 } from '#protocol/pinning.ts'
 import { pinFields } from '../pins.ts'
+import { PIN, PIN_STATUS } from './examples.ts'
 
 /** The shapes of the IPFS Pinning Service API 1.0.0, under the names that it gives them. */
 
@@ -27,7 +28,7 @@ export const pinBody = z
       .optional(),
     meta: metaField.optional(),
   })
-  .meta({ id: 'Pin' })
+  .meta({ id: 'Pin', examples: [PIN] })
 
 export const pinStatusView = z
   .object({
@@ -38,18 +39,18 @@ export const pinStatusView = z
     delegates: z.array(z.string()).min(1).max(PIN_ADDRESSES_MAX).meta({ id: 'Delegates' }),
     info: z.record(z.string(), z.string()).meta({ id: 'StatusInfo' }).optional(),
   })
-  .meta({ id: 'PinStatus' })
+  .meta({ id: 'PinStatus', examples: [PIN_STATUS] })
 
 export const pinResultsView = z
   .object({
     count: z.int().min(0).meta({ description: 'how many there are, of which the newest are in results' }),
     results: z.array(pinStatusView).max(PIN_PAGE_MAX),
   })
-  .meta({ id: 'PinResults' })
+  .meta({ id: 'PinResults', examples: [{ count: 1, results: [PIN_STATUS] }] })
 
 export const failureView = z
   .object({ error: z.object({ reason: z.string(), details: z.string().optional() }) })
-  .meta({ id: 'Failure' })
+  .meta({ id: 'Failure', examples: [{ error: { reason: 'NOT_FOUND', details: 'there is no pin x' } }] })
 
 /** Said once with commas, or said again for each. */
 const listOf = <T extends z.ZodType<unknown, string>>(item: T, max: number) =>

@@ -68,17 +68,27 @@ export function answerProblem(cause: FastifyError | Problem, request: FastifyReq
     .type('application/problem+json')
     .send(
       JSON.stringify({
-        type: `urn:consilium:problem:${problem.code}`,
-        title: problem.title,
-        status: problem.status,
-        detail: problem.message,
-        instance: request.url.slice(0, 500),
-        code: problem.code,
-        request_id: request.id,
-        retryable: problem.status === 408 || problem.status === 429 || problem.status >= 500,
+        ...problemBody({
+          ...{ status: problem.status, code: problem.code, title: problem.title, detail: problem.message },
+          ...{ instance: request.url, request: request.id },
+        }),
         ...(problem.errors ? { errors: problem.errors } : {}),
       }),
     )
+}
+
+/** The members that every problem has. */
+export function problemBody({ status, code, title, detail, instance, request }: Told): object {
+  return {
+    ...{ type: `urn:consilium:problem:${code}`, title, status, detail, instance: instance.slice(0, 500), code },
+    ...{ request_id: request, retryable: status === 408 || status === 429 || status >= 500 },
+  }
+}
+
+type Told = Pick<Problem, 'status' | 'code' | 'title'> & {
+  readonly detail: string
+  readonly instance: string
+  readonly request: string
 }
 
 export function problemOf(cause: FastifyError | Problem): Problem {
@@ -107,12 +117,24 @@ export function problemOf(cause: FastifyError | Problem): Problem {
     )
   }
   const status = cause.statusCode ?? 500
-  if (status < 500)
-    return new Problem(status, (cause.code ?? 'bad_request').toLowerCase(), 'The request is not valid', cause.message)
+  if (status < 500) {
+    const { code, detail } = UNREAD[status] ?? {
+      code: 'bad_request',
+      detail: 'it cannot be read: its address, or its body',
+    }
+    return new Problem(status, code, 'The request is not valid', detail)
+  }
   return new Problem(
     500,
     'internal',
     'Something went wrong here',
     'the coordinator has logged it under this request id',
   )
+}
+
+/** What the server itself could not take, in words of ours: its own name the library, and quote the request. */
+const UNREAD: Readonly<Record<number, { readonly code: string; readonly detail: string }>> = {
+  413: { code: 'too_large', detail: 'the body is larger than this route takes' },
+  414: { code: 'uri_too_long', detail: 'a part of the address is longer than any that there is' },
+  415: { code: 'unsupported_media_type', detail: 'this route takes application/json, or no body' },
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { healthOf } from '../provider-health.ts'
 import { type Publication, publishedField, requestStatusField } from '../publications.ts'
+import { PROVIDER, PUBLICATION } from './examples.ts'
 import { inTime } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
 import { page } from './schemas.ts'
@@ -23,7 +24,7 @@ export const publicationView = z
       }),
     ),
   })
-  .meta({ id: 'Publication' })
+  .meta({ id: 'Publication', examples: [PUBLICATION] })
 
 export const providerView = z
   .object({
@@ -31,13 +32,15 @@ export const providerView = z
     state: z.enum(['ready', 'unauthorised', 'refused', 'unreachable']),
     detail: z.string().nullable(),
   })
-  .meta({ id: 'Provider' })
+  .meta({ id: 'Provider', examples: [PROVIDER] })
 
-export const publicationsPage = page(publicationView).extend({
-  quorum: z
-    .int()
-    .meta({ description: 'providers that must have a thing before it counts as published; 0 without any' }),
-})
+export const publicationsPage = page(publicationView)
+  .extend({
+    quorum: z
+      .int()
+      .meta({ description: 'providers that must have a thing before it counts as published; 0 without any' }),
+  })
+  .meta({ examples: [{ data: [PUBLICATION], has_more: false, next: null, quorum: 1 }] })
 
 /** What of our runs other people's pinning services have, and whether those are there. */
 export function publicationRoutes(routes: Routes, doors: ApiDoors): void {

@@ -20,6 +20,7 @@ import { verdictField } from '#protocol/spot-check.ts'
 import { dataContractSchema, localObjective, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
 import { onFailuresField } from '../run-spec.ts'
 import { termsSchema } from '../timing.ts'
+import * as example from './examples.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
 export const text = (what: string) => z.string().meta({ description: what })
@@ -83,11 +84,14 @@ const whenTooMany = onFailuresField.meta({
   description: 'what then: the run waits for POST /resume or /stop, or it ends as failed',
 })
 
-export const fileView = z.object({ cid, size_bytes: z.number().int() }).meta({ id: 'File' })
+export const fileView = z.object({ cid, size_bytes: z.number().int() }).meta({ id: 'File', examples: [example.FILE] })
+/** Not a transform: zod takes examples off whatever transforms, and OpenAPI would show none of a run. */
 const fileCid = z
   .string()
-  .refine((text) => parseCid(text).ok, 'must be a CID that POST /v1/files answered')
-  .transform((text) => text as Cid)
+  .refine((text) => parseCid(text).ok, 'must be a CID that POST /v1/files answered') as unknown as z.ZodType<
+  Cid,
+  string
+>
 const publicDataField = z
   .discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('idx'), images: fileCid, labels: fileCid }),
@@ -139,7 +143,7 @@ export const createRunSchema = z
     failuresMax: failuresMaxField,
     onFailures: whenTooMany.default('pause'),
   })
-  .meta({ id: 'CreateRun' })
+  .meta({ id: 'CreateRun', examples: [example.CREATE_RUN] })
 
 export const createAskSchema = z
   .strictObject({
@@ -153,7 +157,7 @@ export const createAskSchema = z
     failuresMax: failuresMaxField,
     onFailures: whenTooMany.default('end'),
   })
-  .meta({ id: 'CreateStatsQuery' })
+  .meta({ id: 'CreateStatsQuery', examples: [example.CREATE_ASK] })
 
 const evaluationView = z
   .object({
@@ -191,7 +195,7 @@ export const statsQueryView = z
     phase: z.string().nullable(),
     manifest: cid.nullable().meta({ description: 'root of the bundle, from which the answer is recomputed' }),
   })
-  .meta({ id: 'StatsQuery' })
+  .meta({ id: 'StatsQuery', examples: [example.ASK] })
 
 export const runView = z
   .object({
@@ -222,11 +226,11 @@ export const runView = z
     paid: amount,
     released: amount,
   })
-  .meta({ id: 'Run' })
+  .meta({ id: 'Run', examples: [example.RUN] })
 
 export const stopSchema = z
   .strictObject({ reason: nameField.meta({ description: 'why, for the record' }) })
-  .meta({ id: 'StopRun' })
+  .meta({ id: 'StopRun', examples: [example.STOP] })
 
 export const roundView = z
   .object({
@@ -242,7 +246,7 @@ export const roundView = z
     record: cid.nullable().meta({ description: 'the sealed manifest of a closed round, or record of an aborted one' }),
     evaluation: evaluationView.nullable().meta({ description: 'of the model that a closed round started from' }),
   })
-  .meta({ id: 'Round' })
+  .meta({ id: 'Round', examples: [example.ROUND] })
 
 export const seatView = z
   .object({
@@ -256,7 +260,9 @@ export const seatView = z
   })
   .meta({ id: 'Seat' })
 
-export const roundWithSeatsView = roundView.extend({ seats: z.array(seatView) }).meta({ id: 'RoundWithSeats' })
+export const roundWithSeatsView = roundView
+  .extend({ seats: z.array(seatView) })
+  .meta({ id: 'RoundWithSeats', examples: [example.ROUND_WITH_SEATS] })
 
 const speed = z.int().meta({ description: 'samples a second, in thousandths' })
 const standing = z.enum(['confirmed', 'unchecked', 'doubted']).meta({
@@ -297,7 +303,7 @@ export const nodeView = z
       .nullable()
       .meta({ description: 'what it says of itself; null where it has said nothing' }),
   })
-  .meta({ id: 'Node' })
+  .meta({ id: 'Node', examples: [example.NODE] })
 
 export const checkView = z
   .object({
@@ -325,7 +331,7 @@ export const nodeWithHistoryView = nodeView
       )
       .meta({ description: 'that it reported in since this process began, the newest first' }),
   })
-  .meta({ id: 'NodeWithHistory' })
+  .meta({ id: 'NodeWithHistory', examples: [example.NODE_WITH_HISTORY] })
 
 export const problemView = z
   .object({
@@ -339,11 +345,11 @@ export const problemView = z
     retryable: z.boolean(),
     errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
   })
-  .meta({ id: 'Problem' })
+  .meta({ id: 'Problem', examples: [example.PROBLEM] })
 
 export const eventView = z
   .looseObject({ type: z.string(), run: z.string(), seq: z.int(), time })
-  .meta({ id: 'Event', description: 'docs/protocol.md lists the types and their fields' })
+  .meta({ id: 'Event', examples: [example.EVENT], description: 'docs/protocol.md lists the types and their fields' })
 
 /** Its example is a page of the item's. */
 export const page = <T extends z.ZodType>(item: T) =>

@@ -50,6 +50,7 @@ import { runRoutes } from './runs.ts'
 import { problemView } from './schemas.ts'
 import { sessionRoutes, signInRoute } from './session.ts'
 import { statsRoutes } from './stats.ts'
+import { answerUnparsed } from './unparsed.ts'
 import { type WebhookDoors, webhookRoutes } from './webhooks.ts'
 
 export type ApiDoors = {
@@ -114,6 +115,8 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_BYTES_MAX,
+    frameworkErrors: answerProblem,
+    clientErrorHandler: answerUnparsed,
     genReqId: () => `req_${ulid()}`,
     // A large upload takes its time; it has a pace to keep instead. Other bodies have a limit of their own.
     requestTimeout: 0,
@@ -190,7 +193,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   const open = { security: [] }
   server.get(
     '/healthz',
-    { schema: { ...open, summary: 'The process answers', response: { 200: z.object({ status: z.literal('ok') }) } } },
+    { schema: { ...open, summary: 'The process answers', response: { 200: statusView('ok') } } },
     async () => ({ status: 'ok' as const }),
   )
   server.get(
@@ -199,7 +202,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       schema: {
         ...open,
         summary: 'Recovered and serving, and the log answers',
-        response: { 200: z.object({ status: z.literal('ready') }), 503: problemView },
+        response: { 200: statusView('ready'), 503: problemView },
       },
     },
     async () => {
@@ -210,7 +213,12 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   )
   server.get(
     '/metrics',
-    { schema: { ...open, summary: 'Counters as Prometheus text', response: { 200: z.string() } } },
+    {
+      schema: {
+        ...{ ...open, summary: 'Counters as Prometheus text', produces: ['text/plain'] },
+        response: { 200: z.string().meta({ examples: ['consilium_links 3\n'] }) },
+      },
+    },
     async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await doors.counters.text()),
   )
   const { lend } = doors
@@ -260,6 +268,10 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     await guarded.register(async (pinning) => pinRoutes(pinning.withTypeProvider<ZodTypeProvider>(), doors))
   })
   return server
+}
+
+function statusView<S extends string>(status: S) {
+  return z.object({ status: z.literal(status) }).meta({ examples: [{ status }] })
 }
 
 /** Runs are not known before they are recovered; while it drains nothing new begins here that another process could do. */

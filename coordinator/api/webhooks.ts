@@ -22,6 +22,32 @@ export type WebhookDoors = {
 const text = (what: string) => z.string().meta({ description: what })
 const time = text('RFC 3339')
 
+const EXAMPLE = {
+  url: 'https://hooks.example.org/consilium',
+  events: ['round.completed', 'run.*'],
+  description: 'the study desk',
+}
+const ENDPOINT_EXAMPLE = {
+  ...{ id: 'we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N', ...EXAMPLE, enabled: true },
+  ...{ created_at: '2026-11-22T09:31:04.120Z', updated_at: '2026-11-22T09:31:04.120Z', gave_up: null },
+}
+const DELIVERY_EXAMPLE = {
+  ...{
+    id: 'msg_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N_12',
+    type: 'round.completed',
+    run: 'run_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N',
+    seq: 12,
+  },
+  ...{
+    at: '2026-11-22T09:31:04.350Z',
+    attempt: 1,
+    status: 204,
+    outcome: 'delivered' as const,
+    reason: null,
+    elapsed_ms: 38,
+  },
+}
+
 const endpointView = z
   .object({
     id: text('we_…'),
@@ -36,10 +62,13 @@ const endpointView = z
       .nullable()
       .meta({ description: 'the latest event that was not delivered within a day' }),
   })
-  .meta({ id: 'WebhookEndpoint' })
+  .meta({ id: 'WebhookEndpoint', examples: [ENDPOINT_EXAMPLE] })
 const endpointWithSecretView = endpointView
   .extend({ secret: text('whsec_…, for Standard Webhooks: shown this once') })
-  .meta({ id: 'WebhookEndpointWithSecret' })
+  .meta({
+    id: 'WebhookEndpointWithSecret',
+    examples: [{ ...ENDPOINT_EXAMPLE, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }],
+  })
 const deliveryView = z
   .object({
     id: text('the message, and its webhook-id'),
@@ -53,7 +82,7 @@ const deliveryView = z
     reason: z.string().nullable(),
     elapsed_ms: z.int(),
   })
-  .meta({ id: 'WebhookDelivery' })
+  .meta({ id: 'WebhookDelivery', examples: [DELIVERY_EXAMPLE] })
 
 const eventsField = endpointFields.events.meta({
   description: 'types of events: round.completed, run.* for all that start so, or *',
@@ -64,11 +93,11 @@ const createSchema = z
     events: eventsField.default(['round.completed', 'run.*']),
     description: endpointFields.description.default(''),
   })
-  .meta({ id: 'CreateWebhookEndpoint' })
+  .meta({ id: 'CreateWebhookEndpoint', examples: [EXAMPLE] })
 const changeSchema = z
   .strictObject({ ...endpointFields, events: eventsField, enabled: z.boolean() })
   .partial()
-  .meta({ id: 'ChangeWebhookEndpoint' })
+  .meta({ id: 'ChangeWebhookEndpoint', examples: [{ enabled: false }] })
 
 const params = z.object({ id: z.string().max(100) })
 const scoped = { config: { scope: 'webhooks:admin' } } as const
