@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { FORMATS, type ModelFormat, modelFile, modelFormatField } from '#protocol/formats/model-file.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
@@ -15,7 +15,7 @@ import { writeWholeFile } from './whole-file.ts'
  */
 export async function execute({ args, output }: Call): Promise<number> {
   const formats = formatsOf(args)
-  const folder = resolve(args.text('out') ?? '.')
+  const folder = args.text('out') ?? '.'
   await using model = await openModel(args.positionals[0] as string, args)
   using stopping = listenForStop()
   await mkdir(folder, { recursive: true })

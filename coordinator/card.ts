@@ -5,7 +5,7 @@ import type { ModelManifest } from '#protocol/manifest.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import type { Optimiser, Task } from '#protocol/task.ts'
 import type { MetricsRow } from './api/metrics.ts'
-import { markdownParagraphs, markdownText, yamlText } from './escaping.ts'
+import { markdownParagraphs, markdownText, yamlNumber, yamlText } from './escaping.ts'
 import { outcomeOf } from './outcome.ts'
 import type { Run } from './run.ts'
 
@@ -95,7 +95,7 @@ function metadataOf(facts: CardFacts): string {
     '    metrics:',
     ...values.flatMap(([name, value]) => [
       `    - type: ${HUB_NAMES[name] ?? name}`,
-      `      value: ${value}`,
+      `      value: ${yamlNumber(value)}`,
       `      name: ${yamlText(name)}`,
     ]),
   ]
@@ -220,7 +220,7 @@ function lineageText({ run, task, model, rounds, coordinator }: CardFacts): stri
   ])
   const made = rounds.map(({ round, manifest, model }) => [String(round), code(manifest), code(model)])
   const chain =
-    "Each round's manifest is signed by the coordinator and names the one before it, the updates in it, and the model that it made."
+    "Each round's manifest is signed by the coordinator and names the one before it, the updates in it, and the model that it made; one that only tests keeps the model."
   return [table(['what', 'CID or key'], things), chain, table(['round', 'manifest', 'model'], made)].join('\n\n')
 }
 

@@ -29,3 +29,8 @@ export function yamlText(text: string): string {
   })
   return `"${quoted}"`
 }
+
+/** A YAML number, also to readers of YAML 1.1, to whom 1e-7 is a text. */
+export function yamlNumber(value: number): string {
+  return String(value).replace(/^(-?\d+)e/, '$1.0e')
+}

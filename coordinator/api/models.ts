@@ -54,6 +54,8 @@ export function modelRoutes(routes: Routes, doors: ApiDoors): void {
     '/v1/runs/:id/model',
     {
       config: { scope: 'models:read' },
+      // To say how long it is, the whole file would have to be made.
+      exposeHeadRoute: false,
       schema: {
         summary: "A run's model as a file",
         description:

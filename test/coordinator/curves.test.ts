@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { csvOf, metricsOf } from '#coordinator/api/metrics.ts'
 import { Curves } from '#coordinator/curves.ts'
 import { downsample } from '#coordinator/downsample.ts'
-import { markdownParagraphs, markdownText, yamlText } from '#coordinator/escaping.ts'
+import { markdownParagraphs, markdownText, yamlNumber, yamlText } from '#coordinator/escaping.ts'
 import { encodeEvent, type RunEvent } from '#coordinator/run-events.ts'
 import type { EventLog } from '#protocol/ports.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
@@ -110,5 +110,6 @@ describe('what came from outside', () => {
 
   test('is a YAML scalar that reads back, in ASCII', () => {
     expect(yamlText('a: "b" \\ é 😀\n- c')).toBe('"a: \\"b\\" \\\\ \\u00e9 \\U0001f600\\u000a- c"')
+    expect([1e-7, -2.5e-9, 0.25, 3].map(yamlNumber)).toEqual(['1.0e-7', '-2.5e-9', '0.25', '3'])
   })
 })

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { unzipSync } from 'fflate'
 import { TOY_TASK } from '#sim/toy.ts'
-import { CARD, type Json, type Trained, trained } from './trained.ts'
+import { CARD } from './prose.ts'
+import { type Json, type Trained, trained } from './trained.ts'
 
 let given: Trained
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { comesTrue } from '#test/eventually.ts'
 import { LiveSite } from '#test/live-site.ts'
 import { type Live, live, request } from './live.ts'
+import { CARD } from './prose.ts'
 
 export type Json = Record<string, unknown>
 
@@ -41,12 +42,4 @@ export async function trained(change: Parameters<typeof live>[0] = {}): Promise<
   end.abort()
   await Promise.all(lives)
   return { at, plain, masked, get, [Symbol.asyncDispose]: () => at[Symbol.asyncDispose]() }
-}
-
-/** What whoever brings a task says of its model, and what might be made of it. */
-export const CARD = {
-  intendedUse: 'To try things *out*.\n\n<script>alert(1)</script> | https://example.org',
-  limitations: 'It has learned nothing: ---\n# not a heading',
-  license: 'apache-2.0',
-  language: 'en',
 }
