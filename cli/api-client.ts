@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
   fileView,
@@ -91,6 +92,29 @@ export class ApiClient {
     return (await this.#json('/v1/pin-providers', page(providerView))).data
   }
 
+  /** What every node has earned. */
+  balances(): Promise<readonly z.output<typeof balanceView>[]> {
+    return this.#all('/v1/balances?limit=200', balanceView, Number.POSITIVE_INFINITY)
+  }
+
+  /** The newest, of a run or to a node where they are named. */
+  payouts(
+    { run, node }: { readonly run: string | undefined; readonly node: string | undefined },
+    limit: number,
+  ): Promise<readonly z.output<typeof payoutView>[]> {
+    const query = new URLSearchParams({
+      limit: String(Math.min(limit, 200)),
+      ...(run && { run }),
+      ...(node && { node }),
+    })
+    return this.#all(`/v1/payouts?${query}`, payoutView, limit)
+  }
+
+  /** The model card of a run, in Markdown. */
+  async card(id: string): Promise<string> {
+    return (await this.#fetch(`/v1/runs/${encodeURIComponent(id)}/card`, {})).text()
+  }
+
   resume(id: string): Promise<RunView> {
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/resume`, runView, { method: 'POST' })
   }
@@ -161,6 +185,21 @@ export class ApiClient {
         () => undefined,
       )
     }
+  }
+
+  /** However many pages that takes, up to so many. */
+  async #all<S extends z.ZodType>(path: string, schema: S, limit: number): Promise<readonly z.output<S>[]> {
+    const all: z.output<S>[] = []
+    for (let after = ''; all.length < limit; ) {
+      const { data, next }: { data: z.output<S>[]; next: string | null } = await this.#json(
+        `${path}${after}`,
+        page(schema),
+      )
+      all.push(...data)
+      if (next === null) break
+      after = `&after=${encodeURIComponent(next)}`
+    }
+    return all.slice(0, limit)
   }
 
   async #json<S extends z.ZodType>(path: string, schema: S, init: RequestInit = {}): Promise<z.output<S>> {

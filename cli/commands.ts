@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { HELP } from './registry/explanations.ts'
+import { MODELS } from './registry/models.ts'
 import { NODES } from './registry/nodes.ts'
 import { PINS } from './registry/pins.ts'
 import { PROCESSES } from './registry/processes.ts'
@@ -7,4 +8,4 @@ import { RECORDS } from './registry/records.ts'
 import { RUNS } from './registry/runs.ts'
 
 /** Every command, in the order in which help tells of them. */
-export const COMMANDS: readonly Command[] = [...PROCESSES, ...RUNS, ...NODES, ...PINS, ...RECORDS, ...HELP]
+export const COMMANDS: readonly Command[] = [...PROCESSES, ...RUNS, ...MODELS, ...NODES, ...PINS, ...RECORDS, ...HELP]

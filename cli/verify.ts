@@ -36,10 +36,14 @@ export async function verifyHere(record: RecordSource, options: VerifyOptions, o
   return verdict
 }
 
-export function pinsOf(args: Arguments): { readonly coordinator?: NodeId; readonly expect?: Cid } {
-  const [key, cid] = [args.text('coordinator'), args.text('expect')]
+/** @param name of the option that pins the key */
+export function pinsOf(
+  args: Arguments,
+  name: 'coordinator' | 'coordinator-key' = 'coordinator',
+): { readonly coordinator?: NodeId; readonly expect?: Cid } {
+  const [key, cid] = [args.text(name), args.text('expect')]
   const coordinator = key === undefined ? undefined : parseNodeId(key)
-  if (coordinator && !coordinator.ok) throw usage('bad_value', `--coordinator is a key, z6Mk…, not ${key}`)
+  if (coordinator && !coordinator.ok) throw usage('bad_value', `--${name} is a key, z6Mk…, not ${key}`)
   const expect = cid === undefined ? undefined : parseCid(cid)
   if (expect && !expect.ok) throw usage('bad_value', `--expect is a CID, not ${cid}`)
   return { ...(coordinator ? { coordinator: coordinator.value } : {}), ...(expect ? { expect: expect.value } : {}) }

@@ -21,6 +21,7 @@ import { openPinningService } from '#storage/pinning/service.ts'
 import { openKeyFile, openSecretFile } from '#storage/secret-file.ts'
 import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
+import { openVerifying } from '#threads/verification.ts'
 import { multiaddrOf } from './address.ts'
 import type { LendFiles } from './api/lend.ts'
 import { openApi } from './api/server.ts'
@@ -30,6 +31,7 @@ import { BOUNDS, type Bounds } from './bounds.ts'
 import { Capabilities } from './capabilities.ts'
 import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
+import { Curves } from './curves.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
 import { clearEffect } from './effects/clear.ts'
 import { finishEffect } from './effects/finish.ts'
@@ -72,10 +74,12 @@ import {
 import { type KuboConfig, openStores } from './stores.ts'
 import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
+import { Tasks } from './tasks.ts'
 import { openTelling } from './telling.ts'
 import { Traces } from './traces.ts'
 import { openTracing } from './tracing.ts'
 import { SocketTransport } from './transports/socketio.ts'
+import { Verifications } from './verifications.ts'
 import { watching } from './watching.ts'
 
 /** Its `state` is the folder of all that is kept: of one process at a time, unless they share a Redis. */
@@ -195,6 +199,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const telling = doors.use(openTelling({ log, clock, blobs, runner, counters, secret, hosts }))
 
   const { differ } = doors.use(openDifferences())
+  const { verify } = doors.use(openVerifying())
   const blocks = openGateway({
     blobs,
     withheld,
@@ -211,6 +216,11 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       runner,
       claims: new Claims(log),
       pins,
+      tasks: new Tasks({ log, clock }),
+      curves: new Curves(log),
+      verifications: new Verifications({ log, clock, blobs, coordinator: signer.id, verify }),
+      earned: settlement.earned,
+      coordinator: signer.id,
       publishing: { publications, providers, quorum: config.pinTo?.quorum ?? 0 },
       // Where there is no peer that takes blocks, whoever asks learns where they are read.
       delegates: () => [multiaddrOf(listening(), { id: signer.id, isTls: config.tls !== undefined })],

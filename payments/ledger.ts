@@ -89,6 +89,22 @@ export function totalsOf(ledger: Ledger, run: RunId): Totals {
   return ledger.totals.get(run) ?? NOTHING
 }
 
+export type Earned = { readonly amount: Amount; readonly updates: number }
+
+/** What some runs have paid to whom, and in how many payouts. */
+export function earnedIn({ transfers }: Ledger, runs: (run: RunId) => boolean): ReadonlyMap<OperatorId, Earned> {
+  const earned = new Map<OperatorId, Earned>()
+  for (const { kind, run, entries } of transfers.values()) {
+    if (kind !== 'paid' || !runs(run)) continue
+    for (const { credit, amount } of entries) {
+      const payee = credit.slice('operator:'.length) as OperatorId
+      const before = earned.get(payee) ?? { amount: 0n, updates: 0 }
+      earned.set(payee, { amount: before.amount + amount, updates: before.updates + 1 })
+    }
+  }
+  return earned
+}
+
 function amountOf(transfer: Transfer): Amount {
   return transfer.entries.reduce((sum, entry) => sum + entry.amount, 0n)
 }

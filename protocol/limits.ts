@@ -104,6 +104,8 @@ export const WORD_CHARS_MAX = 40
 export const PARTS_MAX = 8
 /** Free text a peer may send us: reasons, details. */
 export const REASON_CHARS_MAX = 200
+/** What a task's author says of its model under one heading: it is in a block with the rest of the task. */
+export const PROSE_CHARS_MAX = 4000
 /** Largest loss of one row that an evaluation lane counts, in nats; larger ones are counted as this. */
 export const LOSS_MAX_NATS = 64
 /** Classes that a task may ask metrics of: a confusion matrix has as many cells as their square. */

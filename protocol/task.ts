@@ -5,6 +5,7 @@ import {
   COLUMNS_MAX,
   LEVELS_MAX,
   PARTS_MAX,
+  PROSE_CHARS_MAX,
   REAL_MICRO_MAX,
   TOKENS_MAX,
   VOCABULARY_MAX,
@@ -158,6 +159,28 @@ export const localObjective = {
   proximalMicro: count(1_000_000_000, 1).optional(),
 }
 
+const prose = z
+  .string()
+  .min(1)
+  .max(PROSE_CHARS_MAX)
+  .refine((text) => text.isWellFormed(), 'is not Unicode')
+
+/** What its author says of the model that comes of it, for whoever meets it later: nothing is trained by it. */
+export const cardSchema = z.strictObject({
+  intendedUse: prose.optional(),
+  limitations: prose.optional(),
+  /** An SPDX identifier, or what the Hugging Face Hub has for one. */
+  license: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$/, 'an SPDX identifier')
+    .optional(),
+  /** A BCP 47 tag, of the text that it reads. */
+  language: z
+    .string()
+    .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, 'a BCP 47 tag')
+    .optional(),
+})
+
 const taskFields = z.strictObject({
   v: z.literal(1),
   name: nameField,
@@ -182,6 +205,7 @@ const taskFields = z.strictObject({
   publicData: publicDataSchema.optional(),
   /** Of the incoming model on held-out rows, beside accuracy and loss. */
   metrics: metricsField.optional(),
+  card: cardSchema.optional(),
 })
 
 export const taskSchema = taskFields.superRefine((task, context) => {
@@ -197,6 +221,7 @@ export type JointContract = z.output<typeof jointContract>
 export type Optimiser = z.output<typeof optimiserSchema>
 export type StrategySpec = z.output<typeof strategySchema>
 export type Loss = z.output<typeof lossField>
+export type Card = z.output<typeof cardSchema>
 export type Task = z.output<typeof taskSchema>
 
 /** What is to be predicted of a row. */

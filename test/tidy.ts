@@ -24,7 +24,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
   aggregation: ['protocol/'],
   storage: ['protocol/'],
   payments: ['protocol/'],
-  threads: ['protocol/', 'aggregation/'],
+  threads: ['protocol/', 'aggregation/', 'verify/'],
   verify: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts'],
   coordinator: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts', 'verify/'],
   client: ['protocol/', 'aggregation/', 'verify/'],

@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { type Transferable, Worker } from 'node:worker_threads'
 
 /** A worker thread died: what it worked on is spoiled, and may be tried again. */
 export class ThreadFault extends Error {
@@ -9,8 +9,8 @@ export class ThreadFault extends Error {
 /** A worker thread, as who asks it sees it: every question is answered, or rejects with {@link ThreadFault}. */
 export type Thread<Request, Reply> = {
   alive(): boolean
-  /** @param moved memory of the request that is the thread's from now on */
-  ask(request: Request, moved: readonly ArrayBuffer[]): Promise<Reply>
+  /** @param moved memory of the request, or a port, that is the thread's from now on */
+  ask(request: Request, moved: readonly Transferable[]): Promise<Reply>
   end(): Promise<void>
 }
 
@@ -22,7 +22,9 @@ const YOUNG_MIB = 2
  *
  * @param name of the file beside this one that it runs: one reply to each request, in their order
  */
-export function startThread<Request, Reply>(name: 'worker' | 'difference-worker'): Thread<Request, Reply> {
+export function startThread<Request, Reply>(
+  name: 'worker' | 'difference-worker' | 'verification-worker',
+): Thread<Request, Reply> {
   // `.ts` in a clone, `.js` in the package that is built from it.
   const file = new URL(`./${name}${extname(import.meta.url)}`, import.meta.url)
   // Flags of this process are not the thread's: --input-type, for one, would end it.

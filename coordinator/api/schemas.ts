@@ -17,7 +17,14 @@ import {
 import { questionSchema } from '#protocol/question.ts'
 import { referenceModelField } from '#protocol/reference-models.ts'
 import { verdictField } from '#protocol/spot-check.ts'
-import { dataContractSchema, localObjective, lossField, optimiserSchema, strategySchema } from '#protocol/task.ts'
+import {
+  cardSchema,
+  dataContractSchema,
+  localObjective,
+  lossField,
+  optimiserSchema,
+  strategySchema,
+} from '#protocol/task.ts'
 import { onFailuresField } from '../run-spec.ts'
 import { termsSchema } from '../timing.ts'
 import * as example from './examples.ts'
@@ -130,6 +137,7 @@ export const createRunSchema = z
       metrics: metricsField
         .optional()
         .meta({ description: 'beside accuracy and loss: each adds lanes to every vector' }),
+      card: cardSchema.optional().meta({ description: 'what its author says of the model, for its card' }),
     }),
     rounds: count(ROUNDS_MAX - 1, 1).meta({ description: 'training rounds; one evaluate round follows' }),
     budget: amount.default('0'),

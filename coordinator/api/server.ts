@@ -10,6 +10,7 @@ import {
 } from 'fastify-type-provider-zod'
 import { ulid } from 'ulid'
 import { z } from 'zod'
+import type { Earned } from '#payments/ledger.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { Places } from '#protocol/places.ts'
@@ -20,6 +21,7 @@ import type { Bounds } from '../bounds.ts'
 import type { Capabilities } from '../capabilities.ts'
 import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
+import type { Curves } from '../curves.ts'
 import type { Paces } from '../paces.ts'
 import type { Pins } from '../pins.ts'
 import type { Publications } from '../publications.ts'
@@ -28,9 +30,12 @@ import type { Readiness } from '../readiness.ts'
 import type { Retention } from '../retention.ts'
 import type { Runner } from '../runner.ts'
 import type { SignIns } from '../sign-ins.ts'
+import type { Tasks } from '../tasks.ts'
+import type { Verifications } from '../verifications.ts'
 import { auditing, auditRoutes } from './audit.ts'
 import { bundleRoutes } from './bundles.ts'
 import { type Caller, insufficientScope, mayCall } from './caller.ts'
+import { cardRoutes } from './card.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { feedRoutes } from './feed.ts'
@@ -40,8 +45,12 @@ import { keyRoutes } from './keys.ts'
 import { Launcher } from './launch.ts'
 import { type LendDoors, lendRoutes } from './lend.ts'
 import { nextPage } from './links.ts'
+import { matrixRoutes } from './matrix.ts'
+import { metricsRoutes } from './metrics.ts'
+import { modelRoutes } from './models.ts'
 import { nodeRoutes } from './nodes.ts'
 import { Orders } from './orders.ts'
+import { payoutRoutes } from './payouts.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, later, Problem } from './problems.ts'
 import { publicationRoutes } from './publications.ts'
@@ -50,13 +59,22 @@ import { runRoutes } from './runs.ts'
 import { problemView } from './schemas.ts'
 import { sessionRoutes, signInRoute } from './session.ts'
 import { statsRoutes } from './stats.ts'
+import { taskRoutes } from './tasks.ts'
 import { answerUnparsed } from './unparsed.ts'
+import { verificationRoutes } from './verification.ts'
 import { type WebhookDoors, webhookRoutes } from './webhooks.ts'
 
 export type ApiDoors = {
   readonly runner: Runner
   readonly claims: Claims
   readonly pins: Pins
+  readonly tasks: Tasks
+  readonly curves: Curves
+  readonly verifications: Verifications
+  /** What runs have paid, to whom. */
+  readonly earned: (runs: (run: RunId) => boolean) => Promise<ReadonlyMap<NodeId, Earned>>
+  /** Its own key. */
+  readonly coordinator: NodeId
   /** Multiaddrs of peers of ours that take blocks from whoever has them, at least one. */
   readonly delegates: () => readonly string[]
   readonly publishing: {
@@ -259,6 +277,13 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     runRoutes(routes, doors, { orders, launcher, streams })
     feedRoutes(routes, doors, streams)
     roundRoutes(routes, doors)
+    metricsRoutes(routes, doors)
+    modelRoutes(routes, doors)
+    cardRoutes(routes, doors)
+    matrixRoutes(routes, doors, orders)
+    payoutRoutes(routes, doors)
+    verificationRoutes(routes, doors)
+    taskRoutes(routes, doors)
     bundleRoutes(routes, doors)
     controlRoutes(routes, doors, orders)
     statsRoutes(routes, doors, orders, launcher)

@@ -3,12 +3,14 @@ import { sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { amountField, bytesField, count, decode, encode, nodeIdField, runIdField } from '#protocol/codec.ts'
-import type { Amount, Bytes, RunId } from '#protocol/ids.ts'
+import type { Amount, Bytes, OperatorId, RunId } from '#protocol/ids.ts'
 import { COHORT_MAX, EVENT_BYTES_MAX } from '#protocol/limits.ts'
 import type { EventLog, Payout, Settlement } from '#protocol/ports.ts'
 import {
   type Account,
   admit,
+  type Earned,
+  earnedIn,
   hold,
   openLedger,
   pay,
@@ -28,6 +30,8 @@ export interface RecordSettlement extends Settlement {
   /** What each account is owed now; they sum to 0. */
   balances(): Promise<ReadonlyMap<Account, Amount>>
   totals(run: RunId): Promise<Totals>
+  /** What runs have paid to whom, in how many parts: one for each update that is in a model. */
+  earned(runs: (run: RunId) => boolean): Promise<ReadonlyMap<OperatorId, Earned>>
 }
 
 const STREAM = 'ledger'
@@ -126,6 +130,7 @@ export function openRecordSettlement(log: EventLog): RecordSettlement {
     release: (id, run, amount) => inTurn(() => write([{ v: 1, kind: 'release', id, run, amount }])),
     balances: () => inTurn(async () => new Map(ledger.balances)),
     totals: (run) => inTurn(async () => totalsOf(ledger, run)),
+    earned: (runs) => inTurn(async () => earnedIn(ledger, runs)),
   }
 }
 

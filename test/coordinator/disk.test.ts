@@ -18,6 +18,7 @@ import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { accessDoors } from './access-doors.ts'
 import { specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { modelDoors } from './model-doors.ts'
 import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
@@ -50,6 +51,7 @@ test('a disk that fails once hides a run once', async () => {
       ...accessDoors({ log: memory.log, clock }),
       ...pinDoors({ log: memory.log, clock }),
       ...nodeDoors({ log: memory.log, clock }),
+      ...modelDoors({ log: memory.log, clock }),
       version: '0',
       populationSize: undefined,
       bounds: BOUNDS,

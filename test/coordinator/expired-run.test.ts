@@ -80,6 +80,8 @@ test.each([
     const gone = async (cid: Cid) => (await fetch(`${url}/ipfs/${cid}?format=raw`)).status === 404
     for (const vector of vectors) await comesTrue(() => gone(vector))
     expect(await viewOf(after, id)).toMatchObject({ status: 'completed', vectors_until: null })
+    const matrix = (await (await after.api(`/v1/runs/${id}/matrix`)).json()) as { data: { why: string }[] }
+    expect(matrix.data.map(({ why }) => why)).toEqual(Array(2).fill(masking === 'none' ? 'expired' : 'masked'))
     const { data } = (await (await after.api(`/v1/runs/${id}/events?limit=1000`)).json()) as {
       data: { type: string }[]
     }

@@ -20,6 +20,7 @@ import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { accessDoors } from './access-doors.ts'
 import { request } from './live.ts'
+import { modelDoors } from './model-doors.ts'
 import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
@@ -62,6 +63,7 @@ async function api() {
     ...accessDoors({ log, clock }),
     ...pinDoors({ log, clock }),
     ...nodeDoors({ log, clock }),
+    ...modelDoors({ log, clock }),
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters() },
     ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,

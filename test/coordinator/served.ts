@@ -16,6 +16,7 @@ import { MemoryPresence } from '#storage/presence/memory.ts'
 import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { accessDoors } from './access-doors.ts'
+import { modelDoors } from './model-doors.ts'
 import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
@@ -53,6 +54,7 @@ export async function served(
   const server = await openApi(
     {
       ...{ ...accessDoors({ log, clock }), ...pinDoors({ log, clock }), ...nodeDoors({ log, clock }) },
+      ...modelDoors({ log, clock }),
       ...{ runner, claims: new Claims(log), readiness, clock, blobs, counters: new Counters() },
       ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
       ...{ newRunId: () => `run_${ulid()}` as RunId, bounds: { ...BOUNDS, ...over.bounds }, isOverloaded: () => false },

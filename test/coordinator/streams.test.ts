@@ -26,6 +26,7 @@ import { temporaryFolder } from '#test/folder.ts'
 import { accessDoors } from './access-doors.ts'
 import { cid, specOf } from './fixture.ts'
 import { request } from './live.ts'
+import { modelDoors } from './model-doors.ts'
 import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
@@ -78,6 +79,7 @@ test('an event stream whose reader stands still is closed, and its place is free
     ...accessDoors({ log: memory.log, clock }),
     ...pinDoors({ log: memory.log, clock }),
     ...nodeDoors({ log: memory.log, clock }),
+    ...modelDoors({ log: memory.log, clock }),
     bounds: { ...BOUNDS, streams: { total: 1, each: 1 }, stallMillis: 100 },
   }
   const server = { logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 }

@@ -1,0 +1,12 @@
+import { openApiClient } from './api-client.ts'
+import type { Call } from './command.ts'
+import { EXIT } from './failure.ts'
+
+/** `consilium model card <run>` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const run = args.positionals[0] as string
+  const card = await (await openApiClient(args)).card(run)
+  if (output.json) output.object({ run, card })
+  else output.out.write(card)
+  return EXIT.ok
+}

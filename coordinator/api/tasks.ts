@@ -1,0 +1,134 @@
+import { z } from 'zod'
+import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { assert } from '#protocol/assert.ts'
+import { parseCid } from '#protocol/cid.ts'
+import type { Cid, Millis } from '#protocol/ids.ts'
+import { BlobMissing } from '#protocol/ports.ts'
+import type { Task } from '#protocol/task.ts'
+import { readBlock } from '../record.ts'
+import { keepTask, orderOfTask, readTask } from '../tasks.ts'
+import type { Caller } from './caller.ts'
+import { CREATE_RUN } from './examples.ts'
+import { TASK } from './model-examples.ts'
+import { inTime, later, notFound, Problem } from './problems.ts'
+import { pageQuery, problems, type Routes } from './runs.ts'
+import { createRunSchema, page } from './schemas.ts'
+import type { ApiDoors } from './server.ts'
+import { timeOf } from './views.ts'
+import { runsFor } from './visible.ts'
+
+const taskView = z
+  .object({
+    task: z.string().meta({ description: 'its CID, by which a run may name it' }),
+    name: z.string(),
+    data: z.enum(['image', 'table', 'text', 'joint']),
+    loss: z.string(),
+    architecture: z.string(),
+    genesis: z.string().meta({ description: 'the model that training starts from' }),
+    parameters: z.int(),
+    trained: z.int().meta({ description: 'those that an update moves' }),
+    created_at: z.string().meta({ description: 'RFC 3339: when it was posted, or when its first run was' }),
+  })
+  .meta({ id: 'Task', examples: [TASK] })
+
+export const taskParams = z.object({ cid: z.string().max(200) })
+
+/** What to train, apart from any run of it: by content, so that the same task is the same CID, whoever posts it. */
+export function taskRoutes(routes: Routes, doors: ApiDoors): void {
+  const { blobs, clock, tasks } = doors
+
+  routes.post(
+    '/v1/tasks',
+    {
+      config: { scope: 'runs:write' },
+      schema: {
+        summary: 'Check a task and keep it, without a run',
+        description:
+          'What is under task in a request for a run. The same task has the same CID: a repeat answers it again.',
+        body: createRunSchema.shape.task.meta({ id: 'NewTask', examples: [CREATE_RUN.task] }),
+        response: { 201: taskView, ...problems },
+      },
+    },
+    async ({ body, caller }, reply) => {
+      const kept = await keepTask(blobs, body)
+      if (!kept.ok) {
+        const errors = kept.where ? [kept.where] : []
+        throw new Problem(422, 'invalid_task', 'This task cannot be trained', kept.detail ?? kept.refusal, { errors })
+      }
+      const at = await inTime(clock, tasks.post(kept.value, caller.federation), 'post it again: it is one task')
+      if (at === undefined) throw later(503, 'too_many_tasks', 'no more tasks are kept; a run may still bring its own')
+      return reply
+        .code(201)
+        .header('location', `/v1/tasks/${kept.value}`)
+        .send(await viewOf(doors, kept.value, at))
+    },
+  )
+
+  routes.get(
+    '/v1/tasks',
+    {
+      config: { scope: 'runs:read' },
+      schema: {
+        summary: 'Tasks of known runs, and those that were posted, the newest first',
+        querystring: pageQuery,
+        response: { 200: page(taskView), ...problems },
+      },
+    },
+    async ({ query: { limit, after }, caller }) => {
+      const all = await known(doors, caller)
+      const from = after === undefined ? 0 : all.findIndex(([task]) => task === after) + 1
+      if (after !== undefined && from === 0) throw notFound('task', after.slice(0, 100))
+      const slice = all.slice(from, from + limit)
+      const data = await Promise.all(slice.map(([task, at]) => viewOf(doors, task, at)))
+      const more = from + slice.length < all.length
+      return { data, has_more: more, next: more ? (slice.at(-1)?.[0] ?? null) : null }
+    },
+  )
+
+  routes.get(
+    '/v1/tasks/:cid',
+    {
+      config: { scope: 'runs:read' },
+      schema: {
+        summary: 'One task, as it is posted',
+        params: taskParams,
+        response: {
+          200: z.looseObject({ name: z.string() }).meta({ id: 'TaskOrder', examples: [CREATE_RUN.task] }),
+          ...problems,
+        },
+      },
+    },
+    async ({ params, caller }) => {
+      const cid = parseCid(params.cid)
+      const isKnown = cid.ok && (await known(doors, caller)).some(([task]) => task === cid.value)
+      if (!isKnown) throw notFound('task', params.cid.slice(0, 100))
+      return orderOfTask(blobs, await read(doors, cid.value))
+    },
+  )
+}
+
+/** Each once, with the first time that it was seen. */
+async function known(doors: ApiDoors, caller: Caller): Promise<readonly (readonly [Cid, Millis])[]> {
+  const first = new Map<Cid, Millis>()
+  const see = (task: Cid, at: Millis) => first.set(task, Math.min(at, first.get(task) ?? at))
+  for (const { spec, createdAt } of runsFor(doors, caller)) if (spec.purpose === 'train') see(spec.task, createdAt)
+  for (const { task, at } of await inTime(doors.clock, doors.tasks.posted(caller.federation))) see(task, at)
+  return [...first].toSorted(([a, from], [b, to]) => to - from || (a < b ? -1 : 1))
+}
+
+async function read({ blobs }: ApiDoors, cid: Cid): Promise<Task> {
+  const task = await readTask(blobs, cid).catch((cause: unknown) => {
+    if (cause instanceof BlobMissing) return undefined
+    throw cause
+  })
+  if (!task) throw notFound('task', cid)
+  return task
+}
+
+async function viewOf(doors: ApiDoors, cid: Cid, at: Millis): Promise<z.output<typeof taskView>> {
+  const { name, data, loss, architecture, genesis } = await read(doors, cid)
+  const shape = shapeOf(await readBlock(doors.blobs, architecture, architectureSchema))
+  assert(shape.ok, 'an architecture is checked before its task is kept')
+  const { parameters, trained } = shape.value
+  return { task: cid, name, data: data.kind, loss, architecture, genesis, parameters, trained, created_at: timeOf(at) }
+}
