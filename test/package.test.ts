@@ -67,6 +67,13 @@ describe('the installed package', () => {
     expect(stdout).toBe('http://127.0.0.1:7410 dense_1 1000 function\n')
   })
 
+  test('makes a folder to start from, as the worked examples are', async () => {
+    await node(join(installed, 'cli/bin.js'), 'create', 'study', '--template', 'text')
+    expect(readdirSync(join(folder, 'study')).sort()).toEqual(['README.md', 'data.ts', 'package.json', 'task.ts'])
+    const made = readFileSync(join(folder, 'study/task.ts'), 'utf8')
+    expect(made).toBe(readFileSync(join(root, 'examples/text/task.ts'), 'utf8'))
+  })
+
   test('finds its masking thread, which is as exact as the caller’s own', async () => {
     const script = `
       import { openMaskRemoval } from ${JSON.stringify(pathToFileURL(join(installed, 'dist/threads/removal.js')).href)}
