@@ -146,7 +146,6 @@ class Consilium:
             raise ApiError(answer.code, {}) from None
 
 _part = urllib.parse.quote_plus
-
 def _events(stream):
     data = []
     for line in stream:
@@ -159,7 +158,6 @@ def _events(stream):
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _RAW, _DAG_PB, _LEAF, _WIDTH = 0x55, 0x70, 1 << 20, 1024
-
 def _cid(codec, block):
     """CIDv1 over SHA-256, in base32."""
     return _text_of(bytes([1, codec, 0x12, 32]) + hashlib.sha256(block).digest())
@@ -203,9 +201,9 @@ def _cbor(stream):
     if major == 7:
         return {20: False, 21: True, 22: None}[low]
     size = low if low < 24 else int.from_bytes(stream.read(1 << (low - 24)), "big")
-    if major in (0, 1):
-        return size if major == 0 else -1 - size
-    if major in (2, 3):
+    if major < 2:
+        return -1 - size if major else size
+    if major < 4:
         return stream.read(size) if major == 2 else stream.read(size).decode("utf-8")
     if major == 4:
         return [_cbor(stream) for _ in range(size)]
