@@ -140,7 +140,17 @@ export type WhoamiView = {
   expires_at: string | null
 }
 
-export type WebhookEndpointView = { id: string; url: string; events: string[]; [field: string]: unknown }
+export type WebhookEndpointView = {
+  id: string
+  url: string
+  events: string[]
+  description: string
+  enabled: boolean
+  created_at: string
+  updated_at: string
+  /** The latest event that was not delivered within a day. */
+  gave_up: { at: string; run: string; seq: number; reason: string } | null
+}
 
 export type VerificationView = { verdict: string; checked_at: string; [figure: string]: unknown }
 

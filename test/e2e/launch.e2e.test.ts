@@ -1,8 +1,9 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { ApiClient } from '#cli/api-client.ts'
 import {
   type CoordinatorProcess,
@@ -31,7 +32,7 @@ const run = promisify(execFile)
 /** Longer than any restart takes: nobody leaves who was not killed. */
 const GRACE_MILLIS = 60_000
 const NODES = 3
-const ROUNDS = 4
+const ROUNDS = 3
 const told = await readTaskFile(join(root, 'examples/tabular/task.ts'), { note: () => undefined })
 const order: CreateRun = {
   ...(told.order as CreateRun),
@@ -97,7 +98,7 @@ test('the SDK’s event loop goes on over a coordinator that is killed: every ev
   expect(model.cid).toBe(view.model)
   expect(model.tensors.map(({ name }) => name)).toContain('dense_2/bias')
   const rounds = await Array.fromAsync(launched.rounds({ limit: 2 }))
-  expect(rounds.map(({ round }) => round)).toEqual([1, 2, 3, 4, 5])
+  expect(rounds.map(({ round }) => round)).toEqual([1, 2, 3, 4])
   expect((await Array.fromAsync(client.nodes.list({ which: 'linked', limit: 1 }))).length).toBe(NODES)
 }, 120_000)
 
@@ -118,7 +119,7 @@ for (const [tool, script, [command, ...rest]] of scripts) {
       const args = [...rest, join(root, 'examples', script), join(folder, 'task.json'), out]
       const { stdout } = await run(command as string, args, { env })
       expect(stdout).toMatch(
-        /^run +run_\w+\nended +(run\.)?completed after 5 rounds\nmodel +bafy\w+\nverified \d+ bytes\n$/,
+        /^run +run_\w+\nended +(run\.)?completed after 4 rounds\nmodel +bafy\w+\nverified \d+ bytes\n$/,
       )
       const lines = (await readFile(join(out, 'events.ndjson'), 'utf8')).trimEnd().split('\n')
       isOnce(lines.map((line) => JSON.parse(line)))
@@ -126,3 +127,54 @@ for (const [tool, script, [command, ...rest]] of scripts) {
     120_000,
   )
 }
+
+describe('docs/sdk.md', () => {
+  const environment = () => ({
+    PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
+    HOME: folder,
+    PYTHONDONTWRITEBYTECODE: '1',
+    CONSILIUM_COORDINATOR: coordinator.url,
+    CONSILIUM_API_KEY: key,
+  })
+  const blocksOf = async (language: string) => {
+    const page = await readFile(join(root, 'docs/sdk.md'), 'utf8')
+    return [...page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
+      ([, code]) => code as string,
+    )
+  }
+
+  test('has blocks in TypeScript that run in order, and then the one that verifies', async () => {
+    const blocks = await blocksOf('ts')
+    const code = blocks
+      .join('')
+      .replaceAll(
+        /'consilium\/sdk(?:\/(\w+))?'/g,
+        (_, name = 'client') => `'${pathToFileURL(join(root, `sdk/${name}.ts`)).href}'`,
+      )
+    await writeFile(join(folder, 'page.mts'), code)
+    const { stdout } = await run(process.execPath, ['page.mts'], { cwd: folder, env: environment() })
+    expect(stdout).toMatch(/^\[ 7 \] 1\n1 3\n2 3\n3 3\ncompleted 0\.\d+\n/)
+    expect(stdout).toMatch(/dense_2\/bias \[ 1 \] 1\n404 not_found false req_\w+\n\[ 'runs:read' \]\nfalse\n$/)
+    const [verify] = await blocksOf('sh')
+    const verified = await run('sh', ['-c', verify as string], { cwd: folder, env: environment() })
+    expect(verified.stdout).toMatch(/ok/)
+  }, 120_000)
+
+  const python = spawnSync('python3', ['--version']).status === 0 ? test : test.skip
+  python(
+    'has blocks in Python that run in order, and a command that does all of it',
+    async () => {
+      await copyFile(join(root, 'sdk/python/consilium.py'), join(folder, 'consilium.py'))
+      await writeFile(join(folder, 'page.py'), (await blocksOf('python')).join(''))
+      const options = { cwd: folder, env: environment() }
+      const { stdout } = await run('python3', ['page.py'], options)
+      expect(stdout).toMatch(/^1 3\n2 3\n[\s\S]*dense_2\/bias \(1,\) 4\n404 not_found False\n$/)
+      const [, command] = await blocksOf('sh')
+      const followed = await run('sh', ['-c', command as string], options)
+      expect(followed.stdout).toMatch(
+        /^run_\w+\nround 1 {2}3\/3 reports\n[\s\S]*\nrun\.completed accuracy 0\.\d+\nmodel bafy\w+ out\.npz\n$/,
+      )
+    },
+    120_000,
+  )
+})

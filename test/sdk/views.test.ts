@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { z } from 'zod'
+import type { apiKeyView, whoamiView } from '#coordinator/api/keys.ts'
 import type * as schemas from '#coordinator/api/schemas.ts'
 import type * as views from '#sdk/views.ts'
 
@@ -15,7 +16,9 @@ const held: [
   Held<views.RoundView, typeof schemas.roundView>,
   Held<views.SeatView, typeof schemas.seatView>,
   Held<views.FileView, typeof schemas.fileView>,
-] = [true, true, true, true]
+  Held<views.ApiKeyView, typeof apiKeyView>,
+  Held<views.WhoamiView, typeof whoamiView>,
+] = [true, true, true, true, true, true]
 
 test('what the SDK says that the API answers is what its validators say', () => {
   expect(held).not.toContain(false)
