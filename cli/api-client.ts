@@ -1,5 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
@@ -14,9 +13,12 @@ import {
   statsQueryView,
   type stopSchema,
 } from '#coordinator/api/schemas.ts'
+import { ApiError, ConnectionError } from '#sdk/errors.ts'
+import { follow } from '#sdk/follow.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
+import { Transport } from '#sdk/transport.ts'
 import type { Arguments } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
-import { type ApiEvent, eventsIn, isLast } from './sse.ts'
 import { apiKey } from './state.ts'
 
 export type RunView = z.output<typeof runView>
@@ -25,20 +27,16 @@ export type NodeView = z.output<typeof nodeView>
 export type SeatView = z.output<typeof seatView>
 export type PublicationView = z.output<typeof publicationView>
 
-/** Pauses between attempts to reach an event stream again: growing to the last, which stays. */
-const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const
-/** A coordinator that is away for longer is given up: it may be gone for good. */
-const AWAY_MILLIS_MAX = 300_000
-
 /** A client of the coordinator's API. Everything that goes wrong is a {@link Failure} with its exit code. */
 export class ApiClient {
   readonly url: string
-  readonly #key: string
+  readonly #transport: Transport
 
   /** @param url `http(s)://host:port` */
   constructor(url: string, key: string) {
-    this.url = url.replace(/\/+$/, '')
-    this.#key = key
+    // Whoever types a command is told at once, and files that are sent may take their time.
+    this.#transport = new Transport({ url, apiKey: key, maxRetries: 0, timeoutMs: 0 })
+    this.url = this.#transport.url
   }
 
   /** Ids of those that are linked. */
@@ -159,31 +157,10 @@ export class ApiClient {
 
   /** A run's events from the first on, each once, over whatever happens to the connection; ends with the run. */
   async *events(id: string, signal: AbortSignal): AsyncIterable<ApiEvent> {
-    let last = -1
-    let failures = 0
-    let awaySince: number | undefined
-    while (!signal.aborted) {
-      try {
-        const path = `/v1/runs/${encodeURIComponent(id)}/events`
-        const headers = { accept: 'text/event-stream', ...(last < 0 ? {} : { 'last-event-id': String(last) }) }
-        const { body } = await this.#fetch(path, { headers, signal })
-        awaySince = undefined
-        for await (const event of body ? eventsIn(body) : []) {
-          if (event.seq <= last) continue
-          last = event.seq
-          failures = 0
-          yield event
-          if (isLast(event)) return
-        }
-      } catch (cause) {
-        if (signal.aborted) return
-        if (cause instanceof Failure && cause.exit !== EXIT.network) throw cause
-        awaySince ??= Date.now()
-        if (Date.now() - awaySince > AWAY_MILLIS_MAX) throw cause
-      }
-      await pause(PAUSES_MILLIS[Math.min(failures++, PAUSES_MILLIS.length - 1)], undefined, { signal }).catch(
-        () => undefined,
-      )
+    try {
+      yield* follow(this.#transport, id, { signal })
+    } catch (cause) {
+      throw failureOf(this.url, cause)
     }
   }
 
@@ -202,7 +179,7 @@ export class ApiClient {
     return all.slice(0, limit)
   }
 
-  async #json<S extends z.ZodType>(path: string, schema: S, init: RequestInit = {}): Promise<z.output<S>> {
+  async #json<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
     const response = await this.#fetch(path, init)
     const value = schema.safeParse(await response.json().catch(() => undefined))
     if (value.success) return value.data
@@ -212,23 +189,19 @@ export class ApiClient {
     })
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const headers = { ...init.headers, authorization: `Bearer ${this.#key}` }
-    let response: Response
+  async #fetch(path: string, init: Init): Promise<Response> {
     try {
-      response = await fetch(`${this.url}${path}`, { ...init, headers })
+      return await this.#transport.fetch(path, init)
     } catch (cause) {
-      if (init.signal?.aborted) throw cause
-      throw unreachable(this.url, cause)
+      throw failureOf(this.url, cause)
     }
-    if (response.ok) return response
-    throw refused(response.status, await response.text().catch(() => ''))
   }
 }
 
-function post(body: string, idempotencyKey: string | undefined): RequestInit {
-  const idempotency = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
-  return { method: 'POST', body, headers: { 'content-type': 'application/json', ...idempotency } }
+type Init = NonNullable<Parameters<Transport['fetch']>[1]>
+
+function post(body: string, idempotencyKey: string | undefined): Init {
+  return { method: 'POST', body, headers: { 'content-type': 'application/json' }, idempotencyKey }
 }
 
 export async function openApiClient(args: Arguments): Promise<ApiClient> {
@@ -246,24 +219,18 @@ export function unreachable(url: string, cause: unknown): Failure {
   })
 }
 
-const problemSchema = z.looseObject({
-  code: z.string(),
-  detail: z.string(),
-  retryable: z.boolean().default(false),
-  request_id: z.string().optional(),
-  errors: z.array(z.object({ pointer: z.string(), message: z.string() })).default([]),
-})
+/** What the SDK throws, as a failure; anything else is as it was. */
+function failureOf(url: string, cause: unknown): unknown {
+  if (cause instanceof ConnectionError) return unreachable(url, cause.cause ?? cause)
+  return cause instanceof ApiError ? refused(cause) : cause
+}
 
-function refused(status: number, body: string): Failure {
-  const problem = problemSchema.safeParse(parseJson(body))
-  if (!problem.success)
-    return new Failure(exitOf(status, status >= 500), `http_${status}`, `the coordinator answered ${status}`)
-  const { code, detail, retryable, request_id: request, errors } = problem.data
+function refused({ status, code, detail, retryable, requestId, errors, problem }: ApiError): Failure {
   const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
   return new Failure(exitOf(status, retryable), code, detail, {
-    lines: request === undefined ? lines : [...lines, ['request', request]],
-    fix: fixOf(status, code),
-    problem: problem.data,
+    lines: requestId === undefined ? lines : [...lines, ['request', requestId]],
+    fix: problem && fixOf(status, code),
+    ...(problem && { problem }),
   })
 }
 
@@ -278,12 +245,4 @@ function exitOf(status: number, retryable: boolean): number {
   if (status === 404 || status === 410) return EXIT.notFound
   if (status === 409 || status === 412) return EXIT.conflict
   return status < 500 ? EXIT.usage : EXIT.unexpected
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -6,6 +6,16 @@ import { PINS } from './registry/pins.ts'
 import { PROCESSES } from './registry/processes.ts'
 import { RECORDS } from './registry/records.ts'
 import { RUNS } from './registry/runs.ts'
+import { TASKS } from './registry/tasks.ts'
 
 /** Every command, in the order in which help tells of them. */
-export const COMMANDS: readonly Command[] = [...PROCESSES, ...RUNS, ...MODELS, ...NODES, ...PINS, ...RECORDS, ...HELP]
+export const COMMANDS: readonly Command[] = [
+  ...PROCESSES,
+  ...TASKS,
+  ...RUNS,
+  ...MODELS,
+  ...NODES,
+  ...PINS,
+  ...RECORDS,
+  ...HELP,
+]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { ApiEvent } from '#sdk/sse.ts'
 import type { ShownFigure } from './render/figures.ts'
-import type { ApiEvent } from './sse.ts'
 
 /** A run as its events tell it: what a table, a line or a live block shows. */
 export type RunProgress = {

@@ -1,9 +1,9 @@
+import type { ApiEvent } from '#sdk/sse.ts'
 import type { Output } from './output.ts'
 import { boardLines, type SiteState } from './render/board.ts'
 import { Live } from './render/live.ts'
 import { figureIn, plainRow, tableHead, tableRow } from './render/table.ts'
 import { follow, type RunProgress, roundsIn, settledRounds, watching } from './run-progress.ts'
-import type { ApiEvent } from './sse.ts'
 
 /**
  * Tells a run while it happens: with --json every event as it is; on a terminal one block that is drawn over itself, and

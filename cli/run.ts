@@ -1,6 +1,4 @@
 import { openAsBlob } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
@@ -8,12 +6,11 @@ import { EXIT, Failure } from './failure.ts'
 import { givenModel } from './given-model.ts'
 import { describeRun } from './runs-show.ts'
 import { watchRun } from './runs-watch.ts'
+import { readTaskFile } from './task-file.ts'
 
-/** `consilium run <task.json>` */
+/** `consilium run <task.json or task.ts>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const file = args.positionals[0] as string
-  const task = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
-  const asked = parse(file, task)
+  const { order: asked, text: task } = await readTaskFile(args.positionals[0] as string, output)
   const api = await openApiClient(args)
   const publicData = await keepPublicData(api, args)
   const given = await givenModel(api, args, output)
@@ -28,14 +25,6 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.note(`follow it with: consilium runs watch ${run.id}`)
   }
   return EXIT.ok
-}
-
-function parse(file: string, task: string): { readonly task?: object } {
-  try {
-    return JSON.parse(task)
-  } catch (cause) {
-    throw usage('bad_task', `${file} is not JSON: ${cause instanceof Error ? cause.message : cause}`)
-  }
 }
 
 /** Files for nodes that bring none, as the task is to name them. */

@@ -1,3 +1,4 @@
+import type { ApiEvent } from '#sdk/sse.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -6,7 +7,6 @@ import { figureLines } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
-import type { ApiEvent } from './sse.ts'
 import { listenForStop } from './stopping.ts'
 
 /** `consilium runs watch <run>` */

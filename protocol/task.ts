@@ -14,7 +14,6 @@ import {
 } from './limits.ts'
 import { metricsField, mistakeInMetrics, type Predicted } from './metrics.ts'
 import { accept, type Result, refuse } from './result.ts'
-import { sizeOf } from './shapes.ts'
 
 /** What to train: model, data contract, loss, local optimiser, strategy. Data, not code, so that a steward can read it. */
 const image = {
@@ -229,24 +228,6 @@ export type Label = z.output<typeof label>
 export type Tokens = z.output<typeof tokens>
 /** What a contract says of one kind of data. */
 export type Part = JointContract['parts'][number]
-
-/** Shape of one row's features as the model takes it. */
-export function featuresOf(contract: DataContract | Part): readonly number[] {
-  switch (contract.kind) {
-    case 'image':
-      return [contract.height, contract.width, contract.channels]
-    case 'table':
-      return [contract.columns.reduce((sum, column) => sum + widthOf(column), 0)]
-    case 'text':
-      return [contract.length]
-    case 'joint':
-      return [contract.parts.reduce((sum, part) => sum + sizeOf({ shape: featuresOf(part) }), 0)]
-  }
-}
-
-function widthOf(of: z.output<typeof column>): number {
-  return (of.kind === 'number' ? 1 : of.levels.length - 1) + (of.gaps ? 1 : 0)
-}
 
 /** How many classes rows are told apart into; undefined where a number is predicted. */
 export function classesOf(contract: DataContract): number | undefined {

@@ -55,6 +55,25 @@ describe('the installed package', () => {
     expect(stdout).toBe('bad-run-id z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp\n')
   })
 
+  test('is a client of the API, and says tasks, by its SDK', async () => {
+    const script =
+      "import { Consilium } from 'consilium/sdk'\n" +
+      "import { dense, sequential } from 'consilium/sdk/layers'\n" +
+      "import { adam } from 'consilium/sdk/task'\n" +
+      "import { kerasModel } from 'consilium/sdk/keras'\n" +
+      "const { transport } = new Consilium({ url: 'http://127.0.0.1:7410/' })\n" +
+      'console.log(transport.url, sequential([dense(2)])[0].name, adam().rateMicro, typeof kerasModel)'
+    const { stdout } = await node('--input-type=module', '--eval', script)
+    expect(stdout).toBe('http://127.0.0.1:7410 dense_1 1000 function\n')
+  })
+
+  test('makes a folder to start from, as the worked examples are', async () => {
+    await node(join(installed, 'cli/bin.js'), 'create', 'study', '--template', 'text')
+    expect(readdirSync(join(folder, 'study')).sort()).toEqual(['README.md', 'data.ts', 'package.json', 'task.ts'])
+    const made = readFileSync(join(folder, 'study/task.ts'), 'utf8')
+    expect(made).toBe(readFileSync(join(root, 'examples/text/task.ts'), 'utf8'))
+  })
+
   test('finds its masking thread, which is as exact as the caller’s own', async () => {
     const script = `
       import { openMaskRemoval } from ${JSON.stringify(pathToFileURL(join(installed, 'dist/threads/removal.js')).href)}

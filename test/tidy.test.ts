@@ -70,6 +70,7 @@ const tree: ReadonlyMap<string, string> = new Map([
   ['client/participate.ts', "import { three } from './session.ts'\nexport const go = three\n"],
   ['client/session.ts', 'export const three = 3\n'],
   ['client/node.ts', "import { open } from '#storage/logs/sqlite.ts'\nexport const node = open\n"],
+  ['sdk/client.ts', "import type { one } from '#protocol/ids.ts'\nexport type Client = typeof one\n"],
   ['cli/main.ts', "export const main = () => import('#coordinator/main.ts')\n"],
   [
     'test/ring.test.ts',
@@ -99,6 +100,19 @@ const planted: readonly (readonly [name: string, path: string, source: string, r
     'a type import across rooms',
     'storage/a.ts',
     "import type { two } from '#aggregation/ring.ts'\nexport type A = typeof two\n",
+    'sees',
+  ],
+  [
+    'an SDK that needs a package, by way of another room',
+    'sdk/a.ts',
+    "import { bytes } from '#protocol/crypto/node.ts'\nexport const a = bytes\n",
+    'dependency',
+  ],
+  ['an SDK that needs a package itself', 'sdk/a.ts', "import { z } from 'zod'\nexport const a = z\n", 'dependency'],
+  [
+    'an SDK that sees the coordinator, if only a type',
+    'sdk/a.ts',
+    "import type { next } from '#coordinator/round/step.ts'\nexport type A = typeof next\n",
     'sees',
   ],
   [

@@ -8,6 +8,7 @@ export type Rule =
   | 'specifier'
   | 'root-imported'
   | 'isomorphic'
+  | 'dependency'
   | 'clock-or-chance'
   | 'barrel'
   | 'file-name'
@@ -28,6 +29,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
   verify: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts'],
   coordinator: ['protocol/', 'aggregation/', 'payments/allocate.ts', 'payments/ledger.ts', 'verify/'],
   client: ['protocol/', 'aggregation/', 'verify/'],
+  sdk: ['protocol/'],
   sim: [],
   cli: [],
   bench: [],
@@ -53,12 +55,17 @@ const ISOMORPHIC = [
   'protocol/',
   'aggregation/',
   'verify/',
+  'sdk/',
   'client/participate.ts',
   'storage/blobs/remote.ts',
   'payments/allocate.ts',
   'payments/ledger.ts',
 ]
 const NODE_ONLY = ['protocol/crypto/node.ts']
+/** Needs no package: types may come from anywhere, but what runs is ours, however far it reaches. */
+const FREE = ['sdk/']
+/** It reads Keras, and is imported by itself. */
+const NOT_FREE = ['sdk/keras.ts']
 /** Time and chance arrive here as arguments. */
 const PURE = [
   'protocol/',
@@ -93,13 +100,19 @@ export function tidy(files: ReadonlyMap<string, string>): readonly Violation[] {
     everySource(path, text, source, say)
     imports(path, source, files, say)
     if (isomorphic.has(path)) sameEverywhere(source, say)
+    if (inside(path, FREE) && !NOT_FREE.includes(path)) free(path, sources, say)
     if (inside(path, PURE)) pure(path, source, say)
   }
   return found
 }
 
 type Say = (rule: Rule, detail: string) => void
-type Import = { readonly specifier: string; readonly kind: 'static' | 'dynamic' | 'url' }
+type Import = {
+  readonly specifier: string
+  readonly kind: 'static' | 'dynamic' | 'url'
+  /** `import type`: gone when the file runs. */
+  readonly isType: boolean
+}
 type Source = { readonly code: string; readonly imports: readonly Import[] }
 
 function everyFile(path: string, text: string, say: Say): void {
@@ -146,6 +159,18 @@ function imports(path: string, source: Source, files: ReadonlyMap<string, string
     if (away !== room && !inside(target, SEES[room] ?? [])) say('sees', `${room} may not see ${target}`)
     if (inside(target, ROOTS)) say('root-imported', `${target} opens doors; only roots import it`)
   }
+}
+
+/** What a file loads when it runs, and what that loads in turn, from whichever room. */
+function free(path: string, sources: ReadonlyMap<string, Source>, say: Say): void {
+  const known = new Set<string>([path])
+  for (const from of known)
+    for (const { specifier, isType } of sources.get(from)?.imports ?? []) {
+      if (isType) continue
+      const target = targetOf(from, specifier)
+      if (target === undefined) say('dependency', `${specifier}, which ${from} needs`)
+      else known.add(target)
+    }
 }
 
 function sameEverywhere({ code, imports }: Source, say: Say): void {
@@ -204,7 +229,8 @@ function read(text: string): Source {
   const specifiers = (pattern: RegExp, kind: Import['kind']): Import[] =>
     [...code.matchAll(pattern)].map((match) => {
       const start = match.index + match[0].length
-      return { specifier: text.slice(start, code.indexOf(code[start - 1] as string, start)), kind }
+      const isType = /^[\s;}]*(?:import|export)\s+type\b/.test(match[0])
+      return { specifier: text.slice(start, code.indexOf(code[start - 1] as string, start)), kind, isType }
     })
   return {
     code,

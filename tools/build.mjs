@@ -1,9 +1,9 @@
 // Builds dist/: JavaScript by stripping types (positions stay, so stack traces fit the sources) and declarations by tsc.
 // Node does not strip types under node_modules, so the published package cannot run its sources as a clone does.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildLend } from './lend.mjs'
 
@@ -69,10 +69,24 @@ async function lendPage() {
   for (const [name, gzipped] of await buildLend()) writeFileSync(join(dist, 'lend', `${name}.gz`), gzipped)
 }
 
+/** What `consilium create` copies. Each file is a text here, whatever it is: a package holds no TypeScript that would be run. */
+function examples() {
+  const from = join(root, 'examples')
+  for (const { name, parentPath } of readdirSync(from, { recursive: true, withFileTypes: true }).filter((each) =>
+    each.isFile(),
+  )) {
+    if (parentPath === from) continue
+    const folder = join(dist, 'examples', relative(from, parentPath))
+    mkdirSync(folder, { recursive: true })
+    copyFileSync(join(parentPath, name), join(folder, `${name}.txt`))
+  }
+}
+
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 const made = declarations()
 scripts(made)
 roomMap()
 await lendPage()
+examples()
 process.stdout.write(`dist/  ${made.length} files of ${rooms.length} rooms (${rooms.join(', ')})\n`)

@@ -3,11 +3,12 @@ import type { createRunSchema } from '#coordinator/api/schemas.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import { toHex } from '#protocol/bytes.ts'
+import { featuresOf } from '#protocol/features.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Layer } from '#protocol/layers.ts'
 import type { Masking } from '#protocol/plan.ts'
 import { demoTaskSeed } from '#protocol/seeds.ts'
-import { classesOf, featuresOf, type Loss, outputsOf, type TableContract } from '#protocol/task.ts'
+import { classesOf, type Loss, outputsOf, type TableContract } from '#protocol/task.ts'
 import { DIGIT_CLASSES, DIGIT_SIDE } from '../digits.ts'
 
 /** What the demo asks of the API: the body of POST /v1/runs. */

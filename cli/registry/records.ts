@@ -128,7 +128,12 @@ export const RECORDS: readonly Command[] = [
       },
       { name: 'sites', value: '<n>', summary: 'train for real at so many sites, on handwritten digits' },
       { name: 'data', value: '<folder>', summary: 'train for real on your own data, one CSV file a site' },
-      { name: 'label', value: '<column>', summary: 'with --data: the column to predict' },
+      {
+        name: 'task',
+        value: '<file>',
+        summary: 'with --sites or --data: train this task, as for consilium run; a .ts file is code and is run',
+      },
+      { name: 'label', value: '<column>', summary: 'with --data and no --task: the column to predict' },
       {
         name: 'classes',
         value: '<n>',
@@ -148,6 +153,7 @@ export const RECORDS: readonly Command[] = [
       'consilium sim --seed 7',
       'consilium sim --seeds 1..200 --masking secagg/1',
       'consilium sim --sites 1000 --rounds 10 --bundle run.car',
+      'consilium sim --task task.ts --data ./data',
     ],
     load: () => import('../sim.ts'),
   },

@@ -4,8 +4,8 @@ import { api, type Command } from '../command.ts'
 export const RUNS: readonly Command[] = [
   {
     name: 'run',
-    summary: 'launch a run from a task file',
-    positional: { name: '<task.json>', required: true },
+    summary: 'launch a run from a task file; JSON is read, but a .ts or .mjs file is code and is run here',
+    positional: { name: '<task file>', required: true },
     options: [
       ...api,
       { name: 'model', value: '<model.json>', summary: "a Keras or TF.js model instead of the task's architecture" },
@@ -26,6 +26,7 @@ export const RUNS: readonly Command[] = [
     ],
     examples: [
       'consilium run task.json --watch',
+      'consilium run task.ts --watch',
       'consilium run - < task.json',
       'consilium run task.json --model model.json --weights weights.bin',
     ],

@@ -1,13 +1,13 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import { shown } from '#protocol/metrics.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 import type { Proof } from '#verify/verdict.ts'
 import type { Output } from '../output.ts'
 import { figureLines, figuresText } from '../render/figures.ts'
 import { Live } from '../render/live.ts'
 import { formatBytes, formatSeconds, formatTested } from '../render/units.ts'
 import { follow, type PastRound, type RunProgress, settledRounds, watching } from '../run-progress.ts'
-import type { ApiEvent } from '../sse.ts'
 
 /** What is told of each single node would drown the rest. */
 const OF_ONE_NODE = /^(node|update|keys|survivors|masks)\./

@@ -7,6 +7,7 @@ import type { Payload } from '#aggregation/vector.ts'
 import type { DataSource, SharedRows } from '#client/data/dataset.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { eventOf } from '#coordinator/api/views.ts'
+import type { CreateRun } from '#coordinator/create.ts'
 import { orderOf } from '#coordinator/record.ts'
 import type { Advanced } from '#coordinator/runner.ts'
 import { assert } from '#protocol/assert.ts'
@@ -24,27 +25,33 @@ import type { Proof } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
 import { type Arguments, usage } from '../arguments.ts'
 import { demoSeed } from '../demo/options.ts'
-import { tables } from '../demo/sites.ts'
+import { tablePaths, tables } from '../demo/sites.ts'
 import { digitsRun, type LaunchRequest, tableRun } from '../demo/task.ts'
 import { readDigits, shareDigits } from '../digits.ts'
 import { EXIT, Failure } from '../failure.ts'
 import type { Output } from '../output.ts'
 import type { Stopping } from '../stopping.ts'
+import { readTaskFile } from '../task-file.ts'
 import { SitesReport } from './report.ts'
 
 /** What a run of virtual sites is asked for. */
 type SitesOptions = {
   readonly seed: Bytes
   readonly cohort: number | undefined
-  readonly rounds: number
+  /** Of a task of one's own, what it says. */
+  readonly rounds: number | undefined
   readonly masking: Masking
   readonly bundle: string | undefined
   readonly data:
     | { readonly kind: 'digits'; readonly sites: number; readonly alpha: number }
     | { readonly kind: 'tables'; readonly folder: string; readonly label: string; readonly classes: number | undefined }
+    | { readonly kind: 'own'; readonly folder: string }
+  /** Trained instead of the one that fits the data. */
+  readonly task: LaunchRequest | undefined
 }
 
 const COHORT = 20
+const MISTAKES_TOLD = 10
 const ROUNDS = 10
 const ALPHA = '0.3'
 /** Largest session of secure aggregation. */
@@ -52,9 +59,9 @@ const MASKED_MAX = 128
 
 /** `consilium sim --sites`: real training at many sites, all of them in this process. */
 export async function simulateSites(args: Arguments, output: Output, stopping: Stopping): Promise<number> {
-  const options = sitesOptions(args)
+  const options = await sitesOptions(args, output)
   const { sites, launch } = await prepare(options)
-  const order = createRunSchema.parse(launch)
+  const order = orderIn(launch)
   using file = new BlockFile()
   const blobs = openMemoryBlobs({ blocks: file })
   const threads = Math.min(availableParallelism(), launch.cohort.max)
@@ -75,6 +82,16 @@ export async function simulateSites(args: Arguments, output: Output, stopping: S
   if (!federated) return stopping.exit() ?? EXIT.unexpected
   await told
   return await finish(federated, { blobs, report, bundle: options.bundle })
+}
+
+/** A task of one's own may be wrong, and its owner is told where. */
+function orderIn(launch: LaunchRequest): CreateRun {
+  const order = createRunSchema.safeParse(launch)
+  if (order.success) return order.data
+  const lines = order.error.issues
+    .slice(0, MISTAKES_TOLD)
+    .map(({ path, message }) => [`/${path.join('/')}`, message] as const)
+  throw new Failure(EXIT.usage, 'invalid_run', 'the task is not as the API takes it', { lines })
 }
 
 async function finish(
@@ -104,7 +121,7 @@ function payloadOf(blobs: BlobStore, { after: { spec } }: Advanced): Promise<Pay
   return known
 }
 
-function sitesOptions(args: Arguments): SitesOptions {
+async function sitesOptions(args: Arguments, output: Output): Promise<SitesOptions> {
   const masking = args.oneOf<Masking>('masking', ['none', 'secagg/1'])
   const least = masking === 'none' ? 2 : 3
   const most = masking === 'none' ? COHORT_MAX : MASKED_MAX
@@ -112,17 +129,20 @@ function sitesOptions(args: Arguments): SitesOptions {
   const stray = ['seeds', 'nodes', 'coordinators', 'weather'].find(given)
   if (stray) throw usage('unexpected_flag', `--${stray} is of a cluster in trouble, not of virtual sites`)
   const bundle = args.text('bundle')
+  const file = args.text('task')
+  const task = file === undefined ? undefined : ((await readTaskFile(file, output)).order as LaunchRequest)
   return {
     seed: demoSeed(args.text('seed') ?? '1'),
     cohort: given('cohort') ? args.integer('cohort', { min: least, max: most }) : undefined,
-    rounds: given('rounds') ? args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 }) : ROUNDS,
+    rounds: given('rounds') ? args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 }) : undefined,
     masking,
     bundle: bundle && resolve(bundle),
-    data: dataOf(args, least),
+    data: dataOf(args, least, task !== undefined),
+    task,
   }
 }
 
-function dataOf(args: Arguments, least: number): SitesOptions['data'] {
+function dataOf(args: Arguments, least: number, hasTask: boolean): SitesOptions['data'] {
   const folder = args.text('data')
   if (folder === undefined) {
     const alpha = Number(args.text('alpha') ?? ALPHA)
@@ -133,12 +153,17 @@ function dataOf(args: Arguments, least: number): SitesOptions['data'] {
   const stray = ['sites', 'alpha'].find((name) => args.text(name) !== undefined)
   if (stray)
     throw usage('unexpected_flag', `--${stray} is not for your own data`, 'there is one site for each CSV file')
+  if (hasTask) {
+    const told = ['label', 'classes'].find((name) => args.text(name) !== undefined)
+    if (told) throw usage('unexpected_flag', `--${told} is said by the task`, 'leave it out, or leave --task out')
+    return { kind: 'own', folder: resolve(folder) }
+  }
   const label = args.required('label', '--label <column>: the column to predict')
   const classes = args.text('classes') === undefined ? undefined : args.integer('classes', { min: 2, max: 10 })
   return { kind: 'tables', folder: resolve(folder), label, classes }
 }
 
-async function prepare({ seed, cohort: asked, rounds, masking, data }: SitesOptions): Promise<{
+async function prepare({ seed, cohort: asked, rounds: told, masking, data, task }: SitesOptions): Promise<{
   readonly sites: readonly (DataSource | SharedRows)[]
   readonly launch: LaunchRequest
 }> {
@@ -146,13 +171,19 @@ async function prepare({ seed, cohort: asked, rounds, masking, data }: SitesOpti
     const min = Math.max(masking === 'none' ? 2 : 3, cohort - 1)
     return { ...launch, masking, cohort: { min, max: cohort, quorum: min } }
   }
+  const own = task && { ...task, ...(told !== undefined && { rounds: told }) }
+  const rounds = told ?? ROUNDS
   if (data.kind === 'digits') {
     const cohort = Math.min(asked ?? COHORT, data.sites)
     const sites = shareDigits(await readDigits(), { sites: data.sites, alpha: data.alpha, seed: demoSplitSeed(seed) })
-    return { sites, launch: ordered(digitsRun(cohort, rounds, seed), cohort) }
+    return { sites, launch: ordered(own ?? digitsRun(cohort, rounds, seed), cohort) }
+  }
+  const of = (paths: readonly string[]) => paths.map((path): DataSource => ({ kind: 'csv', path }))
+  if (data.kind === 'own') {
+    const paths = await tablePaths(data.folder)
+    return { sites: of(paths), launch: ordered(own as LaunchRequest, Math.min(asked ?? COHORT, paths.length)) }
   }
   const { paths, contract } = await tables(data.folder, data.label, data.classes)
   const cohort = Math.min(asked ?? COHORT, paths.length)
-  const sites = paths.map((path): DataSource => ({ kind: 'csv', path }))
-  return { sites, launch: ordered(tableRun(contract, cohort, rounds, seed), cohort) }
+  return { sites: of(paths), launch: ordered(tableRun(contract, cohort, rounds, seed), cohort) }
 }

@@ -1,15 +1,8 @@
 import { assert } from '#protocol/assert.ts'
+import { featuresOf } from '#protocol/features.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
-import {
-  type DataContract,
-  featuresOf,
-  type ImageContract,
-  type JointContract,
-  type Part,
-  type TableContract,
-  type TextContract,
-} from '#protocol/task.ts'
+import type { DataContract, ImageContract, JointContract, Part, TableContract, TextContract } from '#protocol/task.ts'
 import type { Table } from './csv.ts'
 import type { Dataset } from './dataset.ts'
 import { type Chosen, type Features, imageFeatures, refuse, tableFeatures, tokenFeatures } from './features.ts'

@@ -1,6 +1,7 @@
+import { featuresOf } from '#protocol/features.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import { sizeOf } from '#protocol/shapes.ts'
-import { featuresOf, type Part } from '#protocol/task.ts'
+import type { Part } from '#protocol/task.ts'
 import type { Column, Table } from './csv.ts'
 import type { IdxRows } from './idx.ts'
 

@@ -1,4 +1,4 @@
-import type { ApiEvent } from '#cli/sse.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 import { accountOf, events, launched } from './account.ts'
 import { Receipts } from './campaign.ts'
 import { Deployment } from './deployment.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { follow, type RunProgress, settledRounds, watching } from '#cli/run-progress.ts'
-import type { ApiEvent } from '#cli/sse.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 
 /** A run of two rounds as the coordinator told it, the second one aborted. */
 const told: readonly object[] = [

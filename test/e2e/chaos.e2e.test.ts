@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import type { ApiEvent } from '#cli/sse.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { accountOf, events, launched } from '#test/chaos/account.ts'
 import { checkLedger, Receipts } from '#test/chaos/campaign.ts'

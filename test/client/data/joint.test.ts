@@ -6,14 +6,9 @@ import { formatIdx } from '#client/data/idx.ts'
 import { inMemory } from '#client/data/source.ts'
 import { readTokens, tokeniserOf } from '#client/data/tokens.ts'
 import { utf8 } from '#protocol/bytes.ts'
+import { featuresOf } from '#protocol/features.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
-import {
-  type DataContract,
-  dataContractSchema,
-  featuresOf,
-  type JointContract,
-  type TextContract,
-} from '#protocol/task.ts'
+import { type DataContract, dataContractSchema, type JointContract, type TextContract } from '#protocol/task.ts'
 import { valuesOf } from './rows.ts'
 
 const seed = new Uint8Array(32)

@@ -6,7 +6,8 @@ import { inMemory } from '#client/data/source.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import { utf8 } from '#protocol/bytes.ts'
-import { featuresOf, type JointContract } from '#protocol/task.ts'
+import { featuresOf } from '#protocol/features.ts'
+import type { JointContract } from '#protocol/task.ts'
 import { fitHere, noise, trainingOf } from './tasks.ts'
 
 const ROWS = 160

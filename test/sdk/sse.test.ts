@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { eventsIn } from '#cli/sse.ts'
 import { utf8 } from '#protocol/bytes.ts'
+import { eventsIn } from '#sdk/sse.ts'
 
 const event = (seq: number, note = '') => ({
   type: 'node.joined',

@@ -1,0 +1,33 @@
+"""Launches a run with nothing but Python and consilium.py, follows it, takes its model and has its record verified.
+
+    python3 launch.py task.json out     with CONSILIUM_COORDINATOR and CONSILIUM_API_KEY set
+"""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../sdk/python"))
+import consilium
+
+task, out = sys.argv[1:3]
+os.makedirs(out, exist_ok=True)
+client = consilium.Consilium(
+    os.environ.get("CONSILIUM_COORDINATOR", "http://127.0.0.1:7410"), os.environ["CONSILIUM_API_KEY"]
+)
+with open(task, encoding="utf-8") as file:
+    run = client.create(json.load(file))["id"]
+print("run     ", run)
+events = list(client.follow(run))
+print("ended   ", events[-1]["type"], "after", sum(e["type"] == "round.completed" for e in events), "rounds")
+if events[-1]["type"] != "run.completed":
+    sys.exit(7)
+# Its weights are what its CID says; that the CID is the run's is what verify redoes.
+model = client.save_model(run, os.path.join(out, "model.npz"))
+client.save_bundle(run, os.path.join(out, "run.car"))
+verdict = json.loads(subprocess.check_output(["consilium", "verify", os.path.join(out, "run.car"), "--json"]))
+assert verdict["ok"] and verdict["model"] == model
+with open(os.path.join(out, "events.ndjson"), "w", encoding="utf-8") as file:
+    file.writelines(json.dumps(event) + "\n" for event in events)
+print("model   ", model)
+print("verified", os.path.getsize(os.path.join(out, "run.car")), "bytes")

@@ -1,0 +1,177 @@
+import { ApiError, ConnectionError, problemIn } from './errors.ts'
+
+/** Where a coordinator is, and how patient its client is. */
+export type ConsiliumOptions = {
+  /** `http(s)://host:port` */
+  readonly url: string
+  readonly apiKey?: string
+  /** Until an answer begins, of each attempt. 30 s unless told otherwise; 0: for ever. */
+  readonly timeoutMs?: number
+  /** Of what may be granted later. 3 unless told otherwise. */
+  readonly maxRetries?: number
+  readonly fetch?: typeof fetch
+  /** Time and chance, for tests. */
+  readonly doors?: Partial<SdkDoors>
+}
+
+export type SdkDoors = {
+  readonly now: () => number
+  /** Also over, without a throw, when the signal fires. */
+  readonly pause: (millis: number, signal: AbortSignal | undefined) => Promise<void>
+  /** From 0 up to 1. */
+  readonly random: () => number
+  /** The default is WebCrypto's, which browsers keep from pages that came over plain HTTP from elsewhere. */
+  readonly sha256: (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>
+}
+
+export type CallOptions = { readonly signal?: AbortSignal | undefined }
+/** Of what creates something: under one key it is created once. One is made up where none is given. */
+export type CreateOptions = CallOptions & { readonly idempotencyKey?: string | undefined }
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+type Request = CreateOptions & {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly query?: Query | undefined
+  /** Sent as JSON. */
+  readonly json?: unknown
+  /** Sent as it is; it has to be readable again. */
+  readonly body?: string | Blob | Uint8Array<ArrayBuffer>
+  readonly headers?: Readonly<Record<string, string>>
+  /** Instead of the client's. */
+  readonly timeoutMs?: number
+  readonly maxRetries?: number
+}
+
+const TIMEOUT_MILLIS = 30_000
+const RETRIES = 3
+/** The longest pause of the nth retry; each is drawn from the upper half, so that clients do not come back in step. */
+const PAUSE_MILLIS = 250
+const PAUSE_MILLIS_MAX = 8000
+/** Whoever is told to wait for longer is told so, and not kept. */
+const RETRY_AFTER_MILLIS_MAX = 60_000
+
+/** One way to ask: the key, patience, errors by their code. */
+export class Transport {
+  readonly url: string
+  readonly doors: SdkDoors
+  readonly #key: string | undefined
+  readonly #fetch: typeof fetch
+  readonly #timeoutMillis: number
+  readonly #retries: number
+
+  constructor({ url, apiKey, timeoutMs = TIMEOUT_MILLIS, maxRetries = RETRIES, fetch, doors }: ConsiliumOptions) {
+    this.url = url.replace(/\/+$/, '')
+    this.#key = apiKey
+    // Called as a function of its own: browsers refuse a fetch that is a method of something else.
+    this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init))
+    this.#timeoutMillis = timeoutMs
+    this.#retries = maxRetries
+    this.doors = { ...SYSTEM, ...doors }
+  }
+
+  /** What the API answers, as JSON; undefined where it answers nothing. */
+  async json<T>(path: string, request: Request = {}): Promise<T> {
+    const response = await this.fetch(path, request)
+    if (response.status === 204) return undefined as T
+    try {
+      return (await response.json()) as T
+    } catch (cause) {
+      request.signal?.throwIfAborted()
+      // Cut off on its way, or no JSON at all: the server in front of it is not what it should be.
+      throw new ConnectionError('unreachable', this.url, cause)
+    }
+  }
+
+  /** The first good answer, its body still to be read. Throws {@link ApiError}, {@link ConnectionError}, or the signal's reason. */
+  async fetch(path: string, request: Request = {}): Promise<Response> {
+    const { method = 'GET', maxRetries = this.#retries, signal } = request
+    const url = `${this.url}${path}${queryOf(request.query)}`
+    const init = { method, headers: this.#headersOf(method, request), ...bodyOf(request) }
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#once(url, init, request)
+      } catch (cause) {
+        if (signal?.aborted || attempt >= maxRetries) throw cause
+        const wait = this.#pauseBefore(attempt, cause)
+        if (wait === undefined) throw cause
+        await this.doors.pause(wait, signal)
+        signal?.throwIfAborted()
+      }
+    }
+  }
+
+  async #once(url: string, init: RequestInit, { signal, timeoutMs = this.#timeoutMillis }: Request): Promise<Response> {
+    const late = new AbortController()
+    const timer = timeoutMs > 0 ? setTimeout(() => late.abort(), timeoutMs) : undefined
+    const signals = signal ? [signal, late.signal] : [late.signal]
+    let response: Response
+    try {
+      response = await this.#fetch(url, { ...init, signal: AbortSignal.any(signals) })
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw new ConnectionError(late.signal.aborted ? 'timeout' : 'unreachable', this.url, cause)
+    } finally {
+      clearTimeout(timer)
+    }
+    if (response.ok) return response
+    const text = await response.text().catch(() => '')
+    throw new ApiError(response.status, problemIn(text), retryAfterOf(response))
+  }
+
+  #headersOf(method: string, { headers, json, idempotencyKey }: Request): Record<string, string> {
+    return {
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
+      // The same at every attempt: whatever was done at one of them is not done again.
+      ...(method === 'POST' && { 'idempotency-key': idempotencyKey ?? newKey() }),
+      ...headers,
+    }
+  }
+
+  /** Undefined where asking again is of no use. */
+  #pauseBefore(attempt: number, cause: unknown): number | undefined {
+    if (!(cause instanceof ConnectionError || (cause instanceof ApiError && cause.retryable))) return undefined
+    const told = cause instanceof ApiError ? (cause.retryAfterMillis ?? 0) : 0
+    if (told > RETRY_AFTER_MILLIS_MAX) return undefined
+    const most = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** attempt)
+    return Math.max(told, (most * (1 + this.doors.random())) / 2)
+  }
+}
+
+function bodyOf({ json, body }: Request): RequestInit {
+  if (json !== undefined) return { body: JSON.stringify(json) }
+  return body === undefined ? {} : { body }
+}
+
+function queryOf(query: Query = {}): string {
+  const told = Object.entries(query).filter(([, value]) => value !== undefined)
+  return told.length === 0 ? '' : `?${new URLSearchParams(told.map(([name, value]) => [name, String(value)]))}`
+}
+
+/** Seconds; the form with a date is not one that a coordinator sends. */
+function retryAfterOf({ headers }: Response): number | undefined {
+  const seconds = headers.get('retry-after')
+  return seconds !== null && /^\d{1,9}$/.test(seconds) ? Number(seconds) * 1000 : undefined
+}
+
+/** 128 bits that nobody else has. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+const SYSTEM: SdkDoors = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  sha256: async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)),
+  pause: (millis, signal) =>
+    new Promise((over) => {
+      const done = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        over()
+      }
+      const timer = setTimeout(done, millis)
+      signal?.addEventListener('abort', done)
+      if (signal?.aborted) done()
+    }),
+}
