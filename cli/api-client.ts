@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { auditEventView } from '#coordinator/api/audit.ts'
+import { apiKeyView, type createKeySchema, madeKeyView, whoamiView } from '#coordinator/api/keys.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
   fileView,
@@ -23,6 +25,12 @@ export type RoundView = z.output<typeof roundView>
 export type NodeView = z.output<typeof nodeView>
 export type SeatView = z.output<typeof seatView>
 export type PublicationView = z.output<typeof publicationView>
+
+export type KeyView = z.output<typeof apiKeyView>
+export type WhoView = z.output<typeof whoamiView>
+export type AuditEventView = z.output<typeof auditEventView>
+/** What a key is to be; the API says which scopes there are. */
+type WantedKey = Omit<z.input<typeof createKeySchema>, 'scopes'> & { readonly scopes: readonly string[] }
 
 /** Pauses between attempts to reach an event stream again: growing to the last, which stays. */
 const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const
@@ -98,6 +106,37 @@ export class ApiClient {
   stop(id: string, reason: string): Promise<RunView> {
     const body: z.input<typeof stopSchema> = { reason }
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/stop`, runView, post(JSON.stringify(body), undefined))
+  }
+
+  whoami(): Promise<WhoView> {
+    return this.#json('/v1/whoami', whoamiView)
+  }
+
+  /** All of them, however many pages that takes. */
+  async keys(): Promise<readonly KeyView[]> {
+    const keys: KeyView[] = []
+    for (let after: string | null = ''; after !== null; ) {
+      const query = new URLSearchParams({ limit: '200', ...(after !== '' && { after }) })
+      const { data, next }: { data: KeyView[]; next: string | null } = await this.#json(
+        `/v1/api-keys?${query}`,
+        page(apiKeyView),
+      )
+      keys.push(...data)
+      after = next
+    }
+    return keys
+  }
+
+  createKey(wanted: WantedKey, idempotencyKey: string | undefined): Promise<z.output<typeof madeKeyView>> {
+    return this.#json('/v1/api-keys', madeKeyView, post(JSON.stringify(wanted), idempotencyKey))
+  }
+
+  revokeKey(id: string): Promise<KeyView> {
+    return this.#json(`/v1/api-keys/${encodeURIComponent(id)}`, apiKeyView, { method: 'DELETE' })
+  }
+
+  auditEvents(limit: number): Promise<{ data: AuditEventView[]; has_more: boolean; next: string | null }> {
+    return this.#json(`/v1/audit-events?limit=${limit}`, page(auditEventView))
   }
 
   /** Keeps a file that anybody may then read. @returns its CID */

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { ACCESS } from './registry/access.ts'
 import { HELP } from './registry/explanations.ts'
 import { NODES } from './registry/nodes.ts'
 import { PINS } from './registry/pins.ts'
@@ -7,4 +8,4 @@ import { RECORDS } from './registry/records.ts'
 import { RUNS } from './registry/runs.ts'
 
 /** Every command, in the order in which help tells of them. */
-export const COMMANDS: readonly Command[] = [...PROCESSES, ...RUNS, ...NODES, ...PINS, ...RECORDS, ...HELP]
+export const COMMANDS: readonly Command[] = [...PROCESSES, ...RUNS, ...NODES, ...PINS, ...ACCESS, ...RECORDS, ...HELP]
