@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import { auditEventView } from '#coordinator/api/audit.ts'
+import { apiKeyView, type createKeySchema, madeKeyView, whoamiView } from '#coordinator/api/keys.ts'
 import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import {
@@ -27,6 +29,12 @@ export type NodeView = z.output<typeof nodeView>
 export type SeatView = z.output<typeof seatView>
 export type PublicationView = z.output<typeof publicationView>
 
+export type KeyView = z.output<typeof apiKeyView>
+export type WhoView = z.output<typeof whoamiView>
+export type AuditEventView = z.output<typeof auditEventView>
+/** What a key is to be; the API says which scopes there are. */
+type WantedKey = Omit<z.input<typeof createKeySchema>, 'scopes'> & { readonly scopes: readonly string[] }
+
 /** A client of the coordinator's API. Everything that goes wrong is a {@link Failure} with its exit code. */
 export class ApiClient {
   readonly url: string
@@ -45,18 +53,8 @@ export class ApiClient {
   }
 
   /** All of them, however many pages that takes. */
-  async nodeViews(which: 'linked' | 'known'): Promise<readonly NodeView[]> {
-    const views: NodeView[] = []
-    for (let after: string | null = ''; after !== null; ) {
-      const query = new URLSearchParams({ which, limit: '200', ...(after !== '' && { after }) })
-      const { data, next }: { data: NodeView[]; next: string | null } = await this.#json(
-        `/v1/nodes?${query}`,
-        page(nodeView),
-      )
-      views.push(...data)
-      after = next
-    }
-    return views
+  nodeViews(which: 'linked' | 'known'): Promise<readonly NodeView[]> {
+    return this.#all(`/v1/nodes?which=${which}&limit=200`, nodeView)
   }
 
   node(id: string): Promise<z.output<typeof nodeWithHistoryView>> {
@@ -92,7 +90,7 @@ export class ApiClient {
 
   /** What every node has earned. */
   balances(): Promise<readonly z.output<typeof balanceView>[]> {
-    return this.#all('/v1/balances?limit=200', balanceView, Number.POSITIVE_INFINITY)
+    return this.#all('/v1/balances?limit=200', balanceView)
   }
 
   /** The newest, of a run or to a node where they are named. */
@@ -120,6 +118,26 @@ export class ApiClient {
   stop(id: string, reason: string): Promise<RunView> {
     const body: z.input<typeof stopSchema> = { reason }
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/stop`, runView, post(JSON.stringify(body), undefined))
+  }
+
+  whoami(): Promise<WhoView> {
+    return this.#json('/v1/whoami', whoamiView)
+  }
+
+  keys(): Promise<readonly KeyView[]> {
+    return this.#all('/v1/api-keys?limit=200', apiKeyView)
+  }
+
+  createKey(wanted: WantedKey, idempotencyKey: string | undefined): Promise<z.output<typeof madeKeyView>> {
+    return this.#json('/v1/api-keys', madeKeyView, post(JSON.stringify(wanted), idempotencyKey))
+  }
+
+  revokeKey(id: string): Promise<KeyView> {
+    return this.#json(`/v1/api-keys/${encodeURIComponent(id)}`, apiKeyView, { method: 'DELETE' })
+  }
+
+  auditEvents(limit: number): Promise<{ data: AuditEventView[]; has_more: boolean; next: string | null }> {
+    return this.#json(`/v1/audit-events?limit=${limit}`, page(auditEventView))
   }
 
   /** Keeps a file that anybody may then read. @returns its CID */
@@ -165,7 +183,11 @@ export class ApiClient {
   }
 
   /** However many pages that takes, up to so many. */
-  async #all<S extends z.ZodType>(path: string, schema: S, limit: number): Promise<readonly z.output<S>[]> {
+  async #all<S extends z.ZodType>(
+    path: string,
+    schema: S,
+    limit = Number.POSITIVE_INFINITY,
+  ): Promise<readonly z.output<S>[]> {
     const all: z.output<S>[] = []
     for (let after = ''; all.length < limit; ) {
       const { data, next }: { data: z.output<S>[]; next: string | null } = await this.#json(

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { ACCESS } from './registry/access.ts'
 import { HELP } from './registry/explanations.ts'
 import { MODELS } from './registry/models.ts'
 import { NODES } from './registry/nodes.ts'
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   ...MODELS,
   ...NODES,
   ...PINS,
+  ...ACCESS,
   ...RECORDS,
   ...HELP,
 ]

@@ -50,6 +50,7 @@ export type ApiKey = WantedKey & {
 }
 /** A key as it is shown once: `text` is the secret. */
 export type MadeKey = { readonly key: ApiKey; readonly text: string; readonly isReplayed: boolean }
+type KeyRefusal = 'key-reused' | 'expired' | 'too-many-keys'
 type State = { readonly keys: Map<string, ApiKey>; readonly onces: Onces }
 
 /** The keys of the API, whichever process made or revoked them. The root's is none of them: it is a file of the coordinator's. */
@@ -80,17 +81,18 @@ export class ApiKeys {
     return this.#state.keys.get(id)
   }
 
-  create(wanted: WantedKey, once: Once | null): Promise<Result<MadeKey, 'key-reused' | 'too-many-keys'>> {
+  create(wanted: WantedKey, once: Once | null): Promise<Result<MadeKey, KeyRefusal>> {
     const { clock, newKeyId } = this.#doors
     const id = newKeyId()
     const text = this.#textOf(id)
-    return this.#chronicle.write<Result<MadeKey, 'key-reused' | 'too-many-keys'>>(({ keys, onces }, position) => {
-      const none = (answer: Result<MadeKey, 'key-reused' | 'too-many-keys'>) => ({ events: [], answer })
+    return this.#chronicle.write<Result<MadeKey, KeyRefusal>>(({ keys, onces }, position) => {
+      const none = (answer: Result<MadeKey, KeyRefusal>) => ({ events: [], answer })
       const made = onces.madeBy(once)
       if (made === 'reused') return none(refuse('key-reused'))
       const key = made && keys.get(made.id)
       if (key) return none(accept({ key, text: this.#textOf(key.id), isReplayed: true }))
       const at = clock.now()
+      if (wanted.expiresAt !== null && wanted.expiresAt <= at) return none(refuse('expired'))
       const usable = [...keys.values()].filter((one) => isUsable(one, at)).length
       if (usable >= KEYS_MAX) return none(refuse('too-many-keys', `there are ${KEYS_MAX} keys: revoke some`))
       if (position >= KEY_EVENTS_MAX) return none(refuse('too-many-keys', 'the list of all keys ever made is full'))

@@ -14,7 +14,7 @@ import { timeOf } from './views.ts'
 /** What one caller is refused again and again is told of once a minute: he could fill the disk with it otherwise. */
 const REFUSALS = { perSecond: 1 / 60, burst: 1 } as const
 
-const auditEventView = z
+export const auditEventView = z
   .object({
     id: text('aud_ and a ULID'),
     time,

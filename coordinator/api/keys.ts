@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { nameField } from '#protocol/codec.ts'
-import type { ApiKey } from '../api-keys.ts'
+import type { ApiKey, ApiKeys } from '../api-keys.ts'
 import { type Caller, SCOPES, sees } from './caller.ts'
 import { ifMatch, preconditionFailed, tagged } from './etag.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
@@ -17,7 +17,7 @@ const KEY_EXAMPLE = {
   ...{ expires_at: '2027-02-22T00:00:00.000Z', revoked_at: null, last_used_at: null },
 }
 
-const createKeySchema = z
+export const createKeySchema = z
   .strictObject({
     name: nameField.meta({ description: 'who or what has it' }),
     scopes: scopesField.min(1).max(SCOPES.length),
@@ -112,11 +112,9 @@ export function keyRoutes(routes: Routes, { keys, clock }: ApiDoors): void {
       const { caller, body } = request
       checkGrant(caller, body)
       const expiresAt = body.expiresAt === null ? null : Date.parse(body.expiresAt)
-      if (expiresAt !== null && expiresAt <= clock.now()) throw invalid('/expiresAt', 'is past')
       const wanted = { ...body, scopes: [...new Set(body.scopes)], expiresAt }
       const made = await inTime(clock, keys.create(wanted, onceOf(request)), MAYBE)
-      if (!made.ok && made.refusal === 'key-reused') throw keyReused()
-      if (!made.ok) throw new Problem(409, 'too_many_keys', 'No more keys are made', made.detail ?? made.refusal)
+      if (!made.ok) throw refused(made)
       const { key, text: secret, isReplayed } = made.value
       if (isReplayed) markReplayed(reply)
       return reply
@@ -178,10 +176,19 @@ function notYours(pointer: string, message: string): Problem {
   return new Problem(403, 'beyond_own_key', 'A key gives no more than it has', message, { errors })
 }
 
-function invalid(pointer: string, message: string): Problem {
-  const errors = [{ pointer, message }]
-  return new Problem(422, 'invalid_key', 'This key cannot be made', `${pointer} ${message}`, { errors })
+function refused({ refusal, detail }: Refused): Problem {
+  switch (refusal) {
+    case 'key-reused':
+      return keyReused()
+    case 'expired': {
+      const errors = [{ pointer: '/expiresAt', message: 'is past' }]
+      return new Problem(422, 'invalid_key', 'This key cannot be made', '/expiresAt is past', { errors })
+    }
+    case 'too-many-keys':
+      return new Problem(409, 'too_many_keys', 'No more keys are made', detail ?? refusal)
+  }
 }
+type Refused = Extract<Awaited<ReturnType<ApiKeys['create']>>, { ok: false }>
 
 export function whoamiOf({ id, name, scopes, federation, expiresAt }: Caller): z.output<typeof whoamiView> {
   return { ...{ id, name, scopes: [...scopes], federation }, expires_at: expiresAt === null ? null : timeOf(expiresAt) }

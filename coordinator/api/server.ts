@@ -172,7 +172,11 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       },
       security: [{ key: [] }, { cookie: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: (given) => {
+      const { schema, url } = jsonSchemaTransform(given)
+      const { scope } = given.route.config ?? {}
+      return { schema: { ...schema, ...(scope && { 'x-scope': scope }) } as typeof schema, url }
+    },
     transformObject: jsonSchemaTransformObject,
   })
   const connections = new Connections(server.server, bounds, {

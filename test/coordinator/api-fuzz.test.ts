@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { z } from 'zod'
+import { SCOPES } from '#coordinator/api/caller.ts'
 import { problemView } from '#coordinator/api/schemas.ts'
 import { exampleOf, fuzz, OPERATIONS, type Operation, SHAPES } from './api-fuzz.ts'
 import { type Live, live } from './live.ts'
@@ -60,6 +62,29 @@ describe('every operation', () => {
     if (requestBody) expect(problemsOf(requestBody)).toEqual([])
     for (const [status, answer] of Object.entries(responses))
       if (answer.content?.['application/json']) expect([status, problemsOf(answer)]).toEqual([status, []])
+  })
+
+  test('is refused without a key, and with one that has every scope but its own, and not with one that has no other', async () => {
+    const api = await served()
+    const keyOf = async (scopes: readonly string[]) =>
+      (await api.ask('/v1/api-keys', { method: 'POST', payload: { name: 'one', scopes } })).body.key as string
+    const keys = new Map<string, { readonly only: string; readonly lacking: string }>()
+    for (const scope of SCOPES)
+      keys.set(scope, { only: await keyOf([scope]), lacking: await keyOf(SCOPES.filter((other) => other !== scope)) })
+    const open = ['/healthz', '/readyz', '/metrics', '/v1/session']
+    for (const { method, path, 'x-scope': scope } of OPERATIONS) {
+      const ask = async (key: string | null) => (await api.ask(path.replace(/[{}]/g, ''), { method, key })).status
+      if (scope === undefined) expect(open).toContain(path)
+      else expect([path, await ask(null)]).toEqual([path, 401])
+      const { only = '', lacking = '' } = keys.get(scope ?? '') ?? {}
+      if (lacking !== '') expect([path, await ask(lacking), (await ask(only)) === 403]).toEqual([path, 403, false])
+    }
+  })
+
+  test('asks for a scope that docs/api.md tells of', async () => {
+    const text = await readFile('docs/api.md', 'utf8')
+    const told = [...text.matchAll(/^\| `([a-z]+:[a-z]+)` \|/gm)].map(([, scope]) => scope)
+    expect(told).toEqual([...SCOPES])
   })
 
   test('takes its own example', async () => {

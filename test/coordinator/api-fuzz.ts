@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
+import type { Scope } from '#coordinator/api/caller.ts'
 import { failureView } from '#coordinator/api/pin-schemas.ts'
 import { problemView } from '#coordinator/api/schemas.ts'
 import { BOUNDS } from '#coordinator/bounds.ts'
@@ -15,6 +16,7 @@ export type Operation = {
   readonly method: NonNullable<Asked['method']>
   readonly parameters: readonly Parameter[]
   readonly requestBody?: Body
+  readonly 'x-scope'?: Scope | 'any'
   readonly responses: Readonly<Record<string, Partial<Body>>>
 }
 

@@ -127,6 +127,10 @@ describe('API keys', () => {
     expect(new Set(made.map(({ text }) => text)).size).toBe(1)
     expect(made.map(({ status }) => status)).toEqual([201, 201, 201])
     expect(made.filter(({ headers }) => headers['idempotent-replayed'] === 'true')).toHaveLength(2)
+    const passing = { scopes: ['runs:read'], expiresAt: new Date(one.clock.now() + 1000).toISOString() }
+    const before = await make(one, passing, { headers: { 'idempotency-key': 'y' } })
+    await one.clock.advance(1000)
+    expect((await make(one, passing, { headers: { 'idempotency-key': 'y' } })).text).toBe(before.text)
     const reused = await make(other, { scopes: ['nodes:read'] }, again)
     expect([reused.status, reused.body.code]).toEqual([422, 'idempotency_key_reused'])
     const { key } = await make(one, { scopes: ['keys:admin', 'runs:read'] })

@@ -1,4 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
+import { readSignIn, type SignIn, SignIns } from '#coordinator/sign-ins.ts'
+import { sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import type { Bytes } from '#protocol/ids.ts'
 import { type Asked, served } from './served.ts'
 
 type Api = Awaited<ReturnType<typeof served>>
@@ -79,6 +83,13 @@ describe('a browser that has signed in', () => {
     const { cookie } = await browser(api, 'key')
     const answer = await api.ask('/v1/runs', { key: null, headers: { cookie: change(cookie, id) } })
     expect(answer.status).toBe(401)
+  })
+
+  test('is nobody any more once the root key was replaced', () => {
+    const [secret, old, fresh] = ['secret', 'old', 'fresh'].map((text) => sha256(utf8(text))) as [Bytes, Bytes, Bytes]
+    const signIns = new SignIns(secret)
+    const signIn = readSignIn(signIns.begin('root', old, 0)) as SignIn
+    expect([signIns.isOf(signIn, old, 1), signIns.isOf(signIn, fresh, 1)]).toEqual([true, false])
   })
 
   test('had a key: what is none signs nobody in', async () => {
