@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { architectureSchema } from '#protocol/architecture.ts'
 import { toHex } from '#protocol/bytes.ts'
-import { cidField, decode, millisField } from '#protocol/codec.ts'
+import { cidField, millisField } from '#protocol/codec.ts'
 import type { Cid, Millis, RunId } from '#protocol/ids.ts'
-import { BLOCK_BYTES_MAX, EVENT_BYTES_MAX } from '#protocol/limits.ts'
+import { EVENT_BYTES_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result } from '#protocol/result.ts'
-import { type Task, taskSchema } from '#protocol/task.ts'
+import type { Task } from '#protocol/task.ts'
 import { createRunSchema } from './api/schemas.ts'
 import { Chronicle } from './chronicle.ts'
 import { type CreateRefusal, type CreateRun, createRun } from './create.ts'
@@ -75,12 +75,6 @@ export async function keepTask(
   if (spec.ok) return accept(spec.value.task)
   const { where } = spec
   return where ? { ...spec, where: { ...where, pointer: where.pointer.replace(/^\/task(?=\/)/, '') } } : spec
-}
-
-/** A task; undefined where this block is none. */
-export async function readTask(blobs: BlobStore, cid: Cid): Promise<Task | undefined> {
-  const task = decode(taskSchema, await blobs.getBlock(cid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
-  return task.ok ? task.value : undefined
 }
 
 /** A task as it is posted: whoever posts this has the same task. */

@@ -3,10 +3,9 @@ import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
-import { BlobMissing } from '#protocol/ports.ts'
-import type { Task } from '#protocol/task.ts'
+import { taskSchema } from '#protocol/task.ts'
 import { readBlock } from '../record.ts'
-import { keepTask, orderOfTask, readTask } from '../tasks.ts'
+import { keepTask, orderOfTask } from '../tasks.ts'
 import type { Caller } from './caller.ts'
 import { CREATE_RUN } from './examples.ts'
 import { TASK } from './model-examples.ts'
@@ -102,7 +101,7 @@ export function taskRoutes(routes: Routes, doors: ApiDoors): void {
       const cid = parseCid(params.cid)
       const isKnown = cid.ok && (await known(doors, caller)).some(([task]) => task === cid.value)
       if (!isKnown) throw notFound('task', params.cid.slice(0, 100))
-      return orderOfTask(blobs, await read(doors, cid.value))
+      return orderOfTask(blobs, await readBlock(blobs, cid.value, taskSchema))
     },
   )
 }
@@ -116,17 +115,8 @@ async function known(doors: ApiDoors, caller: Caller): Promise<readonly (readonl
   return [...first].toSorted(([a, from], [b, to]) => to - from || (a < b ? -1 : 1))
 }
 
-async function read({ blobs }: ApiDoors, cid: Cid): Promise<Task> {
-  const task = await readTask(blobs, cid).catch((cause: unknown) => {
-    if (cause instanceof BlobMissing) return undefined
-    throw cause
-  })
-  if (!task) throw notFound('task', cid)
-  return task
-}
-
 async function viewOf(doors: ApiDoors, cid: Cid, at: Millis): Promise<z.output<typeof taskView>> {
-  const { name, data, loss, architecture, genesis } = await read(doors, cid)
+  const { name, data, loss, architecture, genesis } = await readBlock(doors.blobs, cid, taskSchema)
   const shape = shapeOf(await readBlock(doors.blobs, architecture, architectureSchema))
   assert(shape.ok, 'an architecture is checked before its task is kept')
   const { parameters, trained } = shape.value
