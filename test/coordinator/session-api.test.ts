@@ -113,6 +113,7 @@ describe('the audit log', () => {
     const { id, key } = await made(api, ['runs:read'])
     const payload = { name: 'two', scopes: ['runs:read'] }
     for (const _ of [1, 2]) await api.ask('/v1/api-keys', { key, method: 'POST', payload })
+    await api.ask(`/v1/api-keys/${key}`, { key, method: 'DELETE' })
     await api.ask('/v1/api-keys', { method: 'POST', payload: { name: '' } })
     await api.ask('/v1/api-keys/key_x', { method: 'DELETE' })
     await api.ask('/v1/api-keys', { key: 'nonsense', method: 'POST', payload })
@@ -122,6 +123,7 @@ describe('the audit log', () => {
     expect(told(await events(api))).toEqual([
       ['root', 'DELETE /v1/api-keys/{id}', path, 200],
       [id, 'POST /v1/session', null, 204],
+      [id, 'DELETE /v1/api-keys/{id}', '/v1/api-keys/ck_…', 403],
       [id, 'POST /v1/api-keys', null, 403],
       ['root', 'POST /v1/api-keys', path, 201],
     ])
