@@ -165,7 +165,7 @@ function specOf(run: RunId, cohort: number, events: number): RunSpec {
       ...{ unmaskingMillis: hour, aggregationMillis: hour, settlementMillis: hour },
       ...{ stragglerMillis: null, learned: false },
     },
-    ...{ failuresMax: 3, onFailures: 'end', idempotency: null },
+    ...{ federation: null, failuresMax: 3, onFailures: 'end', idempotency: null },
   }
 }
 

@@ -40,10 +40,13 @@ export class ApiClient {
   readonly url: string
   readonly #transport: Transport
 
-  /** @param url `http(s)://host:port` */
-  constructor(url: string, key: string) {
+  /**
+   * @param url `http(s)://host:port`
+   * @param key undefined for what anybody may ask
+   */
+  constructor(url: string, key: string | undefined) {
     // Whoever types a command is told at once, and files that are sent may take their time.
-    this.#transport = new Transport({ url, apiKey: key, maxRetries: 0, timeoutMs: 0 })
+    this.#transport = new Transport({ url, ...(key !== undefined && { apiKey: key }), maxRetries: 0, timeoutMs: 0 })
     this.url = this.#transport.url
   }
 
@@ -54,7 +57,7 @@ export class ApiClient {
 
   /** All of them, however many pages that takes. */
   nodeViews(which: 'linked' | 'known'): Promise<readonly NodeView[]> {
-    return this.#all(`/v1/nodes?which=${which}&limit=200`, nodeView)
+    return this.all(`/v1/nodes?which=${which}&limit=200`, nodeView)
   }
 
   node(id: string): Promise<z.output<typeof nodeWithHistoryView>> {
@@ -90,7 +93,7 @@ export class ApiClient {
 
   /** What every node has earned. */
   balances(): Promise<readonly z.output<typeof balanceView>[]> {
-    return this.#all('/v1/balances?limit=200', balanceView)
+    return this.all('/v1/balances?limit=200', balanceView)
   }
 
   /** The newest, of a run or to a node where they are named. */
@@ -103,7 +106,7 @@ export class ApiClient {
       ...(run && { run }),
       ...(node && { node }),
     })
-    return this.#all(`/v1/payouts?${query}`, payoutView, limit)
+    return this.all(`/v1/payouts?${query}`, payoutView, limit)
   }
 
   /** The model card of a run, in Markdown. */
@@ -125,7 +128,7 @@ export class ApiClient {
   }
 
   keys(): Promise<readonly KeyView[]> {
-    return this.#all('/v1/api-keys?limit=200', apiKeyView)
+    return this.all('/v1/api-keys?limit=200', apiKeyView)
   }
 
   createKey(wanted: WantedKey, idempotencyKey: string | undefined): Promise<z.output<typeof madeKeyView>> {
@@ -183,7 +186,7 @@ export class ApiClient {
   }
 
   /** However many pages that takes, up to so many. */
-  async #all<S extends z.ZodType>(
+  async all<S extends z.ZodType>(
     path: string,
     schema: S,
     limit = Number.POSITIVE_INFINITY,
@@ -199,6 +202,11 @@ export class ApiClient {
       after = `&after=${encodeURIComponent(next)}`
     }
     return all.slice(0, limit)
+  }
+
+  /** Any other resource. */
+  request<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
+    return this.#json(path, schema, init)
   }
 
   async #json<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
@@ -220,7 +228,7 @@ export class ApiClient {
   }
 }
 
-type Init = NonNullable<Parameters<Transport['fetch']>[1]>
+export type Init = NonNullable<Parameters<Transport['fetch']>[1]>
 
 function post(body: string, idempotencyKey: string | undefined): Init {
   return { method: 'POST', body, headers: { 'content-type': 'application/json' }, idempotencyKey }

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { ACCESS } from './registry/access.ts'
 import { HELP } from './registry/explanations.ts'
+import { FEDERATIONS } from './registry/federations.ts'
 import { MODELS } from './registry/models.ts'
 import { NODES } from './registry/nodes.ts'
 import { PINS } from './registry/pins.ts'
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   ...RUNS,
   ...MODELS,
   ...NODES,
+  ...FEDERATIONS,
   ...PINS,
   ...ACCESS,
   ...RECORDS,

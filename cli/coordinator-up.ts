@@ -1,6 +1,7 @@
 import { type CoordinatorConfig, type RunningCoordinator, startCoordinator } from '#coordinator/main.ts'
 import { keepVectors } from '#coordinator/retention.ts'
 import { KuboNotAsPromised } from '#coordinator/stores.ts'
+import { fingerprintOf } from '#protocol/fingerprint.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { readProviders } from '#storage/pinning/providers.ts'
 import { readAllowList } from './allow-list.ts'
@@ -82,8 +83,9 @@ function describe(
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
+  line(`fingerprint  ${fingerprintOf(id)}`)
   line(`API key in   ${apiKeyFile}`)
-  line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes`}`)
+  line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes, and the members of federations`}`)
   if (lend && admits === 'open') line(`browsers at  ${url}/lend#${id}`)
   for (const address of libp2p) line(`blocks at    ${address}`)
   if (libp2p.some((address) => !/^\/ip(4\/127\.|6\/::1\/)/.test(address)))
@@ -154,14 +156,20 @@ function daysOf(args: Arguments): number | 'forever' {
 /** Who may link has no default: open to all by oversight is how strangers get into a run. */
 async function admitsOf(args: Arguments): Promise<ReadonlyMap<NodeId, string | null> | 'open'> {
   const file = args.text('allow')
-  if (args.flag('open') && file !== undefined)
-    throw usage('allow_or_open', '--allow and --open exclude each other', 'give one of them')
+  if (args.flag('open') && (file !== undefined || args.flag('by-invite')))
+    throw usage(
+      'allow_or_open',
+      '--open lets any node link, and needs neither --allow nor --by-invite',
+      'give one of them',
+    )
   if (args.flag('open')) return 'open'
+  if (args.flag('by-invite') && file === undefined) return new Map()
   if (file === undefined)
     throw usage(
       'who_may_link',
       'say who may link: nobody is let in by default, since whoever links can join runs and be paid',
-      '--allow nodes.txt (ids from consilium node id, one a line, each with its operator if you like), or --open for any node',
+      '--allow nodes.txt (ids from consilium node id, one a line, each with its operator if you like), --by-invite for ' +
+        'nodes that take an invite alone, or --open for any node',
     )
   return readAllowList(file)
 }

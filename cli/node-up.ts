@@ -17,6 +17,7 @@ import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { conductOf } from './node-conduct.ts'
 import type { Output } from './output.ts'
+import { publishedOf } from './published-dataset.ts'
 import { bytesPerSecondOf } from './rate.ts'
 import { formatBytes, formatSeconds } from './render/units.ts'
 import { nodeState } from './state.ts'
@@ -38,6 +39,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const backend = backendOf(args)
   const sharing = sharingOf(args)
   const data = await dataOf(args)
+  const publishes = await publishedOf(args, data)
   const conduct = await conductOf(args, output)
   using stopping = listenForStop(args.flag('tethered'))
   const linkChanged = linkTeller(output)
@@ -46,6 +48,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     urls,
     coordinator,
     data,
+    publishes,
     backend,
     population,
     cohortMin,

@@ -5,7 +5,7 @@ import type { ModelManifest } from '#protocol/manifest.ts'
 import type { BlobStore, ClientTransport, Clock, EventLog, RemoteStore, TrainerBackend } from '#protocol/ports.ts'
 import type { Statistician } from './asking.ts'
 import type { Supervision } from './conduct.ts'
-import type { Measures } from './measuring.ts'
+import type { Measures, OwnWord } from './measuring.ts'
 import type { Policy } from './policy.ts'
 import type { Sequence } from './sequence.ts'
 import type { SiteTerms } from './site.ts'
@@ -21,6 +21,8 @@ export type ClientDoors = {
   readonly statistician?: Statistician | undefined
   /** Absent where the node neither says what it can do nor lets it be checked. */
   readonly measures?: Measures | undefined
+  /** What it says of its data whenever it has linked; absent where nobody asked for that. */
+  readonly published?: OwnWord | undefined
   readonly clock: Clock
   readonly signer: Signer
   /** 32 bytes, the root of the node's private randomness. */

@@ -62,7 +62,9 @@ type Around = {
 
 type Unsaid<M> = M extends unknown ? Omit<M, 'to' | 'seq'> : never
 /** What a node says of itself. */
-export type Own = Unsaid<Extract<ClientMessage, { readonly kind: 'capability' | 'measured' | 'busy' }>>
+export type Own = Unsaid<Extract<ClientMessage, { readonly kind: 'capability' | 'measured' | 'busy' | 'dataset' }>>
+
+export type OwnWord = { readonly word: Own; readonly blocks: readonly Block[] }
 
 /** Long enough that no clock matters, three times over a few seconds. */
 const BENCH_MILLIS: Millis = 1000

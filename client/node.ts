@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { vectorBytesOf } from '#aggregation/vector.ts'
 import { randomBytes } from '#crypto'
+import type { PublicDataset } from '#protocol/dataset.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { PARAMETERS_MAX } from '#protocol/limits.ts'
@@ -26,6 +27,7 @@ import { policyFor } from './policy.ts'
 import { systemPower } from './power.ts'
 import type { Progress } from './progress.ts'
 import { publicTrainer, takesPublicOnly } from './public-data.ts'
+import { datasetWord } from './publishing.ts'
 import { Receipts } from './receipts.ts'
 import { sequenceFrom } from './sequence.ts'
 import { LOOPBACK, openSharedBlobs, type ShareConfig } from './sharing.ts'
@@ -65,6 +67,8 @@ export type NodeConfig = {
   readonly linkChanged: LinkTo['report']
   /** Absent where the node measures nothing and says nothing of what it can do. */
   readonly bench?: BenchRule | undefined
+  /** What it says in public of its data, null to take back what it has said; absent where it says nothing. */
+  readonly publishes?: PublicDataset | null | undefined
   readonly backendLost?: (loss: BackendLoss) => void
   /** Of the time that training may work; undefined: all of it. */
   readonly cpuShare?: number | undefined
@@ -176,6 +180,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       expectModel: shared.expect,
       supervision,
       measures: measuresOf(config, trainer),
+      published: config.publishes === undefined ? undefined : datasetWord(config.publishes),
     },
     stopping.signal,
   )

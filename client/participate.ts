@@ -83,20 +83,17 @@ class Participant {
     })
     this.#measuring = Measuring.open(doors, ended, {
       isFree: () => this.#conduct.trains && !isTraining(this.#seat),
-      say: (word, blocks) => doors.transport.send(this.#frame({ ...word, ...this.#said() }, blocks)),
+      say: (word, blocks) => this.#say(word, blocks),
     })
   }
 
   async linked(): Promise<void> {
     await this.#measuring?.announce()
+    if (this.#doors.published) await this.#say(this.#doors.published.word, this.#doors.published.blocks)
   }
 
-  async hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
-    try {
-      await this.#hear(message, heard)
-    } finally {
-      this.#endIfDone()
-    }
+  hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
+    return this.#hear(message, heard).finally(() => this.#endIfDone())
   }
 
   async #hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
@@ -379,8 +376,11 @@ class Participant {
   }
 
   #speak({ run, round }: Place, { utterance, blocks }: Word): Promise<void> {
-    const message = { ...utterance, ...this.#said(), run, round } as ClientMessage
-    return this.#doors.transport.send(this.#frame(message, blocks))
+    return this.#say({ ...utterance, run, round }, blocks)
+  }
+
+  #say(word: object, blocks: readonly Block[]): Promise<void> {
+    return this.#doors.transport.send(this.#frame({ ...word, ...this.#said() } as ClientMessage, blocks))
   }
 
   #tell({ run, round }: Place, made: Told): void {

@@ -5,6 +5,7 @@ import { type CoordinatorMessage, say } from '#protocol/messages.ts'
 import type { BlobStore, Clock, CoordinatorTransport } from '#protocol/ports.ts'
 import { issueTicket } from '#protocol/ticket.ts'
 import { Briefing } from './briefing.ts'
+import type { Eligibility } from './eligibility.ts'
 import { invitation } from './invitation.ts'
 import { mayBeMissed, Receipts } from './receipts.ts'
 import { type Collecting, hasReported, isAmong, type Keys, type Round, seatOf } from './round/round.ts'
@@ -21,6 +22,7 @@ export type AnnouncerDoors = {
   readonly signer: Signer
   readonly ticketKey: Bytes
   readonly shapes: Shapes
+  readonly eligibility: Pick<Eligibility, 'among'>
 }
 
 /**
@@ -50,7 +52,7 @@ export class Announcer {
     }
     if (was && (!is || is.round !== was.round)) await this.#sayEnded(before as Run, was, after)
     if (!is || (was?.round === is.round && stageOf(was) === stageOf(is))) return
-    if (is.phase === 'selection') await this.#sayToAll(this.#doors.transport.linked(), await this.#invite(after, is))
+    if (is.phase === 'selection') await this.#sayToAll(await this.#invitees(after), await this.#invite(after, is))
     if (was?.round === is.round && was.phase === 'selection') await this.#sayUnseated(after, was, is)
     await this.#sayStage(after, was, is)
   }
@@ -107,7 +109,8 @@ export class Announcer {
     const round = run.round
     if (!round) return
     if (round.phase === 'selection') {
-      if (!isAmong(round.joined, node)) await this.#doors.transport.send(node, await this.#invite(run, round))
+      const isFor = (await this.#invitees(run, [node])).length > 0
+      if (isFor && !isAmong(round.joined, node)) await this.#doors.transport.send(node, await this.#invite(run, round))
       return
     }
     const seat = 'cohort' in round && round.cohort ? seatOf(round.cohort, node) : -1
@@ -151,6 +154,11 @@ export class Announcer {
       case 'aborted':
         return []
     }
+  }
+
+  /** Those of the nodes, of all that are linked where none are named, whom the run is for. */
+  #invitees({ spec }: Run, nodes = this.#doors.transport.linked()): Promise<readonly NodeId[]> {
+    return this.#doors.eligibility.among(spec.federation, nodes)
   }
 
   /** One frame for everybody, signed once, with what everybody will ask for next. */

@@ -22,10 +22,10 @@ export async function createAsk(
   id: RunId,
   request: CreateAsk,
   idempotency: { readonly key: string; readonly body: Bytes } | null,
-  /** Nodes that may link; undefined when anybody may. */
+  /** Nodes that may be in its rounds; undefined when anybody may. */
   populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
-  const { question, population, failuresMax, onFailures } = request
+  const { question, population, federation = null, failuresMax, onFailures } = request
   const secure = secureOf(request, populationSize ?? MEMBERS_MIN)
   const cohort = cohortOf(request.cohort ?? cohortFor(question, secure, populationSize), secure)
   const mistake =
@@ -47,6 +47,7 @@ export async function createAsk(
     planned: 1,
     budget: 0n,
     population,
+    federation,
     masking: 'secagg/1',
     secure,
     cohort,

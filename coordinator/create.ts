@@ -34,15 +34,15 @@ export async function createRun(
   id: RunId,
   request: CreateRun,
   idempotency: { readonly key: string; readonly body: Bytes } | null,
-  /** Nodes that may link; undefined when anybody may. */
+  /** Nodes that may be in its rounds; undefined when anybody may. */
   populationSize?: number,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
   const masking = request.masking ?? (isMaskable(request.cohort) ? 'secagg/1' : 'none')
-  const secure = masking === 'none' ? null : secureOf(request, populationSize ?? request.cohort.min)
+  const secure = masking === 'none' ? null : secureOf(request, Math.max(populationSize ?? 0, request.cohort.min))
   const cohort = cohortOf(request.cohort, secure)
   const mistake = mistakeIn({ ...request, masking, cohort }, secure)
   if (mistake) return { ...refuse('invalid_request', mistake.message), where: mistake }
-  const { task, rounds, budget, population, failuresMax, onFailures } = request
+  const { task, rounds, budget, population, federation = null, failuresMax, onFailures } = request
   const missing = await missingFile(blobs, task.publicData)
   if (missing) return { ...refuse('invalid_request', missing.message), where: missing }
   const taskSeed = fromHex(task.seed)
@@ -86,6 +86,7 @@ export async function createRun(
     planned: rounds,
     budget: BigInt(budget),
     population,
+    federation,
     masking,
     secure,
     cohort,

@@ -9,6 +9,7 @@ import { type Result, refuse } from '#protocol/result.ts'
 import { admit, admitReport, type RoundMessage } from './admit.ts'
 import { Announcer, membersOf } from './announcer.ts'
 import type { Counters } from './counters.ts'
+import type { Eligibility } from './eligibility.ts'
 import { MaskedInspection } from './masked-inspection.ts'
 import { isMemberMessage, type MemberMessage, Members } from './members.ts'
 import { passes } from './pause.ts'
@@ -42,8 +43,7 @@ export type GatewayDoors = VectorStores & {
   /** MAC key of upload tickets. */
   readonly ticketKey: Bytes
   readonly runner: Runner
-  /** Who runs which node, as far as the coordinator was told; anybody else runs its own. */
-  readonly operators: ReadonlyMap<NodeId, string | null>
+  readonly eligibility: Pick<Eligibility, 'of' | 'among'>
   readonly counters: Counters
   /** Hears what nodes say of themselves. */
   readonly hearNode: HearNode
@@ -206,14 +206,18 @@ export class Gateway {
     switch (message.kind) {
       case 'join': {
         if (current.round?.phase !== 'selection') return refuse('wrong-phase', 'selection is over')
+        const eligible = await this.#doors.eligibility.of(current.spec.federation, node)
+        if (!eligible.ok) return eligible
         const advert = await this.#members.advert(current, current.round, message, signed)
         if (!advert.ok) return advert
-        const operator = this.#doors.operators.get(node) ?? null
+        const { operator } = eligible.value
         return runner.advance(run, { kind: 'joined', round, node, operator, advert: message.advert })
       }
       case 'decline':
+        if (!(await this.#isConcerned(current, node))) return refuse('not-a-member', 'the run is of a federation')
         return runner.advance(run, { kind: 'declined', round, node, reason: message.reason })
       case 'leave':
+        if (!(await this.#isConcerned(current, node))) return refuse('not-a-member', 'the run is of a federation')
         return runner.advance(run, { kind: 'left', round, node, reason: message.reason })
       case 'report': {
         const shape = await this.#shapes.of(current)
@@ -235,6 +239,12 @@ export class Gateway {
         return taken
       }
     }
+  }
+
+  /** Whether it was asked, or is in the round: of others no word, and no silence, may end a selection. */
+  async #isConcerned({ spec, round }: Run, node: NodeId): Promise<boolean> {
+    if (membersOf(round).includes(node)) return true
+    return (await this.#doors.eligibility.among(spec.federation, [node])).length > 0
   }
 
   /** A vector that counts is a blob from now on, and added up. @param run before the report counted */
@@ -266,7 +276,7 @@ export class Gateway {
     if (await this.#doors.presence.has(node)) return
     this.#heard.delete(node)
     for (const run of this.#doors.runner.runs()) {
-      if (run.round)
+      if (run.round && (await this.#isConcerned(run, node)))
         await this.#doors.runner.advance(run.spec.run, {
           kind: 'left',
           round: run.round.round,

@@ -32,6 +32,7 @@ import { Capabilities } from './capabilities.ts'
 import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { Curves } from './curves.ts'
+import { Datasets } from './datasets.ts'
 import { aggregateEffect } from './effects/aggregate.ts'
 import { clearEffect } from './effects/clear.ts'
 import { finishEffect } from './effects/finish.ts'
@@ -40,7 +41,9 @@ import { openEffect } from './effects/open.ts'
 import { recountEffect } from './effects/recount.ts'
 import { sessionEffects } from './effects/session.ts'
 import { settleEffect } from './effects/settle.ts'
+import { type Admits, Eligibility } from './eligibility.ts'
 import { expiry } from './expiry.ts'
+import { Federations } from './federations.ts'
 import { Gateway } from './gateway.ts'
 import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
@@ -88,8 +91,8 @@ export type CoordinatorConfig = KeepingConfig & {
   /** 0 takes a free one. */
   readonly port: number
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
-  /** Who may link: these nodes, each with its operator where it has another than itself, or everybody. */
-  readonly admits: ReadonlyMap<NodeId, string | null> | 'open'
+  /** Who may link, beside the members of federations. */
+  readonly admits: Admits
   /** A node may be away for this long before its seat is given up. */
   readonly graceMillis: Millis
   /** Disk that all blobs together may take. */
@@ -192,7 +195,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const traces = new Traces(provider.getTracer('consilium', config.version))
   const { version } = config
   doors.use(watching({ runner, presence, counters, lines: logger, traces, now: () => clock.now(), version }))
-  const operators = config.admits === 'open' ? new Map<NodeId, string | null>() : config.admits
+  const federations = new Federations({ log, clock, secret: accessKey(secret) })
+  const eligibility = new Eligibility({ admits: config.admits, federations })
+  const datasets = new Datasets({ log, clock })
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
   const hosts = config.webhookHosts ?? new Set<string>()
@@ -236,8 +241,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       presence,
       capabilities,
       paces,
-      operators,
-      populationSize: config.admits === 'open' ? undefined : config.admits.size,
+      ...{ federations, eligibility, datasets },
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,
@@ -266,7 +270,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const transport = doors.use(
     new SocketTransport(api.server, {
       signer,
-      admits: (node) => config.admits === 'open' || config.admits.has(node),
+      admits: (node) => eligibility.mayLink(node),
       graceMillis: config.graceMillis,
       helloMillis: HELLO_MILLIS,
       linksMax: LINKS_MAX,
@@ -293,9 +297,9 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     signer,
     ticketKey: macKey,
     runner,
-    operators,
+    eligibility,
     counters,
-    hearNode: hearing(capabilities, checks),
+    hearNode: hearing({ capabilities, checks, datasets }),
     tally,
     fatal: config.fatal,
   })
@@ -310,7 +314,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       signer,
       clock,
       settledAt,
-      presence,
+      ...{ presence, eligibility },
       runs: () => runner.runs(),
       position: (run) => runner.position(run),
     }),

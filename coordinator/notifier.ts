@@ -100,7 +100,7 @@ export class Notifier {
       const trouble = this.#troubles.get(endpoint.id)
       if (signal.aborted || (trouble && this.#doors.clock.now() < trouble.until)) return
       if (run.endedAt !== null && run.endedAt < endpoint.createdAt) continue
-      if (endpoint.federation !== null) continue
+      if (endpoint.federation !== null && endpoint.federation !== run.spec.federation) continue
       await this.#tellOf(endpoint, run, signal)
     }
   }

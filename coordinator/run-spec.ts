@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { amountField, bytesField, cidField, count, runIdField } from '#protocol/codec.ts'
+import { amountField, bytesField, cidField, count, federationIdField, runIdField } from '#protocol/codec.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { cohortSchema, maskingField, populationField, secureSchema } from '#protocol/plan.ts'
 import { termsSchema } from './timing.ts'
@@ -23,6 +23,8 @@ export const runSpecSchema = z.strictObject({
   planned: count(ROUNDS_MAX - 1, 1),
   budget: amountField,
   population: populationField,
+  /** Whose members alone are invited to its rounds; null where whoever is linked is, as in runs that were made before there were any. */
+  federation: federationIdField.nullable().default(null),
   masking: maskingField,
   /** Null where nothing is masked. */
   secure: secureSchema.nullable(),

@@ -16,6 +16,7 @@ import {
   waitedMillis,
 } from '#protocol/spot-check.ts'
 import { type Capabilities, type Capable, isStale, standingOfAll } from './capabilities.ts'
+import type { Datasets } from './datasets.ts'
 import type { Duty } from './keeper.ts'
 import { untilAborted, within } from './pause.ts'
 
@@ -62,7 +63,7 @@ type Said = Extract<ClientMessage, { kind: 'measured' | 'busy' }>
 /** What a node says of itself, and of no round. @param attached blocks that came along */
 export type HearNode = (
   node: NodeId,
-  said: Said | Extract<ClientMessage, { kind: 'capability' }>,
+  said: Said | Extract<ClientMessage, { kind: 'capability' | 'dataset' }>,
   attached: readonly Block[],
 ) => Promise<Result<unknown>>
 
@@ -193,8 +194,14 @@ export class SpotChecks {
   }
 }
 
-export function listening(capabilities: Capabilities, checks: SpotChecks): HearNode {
+export function listening(doors: {
+  readonly capabilities: Capabilities
+  readonly checks: SpotChecks
+  readonly datasets: Datasets
+}): HearNode {
+  const { capabilities, checks, datasets } = doors
   return async (node, said, attached) => {
+    if (said.kind === 'dataset') return datasets.hear(node, said, attached)
     if (said.kind !== 'capability') return checks.hear(node, said, attached)
     const { kind: _, to: _to, seq, ...report } = said
     return capabilities.report(node, seq, report)

@@ -3,7 +3,18 @@ import { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { equalBytes } from './bytes.ts'
 import { checkCid, textOf } from './cid.ts'
-import { type Amount, type Bytes, type Cid, type NodeId, nodeIdOf, parseRunId, publicKeyOf, type RunId } from './ids.ts'
+import {
+  type Amount,
+  type Bytes,
+  type Cid,
+  type FederationId,
+  type NodeId,
+  nodeIdOf,
+  parseFederationId,
+  parseRunId,
+  publicKeyOf,
+  type RunId,
+} from './ids.ts'
 import { NAME_CHARS_MAX, REASON_CHARS_MAX } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
 
@@ -96,6 +107,11 @@ export const cidField = z.codec(
 )
 
 export const runIdField = z.custom<RunId>((value) => typeof value === 'string' && parseRunId(value).ok, 'a run id')
+
+export const federationIdField = z.custom<FederationId>(
+  (value) => typeof value === 'string' && parseFederationId(value).ok,
+  'a federation id',
+)
 
 /** Micro-credits as a decimal text: CBOR integers above 2^53 - 1 are not portable. */
 export const amountField = z.codec(z.string().regex(/^(0|[1-9][0-9]{0,29})$/), z.custom<Amount>(), {

@@ -12,6 +12,8 @@ export type NodeId = Brand<string, 'NodeId'>
 export type OperatorId = NodeId
 /** `run_` and a ULID. */
 export type RunId = Brand<string, 'RunId'>
+/** `fed_` and a ULID. */
+export type FederationId = Brand<string, 'FederationId'>
 /** A CIDv1 in base32. */
 export type Cid = Brand<string, 'Cid'>
 /** 1, 2, 3 … within a run. */
@@ -50,4 +52,12 @@ const RUN_ID = /^run_[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 
 export function parseRunId(text: string): Result<RunId, 'bad-run-id'> {
   return RUN_ID.test(text) ? accept(text as RunId) : refuse('bad-run-id', 'a run id is run_ and a ULID')
+}
+
+const FEDERATION_ID = /^fed_[0-7][0-9A-HJKMNP-TV-Z]{25}$/
+
+export function parseFederationId(text: string): Result<FederationId, 'bad-federation-id'> {
+  return FEDERATION_ID.test(text)
+    ? accept(text as FederationId)
+    : refuse('bad-federation-id', 'a federation id is fed_ and a ULID')
 }

@@ -80,6 +80,8 @@ export const clientBodies = {
   measured: z.strictObject({ ...said, ...measuredFields }),
   /** … or not now: it trains for a round. */
   busy: z.strictObject({ ...said, seed: seedField }),
+  /** What it says in public of its data, attached, or that it says nothing any more. The newest counts. */
+  dataset: z.strictObject({ ...said, dataset: cidField.nullable() }),
 } as const
 
 export const coordinatorBodies = {

@@ -33,7 +33,7 @@ import type { Blow } from './life.ts'
 import { MachineClock } from './machine-clock.ts'
 import { Network, type Weather } from './network.ts'
 import { idOf, SimNode, withoutVectors } from './node.ts'
-import { type Order, specOf } from './order.ts'
+import { found, type Order, specOf } from './order.ts'
 import { watched } from './serving.ts'
 import type { Moment, Strikes } from './story.ts'
 import { Testimony } from './testimony.ts'
@@ -147,6 +147,7 @@ class Cluster {
     for (const coordinator of this.#coordinators) await coordinator.begin()
     // Whoever is to be invited has linked by now.
     await this.#pass(2000)
+    await found({ log: this.#log, clock: this.#clock, secret: this.#secret }, options)
     const spec = await specOf(this.#blobs, RUN, options)
     assert(spec.ok, 'the simulated run can be made')
     while (!this.#watch.run) {

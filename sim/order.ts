@@ -2,12 +2,14 @@ import type { Suite } from '#aggregation/secagg/messages.ts'
 import { createAskSchema, createRunSchema } from '#coordinator/api/schemas.ts'
 import { createAsk } from '#coordinator/ask.ts'
 import { createRun } from '#coordinator/create.ts'
+import { Federations, type FederationsDoors } from '#coordinator/federations.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
-import type { Millis, RunId } from '#protocol/ids.ts'
+import type { FederationId, Millis, RunId } from '#protocol/ids.ts'
 import type { Masking, Population, Timing } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
 import type { Result } from '#protocol/result.ts'
+import { idOf } from './node.ts'
 import { TOY_TASK } from './toy.ts'
 
 /** What the cluster is asked to do. */
@@ -25,10 +27,13 @@ export type Order = {
   readonly quorum?: number
   /** A question instead of rounds that train. */
   readonly question?: Question
+  /** Sites, of all of them, that are members of the federation that the run is of; of none where it is not said. */
+  readonly members?: readonly number[]
   /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
   readonly onFailures?: RunSpec['onFailures']
 }
 
+const FEDERATION = 'fed_01ARZ3NDEKTSV4RRFFQ69G5FAV' as FederationId
 const BUDGET = 10_007n
 const STRAGGLER_MILLIS: Millis = 700
 
@@ -36,16 +41,26 @@ export function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Resu
   const { question, rounds, masking, population, suite, nodes, seats = nodes, quorum, patience } = order
   // Where a quorum is not asked for, nobody is a straggler: who is in the model is not for the clock to say.
   const timing = { ...timingOf(patience), stragglerMillis: quorum === undefined ? null : STRAGGLER_MILLIS }
-  const common = { population, secure: { suite }, timing, failuresMax: 3, onFailures: order.onFailures ?? 'end' }
-  const size = population === 'open' ? undefined : nodes
+  const federation = order.members ? FEDERATION : null
+  const common = { population, federation, secure: { suite }, timing, failuresMax: 3 }
+  const onFailures = order.onFailures ?? 'end'
+  const size = order.members?.length ?? (population === 'open' ? undefined : nodes)
   if (question) {
     const cohort = { min: 3, max: seats, quorum: question.minCohort }
-    return createAsk(blobs, run, createAskSchema.parse({ ...common, question, cohort }), null, size)
+    return createAsk(blobs, run, createAskSchema.parse({ ...common, onFailures, question, cohort }), null, size)
   }
   const least = masking === 'none' ? 2 : 3
   const cohort = { min: Math.max(least, quorum ?? 0), max: seats, quorum: quorum ?? 2 }
   const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
-  return createRun(blobs, run, createRunSchema.parse({ ...common, ...training }), null, size)
+  return createRun(blobs, run, createRunSchema.parse({ ...common, onFailures, ...training }), null, size)
+}
+
+/** The federation that the run is of, where it is of one. */
+export async function found(doors: FederationsDoors, { members }: Order): Promise<void> {
+  if (!members) return
+  const federations = new Federations(doors)
+  await federations.found(FEDERATION, { name: 'some', description: null }, null)
+  for (const site of members) await federations.add(FEDERATION, idOf(site), null)
 }
 
 function timingOf(patience: number): Omit<Timing, 'stragglerMillis'> {

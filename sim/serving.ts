@@ -8,7 +8,9 @@ import { openEffect } from '#coordinator/effects/open.ts'
 import { recountEffect } from '#coordinator/effects/recount.ts'
 import { type SessionDoors, sessionEffects } from '#coordinator/effects/session.ts'
 import { settleEffect } from '#coordinator/effects/settle.ts'
+import { Eligibility } from '#coordinator/eligibility.ts'
 import { expiry } from '#coordinator/expiry.ts'
+import { Federations } from '#coordinator/federations.ts'
 import { Gateway } from '#coordinator/gateway.ts'
 import { keep } from '#coordinator/keeper.ts'
 import { Needs } from '#coordinator/needs.ts'
@@ -88,9 +90,10 @@ export async function serve(around: ServingDoors): Promise<Runner> {
   const sessions = new Sessions(blobs, signer.id)
   // Also of the shortest vectors, so that every history tries it.
   const tally = new Tally({ bytesMax: 2 ** 24, leastBytes: 0 })
+  const eligibility = new Eligibility({ admits: 'open', federations: new Federations({ log, clock, secret }) })
   const gateway = new Gateway({
     ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, tally, fatal },
-    operators: new Map(),
+    eligibility,
     hearNode: async () => accept(undefined),
     ticketKey: ticketKey(secret),
   })
@@ -100,7 +103,7 @@ export async function serve(around: ServingDoors): Promise<Runner> {
     recount: recountEffect(doors),
     open: openEffect({
       ...doors,
-      presence,
+      ...{ presence, eligibility },
       clock,
       settledAt,
       runs: () => runner.runs(),

@@ -43,6 +43,7 @@ function statementOf(message: ClientMessage): { readonly of: string; readonly sa
     case 'capability':
     case 'measured':
     case 'busy':
+    case 'dataset':
       return undefined
   }
 }

@@ -47,6 +47,10 @@ export const PROCESSES: readonly Command[] = [
       { name: 'port', value: '<n>', default: '7410', summary: 'port to listen on; 0 takes a free one' },
       state,
       { name: 'allow', value: '<file>', summary: 'who may link: node ids, one a line, each with its operator, if any' },
+      {
+        name: 'by-invite',
+        summary: 'nodes link that took an invite (consilium invite create), beside those of --allow',
+      },
       { name: 'open', summary: 'let any node link' },
       { name: 'no-lend', summary: 'with --open: serve no page at /lend, by which a browser becomes a node' },
       {
@@ -184,6 +188,13 @@ export const PROCESSES: readonly Command[] = [
         value: '<file>',
         summary: 'with --data table.csv: an IDX file with an image for each row of the table, in the same order',
       },
+      {
+        name: 'publish-dataset',
+        value: '<name>',
+        summary:
+          'say in public what the data is: names and kinds of columns or the shape of images, and a power of two below the rows',
+      },
+      { name: 'withdraw-dataset', summary: 'take back what was published of the data' },
       {
         name: 'population',
         value: '<kind>',

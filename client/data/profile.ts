@@ -24,9 +24,14 @@ const CATEGORY_LEVELS = 10
 
 export function profileOf(table: Table): Profile {
   return {
-    rowsAtLeast: table.rows === 0 ? 0 : 2 ** Math.floor(Math.log2(table.rows)),
+    rowsAtLeast: powerOfTwoBelow(table.rows),
     columns: [...table.columns].map(([name, column]) => profileColumn(name, column, table.rows)),
   }
+}
+
+/** The largest that is no more; 0 for none. */
+export function powerOfTwoBelow(rows: number): number {
+  return rows === 0 ? 0 : 2 ** Math.floor(Math.log2(rows))
 }
 
 function profileColumn(name: string, { values, textLine }: Column, rows: number): ColumnProfile {

@@ -33,8 +33,8 @@ export function bundleRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: z.any(), ...problems, 410: problemView },
       },
     },
-    async ({ params, query }, reply) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params, query }, reply) => {
+      const run = await find(doors, caller, params.id)
       const root = rootOf(run, query.round)
       const vectors = query.vectors === 'yes'
       const block = (cid: Cid) => doors.blobs.getBlock(cid, BLOCK_BYTES_MAX)

@@ -42,7 +42,7 @@ export function callerOf({ id, name, scopes, federation, expiresAt }: ApiKey): C
 }
 
 /** Whether a caller may see what is of this federation, or of none: of what it may not see it is told that there is none. */
-export function sees(caller: Caller, federation: string | null): boolean {
+export function sees(caller: Pick<Caller, 'federation'>, federation: string | null): boolean {
   return caller.federation === null || caller.federation === federation
 }
 

@@ -24,8 +24,8 @@ export function cardRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: z.string().meta({ examples: ['# outcome from age and sex\n'] }), ...problems },
       },
     },
-    async ({ params }, reply) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params }, reply) => {
+      const run = await find(doors, caller, params.id)
       const { manifest: model, architecture } = await addressed(doors.blobs, await modelOf(doors, run, undefined))
       const shape = shapeOf(architecture)
       assert(shape.ok, 'an architecture is checked before its run is made')

@@ -1,5 +1,6 @@
 import type { Unstamped } from '../live.ts'
 import type { Run } from '../run.ts'
+import type { Caller } from './caller.ts'
 import type { Orders } from './orders.ts'
 import { inTime, Problem } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
@@ -10,9 +11,9 @@ import { runOf } from './views.ts'
 /** What a run's owner decides while it goes on. Each may be said again and changes nothing then. */
 export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): void {
   /** @param isSo whether a run that does not take the event is as it would be after it */
-  const decide = async (id: string, event: Unstamped, isSo: (run: Run) => boolean) => {
+  const decide = async (caller: Caller, id: string, event: Unstamped, isSo: (run: Run) => boolean) => {
     const { runner, clock } = doors
-    const { run } = (await find(doors, id)).spec
+    const { run } = (await find(doors, caller, id)).spec
     // Of what another process has appended nothing may be known here yet, and a refusal would be about the past.
     const heard = runner.hear(run).then(() => runner.advance(run, event))
     const decided = await inTime(clock, heard, REPEATABLE)
@@ -33,7 +34,7 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
         response: { 200: runView, ...problems },
       },
     },
-    ({ params }) => decide(params.id, { kind: 'resumed' }, (run) => !isEnding(run)),
+    ({ caller, params }) => decide(caller, params.id, { kind: 'resumed' }, (run) => !isEnding(run)),
   )
 
   routes.post(
@@ -49,7 +50,8 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
         response: { 200: runView, ...problems },
       },
     },
-    ({ params, body }) => decide(params.id, { kind: 'stopped', reason: body.reason }, (run) => run.stopping !== null),
+    ({ caller, params, body }) =>
+      decide(caller, params.id, { kind: 'stopped', reason: body.reason }, (run) => run.stopping !== null),
   )
 }
 

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import type { NodeId, RunId } from '#protocol/ids.ts'
 import type { Places } from '#protocol/places.ts'
 import type { Presence } from '#protocol/ports.ts'
+import { sees } from './caller.ts'
 import { openEventStream } from './event-stream.ts'
 import { Problem } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
 import type { ApiDoors } from './server.ts'
+import { nodesOf } from './tenancy.ts'
 
 /** What happens within this time is told at once. */
 const COALESCE_MILLIS = 100
@@ -18,7 +20,7 @@ const EXAMPLE = 'event: reset\ndata: {"type":"reset"}\n\n'
 /** Who is linked, looked up for as long as anybody wants to know. */
 class Linked {
   readonly #presence: Pick<Presence, 'nodes'>
-  readonly #listeners = new Set<(count: number) => void>()
+  readonly #listeners = new Set<(nodes: readonly NodeId[]) => void>()
   #timer: NodeJS.Timeout | undefined
   #known: readonly NodeId[] | undefined
 
@@ -26,7 +28,7 @@ class Linked {
     this.#presence = presence
   }
 
-  subscribe(listener: (count: number) => void): Disposable {
+  subscribe(listener: (nodes: readonly NodeId[]) => void): Disposable {
     this.#listeners.add(listener)
     this.#timer ??= setInterval(() => void this.#look(), NODES_MILLIS).unref()
     return {
@@ -46,7 +48,7 @@ class Linked {
     const known = this.#known
     this.#known = nodes
     if (known?.length === nodes.length && known.every((node, index) => node === nodes[index])) return
-    for (const listener of this.#listeners) listener(nodes.length)
+    for (const listener of this.#listeners) listener(nodes)
   }
 }
 
@@ -74,14 +76,15 @@ export function feedRoutes(routes: Routes, doors: ApiDoors, streams: Places): vo
       if (!request.headers.accept?.includes('text/event-stream'))
         throw new Problem(406, 'not_acceptable', 'This is a stream', 'ask for it with Accept: text/event-stream')
       const changed = new Map<RunId, number>()
-      let count: number | undefined
+      let nodes: readonly NodeId[] | undefined
       let woken = Promise.withResolvers<void>()
       using _runs = runner.subscribe(({ after, position }) => {
+        if (!sees(request.caller, after.spec.federation)) return
         changed.set(after.spec.run, position)
         woken.resolve()
       })
       using _nodes = linked.subscribe((now) => {
-        count = now
+        nodes = now
         woken.resolve()
       })
       using stream = openEventStream(doors, streams, request, reply)
@@ -95,9 +98,9 @@ export function feedRoutes(routes: Routes, doors: ApiDoors, streams: Places): vo
         const runs = [...changed]
         changed.clear()
         for (const [run, seq] of runs) await stream.write({ name: 'run.event', data: { type: 'run.event', run, seq } })
-        if (count !== undefined)
-          await stream.write({ name: 'nodes.changed', data: { type: 'nodes.changed', linked: count } })
-        count = undefined
+        const known = nodes && (await nodesOf(doors, request.caller, nodes).catch(() => undefined))
+        nodes = undefined
+        if (known) await stream.write({ name: 'nodes.changed', data: { type: 'nodes.changed', linked: known.length } })
         await pause(COALESCE_MILLIS, undefined, { signal }).catch(() => undefined)
       }
       return reply

@@ -57,8 +57,8 @@ export function matrixRoutes(routes: Routes, doors: ApiDoors, orders: Orders): v
         response: { 200: page(matrixRowView), ...problems },
       },
     },
-    async ({ params, query: { after, limit } }) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params, query: { after, limit } }) => {
+      const run = await find(doors, caller, params.id)
       const { payload } = await orders.of(run)
       const aggregated = run.spec.purpose === 'ask' ? [] : await inTime(doors.clock, doors.curves.of(run.spec.run))
       const known = aggregated.map((one, index) => ({ ...one, tested: aggregated[index - 1] }))

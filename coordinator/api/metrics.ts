@@ -47,8 +47,8 @@ export function metricsRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: metricsView, ...problems },
       },
     },
-    async ({ params, query, headers }, reply) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params, query, headers }, reply) => {
+      const run = await find(doors, caller, params.id)
       const rows = metricsOf(run, await inTime(doors.clock, doors.curves.of(run.spec.run)))
       const keys = keysOf(rows, query.keys)
       const columns = columnsOf(query.downsample === undefined ? rows : fewer(rows, keys, query.downsample), keys)

@@ -18,7 +18,7 @@ import { inTime, notFound, Problem } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import type { ApiDoors } from './server.ts'
 import { taskParams } from './tasks.ts'
-import { runsFor } from './visible.ts'
+import { runsFor } from './tenancy.ts'
 
 /** Runs that are looked through for who made a model: the newest. */
 const LINEAGE_RUNS_MAX = 256
@@ -75,7 +75,7 @@ export function modelRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async (request, reply) => {
       const { format, round } = request.query
-      const run = await find(doors, request.params.id)
+      const run = await find(doors, request.caller, request.params.id)
       const cid = await modelOf(doors, run, round)
       const etag = `"${cid}"`
       void reply.header('etag', etag).header('x-consilium-model', cid).header('cache-control', 'private, no-cache')

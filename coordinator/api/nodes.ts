@@ -8,13 +8,14 @@ import { inTime, notFound } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { type checkView, nodeView, nodeWithHistoryView, page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { nodesOf, runFilter } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 type NodeView = z.output<typeof nodeView>
 
 /** The nodes: which are linked, what they say that they can do, and what came of testing it. */
 export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
-  const { clock, presence, capabilities, paces } = doors
+  const { clock, presence, capabilities, paces, eligibility } = doors
 
   routes.get(
     '/v1/nodes',
@@ -31,15 +32,19 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(nodeView), ...problems },
       },
     },
-    async ({ query: { which, after, limit } }) => {
+    async ({ caller, query: { which, after, limit } }) => {
       const linked = new Set(await inTime(clock, presence.nodes()))
       const capable = await inTime(
         clock,
         capabilities.select((one) => which === 'known' || linked.has(one.node)),
       )
       const known = new Map(capable.map((one) => [one.node, one]))
-      const ids = [...new Set([...linked, ...known.keys()])].filter((id) => after === undefined || id > after).sort()
-      const data = ids.slice(0, limit).map((id) => viewOf(doors, id, { linked: linked.has(id), known: known.get(id) }))
+      const all = await nodesOf(doors, caller, [...new Set([...linked, ...known.keys()])])
+      const ids = all.filter((id) => after === undefined || id > after).sort()
+      const operatorOf = await inTime(clock, eligibility.operators())
+      const data = ids.slice(0, limit).map((id) => {
+        return viewOf(doors, id, { linked: linked.has(id), known: known.get(id), operator: operatorOf(id) })
+      })
       const more = ids.length > limit
       return { data, has_more: more, next: more ? (ids[limit - 1] as string) : null }
     },
@@ -55,15 +60,17 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: nodeWithHistoryView, ...problems },
       },
     },
-    async ({ params }) => {
+    async ({ caller, params }) => {
       const id = parseNodeId(params.id)
-      if (!id.ok) throw notFound('node', params.id)
+      if (!id.ok || (await nodesOf(doors, caller, [id.value])).length === 0) throw notFound('node', params.id)
       const known = await inTime(clock, capabilities.get(id.value))
       const linked = await inTime(clock, presence.has(id.value))
-      const rounds = paces.of(id.value)
+      const operatorOf = await inTime(clock, eligibility.operators())
+      const isThere = runFilter(doors, caller)
+      const rounds = paces.of(id.value).filter(({ run }) => isThere(run))
       if (!known && !linked && rounds.length === 0) throw notFound('node', params.id)
       return {
-        ...viewOf(doors, id.value, { linked, known }),
+        ...viewOf(doors, id.value, { linked, known, operator: operatorOf(id.value) }),
         checks: (known?.checks ?? []).toReversed().map(checkOf),
         rounds: rounds.toReversed().map(paceOf),
       }
@@ -72,13 +79,14 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
 }
 
 function viewOf(
-  { clock, operators }: ApiDoors,
+  { clock }: ApiDoors,
   id: NodeId,
-  { linked, known }: { readonly linked: boolean; readonly known: Capable | undefined },
+  about: { readonly linked: boolean; readonly known: Capable | undefined; readonly operator: string | null },
 ): NodeView {
+  const { linked, known, operator } = about
   const fresh = known !== undefined && !isStale(known, clock.now())
   return {
-    ...{ id, linked, operator: operators.get(id) ?? null },
+    ...{ id, linked, operator },
     standing: known ? standingOfAll(known) : 'unchecked',
     capability: known ? capabilityOf(known, fresh) : null,
   }

@@ -6,7 +6,7 @@ import { inTime, notFound, Problem } from './problems.ts'
 import { find, pageQuery, problems, type Routes, runParams } from './runs.ts'
 import { page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
-import { runsFor } from './visible.ts'
+import { runFilter, runsFor } from './tenancy.ts'
 
 const amount = z.string().meta({ description: 'micro-credits, as a decimal text' })
 const operator = z.string().nullable().meta({ description: "by the coordinator's list" })
@@ -28,10 +28,12 @@ export const balanceView = z
 
 /** Who was paid what for which update. Amounts add up: those of a run's receipts to what the run has paid. */
 export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
-  const { blobs, clock, operators } = doors
-  const viewOf = ({ receipt, value }: Payment): z.output<typeof payoutView> => {
-    const { node, run, round, amount } = value
-    return { node, operator: operators.get(node) ?? null, amount: String(amount), run, round, receipt }
+  const { blobs, clock, eligibility } = doors
+  const viewsOf = async (payments: readonly Payment[]): Promise<z.output<typeof payoutView>[]> => {
+    const operatorOf = await inTime(clock, eligibility.operators())
+    return payments.map(({ receipt, value: { node, run, round, amount } }) => {
+      return { node, operator: operatorOf(node), amount: String(amount), run, round, receipt }
+    })
   }
 
   routes.get(
@@ -45,8 +47,8 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(payoutView), ...problems },
       },
     },
-    async ({ params, query: { after, limit } }) => {
-      const { past, round: open } = await find(doors, params.id)
+    async ({ caller, params, query: { after, limit } }) => {
+      const { past, round: open } = await find(doors, caller, params.id)
       const over = past[params.round - 1]
       if (!over && open?.round !== params.round) throw notFound('round', String(params.round))
       // An evaluate round pays nobody, and neither does one that came to nothing, or is not settled yet.
@@ -54,7 +56,7 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
       if (!list || list === 'overdue') return { data: [], has_more: false, next: null }
       const { payments, total } = await paymentsOf(blobs, list, { from: after, limit })
       const last = after + payments.length
-      return { data: payments.map(viewOf), has_more: last < total, next: last < total ? String(last) : null }
+      return { data: await viewsOf(payments), has_more: last < total, next: last < total ? String(last) : null }
     },
   )
 
@@ -72,10 +74,11 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
     async ({ query, caller }) => {
       const node = query.node === undefined ? undefined : parseNodeId(query.node)
       if (node && !node.ok) throw notFound('node', query.node as string)
-      const runs = query.run === undefined ? runsFor(doors, caller).toReversed() : [await find(doors, query.run)]
+      const runs =
+        query.run === undefined ? runsFor(doors, caller).toReversed() : [await find(doors, caller, query.run)]
       const after = query.after === undefined ? undefined : readCursor(query.after)
       const { payments, next } = await payoutsOf(blobs, runs, { node: node?.value, after, limit: query.limit })
-      return { data: payments.map(viewOf), has_more: next !== null, next: next && cursorText(next) }
+      return { data: await viewsOf(payments), has_more: next !== null, next: next && cursorText(next) }
     },
   )
 
@@ -90,14 +93,13 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
       },
     },
     async ({ query: { limit, after }, caller }) => {
-      const ids = new Set(runsFor(doors, caller).map(({ spec }) => spec.run))
-      const isSeen = caller.federation === null ? () => true : (run: string) => ids.has(run as never)
-      const earned = await inTime(clock, doors.earned(isSeen))
+      const earned = await inTime(clock, doors.earned(runFilter(doors, caller)))
+      const operatorOf = await inTime(clock, eligibility.operators())
       const all = [...earned]
         .filter(([node]) => after === undefined || node > after)
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
       const data = all.slice(0, limit).map(([node, { amount, updates }]) => {
-        return { node, operator: operators.get(node) ?? null, earned: String(amount), updates }
+        return { node, operator: operatorOf(node), earned: String(amount), updates }
       })
       const more = all.length > limit
       return { data, has_more: more, next: more ? (data.at(-1)?.node ?? null) : null }

@@ -8,6 +8,7 @@ import { failureView, pinBody, pinResultsView, pinStatusView, pinsQuery } from '
 import { inTime, notFound, Problem, problemOf } from './problems.ts'
 import type { Routes } from './runs.ts'
 import type { ApiDoors } from './server.ts'
+import { checkUnbound } from './tenancy.ts'
 
 /**
  * The IPFS Pinning Service API 1.0.0, so that any IPFS tool can pin a run here: `ipfs pin remote service add consilium
@@ -28,6 +29,9 @@ export function pinRoutes(routes: Routes, doors: ApiDoors): void {
       .type('application/json')
       .send(JSON.stringify({ error: { reason, details: problem.message.slice(0, 1000) } }))
   })
+
+  // A pin is of no federation.
+  routes.addHook('onRequest', async ({ caller }) => checkUnbound(caller))
 
   routes.get(
     '/v1/pinning/pins',

@@ -6,6 +6,7 @@ import { inTime } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
 import { page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { checkUnbound, runFilter } from './tenancy.ts'
 
 export const publicationView = z
   .object({
@@ -59,10 +60,11 @@ export function publicationRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: publicationsPage, ...problems },
       },
     },
-    async ({ query: { run, limit } }) => {
+    async ({ caller, query: { run, limit } }) => {
+      const isThere = runFilter(doors, caller)
       const ours = await inTime(
         doors.clock,
-        publications.select((one) => run === undefined || one.run === run),
+        publications.select((one) => (run === undefined || one.run === run) && isThere(one.run)),
       )
       const things = new Map<string, Publication[]>()
       for (const one of ours.toReversed()) {
@@ -83,7 +85,8 @@ export function publicationRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(providerView), ...problems },
       },
     },
-    async () => {
+    async ({ caller }) => {
+      checkUnbound(caller)
       const data = await Promise.all(providers.map((provider) => healthOf(provider, doors.clock)))
       return { data, has_more: false, next: null }
     },

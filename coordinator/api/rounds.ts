@@ -32,8 +32,8 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(roundView), ...problems },
       },
     },
-    async ({ params, query: { after, limit } }) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params, query: { after, limit } }) => {
+      const run = await find(doors, caller, params.id)
       const { past, round } = run
       const over = await readAbreast(past.slice(after, after + limit), async (one) =>
         accept(await overOf(doors.blobs, run, one)),
@@ -56,8 +56,8 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: roundWithSeatsView, ...problems },
       },
     },
-    async ({ params }) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params }) => {
+      const run = await find(doors, caller, params.id)
       const seats = await seatsOf(doors.blobs, run, params.round)
       const view = await viewOf(doors.blobs, run, params.round)
       if (!view || !seats) throw notFound('round', String(params.round))

@@ -8,6 +8,7 @@ import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
+import { type Caller, sees } from './caller.ts'
 import { streamEvents } from './events.ts'
 import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
@@ -15,6 +16,7 @@ import type { Orders } from './orders.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { createRunSchema, eventView, page, problemView, runView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { placeOf, runsFor } from './tenancy.ts'
 import { eventOf, runOf } from './views.ts'
 
 export type Routes = FastifyInstance<
@@ -64,8 +66,9 @@ export function runRoutes(
       },
     },
     async (request, reply) => {
+      const { federation, populationSize } = await placeOf(doors, request.caller, request.body.federation)
       const run = await launcher.launch(request, 'train', reply, (id, idempotency) =>
-        createRun(blobs, id, request.body, idempotency, doors.populationSize),
+        createRun(blobs, id, { ...request.body, federation }, idempotency, populationSize),
       )
       return reply.header('location', `/v1/runs/${run.spec.run}`).send(await viewOf(run))
     },
@@ -81,7 +84,7 @@ export function runRoutes(
         response: { 200: page(runView), ...problems },
       },
     },
-    ({ query }) => pageOf(doors, query, 'train', viewOf),
+    ({ caller, query }) => pageOf(doors, caller, query, 'train', viewOf),
   )
 
   routes.get(
@@ -90,7 +93,7 @@ export function runRoutes(
       config: { scope: 'runs:read' },
       schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } },
     },
-    async ({ params }) => viewOf(await find(doors, params.id)),
+    async ({ caller, params }) => viewOf(await find(doors, caller, params.id)),
   )
 
   routes.get(
@@ -110,7 +113,7 @@ export function runRoutes(
       },
     },
     async (request, reply) => {
-      const run = await find(doors, request.params.id)
+      const run = await find(doors, request.caller, request.params.id)
       const { payload } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       if (request.headers.accept?.includes('text/event-stream'))
@@ -142,12 +145,12 @@ async function eventsOf(
 /** Runs of one purpose, the newest first. */
 export async function pageOf<V extends { readonly id: string }>(
   { runner }: ApiDoors,
+  caller: Caller,
   { limit, after }: z.output<typeof pageQuery>,
   purpose: RunSpec['purpose'],
   viewOf: (run: Run) => Promise<V>,
 ): Promise<{ data: V[]; has_more: boolean; next: string | null }> {
-  const runs = runner
-    .runs()
+  const runs = runsFor({ runner }, caller)
     .toReversed()
     .filter(({ spec }) => spec.purpose === purpose && (after === undefined || spec.run < after))
   const data = await Promise.all(runs.slice(0, limit).map(viewOf))
@@ -155,16 +158,16 @@ export async function pageOf<V extends { readonly id: string }>(
   return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
 }
 
-/** By id or by a start of it that no other run has, like git. */
-export async function find({ runner, clock }: ApiDoors, id: string): Promise<Run> {
+/** Of the runs that exist for the caller one, by id or by a start of it that no other has, like git. */
+export async function find({ runner, clock }: ApiDoors, caller: Caller, id: string): Promise<Run> {
   const exact = parseRunId(id)
   // One that another process has just launched may not have been heard of here.
   if (exact.ok && !runner.run(exact.value)) await inTime(clock, runner.hear(exact.value))
   const known = exact.ok ? runner.run(exact.value) : undefined
-  if (known) return known
+  if (known && sees(caller, known.spec.federation)) return known
   const matching =
     id.length >= 4
-      ? runner.runs().filter(({ spec }) => spec.run.startsWith(id) || spec.run.startsWith(`run_${id}`))
+      ? runsFor({ runner }, caller).filter(({ spec }) => spec.run.startsWith(id) || spec.run.startsWith(`run_${id}`))
       : []
   if (matching.length > 1)
     throw new Problem(

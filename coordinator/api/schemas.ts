@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { architectureSchema } from '#protocol/architecture.ts'
 import { parseCid } from '#protocol/cid.ts'
 import { count, nameField } from '#protocol/codec.ts'
-import type { Cid } from '#protocol/ids.ts'
+import { type Cid, type FederationId, parseFederationId } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { figureField, metricsField } from '#protocol/metrics.ts'
 import {
@@ -86,6 +86,16 @@ const secureWithDefaults = z
   })
   .prefault({})
 
+const federationField = z
+  .string()
+  .refine((text) => parseFederationId(text).ok, 'must be a federation id, fed_ and a ULID')
+  .transform((text) => text as FederationId)
+  .nullable()
+  .optional()
+  .meta({
+    description: 'only its members are invited; a key of a federation launches in that one, and elsewhere nothing',
+  })
+
 const failuresMaxField = count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that are too many' })
 const whenTooMany = onFailuresField.meta({
   description: 'what then: the run waits for POST /resume or /stop, or it ends as failed',
@@ -142,6 +152,7 @@ export const createRunSchema = z
     rounds: count(ROUNDS_MAX - 1, 1).meta({ description: 'training rounds; one evaluate round follows' }),
     budget: amount.default('0'),
     population: populationField.default('open'),
+    federation: federationField,
     masking: maskingField
       .optional()
       .meta({ description: 'secagg/1 wherever the cohort allows it (3 to 128 seats) unless asked otherwise' }),
@@ -157,6 +168,7 @@ export const createAskSchema = z
   .strictObject({
     question: questionSchema,
     population: populationField.default('open'),
+    federation: federationField,
     secure: secureWithDefaults,
     cohort: cohortWithDefaults
       .optional()
@@ -196,6 +208,7 @@ export const statsQueryView = z
     created_at: time,
     name: z.string(),
     population: populationField,
+    federation: z.string().nullable(),
     question: cid,
     min_cell: z.int(),
     min_cohort: z.int(),
@@ -214,6 +227,7 @@ export const runView = z
     purpose: z.enum(['train', 'ask']),
     name: z.string(),
     population: populationField,
+    federation: z.string().nullable().meta({ description: 'whose members alone are invited' }),
     masking: maskingField,
     rounds: z.int().meta({ description: 'training rounds that are to close' }),
     closed: z.int().meta({ description: 'training rounds that have closed' }),

@@ -22,6 +22,9 @@ import type { Capabilities } from '../capabilities.ts'
 import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
 import type { Curves } from '../curves.ts'
+import type { Datasets } from '../datasets.ts'
+import type { Eligibility } from '../eligibility.ts'
+import type { Federations } from '../federations.ts'
 import type { Paces } from '../paces.ts'
 import type { Pins } from '../pins.ts'
 import type { Publications } from '../publications.ts'
@@ -38,9 +41,12 @@ import { type Caller, insufficientScope, mayCall } from './caller.ts'
 import { cardRoutes } from './card.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { datasetRoutes } from './datasets.ts'
+import { federationRoutes } from './federations.ts'
 import { feedRoutes } from './feed.ts'
 import { FILES, fileRoutes } from './files.ts'
 import { COOKIE, Gate } from './gate.ts'
+import { inviteRoutes } from './invites.ts'
 import { keyRoutes } from './keys.ts'
 import { Launcher } from './launch.ts'
 import { type LendDoors, lendRoutes } from './lend.ts'
@@ -96,10 +102,9 @@ export type ApiDoors = {
   readonly presence: Presence
   readonly capabilities: Capabilities
   readonly paces: Paces
-  /** Who runs which node, as far as the coordinator was told. */
-  readonly operators: ReadonlyMap<NodeId, string | null>
-  /** Nodes that may link; undefined when anybody may. */
-  readonly populationSize: number | undefined
+  readonly federations: Federations
+  readonly eligibility: Eligibility
+  readonly datasets: Datasets
   readonly newRunId: () => RunId
   readonly version: string
   /** Fires when the coordinator drains: open event streams end. */
@@ -255,6 +260,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
       limitBody(request, reply, bounds.bodyMillis)
     })
     signInRoute(doorstep.withTypeProvider<ZodTypeProvider>(), doors, { gate, isTls })
+    inviteRoutes(doorstep.withTypeProvider<ZodTypeProvider>(), doors)
   })
   await server.register(async (guarded) => {
     const routes = guarded.withTypeProvider<ZodTypeProvider>()
@@ -277,6 +283,8 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     sessionRoutes(routes, doors, { isTls })
     auditRoutes(routes, doors)
     nodeRoutes(routes, doors)
+    datasetRoutes(routes, doors)
+    federationRoutes(routes, doors)
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
     runRoutes(routes, doors, { orders, launcher, streams })
     feedRoutes(routes, doors, streams)

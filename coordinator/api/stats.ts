@@ -9,6 +9,7 @@ import { notFound } from './problems.ts'
 import { find, pageOf, pageQuery, problems, type Routes, runParams } from './runs.ts'
 import { createAskSchema, page, statsQueryView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { placeOf } from './tenancy.ts'
 import { queryOf } from './views.ts'
 
 /** Questions to the federation. Each is a run: its events and its bundle are where those of runs are. */
@@ -33,8 +34,9 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
       },
     },
     async (request, reply) => {
+      const { federation, populationSize } = await placeOf(doors, request.caller, request.body.federation)
       const run = await launcher.launch(request, 'ask', reply, (id, idempotency) =>
-        createAsk(doors.blobs, id, request.body, idempotency, doors.populationSize),
+        createAsk(doors.blobs, id, { ...request.body, federation }, idempotency, populationSize),
       )
       return reply.header('location', `/v1/stats-queries/${run.spec.run}`).send(await viewOf(run))
     },
@@ -50,7 +52,7 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
         response: { 200: page(statsQueryView), ...problems },
       },
     },
-    ({ query }) => pageOf(doors, query, 'ask', viewOf),
+    ({ caller, query }) => pageOf(doors, caller, query, 'ask', viewOf),
   )
 
   routes.get(
@@ -59,8 +61,8 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
       config: { scope: 'runs:read' },
       schema: { summary: 'One question', params: runParams, response: { 200: statsQueryView, ...problems } },
     },
-    async ({ params }) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params }) => {
+      const run = await find(doors, caller, params.id)
       if (run.spec.purpose !== 'ask') throw notFound('stats query', params.id.slice(0, 100))
       return viewOf(run)
     },

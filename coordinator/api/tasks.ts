@@ -13,8 +13,8 @@ import { inTime, later, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { createRunSchema, page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { runsFor } from './tenancy.ts'
 import { timeOf } from './views.ts'
-import { runsFor } from './visible.ts'
 
 const taskView = z
   .object({

@@ -57,8 +57,8 @@ export function verificationRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: verificationView, 202: verificationView, ...problems },
       },
     },
-    async ({ params }, reply) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params }, reply) => {
+      const run = await find(doors, caller, params.id)
       const root = rootOf(run)
       const asked = await inTime(clock, verifications.ask({ run: run.spec.run, root, allowExpired: run.expired > 0 }))
       if (!asked.ok) throw later(503, 'too_many_verifications', asked.detail ?? asked.refusal, { seconds: 30 })
@@ -77,8 +77,8 @@ export function verificationRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: verificationView, ...problems },
       },
     },
-    async ({ params }) => {
-      const run = await find(doors, params.id)
+    async ({ caller, params }) => {
+      const run = await find(doors, caller, params.id)
       const root = rootOf(run)
       const known = await inTime(clock, verifications.of(root))
       if (known) return viewOf(known)

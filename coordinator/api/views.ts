@@ -20,6 +20,7 @@ export function runOf(run: Run, { name }: Subject, retention: Retention) {
     purpose: run.spec.purpose,
     name,
     population: run.spec.population,
+    federation: run.spec.federation as string | null,
     masking: run.spec.masking,
     rounds: run.spec.planned,
     closed: run.trained,
@@ -43,6 +44,7 @@ export function queryOf(run: Run, { name, minCell, minCohort }: Question) {
     ...headOf(run),
     name,
     population: run.spec.population,
+    federation: run.spec.federation as string | null,
     question: run.spec.task as string,
     min_cell: minCell,
     min_cohort: minCohort,
@@ -115,6 +117,7 @@ function meaningOf(
         budget: String(event.spec.budget),
         masking: event.spec.masking,
         population: event.spec.population,
+        federation: event.spec.federation,
         task: event.spec.task,
       }
     case 'held':

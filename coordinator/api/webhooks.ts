@@ -3,7 +3,7 @@ import { parseRunId, type RunId } from '#protocol/ids.ts'
 import type { Delivery, Notifier } from '../notifier.ts'
 import type { WebhookTransport } from '../transports/webhooks.ts'
 import { type Endpoint, type EndpointChange, endpointFields, type Webhooks } from '../webhooks.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, sees } from './caller.ts'
 import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
 import { inTime, notFound, Problem } from './problems.ts'
@@ -111,9 +111,9 @@ export function webhookRoutes(
   const { clock, runner, closing } = doors
 
   /** Of another tenant there is none. */
-  const find = async (id: string, { federation }: Caller): Promise<Endpoint> => {
+  const find = async (id: string, caller: Caller): Promise<Endpoint> => {
     const endpoint = await inTime(clock, webhooks.get(id))
-    if (!endpoint || (federation !== null && endpoint.federation !== federation)) throw notFound('endpoint', id)
+    if (!endpoint || !sees(caller, endpoint.federation)) throw notFound('endpoint', id)
     return endpoint
   }
   const check = (url: string | undefined) => {
@@ -134,11 +134,9 @@ export function webhookRoutes(
         response: { 200: page(endpointView), ...problems },
       },
     },
-    async ({ query: { limit, after }, caller: { federation } }) => {
+    async ({ query: { limit, after }, caller }) => {
       const all = await inTime(clock, webhooks.all())
-      const rest = all.filter(
-        (one) => (federation === null || one.federation === federation) && (after === undefined || one.id > after),
-      )
+      const rest = all.filter((one) => sees(caller, one.federation) && (after === undefined || one.id > after))
       const data = rest.slice(0, limit).map(viewOf)
       const more = rest.length > limit
       return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
@@ -259,7 +257,12 @@ export function webhookRoutes(
       const endpoint = await find(id, caller)
       const { run: name, position } = placeOf(delivery) ?? {}
       const run = name && runner.run(name)
-      if (!run || position === undefined || position >= runner.position(run.spec.run))
+      if (
+        !run ||
+        !sees(endpoint, run.spec.federation) ||
+        position === undefined ||
+        position >= runner.position(run.spec.run)
+      )
         throw notFound('message', delivery)
       const again = await notifier.redeliver(endpoint, run, position, closing)
       if (!again) throw notFound('message', delivery)

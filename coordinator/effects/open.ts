@@ -6,6 +6,7 @@ import { endingsSchema } from '#protocol/manifest.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
+import type { Eligibility } from '../eligibility.ts'
 import { endingsFor } from '../endings.ts'
 import { blockOf, type Ordered, orderOf } from '../record.ts'
 import { type Ending, endingOf } from '../round/session.ts'
@@ -13,7 +14,7 @@ import { purposeOf, type Run, seedOf, timingFor } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
- * Seals the next round's plan and opens it to the nodes that are linked now. Right after a start they are still coming
+ * Seals the next round's plan and opens it to the nodes that are linked now, or to those of them that are members. Right after a start they are still coming
  * back: until `settledAt` it waits for as many as the cohort takes, so that a restart costs no node its round.
  */
 export function openEffect(doors: OpenDoors): EffectHandler {
@@ -22,7 +23,7 @@ export function openEffect(doors: OpenDoors): EffectHandler {
     // What nodes can add to a round is bounded, and so is the log by this: it is never cut, and never grows unseen.
     if (doors.position(run.spec.run) >= RUN_EVENTS_MAX) return { kind: 'stopped', reason: 'log-full' }
     const order = await orderOf(doors.blobs, run.spec)
-    await untilSettled(doors, run.spec.cohort.max, signal)
+    await untilSettled(doors, run, signal)
     const endings = blockOfEndings(endingsFor(run, doors.runs()))
     if (endings) await doors.blobs.putBlocks([endings])
     const plan = await keepSealed(
@@ -32,7 +33,7 @@ export function openEffect(doors: OpenDoors): EffectHandler {
       planFor(run, order, owed.round, endings?.cid ?? null),
     )
     // No more can join, so that no more are waited for: any number of nodes may be linked.
-    return { kind: 'opened', round: owed.round, plan, invited: Math.min(await doors.presence.count(), COHORT_MAX) }
+    return { kind: 'opened', round: owed.round, plan, invited: Math.min(await invitees(doors, run), COHORT_MAX) }
   }
 }
 
@@ -41,6 +42,7 @@ export type OpenDoors = {
   readonly signer: Signer
   /** Of whatever process. */
   readonly presence: Presence
+  readonly eligibility: Pick<Eligibility, 'among'>
   /** Every run, the oldest first. */
   readonly runs: () => readonly Run[]
   /** Entries of a run's log. */
@@ -52,13 +54,16 @@ export type OpenDoors = {
 
 const LOOK_MILLIS = 50
 
-async function untilSettled(
-  { presence, clock, settledAt }: OpenDoors,
-  enough: number,
-  signal: AbortSignal,
-): Promise<void> {
-  while (clock.now() < settledAt && (await presence.count()) < enough)
+async function untilSettled(doors: OpenDoors, run: Run, signal: AbortSignal): Promise<void> {
+  const { clock, settledAt } = doors
+  while (clock.now() < settledAt && (await invitees(doors, run)) < run.spec.cohort.max)
     await clock.wakeAt(Math.min(settledAt, clock.now() + LOOK_MILLIS), signal)
+}
+
+/** How many are linked of those whom the run is for. */
+async function invitees({ presence, eligibility }: OpenDoors, { spec }: Run): Promise<number> {
+  if (spec.federation === null) return presence.count()
+  return (await eligibility.among(spec.federation, await presence.nodes())).length
 }
 
 /** The plan of a round, from the run's state alone: the same whoever makes it. */

@@ -27,8 +27,8 @@ import { Strangers, turnAway } from './strangers.ts'
 
 export type LinkOptions = {
   readonly signer: Signer
-  /** Who may link: an allow-list, or everybody. */
-  readonly admits: (node: NodeId) => boolean
+  /** Who may link, at the moment that it is asked. */
+  readonly admits: (node: NodeId) => Promise<boolean>
   /** A node may be away for this long before it has left. */
   readonly graceMillis: Millis
   /** From connection to a signed hello. */
@@ -162,12 +162,21 @@ export class SocketTransport implements CoordinatorTransport {
     const { conn: connection, request } = socket
     const flow = this.#flows.get(connection) ?? this.#flowOf(connection)
     const nonce = randomBytes(32)
-    const late = setTimeout(() => this.#turnAway(socket, 'no-hello'), this.#options.helloMillis)
     let node: NodeId | undefined
-    socket.on('frame', (frame: unknown) => {
+    let greeted = false
+    const late = setTimeout(
+      () => this.#turnAway(socket, greeted ? 'unavailable' : 'no-hello'),
+      this.#options.helloMillis,
+    )
+    socket.on('frame', async (frame: unknown) => {
       if (node) return this.#hear(node, flow, frame)
-      const hello = this.#check(frame, nonce)
+      // Until it is linked nobody listens to it, and it has been told to wait for that.
+      if (greeted) return this.#options.count('frames_refused', 'not-linked')
+      greeted = true
+      const hello = await this.#check(frame, nonce)
       clearTimeout(late)
+      // It may have been turned away meanwhile, or gone.
+      if (!socket.connected) return
       if (!hello.ok) return this.#turnAway(socket, hello.refusal)
       node = hello.value
       this.#strangers.leave(request)
@@ -190,7 +199,7 @@ export class SocketTransport implements CoordinatorTransport {
     })
   }
 
-  #check(frame: unknown, nonce: Bytes): Result<NodeId> {
+  async #check(frame: unknown, nonce: Bytes): Promise<Result<NodeId>> {
     if (!isFrame(frame)) return refuse('malformed')
     const signed = open(frame, FRAME_BYTES_MAX)
     if (!signed.ok) return signed
@@ -200,7 +209,10 @@ export class SocketTransport implements CoordinatorTransport {
     if (message.value.to !== this.#options.signer.id) return refuse('wrong-coordinator')
     if (!equalBytes(message.value.nonce, nonce)) return refuse('replayed')
     const { from } = signed.value
-    if (!this.#options.admits(from)) return refuse('not-admitted')
+    // Where what the processes share is away, nobody knows.
+    const admitted = await this.#options.admits(from).catch(() => undefined)
+    if (admitted === undefined) return refuse('unavailable')
+    if (!admitted) return refuse('not-admitted')
     return this.#mayLink(from) ? accept(from) : refuse('links-too-often')
   }
 

@@ -28,7 +28,7 @@ test.each(DIALS)(
     const http = createServer()
     const coordinator = signer('coordinator')
     await using transport = new SocketTransport(http, {
-      ...{ signer: coordinator, admits: () => true, graceMillis: 60_000, helloMillis: 1000, linksMax: 10 },
+      ...{ signer: coordinator, admits: async () => true, graceMillis: 60_000, helloMillis: 1000, linksMax: 10 },
       presence: new MemoryPresence().openIn({}),
       ...{ isOverloaded: () => false, count: () => undefined },
     })

@@ -53,7 +53,6 @@ test('a disk that fails once hides a run once', async () => {
       ...nodeDoors({ log: memory.log, clock }),
       ...modelDoors({ log: memory.log, clock }),
       version: '0',
-      populationSize: undefined,
       bounds: BOUNDS,
       retention: RETENTION,
       isOverloaded: () => false,

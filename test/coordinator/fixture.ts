@@ -38,6 +38,7 @@ export function specOf(change: Partial<RunSpec> = {}): RunSpec {
     planned: 3,
     budget: 1000n,
     population: 'open',
+    federation: null,
     masking: 'none',
     secure: null,
     cohort: cohortOf({ min: 3, max: 4, quorum: 2 }),

@@ -27,6 +27,7 @@ import { openMemoryQueue } from '#storage/queues/memory.ts'
 import { openMemorySnapshots } from '#storage/snapshots/memory.ts'
 import { cid, EVALUATION, RUN } from './fixture.ts'
 import { request, signer } from './live.ts'
+import { EVERYBODY } from './node-doors.ts'
 
 const GRACE = 1000
 const coordinator = signer('coordinator')
@@ -79,7 +80,7 @@ class Process {
     const gateway = new Gateway({
       ...{ transport, presence: presence.openIn(this), blobs, vault: blobs, withheld: blobs, clock },
       ...{ sessions: new Sessions(blobs, coordinator.id), signer: coordinator, ticketKey: new Uint8Array(32) },
-      ...{ runner: this.runner, operators: new Map(), counters: new Counters(), tally: new Tally() },
+      ...{ runner: this.runner, eligibility: EVERYBODY, counters: new Counters(), tally: new Tally() },
       hearNode: async () => accept(undefined),
       fatal: (cause) => {
         throw cause

@@ -18,7 +18,7 @@ async function serving(options: Partial<LinkOptions> = {}) {
   const http = createServer()
   const counters = new Counters()
   const transport = new SocketTransport(http, {
-    ...{ signer: coordinator, admits: () => true, graceMillis: 1000, helloMillis: 1000, linksMax: 10 },
+    ...{ signer: coordinator, admits: async () => true, graceMillis: 1000, helloMillis: 1000, linksMax: 10 },
     presence: new MemoryPresence().openIn({}),
     ...{ isOverloaded: () => false, count: counters.count.bind(counters) },
     ...options,

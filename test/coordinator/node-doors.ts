@@ -1,8 +1,13 @@
 import { Capabilities } from '#coordinator/capabilities.ts'
+import { Datasets } from '#coordinator/datasets.ts'
+import { Eligibility } from '#coordinator/eligibility.ts'
+import { Federations } from '#coordinator/federations.ts'
 import { Notifier } from '#coordinator/notifier.ts'
 import { Paces } from '#coordinator/paces.ts'
 import { Webhooks } from '#coordinator/webhooks.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
 
 /** What the API has of nodes, over a log, and of endpoints, to which nothing is sent. */
 export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock }) {
@@ -15,8 +20,16 @@ export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock
     ...{ webhooks, clock: doors.clock, secretOf, post: nowhere, payloadOf: nowhere, count: () => undefined },
     runner: { runs: () => [], position: () => 0, follow: async function* () {} },
   })
+  const federations = new Federations({ ...doors, secret: new Uint8Array(32) })
   return {
-    ...{ capabilities: new Capabilities(doors), paces: new Paces(), operators: new Map() },
+    ...{ capabilities: new Capabilities(doors), paces: new Paces(), datasets: new Datasets(doors), federations },
+    ...{ eligibility: new Eligibility({ admits: 'open', federations }) },
     webhooks: { webhooks, notifier, secretOf, mistakeIn: () => undefined },
   }
 }
+
+/** Where anybody may be in any round. */
+export const EVERYBODY = new Eligibility({
+  admits: 'open',
+  federations: new Federations({ log: openMemoryLog(), clock: virtualClock(0), secret: new Uint8Array(32) }),
+})

@@ -10,6 +10,7 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
 import { specOf } from './fixture.ts'
 import { request, signer } from './live.ts'
+import { EVERYBODY } from './node-doors.ts'
 
 async function funded() {
   const blobs = openMemoryBlobs()
@@ -25,7 +26,7 @@ async function opening({ linked = 3, position = 2 }) {
   const { blobs, run } = await funded()
   const doors = { blobs, signer: signer('coordinator'), clock: virtualClock(1), settledAt: 0, runs: () => [] }
   const presence = { ...new MemoryPresence().openIn({}), count: async () => linked }
-  const open = openEffect({ ...doors, presence, position: () => position })
+  const open = openEffect({ ...doors, presence, eligibility: EVERYBODY, position: () => position })
   const event = { ...(await open(run, { kind: 'open', round: 1 }, new AbortController().signal)), at: 0 } as RunEvent
   expect(encodeEvent(event).length).toBeGreaterThan(0)
   return { event, next: stepRun(run, event) }

@@ -65,7 +65,7 @@ async function api() {
     ...nodeDoors({ log, clock }),
     ...modelDoors({ log, clock }),
     ...{ runner, claims, readiness, clock, blobs, counters: new Counters() },
-    ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
+    ...{ presence: new MemoryPresence().openIn({}), version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,
     ...{ bounds: BOUNDS, isOverloaded: () => false },
     closing: new AbortController().signal,

@@ -50,13 +50,14 @@ export async function served(
   const snapshots = openMemorySnapshots()
   const runner = new Runner({ log, queue: openMemoryQueue<Job>({ clock }), clock, snapshots }, () => undefined)
   const readiness = new Readiness({ log, clock })
+  const nodes = nodeDoors({ log, clock })
   readiness.serve()
   const server = await openApi(
     {
-      ...{ ...accessDoors({ log, clock }), ...pinDoors({ log, clock }), ...nodeDoors({ log, clock }) },
+      ...{ ...accessDoors({ log, clock }), ...pinDoors({ log, clock }), ...nodes },
       ...modelDoors({ log, clock }),
       ...{ runner, claims: new Claims(log), readiness, clock, blobs, counters: new Counters() },
-      ...{ presence: new MemoryPresence().openIn({}), populationSize: undefined, version: '0', retention: RETENTION },
+      ...{ presence: new MemoryPresence().openIn({}), version: '0', retention: RETENTION },
       ...{ newRunId: () => `run_${ulid()}` as RunId, bounds: { ...BOUNDS, ...over.bounds }, isOverloaded: () => false },
       closing: new AbortController().signal,
     },
@@ -76,5 +77,5 @@ export async function served(
     const isJson = String(answer.headers['content-type']).includes('json')
     return { status, headers: answer.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
   }
-  return { server, ask, log, clock, runner }
+  return { server, ask, log, clock, runner, datasets: nodes.datasets }
 }

@@ -71,7 +71,6 @@ test('an event stream whose reader stands still is closed, and its place is free
     },
     ...{
       retention: RETENTION,
-      populationSize: undefined,
       closing: new AbortController().signal,
       isOverloaded: () => false,
     },

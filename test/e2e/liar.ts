@@ -44,7 +44,7 @@ export class Liar implements AsyncDisposable {
     const link = new SocketTransport(server, {
       ...{
         signer,
-        admits: () => true,
+        admits: async () => true,
         graceMillis: 1000,
         helloMillis: 10_000,
         linksMax: 10,

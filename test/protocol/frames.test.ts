@@ -65,6 +65,7 @@ const ofNodes: Largest<ClientMessage> = {
     trainMillis: PHASE_MILLIS_MAX,
   },
   busy: { kind: 'busy', to: signer.id, seq: most, seed: new Uint8Array(32) },
+  dataset: { kind: 'dataset', to: signer.id, seq: most, dataset: cid },
 }
 const ofCoordinators: Largest<CoordinatorMessage> = {
   challenge: { kind: 'challenge', nonce: new Uint8Array(32) },

@@ -21,6 +21,7 @@ import { issueTicket } from '#protocol/ticket.ts'
 import { fileUnder } from '#test/verify/store.ts'
 import { drawVector } from './draw.ts'
 import { fileVector } from './file.ts'
+import { inviteVector } from './invite.ts'
 import { buildMaskedRun } from './masked-run.ts'
 import { movingVector } from './moving.ts'
 import { referenceVector } from './reference.ts'
@@ -57,6 +58,7 @@ export async function buildVectors() {
       secagg: secaggVectors(),
       'secagg-session': await secaggSession(),
       statistics: statisticsVector(),
+      invite: inviteVector(),
     },
     blocks: record.blocks,
     root: run.root,

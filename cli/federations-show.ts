@@ -1,0 +1,21 @@
+import type { Call } from './command.ts'
+import { EXIT } from './failure.ts'
+import { FederationClient } from './federation-client.ts'
+import { inviteLines, memberLines } from './render/federations.ts'
+
+/** `consilium federations show <federation>` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const client = await FederationClient.open(args)
+  const federation = await client.find(args.positionals[0] as string)
+  const [members, invites] = await Promise.all([client.members(federation.id), client.invites(federation.id)])
+  if (output.json) {
+    output.object({ ...federation, members, invites })
+    return EXIT.ok
+  }
+  output.line(`${federation.id}  ${federation.name}`)
+  if (federation.description) output.line(federation.description)
+  for (const lines of [memberLines(members), inviteLines(invites, Date.now())])
+    for (const line of lines.length > 0 ? ['', ...lines] : []) output.line(line)
+  if (members.length === 0) output.note(`no members yet: consilium invite create ${federation.id}`)
+  return EXIT.ok
+}

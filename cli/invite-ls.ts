@@ -1,0 +1,17 @@
+import type { Call } from './command.ts'
+import { EXIT } from './failure.ts'
+import { FederationClient } from './federation-client.ts'
+import { inviteLines } from './render/federations.ts'
+
+/** `consilium invite ls <federation>` */
+export async function execute({ args, output }: Call): Promise<number> {
+  const client = await FederationClient.open(args)
+  const { id } = await client.find(args.positionals[0] as string)
+  const data = await client.invites(id)
+  if (output.json) output.object({ data })
+  else {
+    for (const line of inviteLines(data, Date.now())) output.line(line)
+    if (data.length === 0) output.note(`no invites: consilium invite create ${id}`)
+  }
+  return EXIT.ok
+}
