@@ -2,9 +2,20 @@ import { decodeCbor } from './cbor.ts'
 import { checkBlock, fileCid } from './cid.ts'
 import { VerificationError } from './errors.ts'
 import type { CallOptions, Transport } from './transport.ts'
-import type { RunView } from './views.ts'
 
-export type ModelOptions = CallOptions
+export type ModelFormat = 'raw' | 'safetensors' | 'npz' | 'tfjs'
+
+export type ModelOptions = CallOptions & {
+  /** A training round that has closed; 0 is what training starts from. The last one unless told otherwise. */
+  readonly round?: number
+  /** As what the model comes, in `file`. Raw unless told otherwise: its weights alone. */
+  readonly format?: ModelFormat
+  /**
+   * Whether a file is the model of these weights, which have been checked. An archive (npz, tfjs) is not taken without: `modelFile` of
+   * `consilium/protocol/formats/model-file` makes the one that it has to be.
+   */
+  readonly check?: (file: Uint8Array<ArrayBuffer>, model: Omit<DownloadedModel, 'file'>) => boolean | Promise<boolean>
+}
 
 /** A model that is what its CID says. */
 export type DownloadedModel = {
@@ -14,6 +25,8 @@ export type DownloadedModel = {
   readonly tensors: readonly ModelTensor[]
   /** All tensors, one after another, in their order. */
   readonly weights: Float32Array<ArrayBuffer>
+  /** In the format that was asked for. */
+  readonly file: Uint8Array<ArrayBuffer>
 }
 
 export type ModelTensor = {
@@ -31,17 +44,47 @@ export type ModelTensor = {
 export async function downloadModel(
   transport: Transport,
   run: string,
-  { signal }: ModelOptions,
+  { signal, round, format = 'raw', check }: ModelOptions,
 ): Promise<DownloadedModel> {
   const { sha256 } = transport.doors
-  const { model: cid } = await transport.json<RunView>(`/v1/runs/${encodeURIComponent(run)}`, { signal })
+  const isArchive = format === 'npz' || format === 'tfjs'
+  if (isArchive && !check) throw new VerificationError(`${format} is an archive, which only a check of yours can tell`)
+  const get = (format: ModelFormat) =>
+    transport.fetch(`/v1/runs/${encodeURIComponent(run)}/model`, { query: { format, round }, signal, timeoutMs: 0 })
+  const answer = await get(isArchive ? 'raw' : format)
+  const cid = answer.headers.get('x-consilium-model') ?? ''
+  const plain = await bytesOf(answer)
   const block = await bytesOf(await transport.fetch(`/ipfs/${cid}`, { query: { format: 'raw' }, signal }))
   await checkBlock(cid, block, sha256)
   const manifest = manifestIn(block)
-  const file = await bytesOf(await transport.fetch(`/ipfs/${manifest.weights}`, { signal, timeoutMs: 0 }))
-  if ((await fileCid(file, sha256)) !== manifest.weights)
+  const values = format === 'safetensors' ? valuesOf(plain, manifest) : plain
+  if ((await fileCid(values, sha256)) !== manifest.weights)
     throw new VerificationError(`what came is not the file ${manifest.weights}`)
-  return { cid, architecture: manifest.architecture, ...tensorsIn(manifest, file) }
+  const model = { cid, architecture: manifest.architecture, ...tensorsIn(manifest, values) }
+  const file = isArchive ? await bytesOf(await get(format)) : plain
+  if (check && !(await check(file, model)))
+    throw new VerificationError(`what came as ${format} is not the model ${cid}`)
+  return { ...model, file }
+}
+
+/** The values of a safetensors file, where its header says of every tensor what the manifest says: names are half of a model. */
+function valuesOf(file: Uint8Array<ArrayBuffer>, { tensors }: Manifest): Uint8Array<ArrayBuffer> {
+  const length = file.length < 8 ? Number.NaN : Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
+  if (!(length <= file.length - 8)) throw new VerificationError('a safetensors file is cut off')
+  const { __metadata__, ...told } = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)))
+  let at = 0
+  const due = tensors.map(({ name, shape }) => {
+    const from = at
+    at += 4 * shape.reduce((product, side) => product * side, 1)
+    return [name, 'F32', shape, [from, at]]
+  })
+  const found = Object.entries<Partial<Record<'dtype' | 'shape' | 'data_offsets', unknown>>>(told)
+  const said = new Map(
+    found.map(([name, { dtype, shape, data_offsets }]) => [name, [name, dtype, shape, data_offsets]]),
+  )
+  const inOrder = due.map(([name]) => said.get(name as string))
+  if (said.size === due.length && JSON.stringify(inOrder) === JSON.stringify(due)) return file.subarray(8 + length)
+  throw new VerificationError('the header of a safetensors file says otherwise than the manifest')
 }
 
 type Manifest = {

@@ -129,8 +129,15 @@ export class Run {
    * Has the coordinator redo the record, as `consilium verify` does. It is the coordinator's word: whoever does not take it
    * downloads the {@link bundle} and verifies that.
    */
-  verify(options: CreateOptions = {}): Promise<VerificationView> {
-    return this.#transport.json(`${of(this.id)}/verification`, { method: 'POST', timeoutMs: 0, ...options })
+  async verify(options: CreateOptions = {}): Promise<VerificationView> {
+    const path = `${of(this.id)}/verification`
+    const { signal } = options
+    let made = await this.#transport.json<VerificationView>(path, { method: 'POST', timeoutMs: 0, ...options })
+    while (made.verdict === 'running') {
+      await this.#transport.doors.pause(ASKED_AGAIN_MILLIS, signal)
+      made = await this.#transport.json<VerificationView>(path, { signal })
+    }
+    return made
   }
 
   /** The record of the run once it has ended, or of one of its rounds, as one CAR file. */
@@ -175,6 +182,8 @@ type MetricsOptions = CallOptions & { readonly keys?: readonly string[]; readonl
 export type BundleOptions = CallOptions & { readonly round?: number | undefined; readonly vectors?: boolean }
 
 const ROOT = '/v1/runs'
+/** A record that is long takes so many of these. */
+const ASKED_AGAIN_MILLIS = 1000
 
 function of(id: string): string {
   return `${ROOT}/${encodeURIComponent(id)}`

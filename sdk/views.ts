@@ -82,7 +82,7 @@ export type NodeView = {
 }
 
 /** Columns of equal length, by name; a round's figure is null where there is none. */
-export type MetricsView = { round: number[]; [column: string]: (number | null)[] }
+export type MetricsView = Record<string, (number | string | null)[]>
 
 export type ReceiptView = {
   node: string
@@ -95,7 +95,17 @@ export type ReceiptView = {
 
 export type FileView = { cid: string; size_bytes: number }
 
-export type TaskView = { task: string; name: string; parameters: number; [field: string]: unknown }
+export type TaskView = {
+  task: string
+  name: string
+  data: 'image' | 'table' | 'text' | 'joint'
+  loss: string
+  architecture: string
+  genesis: string
+  parameters: number
+  trained: number
+  created_at: string
+}
 
 export type FederationView = {
   id: string
@@ -152,7 +162,16 @@ export type WebhookEndpointView = {
   gave_up: { at: string; run: string; seq: number; reason: string } | null
 }
 
-export type VerificationView = { verdict: string; checked_at: string; [figure: string]: unknown }
+export type VerificationView = {
+  verdict: 'proved' | 'refuted' | 'running'
+  run: string
+  /** CID of the record. */
+  root: string
+  checked_at: string | null
+  took_ms: number | null
+  figures: Record<string, number> | null
+  failure: { step: string; round: number | null; detail: string } | null
+}
 
 /** What would become of a run, before anything moves. */
 export type DryRunView = {

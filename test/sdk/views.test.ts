@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import type { z } from 'zod'
 import type { apiKeyView, whoamiView } from '#coordinator/api/keys.ts'
+import type { payoutView } from '#coordinator/api/payouts.ts'
 import type * as schemas from '#coordinator/api/schemas.ts'
 import type * as views from '#sdk/views.ts'
 
@@ -18,7 +19,8 @@ const held: [
   Held<views.FileView, typeof schemas.fileView>,
   Held<views.ApiKeyView, typeof apiKeyView>,
   Held<views.WhoamiView, typeof whoamiView>,
-] = [true, true, true, true, true, true]
+  Held<views.ReceiptView, typeof payoutView>,
+] = [true, true, true, true, true, true, true]
 
 test('what the SDK says that the API answers is what its validators say', () => {
   expect(held).not.toContain(false)
