@@ -48,14 +48,29 @@ export const CREATE_ASK = {
 const HEAD = { id: RUN_ID, status: 'running', reason: null, created_at: AT }
 
 export const ASK = {
-  ...{ ...HEAD, name: CREATE_ASK.question.name, population: 'open', question: CID, min_cell: 5, min_cohort: 3 },
+  ...{
+    ...HEAD,
+    name: CREATE_ASK.question.name,
+    population: 'open',
+    federation: null,
+    question: CID,
+    min_cell: 5,
+    min_cohort: 3,
+  },
   ...{ round: 1, phase: 'keys', manifest: null },
 }
 
 const EVALUATION = { rows: null, sites: 3, accuracy: 0.861, loss: 0.412 }
 
 export const RUN = {
-  ...{ ...HEAD, purpose: 'train', name: CREATE_RUN.task.name, population: 'open', masking: 'secagg/1' },
+  ...{
+    ...HEAD,
+    purpose: 'train',
+    name: CREATE_RUN.task.name,
+    population: 'open',
+    federation: null,
+    masking: 'secagg/1',
+  },
   ...{ rounds: 10, closed: 3, over: 3, round: 4, phase: 'collecting', task: CID, model: CID, manifest: null },
   ...{ vectors: 'kept', vectors_until: null, evaluation: EVALUATION },
   ...{ budget: CREATE_RUN.budget, paid: '300000', released: '0' },

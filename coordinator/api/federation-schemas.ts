@@ -13,10 +13,10 @@ const INVITE_EXAMPLE = {
   ...{ id: 'inv_01KQ7ZV6S3W8M4N5P6Q7R8S9T0', operator: 'st-elsewhere', uses_left: 1 },
   ...{ created_at: TIME, expires_at: '2026-12-06T09:31:04.120Z', revoked_at: null },
 }
-const nodeField = z
-  .string()
-  .refine((text) => parseNodeId(text).ok, 'must be a node id, z6Mk…')
-  .transform((text) => text as NodeId)
+const nodeField = z.string().refine((text) => parseNodeId(text).ok, 'must be a node id, z6Mk…') as unknown as z.ZodType<
+  NodeId,
+  string
+>
 
 export const createFederationSchema = z
   .strictObject({ name: nameField, description: descriptionField.nullable().default(null) })

@@ -86,15 +86,16 @@ const secureWithDefaults = z
   })
   .prefault({})
 
-const federationField = z
+/** Not a transform: zod takes examples off whatever transforms, and OpenAPI would show none of a run. */
+const namedFederation = z
   .string()
-  .refine((text) => parseFederationId(text).ok, 'must be a federation id, fed_ and a ULID')
-  .transform((text) => text as FederationId)
-  .nullable()
-  .optional()
-  .meta({
-    description: 'only its members are invited; a key of a federation launches in that one, and elsewhere nothing',
-  })
+  .refine((text) => parseFederationId(text).ok, 'must be a federation id, fed_ and a ULID') as unknown as z.ZodType<
+  FederationId,
+  string
+>
+const federationField = namedFederation.nullable().optional().meta({
+  description: 'only its members are invited; a key of a federation launches in that one, and elsewhere nothing',
+})
 
 const failuresMaxField = count(1000, 1).default(3).meta({ description: 'aborted rounds in a row that are too many' })
 const whenTooMany = onFailuresField.meta({
@@ -102,7 +103,6 @@ const whenTooMany = onFailuresField.meta({
 })
 
 export const fileView = z.object({ cid, size_bytes: z.number().int() }).meta({ id: 'File', examples: [example.FILE] })
-/** Not a transform: zod takes examples off whatever transforms, and OpenAPI would show none of a run. */
 const fileCid = z
   .string()
   .refine((text) => parseCid(text).ok, 'must be a CID that POST /v1/files answered') as unknown as z.ZodType<
