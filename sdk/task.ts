@@ -55,6 +55,8 @@ type Terms = {
   /** Micro-credits, as decimal text. */
   readonly budget?: string
   readonly population?: Population
+  /** Whose members alone are invited. */
+  readonly federation?: string | null
   readonly masking?: Masking
   readonly secure?: { readonly suite?: 1 | 2; readonly corrupt?: number; readonly publish?: 'full' | 'commit-only' }
   readonly timing?: Partial<Record<PhaseMillis, number>> & {

@@ -26,6 +26,7 @@ export type RunView = {
   purpose: 'train' | 'ask'
   name: string
   population: Population
+  federation: string | null
   masking: Masking
   /** Training rounds that are to close; that have closed; rounds of any purpose that are over. */
   rounds: number

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { z } from 'zod'
+import type { federationView, inviteView, memberView } from '#coordinator/api/federation-schemas.ts'
 import type { apiKeyView, whoamiView } from '#coordinator/api/keys.ts'
 import type { payoutView } from '#coordinator/api/payouts.ts'
 import type * as schemas from '#coordinator/api/schemas.ts'
@@ -20,7 +21,10 @@ const held: [
   Held<views.ApiKeyView, typeof apiKeyView>,
   Held<views.WhoamiView, typeof whoamiView>,
   Held<views.ReceiptView, typeof payoutView>,
-] = [true, true, true, true, true, true, true]
+  Held<views.FederationView, typeof federationView>,
+  Held<views.MemberView, typeof memberView>,
+  Held<views.InviteView, typeof inviteView>,
+] = [true, true, true, true, true, true, true, true, true, true]
 
 test('what the SDK says that the API answers is what its validators say', () => {
   expect(held).not.toContain(false)
