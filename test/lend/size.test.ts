@@ -42,7 +42,7 @@ test('the page comes up on little JavaScript, and lends on a bounded amount besi
   const scripts = outputFiles.filter(({ path }) => path.endsWith('.js'))
   const sizes = new Map(
     scripts.map(({ path, contents }) => [
-      `lend/${path.split(/[\\/]/).at(-1)}`,
+      `page/${path.split(/[\\/]/).at(-1)}`,
       gzipSync(contents, { level: 9 }).length,
     ]),
   )
