@@ -18,13 +18,7 @@ export type Page<T> = { readonly data: readonly T[]; readonly has_more: boolean;
 
 /** @throws {ApiProblem} */
 export async function call(path: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response
-  try {
-    response = await fetch(path, { ...init, headers: { ...init.headers, ...credentials() } })
-  } catch (cause) {
-    if (init.signal?.aborted) throw cause
-    throw new ApiProblem(0, 'unreachable', 'the coordinator cannot be reached')
-  }
+  const response = await asked(path, init)
   if (response.ok) return response
   if (response.status === 401) sessionEnded()
   const problem = (await response.json().catch(() => ({}))) as { readonly code?: string; readonly detail?: string }
@@ -34,6 +28,23 @@ export async function call(path: string, init: RequestInit = {}): Promise<Respon
     problem.detail ?? response.statusText,
   )
 }
+
+async function asked(path: string, init: RequestInit): Promise<Response> {
+  for (let attempt = 0; ; attempt++) {
+    const response = await fetch(path, { ...init, headers: { ...init.headers, ...credentials() } }).catch((cause) => {
+      if (init.signal?.aborted) throw cause
+      throw new ApiProblem(0, 'unreachable', 'the coordinator cannot be reached')
+    })
+    // A list of ten thousand is many requests: whoever says when to come again is asked again then.
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+    const isLater = response.status === 429 && init.method === undefined && seconds <= AGAIN_SECONDS_MAX
+    if (!isLater || attempt === ATTEMPTS_MAX) return response
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds))
+  }
+}
+
+const ATTEMPTS_MAX = 4
+const AGAIN_SECONDS_MAX = 5
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await call(path, signal ? { signal } : {})).json()) as T

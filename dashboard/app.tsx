@@ -19,7 +19,7 @@ export function App() {
   useEffect(() => {
     document.title = `${titleOf(at)} – ${WORDS.product}`
   }, [at])
-  const isSigned = value.kind === 'cookie' || value.kind === 'key'
+  const isSigned = value.kind === 'signed-in'
   if (!isSigned && at.page !== 'verify') return <SignIn />
   return (
     <div class="shell">

@@ -47,6 +47,7 @@ export class Chart implements Disposable {
         width: Math.max(1, box.clientWidth),
         height: options.heightPixels,
         legend: { show: false },
+        padding: [10, 12, 0, 0],
         cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
         scales: {
           x: { time: false },

@@ -222,13 +222,17 @@ function joinedIn({ sites }: RoundTrace): number {
 }
 
 function paidIn(event: ApiEvent): bigint {
-  const payouts = Array.isArray(event['payouts']) ? (event['payouts'] as readonly { readonly amount?: unknown }[]) : []
-  return payouts.reduce((sum, { amount }) => sum + (/^\d+$/.test(String(amount)) ? BigInt(String(amount)) : 0n), 0n)
+  const payouts: readonly unknown[] = Array.isArray(event['payouts']) ? event['payouts'] : []
+  return payouts.reduce((sum: bigint, payout) => {
+    const { amount } = (payout ?? {}) as { readonly amount?: unknown }
+    return typeof amount === 'string' && /^\d{1,30}$/.test(amount) ? sum + BigInt(amount) : sum
+  }, 0n)
 }
 
 function figuresOf(value: unknown): Figures | null {
-  const { accuracy, loss } = (value ?? {}) as Partial<Figures>
-  return typeof accuracy === 'number' && typeof loss === 'number' ? (value as Figures) : null
+  const { accuracy, loss, figures } = (value ?? {}) as Partial<Figures>
+  if (typeof accuracy !== 'number' || typeof loss !== 'number') return null
+  return { accuracy, loss, ...(Array.isArray(figures) && { figures }) }
 }
 
 function count(event: ApiEvent, field: string): number {

@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks'
 import type { NodeView, RoundView, RunView } from '#cli/api-client.ts'
-import { get, type Page } from './api.ts'
+import { get, type Page, pages } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
+import { useFeed } from './feed.ts'
 import { type Follower, useFollower } from './follow.ts'
 import { formatCount, formatDay, formatFigure, formatMillis, shortId } from './format.ts'
 import { useLoad } from './load.ts'
@@ -9,15 +10,11 @@ import { Card, Chip, Empty, Progress, Show, Sparkline, Tile } from './parts.tsx'
 import { curvesOf } from './series.ts'
 import { WORDS } from './words.ts'
 
-type Overview = {
-  readonly runs: readonly RunView[]
-  readonly hasMore: boolean
-  readonly linked: number
-  readonly known: number
-  readonly recent: readonly RoundView[]
-}
+type Runs = { readonly runs: readonly RunView[]; readonly hasMore: boolean; readonly recent: readonly RoundView[] }
+type Nodes = { readonly linked: number; readonly known: number }
 
-const EVERY_MILLIS = 5000
+/** Of each run, the last ones. */
+const ROUNDS_LOOKED_AT = 200
 const RUNS_SHOWN = 6
 const RUNS_SHOWN_MAX = 100
 /** A browser opens six connections to a place; streams must leave some for the rest. */
@@ -27,18 +24,23 @@ const DAY_MILLIS = 86_400_000
 /** One screen: what is under way, what waits for somebody, who is there. */
 export function OverviewPage() {
   const [limit, setLimit] = useState(RUNS_SHOWN)
-  const [loaded, again] = useLoad((signal) => loadOverview(limit, signal), '', EVERY_MILLIS)
+  const feed = useFeed()
+  const [runs, again] = useLoad((signal) => loadRuns(limit, signal), String(limit), feed.changes)
+  const [counted] = useLoad(countNodes, '', Math.sign(feed.changes))
+  const nodes = counted.state === 'ready' ? counted.value : { linked: 0, known: 0 }
   return (
     <>
-      <h1>{WORDS.overview.title}</h1>
-      <Show loaded={loaded} again={again}>
+      <div class="heading">
+        <h1>{WORDS.overview.title}</h1>
+        <Chip state={feed.link} text={WORDS.link[feed.link]} />
+      </div>
+      <Show loaded={runs} again={again}>
         {(found) => (
           <Found
             {...found}
-            more={() => {
-              setLimit(RUNS_SHOWN_MAX)
-              again()
-            }}
+            known={nodes.known}
+            linked={feed.linked ?? (counted.state === 'ready' ? nodes.linked : undefined)}
+            more={() => setLimit(RUNS_SHOWN_MAX)}
           />
         )}
       </Show>
@@ -46,7 +48,9 @@ export function OverviewPage() {
   )
 }
 
-function Found({ runs, linked, known, recent, hasMore, more }: Overview & { readonly more: () => void }) {
+type Shown = Runs & { readonly linked: number | undefined; readonly known: number; readonly more: () => void }
+
+function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
   const words = WORDS.overview
   const closed = recent.filter(({ outcome }) => outcome === 'closed')
   const aborted = recent.length - closed.length
@@ -56,7 +60,11 @@ function Found({ runs, linked, known, recent, hasMore, more }: Overview & { read
     <>
       <dl class="tiles">
         <Tile name={words.running} value={formatCount(going.length)} note={words.paused(pausedIn(runs))} />
-        <Tile name={words.linked} value={formatCount(linked)} note={words.known(known)} />
+        <Tile
+          name={words.linked}
+          value={linked === undefined ? '—' : formatCount(linked)}
+          note={words.known(Math.max(known, linked ?? 0))}
+        />
         <Tile name={words.recent} value={formatCount(closed.length)} note={words.aborted(aborted)} />
         <Overhead runs={followed} />
       </dl>
@@ -192,10 +200,10 @@ function OverheadTile({ overheads }: { readonly overheads: readonly number[] }) 
   return <Tile name={WORDS.overview.overhead} value={value} note={WORDS.overview.overheadHint} />
 }
 
-function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly linked: number }) {
+function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly linked: number | undefined }) {
   const waiting = runs.filter(({ status }) => status === 'paused' || status === 'failed')
   const words = WORDS.overview
-  const isCalm = waiting.length === 0 && (linked > 0 || runs.length === 0)
+  const isCalm = waiting.length === 0 && (linked !== 0 || runs.length === 0)
   return (
     <Card title={words.alerts}>
       {isCalm && <p class="calm-text">{words.calm}</p>}
@@ -226,29 +234,27 @@ function pausedIn(runs: readonly RunView[]): number {
   return runs.filter(({ status }) => status === 'paused').length
 }
 
-async function loadOverview(limit: number, signal: AbortSignal): Promise<Overview> {
-  const [runs, nodes] = await Promise.all([get<Page<RunView>>(`/v1/runs?limit=${limit}`, signal), nodeCounts(signal)])
+async function loadRuns(limit: number, signal: AbortSignal): Promise<Runs> {
+  const runs = await get<Page<RunView>>(`/v1/runs?limit=${limit}`, signal)
   const since = Date.now() - DAY_MILLIS
   const recent = await Promise.all(
     runs.data.map(async ({ id, over }) => {
+      const after = Math.max(0, over - ROUNDS_LOOKED_AT)
       const { data } = await get<Page<RoundView>>(
-        `/v1/runs/${id}/rounds?limit=200&after=${Math.max(0, over - 200)}`,
+        `/v1/runs/${id}/rounds?limit=${ROUNDS_LOOKED_AT}&after=${after}`,
         signal,
       )
       return data.filter(({ ended_at }) => ended_at !== null && Date.parse(ended_at) > since)
     }),
   )
-  return { runs: runs.data, hasMore: runs.has_more, ...nodes, recent: recent.flat() }
+  return { runs: runs.data, hasMore: runs.has_more, recent: recent.flat() }
 }
 
-async function nodeCounts(signal: AbortSignal): Promise<{ readonly linked: number; readonly known: number }> {
+async function countNodes(signal: AbortSignal): Promise<Nodes> {
   const counts = { linked: 0, known: 0 }
-  for (const which of ['linked', 'known'] as const)
-    for (let after: string | null = ''; after !== null; ) {
-      const query: string = after === '' ? '' : `&after=${encodeURIComponent(after)}`
-      const page: Page<NodeView> = await get(`/v1/nodes?which=${which}&limit=200${query}`, signal)
-      counts[which] += page.data.length
-      after = page.next
-    }
+  for await (const nodes of pages<NodeView>('/v1/nodes?which=known', signal)) {
+    counts.known += nodes.length
+    counts.linked += nodes.filter(({ linked }) => linked).length
+  }
   return counts
 }

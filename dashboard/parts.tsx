@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { ApiProblem } from './api.ts'
 import { shortId } from './format.ts'
 import type { Loaded } from './load.ts'
@@ -114,7 +114,7 @@ export function Id({ id, name }: { readonly id: string; readonly name: string })
       setTimeout(() => setCopied(false), 1500)
     })
   return (
-    <button type="button" class="id" title={id} aria-label={`${WORDS.copy(name)} ${id}`} onClick={copy}>
+    <button type="button" class="id" title={id} aria-label={`${WORDS.copy(name)} ${shortId(id)}`} onClick={copy}>
       <code>{copied ? WORDS.copied : shortId(id)}</code>
     </button>
   )
@@ -140,7 +140,7 @@ export function Confirm(props: {
   const dialog = useRef<HTMLDialogElement>(null)
   const [reason, setReason] = useState('')
   const [problem, setProblem] = useState('')
-  useEffect(() => dialog.current?.showModal(), [])
+  useLayoutEffect(() => dialog.current?.showModal(), [])
   const submit = (event: Event) => {
     event.preventDefault()
     props.confirmed(reason.trim()).then(

@@ -73,7 +73,7 @@ export function Table<T>(props: {
       onScroll={look}
     >
       <div style={{ height: `${first * ROW_PIXELS}px` }} />
-      <table aria-label={props.label} aria-rowcount={ordered.length + 1}>
+      <table style={{ minWidth: `${widths * 5.3}rem` }} aria-label={props.label} aria-rowcount={ordered.length + 1}>
         <colgroup>
           {columns.map(({ name, wide = 1 }) => (
             <col key={name} width={`${(100 * wide) / widths}%`} />

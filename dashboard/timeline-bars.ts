@@ -67,13 +67,15 @@ function siteRow(site: SiteTrace, round: RoundTrace, { since, end, lastReport }:
   }
 }
 
+/** Of a round that came to nothing the last thing begun lasts to its end. */
 function coordinatorRow(round: RoundTrace, { since, end, lastReport }: Scale): Row {
+  const isAwaiting = round.aggregatedAt === null && (round.outcome === 'aborted' || round.reports < round.cohort)
   const seated = round.seatedAt === null ? end : since(round.seatedAt)
-  const collected = round.aggregatedAt === null && round.outcome === 'open' ? end : since(lastReport ?? round.openedAt)
-  const unmasked = Math.max(
-    ...[...round.sites.values()].map(({ unmaskedAt }) => (unmaskedAt === null ? 0 : since(unmaskedAt))),
-    collected,
+  const collected = isAwaiting ? end : Math.max(seated, since(lastReport ?? round.openedAt))
+  const answers = [...round.sites.values()].flatMap(({ unmaskedAt }) =>
+    unmaskedAt === null ? [] : [since(unmaskedAt)],
   )
+  const unmasked = Math.max(collected, ...answers)
   const aggregated = round.aggregatedAt === null ? end : since(round.aggregatedAt)
   const bars: readonly Bar[] = [
     { kind: 'select', from: 0, to: seated },

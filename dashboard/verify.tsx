@@ -68,9 +68,7 @@ export function VerifyPage() {
               />
             </label>
           </div>
-          {session.value.kind !== 'none' && session.value.kind !== 'asking' && (
-            <FromRun isBusy={isBusy} setState={setState} verify={verify} />
-          )}
+          {session.value.kind === 'signed-in' && <FromRun isBusy={isBusy} setState={setState} verify={verify} />}
           <label class="stacked">
             {words.pin}
             <input
