@@ -51,7 +51,7 @@ export function NodesPage() {
 }
 
 const COLUMNS: readonly Column<NodeView>[] = [
-  { name: WORDS.nodes.node, cell: ({ id }) => <Id id={id} name={WORDS.nodes.node} />, by: ({ id }) => id, wide: 1.5 },
+  { name: WORDS.nodes.node, cell: ({ id }) => <Id id={id} name={WORDS.nodes.node} />, by: ({ id }) => id, wide: 1.6 },
   {
     name: WORDS.nodes.operator,
     cell: ({ operator }) => operator ?? <span class="note">{WORDS.nodes.nobody}</span>,
@@ -66,7 +66,7 @@ const COLUMNS: readonly Column<NodeView>[] = [
     name: WORDS.nodes.standing,
     cell: ({ standing }) => <Chip state={standing} />,
     by: ({ standing }) => standing,
-    wide: 1.1,
+    wide: 1.3,
   },
   {
     name: WORDS.nodes.backend,
@@ -78,7 +78,7 @@ const COLUMNS: readonly Column<NodeView>[] = [
     name: WORDS.nodes.adapter,
     cell: ({ capability }) => <span class="clip">{capability?.adapter || '—'}</span>,
     by: ({ capability }) => capability?.adapter ?? '',
-    wide: 1.3,
+    wide: 1,
   },
   {
     name: WORDS.nodes.speed,

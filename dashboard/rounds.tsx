@@ -11,11 +11,11 @@ export function Rounds({ run, follower }: { readonly run: string; readonly follo
   void pulse.beats.value
   const words = WORDS.rounds
   const columns: readonly Column<RoundTrace>[] = [
-    { name: words.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.6 },
-    { name: words.purpose, cell: ({ purpose }) => purpose, by: ({ purpose }) => purpose },
+    { name: words.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.7 },
+    { name: words.purpose, cell: ({ purpose }) => purpose, by: ({ purpose }) => purpose, wide: 0.9 },
     {
       name: words.outcome,
-      wide: 1.4,
+      wide: 1.2,
       cell: ({ outcome, reason }) => <Chip state={outcome} {...(reason && { text: reason })} />,
       by: ({ outcome }) => outcome,
     },
@@ -51,7 +51,7 @@ export function Rounds({ run, follower }: { readonly run: string; readonly follo
       by: ({ made }) => made?.accuracy ?? 0,
       isNumber: true,
     },
-    { name: words.record, wide: 1.4, cell: ({ record }) => (record ? <Id id={record} name={words.record} /> : '—') },
+    { name: words.record, wide: 1.7, cell: ({ record }) => (record ? <Id id={record} name={words.record} /> : '—') },
   ]
   const save = () => download(`${run}-rounds.csv`, csvOf(tableOf(history.rounds)), 'text/csv')
   const side = (

@@ -18,9 +18,12 @@ const SAID_MILLIS = 10_000
 export function RunPage({ run, tab }: { readonly run: string; readonly tab: RunTab }) {
   const [loaded, again] = useLoad((signal) => get<RunView>(`/v1/runs/${encodeURIComponent(run)}`, signal), run)
   return (
-    <Show loaded={loaded} again={again}>
-      {(view) => <Run view={view} tab={tab} again={again} />}
-    </Show>
+    <>
+      {loaded.state !== 'ready' && <h1>{run}</h1>}
+      <Show loaded={loaded} again={again}>
+        {(view) => <Run view={view} tab={tab} again={again} />}
+      </Show>
+    </>
   )
 }
 

@@ -14,6 +14,7 @@ const PATH = '/v1/session'
 export async function begin(): Promise<void> {
   const given = /^#key=(.+)$/.exec(location.hash)?.[1]
   if (given === undefined) {
+    if (session.value.kind === 'signed-in') return
     session.value = await current().catch((): Session => ({ kind: 'none', why: 'unreachable' }))
     return
   }

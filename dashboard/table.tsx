@@ -1,4 +1,4 @@
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Empty } from './parts.tsx'
 import { WORDS } from './words.ts'
@@ -17,7 +17,7 @@ type Sorting = { readonly column: number; readonly descending: boolean }
 /** Rows are this high, so that where each of them is need not be measured. As in the style. */
 const ROW_PIXELS = 38
 /** Beyond what is seen, so that scrolling shows no gap before the next drawing. */
-const AHEAD = 12
+const AHEAD = 20
 
 /**
  * A table that draws what is seen of it, however many rows there are. It is one table to a screen reader: how many rows it has,
@@ -58,10 +58,23 @@ export function Table<T>(props: {
     return () => sizes.disconnect()
   }, [])
 
+  // A row that was drawn and is the same still is given as it was: most of what is scrolled over is, and is not looked at.
+  const kept = useRef<{ readonly columns: unknown; readonly rows: Map<T, Drawn> }>(undefined)
+  const before = kept.current?.columns === columns ? kept.current.rows : undefined
+  const now = new Map<T, Drawn>()
+  kept.current = { columns, rows: now }
+  const drawn = (row: T, index: number): VNode => {
+    const last = before?.get(row)
+    const vnode = last?.index === index ? last.vnode : rowOf(props, row, index)
+    now.set(row, { index, vnode })
+    return vnode
+  }
+
   if (rows.length === 0) return <Empty text={props.empty} hint={props.hint} />
   const first = Math.min(seen.first, Math.max(0, ordered.length - 1))
   const shown = ordered.slice(first, first + seen.count)
   const below = Math.max(0, ordered.length - first - shown.length)
+  const tracks = columns.map(({ wide = 1 }) => `minmax(0, ${wide}fr)`).join(' ')
   const widths = columns.reduce((sum, { wide = 1 }) => sum + wide, 0)
   return (
     <section
@@ -73,12 +86,11 @@ export function Table<T>(props: {
       onScroll={look}
     >
       <div style={{ height: `${first * ROW_PIXELS}px` }} />
-      <table style={{ minWidth: `${widths * 5.3}rem` }} aria-label={props.label} aria-rowcount={ordered.length + 1}>
-        <colgroup>
-          {columns.map(({ name, wide = 1 }) => (
-            <col key={name} width={`${(100 * wide) / widths}%`} />
-          ))}
-        </colgroup>
+      <table
+        style={{ minWidth: `${widths * 5.4}rem`, '--columns': tracks }}
+        aria-label={props.label}
+        aria-rowcount={ordered.length + 1}
+      >
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((column, index) => (
@@ -86,20 +98,28 @@ export function Table<T>(props: {
             ))}
           </tr>
         </thead>
-        <tbody>
-          {shown.map((row, index) => (
-            <tr key={props.keyOf(row)} aria-rowindex={first + index + 2}>
-              {columns.map(({ name, cell, isNumber }) => (
-                <td key={name} class={isNumber ? 'number' : undefined}>
-                  {cell(row)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
+        <tbody>{shown.map((row, index) => drawn(row, first + index))}</tbody>
       </table>
       <div style={{ height: `${below * ROW_PIXELS}px` }} />
     </section>
+  )
+}
+
+type Drawn = { readonly index: number; readonly vnode: VNode }
+
+function rowOf<T>(
+  { columns, keyOf }: { readonly columns: readonly Column<T>[]; readonly keyOf: (row: T) => string | number },
+  row: T,
+  index: number,
+): VNode {
+  return (
+    <tr key={keyOf(row)} aria-rowindex={index + 2}>
+      {columns.map(({ name, cell, isNumber }) => (
+        <td key={name} class={isNumber ? 'number' : undefined}>
+          {cell(row)}
+        </td>
+      ))}
+    </tr>
   )
 }
 

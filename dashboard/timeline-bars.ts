@@ -61,7 +61,7 @@ function siteRow(site: SiteTrace, round: RoundTrace, { since, end, lastReport }:
   }
   return {
     site,
-    bars: bars.filter(({ from, to }) => to > from),
+    bars: within(bars, end),
     critical: reportedAt !== null && reportedAt === lastReport,
     gone: leftAt === null ? null : { at: since(leftAt), reason: site.reason },
   }
@@ -84,7 +84,13 @@ function coordinatorRow(round: RoundTrace, { since, end, lastReport }: Scale): R
     { kind: 'aggregate', from: unmasked, to: aggregated },
     { kind: 'settle', from: aggregated, to: end },
   ]
-  return { site: null, bars: bars.filter(({ from, to }) => to > from), critical: true, gone: null }
+  return { site: null, bars: within(bars, end), critical: true, gone: null }
+}
+
+/** What lasted, as far as the round did. */
+function within(bars: readonly Bar[], end: Since): readonly Bar[] {
+  const cut = bars.map(({ kind, from, to }) => ({ kind, from: Math.min(from, end), to: Math.min(to, end) }))
+  return cut.filter(({ from, to }) => to > from)
 }
 
 /** The slowest is looked for first; who did not report is below. */
