@@ -9,10 +9,10 @@ import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure, failureLines, failureOf } from './failure.ts'
 import { kuboOf } from './kubo.ts'
-import { lendFiles } from './lend-files.ts'
 import { libp2pOf } from './libp2p.ts'
 import type { Output } from './output.ts'
 import { packageOf } from './package.ts'
+import { pageFiles } from './page-files.ts'
 import { coordinatorState } from './state.ts'
 import { listenForStop, stopped } from './stopping.ts'
 import { tlsFilesOf } from './tls-files.ts'
@@ -41,7 +41,8 @@ export async function execute({ args, output }: Call): Promise<number> {
     retention: keepVectors(daysOf(args)),
     spotChecks: spotChecksOf(args),
     libp2p: libp2pOf(args),
-    lend: args.flag('no-lend') ? undefined : lendFiles(),
+    lend: args.flag('no-lend') ? undefined : pageFiles('lend'),
+    dashboard: args.flag('no-dashboard') ? undefined : pageFiles('dashboard'),
     logLevel: args.oneOf('log-level', LOG_LEVELS),
     version: packageOf().version,
     fatal,
@@ -57,7 +58,7 @@ export async function execute({ args, output }: Call): Promise<number> {
       ...{ type: 'coordinator.ready', url, coordinator: id, api_key_file: apiKeyFile, pid: process.pid },
       ...(config.libp2p && { libp2p }),
     })
-  else describe(output, { ...coordinator, admits: config.admits, lend: config.lend })
+  else describe(output, { ...config, ...coordinator })
   await stopped(stopping)
   output.note('draining: nothing new begins, what is under way is finished or taken up again; once more to stop now')
   const asked = stopping.exit()
@@ -79,13 +80,15 @@ function describe(
     libp2p,
     admits,
     lend,
-  }: Pick<RunningCoordinator, 'url' | 'id' | 'apiKeyFile' | 'libp2p'> & Pick<CoordinatorConfig, 'admits' | 'lend'>,
+    dashboard,
+  }: Omit<RunningCoordinator, keyof AsyncDisposable> & Pick<CoordinatorConfig, 'admits' | 'lend' | 'dashboard'>,
 ): void {
   line(`listening    ${url}`)
   line(`key          ${id}`)
   line(`fingerprint  ${fingerprintOf(id)}`)
   line(`API key in   ${apiKeyFile}`)
   line(`admits       ${admits === 'open' ? 'any node' : `${admits.size} nodes, and the members of federations`}`)
+  if (dashboard) line(`dashboard    ${url}/`)
   if (lend && admits === 'open') line(`browsers at  ${url}/lend#${id}`)
   for (const address of libp2p) line(`blocks at    ${address}`)
   if (libp2p.some((address) => !/^\/ip(4\/127\.|6\/::1\/)/.test(address)))

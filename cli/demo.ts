@@ -58,6 +58,9 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
     diesInRound: chaos ? CHAOS_ROUND : undefined,
   })
   const { id: run } = await federation.api.launch(JSON.stringify(launch), undefined)
+  const dashboard = `${federation.api.url}/runs/${run}#key=${federation.apiKey}`
+  if (output.json) output.object({ type: 'demo.dashboard', time: new Date().toISOString(), url: dashboard })
+  else output.line(`dashboard  ${dashboard}`)
   const least = launch.cohort.min
   const { end, paid } = await followRun(federation, run, { least, output, signal })
   if (!end) return stopping.exit() ?? EXIT.unexpected

@@ -23,7 +23,7 @@ import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openVerifying } from '#threads/verification.ts'
 import { multiaddrOf } from './address.ts'
-import type { LendFiles } from './api/lend.ts'
+import type { PageFiles } from './api/pages.ts'
 import { openApi } from './api/server.ts'
 import { ApiKeys } from './api-keys.ts'
 import { Audit } from './audit.ts'
@@ -115,7 +115,9 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly logLevel: string
   readonly version: string
   /** The page that lends a browser: served at /lend where any node may link, since it makes a key that nobody has listed. */
-  readonly lend?: (() => Promise<LendFiles>) | undefined
+  readonly lend?: (() => Promise<PageFiles>) | undefined
+  /** What is served at `/` to people. */
+  readonly dashboard?: (() => Promise<PageFiles>) | undefined
   /** A libp2p peer beside it, which serves the public blocks. */
   readonly libp2p?: PeerConfig | undefined
   /** What differs from the usual bounds. */
@@ -249,6 +251,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       isOverloaded: () => load.isOver,
       webhooks: telling,
       lend: config.admits === 'open' && config.lend ? { files: config.lend, coordinator: signer.id } : undefined,
+      dashboard: config.dashboard && { files: config.dashboard },
     },
     {
       logger,

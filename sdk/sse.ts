@@ -15,8 +15,13 @@ export function isLast({ type }: ApiEvent): boolean {
 /** An event is at most 4 KiB in the log; what grows past this on the wire is no event stream. */
 const EVENT_CHARS_MAX = 1024 * 1024
 
-/** Reads a stream of server-sent events (HTML Living Standard, 9.2.6) whose data are our events. Others are passed over. */
+/** The events of a run's stream. Others are passed over. */
 export async function* eventsIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncIterable<ApiEvent> {
+  for await (const value of dataIn(body)) if (isEvent(value)) yield value
+}
+
+/** The data of a stream of server-sent events (HTML Living Standard, 9.2.6), as JSON. What is none is passed over. */
+export async function* dataIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncIterable<unknown> {
   let waiting = ''
   let data: string[] = []
   for await (const piece of body.pipeThrough(new TextDecoderStream())) {
@@ -32,17 +37,16 @@ export async function* eventsIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): 
         if (text) data.push(text[1] as string)
         continue
       }
-      const event = data.length > 0 ? parse(data.join('\n')) : undefined
+      const value = data.length > 0 ? parse(data.join('\n')) : undefined
       data = []
-      if (event) yield event
+      if (value !== undefined) yield value
     }
   }
 }
 
-function parse(text: string): ApiEvent | undefined {
+function parse(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    return isEvent(value) ? value : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }

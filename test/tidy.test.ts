@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { blank, LINES_SOFT, type Rule, tidy } from './tidy.ts'
 
 const root = join(import.meta.dirname, '..')
-const TEXT = /(\.(ts|js|mjs|py|json|md|sh|yml|yaml)|\.ci\/run|\.gitignore|LICENSE)$/
+const TEXT = /(\.(tsx?|js|mjs|py|json|md|sh|yml|yaml)|\.ci\/run|\.gitignore|LICENSE)$/
 
 /** What belongs to the project: what git tracks or would, or the whole folder where there is no git. */
 function projectFiles(): readonly string[] {
@@ -33,7 +33,7 @@ const files = new Map(
 function printLong(): void {
   for (const [path, text] of files) {
     const lines = text.split('\n').length - 1
-    if (path.endsWith('.ts') && lines > LINES_SOFT) process.stderr.write(`long file  ${lines} lines  ${path}\n`)
+    if (/\.tsx?$/.test(path) && lines > LINES_SOFT) process.stderr.write(`long file  ${lines} lines  ${path}\n`)
   }
 }
 

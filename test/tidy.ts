@@ -32,6 +32,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
   sdk: ['protocol/'],
   sim: [],
   cli: [],
+  dashboard: [],
   bench: [],
   test: [],
 }
@@ -47,6 +48,7 @@ const ROOTS = [
   'client/lend/',
   'sim/',
   'cli/',
+  'dashboard/',
   'bench/',
   'test/',
 ]
@@ -90,7 +92,7 @@ export const LINES_SOFT = 300
  */
 export function tidy(files: ReadonlyMap<string, string>): readonly Violation[] {
   const found: Violation[] = []
-  const sources = new Map([...files].filter(([path]) => path.endsWith('.ts')).map(([path, text]) => [path, read(text)]))
+  const sources = new Map([...files].filter(([path]) => /\.tsx?$/.test(path)).map(([path, text]) => [path, read(text)]))
   const isomorphic = closure(sources)
   for (const [path, text] of files) {
     const say = (rule: Rule, detail: string): void => void found.push({ path, rule, detail })

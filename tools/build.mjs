@@ -5,7 +5,6 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { stripTypeScriptTypes } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildLend } from './lend.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -16,10 +15,13 @@ const noCheck = process.argv.includes('--no-check')
 
 const config = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
 
-/** Rooms that are published: every `#room/*.ts` of the package's map but the tests, where the folder is there. */
+/** Served in a browser, where nothing is imported by a room's name. */
+const PAGES = ['lend', 'dashboard']
+
+/** Rooms that are published: every `#room/*.ts` of the package's map but tests and pages, where the folder is there. */
 const rooms = Object.keys(manifest.imports)
   .flatMap((name) => /^#(\w+)\/\*\.ts$/.exec(name)?.[1] ?? [])
-  .filter((room) => room !== 'test' && existsSync(join(root, room)))
+  .filter((room) => room !== 'test' && !PAGES.includes(room) && existsSync(join(root, room)))
 
 /** `./x.ts` means a source; in dist it is `./x.js`. `#room/x.ts` keeps its name: dist's own map points it to the script. */
 const SPECIFIER = /(\bfrom\s*|\bimport\s*\(?\s*|\bnew\s+URL\s*\(\s*|\bregister\s*\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\.ts\2/g
@@ -63,10 +65,11 @@ function roomMap() {
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'module', imports }, null, 2)}\n`)
 }
 
-/** What the coordinator serves at /lend. */
-async function lendPage() {
-  mkdirSync(join(dist, 'lend'))
-  for (const [name, gzipped] of await buildLend()) writeFileSync(join(dist, 'lend', `${name}.gz`), gzipped)
+/** What the coordinator serves: each page in a folder of its name. */
+async function page(name) {
+  const { buildPage } = await import(`./${name}.mjs`)
+  mkdirSync(join(dist, name))
+  for (const [file, gzipped] of await buildPage()) writeFileSync(join(dist, name, `${file}.gz`), gzipped)
 }
 
 /** What `consilium create` copies. Each file is a text here, whatever it is: a package holds no TypeScript that would be run. */
@@ -87,6 +90,6 @@ mkdirSync(dist)
 const made = declarations()
 scripts(made)
 roomMap()
-await lendPage()
+for (const name of PAGES) await page(name)
 examples()
 process.stdout.write(`dist/  ${made.length} files of ${rooms.length} rooms (${rooms.join(', ')})\n`)

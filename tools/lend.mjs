@@ -5,30 +5,10 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { bundlePage, filesOf, servedPage } from './pages.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
-
-/**
- * Our own schemas are made by the part of zod that they call, through a namespace, so that what nobody calls is left out. And
- * a page describes no schema to anybody, though each of them offers to.
- */
-const leanZod = {
-  name: 'lean-zod',
-  setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^zod$/ }, () => ({ path: join(root, 'tools/page-zod.mjs') }))
-    onLoad({ filter: /zod\/v4\/core\/(to-json-schema|json-schema-processors)\.js$/ }, ({ path }) => {
-      const names = [...readFileSync(path, 'utf8').matchAll(/^export (?:function|const|class) (\w+)/gm)]
-      return { contents: names.map(([, name]) => `export const ${name} = () => undefined`).join('\n') }
-    })
-    onLoad({ filter: /\.ts$/, namespace: 'file' }, ({ path }) => ({
-      loader: 'ts',
-      contents: readFileSync(path, 'utf8').replace(/^import \{ z \} from 'zod'$/m, "import * as z from 'zod'"),
-    }))
-  },
-}
 
 /**
  * What only masked rounds need, by where it is asked for: each function answers with a promise, and a page loads all of them
@@ -65,45 +45,23 @@ const maskedLater = {
 
 /** @returns esbuild's result, the outputs under their hashed names */
 export function bundleLend(change = {}) {
-  return build({
-    absWorkingDir: root,
-    entryPoints: ['client/lend/page.ts', 'client/trainers/page-worker.ts', 'client/lend/style.css'],
-    outdir: 'lend',
-    write: false,
-    metafile: true,
-    bundle: true,
-    splitting: true,
-    minify: true,
-    platform: 'browser',
-    format: 'esm',
-    target: 'es2024',
-    entryNames: '[name]-[hash]',
-    chunkNames: 'part-[hash]',
+  return bundlePage(['client/lend/page.ts', 'client/trainers/page-worker.ts', 'client/lend/style.css'], {
     // TF.js asks for these where it is not in a browser.
     external: ['util', 'crypto', 'fs', 'path', 'os', 'worker_threads', 'perf_hooks', 'node-fetch', 'string_decoder'],
-    plugins: [leanZod, maskedLater],
-    logLevel: 'silent',
+    plugins: [maskedLater],
     ...change,
   })
 }
 
-/** What is served, each gzipped: `index.html`, and files that never change under their names. */
-export async function buildLend() {
-  const { outputFiles } = await bundleLend()
-  const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]))
+/** What is served, each gzipped. */
+export async function buildPage() {
+  const files = filesOf(await bundleLend())
   const binary = readFileSync(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm'))
   const digest = createHash('sha256').update(binary).digest('hex').slice(0, 8).toUpperCase()
   files.set(`tfjs-${digest}.wasm`, binary)
-  const nameOf = (pattern) => [...files.keys()].find((name) => pattern.test(name))
-  const names = {
-    page: nameOf(/^page-\w+\.js$/),
-    worker: nameOf(/^page-worker-/),
-    style: nameOf(/\.css$/),
-    wasm: nameOf(/\.wasm$/),
-  }
-  const page = readFileSync(join(root, 'client/lend/index.html'), 'utf8')
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const filled = page.replace('{version}', version).replace(/"\{(\w+)\}"/g, (_, name) => `"/lend/${names[name]}"`)
-  files.set('index.html', Buffer.from(filled))
-  return new Map([...files].map(([name, contents]) => [name, gzipSync(contents, { level: 9 })]))
+  return servedPage(files, {
+    document: 'client/lend/index.html',
+    prefix: '/lend/',
+    places: { page: /^page-\w+\.js$/, worker: /^page-worker-/, style: /\.css$/, wasm: /\.wasm$/ },
+  })
 }

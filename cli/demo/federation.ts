@@ -18,6 +18,8 @@ export type Site = { readonly name: string; readonly folder: string; readonly id
 export type Federation = AsyncDisposable & {
   readonly key: NodeId
   readonly api: ApiClient
+  /** Of the API. */
+  readonly apiKey: string
   readonly coordinator: ConsiliumProcess
   readonly nodes: readonly NodeProcess[]
 }
@@ -58,7 +60,8 @@ export async function openFederation(
     sites.map(({ id }) => id),
     { graceMillis, own },
   )
-  const api = new ApiClient(url, (await readFile(apiKeyFile, 'utf8')).trim())
+  const apiKey = (await readFile(apiKeyFile, 'utf8')).trim()
+  const api = new ApiClient(url, apiKey)
   const nodes = await Promise.all(
     sites.map(async (site) => {
       const dies = site === sites.at(-1) ? diesInRound : undefined
@@ -69,7 +72,7 @@ export async function openFederation(
   await untilLinked(api, nodes, signal)
   const open = started.move()
   return {
-    ...{ key, api, coordinator: process },
+    ...{ key, api, apiKey, coordinator: process },
     nodes: nodes.map((node, index) => ({ ...node, backend: String(ready[index]?.['backend']) })),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   }

@@ -52,6 +52,7 @@ export const PROCESSES: readonly Command[] = [
         summary: 'nodes link that took an invite (consilium invite create), beside those of --allow',
       },
       { name: 'open', summary: 'let any node link' },
+      { name: 'no-dashboard', summary: 'serve no dashboard at /' },
       { name: 'no-lend', summary: 'with --open: serve no page at /lend, by which a browser becomes a node' },
       {
         name: 'webhook-host',

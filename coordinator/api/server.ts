@@ -41,6 +41,7 @@ import { type Caller, insufficientScope, mayCall } from './caller.ts'
 import { cardRoutes } from './card.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { dashboardRoutes } from './dashboard.ts'
 import { datasetRoutes } from './datasets.ts'
 import { federationRoutes } from './federations.ts'
 import { feedRoutes } from './feed.ts'
@@ -56,6 +57,7 @@ import { metricsRoutes } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { nodeRoutes } from './nodes.ts'
 import { Orders } from './orders.ts'
+import type { PageDoors } from './pages.ts'
 import { payoutRoutes } from './payouts.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, later, Problem } from './problems.ts'
@@ -115,6 +117,8 @@ export type ApiDoors = {
   readonly webhooks: WebhookDoors
   /** What lends a browser, where any node may link. */
   readonly lend?: LendDoors | undefined
+  /** What people see at `/`. */
+  readonly dashboard?: PageDoors | undefined
 }
 
 export type ApiServerOptions = {
@@ -248,7 +252,8 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     },
     async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await doors.counters.text()),
   )
-  const { lend } = doors
+  const { lend, dashboard } = doors
+  if (dashboard) await server.register(async (pages) => dashboardRoutes(pages, { ...dashboard, bounds }))
   if (lend) await server.register(async (pages) => lendRoutes(pages, { ...lend, bounds }))
   server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import axe from 'axe-core'
 import type { Browser, Page } from 'puppeteer-core'
+import { violationsOn } from '#test/axe.ts'
 import { chromiumPath, startChromium } from '#test/chromium.ts'
 import { type Live, live } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
@@ -36,13 +36,6 @@ afterAll(async () => {
   await at?.[Symbol.asyncDispose]()
 })
 
-async function violations(): Promise<readonly string[]> {
-  // By the debugger: the page's own policy lets no script in that is not its own.
-  await page.evaluate(axe.source)
-  const found = (await page.evaluate('axe.run()')) as { readonly violations: readonly { readonly id: string }[] }
-  return found.violations.map(({ id }) => id)
-}
-
 inChromium(
   'a browser lends itself by the keyboard alone, and trains plain and masked rounds with nodes of Node',
   async () => {
@@ -53,7 +46,7 @@ inChromium(
     await page.goto(`${url}/lend#${id}`)
     for (const theme of ['light', 'dark']) {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
-      expect(await violations()).toEqual([])
+      expect(await violationsOn(page)).toEqual([])
     }
     await page.focus('#lend')
     await page.keyboard.press('Enter')
@@ -67,7 +60,7 @@ inChromium(
     await says(page, 'tasks', /2/)
     expect(await page.title()).toMatch(/^[\d]+ samples\/s · 2 tasks/)
     expect(await textOf(page, 'receipts')).toMatch(/bafyrei/)
-    expect(await violations()).toEqual([])
+    expect(await violationsOn(page)).toEqual([])
 
     // What it earned, and who it is, outlive the page; pause and stop are keys, too.
     const node = await textOf(page, 'node')
@@ -97,5 +90,5 @@ inChromium('a coordinator with another key than at the first visit is refused lo
   await page.click('#lend')
   await says(page, 'problem', /Do not lend/)
   expect(await textOf(page, 'problem')).toContain('z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp')
-  expect(await violations()).toEqual([])
+  expect(await violationsOn(page)).toEqual([])
 })

@@ -1,5 +1,5 @@
 import type { Page } from 'puppeteer-core'
-import { lendFiles } from '#cli/lend-files.ts'
+import { pageFiles } from '#cli/page-files.ts'
 import { type NodeConfig, type RunningNode, startNode } from '#client/node.ts'
 import { siteTerms } from '#client/site.ts'
 import type { RunningCoordinator } from '#coordinator/main.ts'
@@ -9,7 +9,7 @@ import { fileOf } from '#verify/bundle.ts'
 import { verifyBundle } from '#verify/verify.ts'
 
 /** Bundled once a process. */
-export const filesHere = lendFiles()
+export const filesHere = pageFiles('lend')
 
 /** Rows of three columns, `z` following from the others. */
 function tableText(rows: number): string {

@@ -1,22 +1,5 @@
-import { gzipSync } from 'node:zlib'
 import { expect, test } from '@jest/globals'
-
-/** Of esbuild's result, what is looked at. */
-type Bundled = {
-  readonly outputFiles: readonly { readonly path: string; readonly contents: Uint8Array }[]
-  readonly metafile: {
-    readonly outputs: Readonly<
-      Record<
-        string,
-        {
-          readonly entryPoint?: string
-          readonly imports: readonly { readonly path: string; readonly kind: string; readonly external?: boolean }[]
-          readonly inputs: Readonly<Record<string, unknown>>
-        }
-      >
-    >
-  }
-}
+import { type Bundled, firstLoad, gzippedSizes } from '#test/bundle-sizes.ts'
 
 /** What the page needs before anybody has pressed anything. */
 const FIRST_MAX = 7500
@@ -35,30 +18,11 @@ test('the page comes up on little JavaScript, and lends on a bounded amount besi
   const { bundleLend } = (await import(new URL('../../tools/lend.mjs', import.meta.url).href)) as {
     readonly bundleLend: (change: object) => Promise<Bundled>
   }
-  const { outputFiles, metafile } = await bundleLend({
-    packages: 'bundle',
-    external: ['@tensorflow/*', 'util', 'crypto'],
-  })
-  const scripts = outputFiles.filter(({ path }) => path.endsWith('.js'))
-  const sizes = new Map(
-    scripts.map(({ path, contents }) => [
-      `lend/${path.split(/[\\/]/).at(-1)}`,
-      gzipSync(contents, { level: 9 }).length,
-    ]),
-  )
-  const pathOf = (entry: string): string => {
-    const found = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === entry)
-    if (!found) throw new Error(`nothing is loaded for ${entry}`)
-    return found[0]
-  }
+  const bundled = await bundleLend({ packages: 'bundle', external: ['@tensorflow/*', 'util', 'crypto'] })
+  const sizes = gzippedSizes(bundled)
   /** What these load, with all that they import at once. */
-  const sumOf = (...entries: readonly string[]): number => {
-    const loaded = new Set(entries.map(pathOf))
-    for (const path of loaded)
-      for (const imported of metafile.outputs[path]?.imports ?? [])
-        if (imported.kind === 'import-statement' && !imported.external) loaded.add(imported.path)
-    return [...loaded].reduce((total, path) => total + (sizes.get(path) ?? 0), 0)
-  }
+  const sumOf = (...entries: readonly string[]): number =>
+    [...firstLoad(bundled, ...entries)].reduce((total, path) => total + (sizes.get(path) ?? 0), 0)
   const first = 'client/lend/page.ts'
   const plain = [first, 'client/browser.ts', 'client/trainers/page-worker.ts']
   const onWasm = [...plain, 'client/trainers/kernels/mend.ts']
@@ -72,6 +36,6 @@ test('the page comes up on little JavaScript, and lends on a bounded amount besi
   expect(all).toBe(sumOf(...onWasm, 'masked:masked'))
   expect(all).toBeLessThan(ALL_MAX)
   // What runs in a page has nothing of Node's in it.
-  const inputs = Object.values(metafile.outputs).flatMap((output) => Object.keys(output.inputs))
+  const inputs = Object.values(bundled.metafile.outputs).flatMap((output) => Object.keys(output.inputs))
   expect(inputs.filter((path) => /crypto\/node\.ts|client\/node\.ts|data\/disk\.ts/.test(path))).toEqual([])
 })

@@ -1,0 +1,10 @@
+import { useEffect, useState } from 'preact/hooks'
+
+type Library = typeof import('./chart.ts').Chart
+
+/** What draws charts, fetched with the first of them. */
+export function useChartLibrary(): Library | undefined {
+  const [library, setLibrary] = useState<{ readonly Chart: Library }>()
+  useEffect(() => void import('./chart.ts').then(setLibrary), [])
+  return library?.Chart
+}

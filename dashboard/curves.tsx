@@ -1,0 +1,158 @@
+import { useState } from 'preact/hooks'
+import type { RunView } from '#cli/api-client.ts'
+import { get, type Page } from './api.ts'
+import { ChartBox } from './chart-box.tsx'
+import { type Follower, useFollower } from './follow.ts'
+import { formatFigure } from './format.ts'
+import type { RunHistory } from './history.ts'
+import { useLoad } from './load.ts'
+import { Card, Empty } from './parts.tsx'
+import { query, refine } from './place.ts'
+import { type Curve, curvesOf, smooth } from './series.ts'
+import { WORDS } from './words.ts'
+
+/** Loss, scores and times by round, drawn as they come in, beside those of another run if you like. */
+export function Curves({ run, follower }: { readonly run: string; readonly follower: Follower }) {
+  const [isLog, setLog] = useState(false)
+  const [smoothing, setSmoothing] = useState(0)
+  const other = query.value.get('compare')
+  const words = WORDS.curves
+  void follower.pulse.beats.value
+  return (
+    <>
+      <div class="controls">
+        <label>
+          <input type="checkbox" checked={isLog} onChange={(event) => setLog(event.currentTarget.checked)} />{' '}
+          {words.log}
+        </label>
+        <label>
+          {words.smooth}
+          <input
+            type="range"
+            min="0"
+            max="0.9"
+            step="0.1"
+            value={smoothing}
+            onInput={(event) => setSmoothing(Number(event.currentTarget.value))}
+          />
+          <output>{smoothing.toFixed(1)}</output>
+        </label>
+        <Compare run={run} other={other} />
+      </div>
+      {other ? (
+        <Beside run={other} {...{ follower, isLog, smoothing }} />
+      ) : (
+        <Charts history={follower.history} {...{ isLog, smoothing }} />
+      )}
+    </>
+  )
+}
+
+function Compare({ run, other }: { readonly run: string; readonly other: string | null }) {
+  const [loaded] = useLoad((signal) => get<Page<RunView>>('/v1/runs?limit=50', signal), '')
+  const runs = loaded.state === 'ready' ? loaded.value.data.filter(({ id }) => id !== run) : []
+  return (
+    <label>
+      {WORDS.curves.compare}
+      <select value={other ?? ''} onChange={(event) => refine('compare', event.currentTarget.value || null)}>
+        <option value="">{WORDS.curves.nothing}</option>
+        {runs.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {`${name} · ${id.slice(-6)}`}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+type Drawn = { readonly isLog: boolean; readonly smoothing: number }
+
+function Beside({ run, follower, ...drawn }: Drawn & { readonly run: string; readonly follower: Follower }) {
+  const beside = useFollower(run)
+  void beside.pulse.beats.value
+  return <Charts history={follower.history} other={beside.history} {...drawn} />
+}
+
+function Charts({
+  history,
+  other,
+  isLog,
+  smoothing,
+}: Drawn & { readonly history: RunHistory; readonly other?: RunHistory }) {
+  const words = WORDS.curves
+  const curves = curvesOf(history)
+  const others = other ? curvesOf(other) : undefined
+  if (!curves.loss.values.some((value) => value !== null)) return <Empty text={words.waiting} />
+  const drawn = (own: readonly Curve[], beside: readonly Curve[]): readonly Curve[] =>
+    [
+      ...own,
+      ...beside.map((curve) => ({
+        ...curve,
+        isOther: true,
+        name: `${curve.name} (${WORDS.curves.compare.toLowerCase()})`,
+      })),
+    ].map((curve) => ({ ...curve, values: smooth(curve.values, smoothing) }))
+  return (
+    <>
+      <div class="charts">
+        <ChartBox
+          title={words.lossTitle}
+          curves={drawn([curves.loss], others ? [others.loss] : [])}
+          isLog={isLog}
+          best="least"
+        />
+        <ChartBox
+          title={words.scoreTitle}
+          curves={drawn(curves.scores, others?.scores.slice(0, 1) ?? [])}
+          isLog={false}
+          best="most"
+        />
+      </div>
+      <ChartBox title={words.timeTitle} curves={curves.times} isLog={false} low />
+      <Twin curves={[curves.loss, ...curves.scores, ...curves.times]} />
+    </>
+  )
+}
+
+/** The same numbers as a table, for whoever does not see curves, or does not trust them. */
+function Twin({ curves }: { readonly curves: readonly Curve[] }) {
+  const rounds = [...new Set(curves.flatMap(({ rounds }) => rounds))].sort((a, b) => a - b)
+  const [isOpen, setOpen] = useState(false)
+  const maps = isOpen
+    ? curves.map(({ rounds: at, values }) => new Map(at.map((round, index) => [round, values[index]])))
+    : []
+  return (
+    <Card>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>{WORDS.curves.table}</summary>
+        {isOpen && (
+          <table class="plain-table">
+            <thead>
+              <tr>
+                <th scope="col">{WORDS.curves.round}</th>
+                {curves.map(({ name }) => (
+                  <th key={name} scope="col" class="number">
+                    {name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rounds.map((round) => (
+                <tr key={round}>
+                  <th scope="row">{round}</th>
+                  {maps.map((map, index) => (
+                    <td key={curves[index]?.name} class="number">
+                      {formatFigure(map.get(round))}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </details>
+    </Card>
+  )
+}

@@ -1,0 +1,179 @@
+import type { RunView } from '#cli/api-client.ts'
+import { get, type Page, pages } from './api.ts'
+import { csvOf, download } from './csv.ts'
+import { formatCount, formatCredits } from './format.ts'
+import { useLoad } from './load.ts'
+import { Card, Id, Show, Tile } from './parts.tsx'
+import { type Column, Table } from './table.tsx'
+import { WORDS } from './words.ts'
+
+type Balance = {
+  readonly node: string
+  readonly operator: string | null
+  readonly earned: string
+  readonly updates: number
+}
+type Payout = {
+  readonly node: string
+  readonly operator: string | null
+  readonly amount: string
+  readonly run: string
+  readonly round: number
+  readonly receipt: string
+}
+
+/** What was set aside, paid and released: whole numbers, never a float. */
+export function MoneyPage() {
+  const words = WORDS.money
+  const [runs, runsAgain] = useLoad((signal) => all<RunView>('/v1/runs', signal), 'runs')
+  const [balances, balancesAgain] = useLoad((signal) => all<Balance>('/v1/balances', signal), 'balances')
+  const [payouts, payoutsAgain] = useLoad((signal) => get<Page<Payout>>('/v1/payouts?limit=200', signal), 'payouts')
+  return (
+    <>
+      <h1>{words.title}</h1>
+      <p class="lead">{words.lead}</p>
+      <Show loaded={runs} again={runsAgain}>
+        {(found) => <Budgets runs={found} />}
+      </Show>
+      <div class="columns even">
+        <Card
+          title={words.balances}
+          side={<Csv name="balances" rows={balances.state === 'ready' ? balances.value : []} />}
+        >
+          <Show loaded={balances} again={balancesAgain}>
+            {(found) => (
+              <Table
+                label={words.balances}
+                columns={BALANCES}
+                rows={found}
+                keyOf={({ node }) => node}
+                empty={words.none}
+              />
+            )}
+          </Show>
+        </Card>
+        <Card
+          title={words.payouts}
+          side={<Csv name="payouts" rows={payouts.state === 'ready' ? payouts.value.data : []} />}
+        >
+          <Show loaded={payouts} again={payoutsAgain}>
+            {({ data }) => (
+              <Table
+                label={words.payouts}
+                columns={PAYOUTS}
+                rows={data}
+                keyOf={({ run, round, node }) => `${run} ${round} ${node}`}
+                empty={words.none}
+              />
+            )}
+          </Show>
+        </Card>
+      </div>
+    </>
+  )
+}
+
+function Budgets({ runs }: { readonly runs: readonly RunView[] }) {
+  const words = WORDS.money
+  const sum = (of: (run: RunView) => string) => runs.reduce((total, run) => total + BigInt(of(run)), 0n)
+  return (
+    <>
+      <dl class="tiles">
+        <Tile name={words.budgetTotal} value={formatCredits(sum(({ budget }) => budget))} />
+        <Tile name={words.paidTotal} value={formatCredits(sum(({ paid }) => paid))} />
+        <Tile name={words.releasedTotal} value={formatCredits(sum(({ released }) => released))} />
+        <Tile name={words.held} value={formatCredits(sum((run) => String(heldOf(run))))} />
+      </dl>
+      <Card
+        title={words.runs}
+        side={
+          <Csv
+            name="budgets"
+            rows={runs.map(({ id, name, budget, paid, released }) => ({ id, name, budget, paid, released }))}
+          />
+        }
+      >
+        <Table label={words.runs} columns={RUNS} rows={runs} keyOf={({ id }) => id} empty={WORDS.overview.none} />
+      </Card>
+    </>
+  )
+}
+
+/** Neither paid nor released yet. */
+function heldOf({ budget, paid, released }: RunView): bigint {
+  return BigInt(budget) - BigInt(paid) - BigInt(released)
+}
+
+function credits<T>(name: string, of: (row: T) => string | bigint): Column<T> {
+  return { name, cell: (row) => formatCredits(of(row)), by: (row) => BigInt(of(row)), isNumber: true }
+}
+
+const RUNS: readonly Column<RunView>[] = [
+  {
+    name: WORDS.money.run,
+    cell: ({ id, name }) => <a href={`/runs/${id}`}>{name}</a>,
+    by: ({ name }) => name,
+    wide: 2,
+  },
+  credits(WORDS.money.budget, ({ budget }) => budget),
+  credits(WORDS.money.paid, ({ paid }) => paid),
+  credits(WORDS.money.released, ({ released }) => released),
+  credits(WORDS.money.held, heldOf),
+]
+const BALANCES: readonly Column<Balance>[] = [
+  {
+    name: WORDS.money.node,
+    cell: ({ node }) => <Id id={node} name={WORDS.money.node} />,
+    by: ({ node }) => node,
+    wide: 1.6,
+  },
+  { name: WORDS.money.operator, cell: ({ operator }) => operator ?? '—', by: ({ operator }) => operator ?? '' },
+  {
+    name: WORDS.money.updates,
+    cell: ({ updates }) => formatCount(updates),
+    by: ({ updates }) => updates,
+    isNumber: true,
+  },
+  credits(WORDS.money.earned, ({ earned }) => earned),
+]
+const PAYOUTS: readonly Column<Payout>[] = [
+  { name: WORDS.money.run, cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-8)}</a>, by: ({ run }) => run },
+  { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.6 },
+  {
+    name: WORDS.money.node,
+    cell: ({ node }) => <Id id={node} name={WORDS.money.node} />,
+    by: ({ node }) => node,
+    wide: 1.5,
+  },
+  credits(WORDS.money.amount, ({ amount }) => amount),
+  { name: WORDS.money.receipt, cell: ({ receipt }) => <Id id={receipt} name={WORDS.money.receipt} />, wide: 1.5 },
+]
+
+function Csv({
+  name,
+  rows,
+}: {
+  readonly name: string
+  readonly rows: readonly Readonly<Record<string, string | number | null>>[]
+}) {
+  const [first] = rows
+  const save = () => {
+    const columns = Object.keys(first ?? {})
+    download(
+      `${name}.csv`,
+      csvOf([columns, ...rows.map((row) => columns.map((column) => row[column] ?? null))]),
+      'text/csv',
+    )
+  }
+  return (
+    <button type="button" disabled={!first} onClick={save}>
+      {WORDS.csv}
+    </button>
+  )
+}
+
+async function all<T>(path: string, signal: AbortSignal): Promise<readonly T[]> {
+  const found: T[] = []
+  for await (const page of pages<T>(path, signal)) found.push(...page)
+  return found
+}

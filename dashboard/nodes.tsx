@@ -1,0 +1,150 @@
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { NodeView } from '#cli/api-client.ts'
+import { type ApiProblem, pages } from './api.ts'
+import { formatBytes, formatCount, formatDay } from './format.ts'
+import { problemOf } from './load.ts'
+import { Card, Chip, Id, Trouble } from './parts.tsx'
+import { type Column, Filter, Table } from './table.tsx'
+import { WORDS } from './words.ts'
+
+/** What a node says of itself changes seldom, and ten thousand of them are fifty requests. */
+const EVERY_MILLIS = 20_000
+
+export function NodesPage() {
+  const { nodes, problem, isWhole, again } = useNodes()
+  const [filter, setFilter] = useState('')
+  const [linkedOnly, setLinkedOnly] = useState(false)
+  const words = WORDS.nodes
+  const shown = useMemo(() => {
+    const wanted = filter.trim().toLowerCase()
+    return nodes.filter((node) => (!linkedOnly || node.linked) && (wanted === '' || textOf(node).includes(wanted)))
+  }, [nodes, filter, linkedOnly])
+  const side = (
+    <div class="controls">
+      <label>
+        <input type="checkbox" checked={linkedOnly} onChange={(event) => setLinkedOnly(event.currentTarget.checked)} />{' '}
+        {words.which}
+      </label>
+      <Filter label={words.filter} value={filter} set={setFilter} shown={shown.length} all={nodes.length} />
+    </div>
+  )
+  return (
+    <>
+      <h1>{words.title}</h1>
+      <Card side={side}>
+        {problem && nodes.length === 0 ? (
+          <Trouble problem={problem} again={again} />
+        ) : (
+          <Table
+            tall
+            label={words.label}
+            columns={COLUMNS}
+            rows={shown}
+            keyOf={({ id }) => id}
+            empty={nodes.length > 0 ? WORDS.table.none : isWhole ? words.none : WORDS.loading}
+            {...(isWhole && nodes.length === 0 && { hint: words.noneHint })}
+          />
+        )}
+      </Card>
+    </>
+  )
+}
+
+const COLUMNS: readonly Column<NodeView>[] = [
+  { name: WORDS.nodes.node, cell: ({ id }) => <Id id={id} name={WORDS.nodes.node} />, by: ({ id }) => id, wide: 1.6 },
+  {
+    name: WORDS.nodes.operator,
+    cell: ({ operator }) => operator ?? <span class="note">{WORDS.nodes.nobody}</span>,
+    by: ({ operator }) => operator ?? '',
+  },
+  {
+    name: WORDS.nodes.state,
+    cell: ({ linked }) => <Chip state={linked ? 'linked' : 'away'} />,
+    by: ({ linked }) => Number(linked),
+  },
+  {
+    name: WORDS.nodes.standing,
+    cell: ({ standing }) => <Chip state={standing} />,
+    by: ({ standing }) => standing,
+    wide: 1.3,
+  },
+  {
+    name: WORDS.nodes.backend,
+    cell: ({ capability }) =>
+      capability ? `${capability.backend}${capability.software ? ` (${WORDS.nodes.software})` : ''}` : '—',
+    by: ({ capability }) => capability?.backend ?? '',
+  },
+  {
+    name: WORDS.nodes.adapter,
+    cell: ({ capability }) => <span class="clip">{capability?.adapter || '—'}</span>,
+    by: ({ capability }) => capability?.adapter ?? '',
+    wide: 1,
+  },
+  {
+    name: WORDS.nodes.speed,
+    cell: (node) => (speedOf(node) === 0 ? '—' : formatCount(speedOf(node))),
+    by: speedOf,
+    isNumber: true,
+  },
+  {
+    name: WORDS.nodes.memory,
+    cell: ({ capability }) => (capability ? formatBytes(capability.memory_bytes) : '—'),
+    by: ({ capability }) => capability?.memory_bytes ?? 0,
+    isNumber: true,
+  },
+  {
+    name: WORDS.nodes.version,
+    cell: ({ capability }) => capability?.version ?? '—',
+    by: ({ capability }) => capability?.version ?? '',
+    wide: 0.8,
+  },
+  {
+    name: WORDS.nodes.seen,
+    cell: ({ capability }) => (capability ? formatDay(capability.reported_at) : '—'),
+    by: ({ capability }) => capability?.reported_at ?? '',
+    wide: 1.3,
+  },
+]
+
+/** The best of the reference models, samples a second. */
+function speedOf({ capability }: NodeView): number {
+  return Math.max(0, ...(capability?.speeds ?? []).map((speed) => speed.milli_samples_per_second)) / 1000
+}
+
+function textOf({ id, operator, capability }: NodeView): string {
+  return `${id} ${operator ?? ''} ${capability?.backend ?? ''} ${capability?.adapter ?? ''}`.toLowerCase()
+}
+
+/** Pages are shown as they come in, the first time; later the whole list takes the place of the last. */
+function useNodes() {
+  const [nodes, setNodes] = useState<readonly NodeView[]>([])
+  const [problem, setProblem] = useState<ApiProblem>()
+  const [isWhole, setWhole] = useState(false)
+  const [turn, setTurn] = useState(0)
+  useEffect(() => {
+    const aborted = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const ask = async (isFirst: boolean): Promise<void> => {
+      try {
+        const found: NodeView[] = []
+        for await (const page of pages<NodeView>('/v1/nodes?which=known', aborted.signal)) {
+          found.push(...page)
+          if (isFirst) setNodes([...found])
+        }
+        setNodes(found)
+        setWhole(true)
+        setProblem(undefined)
+      } catch (cause) {
+        if (aborted.signal.aborted) return
+        setProblem(problemOf(cause))
+      }
+      timer = setTimeout(() => void ask(false), EVERY_MILLIS)
+    }
+    void ask(true)
+    return () => {
+      aborted.abort()
+      clearTimeout(timer)
+    }
+  }, [turn])
+  return { nodes, problem, isWhole, again: () => setTurn((last) => last + 1) }
+}

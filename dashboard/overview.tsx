@@ -1,0 +1,260 @@
+import { useState } from 'preact/hooks'
+import type { NodeView, RoundView, RunView } from '#cli/api-client.ts'
+import { get, type Page, pages } from './api.ts'
+import { ChartBox } from './chart-box.tsx'
+import { useFeed } from './feed.ts'
+import { type Follower, useFollower } from './follow.ts'
+import { formatCount, formatDay, formatFigure, formatMillis, shortId } from './format.ts'
+import { useLoad } from './load.ts'
+import { Card, Chip, Empty, Progress, Show, Sparkline, Tile } from './parts.tsx'
+import { curvesOf } from './series.ts'
+import { WORDS } from './words.ts'
+
+type Runs = { readonly runs: readonly RunView[]; readonly hasMore: boolean; readonly recent: readonly RoundView[] }
+type Nodes = { readonly linked: number; readonly known: number }
+
+/** Of each run, the last ones. */
+const ROUNDS_LOOKED_AT = 200
+const RUNS_SHOWN = 6
+const RUNS_SHOWN_MAX = 100
+/** A browser opens six connections to a place; streams must leave some for the rest. */
+const STREAMS_MAX = 3
+const DAY_MILLIS = 86_400_000
+
+/** One screen: what is under way, what waits for somebody, who is there. */
+export function OverviewPage() {
+  const [limit, setLimit] = useState(RUNS_SHOWN)
+  const feed = useFeed()
+  const [runs, again] = useLoad((signal) => loadRuns(limit, signal), String(limit), feed.changes)
+  const [counted] = useLoad(countNodes, '', Math.sign(feed.changes))
+  const nodes = counted.state === 'ready' ? counted.value : { linked: 0, known: 0 }
+  return (
+    <>
+      <div class="heading">
+        <h1>{WORDS.overview.title}</h1>
+        <Chip state={feed.link} text={WORDS.link[feed.link]} />
+      </div>
+      <Show loaded={runs} again={again}>
+        {(found) => (
+          <Found
+            {...found}
+            known={nodes.known}
+            linked={feed.linked ?? (counted.state === 'ready' ? nodes.linked : undefined)}
+            more={() => setLimit(RUNS_SHOWN_MAX)}
+          />
+        )}
+      </Show>
+    </>
+  )
+}
+
+type Shown = Runs & { readonly linked: number | undefined; readonly known: number; readonly more: () => void }
+
+function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
+  const words = WORDS.overview
+  const closed = recent.filter(({ outcome }) => outcome === 'closed')
+  const aborted = recent.length - closed.length
+  const followed = followedOf(runs)
+  const going = runs.filter(({ status }) => isGoing(status))
+  return (
+    <>
+      <dl class="tiles">
+        <Tile name={words.running} value={formatCount(going.length)} note={words.paused(pausedIn(runs))} />
+        <Tile
+          name={words.linked}
+          value={linked === undefined ? '—' : formatCount(linked)}
+          note={words.known(Math.max(known, linked ?? 0))}
+        />
+        <Tile name={words.recent} value={formatCount(closed.length)} note={words.aborted(aborted)} />
+        <Overhead runs={followed} />
+      </dl>
+      {followed[0] && <Latest key={followed[0].id} run={followed[0]} />}
+      <div class="columns">
+        <Card title={words.runs} class="wide">
+          {runs.length === 0 ? (
+            <Empty text={words.none} hint={words.noneHint} />
+          ) : (
+            <table class="plain-table">
+              <thead>
+                <tr>
+                  <th scope="col">{words.run}</th>
+                  <th scope="col">{words.state}</th>
+                  <th scope="col">{words.progress}</th>
+                  <th scope="col">{words.loss}</th>
+                  <th scope="col" class="number">
+                    {words.accuracy}
+                  </th>
+                  <th scope="col">{words.started}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {runs.map((run) => (
+                  <RunRow key={run.id} run={run} isFollowed={followed.includes(run)} />
+                ))}
+              </tbody>
+            </table>
+          )}
+          {hasMore && (
+            <p>
+              <button type="button" class="plain" onClick={more}>
+                {words.more}
+              </button>
+            </p>
+          )}
+        </Card>
+        <Alerts runs={runs} linked={linked} />
+      </div>
+    </>
+  )
+}
+
+/** The curves of what is looked for first. */
+function Latest({ run }: { readonly run: RunView }) {
+  const { history, pulse } = useFollower(run.id)
+  void pulse.beats.value
+  const { loss, scores } = curvesOf(history)
+  if (loss.rounds.length < 2) return null
+  return (
+    <div class="charts">
+      <ChartBox title={WORDS.overview.latest(run.name)} curves={[loss]} isLog={false} low />
+      <ChartBox title={WORDS.overview.latestScore(run.name)} curves={scores} isLog={false} low />
+    </div>
+  )
+}
+
+function RunRow({ run, isFollowed }: { readonly run: RunView; readonly isFollowed: boolean }) {
+  return (
+    <tr>
+      <td>
+        <a href={`/runs/${run.id}`}>{run.name}</a>
+        <br />
+        <code class="note" title={run.id}>
+          {shortId(run.id)}
+        </code>
+      </td>
+      {isFollowed ? <LiveCells run={run} /> : <Cells run={run} closed={run.closed} losses={[]} />}
+      <td class="note when">{formatDay(run.created_at)}</td>
+    </tr>
+  )
+}
+
+function LiveCells({ run }: { readonly run: RunView }) {
+  const { history, pulse } = useFollower(run.id)
+  void pulse.beats.value
+  const made = [history.genesis, ...history.rounds.map((round) => round.made)].filter((figures) => figures !== null)
+  const losses = made.map(({ loss }) => loss)
+  return (
+    <Cells
+      run={run}
+      closed={Math.max(run.closed, history.closed)}
+      losses={losses}
+      accuracy={made.at(-1)?.accuracy}
+      status={history.end?.outcome ?? undefined}
+    />
+  )
+}
+
+function Cells(props: {
+  readonly run: RunView
+  readonly closed: number
+  readonly losses: readonly number[]
+  readonly accuracy?: number | undefined
+  readonly status?: string | undefined
+}) {
+  const { run, closed, losses } = props
+  const label = WORDS.overview.spark(formatFigure(losses[0]), formatFigure(losses.at(-1)), losses.length)
+  return (
+    <>
+      <td>
+        <Chip state={props.status ?? run.status} />
+      </td>
+      <td>
+        <Progress done={closed} all={run.rounds} name={WORDS.run.of(closed, run.rounds)} />
+      </td>
+      <td>
+        <Sparkline values={losses} label={label} />
+      </td>
+      <td class="number">{formatFigure(props.accuracy ?? run.evaluation?.accuracy)}</td>
+    </>
+  )
+}
+
+function Overhead({ runs }: { readonly runs: readonly RunView[] }) {
+  return runs.length > 0 ? (
+    <MeasuredOverhead key={runs[0]?.id ?? ''} run={(runs[0] as RunView).id} />
+  ) : (
+    <OverheadTile overheads={[]} />
+  )
+}
+
+function MeasuredOverhead({ run }: { readonly run: string }) {
+  const { history, pulse }: Follower = useFollower(run)
+  void pulse.beats.value
+  const closed = history.rounds.filter(({ outcome, purpose }) => outcome === 'closed' && purpose === 'train')
+  return <OverheadTile overheads={closed.map(({ overheadMillis }) => overheadMillis)} />
+}
+
+function OverheadTile({ overheads }: { readonly overheads: readonly number[] }) {
+  const middle = overheads.toSorted((a, b) => a - b)[Math.floor(overheads.length / 2)]
+  const value = middle === undefined ? '—' : formatMillis(middle)
+  return <Tile name={WORDS.overview.overhead} value={value} note={WORDS.overview.overheadHint} />
+}
+
+function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly linked: number | undefined }) {
+  const waiting = runs.filter(({ status }) => status === 'paused' || status === 'failed')
+  const words = WORDS.overview
+  const isCalm = waiting.length === 0 && (linked !== 0 || runs.length === 0)
+  return (
+    <Card title={words.alerts}>
+      {isCalm && <p class="calm-text">{words.calm}</p>}
+      <ul class="alerts">
+        {linked === 0 && runs.length > 0 && <li class="warn">{words.noNodes}</li>}
+        {waiting.map(({ id, name, status, reason }) => (
+          <li key={id} class={status === 'paused' ? 'warn' : 'bad'}>
+            <a href={`/runs/${id}`}>{status === 'paused' ? words.alertPaused(name) : words.alertFailed(name)}</a>
+            <span class="note">{reason}</span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  )
+}
+
+/** Those under way, and else the newest: what it looked like is seen as well when it is over. */
+function followedOf(runs: readonly RunView[]): readonly RunView[] {
+  const going = runs.filter(({ status }) => isGoing(status))
+  return [...going, ...runs.filter((run) => !going.includes(run))].slice(0, STREAMS_MAX)
+}
+
+function isGoing(status: string): boolean {
+  return ['funding', 'running', 'paused', 'finishing'].includes(status)
+}
+
+function pausedIn(runs: readonly RunView[]): number {
+  return runs.filter(({ status }) => status === 'paused').length
+}
+
+async function loadRuns(limit: number, signal: AbortSignal): Promise<Runs> {
+  const runs = await get<Page<RunView>>(`/v1/runs?limit=${limit}`, signal)
+  const since = Date.now() - DAY_MILLIS
+  const recent = await Promise.all(
+    runs.data.map(async ({ id, over }) => {
+      const after = Math.max(0, over - ROUNDS_LOOKED_AT)
+      const { data } = await get<Page<RoundView>>(
+        `/v1/runs/${id}/rounds?limit=${ROUNDS_LOOKED_AT}&after=${after}`,
+        signal,
+      )
+      return data.filter(({ ended_at }) => ended_at !== null && Date.parse(ended_at) > since)
+    }),
+  )
+  return { runs: runs.data, hasMore: runs.has_more, recent: recent.flat() }
+}
+
+async function countNodes(signal: AbortSignal): Promise<Nodes> {
+  const counts = { linked: 0, known: 0 }
+  for await (const nodes of pages<NodeView>('/v1/nodes?which=known', signal)) {
+    counts.known += nodes.length
+    counts.linked += nodes.filter(({ linked }) => linked).length
+  }
+  return counts
+}

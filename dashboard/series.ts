@@ -1,0 +1,77 @@
+import type { RunHistory } from './history.ts'
+import { WORDS } from './words.ts'
+
+/** A line over rounds. Where a value is null there is a gap. */
+export type Curve = {
+  readonly name: string
+  readonly rounds: readonly number[]
+  readonly values: readonly (number | null)[]
+  /** Of another run, which is drawn dashed. */
+  readonly isOther?: boolean
+}
+
+export type Curves = { readonly loss: Curve; readonly scores: readonly Curve[]; readonly times: readonly Curve[] }
+
+/** What a run's models were measured to be: round n's point is of the model that it made, round 0's of the first one. */
+export function curvesOf({ genesis, rounds: all }: RunHistory): Curves {
+  const trained = all.filter(({ purpose, outcome }) => purpose === 'train' && outcome === 'closed')
+  const tested = [{ round: 0, made: genesis }, ...trained].filter(({ made }) => made !== null)
+  const rounds = tested.map(({ round }) => round)
+  const figures = [...new Set(tested.flatMap(({ made }) => made?.figures?.map(({ name }) => name) ?? []))]
+  const seconds = (millis: number) => millis / 1000
+  const times = trained.map(({ round }) => round)
+  return {
+    loss: { name: WORDS.run.loss.toLowerCase(), rounds, values: tested.map(({ made }) => made?.loss ?? null) },
+    scores: [
+      { name: WORDS.run.accuracy.toLowerCase(), rounds, values: tested.map(({ made }) => made?.accuracy ?? null) },
+      ...figures.map((name) => ({
+        ...{ name, rounds },
+        values: tested.map(({ made }) => made?.figures?.find((figure) => figure.name === name)?.value ?? null),
+      })),
+    ],
+    times: [
+      { name: WORDS.curves.trainSeries, rounds: times, values: trained.map(({ trainMillis }) => seconds(trainMillis)) },
+      {
+        name: WORDS.curves.overheadSeries,
+        rounds: times,
+        values: trained.map((round) => seconds(round.overheadMillis)),
+      },
+    ],
+  }
+}
+
+/** The exponential mean, corrected for its start as Adam's is. @param share of what was before, 0 for none */
+export function smooth(values: readonly (number | null)[], share: number): readonly (number | null)[] {
+  if (share === 0) return values
+  let mean = 0
+  let weight = 0
+  return values.map((value) => {
+    if (value === null) return null
+    mean = share * mean + (1 - share) * value
+    weight = share * weight + (1 - share)
+    return mean / weight
+  })
+}
+
+/** Several lines over one axis. */
+export function joined(curves: readonly Curve[]): readonly [readonly number[], ...(readonly (number | null)[])[]] {
+  const rounds = [...new Set(curves.flatMap((curve) => curve.rounds))].sort((a, b) => a - b)
+  const place = new Map(rounds.map((round, index) => [round, index]))
+  const lines = curves.map((curve) => {
+    const line = new Array<number | null>(rounds.length).fill(null)
+    for (const [index, round] of curve.rounds.entries()) line[place.get(round) as number] = curve.values[index] ?? null
+    return line
+  })
+  return [rounds, ...lines]
+}
+
+/** Where a line is best. */
+export function bestOf({ values }: Curve, which: 'least' | 'most'): number | undefined {
+  let best: number | undefined
+  for (const [index, value] of values.entries()) {
+    const held = best === undefined ? undefined : values[best]
+    if (value === null) continue
+    if (held === undefined || held === null || (which === 'least' ? value < held : value > held)) best = index
+  }
+  return best
+}

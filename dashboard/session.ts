@@ -1,0 +1,58 @@
+import { signal } from '@preact/signals'
+
+/** Who looks. The key is shown to the coordinator once, for a cookie that no script can read; the page keeps none. */
+export type Session =
+  | { readonly kind: 'asking' }
+  | { readonly kind: 'none'; readonly why: 'new' | 'wrong-key' | 'ended' | 'unreachable' }
+  | { readonly kind: 'signed-in'; readonly name: string; readonly csrf: string }
+
+export const session = signal<Session>({ kind: 'asking' })
+
+const PATH = '/v1/session'
+
+/** A key in the address signs in once; it is out of the address before anything else happens. */
+export async function begin(): Promise<void> {
+  const given = /^#key=(.+)$/.exec(location.hash)?.[1]
+  if (given === undefined) {
+    if (session.value.kind === 'signed-in') return
+    session.value = await current().catch((): Session => ({ kind: 'none', why: 'unreachable' }))
+    return
+  }
+  history.replaceState(null, '', location.pathname + location.search)
+  await signIn(decodeURIComponent(given))
+}
+
+export async function signIn(key: string): Promise<void> {
+  session.value = { kind: 'asking' }
+  session.value = await shown(key).catch((): Session => ({ kind: 'none', why: 'unreachable' }))
+}
+
+async function shown(key: string): Promise<Session> {
+  const headers = { 'content-type': 'application/json' }
+  const opened = await fetch(PATH, { method: 'POST', headers, body: JSON.stringify({ key }) })
+  if (opened.ok) return current()
+  return { kind: 'none', why: opened.status < 500 ? 'wrong-key' : 'unreachable' }
+}
+
+async function current(): Promise<Session> {
+  const response = await fetch(PATH)
+  if (!response.ok) return { kind: 'none', why: response.status < 500 ? 'new' : 'unreachable' }
+  const { name, csrf } = (await response.json()) as { readonly name: string; readonly csrf: string }
+  return { kind: 'signed-in', name, csrf }
+}
+
+export async function signOut(): Promise<void> {
+  await fetch(PATH, { method: 'DELETE', headers: credentials() }).catch(() => undefined)
+  session.value = { kind: 'none', why: 'new' }
+}
+
+/** The coordinator takes the cookie no longer. */
+export function sessionEnded(): void {
+  if (session.value.kind === 'signed-in') session.value = { kind: 'none', why: 'ended' }
+}
+
+/** Says that a request comes from this page: another one could send the cookie, and nothing else. */
+export function credentials(): Readonly<Record<string, string>> {
+  const { value } = session
+  return value.kind === 'signed-in' ? { 'x-csrf-token': value.csrf } : {}
+}
