@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { RunView } from '#cli/api-client.ts'
+import type { RunView } from '#sdk/views.ts'
 import { get, type Page } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
 import { type Follower, useFollower } from './follow.ts'

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { dataIn } from '#cli/sse.ts'
+import { dataIn } from '#sdk/sse.ts'
 import { keepOpen, type Link } from './stream.ts'
 
 /** What changes, in all runs: it says that lists are to be read again, and how many nodes are linked. */

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { eventsIn, isLast } from '#cli/sse.ts'
+import { eventsIn, isLast } from '#sdk/sse.ts'
 import { RunHistory } from './history.ts'
 import { Pulse } from './pulse.ts'
 import { keepOpen, type Link } from './stream.ts'

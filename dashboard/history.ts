@@ -1,4 +1,4 @@
-import type { ApiEvent } from '#cli/sse.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 
 /** Milliseconds since 1970, by the coordinator's clock. */
 type At = number

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { ApiEvent } from '#cli/sse.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 import type { Follower } from './follow.ts'
 import { formatClock, shortId } from './format.ts'
 import { Card } from './parts.tsx'

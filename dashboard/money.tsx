@@ -1,4 +1,4 @@
-import type { RunView } from '#cli/api-client.ts'
+import type { ReceiptView, RunView } from '#sdk/views.ts'
 import { get, type Page, pages } from './api.ts'
 import { csvOf, download } from './csv.ts'
 import { formatCount, formatCredits } from './format.ts'
@@ -13,21 +13,15 @@ type Balance = {
   readonly earned: string
   readonly updates: number
 }
-type Payout = {
-  readonly node: string
-  readonly operator: string | null
-  readonly amount: string
-  readonly run: string
-  readonly round: number
-  readonly receipt: string
-}
-
 /** What was set aside, paid and released: whole numbers, never a float. */
 export function MoneyPage() {
   const words = WORDS.money
   const [runs, runsAgain] = useLoad((signal) => all<RunView>('/v1/runs', signal), 'runs')
   const [balances, balancesAgain] = useLoad((signal) => all<Balance>('/v1/balances', signal), 'balances')
-  const [payouts, payoutsAgain] = useLoad((signal) => get<Page<Payout>>('/v1/payouts?limit=200', signal), 'payouts')
+  const [payouts, payoutsAgain] = useLoad(
+    (signal) => get<Page<ReceiptView>>('/v1/payouts?limit=200', signal),
+    'payouts',
+  )
   return (
     <>
       <h1>{words.title}</h1>
@@ -136,7 +130,7 @@ const BALANCES: readonly Column<Balance>[] = [
   },
   credits(WORDS.money.earned, ({ earned }) => earned),
 ]
-const PAYOUTS: readonly Column<Payout>[] = [
+const PAYOUTS: readonly Column<ReceiptView>[] = [
   { name: WORDS.money.run, cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-8)}</a>, by: ({ run }) => run },
   { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.6 },
   {

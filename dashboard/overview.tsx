@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { NodeView, RoundView, RunView } from '#cli/api-client.ts'
+import type { NodeView, RoundView, RunView } from '#sdk/views.ts'
 import { get, type Page, pages } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
 import { useFeed } from './feed.ts'

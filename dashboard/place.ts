@@ -10,7 +10,7 @@ addEventListener('popstate', () => {
   address.value = new URL(location.href)
 })
 
-export function goTo(path: string): void {
+function goTo(path: string): void {
   if (path === address.value.pathname + address.value.search) return
   history.pushState(null, '', path)
   address.value = new URL(location.href)

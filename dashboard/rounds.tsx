@@ -75,7 +75,7 @@ export function Rounds({ run, follower }: { readonly run: string; readonly follo
 
 const HEAD = ['round', 'purpose', 'outcome', 'reason', 'cohort', 'reports', 'bytes_per_node', 'duration_ms', 'train_ms']
 
-export function tableOf(rounds: readonly RoundTrace[]) {
+function tableOf(rounds: readonly RoundTrace[]) {
   const head = [...HEAD, 'overhead_ms', 'loss', 'accuracy', 'record']
   const rows = rounds.map((round) => [
     ...[round.round, round.purpose, round.outcome, round.reason, round.cohort, round.reports, round.bytesPerNode],

@@ -1,38 +1,13 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
+import type { ApiKeyView, FederationView, MemberView, WebhookEndpointView } from '#sdk/views.ts'
 import { get, type Page, send } from './api.ts'
 import { formatDay } from './format.ts'
 import { useLoad } from './load.ts'
 import { Card, Chip, Confirm, Empty, Id, Show } from './parts.tsx'
 import { WORDS } from './words.ts'
 
-type ApiKey = {
-  readonly id: string
-  readonly name: string
-  readonly scopes: readonly string[]
-  readonly created_at: string
-  readonly revoked_at: string | null
-  readonly last_used_at: string | null
-}
-type Endpoint = {
-  readonly id: string
-  readonly url: string
-  readonly events: readonly string[]
-  readonly description: string | null
-}
-type Delivery = { readonly id: string; readonly event?: string; readonly status: string; readonly created_at: string }
-type FederationView = {
-  readonly id: string
-  readonly name: string
-  readonly description: string | null
-  readonly members: number
-}
-type Member = {
-  readonly node: string
-  readonly operator: string | null
-  readonly linked: boolean
-  readonly joined_at: string
-}
+type Delivery = { readonly id: string; readonly type: string; readonly outcome: string; readonly at: string }
 
 export function SettingsPage() {
   const words = WORDS.settings
@@ -59,8 +34,8 @@ function useList<T>(path: string) {
 }
 
 function Keys() {
-  const [loaded, again] = useList<ApiKey>('/v1/api-keys')
-  const [revoking, setRevoking] = useState<ApiKey>()
+  const [loaded, again] = useList<ApiKeyView>('/v1/api-keys')
+  const [revoking, setRevoking] = useState<ApiKeyView>()
   const words = WORDS.settings
   return (
     <Card title={words.keys}>
@@ -102,7 +77,7 @@ function Keys() {
 }
 
 function Webhooks() {
-  const [loaded, again] = useList<Endpoint>('/v1/webhook-endpoints')
+  const [loaded, again] = useList<WebhookEndpointView>('/v1/webhook-endpoints')
   const words = WORDS.settings
   return (
     <Card title={words.webhooks}>
@@ -136,7 +111,7 @@ function Deliveries({ endpoint }: { readonly endpoint: string }) {
         ) : (
           <Rows
             head={[WORDS.settings.deliveries, WORDS.logs.type, WORDS.nodes.state, WORDS.logs.time]}
-            rows={data.map(({ id, event, status, created_at }) => [id, event ?? '', status, formatDay(created_at)])}
+            rows={data.map(({ id, type, outcome, at }) => [id, type, outcome, formatDay(at)])}
           />
         )
       }
@@ -170,7 +145,7 @@ function Federations() {
 }
 
 function Members({ federation }: { readonly federation: string }) {
-  const [loaded, again] = useList<Member>(`/v1/federations/${federation}/members`)
+  const [loaded, again] = useList<MemberView>(`/v1/federations/${federation}/members`)
   const words = WORDS.settings
   return (
     <Show loaded={loaded} again={again}>

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { ApiEvent } from '#cli/sse.ts'
 import { csvOf } from '#dashboard/csv.ts'
 import { formatCredits } from '#dashboard/format.ts'
 import { RunHistory } from '#dashboard/history.ts'
@@ -8,6 +7,7 @@ import { readMarkdown } from '#dashboard/markdown.ts'
 import { RUN_TABS, routeOf } from '#dashboard/route.ts'
 import { curvesOf, joined, smooth } from '#dashboard/series.ts'
 import { timelineOf } from '#dashboard/timeline-bars.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
 
 /** Events as the API tells them, each a number of milliseconds after the first. */
 function told(events: readonly (readonly [at: number, type: string, fields?: object])[]): RunHistory {
