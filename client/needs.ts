@@ -75,7 +75,7 @@ export function rememberedBy(optimiser: Optimiser): number {
 
 /** And those that are there only while one of them moves: what is remembered next, and the steps to it. */
 function moving(optimiser: Optimiser): number {
-  return optimiser.kind === 'sgd' ? 4 : 8
+  return optimiser.kind === 'sgd' ? 5 : 8
 }
 
 /** The weights that came in, with the gradients that pull to them; and gradients that were scaled. */

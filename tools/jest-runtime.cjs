@@ -33,6 +33,7 @@ registerHooks({
       : next(url, context),
 })
 
+const KINDS = new Set([String, Number, Boolean, BigInt, Symbol, Function, Object, Array])
 let suites = 0
 
 module.exports = class extends Runtime {
@@ -48,8 +49,8 @@ module.exports = class extends Runtime {
   setGlobalsForRuntime(globals) {
     super.setGlobalsForRuntime(globals)
     const { global, moduleMocker } = this.#environment
-    // `any(String)` knows the String of Jest's realm.
-    const any = (sample) => globals.expect.any(globalThis[sample?.name] === sample ? global[sample.name] : sample)
+    // `any(String)` knows the String of Jest's realm, and asks of anything else what it is an instance of.
+    const any = (sample) => globals.expect.any(KINDS.has(sample) ? global[sample.name] : sample)
     const expect = Object.assign((...args) => globals.expect(...args), globals.expect, { any })
     current = { ...globals, expect, jest: moduleMocker }
   }

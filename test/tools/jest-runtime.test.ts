@@ -13,8 +13,8 @@ const SHARED = `export const state = { loads: 0 }\nexport const isSame = (a: unk
 const SUITE = `import { expect, test } from '@jest/globals'
 import { state } from './shared.ts'
 test('counts', () => expect(state.loads++).toBe(0))
-test('any', () => expect(['', 0, true, 0n, () => 1, {}, []]).toEqual(
-  [String, Number, Boolean, BigInt, Function, Object, Array].map((kind) => expect.any(kind))))
+test('any', () => expect(['', 0, true, 0n, () => 1, {}, [], new TypeError('no')]).toEqual(
+  [String, Number, Boolean, BigInt, Function, Object, Array, Error].map((kind) => expect.any(kind))))
 `
 const SUITES = {
   'a-first': SUITE,
