@@ -1,11 +1,16 @@
 import { z } from 'zod'
 import { amountField, bytesField, cidField, count, federationIdField, runIdField } from '#protocol/codec.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
+import { originSchema } from '#protocol/manifest.ts'
 import { cohortSchema, maskingField, populationField, secureSchema } from '#protocol/plan.ts'
+import { stopRuleSchema } from '#protocol/stop-rule.ts'
 import { termsSchema } from './timing.ts'
 
 /** What becomes of a run when too many of its rounds in a row came to nothing: it waits for its owner, or is a failure. */
 export const onFailuresField = z.enum(['pause', 'end'])
+
+/** The API request that it came of: a repeat of the key is answered with what the first one made. */
+export const idempotencyField = z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable()
 
 /** The order: what is asked of a run, from its creation to its end. */
 export const runSpecSchema = z.strictObject({
@@ -33,7 +38,10 @@ export const runSpecSchema = z.strictObject({
   /** Aborted rounds in a row that are too many. */
   failuresMax: count(1000, 1),
   onFailures: onFailuresField,
-  /** The API request that made it: a repeat of the key answers this run again. */
-  idempotency: z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable(),
+  /** When it has trained enough before all planned rounds have closed. */
+  stopWhen: stopRuleSchema.optional(),
+  /** The closed round of another run whose model it starts from. */
+  origin: originSchema.optional(),
+  idempotency: idempotencyField,
 })
 export type RunSpec = z.output<typeof runSpecSchema>

@@ -8,7 +8,7 @@ import type { FederationId, Millis, RunId } from '#protocol/ids.ts'
 import type { Masking, Population, Timing } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
-import type { Result } from '#protocol/result.ts'
+import { accept, type Result } from '#protocol/result.ts'
 import { idOf } from './node.ts'
 import { TOY_TASK } from './toy.ts'
 
@@ -31,13 +31,15 @@ export type Order = {
   readonly members?: readonly number[]
   /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
   readonly onFailures?: RunSpec['onFailures']
+  /** When the run has trained enough. */
+  readonly stopWhen?: RunSpec['stopWhen']
 }
 
 const FEDERATION = 'fed_01ARZ3NDEKTSV4RRFFQ69G5FAV' as FederationId
 const BUDGET = 10_007n
 const STRAGGLER_MILLIS: Millis = 700
 
-export function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Result<RunSpec>> {
+export async function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Result<RunSpec>> {
   const { question, rounds, masking, population, suite, nodes, seats = nodes, quorum, patience } = order
   // Where a quorum is not asked for, nobody is a straggler: who is in the model is not for the clock to say.
   const timing = { ...timingOf(patience), stragglerMillis: quorum === undefined ? null : STRAGGLER_MILLIS }
@@ -52,7 +54,8 @@ export function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Resu
   const least = masking === 'none' ? 2 : 3
   const cohort = { min: Math.max(least, quorum ?? 0), max: seats, quorum: quorum ?? 2 }
   const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
-  return createRun(blobs, run, createRunSchema.parse({ ...common, onFailures, ...training }), null, size)
+  const made = await createRun(blobs, run, createRunSchema.parse({ ...common, onFailures, ...training }), null, size)
+  return made.ok && order.stopWhen ? accept({ ...made.value, stopWhen: order.stopWhen }) : made
 }
 
 /** The federation that the run is of, where it is of one. */
