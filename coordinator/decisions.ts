@@ -1,10 +1,12 @@
 import { totalOf } from '#payments/allocate.ts'
+import { equalBytes } from '#protocol/bytes.ts'
 import { EXTENSIONS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { conclude, goOn } from './concluding.ts'
+import type { Once } from './once.ts'
 import { cutShort } from './round/stopped.ts'
 import type { Run, RunRefusal } from './run.ts'
-import type { RunEvent } from './run-events.ts'
+import type { Extended, RunEvent } from './run-events.ts'
 
 /**
  * What a run's owner decides while it goes on, and what follows of it. That a decision was made and what it changes is one
@@ -31,19 +33,23 @@ export function resume(run: Run): Result<Run, RunRefusal> {
  * that is open goes on: what it says of the model so far is then one figure more.
  */
 export function extend(run: Run, added: Extract<RunEvent, { kind: 'extended' }>): Result<Run, RunRefusal> {
-  const { rounds, budget, idempotency } = added
-  if (idempotency && run.extensions.some((other) => other.idempotency?.key === idempotency.key))
-    return refuse('extended-already')
+  const { rounds, budget, once } = added
+  if (extensionMadeBy(run, once)) return refuse('extended-already')
   const over = endingOf(run)
   if (over) return over
   if (run.spec.purpose === 'ask') return refuse('wrong-phase', 'a question is asked until it is answered')
   if (run.shown?.met) return refuse('stop-rule-met', run.shown.met)
   if (run.extensions.length >= EXTENSIONS_MAX) return refuse('too-many-extensions', `at most ${EXTENSIONS_MAX}`)
-  const extensions = [...run.extensions, { from: nextRound(run), rounds, budget, idempotency }]
+  const extensions = [...run.extensions, { from: nextRound(run), rounds, budget, once }]
   const planned = totalOf({ ...run.spec, extensions }).rounds
   // One of them is the evaluate round's.
   if (planned >= ROUNDS_MAX) return refuse('too-many-rounds', `${planned}, at most ${ROUNDS_MAX - 1}`)
   return accept({ ...run, extensions })
+}
+
+/** What a request under this key has added before. */
+export function extensionMadeBy({ extensions }: Run, once: Once | null): Extended | undefined {
+  return once === null ? undefined : extensions.find((one) => one.once && equalBytes(one.once.key, once.key))
 }
 
 /** What is owed to others is done first: a sum that is being made, a budget that is being reserved, a record. */

@@ -5,14 +5,15 @@ import { type Extension, extensionSchema } from '#protocol/extension.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { COHORT_MAX, EVENT_BYTES_MAX, EXTENSIONS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import { purposeField } from '#protocol/plan.ts'
+import { onceField } from './once.ts'
 import { roundEvents } from './round/events.ts'
-import { idempotencyField, runSpecSchema } from './run-spec.ts'
+import { runSpecSchema } from './run-spec.ts'
 
 /** @see Extension. A repeat of the API request that made it is the same one. */
 const extendedFields = {
   rounds: extensionSchema.shape.rounds,
   budget: extensionSchema.shape.budget,
-  idempotency: idempotencyField,
+  once: onceField.nullable(),
 }
 
 /** Everything that one run's log stream can hold: the events of its rounds and those here, in the past tense. */
@@ -56,7 +57,7 @@ const runEvents = [
 ] as const
 
 const runEventSchema = z.discriminatedUnion('kind', [...runEvents, ...roundEvents])
-export type Extended = Extension & Pick<Extract<RunEvent, { kind: 'extended' }>, 'idempotency'>
+export type Extended = Extension & Pick<Extract<RunEvent, { kind: 'extended' }>, 'once'>
 export type RunEvent = z.output<typeof runEventSchema>
 
 export function encodeEvent(event: RunEvent): Bytes {

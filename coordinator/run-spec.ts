@@ -9,9 +9,6 @@ import { termsSchema } from './timing.ts'
 /** What becomes of a run when too many of its rounds in a row came to nothing: it waits for its owner, or is a failure. */
 export const onFailuresField = z.enum(['pause', 'end'])
 
-/** The API request that it came of: a repeat of the key is answered with what the first one made. */
-export const idempotencyField = z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable()
-
 /** The order: what is asked of a run, from its creation to its end. */
 export const runSpecSchema = z.strictObject({
   run: runIdField,
@@ -42,6 +39,7 @@ export const runSpecSchema = z.strictObject({
   stopWhen: stopRuleSchema.optional(),
   /** The closed round of another run whose model it starts from. */
   origin: originSchema.optional(),
-  idempotency: idempotencyField,
+  /** The API request that made it: a repeat of the key answers this run again. */
+  idempotency: z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable(),
 })
 export type RunSpec = z.output<typeof runSpecSchema>

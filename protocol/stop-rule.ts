@@ -62,7 +62,10 @@ export function show(rule: StopRule, shown: Shown, evaluation: Evaluation): Show
 
 function reasonAt(rule: StopRule, value: number, stale: number): string | null {
   const { metric } = rule
-  if ('patience' in rule) return stale >= rule.patience ? `${metric} has not got better in ${stale} rounds` : null
+  if ('patience' in rule)
+    return stale >= rule.patience
+      ? `${metric} has not got better in ${stale === 1 ? '1 round' : `${stale} rounds`}`
+      : null
   if ('atLeastMicro' in rule)
     return value >= rule.atLeastMicro ? `${metric} is at least ${inReals(rule.atLeastMicro)}` : null
   return value <= rule.atMostMicro ? `${metric} is at most ${inReals(rule.atMostMicro)}` : null

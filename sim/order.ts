@@ -1,14 +1,14 @@
 import type { Suite } from '#aggregation/secagg/messages.ts'
 import { createAskSchema, createRunSchema } from '#coordinator/api/schemas.ts'
 import { createAsk } from '#coordinator/ask.ts'
-import { createRun } from '#coordinator/create.ts'
+import { type CreateRun, createRun } from '#coordinator/create.ts'
 import { Federations, type FederationsDoors } from '#coordinator/federations.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
 import type { FederationId, Millis, RunId } from '#protocol/ids.ts'
 import type { Masking, Population, Timing } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
-import { accept, type Result } from '#protocol/result.ts'
+import type { Result } from '#protocol/result.ts'
 import { idOf } from './node.ts'
 import { TOY_TASK } from './toy.ts'
 
@@ -32,14 +32,14 @@ export type Order = {
   /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
   readonly onFailures?: RunSpec['onFailures']
   /** When the run has trained enough. */
-  readonly stopWhen?: RunSpec['stopWhen']
+  readonly stopWhen?: CreateRun['stopWhen']
 }
 
 const FEDERATION = 'fed_01ARZ3NDEKTSV4RRFFQ69G5FAV' as FederationId
 const BUDGET = 10_007n
 const STRAGGLER_MILLIS: Millis = 700
 
-export async function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Result<RunSpec>> {
+export function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Result<RunSpec>> {
   const { question, rounds, masking, population, suite, nodes, seats = nodes, quorum, patience } = order
   // Where a quorum is not asked for, nobody is a straggler: who is in the model is not for the clock to say.
   const timing = { ...timingOf(patience), stragglerMillis: quorum === undefined ? null : STRAGGLER_MILLIS }
@@ -54,8 +54,8 @@ export async function specOf(blobs: BlobStore, run: RunId, order: Order): Promis
   const least = masking === 'none' ? 2 : 3
   const cohort = { min: Math.max(least, quorum ?? 0), max: seats, quorum: quorum ?? 2 }
   const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
-  const made = await createRun(blobs, run, createRunSchema.parse({ ...common, onFailures, ...training }), null, size)
-  return made.ok && order.stopWhen ? accept({ ...made.value, stopWhen: order.stopWhen }) : made
+  const asked = { ...common, onFailures, ...training, stopWhen: order.stopWhen }
+  return createRun(blobs, run, createRunSchema.parse(asked), null, size)
 }
 
 /** The federation that the run is of, where it is of one. */

@@ -12,6 +12,7 @@ import type { Run } from '../run.ts'
 import { partOf, tranchesOfRun } from '../run.ts'
 import type { RunEvent } from '../run-events.ts'
 import type { Advanced } from '../runner.ts'
+import { shownRule } from '../stopping-early.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
 export function runOf(run: Run, { name }: Subject, retention: Retention) {
@@ -32,6 +33,8 @@ export function runOf(run: Run, { name }: Subject, retention: Retention) {
     manifest: run.manifest as string | null,
     ...vectorsOf(run, retention),
     evaluation: evaluationOf(run, run.evaluation),
+    stop_when: run.spec.stopWhen ? shownRule(run.spec.stopWhen) : null,
+    origin: run.spec.origin ?? null,
     budget: String(totalOf({ ...run.spec, extensions: run.extensions }).budget),
     paid: String(run.paid),
     released: String(run.released),
@@ -115,7 +118,7 @@ function meaningOf(
         purpose: event.spec.purpose,
         rounds: event.spec.planned,
         budget: String(event.spec.budget),
-        stop_when: event.spec.stopWhen ?? null,
+        stop_when: event.spec.stopWhen ? shownRule(event.spec.stopWhen) : null,
         origin: event.spec.origin ?? null,
         masking: event.spec.masking,
         population: event.spec.population,

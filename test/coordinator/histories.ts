@@ -205,9 +205,8 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
     case 'paused':
       return { kind, at, reason: 'enough' }
     case 'extended': {
-      const key = `extension ${pick % 5}`
-      const idempotency = pick % 3 ? { key, body: new Uint8Array(32) } : null
-      return { kind, at, rounds: 1 + (pick % 3), budget: BigInt(pick % 1000), idempotency }
+      const once = pick % 3 ? { key: new Uint8Array(32).fill(pick % 5), body: new Uint8Array(32) } : null
+      return { kind, at, rounds: 1 + (pick % 3), budget: BigInt(pick % 1000), once }
     }
     case 'finished':
       return { kind, at, manifest: cid('run'), paid: 0n, released: 0n, reason: null }

@@ -178,7 +178,7 @@ function properties(specs: fc.Arbitrary<RunSpec>, times: (runs: number) => { rea
         expect(sum).toBeLessThanOrEqual(total.budget)
         if (paid.length === total.rounds) expect(sum).toBe(total.budget)
         expect(run.held).toBe(run.extensions.length)
-        const keys = run.extensions.flatMap(({ idempotency }) => idempotency?.key ?? [])
+        const keys = run.extensions.flatMap(({ once }) => (once ? [once.key.join()] : []))
         expect(new Set(keys).size).toBe(keys.length)
       }),
       times(200),
