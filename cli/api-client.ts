@@ -1,8 +1,10 @@
 import type { z } from 'zod'
 import { auditEventView } from '#coordinator/api/audit.ts'
+import { dryRunView } from '#coordinator/api/dry-run.ts'
 import { apiKeyView, type createKeySchema, madeKeyView, whoamiView } from '#coordinator/api/keys.ts'
 import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
+import type { extendSchema, pauseSchema } from '#coordinator/api/run-schemas.ts'
 import {
   fileView,
   nodeView,
@@ -23,6 +25,7 @@ import type { Arguments } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
 
+export type DryRunView = z.output<typeof dryRunView>
 export type RunView = z.output<typeof runView>
 export type RoundView = z.output<typeof roundView>
 export type NodeView = z.output<typeof nodeView>
@@ -116,6 +119,20 @@ export class ApiClient {
 
   resume(id: string): Promise<RunView> {
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/resume`, runView, { method: 'POST' })
+  }
+
+  pause(id: string, reason: string): Promise<RunView> {
+    const body: z.input<typeof pauseSchema> = { reason }
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}/pause`, runView, post(JSON.stringify(body), undefined))
+  }
+
+  extend(id: string, added: z.input<typeof extendSchema>, idempotencyKey: string | undefined): Promise<RunView> {
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}/extend`, runView, post(JSON.stringify(added), idempotencyKey))
+  }
+
+  /** @param task the body of POST /v1/runs, as it is */
+  dryRun(task: string): Promise<DryRunView> {
+    return this.#json('/v1/runs/dry-run', dryRunView, post(task, undefined))
   }
 
   stop(id: string, reason: string): Promise<RunView> {

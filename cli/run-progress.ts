@@ -78,6 +78,7 @@ const evaluation = z.object({
 })
 const round = z.number()
 const created = z.object({ rounds: z.number(), masking: z.string(), purpose: z.string().default('train') })
+const extended = z.object({ rounds: z.number() })
 const opened = z.object({ round, purpose: z.string(), invited: z.number() })
 const completed = z.object({
   ...{ round, purpose: z.string(), cohort: z.number(), reports: z.number(), bytes_per_node: z.number() },
@@ -98,6 +99,8 @@ export function follow(progress: RunProgress, event: ApiEvent): RunProgress {
   switch (event.type) {
     case 'run.created':
       return { ...progress, ...created.parse(event) }
+    case 'run.extended':
+      return { ...progress, ...extended.parse(event) }
     case 'round.opened': {
       const { round, purpose, invited } = opened.parse(event)
       return { ...progress, open: { round, purpose, invited, joined: 0, reported: 0 } }

@@ -1,22 +1,16 @@
-import { openAsBlob } from 'node:fs'
-import { type ApiClient, openApiClient } from './api-client.ts'
-import { type Arguments, usage } from './arguments.ts'
+import { openApiClient } from './api-client.ts'
+import { showForecast } from './check.ts'
 import type { Call } from './command.ts'
-import { EXIT, Failure } from './failure.ts'
-import { givenModel } from './given-model.ts'
+import { EXIT } from './failure.ts'
+import { orderFrom } from './order.ts'
 import { describeRun } from './runs-show.ts'
 import { watchRun } from './runs-watch.ts'
-import { readTaskFile } from './task-file.ts'
 
 /** `consilium run <task.json or task.ts>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const { order: asked, text: task } = await readTaskFile(args.positionals[0] as string, output)
   const api = await openApiClient(args)
-  const publicData = await keepPublicData(api, args)
-  const given = await givenModel(api, args, output)
-  const changes = { ...given, ...(publicData && { publicData }) }
-  const isChanged = Object.keys(changes).length > 0
-  const order = isChanged ? JSON.stringify({ ...asked, task: { ...asked.task, ...changes } }) : task
+  const order = await orderFrom(api, args, output)
+  if (args.flag('dry-run')) return showForecast(await api.dryRun(order), output)
   const run = await api.launch(order, args.text('idempotency-key'))
   if (args.flag('watch')) return watchRun(api, run.id, output)
   if (output.json) output.object(run)
@@ -25,21 +19,4 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.note(`follow it with: consilium runs watch ${run.id}`)
   }
   return EXIT.ok
-}
-
-/** Files for nodes that bring none, as the task is to name them. */
-async function keepPublicData(api: ApiClient, args: Arguments): Promise<object | undefined> {
-  const [table, images, labels] = ['public-table', 'public-images', 'public-labels'].map((name) => args.text(name))
-  if ((images === undefined) !== (labels === undefined) || (table !== undefined && images !== undefined))
-    throw usage('bad_public_data', '--public-images and --public-labels go together, and without --public-table')
-  if (table !== undefined) return { kind: 'csv', table: await keep(api, table) }
-  if (images === undefined || labels === undefined) return undefined
-  return { kind: 'idx', images: await keep(api, images), labels: await keep(api, labels) }
-}
-
-async function keep(api: ApiClient, path: string): Promise<string> {
-  const file = await openAsBlob(path).catch((cause: unknown) => {
-    throw new Failure(EXIT.data, 'no_data', `${path} cannot be read`, { cause })
-  })
-  return api.keepFile(file)
 }

@@ -55,6 +55,7 @@ export function describeRun(run: RunView): string {
     ['name', run.name],
     ['status', run.reason === null ? run.status : `${run.status}: ${run.reason}`],
     ['round', run.round === null ? null : `${run.round}, ${run.phase}`],
+    ['from', run.origin && `round ${run.origin.round} of ${run.origin.run}`],
     ['trained', run.purpose === 'ask' ? null : `${run.closed} of ${run.rounds} rounds`],
     ['masking', `${run.masking} (${run.population} population)`],
     ['created', run.created_at],

@@ -46,16 +46,18 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
 }
 
 /** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */
-export async function isWaiting(api: ApiClient, { type, run, round }: ApiEvent): Promise<boolean> {
-  if (type !== 'run.paused') return false
+export async function isWaiting(api: ApiClient, event: ApiEvent): Promise<boolean> {
+  const { type, run, round } = event
+  if (type !== 'run.paused' && (type !== 'round.completed' || typeof event['paused'] !== 'string')) return false
   const { status, over } = await api.run(run)
-  return status === 'paused' && over === round
+  return status === 'paused' && over === (round ?? over)
 }
 
 /** @param event the one that says so */
-export function runPaused({ run, reason, round }: ApiEvent): Failure {
-  return new Failure(EXIT.paused, 'run_paused', `${run} is paused: ${String(reason)}`, {
-    fix: waysOn(run, Number(round)),
+export function runPaused({ run, reason, paused, round, type }: ApiEvent): Failure {
+  return new Failure(EXIT.paused, 'run_paused', `${run} is paused: ${String(reason ?? paused)}`, {
+    // Of a round that closed there is nothing to look at.
+    fix: waysOn(run, type === 'run.paused' && typeof round === 'number' ? round : undefined),
   })
 }
 

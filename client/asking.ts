@@ -31,7 +31,10 @@ export type AskingRefusal =
   | 'foreign-parent'
 
 /** Follows a plan to its question. Who signed it was checked; there is no model, so the question stands in its place. */
-export async function readAsking(blobs: BlobStore, plan: Plan): Promise<Result<Asking, AskingRefusal>> {
+export async function readAsking(
+  blobs: Pick<BlobStore, 'getBlock'>,
+  plan: Plan,
+): Promise<Result<Asking, AskingRefusal>> {
   const { task, model, parent, quantiser, cohort } = plan
   if (plan.secure === null) return refuse('unreadable-question', 'a plain answer would be this site alone')
   if (model !== task) return refuse('wrong-model', 'a question makes none')

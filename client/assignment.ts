@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { genesisWeights } from '#aggregation/genesis.ts'
 import { scoringOf } from '#aggregation/metrics/scoring.ts'
+import { checkNeeds } from '#aggregation/needs.ts'
 import { quantiserOf } from '#aggregation/quantise.ts'
 import { payloadOf as payloadOfAnswers } from '#aggregation/statistics/lanes.ts'
 import { type Payload, payloadIn } from '#aggregation/vector.ts'
@@ -18,7 +19,6 @@ import { accept, type Result, refuse } from '#protocol/result.ts'
 import { readSealed } from '#protocol/sealed.ts'
 import { type Task, taskSchema } from '#protocol/task.ts'
 import { type Asking, type AskingRefusal, readAsking } from './asking.ts'
-import { checkNeeds } from './needs.ts'
 
 /** A plan with everything it names, read and checked: what a node is asked to do. */
 export type Assignment = Training | Asking
@@ -29,6 +29,9 @@ export type Training = {
   readonly architecture: Architecture
   readonly model: IncomingModel
 }
+
+/** Where a plan's blocks are read. */
+export type Readable = Pick<BlobStore, 'get' | 'getBlock'>
 
 /** What training starts from. */
 export type IncomingModel = {
@@ -56,13 +59,13 @@ export type AssignmentRefusal =
 /**
  * Follows a plan to its model. The coordinator signed the plan; the model must be the one that its last signed round
  * manifest made, or, before there is one, the genesis: what anyone can compute from the task's seed, or weights that the
- * task's author brought. Weights of one block are read here and now, so that a model that is none costs nobody a seat.
+ * task's author brought. Its weights are read when somebody asks for them.
  *
  * @param memoryBytesMax a task that takes more is refused before its weights are fetched
  * @param expect hears which weights are read next
  */
 export async function readAssignment(
-  blobs: BlobStore,
+  blobs: Readable,
   coordinator: NodeId,
   cid: Cid,
   memoryBytesMax = Number.POSITIVE_INFINITY,
@@ -111,15 +114,21 @@ export async function readAssignment(
     if (!weights.ok) return refuse('unreadable-model', weights.refusal)
     return !expected || sameFloats(weights.value, expected()) ? weights : refuse('wrong-genesis')
   }
-  const here = parameters * FLOAT_BYTES <= BLOCK_BYTES_MAX ? await read() : undefined
-  if (here && !here.ok) return here
   return accept({
     ...{ kind: 'training', plan: plan.value, task: task.value, architecture: architecture.value },
-    model: { parameters, trained, moving, read: here ? async () => here : read },
+    model: { parameters, trained, moving, read },
   })
 }
 
 const FLOAT_BYTES = 4
+
+/** Reads weights of one block here and now, so that a model that is none costs nobody a seat. */
+export async function withSmallModel(assignment: Assignment): Promise<Result<Assignment, AssignmentRefusal>> {
+  if (assignment.kind === 'asking' || assignment.model.parameters * FLOAT_BYTES > BLOCK_BYTES_MAX)
+    return accept(assignment)
+  const weights = await assignment.model.read()
+  return weights.ok ? accept({ ...assignment, model: { ...assignment.model, read: async () => weights } }) : weights
+}
 
 /** What the vector that is asked for carries. */
 export function payloadOf(assignment: Assignment): Payload {
@@ -129,7 +138,7 @@ export function payloadOf(assignment: Assignment): Payload {
 }
 
 /** A sealed plan that the pinned coordinator signed. */
-async function readPlan(blobs: BlobStore, coordinator: NodeId, cid: Cid): Promise<Result<Plan>> {
+async function readPlan(blobs: Readable, coordinator: NodeId, cid: Cid): Promise<Result<Plan>> {
   const read = await readSealed(cid, 'plan', (at) => blobs.getBlock(at, BLOCK_BYTES_MAX))
   if (!read.ok) return read
   return read.value.from === coordinator ? accept(read.value.value) : refuse('foreign-signature')
@@ -139,7 +148,7 @@ async function readPlan(blobs: BlobStore, coordinator: NodeId, cid: Cid): Promis
 const lineageSchema = z.looseObject({ run: runIdField, round: count(ROUNDS_MAX, 1), model: cidField })
 
 async function readLineage(
-  blobs: BlobStore,
+  blobs: Readable,
   coordinator: NodeId,
   cid: Cid,
 ): Promise<Result<z.output<typeof lineageSchema>>> {
@@ -152,7 +161,7 @@ async function readLineage(
 }
 
 function weightsOf(
-  blobs: BlobStore,
+  blobs: Readable,
   manifest: ModelManifest,
   parameters: number,
   signal: AbortSignal | undefined,

@@ -43,6 +43,8 @@ export function conductFor({ paused, draining, ending, stopped, onBattery }: Sig
 }
 
 export const UNHINDERED: Signals = { paused: false, draining: false, ending: false, stopped: false, onBattery: false }
+/** Where nobody holds a node back. */
+export const FREE = conductFor(UNHINDERED)
 
 /** How a node is to behave now, and word to whoever has to change something when that changes. */
 export class Supervision {

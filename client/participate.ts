@@ -6,7 +6,8 @@ import { type RemoteStore, TrainingRefused } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import { inputKeyOf } from './asking.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
-import { type Conduct, conductFor, UNHINDERED } from './conduct.ts'
+import { type Conduct, FREE } from './conduct.ts'
+import { Considering } from './considering.ts'
 import type { ClientDoors } from './doors.ts'
 import type { SessionMessage } from './entry.ts'
 import { Journal } from './journal.ts'
@@ -16,7 +17,7 @@ import { Measuring } from './measuring.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
 import { Receipts } from './receipts.ts'
 import { reportOf } from './report.ts'
-import { isBusy, isTraining, mayKeep, overBy, type Seat } from './seat.ts'
+import { isBusy, isNoNews, isTraining, mayKeep, NOTHING, overBy, type Seat } from './seat.ts'
 import { Sessions } from './sessions.ts'
 import type { Trained } from './submission.ts'
 import type { Word } from './words.ts'
@@ -63,6 +64,7 @@ class Participant {
   readonly #ended: AbortSignal
   readonly #blobs: CachedBlobs<RemoteStore>
   readonly #judging: JudgementDoors
+  readonly #considering: Considering
   readonly #sessions: Sessions
   readonly #receipts = new Receipts()
   readonly #measuring: Measuring | undefined
@@ -75,6 +77,7 @@ class Participant {
     this.#ended = ended
     this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
     this.#judging = { ...doors, blobs: this.#blobs }
+    this.#considering = new Considering(doors)
     this.#push = push
     this.#sessions = new Sessions({
       ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
@@ -112,17 +115,24 @@ class Participant {
         return this.#end(message)
       case 'refused': {
         const { refusal, detail } = message
-        if (this.#isNoNews(message)) return
+        if (isNoNews(message, this.#seatOf(message))) return
         return this.#tell(message, { kind: 'refused', reason: detail ? `${refusal}: ${detail}` : refusal })
       }
       case 'receipt':
         return this.#keepReceipt(message, sealOf(heard).seal.cid)
       case 'measure':
         return void this.#measuring?.answer(message)
+      case 'consider':
+        return this.#answer(message, heard.attached)
       case 'blocks':
       case 'challenge':
         return
     }
+  }
+
+  async #answer(message: Hear<'consider'>, attached: readonly Block[]): Promise<void> {
+    const answer = this.#conduct.answers ? await this.#considering.answer(message, attached) : undefined
+    if (answer) await this.#doors.transport.send(this.#frame({ ...answer, ...this.#said() }))
   }
 
   missed(message: CoordinatorMessage, cause: unknown): void {
@@ -337,13 +347,6 @@ class Participant {
     this.#tell(message, { kind: 'paid', amount, receipt })
   }
 
-  /** A repeat was heard the first time, a quorum does not wait for the last Confirm, and not everybody has to abandon. */
-  #isNoNews(message: Hear<'refused'>): boolean {
-    const { of, refusal } = message
-    if (of === 'abandon' || (of === 'confirm' && refusal === 'wrong-phase')) return true
-    return this.#seatOf(message)?.membership?.hasRepeated(of) ?? false
-  }
-
   #seatOf({ run, round }: Place): Seat | undefined {
     return this.#seat?.run === run && this.#seat.round === round ? this.#seat : undefined
   }
@@ -395,6 +398,3 @@ class Participant {
     return say(this.#doors.signer, message, attached)
   }
 }
-
-const FREE = conductFor(UNHINDERED)
-const NOTHING: Bytes = new Uint8Array(0)

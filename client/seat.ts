@@ -20,6 +20,9 @@ export type Seat = {
   readonly stop: AbortController
 }
 
+/** The frame of whoever has said nothing that is said again. */
+export const NOTHING: Bytes = new Uint8Array(0)
+
 /** Whether its node trains now, or is about to. */
 export function isTraining(seat: Seat | undefined): boolean {
   return seat?.stage === 'training' && !seat.membership?.isOver
@@ -47,6 +50,15 @@ export function mayKeep(seat: Seat, { joins, works, answers }: Conduct): boolean
   if (seat.stage === 'joined' && (phase === undefined || phase === 'advertised')) return joins
   const isGiven = phase ? phase === 'masked' || phase === 'confirmed' || phase === 'spent' : seat.stage === 'reported'
   return works || isGiven
+}
+
+/** A repeat was heard the first time, a quorum does not wait for the last Confirm, and not everybody has to abandon. */
+export function isNoNews(
+  { of, refusal }: { readonly of: string; readonly refusal: string },
+  seat: Seat | undefined,
+): boolean {
+  if (of === 'abandon' || (of === 'confirm' && refusal === 'wrong-phase')) return true
+  return seat?.membership?.hasRepeated(of) ?? false
 }
 
 /** When its round is over at the latest, by its plan: a coordinator that was away may take longer. */

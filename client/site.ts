@@ -1,10 +1,10 @@
+import { MEMORY_BYTES_MAX } from '#aggregation/needs.ts'
 import { defaultMaxCorrupt } from '#aggregation/secagg/parameters.ts'
 import type { Site } from '#aggregation/secagg/states.ts'
 import { assert } from '#protocol/assert.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { SESSION_MEMBERS_MIN } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
-import { MEMORY_BYTES_MAX } from './needs.ts'
 
 /** What a site insists on in masked rounds, whatever a coordinator says; with the pinned key and its own it is a `Site`. */
 export type SiteTerms = Omit<Site, 'signer' | 'coordinator'> & {

@@ -19,9 +19,12 @@ import { type DataContract, outputsOf, predictedOf, taskSchema } from '#protocol
 import type { createRunSchema } from './api/schemas.ts'
 import { blockOf, fileOf } from './record.ts'
 import type { RunSpec } from './run-spec.ts'
+import { mistakeInStopWhen, stopRuleOf } from './stopping-early.ts'
 import type { Terms } from './timing.ts'
 
 export type CreateRun = z.output<typeof createRunSchema>
+/** Of a fork: the round, and the model that it made. */
+export type Origin = NonNullable<RunSpec['origin']> & { readonly model: Cid }
 /** Where in the request the mistake is (a JSON pointer) and how to mend it. */
 export type CreateRefusal = { readonly pointer: string; readonly message: string }
 
@@ -36,6 +39,8 @@ export async function createRun(
   idempotency: { readonly key: string; readonly body: Bytes } | null,
   /** Nodes that may be in its rounds; undefined when anybody may. */
   populationSize?: number,
+  /** Where the task's weights are those of a round of another run. */
+  origin?: Origin,
 ): Promise<Result<RunSpec> & { readonly where?: CreateRefusal }> {
   const masking = request.masking ?? (isMaskable(request.cohort) ? 'secagg/1' : 'none')
   const secure = masking === 'none' ? null : secureOf(request, Math.max(populationSize ?? 0, request.cohort.min))
@@ -64,6 +69,10 @@ export async function createRun(
   }
   const memory = await fileOf(blobs, encodeWeights(noMemory))
   const genesis = blockOf(modelSchema, modelManifestOf(architecture.cid, shape.value.tensors, weights.value.cid))
+  if (origin && origin.model !== genesis.cid) {
+    const where = { pointer: '/task/architecture', message: `is not that of round ${origin.round} of ${origin.run}` }
+    return { ...refuse('invalid_request', where.message), where }
+  }
   const { seed: _seed, architecture: _layers, weights: given, publicData, ...rest } = task
   const made = {
     v: 1,
@@ -93,6 +102,8 @@ export async function createRun(
     timing: termsOf(request.timing),
     failuresMax,
     onFailures,
+    ...(request.stopWhen && { stopWhen: stopRuleOf(request.stopWhen) }),
+    ...(origin && { origin: { run: origin.run, round: origin.round, manifest: origin.manifest } }),
     idempotency,
   })
 }
@@ -170,6 +181,8 @@ function mistakeIn(request: Ordered, secure: Secure | null): CreateRefusal | und
   if (kept) return kept
   const unfit = task.metrics && mistakeInMetrics(task.metrics, predictedOf(task))
   if (unfit) return { pointer: '/task/metrics', message: unfit }
+  const unmet = request.stopWhen && mistakeInStopWhen(stopRuleOf(request.stopWhen), task)
+  if (unmet) return { pointer: '/stopWhen', message: unmet }
   const rule = mistakeInCohort(cohort)
   if (rule) return rule
   if (masking === 'none' && cohort.max * task.data.rowsMax >= 2 ** 32)

@@ -45,6 +45,7 @@ import { type Admits, Eligibility } from './eligibility.ts'
 import { expiry } from './expiry.ts'
 import { Federations } from './federations.ts'
 import { Gateway } from './gateway.ts'
+import { Inquiries } from './inquiries.ts'
 import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
 import { Load } from './load.ts'
@@ -204,6 +205,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
 
   const hosts = config.webhookHosts ?? new Set<string>()
   const telling = doors.use(openTelling({ log, clock, blobs, runner, counters, secret, hosts }))
+  const inquiries = new Inquiries({
+    ...{ signer, clock, chance: randomBytes },
+    transport: { linked: () => transport.linked(), send: (node, frame) => transport.send(node, frame) },
+  })
 
   const { differ } = doors.use(openDifferences())
   const { verify } = doors.use(openVerifying())
@@ -243,7 +248,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       presence,
       capabilities,
       paces,
-      ...{ federations, eligibility, datasets },
+      ...{ federations, eligibility, datasets, inquiries, signer },
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,
@@ -302,7 +307,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
     runner,
     eligibility,
     counters,
-    hearNode: hearing({ capabilities, checks, datasets }),
+    hearNode: hearing({ capabilities, checks, datasets, inquiries }),
     tally,
     fatal: config.fatal,
   })

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { amountField, bytesField, cidField, count, federationIdField, runIdField } from '#protocol/codec.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
+import { originSchema } from '#protocol/manifest.ts'
 import { cohortSchema, maskingField, populationField, secureSchema } from '#protocol/plan.ts'
+import { stopRuleSchema } from '#protocol/stop-rule.ts'
 import { termsSchema } from './timing.ts'
 
 /** What becomes of a run when too many of its rounds in a row came to nothing: it waits for its owner, or is a failure. */
@@ -33,6 +35,10 @@ export const runSpecSchema = z.strictObject({
   /** Aborted rounds in a row that are too many. */
   failuresMax: count(1000, 1),
   onFailures: onFailuresField,
+  /** When it has trained enough before all planned rounds have closed. */
+  stopWhen: stopRuleSchema.optional(),
+  /** The closed round of another run whose model it starts from. */
+  origin: originSchema.optional(),
   /** The API request that made it: a repeat of the key answers this run again. */
   idempotency: z.strictObject({ key: z.string().max(255), body: bytesField(32) }).nullable(),
 })

@@ -1,20 +1,20 @@
+import { type Tranche, tranchesOf } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Attendance } from '#protocol/attendance.ts'
 import type { Amount, Bytes, Cid, Millis, Round as RoundNumber } from '#protocol/ids.ts'
-import { ENDINGS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { EndedIn, Evaluation } from '#protocol/manifest.ts'
 import type { Purpose, Timing } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
-import { attendanceAfter } from './attendance.ts'
+import { NOTHING_SHOWN, type Shown } from '#protocol/stop-rule.ts'
+import { conclude, goOn } from './concluding.ts'
+import { extend, pause, resume, stop } from './decisions.ts'
 import { owes } from './obligations.ts'
-import { hasFailed, isDone } from './outcome.ts'
+import { isTrained } from './outcome.ts'
 import type { RoundEvent } from './round/events.ts'
 import {
   type Aborted,
-  type Closed,
   deadlineOf,
-  hasReported,
   type Opened,
   type Round,
   type RoundRefusal,
@@ -23,10 +23,9 @@ import {
 } from './round/round.ts'
 import { openSelection } from './round/selection.ts'
 import type { Ending } from './round/session.ts'
-import { cutShort } from './round/stopped.ts'
-import type { RunEvent } from './run-events.ts'
+import type { Extended, RunEvent } from './run-events.ts'
 import type { RunSpec } from './run-spec.ts'
-import { type Learned, learn, timingOf } from './timing.ts'
+import { type Learned, timingOf } from './timing.ts'
 
 /**
  * A run: its rounds one after another, each starting from the last model. One log stream holds it. A round that came to
@@ -49,6 +48,13 @@ export type Run = {
   readonly trained: number
   /** Rounds that came to nothing since one closed, or since the run was resumed. */
   readonly failures: number
+  /** What was added to the order, the earliest first, and how many of these budgets are reserved. */
+  readonly extensions: readonly Extended[]
+  readonly held: number
+  /** What its stop rule has been shown; null where it has none. */
+  readonly shown: Shown | null
+  /** Why its owner pauses it: as soon as no round is open. Null while nobody does. */
+  readonly pausing: string | null
   /** Why its owner ends it; null while nobody does. */
   readonly stopping: string | null
   /** What the next draw goes by: of all who were in one. A question's draws go by nothing, so that the sets behind answers are alike. */
@@ -60,7 +66,7 @@ export type Run = {
   readonly parent: Cid | null
   /** Sessions over the present model that inputs may have gone into, the latest last. */
   readonly endings: readonly Ending[]
-  /** Of the model after the evaluate round. */
+  /** Of the present model, where an evaluate round has closed since it was made. */
   readonly evaluation: Evaluation | null
   readonly manifest: Cid | null
   readonly createdAt: Millis
@@ -101,6 +107,11 @@ export type RunRefusal =
   | 'run-stopped'
   | 'not-owed'
   | 'not-paused'
+  | 'paused-already'
+  | 'extended-already'
+  | 'stop-rule-met'
+  | 'too-many-extensions'
+  | 'too-many-rounds'
   | 'expired-already'
 
 /** The same law as a round's: total, synchronous, refusals change nothing. */
@@ -111,9 +122,11 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
   assert(at >= run.at, 'time never goes back in a log')
   switch (event.kind) {
     case 'held':
-      return run.phase === 'funding' ? accept(goOn({ ...run, at })) : refuse('not-owed')
+      return hold({ ...run, at }, event.extension)
     case 'opened': {
       if (!owes(run, { kind: 'open', round: event.round })) return refuse('not-owed')
+      if (event.purpose !== undefined && event.purpose !== purposeOf(run))
+        return refuse('not-owed', `a plan to ${event.purpose}: the run was extended meanwhile`)
       const opened = openedBy(run, event.round, event.plan, at)
       return accept({ ...run, at, round: openSelection(opened, event.invited, run.attendance) })
     }
@@ -121,8 +134,12 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
       if (!owes(run, { kind: 'recount', round: event.round })) return refuse('not-owed')
       return accept(goOn({ ...amend(run, event.round, { aborted: event.record }), at, unrecorded: null }))
     }
+    case 'paused':
+      return pause({ ...run, at }, event.reason)
     case 'resumed':
-      return run.phase === 'paused' ? accept(goOn({ ...run, at, failures: 0 })) : refuse('not-paused')
+      return resume({ ...run, at })
+    case 'extended':
+      return extend({ ...run, at }, event)
     case 'stopped':
       return stop({ ...run, at }, event.reason)
     case 'finished': {
@@ -141,13 +158,10 @@ export function stepRun(run: Run | undefined, event: RunEvent): Result<Run, RunR
   }
 }
 
-/** What is owed to others is done first: a sum that is being made, a budget that is being reserved, a record. */
-function stop(run: Run, reason: string): Result<Run, RunRefusal> {
-  if (run.phase === 'ended' || run.phase === 'finishing') return refuse('run-ended')
-  if (run.stopping !== null) return refuse('run-stopped', run.stopping)
-  const stopping = { ...run, stopping: reason }
-  if (run.round) return accept(conclude({ ...stopping, round: cutShort(run.round, 'run-stopped', run.at) }))
-  return accept(run.phase === 'funding' || run.unrecorded ? stopping : goOn(stopping))
+/** A budget is reserved: the order's, with which the run begins, or an extension's. */
+function hold(run: Run, extension: number | undefined): Result<Run, RunRefusal> {
+  if (!owes(run, extension === undefined ? { kind: 'hold' } : { kind: 'hold', extension })) return refuse('not-owed')
+  return accept(extension === undefined ? goOn(run) : { ...run, held: extension })
 }
 
 /** How long vectors are kept is for whoever says so to know; but nobody can do without those of a run that goes on. */
@@ -187,54 +201,20 @@ function stepEnding(run: Run, event: Extract<RoundEvent, { kind: 'abandoned' }>)
   return accept({ ...run, at: event.at, endings })
 }
 
-/** The one place that ends a round's hold on the run. */
-function conclude(run: Run): Run {
-  const { round } = run
-  if (round?.phase !== 'aborted' && round?.phase !== 'closed') return run
-  const past = [...run.past, pastOf(round)]
-  const attendance = run.spec.purpose === 'ask' ? run.attendance : attendanceAfter(run.attendance, round)
-  const next = { ...run, round: undefined, past, attendance, endings: withEnding(run.endings, round) }
-  if (round.phase === 'aborted') return { ...next, unrecorded: round, failures: run.failures + 1, learned: [] }
-  const { manifest: parent, model, memory, evaluation, purpose, took } = round
-  return goOn({
-    ...{ ...next, parent, model, memory, failures: 0, learned: learn(run.learned, took) },
-    owing: round.receipts === 'overdue' ? [...run.owing, round.round] : run.owing,
-    // Inputs are spent by the model they were made from: as long as that stays, so does what became of them.
-    endings: model === run.model ? next.endings : [],
-    trained: run.trained + (purpose === 'train' ? 1 : 0),
-    evaluation: purpose === 'evaluate' ? evaluation : run.evaluation,
-  })
-}
-
-function withEnding(endings: readonly Ending[], { round, cohort, session }: Closed | Aborted): readonly Ending[] {
-  return cohort && session ? [...endings, { round, cohort, session }].slice(-ENDINGS_MAX) : endings
-}
-
-function pastOf(round: Closed | Aborted): Past {
-  const { round: number, purpose, openedAt, endedAt, seats = [] } = round
-  const seated = { cohort: seats.length, reports: seats.filter(hasReported).length }
-  const common = { round: number, purpose, aborted: null, ...seated, openedAt, endedAt }
-  return round.phase === 'closed'
-    ? { ...common, manifest: round.manifest, receipts: round.receipts, reason: null, endedIn: null }
-    : { ...common, manifest: null, receipts: null, reason: round.reason, endedIn: round.endedIn }
-}
-
-/** The one place that says what a run does next, when nothing is open. */
-function goOn(run: Run): Run {
-  if (isDone(run) || run.stopping !== null || run.past.length >= ROUNDS_MAX) return { ...run, phase: 'finishing' }
-  if (!hasFailed(run)) return { ...run, phase: 'running' }
-  return { ...run, phase: run.spec.onFailures === 'pause' ? 'paused' : 'finishing' }
-}
-
 /** When the run next moves by itself. */
 export function nextDeadline(run: Run): Millis | undefined {
   return run.round && deadlineOf(run.round)
 }
 
-/** Of the next round, or of the one that is open. */
-export function purposeOf({ spec, trained }: Pick<Run, 'spec' | 'trained'>): Purpose {
-  if (spec.purpose === 'ask') return 'ask'
-  return trained < spec.planned ? 'train' : 'evaluate'
+/** Of the next round. One that is open keeps its own, also where the run is extended meanwhile. */
+export function purposeOf(run: Run): Purpose {
+  if (run.spec.purpose === 'ask') return 'ask'
+  return isTrained(run) ? 'evaluate' : 'train'
+}
+
+/** What its training rounds are paid from. */
+export function tranchesOfRun({ spec, extensions }: Pick<Run, 'spec' | 'extensions'>): readonly Tranche[] {
+  return tranchesOf({ ...spec, extensions })
 }
 
 /** Which part of the budget a training round has, over or open: the first that closes has the first. */
@@ -255,6 +235,7 @@ function create(spec: RunSpec, at: Millis): Run {
   return {
     ...{ spec, at, phase: 'funding', past: [], owing: [], unrecorded: null, round: undefined },
     ...{ attendance: [], learned: [] },
+    ...{ extensions: [], held: 0, shown: spec.stopWhen ? NOTHING_SHOWN : null, pausing: null },
     ...{ trained: 0, failures: 0, stopping: null, model, memory, parent: null, endings: [], evaluation: null },
     ...{ manifest: null, createdAt: at, endedAt: null, expired: 0, cleared: 0, paid: 0n, released: 0n },
   }

@@ -17,6 +17,7 @@ import {
 } from '#protocol/spot-check.ts'
 import { type Capabilities, type Capable, isStale, standingOfAll } from './capabilities.ts'
 import type { Datasets } from './datasets.ts'
+import type { Inquiries } from './inquiries.ts'
 import type { Duty } from './keeper.ts'
 import { untilAborted, within } from './pause.ts'
 
@@ -63,7 +64,7 @@ type Said = Extract<ClientMessage, { kind: 'measured' | 'busy' }>
 /** What a node says of itself, and of no round. @param attached blocks that came along */
 export type HearNode = (
   node: NodeId,
-  said: Said | Extract<ClientMessage, { kind: 'capability' | 'dataset' }>,
+  said: Said | Extract<ClientMessage, { kind: 'capability' | 'dataset' | 'considered' }>,
   attached: readonly Block[],
 ) => Promise<Result<unknown>>
 
@@ -198,10 +199,12 @@ export function listening(doors: {
   readonly capabilities: Capabilities
   readonly checks: SpotChecks
   readonly datasets: Datasets
+  readonly inquiries: Inquiries
 }): HearNode {
-  const { capabilities, checks, datasets } = doors
+  const { capabilities, checks, datasets, inquiries } = doors
   return async (node, said, attached) => {
     if (said.kind === 'dataset') return datasets.hear(node, said, attached)
+    if (said.kind === 'considered') return inquiries.hear(node, said)
     if (said.kind !== 'capability') return checks.hear(node, said, attached)
     const { kind: _, to: _to, seq, ...report } = said
     return capabilities.report(node, seq, report)

@@ -1,4 +1,4 @@
-import { assert } from '#protocol/assert.ts'
+import { assert, BrokenInvariant } from '#protocol/assert.ts'
 import type { Amount, NodeId, OperatorId } from '#protocol/ids.ts'
 import type { Payout } from '#protocol/ports.ts'
 
@@ -39,17 +39,49 @@ export function allocate(budget: Amount, shares: readonly Share[]): readonly Pay
   return payouts
 }
 
+/** Training rounds that are to close, and what all of them together are paid. */
+export type Tranche = { readonly rounds: number; readonly budget: Amount }
+
+/** What a run was ordered with, and what was added to it while it went on, in that order. */
+export type Ordered = {
+  readonly planned: number
+  readonly budget: Amount
+  readonly extensions?: readonly Tranche[] | undefined
+}
+
 /**
- * The part of the run's budget that the training round has which is the `index`-th to close: equal parts by largest
- * remainder, ties to earlier ones, so that the parts of all planned rounds sum to the budget. A round that came to nothing
+ * What a run's rounds are paid from: the order's budget is for the order's rounds and each extension's for its own. So an
+ * extension changes nothing of what a round before it paid, and every budget is split exactly over the rounds it was given for.
+ */
+export function tranchesOf({ planned, budget, extensions = [] }: Ordered): readonly Tranche[] {
+  return [{ rounds: planned, budget }, ...extensions.map(({ rounds, budget }) => ({ rounds, budget }))]
+}
+
+/** Order and extensions together. */
+export function totalOf(ordered: Ordered): Tranche {
+  return tranchesOf(ordered).reduce((sum, { rounds, budget }) => ({
+    rounds: sum.rounds + rounds,
+    budget: sum.budget + budget,
+  }))
+}
+
+/**
+ * What the training round pays which is the `index`-th to close: its part of its tranche's budget, in equal parts by largest
+ * remainder, ties to earlier ones, so that the parts of all planned rounds sum to the budgets. A round that came to nothing
  * has none: it is tried again, and the part waits for the one that closes.
  * @param index 1 … planned
  */
-export function roundBudget(budget: Amount, planned: number, index: number): Amount {
-  assert(budget >= 0n, 'a budget is not negative')
-  assert(Number.isInteger(index) && index >= 1 && index <= planned, 'only a planned round has a part of the budget')
-  const parts = BigInt(planned)
-  return budget / parts + (BigInt(index) <= budget % parts ? 1n : 0n)
+export function roundBudget(tranches: readonly Tranche[], index: number): Amount {
+  let before = 0
+  for (const { rounds, budget } of tranches) {
+    assert(budget >= 0n, 'a budget is not negative')
+    if (Number.isInteger(index) && index > before && index <= before + rounds) {
+      const parts = BigInt(rounds)
+      return budget / parts + (BigInt(index - before) <= budget % parts ? 1n : 0n)
+    }
+    before += rounds
+  }
+  throw new BrokenInvariant('only a planned round has a part of the budget')
 }
 
 /**
@@ -58,14 +90,9 @@ export function roundBudget(budget: Amount, planned: number, index: number): Amo
  * @param index how many training rounds have closed, this one with them
  * @param nodes in seat order, hence ascending, which makes the payouts' order theirs
  */
-export function roundPayouts(
-  budget: Amount,
-  planned: number,
-  index: number,
-  nodes: readonly NodeId[],
-): readonly Payout[] {
+export function roundPayouts(tranches: readonly Tranche[], index: number, nodes: readonly NodeId[]): readonly Payout[] {
   return allocate(
-    roundBudget(budget, planned, index),
+    roundBudget(tranches, index),
     nodes.map((payee) => ({ payee, weight: 1n })),
   )
 }

@@ -7,7 +7,8 @@ import type { Bytes, Cid } from './ids.ts'
 /**
  * A bundle is a CARv1 with one root: its blocks depth-first from the root, each once, nothing unreachable, nothing after.
  * One record therefore has one file, and a reader that walks the root again accounts for every byte. Two things narrow the
- * walk (docs/protocol.md, "Bundle"), besides that a task's public data is none of a record. Without vectors, what updates name as their vectors is left out: a shorter file under
+ * walk (docs/protocol.md, "Bundle"), besides that a task's public data is none of a record, and of the round that a forked
+ * run starts from there is its manifest alone. Without vectors, what updates name as their vectors is left out: a shorter file under
  * the same root. And under a round, history ends where the round starts: of rounds before it there are manifest, model and
  * memory alone, and of its task no first model.
  */
@@ -41,7 +42,7 @@ export function kindOf({ cid, bytes }: Block): BundleKind {
 }
 
 /** What a link leads to: the body of a seal of this type, where it is one. */
-type As = { readonly body: string } | 'vector' | 'task'
+type As = { readonly body: string } | 'vector' | 'task' | 'origin'
 
 /** What names a vector, by the type of the body and the field. */
 const VECTORS: ReadonlySet<string> = new Set(['report.vector', 'MaskedInput.cid'])
@@ -55,7 +56,8 @@ function courseOf(takesVector: (vector: Cid) => boolean | Promise<boolean>): Cou
       if (codecOf(cid) !== DAG_CBOR) return partNames(block).map((part) => ({ cid: part }))
       const sealed = sealIn(bytes)
       root ??= { isRound: ['round', 'aborted'].includes(kindOf(block)), body: sealed?.body }
-      if (sealed) return [{ cid: sealed.body, as: { body: sealed.type } }]
+      if (sealed) return [{ cid: sealed.body, as: as === 'origin' ? as : { body: sealed.type } }]
+      if (as === 'origin') return []
       const links = fieldLinksOf(bytes)
       if (as === 'task') {
         const isLeftOut = (field: string | undefined) =>
@@ -68,6 +70,7 @@ function courseOf(takesVector: (vector: Cid) => boolean | Promise<boolean>): Cou
         .filter(({ field }) => !isPast || field === 'model' || field === 'memory')
         .map(({ cid, field }): Link<As> => {
           if (VECTORS.has(`${as.body}.${field}`)) return { cid, as: 'vector' }
+          if (as.body === 'run' && field === 'origin') return { cid, as: 'origin' }
           return field === 'task' ? { cid, as: 'task' } : { cid }
         })
     },

@@ -81,6 +81,8 @@ export const RUN_EVENTS_MAX = 4_000_000
 export const COHORT_MIN = 2
 /** Rounds of one run: what a run manifest of one block can list. A longer training is several runs, one forked from another. */
 export const ROUNDS_MAX = 4096
+/** Times that one run is extended: what each adds is kept in its state and in its record. */
+export const EXTENSIONS_MAX = 64
 /** One file of a task's public data, which a node reads whole: 256 MiB. */
 export const PUBLIC_FILE_BYTES_MAX = 256 * MIB
 /** Parameters of one model: 2^28 float32 are 1 GiB, the most a node is asked to hold twice. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { amountField, bytesField, cidField, count, nameField, nodeIdField, reasonField, runIdField } from './codec.ts'
+import { extensionsField } from './extension.ts'
 import {
   COHORT_MAX,
   ENDINGS_MAX,
@@ -12,6 +13,7 @@ import {
 import { figuresField } from './metrics.ts'
 import { maskingField, planSchema, populationField, purposeField } from './plan.ts'
 import { receiptSchema } from './receipt.ts'
+import { stopRuleSchema } from './stop-rule.ts'
 
 /**
  * A model by content: no time, key, run or parent is in it, so the same weights have the same CID everywhere; lineage is
@@ -178,6 +180,9 @@ export const abortedManifestSchema = z.strictObject({
 /** A round's sealed receipts, in seat order of the paid. A block of its own: it grows with the cohort. */
 export const receiptListSchema = z.array(cidField).min(1).max(COHORT_MAX).readonly()
 
+/** A closed round of another run, by its sealed manifest: a bundle has that and nothing of its history. */
+export const originSchema = z.strictObject({ run: runIdField, round: count(ROUNDS_MAX, 1), manifest: cidField })
+
 /** The run's record and the root of its bundle, signed by the coordinator (type `run`). */
 export const runManifestSchema = z.strictObject({
   v: z.literal(1),
@@ -186,8 +191,14 @@ export const runManifestSchema = z.strictObject({
   population: populationField,
   masking: maskingField,
   task: cidField,
-  /** Training rounds that are to close; the evaluate round follows them. */
+  /** Training rounds that are to close, as they were ordered; the evaluate round follows them. */
   planned: count(ROUNDS_MAX, 1),
+  /** What was added while it went on, the earliest first; left out where nothing was. */
+  extensions: extensionsField.optional(),
+  /** When it has trained enough before; left out where nobody said. */
+  stopWhen: stopRuleSchema.optional(),
+  /** Whose model the task starts from, where that was forked. */
+  origin: originSchema.optional(),
   rounds: z
     .array(
       z.strictObject({
@@ -202,12 +213,13 @@ export const runManifestSchema = z.strictObject({
     )
     .max(ROUNDS_MAX)
     .readonly(),
-  /** `stopped`: by its owner, who said why. */
+  /** `stopped`: by its owner, who said why. A completed one has a reason where its rule ended it before the planned rounds. */
   outcome: z.enum(['completed', 'failed', 'stopped']),
   reason: reasonField.nullable(),
   model: cidField,
   /** Of the final model, from the evaluate round; null when that round did not close. */
   evaluation: evaluationSchema.nullable(),
+  /** As it was ordered: paid + released is this and what the extensions brought. */
   budget: amountField,
   paid: amountField,
   released: amountField,
@@ -233,4 +245,5 @@ export type RoundManifest = z.output<typeof roundManifestSchema>
 export type RoundRecord = Omit<RoundManifest, 'seats'> & { readonly seats: readonly SeatRecord[] }
 export type AbortedManifest = z.output<typeof abortedManifestSchema>
 export type EndedIn = z.output<typeof endedInField>
+export type Origin = z.output<typeof originSchema>
 export type RunManifest = z.output<typeof runManifestSchema>

@@ -34,6 +34,8 @@ export const LINK_PATH = '/v1/node-link'
 
 /** Everything that is ever said on the node link. The envelope's type is the message's kind; the body is the rest. */
 const roundFields = { run: runIdField, round: count(ROUNDS_MAX, 1) }
+/** Names one `consider`. */
+const questionField = bytesField(16)
 /** `to` is the coordinator's key: a frame said to one coordinator means nothing to another. `seq` grows per node. */
 const said = { to: nodeIdField, seq: count(Number.MAX_SAFE_INTEGER) }
 
@@ -82,6 +84,8 @@ export const clientBodies = {
   busy: z.strictObject({ ...said, seed: seedField }),
   /** What it says in public of its data, attached, or that it says nothing any more. The newest counts. */
   dataset: z.strictObject({ ...said, dataset: cidField.nullable() }),
+  /** The answer to `consider`: the rule by which it would take no seat, or none. */
+  considered: z.strictObject({ ...said, question: questionField, refusal: reasonName.nullable(), detail: reasonField }),
 } as const
 
 export const coordinatorBodies = {
@@ -117,6 +121,8 @@ export const coordinatorBodies = {
   receipt: receiptSchema,
   /** A spot check: train this, now, so many times, and say the losses. */
   measure: z.strictObject(measureFields),
+  /** Would you take a seat under this plan? It is of no round; everything to judge it by is attached. */
+  consider: z.strictObject({ question: questionField, plan: cidField }),
   /** The round is over for this node: trained for nothing, or done. */
   ended: z.strictObject({
     ...roundFields,

@@ -41,6 +41,16 @@ export type RunView = {
   vectors: 'kept' | 'expired'
   vectors_until: string | null
   evaluation: EvaluationView | null
+  /** When it has trained enough. */
+  stop_when: {
+    metric: string
+    patience?: number | undefined
+    min_delta?: number | undefined
+    at_least?: number | undefined
+    at_most?: number | undefined
+  } | null
+  /** The closed round of another run whose model it started from. */
+  origin: { run: string; round: number; manifest: string } | null
   /** Micro-credits, as decimal text. */
   budget: string
   paid: string

@@ -2,6 +2,7 @@ import { decodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { type Assignment, readAssignment } from '#client/assignment.ts'
 import { type TrainingDoors, train } from '#client/training.ts'
 import { readBlock } from '#coordinator/record.ts'
+import { totalOf } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
 import { collect, equalBytes } from '#protocol/bytes.ts'
 import type { Cid } from '#protocol/ids.ts'
@@ -24,7 +25,10 @@ function auditMoney({ run, verdict, balances }: Outcome): void {
   const paid = sum([...balances].filter(([account]) => account.startsWith('operator:')).map(([, amount]) => amount))
   const claims: readonly (readonly [boolean, string])[] = [
     [paid === run.paid && verdict.ok && verdict.paid === paid, 'what was paid is what the record says'],
-    [run.paid + run.released === run.spec.budget, 'paid and released are the budget'],
+    [
+      run.paid + run.released === totalOf({ ...run.spec, extensions: run.extensions }).budget,
+      'paid and released are the budgets',
+    ],
     [sum([...balances.values()]) === 0n, 'the ledger is balanced'],
     [(balances.get(`escrow:${RUN}`) ?? 0n) === 0n, 'nothing is left in escrow'],
   ]

@@ -1,7 +1,7 @@
 import type { Suite } from '#aggregation/secagg/messages.ts'
 import { createAskSchema, createRunSchema } from '#coordinator/api/schemas.ts'
 import { createAsk } from '#coordinator/ask.ts'
-import { createRun } from '#coordinator/create.ts'
+import { type CreateRun, createRun } from '#coordinator/create.ts'
 import { Federations, type FederationsDoors } from '#coordinator/federations.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
 import type { FederationId, Millis, RunId } from '#protocol/ids.ts'
@@ -31,6 +31,8 @@ export type Order = {
   readonly members?: readonly number[]
   /** What becomes of the run after three aborted rounds in a row; it ends unless it is said otherwise. */
   readonly onFailures?: RunSpec['onFailures']
+  /** When the run has trained enough. */
+  readonly stopWhen?: CreateRun['stopWhen']
 }
 
 const FEDERATION = 'fed_01ARZ3NDEKTSV4RRFFQ69G5FAV' as FederationId
@@ -52,7 +54,8 @@ export function specOf(blobs: BlobStore, run: RunId, order: Order): Promise<Resu
   const least = masking === 'none' ? 2 : 3
   const cohort = { min: Math.max(least, quorum ?? 0), max: seats, quorum: quorum ?? 2 }
   const training = { task: TOY_TASK, rounds, budget: String(BUDGET), masking, cohort }
-  return createRun(blobs, run, createRunSchema.parse({ ...common, onFailures, ...training }), null, size)
+  const asked = { ...common, onFailures, ...training, stopWhen: order.stopWhen }
+  return createRun(blobs, run, createRunSchema.parse(asked), null, size)
 }
 
 /** The federation that the run is of, where it is of one. */

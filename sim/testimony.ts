@@ -44,6 +44,7 @@ function statementOf(message: ClientMessage): { readonly of: string; readonly sa
     case 'measured':
     case 'busy':
     case 'dataset':
+    case 'considered':
       return undefined
   }
 }

@@ -1,4 +1,4 @@
-import { roundPayouts } from '#payments/allocate.ts'
+import { roundPayouts, tranchesOf } from '#payments/allocate.ts'
 import { type RunManifest, receiptListSchema } from '#protocol/manifest.ts'
 import type { Purpose } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
@@ -24,8 +24,7 @@ export async function checkPayouts(
   if (purpose !== 'train')
     return entry.receipts === null ? accept([]) : refuse('payout', `an ${purpose} round pays nobody`)
   const expected = roundPayouts(
-    run.budget,
-    run.planned,
+    tranchesOf(run),
     entry.part,
     reports.map((report) => report.node),
   )

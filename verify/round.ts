@@ -206,12 +206,6 @@ export function payloadAsked(order: Order, { purpose, quantiser }: Plan): Payloa
   return order.kind === 'asking' ? payloadOf(order.question, quantiser) : payloadIn(purpose, order.payload)
 }
 
-/** Rounds train until the planned ones have closed, and then evaluate; a question's all ask. */
-export function purposeOf({ kind, run }: Order<RunManifest>, trained: number): Purpose {
-  if (kind === 'asking') return 'ask'
-  return trained < run.planned ? 'train' : 'evaluate'
-}
-
 async function checkManifest(
   blocks: Blocks,
   order: Order,

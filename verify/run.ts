@@ -2,6 +2,7 @@ import { genesisWeights } from '#aggregation/genesis.ts'
 import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import type { Payload } from '#aggregation/vector.ts'
 import { decodeWeights, encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
+import { totalOf, tranchesOf } from '#payments/allocate.ts'
 import { hold, openLedger, pay, post, release, totalsOf } from '#payments/ledger.ts'
 import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
 import { collect, equalBytes, once } from '#protocol/bytes.ts'
@@ -18,6 +19,7 @@ import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
 import { importFile, NotAFile } from '#protocol/unixfs.ts'
 import type { Blocks } from './blocks.ts'
+import type { Course } from './course.ts'
 import { asStep, type Step } from './verdict.ts'
 
 /** What the caller knows from elsewhere. */
@@ -57,7 +59,7 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
   if (!signed.ok) return signed
   const { from, value: run } = signed.value
   if (run.coordinator !== from) return refuse('run-manifest', `names ${run.coordinator}, signed by ${from}`)
-  if ((run.outcome === 'completed') !== (run.reason === null))
+  if (run.reason === null ? run.outcome !== 'completed' : run.outcome === 'completed' && !run.stopWhen)
     return refuse('run-manifest', 'a run is completed or has a reason why not')
   for (const [index, { round, manifest, aborted }] of run.rounds.entries()) {
     if (round !== index + 1) return refuse('run-manifest', `round ${round} is in place ${index + 1}`)
@@ -87,22 +89,16 @@ export async function checkTask<T extends Terms>(blocks: Blocks, run: T): Promis
   return accept({ kind: 'training', run, task, architecture: architecture.value, tensors, parameters, payload })
 }
 
-/** What the kind of run allows: a question is asked under masks, for no pay; and nothing goes on after it is done. */
-export function checkShape(order: Order<RunManifest>): Result<undefined, Step> {
-  const { kind, run } = order
-  if (kind === 'asking' && (run.masking === 'none' || run.planned !== 1 || run.budget !== 0n))
+/** What the kind of run allows: a question is asked under masks, for no pay; and nothing goes on for longer than it was ordered. */
+export function checkShape({ kind, run }: Order<RunManifest>): Result<undefined, Step> {
+  const { masking, planned, budget, extensions, stopWhen, origin } = run
+  const isPlain = masking === 'none' || planned !== 1 || budget !== 0n || extensions || stopWhen || origin
+  if (kind === 'asking' && isPlain)
     return refuse('task', 'a question is asked until it is answered, under masks and for no pay')
-  const isDone = closedIn(run.rounds.slice(0, -1)) === closingOf(order)
-  return isDone ? refuse('run-manifest', 'it went on after it was done') : accept(undefined)
-}
-
-/** Rounds that close when all goes well: one that answers; or the planned ones, and one to evaluate. */
-function closingOf({ kind, run }: Order<RunManifest>): number {
-  return kind === 'asking' ? 1 : run.planned + 1
-}
-
-function closedIn(rounds: RunManifest['rounds']): number {
-  return rounds.filter(({ manifest }) => manifest !== null).length
+  // Each extension may have come while a round evaluated: then another one does later.
+  const closings = kind === 'asking' ? 1 : totalOf(run).rounds + 1 + (extensions?.length ?? 0)
+  const before = run.rounds.slice(0, -1).filter(({ manifest }) => manifest !== null)
+  return before.length >= closings ? refuse('run-manifest', 'it went on after it was done') : accept(undefined)
 }
 
 /** Step `genesis`. @returns the weights of the first model, whose CID is the task's genesis */
@@ -138,38 +134,43 @@ export function checkLedger(
   order: Order<RunManifest>,
   end: {
     readonly model: Cid
-    readonly evaluation: Evaluation | null
+    readonly course: Course
     readonly payouts: readonly (readonly Payout[])[]
   },
 ): Result<undefined, Step> {
   const { run } = order
   const ledger = openLedger()
+  const tranches = tranchesOf(run)
   const transfers = [
-    hold('hold', run.run, run.budget),
+    ...tranches.map(({ budget }, index) => hold(`hold-${index}`, run.run, budget)),
     ...end.payouts.map((payouts, index) => pay(`round-${index + 1}`, run.run, payouts)),
     release('release', run.run, run.released),
   ]
   for (const transfer of transfers) {
-    const posted = asStep('ledger', `of ${run.budget}`, post(ledger, transfer))
+    const posted = asStep('ledger', `of ${totalOf(run).budget}`, post(ledger, transfer))
     if (!posted.ok) return posted
   }
   const { held, paid, released } = totalsOf(ledger, run.run)
   if (paid !== run.paid) return refuse('ledger', `receipts sum to ${paid}, the run says that it paid ${run.paid}`)
   if (paid + released !== held) return refuse('ledger', `paid ${paid} and released ${released}, of ${held}`)
-  const ended = checkOutcome(order)
+  const ended = checkOutcome(order, end.course)
   if (!ended.ok) return ended
   if (run.model !== end.model) return refuse('ledger', `the rounds end at ${end.model}, the run at ${run.model}`)
-  if (!isSameEvaluation(run.evaluation, end.evaluation))
+  if (!isSameEvaluation(run.evaluation, end.course.evaluation))
     return refuse('ledger', 'the final figures are not those of the evaluate round')
   return accept(undefined)
 }
 
 /** A run ends when it is done; before, because its owner stopped it, or as a failure after rounds that came to nothing. */
-function checkOutcome(order: Order<RunManifest>): Result<undefined, Step> {
-  const { outcome, rounds } = order.run
-  const [closed, due] = [closedIn(rounds), closingOf(order)]
-  if ((outcome === 'completed') !== (closed === due))
-    return refuse('ledger', `${outcome}, and ${closed} of ${due} rounds closed`)
+function checkOutcome({ run }: Order<RunManifest>, course: Course): Result<undefined, Step> {
+  const { outcome, reason, rounds } = run
+  if ((outcome === 'completed') !== course.isDone)
+    return refuse(
+      'ledger',
+      `${outcome}, and ${course.isDone ? 'it was done' : `${course.trained} rounds have trained`}`,
+    )
+  if (outcome === 'completed' && reason !== course.reason)
+    return refuse('ledger', `completed: ${reason ?? 'as it was planned'}, its rounds say ${course.reason}`)
   const mayFail = rounds.length >= ROUNDS_MAX || rounds.at(-1)?.manifest === null
   return outcome === 'failed' && !mayFail ? refuse('ledger', 'failed though its last round closed') : accept(undefined)
 }

@@ -1,6 +1,6 @@
 import type { Answer } from '#aggregation/statistics/answer.ts'
 import type { Amount, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
-import type { Evaluation, RunManifest } from '#protocol/manifest.ts'
+import type { Evaluation, Origin, RunManifest } from '#protocol/manifest.ts'
 import type { Masking, Population, Purpose } from '#protocol/plan.ts'
 import type { Question } from '#protocol/question.ts'
 import { type Result, refuse } from '#protocol/result.ts'
@@ -19,8 +19,11 @@ export type Proof = {
   readonly masking: Masking
   readonly task: { readonly cid: Cid; readonly name: string }
   readonly outcome: RunManifest['outcome']
-  /** Why it was not completed. */
+  /** Why it was not completed, or was before all planned rounds had trained. */
   readonly reason: string | null
+  /** The closed round of another run whose model it started from: that run's own record proves it. */
+  readonly origin: Origin | null
+  /** With what extensions added, as the budget is. */
   readonly planned: number
   readonly rounds: readonly RoundProof[]
   /** Everyone whose update is in a model or a final figure, ascending. */
@@ -98,6 +101,8 @@ export type Step =
   | 'task'
   /** The first model is the one that architecture and seed give. */
   | 'genesis'
+  /** The same coordinator signed the round of another run that this one says it starts from, and that it made this first model. */
+  | 'origin'
   /** Of a round by itself: the manifest that it follows is the same coordinator's, and what it names can be started from. */
   | 'start'
   /** The same coordinator signed the round, and it follows the last closed one. */

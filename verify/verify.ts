@@ -1,5 +1,6 @@
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import type { Answer } from '#aggregation/statistics/answer.ts'
+import { totalOf } from '#payments/allocate.ts'
 import { kindOf } from '#protocol/bundle.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
@@ -9,9 +10,11 @@ import { type Result, refuse } from '#protocol/result.ts'
 import { checkAborted } from './aborted.ts'
 import { BadBlock, type BlockSource, Blocks } from './blocks.ts'
 import { type BundleFile, readBundle } from './bundle.ts'
+import { BEGINNING, checkExtensions, courseAfter, purposeIn } from './course.ts'
 import { firstStanding } from './lineage.ts'
 import { type LoneProof, proveRound } from './lone-round.ts'
-import { checkRound, purposeOf, type Standing } from './round.ts'
+import { checkOrigin } from './origin.ts'
+import { checkRound, type Standing } from './round.ts'
 import { checkLedger, checkRun, checkShape, checkTask, type Pins, subjectOf } from './run.ts'
 import type { VectorFinder } from './session.ts'
 import type { Checked, Failure, RoundProof, Step, Verdict } from './verdict.ts'
@@ -119,6 +122,11 @@ async function prove(
   if (!order.ok) return failure(order)
   const shape = checkShape(order.value)
   if (!shape.ok) return failure(shape)
+  const extensions = checkExtensions(run)
+  if (!extensions.ok) return failure(extensions)
+  if (run.origin) progress({ step: 'origin', rounds: run.rounds.length })
+  const origin = await checkOrigin(blocks, order.value)
+  if (!origin.ok) return failure(origin)
   if (order.value.kind === 'training') progress({ step: 'genesis', rounds: run.rounds.length })
   const start = await firstStanding(blocks, order.value)
   if (!start.ok) return failure(start)
@@ -128,11 +136,12 @@ async function prove(
   const rounds: RoundProof[] = []
   const payouts: (readonly Payout[])[] = []
   const nodes = new Set<NodeId>()
-  let trained = 0
+  let course = BEGINNING
   for (const { round, manifest, aborted, receipts } of run.rounds) {
+    if (course.isDone) return failure(refuse('run-manifest', 'it went on after it was done'))
     enter(round)
     const enterStep = (step: Step) => progress({ step, round, rounds: run.rounds.length })
-    const purpose = purposeOf(order.value, trained)
+    const purpose = purposeIn(order.value, course, round)
     if (aborted !== null) {
       const entry = { round, aborted, receipts, purpose }
       const ended = await checkAborted(blocks, order.value, standing, entry, enterStep)
@@ -141,17 +150,18 @@ async function prove(
       standing = { ...standing, attendance: ended.value.attendance, rule: ended.value.rule }
       continue
     }
-    if (purpose === 'train') trained++
+    const part = course.trained + 1
     const closed = await checkRound(
       blocks,
       order.value,
       standing,
-      { round, manifest: manifest as Cid, receipts, purpose, part: trained },
+      { round, manifest: manifest as Cid, receipts, purpose, part },
       { ...options, vectors: options.vectors, progress: enterStep },
     )
     if (!closed.ok) return failure(closed, round)
     standing = closed.value.standing
     answer = closed.value.answer
+    course = courseAfter(order.value, course, { purpose, evaluation: closed.value.manifest.evaluation })
     for (const node of closed.value.nodes) nodes.add(node)
     payouts.push(closed.value.payouts)
     rounds.push({
@@ -168,10 +178,11 @@ async function prove(
   }
   enter(undefined)
   progress({ step: 'ledger', rounds: run.rounds.length })
-  const evaluation = rounds.findLast(({ purpose }) => purpose === 'evaluate')?.evaluation ?? null
-  const ledger = checkLedger(order.value, { model: standing.model, evaluation, payouts })
+  const { evaluation } = course
+  const ledger = checkLedger(order.value, { model: standing.model, course, payouts })
   if (!ledger.ok) return failure(ledger)
 
+  const total = totalOf(run)
   const question = order.value.kind === 'asking' ? order.value.question : null
   return {
     ok: true,
@@ -186,13 +197,14 @@ async function prove(
     answer,
     outcome: run.outcome,
     reason: run.reason,
-    planned: run.planned,
+    origin: run.origin ?? null,
+    planned: total.rounds,
     rounds,
     nodes: [...nodes].toSorted(),
     model: run.model,
     evaluation,
     accuracy: evaluation && evaluation.rows > 0 ? evaluation.correct / evaluation.rows : null,
-    budget: run.budget,
+    budget: total.budget,
     paid: run.paid,
     released: run.released,
     checked: blocks.checked,

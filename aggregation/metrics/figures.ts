@@ -7,7 +7,7 @@ import { balancedAccuracy, macroF1, meanOf } from './classes.ts'
 import { r2 } from './errors.ts'
 import { decodeScores } from './lanes.ts'
 import { auprc, auroc, type Bounded, bestF1, f1, outcomesAt, type Ranked, sensitivity, specificity } from './ranking.ts'
-import { type Scoring, type Summand, type Tallies, talliedIn } from './scoring.ts'
+import { type Scoring, type Summand, scoreLanesOf, type Tallies, talliedIn } from './scoring.ts'
 
 /**
  * What a sum's score lanes say, in the order of the metrics. Of whole numbers and in float64, with + − × ÷ √ alone and from the
@@ -16,6 +16,11 @@ import { type Scoring, type Summand, type Tallies, talliedIn } from './scoring.t
 export function figuresOf(scoring: Scoring, lanes: RingVector, rows: number): readonly Figure[] {
   const tallies = decodeScores(scoring, lanes)
   return scoring.metrics.flatMap((metric) => figuresFor(metric, { scoring, tallies, rows }))
+}
+
+/** The figures that such a task's sums tell. */
+export function figureNamesOf(scoring: Scoring): readonly FigureName[] {
+  return figuresOf(scoring, new Uint32Array(scoreLanesOf(scoring)), 0).map(({ name }) => name)
 }
 
 type Summed = { readonly scoring: Scoring; readonly tallies: Tallies; readonly rows: number }

@@ -1,4 +1,10 @@
-import { api, type Command } from '../command.ts'
+import { api, type Command, type Option } from '../command.ts'
+
+const stopWhen: Option = {
+  name: 'stop-when',
+  value: '<rule>',
+  summary: "end it early: 'accuracy>=0.95', 'loss<=0.3', or 'loss:3:0.001', three rounds no better by 0.001",
+}
 
 /** What an owner of runs does at a coordinator. */
 export const RUNS: readonly Command[] = [
@@ -22,6 +28,9 @@ export const RUNS: readonly Command[] = [
       },
       { name: 'public-images', value: '<file>', summary: 'the same for images, IDX' },
       { name: 'public-labels', value: '<file>', summary: 'and their labels, IDX' },
+      { name: 'from', value: '<run[@round]>', summary: 'start from the model of this closed round, else of the last' },
+      stopWhen,
+      { name: 'dry-run', summary: 'as consilium check: launch nothing; files that are named are put all the same' },
       { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
     ],
     examples: [
@@ -29,8 +38,21 @@ export const RUNS: readonly Command[] = [
       'consilium run task.ts --watch',
       'consilium run - < task.json',
       'consilium run task.json --model model.json --weights weights.bin',
+      "consilium run task.json --from run_01KQ7@12 --stop-when 'loss:3:0.001'",
     ],
     load: () => import('../run.ts'),
+  },
+  {
+    name: 'check',
+    summary: 'what a run of a task file would take and cost, and which sites would come',
+    positional: { name: '<task.json>', required: true },
+    options: [
+      ...api,
+      { name: 'from', value: '<run[@round]>', summary: 'as it would start from this closed round' },
+      stopWhen,
+    ],
+    examples: ['consilium check task.json', 'consilium check task.json --json'],
+    load: () => import('../check.ts'),
   },
   {
     name: 'runs ls',
@@ -54,6 +76,27 @@ export const RUNS: readonly Command[] = [
     options: api,
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
     load: () => import('../runs-watch.ts'),
+  },
+  {
+    name: 'runs pause',
+    summary: 'let no more rounds of a run open; one that is open goes to its end',
+    positional: { name: '<run>', required: true },
+    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for those who wait' }],
+    examples: ['consilium runs pause run_01KQ7 --reason "the night shift trains nothing"'],
+    load: () => import('../runs-pause.ts'),
+  },
+  {
+    name: 'runs extend',
+    summary: 'add training rounds to a run that goes on or is paused',
+    positional: { name: '<run>', required: true },
+    options: [
+      ...api,
+      { name: 'rounds', value: '<n>', summary: 'how many' },
+      { name: 'budget', value: '<micro-credits>', default: '0', summary: 'for these rounds alone' },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key adds nothing more' },
+    ],
+    examples: ['consilium runs extend run_01KQ7 --rounds 10 --budget 2000000'],
+    load: () => import('../runs-extend.ts'),
   },
   {
     name: 'runs resume',

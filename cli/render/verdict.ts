@@ -30,6 +30,9 @@ function proofLines(proof: Proof): readonly string[] {
     `masking      ${masking}`,
     `coordinator  ${proof.coordinator}`,
     ...nodesLines(proof),
+    ...(proof.origin
+      ? [`forked from  round ${proof.origin.round} of ${proof.origin.run}, ${proof.origin.manifest}`]
+      : []),
     ...(proof.question ? [`question     ${proof.task.cid}`] : [`rounds       ${closed} of ${proof.planned} trained`]),
     ...sumsLines(proof),
     ...(proof.question ? [] : [`model        ${proof.model}`]),

@@ -14,9 +14,9 @@ import {
   type Variable,
   zerosLike,
 } from '@tensorflow/tfjs-core'
+import { rememberedBy } from '#aggregation/needs.ts'
 import { assert, unreachable } from '#protocol/assert.ts'
 import type { Optimiser as Terms } from '#protocol/task.ts'
-import { rememberedBy } from '../needs.ts'
 import { adamStep, momentumStep } from './kernels/fused.ts'
 
 /** Moves weights along their gradients. What it remembers from step to step starts at zero, and ends with it. */

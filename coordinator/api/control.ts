@@ -1,8 +1,14 @@
+import { equalBytes } from '#protocol/bytes.ts'
+import type { Result } from '#protocol/result.ts'
+import { extensionMadeBy } from '../decisions.ts'
 import type { Unstamped } from '../live.ts'
+import { pauseOf } from '../outcome.ts'
 import type { Run } from '../run.ts'
 import type { Caller } from './caller.ts'
+import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
 import type { Orders } from './orders.ts'
 import { inTime, Problem } from './problems.ts'
+import { extendSchema, pauseSchema } from './run-schemas.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import { runView, stopSchema } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
@@ -18,7 +24,7 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
     const heard = runner.hear(run).then(() => runner.advance(run, event))
     const decided = await inTime(clock, heard, REPEATABLE)
     const now = decided.ok ? decided.value : runner.run(run)
-    if (!now || !(decided.ok || isSo(now))) throw impossible(now)
+    if (!now || !(decided.ok || isSo(now))) throw impossible(now, decided)
     return runOf(now, (await orders.of(now)).subject, doors.retention)
   }
 
@@ -35,6 +41,56 @@ export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): 
       },
     },
     ({ caller, params }) => decide(caller, params.id, { kind: 'resumed' }, (run) => !isEnding(run)),
+  )
+
+  routes.post(
+    '/v1/runs/:id/pause',
+    {
+      config: { scope: 'runs:write' },
+      schema: {
+        summary: 'Let no more rounds open',
+        description:
+          'The open round goes to its end, and then the run waits for POST /resume or /stop; where none is open it waits at once. A last round that closes still completes the run. A run that is paused, or about to be, is answered as it is.',
+        params: runParams,
+        body: pauseSchema,
+        response: { 200: runView, ...problems },
+      },
+    },
+    ({ caller, params, body }) =>
+      decide(
+        caller,
+        params.id,
+        { kind: 'paused', reason: body.reason },
+        (run) => !isEnding(run) && pauseOf(run) !== null,
+      ),
+  )
+
+  routes.post(
+    '/v1/runs/:id/extend',
+    {
+      config: { scope: 'runs:write' },
+      schema: {
+        summary: 'Add training rounds',
+        description:
+          'And a budget that pays these alone: it is reserved once, before the first of them opens. A run that has ended, or is about to, cannot be extended: fork it. Without an Idempotency-Key a repeat adds as much again.',
+        params: runParams,
+        headers: idempotencyHeaders,
+        body: extendSchema,
+        response: { 200: runView, ...problems },
+      },
+    },
+    (request, reply) => {
+      const { rounds, budget } = request.body
+      const once = onceOf(request)
+      const event = { kind: 'extended', rounds, budget: BigInt(budget), once } as const
+      return decide(request.caller, request.params.id, event, (run) => {
+        const made = extensionMadeBy(run, once)
+        if (!made?.once || !once) return false
+        if (!equalBytes(made.once.body, once.body)) throw keyReused()
+        markReplayed(reply)
+        return true
+      })
+    },
   )
 
   routes.post(
@@ -59,10 +115,27 @@ function isEnding({ phase, stopping }: Run): boolean {
   return stopping !== null || phase === 'finishing' || phase === 'ended'
 }
 
-function impossible(run: Run | undefined): Problem {
+function impossible(run: Run | undefined, refused: Result<unknown>): Problem {
+  if (!refused.ok && LIMITS.has(refused.refusal))
+    return new Problem(422, refused.refusal.replaceAll('-', '_'), 'This run cannot be extended', refused.detail ?? '')
+  if (!refused.ok && refused.refusal === 'stop-rule-met')
+    return new Problem(
+      409,
+      'run_completing',
+      'The run has trained enough',
+      `${refused.detail}: it is being completed by its stop rule; fork it to train on`,
+    )
   if (run && run.stopping !== null && run.phase !== 'ended')
     return new Problem(409, 'run_stopped', 'The run is being stopped', `its owner ended it: ${run.stopping}`)
-  return new Problem(409, 'run_ended', 'The run has ended', 'its record is sealed, or about to be; launch another one')
+  return new Problem(
+    409,
+    'run_ended',
+    'The run has ended',
+    'its record is sealed, or about to be; launch another one, or fork this one',
+  )
 }
+
+/** What can be said of a run at all. */
+const LIMITS: ReadonlySet<string> = new Set(['too-many-rounds', 'too-many-extensions', 'wrong-phase'])
 
 const REPEATABLE = 'it may still be taken: send it again, which changes nothing where it was'

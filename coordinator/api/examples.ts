@@ -73,7 +73,36 @@ export const RUN = {
   },
   ...{ rounds: 10, closed: 3, over: 3, round: 4, phase: 'collecting', task: CID, model: CID, manifest: null },
   ...{ vectors: 'kept', vectors_until: null, evaluation: EVALUATION },
+  ...{ stop_when: { metric: 'loss', patience: 3, min_delta: 0.001 }, origin: null },
   ...{ budget: CREATE_RUN.budget, paid: '300000', released: '0' },
+}
+
+export const PAUSE = { reason: 'the night shift needs its machines' }
+export const EXTEND = { rounds: 10, budget: '1000000' }
+
+export const DRY_RUN = {
+  ...{ ok: true, errors: [], parameters: 4, trained: 4, memory_bytes: 9216, rounds: 10 },
+  bytes: {
+    ...{ up_per_node: 80, down_per_node: 816, per_round: 8960 },
+    by_codec: [
+      { codec: 'ring32', bytes_up: 80, available: true },
+      { codec: 'float32', bytes_up: 16, available: false },
+    ],
+  },
+  cost: { budget: '1000000', per_round: '100000', per_update_min: '10000', per_update_max: '33334' },
+  privacy: { epsilon: null, reason: 'nothing is added to hide a row, and so nothing bounds ε' },
+  population: { linked: 2, willing: 1, needed: 3 },
+  sites: [
+    {
+      node: NODE_ID,
+      operator: 'charite',
+      linked: true,
+      accepts: false,
+      rule: 'cohort-too-small',
+      detail: 'at least 5 reports',
+    },
+  ],
+  compatibility: [{ feature: 'secure aggregation', state: 'used', detail: 'secagg/1, 3 to 128 seats' }],
 }
 
 export const STOP = { reason: 'the data changed' }

@@ -58,6 +58,30 @@ export function later(
   return new Problem(status, code, 'Not now', detail, { headers })
 }
 
+/** What a schema finds wrong; where it is several in one, what each of them does. */
+type Issue = {
+  readonly code?: string
+  readonly message: string
+  readonly path: readonly PropertyKey[]
+  readonly keys?: readonly string[]
+  readonly errors?: readonly Branch[] | undefined
+}
+type Branch = readonly Issue[]
+
+/** Of several shapes the one is meant that knows most of the fields, and then the one with the fewest mistakes. */
+function mistakesIn(
+  { message, path, errors }: Issue,
+  at: string,
+): readonly { readonly pointer: string; readonly message: string }[] {
+  const pointer = [at === '/' ? '' : at, ...path.map(String)].join('/')
+  const [meant] = (errors ?? []).toSorted((a, b) => strangersIn(a) - strangersIn(b) || a.length - b.length)
+  return meant ? meant.flatMap((issue) => mistakesIn(issue, pointer)) : [{ pointer: pointer || '/', message }]
+}
+
+function strangersIn(branch: Branch): number {
+  return branch.reduce((sum, { path, keys = [] }) => sum + (path.length === 0 ? keys.length : 0), 0)
+}
+
 /** Whatever was thrown, as an answer. Faults of ours say nothing of their inside; the log has it under the request id. */
 export function answerProblem(cause: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(cause)
@@ -104,10 +128,9 @@ export function problemOf(cause: FastifyError | Problem): Problem {
       },
     )
   if (hasZodFastifySchemaValidationErrors(cause)) {
-    const errors = cause.validation.map(({ instancePath, message }) => ({
-      pointer: instancePath || '/',
-      message: message ?? 'is not valid',
-    }))
+    const errors = cause.validation.flatMap(({ instancePath, message = 'is not valid', params }) =>
+      mistakesIn({ message, path: [], errors: (params as { errors?: readonly Branch[] }).errors }, instancePath),
+    )
     return new Problem(
       400,
       'invalid_request',

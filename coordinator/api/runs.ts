@@ -14,7 +14,9 @@ import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
 import type { Orders } from './orders.ts'
 import { inTime, notFound, Problem } from './problems.ts'
-import { createRunSchema, eventView, page, problemView, runView } from './schemas.ts'
+import { wholeOf } from './request.ts'
+import { launchRunSchema } from './run-schemas.ts'
+import { eventView, page, problemView, runView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
 import { placeOf, runsFor } from './tenancy.ts'
 import { eventOf, runOf } from './views.ts'
@@ -61,15 +63,16 @@ export function runRoutes(
         summary: 'Launch a run',
         description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
         headers: idempotencyHeaders,
-        body: createRunSchema,
+        body: launchRunSchema,
         response: { 200: runView, 201: runView, ...problems },
       },
     },
     async (request, reply) => {
       const { federation, populationSize } = await placeOf(doors, request.caller, request.body.federation)
-      const run = await launcher.launch(request, 'train', reply, (id, idempotency) =>
-        createRun(blobs, id, { ...request.body, federation }, idempotency, populationSize),
-      )
+      const run = await launcher.launch(request, 'train', reply, async (id, idempotency) => {
+        const { request: order, origin } = await wholeOf(doors, request.caller, request.body)
+        return createRun(blobs, id, { ...order, federation }, idempotency, populationSize, origin)
+      })
       return reply.header('location', `/v1/runs/${run.spec.run}`).send(await viewOf(run))
     },
   )

@@ -28,6 +28,7 @@ import {
 import { onFailuresField } from '../run-spec.ts'
 import { termsSchema } from '../timing.ts'
 import * as example from './examples.ts'
+import { originView, stopRuleView, stopWhenField } from './stop-when.ts'
 
 /** The API's shapes: what a request may say, what an answer says. OpenAPI is generated from them. */
 export const text = (what: string) => z.string().meta({ description: what })
@@ -161,8 +162,9 @@ export const createRunSchema = z
     timing: timingWithDefaults,
     failuresMax: failuresMaxField,
     onFailures: whenTooMany.default('pause'),
+    stopWhen: stopWhenField.optional(),
   })
-  .meta({ id: 'CreateRun', examples: [example.CREATE_RUN] })
+  .meta({ description: 'what a run is made of, its task whole' })
 
 export const createAskSchema = z
   .strictObject({
@@ -229,7 +231,7 @@ export const runView = z
     population: populationField,
     federation: z.string().nullable().meta({ description: 'whose members alone are invited' }),
     masking: maskingField,
-    rounds: z.int().meta({ description: 'training rounds that are to close' }),
+    rounds: z.int().meta({ description: 'training rounds that are to close, extensions and all' }),
     closed: z.int().meta({ description: 'training rounds that have closed' }),
     over: z.int().meta({ description: 'rounds of any purpose that are over, however they ended' }),
     round: z.int().nullable().meta({ description: 'the open round' }),
@@ -244,7 +246,9 @@ export const runView = z
       description: 'when they expire; null while the run goes on, where they are kept for ever, and once they have',
     }),
     evaluation: evaluationView.nullable().meta({ description: 'of the final model' }),
-    budget: amount,
+    stop_when: stopRuleView.nullable().meta({ description: 'when it has trained enough' }),
+    origin: originView.nullable().meta({ description: 'the closed round of another run whose model it started from' }),
+    budget: amount.meta({ description: 'of the order and all extensions: micro-credits, as a decimal text' }),
     paid: amount,
     released: amount,
   })

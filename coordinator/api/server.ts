@@ -12,6 +12,7 @@ import { ulid } from 'ulid'
 import { z } from 'zod'
 import type { Earned } from '#payments/ledger.ts'
 import { assert } from '#protocol/assert.ts'
+import type { Signer } from '#protocol/envelope.ts'
 import type { Millis, NodeId, RunId } from '#protocol/ids.ts'
 import { Places } from '#protocol/places.ts'
 import type { BlobStore, Clock, Presence } from '#protocol/ports.ts'
@@ -25,6 +26,7 @@ import type { Curves } from '../curves.ts'
 import type { Datasets } from '../datasets.ts'
 import type { Eligibility } from '../eligibility.ts'
 import type { Federations } from '../federations.ts'
+import type { Inquiries } from '../inquiries.ts'
 import type { Paces } from '../paces.ts'
 import type { Pins } from '../pins.ts'
 import type { Publications } from '../publications.ts'
@@ -43,6 +45,7 @@ import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { datasetRoutes } from './datasets.ts'
+import { dryRunRoutes } from './dry-run.ts'
 import { federationRoutes } from './federations.ts'
 import { feedRoutes } from './feed.ts'
 import { FILES, fileRoutes } from './files.ts'
@@ -107,6 +110,9 @@ export type ApiDoors = {
   readonly federations: Federations
   readonly eligibility: Eligibility
   readonly datasets: Datasets
+  /** Asks nodes what they would make of a plan, under the coordinator's seal. */
+  readonly inquiries: Inquiries
+  readonly signer: Signer
   readonly newRunId: () => RunId
   readonly version: string
   /** Fires when the coordinator drains: open event streams end. */
@@ -291,6 +297,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     datasetRoutes(routes, doors)
     federationRoutes(routes, doors)
     const [orders, launcher] = [new Orders(doors.blobs), new Launcher(doors)]
+    dryRunRoutes(routes, doors)
     runRoutes(routes, doors, { orders, launcher, streams })
     feedRoutes(routes, doors, streams)
     roundRoutes(routes, doors)

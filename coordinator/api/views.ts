@@ -1,6 +1,6 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
-import { roundPayouts } from '#payments/allocate.ts'
+import { roundPayouts, totalOf } from '#payments/allocate.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import { shown } from '#protocol/metrics.ts'
 import type { Question } from '#protocol/question.ts'
@@ -9,9 +9,10 @@ import { outcomeOf, pauseOf } from '../outcome.ts'
 import { type Retention, vectorsUntil } from '../retention.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
 import type { Run } from '../run.ts'
-import { partOf } from '../run.ts'
+import { partOf, tranchesOfRun } from '../run.ts'
 import type { RunEvent } from '../run-events.ts'
 import type { Advanced } from '../runner.ts'
+import { shownRule } from '../stopping-early.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
 export function runOf(run: Run, { name }: Subject, retention: Retention) {
@@ -22,7 +23,7 @@ export function runOf(run: Run, { name }: Subject, retention: Retention) {
     population: run.spec.population,
     federation: run.spec.federation as string | null,
     masking: run.spec.masking,
-    rounds: run.spec.planned,
+    rounds: totalOf({ ...run.spec, extensions: run.extensions }).rounds,
     closed: run.trained,
     over: run.past.length,
     round: run.round?.round ?? null,
@@ -32,7 +33,9 @@ export function runOf(run: Run, { name }: Subject, retention: Retention) {
     manifest: run.manifest as string | null,
     ...vectorsOf(run, retention),
     evaluation: evaluationOf(run, run.evaluation),
-    budget: String(run.spec.budget),
+    stop_when: run.spec.stopWhen ? shownRule(run.spec.stopWhen) : null,
+    origin: run.spec.origin ?? null,
+    budget: String(totalOf({ ...run.spec, extensions: run.extensions }).budget),
     paid: String(run.paid),
     released: String(run.released),
   }
@@ -115,13 +118,22 @@ function meaningOf(
         purpose: event.spec.purpose,
         rounds: event.spec.planned,
         budget: String(event.spec.budget),
+        stop_when: event.spec.stopWhen ? shownRule(event.spec.stopWhen) : null,
+        origin: event.spec.origin ?? null,
         masking: event.spec.masking,
         population: event.spec.population,
         federation: event.spec.federation,
         task: event.spec.task,
       }
     case 'held':
-      return { type: 'run.funded' }
+      return { type: 'run.funded', extension: event.extension ?? null }
+    case 'paused':
+      return { type: after.phase === 'paused' ? 'run.paused' : 'run.pausing', ...pausedBy(after) }
+    case 'extended': {
+      const { rounds, budget } = totalOf({ ...after.spec, extensions: after.extensions })
+      const added = { rounds_added: event.rounds, budget_added: String(event.budget) }
+      return { type: 'run.extended', ...added, rounds, budget: String(budget) }
+    }
     case 'opened':
       return { type: 'round.opened', ...round, purpose: after.round?.purpose, invited: event.invited, plan: event.plan }
     case 'joined':
@@ -168,23 +180,23 @@ function meaningOf(
     case 'settled':
       return { type: 'round.settled', ...round, receipts: event.receipts }
     case 'recounted': {
-      const reason = pauseOf(after)
-      return reason === null
-        ? { type: 'round.recorded', ...round, record: event.record }
-        : { type: 'run.paused', ...round, record: event.record, reason, failures: after.failures }
+      const recorded = { ...round, record: event.record }
+      if (after.phase !== 'paused') return { type: 'round.recorded', ...recorded }
+      return { type: 'run.paused', ...recorded, ...pausedBy(after) }
     }
     case 'resumed':
       return { type: 'run.resumed' }
     case 'finished': {
       const { outcome, reason } = outcomeOf(after)
+      const total = totalOf({ ...after.spec, extensions: after.extensions })
       return {
         type: `run.${outcome}`,
         reason,
-        rounds: after.spec.planned,
+        rounds: total.rounds,
         evaluation: evaluationOf(after, after.evaluation),
         model: after.model,
         manifest: event.manifest,
-        ledger: { budget: String(after.spec.budget), paid: String(event.paid), released: String(event.released) },
+        ledger: { budget: String(total.budget), paid: String(event.paid), released: String(event.released) },
       }
     }
     case 'expired':
@@ -192,6 +204,10 @@ function meaningOf(
     case 'cleared':
       return { type: 'vectors.deleted', through: event.through }
   }
+}
+
+function pausedBy(run: Run) {
+  return { reason: pauseOf(run), failures: run.failures }
 }
 
 function thresholdsOf({ round }: Run) {
@@ -211,9 +227,9 @@ function completed(before: Run, round: Round, after: Run, at: number, payload: P
   const trainMillis = seated.seats.map((state) => (state !== 'waiting' && 'update' in state ? state.trainMillis : 0))
   const slowest = Math.max(0, ...trainMillis)
   const duration = at - round.openedAt
-  const { budget, planned } = before.spec
   const nodes = reports.map(({ node }) => node)
-  const payouts = round.purpose === 'train' ? roundPayouts(budget, planned, partOf(before, round.round), nodes) : []
+  const payouts =
+    round.purpose === 'train' ? roundPayouts(tranchesOfRun(before), partOf(before, round.round), nodes) : []
   return {
     purpose: round.purpose,
     cohort: seated.cohort.length,
@@ -225,5 +241,6 @@ function completed(before: Run, round: Round, after: Run, at: number, payload: P
     model: after.model,
     manifest: after.parent,
     payouts: payouts.map(({ payee, amount }) => ({ node: payee, amount: String(amount) })),
+    paused: after.phase === 'paused' ? pauseOf(after) : null,
   }
 }

@@ -1,4 +1,4 @@
-import { roundBudget } from '#payments/allocate.ts'
+import { roundBudget, totalOf } from '#payments/allocate.ts'
 import { assert } from '#protocol/assert.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Amount } from '#protocol/ids.ts'
@@ -6,7 +6,7 @@ import type { RunManifest } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
 import { keepSealed } from '#protocol/sealed.ts'
 import { outcomeOf } from '../outcome.ts'
-import type { Run } from '../run.ts'
+import { type Run, tranchesOfRun } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /** Gives back what was not paid, which nothing is before the end, and seals the run's record: the root of its bundle. */
@@ -24,6 +24,7 @@ export function finishEffect(doors: { blobs: BlobStore; signer: Signer; settleme
 function manifestOf(run: Run, signer: Signer): RunManifest {
   const { spec } = run
   const paid = paidBy(run)
+  const extensions = run.extensions.map(({ from, rounds, budget }) => ({ from, rounds, budget }))
   return {
     v: 1,
     run: spec.run,
@@ -32,6 +33,9 @@ function manifestOf(run: Run, signer: Signer): RunManifest {
     masking: spec.masking,
     task: spec.task,
     planned: spec.planned,
+    ...(extensions.length > 0 && { extensions }),
+    ...(spec.stopWhen && { stopWhen: spec.stopWhen }),
+    ...(spec.origin && { origin: spec.origin }),
     rounds: run.past.map(({ round, manifest, aborted, receipts }) => {
       assert(receipts !== 'overdue', 'the record waits for every settlement')
       assert((manifest === null) !== (aborted === null), 'the record waits for those of its aborted rounds')
@@ -42,12 +46,13 @@ function manifestOf(run: Run, signer: Signer): RunManifest {
     evaluation: run.evaluation,
     budget: spec.budget,
     paid,
-    released: spec.budget - paid,
+    released: totalOf({ ...spec, extensions }).budget - paid,
   }
 }
 
 /** The parts of the training rounds that closed. */
-function paidBy({ spec, trained }: Run): Amount {
-  const parts = Array.from({ length: trained }, (_, index) => roundBudget(spec.budget, spec.planned, index + 1))
+function paidBy(run: Run): Amount {
+  const tranches = tranchesOfRun(run)
+  const parts = Array.from({ length: run.trained }, (_, index) => roundBudget(tranches, index + 1))
   return parts.reduce((total, part) => total + part, 0n)
 }

@@ -26,14 +26,11 @@ export function openEffect(doors: OpenDoors): EffectHandler {
     await untilSettled(doors, run, signal)
     const endings = blockOfEndings(endingsFor(run, doors.runs()))
     if (endings) await doors.blobs.putBlocks([endings])
-    const plan = await keepSealed(
-      doors.blobs,
-      doors.signer,
-      'plan',
-      planFor(run, order, owed.round, endings?.cid ?? null),
-    )
+    const made = planFor(run, order, owed.round, endings?.cid ?? null)
+    const plan = await keepSealed(doors.blobs, doors.signer, 'plan', made)
     // No more can join, so that no more are waited for: any number of nodes may be linked.
-    return { kind: 'opened', round: owed.round, plan, invited: Math.min(await invitees(doors, run), COHORT_MAX) }
+    const invited = Math.min(await invitees(doors, run), COHORT_MAX)
+    return { kind: 'opened', round: owed.round, plan, purpose: made.purpose, invited }
   }
 }
 

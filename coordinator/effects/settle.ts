@@ -6,7 +6,7 @@ import { receiptListSchema, seatListSchema } from '#protocol/manifest.ts'
 import type { BlobStore, Settlement } from '#protocol/ports.ts'
 import { readSealed, signAs } from '#protocol/sealed.ts'
 import { blockOf, readBlock } from '../record.ts'
-import { partOf } from '../run.ts'
+import { partOf, tranchesOfRun } from '../run.ts'
 import type { EffectHandler } from '../runner.ts'
 
 /**
@@ -29,7 +29,7 @@ export function settleEffect(doors: { blobs: BlobStore; signer: Signer; settleme
     const seats = await readBlock(blobs, record.value.value.seats, seatListSchema)
     const paid = seats.flatMap(({ node, update }, seat) => (update ? [{ node, update, seat }] : []))
     const nodes = paid.map(({ node }) => node)
-    const payouts = roundPayouts(run.spec.budget, run.spec.planned, partOf(run, owed.round), nodes)
+    const payouts = roundPayouts(tranchesOfRun(run), partOf(run, owed.round), nodes)
     const amounts = new Map(payouts.map(({ payee, amount }) => [payee, amount]))
     await settlement.post(`${run.spec.run}-${owed.round}`, run.spec.run, payouts)
     const { run: id } = run.spec

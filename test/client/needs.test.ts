@@ -7,7 +7,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { profile } from '@tensorflow/tfjs-core'
 import * as fc from 'fast-check'
-import { checkNeeds, trainingNeeds } from '#client/needs.ts'
+import { checkNeeds, trainingNeeds } from '#aggregation/needs.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'

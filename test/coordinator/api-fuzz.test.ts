@@ -109,7 +109,7 @@ describe('every operation', () => {
         method,
         payload: path === '/v1/session' ? { key: 'key' } : payload,
       })
-      expect([method, path, status < 300, body?.errors]).toEqual([method, path, true, undefined])
+      expect([method, path, status < 300, body?.errors ?? []]).toEqual([method, path, true, []])
     }
   })
 })

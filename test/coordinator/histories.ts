@@ -2,12 +2,13 @@ import * as fc from 'fast-check'
 import { type Obligation, obligations } from '#coordinator/obligations.ts'
 import type { RoundEvent } from '#coordinator/round/events.ts'
 import { hasReported, isAmong, type Round } from '#coordinator/round/round.ts'
-import { nextDeadline, type Run, stepRun } from '#coordinator/run.ts'
+import { nextDeadline, purposeOf, type Run, stepRun } from '#coordinator/run.ts'
 import type { RunEvent } from '#coordinator/run-events.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
 import type { Terms } from '#coordinator/timing.ts'
 import type { Millis } from '#protocol/ids.ts'
 import { COHORT_MAX } from '#protocol/limits.ts'
+import type { StopRule } from '#protocol/stop-rule.ts'
 import { cohortOf } from '#test/cohort.ts'
 import { cid, type Happening, happens, maskedSpecOf, NODES, specOf } from './fixture.ts'
 
@@ -38,13 +39,14 @@ export function answerTo(run: Run, owed: Obligation, at: Millis = run.at): RunEv
   const stamped = (happening: Happening) => stamp(run, happening, { at, round })
   switch (owed.kind) {
     case 'hold':
-      return { kind: 'held', at }
+      return owed.extension === undefined ? { kind: 'held', at } : { kind: 'held', at, extension: owed.extension }
     case 'open':
       return {
         kind: 'opened',
         at,
         round,
         plan: cid(`plan ${round}`),
+        purpose: purposeOf(run),
         invited: Math.min(run.spec.cohort.max, COHORT_MAX),
       }
     case 'enrol':
@@ -145,7 +147,7 @@ export function moveOn(run: Run): Run {
 
 /** One act of a history that makes no sense as often as it does. */
 export type Act = {
-  readonly kind: 'sense' | 'work' | 'stopped' | keyof typeof happens | (typeof LAWS)[number]
+  readonly kind: 'sense' | 'work' | 'stopped' | 'paused' | 'extended' | keyof typeof happens | (typeof LAWS)[number]
   readonly pick: number
   readonly skew: number
   readonly wait: Millis
@@ -161,7 +163,7 @@ export const acts: fc.Arbitrary<Act> = fc.record({
     { weight: 40, arbitrary: fc.constant('work' as const) },
     { weight: 30, arbitrary: fc.constantFrom(...ANY.filter((kind) => kind !== 'leave')) },
     { weight: 5, arbitrary: fc.constant('leave' as const) },
-    { weight: 1, arbitrary: fc.constant('stopped' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('stopped' as const, 'paused' as const, 'extended' as const) },
   ),
   pick: fc.nat(10_000),
   skew: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, -1, 1),
@@ -179,7 +181,8 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
   const who = pick % (run.spec.cohort.max + 2)
   switch (kind) {
     case 'sense': {
-      if (run.phase === 'paused') return { kind: 'resumed', at }
+      // A budget that was added is reserved first as often as not.
+      if (run.phase === 'paused' && (run.held === run.extensions.length || pick % 2)) return { kind: 'resumed', at }
       const said = speeches(run)
       const speech = said[pick % said.length]
       if (!speech) return eventOf(run, { kind: 'work', pick, skew, wait })
@@ -199,11 +202,16 @@ export function eventOf(run: Run, { kind, pick, skew, wait }: Act): RunEvent {
     case 'resumed':
       return { kind, at }
     case 'stopped':
+    case 'paused':
       return { kind, at, reason: 'enough' }
+    case 'extended': {
+      const once = pick % 3 ? { key: new Uint8Array(32).fill(pick % 5), body: new Uint8Array(32) } : null
+      return { kind, at, rounds: 1 + (pick % 3), budget: BigInt(pick % 1000), once }
+    }
     case 'finished':
       return { kind, at, manifest: cid('run'), paid: 0n, released: 0n, reason: null }
     case 'held':
-      return { kind, at }
+      return pick % 2 ? { kind, at } : { kind, at, extension: 1 + (pick % 3) }
     case 'expired':
     case 'cleared':
       return { kind, at, through: 1 + (pick % Math.max(1, run.past.length + 1)) }
@@ -263,9 +271,20 @@ export const askSpecs: fc.Arbitrary<RunSpec> = maskedSpecs.map((spec) => ({
   ...{ ...spec, purpose: 'ask', planned: 1, budget: 0n, genesis: spec.task },
 }))
 
+/** Every round of these histories tests the same: a rule of patience is met once that runs out, and one of a bound at once or never. */
+const stopRules: fc.Arbitrary<StopRule | undefined> = fc.constantFrom(
+  ...([undefined, undefined, { metric: 'accuracy', atLeastMicro: 900_001 }] as const),
+  ...([
+    { metric: 'loss', patience: 1, minDeltaMicro: 0 },
+    { metric: 'loss', atMostMicro: 100_000 },
+  ] as const),
+)
+
 export const plainSpecs: fc.Arbitrary<RunSpec> = fc
-  .tuple(timings, fc.integer({ min: 1, max: 3 }), fc.constantFrom('pause', 'end'))
-  .map(([timing, failuresMax, onFailures]) => specOf({ timing, failuresMax, onFailures }))
+  .tuple(timings, fc.integer({ min: 1, max: 3 }), fc.constantFrom('pause', 'end'), stopRules)
+  .map(([timing, failuresMax, onFailures, stopWhen]) =>
+    specOf({ timing, failuresMax, onFailures, ...(stopWhen && { stopWhen }) }),
+  )
 
 /** What the open round is at: its phase, and of the phase in which keys are shared its step. */
 export function stageOf({ round }: Run): string | undefined {

@@ -2,15 +2,22 @@ import { Capabilities } from '#coordinator/capabilities.ts'
 import { Datasets } from '#coordinator/datasets.ts'
 import { Eligibility } from '#coordinator/eligibility.ts'
 import { Federations } from '#coordinator/federations.ts'
+import { Inquiries } from '#coordinator/inquiries.ts'
 import { Notifier } from '#coordinator/notifier.ts'
 import { Paces } from '#coordinator/paces.ts'
 import { Webhooks } from '#coordinator/webhooks.ts'
+import { randomBytes, sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { signerOf } from '#protocol/envelope.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 
 /** What the API has of nodes, over a log, and of endpoints, to which nothing is sent. */
 export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock }) {
+  const signer = signerOf(sha256(utf8('coordinator')))
+  const transport = { linked: () => [], send: async () => undefined }
+  const inquiries = new Inquiries({ transport, signer, clock: doors.clock, chance: randomBytes })
   const webhooks = new Webhooks({ ...doors, newEndpointId: () => 'we_0' })
   const nowhere = async () => {
     throw new Error('nothing is sent here')
@@ -23,7 +30,7 @@ export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock
   const federations = new Federations({ ...doors, secret: new Uint8Array(32) })
   return {
     ...{ capabilities: new Capabilities(doors), paces: new Paces(), datasets: new Datasets(doors), federations },
-    ...{ eligibility: new Eligibility({ admits: 'open', federations }) },
+    ...{ eligibility: new Eligibility({ admits: 'open', federations }), inquiries, signer },
     webhooks: { webhooks, notifier, secretOf, mistakeIn: () => undefined },
   }
 }

@@ -1,11 +1,24 @@
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
 import { type Obligation, obligations } from '#coordinator/obligations.ts'
-import { nextDeadline, partOf, type Run, stepRun } from '#coordinator/run.ts'
+import { nextDeadline, partOf, type Run, stepRun, tranchesOfRun } from '#coordinator/run.ts'
 import { decodeEvent, encodeEvent, type RunEvent } from '#coordinator/run-events.ts'
 import type { RunSpec } from '#coordinator/run-spec.ts'
+import { roundBudget, totalOf } from '#payments/allocate.ts'
 import { happens } from './fixture.ts'
-import { accepted, acts, askSpecs, eventOf, maskedSpecs, moveOn, plainSpecs, stamp, started } from './histories.ts'
+import {
+  accepted,
+  acts,
+  answerTo,
+  askSpecs,
+  eventOf,
+  maskedSpecs,
+  moveOn,
+  plainSpecs,
+  speeches,
+  stamp,
+  started,
+} from './histories.ts'
 
 /** What holds of every run, tried on so many histories for each hundred that it takes to go everywhere. */
 export function runProperties(percent: number): void {
@@ -65,7 +78,8 @@ function properties(specs: fc.Arbitrary<RunSpec>, times: (runs: number) => { rea
           if (step > 100) throw new Error(`stuck in ${run.phase} ${run.round?.phase}`)
           run = moveOn(run)
         }
-        if (run.phase === 'paused') expect([spec.onFailures, run.failures]).toEqual(['pause', spec.failuresMax])
+        if (run.phase === 'paused' && run.pausing === null)
+          expect([spec.onFailures, run.failures]).toEqual(['pause', spec.failuresMax])
       }),
       times(200),
     )
@@ -83,7 +97,7 @@ function properties(specs: fc.Arbitrary<RunSpec>, times: (runs: number) => { rea
         expect(run.past.every(({ manifest, aborted }) => (manifest === null) !== (aborted === null))).toBe(true)
         const trained = run.past.filter(({ purpose, manifest }) => purpose === 'train' && manifest !== null)
         expect(trained.map(({ round }) => partOf(run, round))).toEqual(trained.map((_, index) => index + 1))
-        expect(trained.length).toBeLessThanOrEqual(spec.planned)
+        expect(trained.length).toBeLessThanOrEqual(totalOf({ ...spec, extensions: run.extensions }).rounds)
       }),
       times(100),
     )
@@ -138,6 +152,39 @@ function properties(specs: fc.Arbitrary<RunSpec>, times: (runs: number) => { rea
     )
   })
 
+  test('pays from its order and its extensions exactly, each budget for its own rounds, and opens none that could not be paid', () => {
+    fc.assert(
+      fc.property(histories(120), ([spec, history]) => {
+        let run = started(spec)
+        /** Of training rounds that closed: what each paid at the time. */
+        const paid: bigint[] = []
+        const check = (next: Run) => {
+          if (next.trained > run.trained) paid.push(roundBudget(tranchesOfRun(run), next.trained))
+          const funded = totalOf({ ...spec, extensions: next.extensions.slice(0, next.held) })
+          if (next.round?.purpose === 'train') expect(next.trained).toBeLessThan(funded.rounds)
+          run = next
+        }
+        for (const act of history) check(stepOr(run, eventOf(run, act)))
+        for (let step = 0; run.phase !== 'ended'; step++) {
+          if (step > 400) throw new Error(`stuck in ${run.phase} ${run.round?.phase}`)
+          const isWaiting = run.phase === 'paused' && obligations(run).length === 0
+          check(isWaiting ? accepted(run, { kind: 'resumed', at: run.at }) : stepOr(run, calmly(run)))
+          if (step > 300) check(stepOr(run, { kind: 'stopped', at: run.at, reason: 'enough' }))
+        }
+        const total = totalOf({ ...spec, extensions: run.extensions })
+        // What a later extension added changed nothing of what was paid before it.
+        expect(paid).toEqual(paid.map((_, index) => roundBudget(tranchesOfRun(run), index + 1)))
+        const sum = paid.reduce((a, b) => a + b, 0n)
+        expect(sum).toBeLessThanOrEqual(total.budget)
+        if (paid.length === total.rounds) expect(sum).toBe(total.budget)
+        expect(run.held).toBe(run.extensions.length)
+        const keys = run.extensions.flatMap(({ once }) => (once ? [once.key.join()] : []))
+        expect(new Set(keys).size).toBe(keys.length)
+      }),
+      times(200),
+    )
+  })
+
   test('owes each thing once, one thing a round, and says when a round is over why it came to nothing', () => {
     fc.assert(
       fc.property(histories(120), ([spec, history]) => {
@@ -145,9 +192,12 @@ function properties(specs: fc.Arbitrary<RunSpec>, times: (runs: number) => { rea
         const answered = new Set<string>()
         for (const act of history) {
           const before = obligations(run)
-          run = stepOr(run, eventOf(run, act))
+          const event = eventOf(run, act)
+          run = stepOr(run, event)
           const owed = obligations(run).map(nameOf)
-          for (const one of before.map(nameOf)) if (!owed.includes(one)) answered.add(one)
+          // What its owner puts off is owed again later.
+          const isPutOff = event.kind === 'paused' || event.kind === 'extended'
+          for (const one of before.map(nameOf)) if (!owed.includes(one) && !isPutOff) answered.add(one)
           for (const one of owed) expect(answered).not.toContain(one)
           const open = run.round?.round
           expect(obligations(run).filter((one) => 'round' in one && one.round === open).length).toBeLessThanOrEqual(1)
@@ -170,8 +220,18 @@ const REASONS = [
   ...['aggregation-late', 'sum-bad-header', 'run-stopped'],
 ]
 
-const nameOf = (owed: Obligation) => ('round' in owed ? `${owed.kind} ${owed.round}` : owed.kind)
+const nameOf = (owed: Obligation) =>
+  `${owed.kind} ${'round' in owed ? owed.round : 'extension' in owed ? owed.extension : 0}`
 const textOf = (run: Run) => JSON.stringify(run, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+
+/** What is owed is done, whoever is asked answers, and else time passes. */
+function calmly(run: Run): RunEvent {
+  const [owed] = obligations(run)
+  if (owed) return answerTo(run, owed)
+  const [speech] = speeches(run)
+  if (speech) return stamp(run, speech.says)
+  return stamp(run, happens.tick(), { at: Math.max(run.at, nextDeadline(run) ?? 0) })
+}
 
 function stepOr(run: Run, event: RunEvent): Run {
   const next = stepRun(run, event)

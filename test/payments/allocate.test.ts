@@ -101,7 +101,9 @@ describe('a run’s budget', () => {
   test('is the sum of its rounds’ parts, none differs by more than a unit, and earlier rounds get the odd units', () => {
     fc.assert(
       fc.property(budgets, fc.integer({ min: 1, max: 500 }), (budget, planned) => {
-        const parts = Array.from({ length: planned }, (_, index) => roundBudget(budget, planned, index + 1))
+        const parts = Array.from({ length: planned }, (_, index) =>
+          roundBudget([{ rounds: planned, budget }], index + 1),
+        )
         expect(parts.reduce((a, b) => a + b, 0n)).toBe(budget)
         expect(parts).toEqual(parts.toSorted((a, b) => Number(b - a)))
         expect((parts[0] as bigint) - (parts.at(-1) as bigint)).toBeLessThanOrEqual(1n)
@@ -110,13 +112,13 @@ describe('a run’s budget', () => {
   })
 
   test('has no part for the evaluate round or a round before the first', () => {
-    expect(() => roundBudget(10n, 3, 4)).toThrow('only a planned round')
-    expect(() => roundBudget(10n, 3, 0)).toThrow('only a planned round')
+    expect(() => roundBudget([{ rounds: 3, budget: 10n }], 4)).toThrow('only a planned round')
+    expect(() => roundBudget([{ rounds: 3, budget: 10n }], 0)).toThrow('only a planned round')
   })
 
   test('reaches 4,096 operators of a round in equal parts', () => {
-    const payouts = roundPayouts(10n ** 24n + 1n, 3, 1, everyone)
-    expect(sum(payouts)).toBe(roundBudget(10n ** 24n + 1n, 3, 1))
+    const payouts = roundPayouts([{ rounds: 3, budget: 10n ** 24n + 1n }], 1, everyone)
+    expect(sum(payouts)).toBe(roundBudget([{ rounds: 3, budget: 10n ** 24n + 1n }], 1))
     expect(payouts.map(({ payee }) => payee)).toEqual(everyone)
     expect((payouts[0]?.amount ?? 0n) - (payouts.at(-1)?.amount ?? 0n)).toBeLessThanOrEqual(1n)
   })

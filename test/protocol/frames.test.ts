@@ -66,6 +66,10 @@ const ofNodes: Largest<ClientMessage> = {
   },
   busy: { kind: 'busy', to: signer.id, seq: most, seed: new Uint8Array(32) },
   dataset: { kind: 'dataset', to: signer.id, seq: most, dataset: cid },
+  considered: {
+    ...{ kind: 'considered', to: signer.id, seq: most, question: new Uint8Array(16), refusal: name },
+    detail: reason,
+  },
 }
 const ofCoordinators: Largest<CoordinatorMessage> = {
   challenge: { kind: 'challenge', nonce: new Uint8Array(32) },
@@ -87,6 +91,7 @@ const ofCoordinators: Largest<CoordinatorMessage> = {
   measure: {
     ...{ kind: 'measure', model: 'mlp', seed: new Uint8Array(32), repetitions: REPETITIONS_MAX, closesAt: most },
   },
+  consider: { kind: 'consider', question: new Uint8Array(16), plan: cid },
   ended: { kind: 'ended', ...about, outcome: 'not-selected', reason },
 }
 const all = [...Object.values(ofNodes), ...Object.values(ofCoordinators)]

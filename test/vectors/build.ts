@@ -153,8 +153,8 @@ function payment() {
   return {
     budget: '1000001',
     planned: 3,
-    roundParts: [1, 2, 3].map((round) => roundBudget(1_000_001n, 3, round).toString()),
-    round1: payoutsOf(roundPayouts(1_000_001n, 3, 1, nodes)),
+    roundParts: [1, 2, 3].map((round) => roundBudget([{ rounds: 3, budget: 1_000_001n }], round).toString()),
+    round1: payoutsOf(roundPayouts([{ rounds: 3, budget: 1_000_001n }], 1, nodes)),
     weights1And2Of100: payoutsOf(weighted),
   }
 }

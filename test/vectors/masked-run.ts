@@ -132,8 +132,7 @@ export async function buildMaskedRun(record: Recorder) {
     return update ? [{ node, seat, update }] : []
   })
   const amounts = roundPayouts(
-    1_000_001n,
-    1,
+    [{ rounds: 1, budget: 1_000_001n }],
     1,
     earners.map(({ node }) => node),
   )

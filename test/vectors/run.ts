@@ -212,7 +212,7 @@ export async function buildRun(record: Recorder) {
   }
 
   const train = await close(1, 'train', { model: genesis, weights: start, parent: null })
-  const amounts = roundPayouts(1_000_001n, 1, 1, nodes)
+  const amounts = roundPayouts([{ rounds: 1, budget: 1_000_001n }], 1, nodes)
   const receipts = nodes.map((node, seat) =>
     record.signed(coordinator, 'receipt', {
       v: 1,

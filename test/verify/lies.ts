@@ -1,15 +1,18 @@
 import type { VerificationStep } from '#aggregation/secagg/verification.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
-import type { Round, RunId } from '#protocol/ids.ts'
+import type { Cid, Round, RunId } from '#protocol/ids.ts'
 import type { RoundRecord, RunManifest, SeatRecord } from '#protocol/manifest.ts'
 import type { Receipt } from '#protocol/receipt.ts'
 import type { Step } from '#verify/verdict.ts'
 import { DRAW_LIES } from './draw-lies.ts'
 import type { Hooks, ReportBody, Shape } from './fixture.ts'
 import { plan, round, stranger } from './hooks.ts'
+import { RUN } from './prepared.ts'
 
 /** What the lie is, the round in which it is found, how it is told, and what else the run looks like. */
 export type Lie = readonly [what: string, round: Round | undefined, hooks: Hooks, shape?: Shape]
+
+const closedIn = (rounds: RunManifest['rounds']) => rounds[0]?.manifest as Cid
 
 export const otherRun = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
 export const emptyFile = cidOf(RAW, new Uint8Array(0))
@@ -106,6 +109,11 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
     ['rounds in another order', undefined, run(({ rounds }) => ({ rounds: rounds.toReversed() }))],
     ['a reason for failing though it was completed', undefined, run(() => ({ reason: 'tired' }))],
     ['a failure without a reason', undefined, run(() => ({ outcome: 'failed' }))],
+    [
+      'an extension from a round that it never had',
+      undefined,
+      run(() => ({ extensions: [{ from: 9, rounds: 1, budget: 0n }] })),
+    ],
     ['more rounds than planned', undefined, run(() => ({ planned: 1 }))],
     [
       'rounds that are both closed and aborted',
@@ -122,6 +130,19 @@ export const LIES: Readonly<Record<Told, readonly Lie[]>> = {
       'a round after the last',
       undefined,
       run(({ rounds, task }) => ({ rounds: [...rounds, { round: 4, manifest: null, aborted: task, receipts: null }] })),
+    ],
+  ],
+  origin: [
+    ['itself', undefined, run(({ rounds }) => ({ origin: { run: RUN, round: 1, manifest: closedIn(rounds) } }))],
+    [
+      'a round of another run',
+      undefined,
+      run(({ rounds }) => ({ origin: { run: otherRun, round: 1, manifest: closedIn(rounds) } })),
+    ],
+    [
+      'a model for the round',
+      undefined,
+      run(({ model }) => ({ origin: { run: otherRun, round: 1, manifest: model } })),
     ],
   ],
   task: [
