@@ -90,7 +90,8 @@ describe('the images', () => {
         .flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1))
         .filter((path) => path !== '.'),
     )
-    const said = ['tsconfig.json', 'tools/build.mjs', 'tools/lend.mjs', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']
+    const bundlers = ['build', 'dashboard', 'lend', 'page-zod', 'pages'].map((name) => `tools/${name}.mjs`)
+    const said = ['tsconfig.json', ...bundlers, 'examples', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']
     expect(sent.toSorted()).toEqual(
       [...new Set([...rooms.filter((room) => room !== 'test'), ...copied, ...said])].toSorted(),
     )

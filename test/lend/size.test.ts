@@ -7,9 +7,9 @@ const FIRST_MAX = 7500
  * To take part in plain rounds on a GPU, besides TF.js: the node, its training thread, and what checks for itself what it is
  * asked to do. What is added to the client is added here; a leap is a dependency that has no place in a page.
  */
-const PLAIN_MAX = 110_000
+const PLAIN_MAX = 110_500
 /** The same where WebAssembly trains, with our kernels for it. */
-const PLAIN_WASM_MAX = 121_500
+const PLAIN_WASM_MAX = 122_000
 /** What the first masked round loads besides: its session, its ciphers, and the verifier of the rounds before it. */
 const MASKED_MAX = 33_000
 const ALL_MAX = 153_500
