@@ -58,9 +58,10 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
     diesInRound: chaos ? CHAOS_ROUND : undefined,
   })
   const { id: run } = await federation.api.launch(JSON.stringify(launch), undefined)
-  const dashboard = `${federation.api.url}/runs/${run}#key=${federation.apiKey}`
+  const dashboard = `${federation.api.url}/runs/${run}`
   if (output.json) output.object({ type: 'demo.dashboard', time: new Date().toISOString(), url: dashboard })
-  else output.line(`dashboard  ${dashboard}`)
+  // To whoever looks on, and not to a file that the output goes to: it signs in.
+  else output.note(`dashboard  ${dashboard}#key=${federation.apiKey}`)
   const least = launch.cohort.min
   const { end, paid } = await followRun(federation, run, { least, output, signal })
   if (!end) return stopping.exit() ?? EXIT.unexpected

@@ -122,11 +122,15 @@ function Part({ block }: { readonly block: Block }) {
         <table class="plain-table">
           <thead>
             <tr>
-              {block.head.map((cell, index) => (
-                <th key={index} scope="col">
-                  {spans(cell)}
-                </th>
-              ))}
+              {block.head.map((cell, index) =>
+                cell.length === 0 ? (
+                  <td key={index} />
+                ) : (
+                  <th key={index} scope="col">
+                    {spans(cell)}
+                  </th>
+                ),
+              )}
             </tr>
           </thead>
           <tbody>

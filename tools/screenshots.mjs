@@ -1,6 +1,6 @@
 // Takes docs/screenshots/ again: a demo of this clone, its dashboard in Chromium, every page in light and dark.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -31,7 +31,8 @@ try {
   mkdirSync(folder, { recursive: true })
   await page.goto(address.origin)
   await take(page, 'sign-in', /Sign in/)
-  await page.goto(address.href)
+  const key = readFileSync(join(state, 'demo/coordinator/api-key'), 'utf8').trim()
+  await page.goto(`${address.href}#key=${key}`)
   await says(page, /Completed/)
   const run = address.pathname
   const id = run.split('/').at(-1)
