@@ -18,7 +18,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const isChanged = Object.keys(changes).length > 0
   const order = isChanged ? JSON.stringify({ ...asked, task: { ...asked.task, ...changes } }) : task
   const run = await api.launch(order, args.text('idempotency-key'))
-  if (args.flag('watch')) return watchRun(api, run.id, output)
+  if (args.flag('watch')) return watchRun(api, run.id, output, { keys: !args.flag('no-input') })
   if (output.json) output.object(run)
   else {
     output.line(describeRun(run))
