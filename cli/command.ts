@@ -67,7 +67,7 @@ const timeout: Option = {
   name: 'timeout',
   value: '<seconds>',
   setting: 'timeout',
-  default: '30',
+  default: '60',
   summary: 'how long to wait until an answer begins',
 }
 export const quota: Option = {

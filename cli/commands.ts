@@ -2,6 +2,7 @@ import type { Command } from './command.ts'
 import { ACCESS } from './registry/access.ts'
 import { HELP } from './registry/explanations.ts'
 import { FEDERATIONS } from './registry/federations.ts'
+import { HISTORY } from './registry/history.ts'
 import { MODELS } from './registry/models.ts'
 import { NODES } from './registry/nodes.ts'
 import { PINS } from './registry/pins.ts'
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   ...PROCESSES,
   ...TASKS,
   ...RUNS,
+  ...HISTORY,
   ...MODELS,
   ...NODES,
   ...FEDERATIONS,

@@ -59,7 +59,7 @@ async function dispatch(given: readonly string[], output: Output): Promise<numbe
 }
 
 function hasSettings({ options }: Command): boolean {
-  return options.some(({ setting }) => setting !== undefined)
+  return options.some(({ name }) => name === 'profile')
 }
 
 /** What a file says is read where a command asks for it, and not for `--help`. */

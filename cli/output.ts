@@ -39,7 +39,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function outputTo(
   streams: { readonly out: Stream; readonly err: Stream },
   environment: Environment,
-  { json, quiet, verbose }: { readonly json: boolean; readonly quiet: boolean; readonly verbose: boolean },
+  { json, quiet, verbose = false }: { readonly json: boolean; readonly quiet: boolean; readonly verbose?: boolean },
 ): Output {
   const [out, err] = [terminalOf(streams.out, environment), terminalOf(streams.err, environment)]
   return {

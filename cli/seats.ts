@@ -1,5 +1,5 @@
-import type { SiteState } from './render/board.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
+import type { SiteState } from './render/board.ts'
 
 /** Who is in a run's open round, and what each did, as its events tell it. */
 export class Seats {

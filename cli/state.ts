@@ -25,9 +25,16 @@ function userState({ environment }: Arguments): string {
 export async function apiKey(args: Arguments): Promise<string> {
   const named = args.text('key')
   if (named === undefined && args.environment['CONSILIUM_API_KEY']) return args.environment['CONSILIUM_API_KEY']
+  if (named === undefined && hasProfileKey(args)) return args.profile?.settings['key'] as string
+  return keyFromFile(named ?? join(coordinatorState(args), 'api-key'))
+}
+
+export function hasProfileKey(args: Arguments): boolean {
   const { key, coordinator } = args.profile?.settings ?? {}
-  if (named === undefined && key && coordinator && args.text('coordinator') === coordinator) return key
-  const file = named ?? join(coordinatorState(args), 'api-key')
+  return key !== undefined && coordinator !== undefined && args.text('coordinator') === coordinator
+}
+
+export async function keyFromFile(file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim()
   } catch (cause) {

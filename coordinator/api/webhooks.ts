@@ -48,7 +48,7 @@ const DELIVERY_EXAMPLE = {
   },
 }
 
-const endpointView = z
+export const endpointView = z
   .object({
     id: text('we_…'),
     url: z.string(),
@@ -69,7 +69,7 @@ const endpointWithSecretView = endpointView
     id: 'WebhookEndpointWithSecret',
     examples: [{ ...ENDPOINT_EXAMPLE, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }],
   })
-const deliveryView = z
+export const deliveryView = z
   .object({
     id: text('the message, and its webhook-id'),
     type: z.string(),
