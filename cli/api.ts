@@ -45,11 +45,9 @@ export async function execute({ args, output }: Call): Promise<number> {
     for (const [name, value] of response.headers) output.note(`${name}: ${value}`)
   }
   if (response.body)
-    await pipeline(response.body, process.stdout, { end: false, signal: stopping.signal }).catch(
-      (cause: unknown) => {
-        if (!stopping.signal.aborted) throw cause
-      },
-    )
+    await pipeline(response.body, process.stdout, { end: false, signal: stopping.signal }).catch((cause: unknown) => {
+      if (!stopping.signal.aborted) throw cause
+    })
   return stopping.exit() ?? EXIT.ok
 }
 

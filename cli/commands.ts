@@ -9,7 +9,9 @@ import { PINS } from './registry/pins.ts'
 import { PROCESSES } from './registry/processes.ts'
 import { RECORDS } from './registry/records.ts'
 import { RUNS } from './registry/runs.ts'
+import { SETTINGS } from './registry/settings.ts'
 import { TASKS } from './registry/tasks.ts'
+import { WEBHOOKS } from './registry/webhooks.ts'
 
 /** Every command, in the order in which help tells of them. */
 export const COMMANDS: readonly Command[] = [
@@ -22,6 +24,8 @@ export const COMMANDS: readonly Command[] = [
   ...FEDERATIONS,
   ...PINS,
   ...ACCESS,
+  ...WEBHOOKS,
   ...RECORDS,
+  ...SETTINGS,
   ...HELP,
 ]

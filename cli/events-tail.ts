@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type ApiEvent, dataIn } from '#sdk/sse.ts'
+import { type ApiEvent, dataIn, isLast } from '#sdk/sse.ts'
 import { type ApiClient, openApiClient, unreachable } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -31,7 +31,10 @@ async function tailRun(api: ApiClient, run: string, signal: AbortSignal, tell: (
   let latest: ApiEvent[] = []
   for await (const event of api.pastEvents(id)) latest = [...latest.slice(1 - PAST_EVENTS), event]
   for (const event of latest) tell(event)
-  for await (const event of api.events(id, signal, latest.at(-1)?.seq)) tell(event)
+  const last = latest.at(-1)
+  // Nothing comes after it, and whoever waited for that would wait for ever.
+  if (last && isLast(last)) return
+  for await (const event of api.events(id, signal, last?.seq)) tell(event)
 }
 
 const change = z.object({ type: z.literal('run.event'), run: z.string(), seq: z.int() })

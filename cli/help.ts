@@ -81,21 +81,24 @@ function columns(rows: readonly (readonly [string, string])[]): readonly string[
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
 }
 
+/** As a table of two columns, for people. */
+export const EXIT_CODES = [
+  '  0  done                          7  the run failed',
+  '  1  unexpected; two differ        8  verification failed',
+  '  2  wrong use of the command      9  the budget does not suffice',
+  '  3  no or wrong API key          10  the network; the same again may work',
+  '  4  not found                    11  the data is not as it must be',
+  '  5  conflict                     12  another version than is needed',
+  '  6  a policy does not allow it',
+  ' 13  the run is paused: it waits  14  the run was stopped by its owner',
+  '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); what has drained ends with 0',
+].join('\n')
+
 const TOPICS = [
   {
     name: 'exit-codes',
     summary: 'what a command ends with',
-    text: [
-      '  0  done                          7  the run failed',
-      '  1  unexpected; two differ        8  verification failed',
-      '  2  wrong use of the command      9  the budget does not suffice',
-      '  3  no or wrong API key          10  the network; the same again may work',
-      '  4  not found                    11  the data is not as it must be',
-      '  5  conflict                     12  another version than is needed',
-      '  6  a policy does not allow it',
-      ' 13  the run is paused: it waits  14  the run was stopped by its owner',
-      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); what has drained ends with 0',
-    ].join('\n'),
+    text: EXIT_CODES,
   },
   {
     name: 'environment',

@@ -18,6 +18,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.exit(cause.code === 'EPIPE' ? EXIT.ok : EXIT.unexpected),
   )
   const given = (flag: string) => beforeSeparator(argv).includes(flag)
+  if (argv[0] === 'complete')
+    return (await import('./completion.ts')).complete(argv.slice(argv.indexOf('--') + 1), process.env)
   const output = outputTo(streams, process.env, {
     json: given('--json'),
     quiet: given('--quiet') || given('-q'),

@@ -7,10 +7,7 @@ export const SETTINGS: readonly Command[] = [
     summary:
       'keep a coordinator and its API key for the commands that follow; the key is asked for, or read from stdin',
     positional: { name: '<url>', required: true },
-    options: [
-      profile,
-      { ...key, summary: 'file of the API key, instead of asking' },
-    ],
+    options: [profile, { ...key, summary: 'file of the API key, instead of asking' }],
     examples: [
       'consilium login http://127.0.0.1:7410',
       'consilium login https://fl.example.org --profile work < key.txt',

@@ -63,7 +63,7 @@ export const endpointView = z
       .meta({ description: 'the latest event that was not delivered within a day' }),
   })
   .meta({ id: 'WebhookEndpoint', examples: [ENDPOINT_EXAMPLE] })
-const endpointWithSecretView = endpointView
+export const endpointWithSecretView = endpointView
   .extend({ secret: text('whsec_…, for Standard Webhooks: shown this once') })
   .meta({
     id: 'WebhookEndpointWithSecret',
