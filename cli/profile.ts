@@ -16,7 +16,7 @@ export type ConfigFile = {
 }
 
 /** `$XDG_CONFIG_HOME/consilium/config.json` */
-export function configPath({ environment }: Pick<Arguments, 'environment'>): string {
+function configPath({ environment }: Pick<Arguments, 'environment'>): string {
   return join(environment['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'consilium/config.json')
 }
 
@@ -38,7 +38,7 @@ export function readProfile(args: Arguments): Profile {
 const NEW = new Set(['login', 'config set'])
 
 /** Without a file: nothing. Throws {@link Failure} where it is not one of ours. */
-export function readConfig(file: string): ConfigFile {
+function readConfig(file: string): ConfigFile {
   let text: string
   try {
     text = readFileSync(file, 'utf8')

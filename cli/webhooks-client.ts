@@ -4,7 +4,6 @@ import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Arguments } from './arguments.ts'
 
-export type EndpointView = z.output<typeof endpointView>
 export type DeliveryView = z.output<typeof deliveryView>
 
 const ROOT = '/v1/webhook-endpoints'
