@@ -6,6 +6,7 @@ import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
 import type { extendSchema, pauseSchema } from '#coordinator/api/run-schemas.ts'
 import {
+  eventView,
   fileView,
   nodeView,
   nodeWithHistoryView,
@@ -46,11 +47,22 @@ export class ApiClient {
   /**
    * @param url `http(s)://host:port`
    * @param key undefined for what anybody may ask
+   * @param timeoutMs until an answer begins; 0: for ever
    */
-  constructor(url: string, key: string | undefined) {
-    // Whoever types a command is told at once, and files that are sent may take their time.
-    this.#transport = new Transport({ url, ...(key !== undefined && { apiKey: key }), maxRetries: 0, timeoutMs: 0 })
+  constructor(url: string, key: string | undefined, timeoutMs = 0) {
+    // Whoever types a command is told at once.
+    this.#transport = new Transport({ url, ...(key !== undefined && { apiKey: key }), maxRetries: 0, timeoutMs })
     this.url = this.#transport.url
+  }
+
+  /** What no other method asks for: the same key, and the same failures. */
+  request(path: string, init: Init = {}): Promise<Response> {
+    return this.#fetch(path, init)
+  }
+
+  /** The same, as JSON of a known shape. */
+  json<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
+    return this.#json(path, schema, init)
   }
 
   /** Ids of those that are linked. */
@@ -163,7 +175,7 @@ export class ApiClient {
   /** Keeps a file that anybody may then read. @returns its CID */
   async keepFile(file: Blob): Promise<string> {
     const headers = { 'content-type': 'application/octet-stream' }
-    return (await this.#json('/v1/files', fileView, { method: 'POST', body: file, headers })).cid
+    return (await this.#json('/v1/files', fileView, { method: 'POST', body: file, headers, timeoutMs: 0 })).cid
   }
 
   /** @param task the body of POST /v1/runs, as it is */
@@ -193,10 +205,23 @@ export class ApiClient {
     return body
   }
 
-  /** A run's events from the first on, each once, over whatever happens to the connection; ends with the run. */
-  async *events(id: string, signal: AbortSignal): AsyncIterable<ApiEvent> {
+  /** What has happened in a run so far. @param after the last seq already seen */
+  async *pastEvents(id: string, after = -1): AsyncIterable<ApiEvent> {
+    for (let next: string | null = String(after); next !== null; ) {
+      const path = `/v1/runs/${encodeURIComponent(id)}/events?limit=1000&after=${next}`
+      const read: { data: ApiEvent[]; next: string | null } = await this.#json(path, page(eventView))
+      yield* read.data
+      next = read.next
+    }
+  }
+
+  /**
+   * A run's events, each once, over whatever happens to the connection; ends with the run.
+   * @param after the last seq already seen: from the first on by default
+   */
+  async *events(id: string, signal: AbortSignal, after = -1): AsyncIterable<ApiEvent> {
     try {
-      yield* follow(this.#transport, id, { signal })
+      yield* follow(this.#transport, id, { signal, after })
     } catch (cause) {
       throw failureOf(this.url, cause)
     }
@@ -254,7 +279,8 @@ function post(body: string, idempotencyKey: string | undefined): Init {
 export async function openApiClient(args: Arguments): Promise<ApiClient> {
   const url = args.text('coordinator') ?? ''
   if (!URL.canParse(url)) throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
-  return new ApiClient(url, await apiKey(args))
+  const seconds = args.text('timeout') === undefined ? 0 : args.integer('timeout', { min: 0, max: 86_400 })
+  return new ApiClient(url, await apiKey(args), 1000 * seconds)
 }
 
 export function unreachable(url: string, cause: unknown): Failure {
@@ -274,7 +300,7 @@ function failureOf(url: string, cause: unknown): unknown {
 
 function refused({ status, code, detail, retryable, requestId, errors, problem }: ApiError): Failure {
   const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
-  return new Failure(exitOf(status, retryable), code, detail, {
+  return new Failure(EXIT_OF_CODE[code] ?? exitOf(status, retryable), code, detail, {
     lines: requestId === undefined ? lines : [...lines, ['request', requestId]],
     fix: problem && fixOf(status, code),
     ...(problem && { problem }),
@@ -284,6 +310,11 @@ function refused({ status, code, detail, retryable, requestId, errors, problem }
 function fixOf(status: number, code: string): string | undefined {
   if (code === 'vectors_expired') return '--without-vectors takes all the rest'
   return status === 401 ? 'set CONSILIUM_API_KEY, or point --key at the file that the coordinator named' : undefined
+}
+
+/** What tells more than the status does. */
+const EXIT_OF_CODE: Readonly<Record<string, number>> = {
+  insufficient_funds: EXIT.budget,
 }
 
 function exitOf(status: number, retryable: boolean): number {

@@ -5,11 +5,24 @@ import { nearest } from './nearest.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What a command was given: by flag, else by its environment variable, else its default. */
+/** Where a value is from. The one order of them: a flag, a variable, the file of settings, what is built in. */
+export type Origin = 'flag' | 'environment' | 'config' | 'default' | 'none'
+export type Given = { readonly value: string | undefined; readonly origin: Origin }
+
+/** What a person keeps under a name in their own file of settings. */
+export type Profile = {
+  readonly name: string
+  readonly file: string
+  readonly settings: Readonly<Record<string, string>>
+}
+
+/** What a command was given. */
 export class Arguments {
   readonly command: Command
   readonly positionals: readonly string[]
   readonly environment: Environment
+  /** None for commands that no setting concerns. */
+  readonly profile: Profile | undefined
   readonly #values: ReadonlyMap<string, readonly (string | true)[]>
 
   constructor(
@@ -17,11 +30,17 @@ export class Arguments {
     values: ReadonlyMap<string, readonly (string | true)[]>,
     positionals: readonly string[],
     environment: Environment,
+    profile?: Profile,
   ) {
+    this.profile = profile
     this.command = command
     this.#values = values
     this.positionals = positionals
     this.environment = environment
+  }
+
+  under(profile: Profile): Arguments {
+    return new Arguments(this.command, this.#values, this.positionals, this.environment, profile)
   }
 
   flag(name: string): boolean {
@@ -35,10 +54,20 @@ export class Arguments {
 
   /** The last of them, where a flag is given twice. */
   text(name: string): string | undefined {
-    const value = this.texts(name).at(-1)
-    if (value !== undefined) return value
+    return this.given(name).value
+  }
+
+  given(name: string): Given {
+    const flag = this.texts(name).at(-1)
+    if (flag !== undefined) return { value: flag, origin: 'flag' }
     const option = this.command.options.find((other) => other.name === name)
-    return (option?.env && this.environment[option.env]) || option?.default
+    const variable = option?.env && this.environment[option.env]
+    if (variable) return { value: variable, origin: 'environment' }
+    const kept = option?.setting && this.profile?.settings[option.setting]
+    if (kept) return { value: kept, origin: 'config' }
+    return option?.default === undefined
+      ? { value: undefined, origin: 'none' }
+      : { value: option.default, origin: 'default' }
   }
 
   /** @param why what a person needs to know to choose a value */
@@ -68,6 +97,9 @@ export class Arguments {
 export const COMMON: readonly Option[] = [
   { name: 'json', summary: 'write JSON to stdout: one object, or one a line' },
   { name: 'quiet', short: 'q', summary: 'say nothing on stderr but errors' },
+  { name: 'verbose', short: 'v', summary: 'say more of each thing, such as when it was' },
+  { name: 'no-input', summary: 'ask nothing: what needs an answer fails' },
+  { name: 'yes', summary: 'do what would be asked about' },
   { name: 'help', short: 'h', summary: 'show this' },
 ]
 

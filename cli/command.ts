@@ -20,6 +20,8 @@ export type Option = {
   readonly summary: string
   /** The environment variable that is read when the flag is not given. */
   readonly env?: string
+  /** What it is called in the file of settings, which is read when neither is given. */
+  readonly setting?: string
   readonly default?: string
   /** For our own processes: works, is not shown. */
   readonly hidden?: true
@@ -42,17 +44,31 @@ export const coordinators: Option = {
   default: 'http://127.0.0.1:7410',
   summary: 'where the coordinator listens; of several processes of one all, and the node goes to whichever is there',
 }
-const coordinator: Option = {
+export const coordinator: Option = {
   name: 'coordinator',
   value: '<url>',
   env: 'CONSILIUM_COORDINATOR',
+  setting: 'coordinator',
   default: 'http://127.0.0.1:7410',
   summary: 'where the coordinator listens',
 }
 export const key: Option = {
   name: 'key',
   value: '<file>',
-  summary: 'file of the API key; else CONSILIUM_API_KEY, else <state>/api-key',
+  summary: 'file of the API key; else CONSILIUM_API_KEY, else that of consilium login, else <state>/api-key',
+}
+export const profile: Option = {
+  name: 'profile',
+  value: '<name>',
+  env: 'CONSILIUM_PROFILE',
+  summary: 'which coordinator of those that you logged in to',
+}
+const timeout: Option = {
+  name: 'timeout',
+  value: '<seconds>',
+  setting: 'timeout',
+  default: '60',
+  summary: 'how long to wait until an answer begins',
 }
 export const quota: Option = {
   name: 'quota',
@@ -71,4 +87,4 @@ export const backend: Option = {
   default: 'auto',
   summary: 'auto, cuda, webgpu, node, wasm or cpu; consilium node backends tells which work here',
 }
-export const api = [coordinator, key, state]
+export const api = [coordinator, key, state, profile, timeout]

@@ -81,31 +81,40 @@ function columns(rows: readonly (readonly [string, string])[]): readonly string[
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
 }
 
+/** As a table of two columns, for people. */
+export const EXIT_CODES = [
+  '  0  done                          7  the run failed',
+  '  1  unexpected; two differ        8  verification failed',
+  '  2  wrong use of the command      9  the budget does not suffice',
+  '  3  no or wrong API key          10  the network; the same again may work',
+  '  4  not found                    11  the data is not as it must be',
+  '  5  conflict                     12  another version than is needed',
+  '  6  a policy does not allow it',
+  ' 13  the run is paused: it waits  14  the run was stopped by its owner',
+  '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); what has drained ends with 0',
+].join('\n')
+
 const TOPICS = [
   {
     name: 'exit-codes',
     summary: 'what a command ends with',
-    text: [
-      '  0  done                          5  conflict',
-      '  1  unexpected; two differ        7  the run failed',
-      '  2  wrong use of the command      8  verification failed',
-      '  3  no or wrong API key          10  the network; the same again may work',
-      '  4  not found                    11  the data is not as it must be',
-      ' 13  the run is paused: it waits  14  the run was stopped by its owner',
-      '130  interrupted (Ctrl-C)        143  terminated (SIGTERM); what has drained ends with 0',
-    ].join('\n'),
+    text: EXIT_CODES,
   },
   {
     name: 'environment',
     summary: 'variables that are read',
     text: [
-      'A flag wins over its variable, the variable over the default.',
+      'A flag wins over its variable, the variable over the file of settings, that over the default; consilium config path',
+      '--explain tells which of them it was.',
       '',
       '  CONSILIUM_HOME             state folder of a coordinator or a node (--state)',
       '  CONSILIUM_COORDINATOR      URL of the coordinator',
       '  CONSILIUM_COORDINATOR_KEY  its key, to pin (--coordinator-key; --coordinator of verify)',
       '  CONSILIUM_REDIS            URL of the Redis that several coordinators share (--redis)',
-      '  CONSILIUM_API_KEY          API key; else the file <state>/api-key is read',
+      '  CONSILIUM_API_KEY          API key; else that of consilium login, else the file <state>/api-key is read',
+      '  CONSILIUM_PROFILE          which of the coordinators that you logged in to (--profile)',
+      '  XDG_CONFIG_HOME            the file of settings is consilium/config.json under it; else under ~/.config',
+      '  XDG_CACHE_HOME             what completion remembers for five minutes; else ~/.cache',
       '  XDG_STATE_HOME             the state folder is consilium under it; else under ~/.local/state',
       '  NO_COLOR, FORCE_COLOR, TERM=dumb, CI   colour, and lines that are drawn over',
     ].join('\n'),

@@ -1,4 +1,4 @@
-import { COMMON, parseArguments } from './arguments.ts'
+import { type Arguments, COMMON, parseArguments } from './arguments.ts'
 import type { Command } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, Failure, failureLines, failureOf, failureProblem } from './failure.ts'
@@ -18,7 +18,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.exit(cause.code === 'EPIPE' ? EXIT.ok : EXIT.unexpected),
   )
   const given = (flag: string) => beforeSeparator(argv).includes(flag)
-  const output = outputTo(streams, process.env, { json: given('--json'), quiet: given('--quiet') || given('-q') })
+  if (argv[0] === 'complete')
+    return (await import('./completion.ts')).complete(argv.slice(argv.indexOf('--') + 1), process.env)
+  const output = outputTo(streams, process.env, {
+    json: given('--json'),
+    quiet: given('--quiet') || given('-q'),
+    verbose: given('--verbose') || given('-v'),
+  })
   try {
     return await dispatch(argv, output)
   } catch (cause) {
@@ -41,7 +47,7 @@ async function dispatch(given: readonly string[], output: Output): Promise<numbe
       return EXIT.ok
     }
     const { execute } = await found.command.load()
-    return execute({ args, output })
+    return execute({ args: hasSettings(found.command) ? await underProfile(args) : args, output })
   }
   const [first, second] = argv
   const asked = argv.some((word) => word === '--help' || word === '-h')
@@ -52,6 +58,16 @@ async function dispatch(given: readonly string[], output: Output): Promise<numbe
     return EXIT.ok
   }
   throw unknown(first, second, group)
+}
+
+function hasSettings({ options }: Command): boolean {
+  return options.some(({ name }) => name === 'profile')
+}
+
+/** What a file says is read where a command asks for it, and not for `--help`. */
+async function underProfile(args: Arguments): Promise<Arguments> {
+  const { readProfile } = await import('./profile.ts')
+  return args.under(readProfile(args))
 }
 
 function find(argv: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } | undefined {
@@ -85,9 +101,16 @@ function unknown(first: string, second: string | undefined, group: readonly Comm
 
 /** `consilium --json runs ls` is `consilium runs ls --json`. */
 function commandFirst(argv: readonly string[]): readonly string[] {
-  const first = argv.findIndex((word) => !['--json', '--quiet', '-q'].includes(word))
+  const first = argv.findIndex((word) => !GLOBAL.has(word))
   return first > 0 ? [...argv.slice(first), ...argv.slice(0, first)] : argv
 }
+
+const GLOBAL = new Set(
+  COMMON.filter(({ name }) => name !== 'help').flatMap(({ name, short }) => [
+    `--${name}`,
+    ...(short ? [`-${short}`] : []),
+  ]),
+)
 
 function beforeSeparator(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf('--')

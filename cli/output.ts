@@ -7,6 +7,8 @@ export type Output = {
   /** Programs read stdout: one object, or one a line. */
   readonly json: boolean
   readonly quiet: boolean
+  /** More is said of each thing. */
+  readonly verbose: boolean
   /** A line of data. */
   line(text: string): void
   /** An object of data, with --json. */
@@ -37,11 +39,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function outputTo(
   streams: { readonly out: Stream; readonly err: Stream },
   environment: Environment,
-  { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
+  { json, quiet, verbose = false }: { readonly json: boolean; readonly quiet: boolean; readonly verbose?: boolean },
 ): Output {
   const [out, err] = [terminalOf(streams.out, environment), terminalOf(streams.err, environment)]
   return {
-    ...{ out, err, json, quiet },
+    ...{ out, err, json, quiet, verbose },
     line: (text) => out.write(`${text}\n`),
     object: (value) => out.write(`${JSON.stringify(value)}\n`),
     note: (text) => {

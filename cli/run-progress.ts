@@ -24,7 +24,13 @@ export type OpenRound = {
   readonly invited: number
   readonly joined: number
   readonly reported: number
+  /** Of those who joined, gone before they reported. */
+  readonly left: number
+  /** Each phase since when, by the coordinator's clock; the last one is under way. */
+  readonly phases: readonly PhaseStart[]
 }
+
+export type PhaseStart = { readonly name: string; readonly sinceMillis: number }
 
 export type PastRound = {
   readonly round: number
@@ -35,6 +41,8 @@ export type PastRound = {
   readonly bytesPerNode: number
   readonly trainMillis: number
   readonly overheadMillis: number
+  readonly durationMillis: number
+  readonly endedAt: string
   /** Of the model that the round made; undefined until a later round has tested it. */
   readonly evaluation: Evaluation | undefined
 }
@@ -82,7 +90,7 @@ const extended = z.object({ rounds: z.number() })
 const opened = z.object({ round, purpose: z.string(), invited: z.number() })
 const completed = z.object({
   ...{ round, purpose: z.string(), cohort: z.number(), reports: z.number(), bytes_per_node: z.number() },
-  ...{ train_ms: z.number(), overhead_ms: z.number() },
+  ...{ train_ms: z.number(), overhead_ms: z.number(), duration_ms: z.number(), time: z.string() },
   payouts: z.array(z.object({ node: z.string(), amount: z.string() })),
 })
 const aborted = z.object({ round, purpose: z.string().optional(), reason: z.string().nullable() })
@@ -95,6 +103,30 @@ const ended = z.object({
 
 /** What is known after one more event. Events of types that nothing here shows change nothing. */
 export function follow(progress: RunProgress, event: ApiEvent): RunProgress {
+  const next = counted(progress, event)
+  return next.open && next.open !== progress.open ? { ...next, open: inPhase(next, next.open, event) } : next
+}
+
+/** What an event says of the phase that its round is in after it. */
+function inPhase({ masking }: RunProgress, open: OpenRound, event: ApiEvent): OpenRound {
+  const allIn = masking === 'none' && open.reported > 0 && open.reported + open.left >= open.joined
+  const reporting = event.type === 'update.reported' && (allIn ? 'aggregation' : 'reporting')
+  const said =
+    typeof event['phase'] === 'string' ? event['phase'] : (PHASE_SINCE[event.type] ?? (reporting || undefined))
+  if (said === undefined || open.phases.at(-1)?.name === said) return open
+  return { ...open, phases: [...open.phases, { name: said, sinceMillis: Date.parse(event.time) }] }
+}
+
+const PHASE_SINCE: Readonly<Record<string, string>> = {
+  'round.opened': 'selection',
+  'session.enrolled': 'keys',
+  'session.surveyed': 'consistency',
+  'session.certified': 'unmasking',
+  'model.aggregated': 'settlement',
+  'question.answered': 'settlement',
+}
+
+function counted(progress: RunProgress, event: ApiEvent): RunProgress {
   const { open } = progress
   switch (event.type) {
     case 'run.created':
@@ -103,15 +135,24 @@ export function follow(progress: RunProgress, event: ApiEvent): RunProgress {
       return { ...progress, ...extended.parse(event) }
     case 'round.opened': {
       const { round, purpose, invited } = opened.parse(event)
-      return { ...progress, open: { round, purpose, invited, joined: 0, reported: 0 } }
+      return { ...progress, open: { round, purpose, invited, joined: 0, reported: 0, left: 0, phases: [] } }
     }
     case 'node.joined':
       return { ...progress, open: open && { ...open, joined: open.joined + 1 } }
     case 'update.reported':
       return { ...progress, open: open && { ...open, reported: open.reported + 1 } }
+    case 'node.left':
+      return { ...progress, open: open && { ...open, left: open.left + 1 } }
+    case 'phase.ended':
+    case 'session.enrolled':
+    case 'session.surveyed':
+    case 'session.certified':
+    case 'question.answered':
+      return { ...progress, open: open && { ...open } }
     case 'model.aggregated': {
       const { evaluated, evaluated_round } = aggregated.parse(event)
-      return evaluated ? { ...progress, past: tested(progress.past, evaluated_round, evaluated) } : progress
+      const past = evaluated ? tested(progress.past, evaluated_round, evaluated) : progress.past
+      return { ...progress, past, open: open && { ...open } }
     }
     case 'round.completed':
       return close(progress, completed.parse(event))
@@ -139,8 +180,8 @@ function abort(
 ): RunProgress {
   if (['evaluate', 'ask'].includes(String(event['purpose'] ?? progress.open?.purpose)))
     return { ...progress, open: undefined }
-  const times = { bytesPerNode: 0, trainMillis: 0, overheadMillis: 0, evaluation: undefined }
-  const past = { round, aborted: reason ?? 'aborted', reports: 0, cohort: 0, ...times }
+  const times = { bytesPerNode: 0, trainMillis: 0, overheadMillis: 0, durationMillis: 0, endedAt: event.time }
+  const past = { round, evaluation: undefined, aborted: reason ?? 'aborted', reports: 0, cohort: 0, ...times }
   return { ...progress, open: undefined, past: [...progress.past, past] }
 }
 
@@ -148,8 +189,11 @@ function close(progress: RunProgress, closed: z.output<typeof completed>): RunPr
   if (closed.purpose !== 'train') return { ...progress, open: undefined }
   const paid = new Map(progress.paid)
   for (const { node, amount } of closed.payouts) paid.set(node, (paid.get(node) ?? 0n) + BigInt(amount))
-  const { round, reports, cohort, bytes_per_node, train_ms, overhead_ms } = closed
-  const times = { bytesPerNode: bytes_per_node, trainMillis: train_ms, overheadMillis: overhead_ms }
+  const { round, reports, cohort, bytes_per_node, train_ms, overhead_ms, duration_ms, time } = closed
+  const times = {
+    ...{ bytesPerNode: bytes_per_node, trainMillis: train_ms, overheadMillis: overhead_ms },
+    ...{ durationMillis: duration_ms, endedAt: time },
+  }
   const past = { round, aborted: null, reports, cohort, ...times, evaluation: undefined }
   return { ...progress, open: undefined, past: [...progress.past, past], paid }
 }
@@ -167,4 +211,18 @@ export function roundsIn({ rounds, past }: Pick<RunProgress, 'rounds' | 'past'>)
 export function settledRounds({ past, end }: RunProgress, from: number): readonly PastRound[] {
   const ready = past.findIndex(({ aborted, evaluation }) => aborted === null && evaluation === undefined)
   return past.slice(from, end || ready < 0 ? undefined : Math.max(ready, from))
+}
+
+/** Of how many of the latest rounds the middle one counts: one that waited for a straggler says little of the next. */
+const ETA_ROUNDS = 5
+
+/** Until the last training round closes, by the median of the latest; undefined before one has closed. @param now by our clock */
+export function etaMillis({ rounds, past, open }: RunProgress, now: number): number | undefined {
+  const closed = past.filter(({ aborted }) => aborted === null).map(({ durationMillis }) => durationMillis)
+  const latest = closed.slice(-ETA_ROUNDS).sort((one, other) => one - other)
+  const median = latest[Math.floor(latest.length / 2)]
+  if (median === undefined || closed.length >= rounds) return undefined
+  const began = open?.purpose === 'train' ? open.phases[0]?.sinceMillis : undefined
+  const elapsed = began === undefined ? 0 : Math.min(median, Math.max(0, now - began))
+  return median * (rounds - closed.length) - elapsed
 }

@@ -4,6 +4,10 @@ import { boardLines, type SiteState } from './render/board.ts'
 import { Live } from './render/live.ts'
 import { figureIn, plainRow, tableHead, tableRow } from './render/table.ts'
 import { follow, type RunProgress, roundsIn, settledRounds, watching } from './run-progress.ts'
+import { Seats } from './seats.ts'
+
+/** What is left is told anew this often, whatever happens. */
+const TICK_MILLIS = 1000
 
 /**
  * Tells a run while it happens: with --json every event as it is; on a terminal one block that is drawn over itself, and
@@ -12,10 +16,14 @@ import { follow, type RunProgress, roundsIn, settledRounds, watching } from './r
 export class RunReport implements Disposable {
   readonly #output: Output
   readonly #live: Live | undefined
+  readonly #seats = new Seats()
+  readonly #ticks: NodeJS.Timeout | undefined
   #progress: RunProgress
   readonly #introduced: boolean
   #told = 0
-  #sites: readonly SiteState[] = []
+  /** Of processes of ours; else the seats are shown. */
+  #sites: readonly SiteState[] | undefined
+  #foot: readonly string[] = []
 
   /** @param introduced what is masked has been said already */
   constructor(output: Output, run: string, { introduced = false } = {}) {
@@ -24,26 +32,42 @@ export class RunReport implements Disposable {
     this.#progress = watching(run)
     const onTerminal = output.out.live && output.err.live && !output.json && !output.quiet
     this.#live = onTerminal ? new Live(output.err) : undefined
+    this.#ticks = this.#live && setInterval(() => this.#draw(), TICK_MILLIS).unref()
   }
 
   get progress(): RunProgress {
     return this.#progress
   }
 
+  /** Whether a block is drawn, for keys to be told of in it. */
+  get isLive(): boolean {
+    return this.#live !== undefined
+  }
+
   tell(event: ApiEvent): void {
     this.#progress = follow(this.#progress, event)
     if (this.#output.json) return
     if (event.type === 'run.created' && !this.#introduced) this.#sayFirst()
-    if (this.#live) return this.#draw()
-    const { rounds, past: all } = this.#progress
+    if (this.#live) {
+      this.#seats.follow(event)
+      return this.#draw()
+    }
+    const { rounds, past: all, run } = this.#progress
     for (const past of settledRounds(this.#progress, this.#told)) {
       const before = all.slice(0, this.#told++)
-      this.#output.line(plainRow(past, roundsIn({ rounds, past: before })))
+      const when = this.#output.verbose ? `time=${past.endedAt} run=${run} ` : ''
+      this.#output.line(when + plainRow(past, roundsIn({ rounds, past: before })))
     }
   }
 
   showSites(sites: readonly SiteState[]): void {
     this.#sites = sites
+    if (this.#live) this.#draw()
+  }
+
+  /** The last lines of the block. */
+  showFoot(lines: readonly string[]): void {
+    this.#foot = lines
     if (this.#live) this.#draw()
   }
 
@@ -56,6 +80,7 @@ export class RunReport implements Disposable {
   /** Takes the block away and leaves the table. */
   [Symbol.dispose](): void {
     if (!this.#live) return
+    clearInterval(this.#ticks)
     this.#live[Symbol.dispose]()
     const { past } = this.#progress
     const figure = figureIn(past)
@@ -71,7 +96,12 @@ export class RunReport implements Disposable {
   #draw(): void {
     const { err } = this.#output
     this.#live?.show(() =>
-      boardLines(this.#progress, this.#sites, { columns: err.columns(), rows: err.rows(), unicode: err.unicode }),
+      boardLines(
+        this.#progress,
+        this.#sites ?? this.#seats.states(),
+        { columns: err.columns(), rows: err.rows(), unicode: err.unicode, now: Date.now() },
+        this.#foot,
+      ),
     )
   }
 }

@@ -12,7 +12,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const order = await orderFrom(api, args, output)
   if (args.flag('dry-run')) return showForecast(await api.dryRun(order), output)
   const run = await api.launch(order, args.text('idempotency-key'))
-  if (args.flag('watch')) return watchRun(api, run.id, output)
+  if (args.flag('watch')) return watchRun(api, run.id, output, { keys: !args.flag('no-input') })
   if (output.json) output.object(run)
   else {
     output.line(describeRun(run))

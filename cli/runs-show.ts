@@ -1,11 +1,14 @@
 import { formatCredits } from '#protocol/amount.ts'
-import { type ApiClient, openApiClient, type RunView } from './api-client.ts'
+import { type ApiClient, openApiClient, type RoundView, type RunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
+import type { Output } from './output.ts'
+import { curvesOf } from './render/board.ts'
 import { figureLines } from './render/figures.ts'
 import { publicationLine } from './render/publications.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatTested } from './render/units.ts'
+import { progressOf } from './run-past.ts'
 import { waysOn } from './runs-watch.ts'
 
 /** `consilium runs show <run>`: the run and its rounds, or with --round one of them, seat by seat. */
@@ -14,10 +17,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const id = args.positionals[0] as string
   const text = args.text('round')
   if (text !== undefined) {
-    const round = await api.round(id, args.integer('round', { min: 1, max: Number.MAX_SAFE_INTEGER }))
-    if (output.json) output.object(round)
-    else for (const line of [roundLine(round), '', ...seatLines(round.seats)]) output.line(line)
-    return EXIT.ok
+    return showRound(api, id, args.integer('round', { min: 1, max: Number.MAX_SAFE_INTEGER }), output)
   }
   const run = await api.run(id)
   const history = await historyOf(api, run.id)
@@ -27,15 +27,29 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.line(describeRun(run))
     for (const one of published.data) output.line(`${'pinned'.padEnd(10)} ${publicationLine(one, published.quorum)}`)
     for (const line of history.length > 0 ? ['', ...roundLines(history)] : []) output.line(line)
+    if (args.flag('curves')) for (const line of await curvesFor(api, run.id, output)) output.line(line)
     if (run.status === 'paused') output.note(`\n${waysOn(run.id, history.at(-1)?.round)}`)
   }
   return EXIT.ok
 }
 
-async function historyOf(api: ApiClient, id: string) {
-  const rounds = []
+export async function showRound(api: ApiClient, id: string, number: number, output: Output): Promise<number> {
+  const round = await api.round(id, number)
+  if (output.json) output.object(round)
+  else for (const line of [roundLine(round), '', ...seatLines(round.seats)]) output.line(line)
+  return EXIT.ok
+}
+
+async function curvesFor(api: ApiClient, id: string, { out }: Output): Promise<readonly string[]> {
+  const drawn = curvesOf(await progressOf(api, id), { columns: out.columns(), unicode: out.unicode, lines: 8 })
+  return drawn.length > 0 ? ['', ...drawn] : ['', 'no curve yet: fewer than two models have been tested']
+}
+
+/** Every round, however many pages that takes. */
+export async function historyOf(api: ApiClient, id: string): Promise<readonly RoundView[]> {
+  const rounds: RoundView[] = []
   for (let after: string | null = '0'; after !== null; ) {
-    const { data, next } = await api.rounds(id, after)
+    const { data, next }: { data: RoundView[]; next: string | null } = await api.rounds(id, after)
     rounds.push(...data)
     after = next
   }

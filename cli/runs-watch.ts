@@ -1,39 +1,58 @@
 import type { ApiEvent } from '#sdk/sse.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
-import { EXIT, Failure } from './failure.ts'
+import { EXIT, Failure, failureOf } from './failure.ts'
 import type { Output } from './output.ts'
 import { figureLines } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
 import { listenForStop } from './stopping.ts'
+import { type Act, type Asking, footLines, listenToKeys, press } from './watch-keys.ts'
 
 /** `consilium runs watch <run>` */
 export async function execute({ args, output }: Call): Promise<number> {
   const api = await openApiClient(args)
   const { id } = await api.run(args.positionals[0] as string)
-  return watchRun(api, id, output)
+  return watchRun(api, id, output, { keys: !args.flag('no-input') })
 }
 
 /**
- * Follows a run to its end, or until it waits for its owner. Ctrl-C stops watching, not the run. Throws {@link Failure}
- * when the run fails, was stopped or is paused.
+ * Follows a run to its end, or until it waits for its owner. Ctrl-C stops watching, not the run; at a terminal it asks which
+ * of the two is meant. Throws {@link Failure} when the run fails, was stopped or is paused.
+ * @param keys whether keys are listened to where there is a terminal
  */
-export async function watchRun(api: ApiClient, run: string, output: Output): Promise<number> {
+export async function watchRun(
+  api: ApiClient,
+  run: string,
+  output: Output,
+  { keys }: { readonly keys: boolean },
+): Promise<number> {
   using stopping = listenForStop()
+  const left = new AbortController()
+  let exit: number | undefined
   let end: RunEnd | undefined
   let purpose = 'train'
   {
     using report = new RunReport(output, run)
-    for await (const event of api.events(run, stopping.signal)) {
+    const act = (what: Act) => {
+      if (what === 'stop')
+        return void api.stop(run, 'by its owner').catch((cause: unknown) => report.note(failureOf(cause).message))
+      exit = what === 'detach' ? EXIT.ok : EXIT.interrupted
+      left.abort()
+    }
+    using _keys = keys && report.isLive ? askedByKeys(report, act) : undefined
+    for await (const event of api.events(run, AbortSignal.any([stopping.signal, left.signal]))) {
       if (output.json) output.object(event)
       report.tell(event)
       if (await isWaiting(api, event)) throw runPaused(event)
     }
     ;({ end, purpose } = report.progress)
   }
-  if (!end) return stopping.exit() ?? EXIT.unexpected
+  if (!end) {
+    output.note(`the run goes on: consilium runs watch ${run} follows it, consilium runs stop ${run} ends it`)
+    return exit ?? stopping.exit() ?? EXIT.unexpected
+  }
   if (end.outcome !== 'completed') throw runFailed(run, end)
   if (!output.json) {
     const { evaluation, model } = end
@@ -43,6 +62,19 @@ export async function watchRun(api: ApiClient, run: string, output: Output): Pro
     output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${api.url} --run ${run}`)
   }
   return EXIT.ok
+}
+
+/** What is pressed, shown in the foot of the block. */
+function askedByKeys(report: RunReport, act: (what: Act) => void): Disposable | undefined {
+  let asking: Asking = 'nothing'
+  const keys = listenToKeys(process.stdin, (key) => {
+    const next = press(asking, key)
+    asking = next.asking
+    report.showFoot(footLines(asking))
+    if (next.act) act(next.act)
+  })
+  if (keys) report.showFoot(footLines(asking))
+  return keys
 }
 
 /** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */

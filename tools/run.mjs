@@ -23,6 +23,7 @@ const commands = {
   campaign: (rest) => [['node', ...jest, '--testMatch', '<rootDir>/test/campaign/*.campaign.ts', ...rest]],
   bench: (rest) => [['node', join(root, 'bench/main.ts'), ...rest]],
   openapi: () => [['node', join(root, 'tools/openapi.mjs')]],
+  'cli-docs': () => [['node', join(root, 'tools/cli-docs.mjs')]],
   build: () => [['node', join(root, 'tools/build.mjs')]],
 }
 

@@ -65,8 +65,16 @@ export const RUNS: readonly Command[] = [
     name: 'runs show',
     summary: 'show one run and its rounds, or one round seat by seat',
     positional: { name: '<run>', required: true },
-    options: [...api, { name: 'round', value: '<n>', summary: 'what became of every seat in this round, and why' }],
-    examples: ['consilium runs show run_01KQ7', 'consilium runs show run_01KQ7 --round 3'],
+    options: [
+      ...api,
+      { name: 'round', value: '<n>', summary: 'what became of every seat in this round, and why' },
+      { name: 'curves', summary: 'draw the loss and the first metric, round by round' },
+    ],
+    examples: [
+      'consilium runs show run_01KQ7',
+      'consilium runs show run_01KQ7 --curves',
+      'consilium runs show run_01KQ7 --round 3',
+    ],
     load: () => import('../runs-show.ts'),
   },
   {

@@ -14,3 +14,12 @@ export function formatSeconds(millis: number): string {
 export function formatTested({ rows, sites }: { readonly rows: number | null; readonly sites: number | null }): string {
   return rows === null ? `mean of ${sites} sites, each on its own held-out rows` : `on ${rows} held-out rows`
 }
+
+/** What is left, to the second: `12 s`, `3 min 05 s`, `2 h 10 min`. */
+export function formatDuration(millis: number): string {
+  const seconds = Math.max(0, Math.round(millis / 1000))
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)]
+  if (minutes === 0) return `${seconds} s`
+  const two = (value: number) => String(value % 60).padStart(2, '0')
+  return hours === 0 ? `${minutes} min ${two(seconds)} s` : `${hours} h ${two(minutes)} min`
+}

@@ -48,7 +48,7 @@ const DELIVERY_EXAMPLE = {
   },
 }
 
-const endpointView = z
+export const endpointView = z
   .object({
     id: text('we_…'),
     url: z.string(),
@@ -63,13 +63,13 @@ const endpointView = z
       .meta({ description: 'the latest event that was not delivered within a day' }),
   })
   .meta({ id: 'WebhookEndpoint', examples: [ENDPOINT_EXAMPLE] })
-const endpointWithSecretView = endpointView
+export const endpointWithSecretView = endpointView
   .extend({ secret: text('whsec_…, for Standard Webhooks: shown this once') })
   .meta({
     id: 'WebhookEndpointWithSecret',
     examples: [{ ...ENDPOINT_EXAMPLE, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }],
   })
-const deliveryView = z
+export const deliveryView = z
   .object({
     id: text('the message, and its webhook-id'),
     type: z.string(),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '#cli/commands.ts'
 import { commandHelp } from '#cli/help.ts'
+import { reference } from '#cli/reference.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { parseNodeId } from '#protocol/ids.ts'
 import { request } from '#test/coordinator/live.ts'
@@ -57,11 +58,28 @@ describe('help', () => {
     })
   })
 
+  test('is docs/cli.md too: npm run cli-docs writes it', async () => {
+    expect(await readFile(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')).toBe(reference())
+  })
+
   test('loads nothing but the table', async () => {
-    const trace =
-      "process.on('exit',()=>console.error(process.moduleLoadList.filter(m=>/sqlite|tls|http/.test(m)).join()))"
-    const { stderr } = await consilium(['--help'], { env: { NODE_OPTIONS: `--import=data:text/javascript,${trace}` } })
-    expect(stderr.trim()).toBe('')
+    const trace = [
+      "import { registerHooks } from 'node:module'",
+      'const files = []',
+      'registerHooks({ load: (url, context, next) => { files.push(url); return next(url, context) } })',
+      "process.on('exit', () => console.error(JSON.stringify([files, process.moduleLoadList])))",
+    ].join(';')
+    const options = `--import=data:text/javascript,${encodeURIComponent(trace)}`
+    const { stderr, stdout } = await consilium(['--help'], { env: { NODE_OPTIONS: options } })
+    expect(stdout).toContain('consilium runs watch')
+    const [files, builtin] = JSON.parse(stderr) as [string[], string[]]
+    const own = files.filter((url) => url.startsWith('file:')).map((url) => url.slice(url.lastIndexOf('/cli/') + 5))
+    const table = ['main', 'arguments', 'command', 'commands', 'failure', 'help', 'nearest', 'output'].map(
+      (name) => `${name}.ts`,
+    )
+    expect(own.filter((file) => !/^(bin\.js|registry\/\w+\.ts)$/.test(file) && !table.includes(file))).toEqual([])
+    expect(own.length).toBeLessThan(30)
+    expect(builtin.filter((name) => /sqlite|tls|http/.test(name))).toEqual([])
   })
 })
 

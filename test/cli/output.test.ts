@@ -30,6 +30,24 @@ describe('lines are drawn over, and colour is used', () => {
   })
 })
 
+test('exit codes are what they are told to be, and stay so', () => {
+  expect(EXIT).toEqual({
+    ...{
+      ok: 0,
+      differ: 1,
+      unexpected: 1,
+      usage: 2,
+      denied: 3,
+      notFound: 4,
+      conflict: 5,
+      policyDenied: 6,
+      runFailed: 7,
+    },
+    ...{ unverified: 8, budget: 9, network: 10, data: 11, version: 12, paused: 13, stopped: 14 },
+    ...{ interrupted: 130, terminated: 143 },
+  })
+})
+
 describe('a failure', () => {
   const failure = new Failure(EXIT.conflict, 'run_not_ended', 'the run has not ended', {
     lines: [['request', 'req_1']],

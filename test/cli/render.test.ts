@@ -2,15 +2,18 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { bar } from '#cli/render/bar.ts'
 import { boardLines, type SiteState } from '#cli/render/board.ts'
+import { curveLines } from '#cli/render/curve.ts'
 import { figureLines } from '#cli/render/figures.ts'
 import { Live } from '#cli/render/live.ts'
 import { plainRow, tableHead, tableRow } from '#cli/render/table.ts'
-import { formatBytes, formatSeconds } from '#cli/render/units.ts'
+import { formatBytes, formatDuration, formatSeconds } from '#cli/render/units.ts'
+import { widthOf } from '#cli/render/width.ts'
 import { type PastRound, type RunProgress, watching } from '#cli/run-progress.ts'
 import { formatCredits } from '#protocol/amount.ts'
 
 const past = (round: number, change: Partial<PastRound> = {}): PastRound => ({
   ...{ round, aborted: null, reports: 5, cohort: 5, bytesPerNode: 24_048, trainMillis: 1395, overheadMillis: 71 },
+  ...{ durationMillis: 1466, endedAt: '2026-11-22T09:31:04.120Z' },
   evaluation: { rows: 2000, sites: null, accuracy: 0.937, loss: 0.227 },
   ...change,
 })
@@ -19,7 +22,13 @@ const progress: RunProgress = {
   ...watching('run_1'),
   rounds: 8,
   past: [past(1), past(2, { evaluation: undefined, reports: 4 })],
-  open: { round: 3, purpose: 'train', invited: 5, joined: 5, reported: 2 },
+  open: {
+    ...{ round: 3, purpose: 'train', invited: 5, joined: 5, reported: 2, left: 0 },
+    phases: [
+      { name: 'selection', sinceMillis: 1000 },
+      { name: 'reporting', sinceMillis: 1040 },
+    ],
+  },
 }
 
 const sites: readonly SiteState[] = [
@@ -31,12 +40,13 @@ const sites: readonly SiteState[] = [
 
 describe('the block of a run', () => {
   test('at 60 columns, without letters beyond ASCII', () => {
-    expect(boardLines(progress, sites, { columns: 60, rows: 24, unicode: false })).toEqual([
+    expect(boardLines(progress, sites, { columns: 60, rows: 24, unicode: false, now: 2000 })).toEqual([
       ' round  sites     loss     acc   up/site    train  overhead',
       '     1    5/5   0.2270  0.9370   24.0 KB   1.40 s     71 ms',
       '     2    4/5       ..      ..   24.0 KB   1.40 s     71 ms',
       '',
-      'round 3/8  [####-----------] 30 %  2/5 reported',
+      'round 3/8  [####-----------] 30 %  2/5 reported  eta 8 s',
+      '  selection 40 ms  reporting 0.96 s',
       '  site-1     training [#####-----]  epoch 1/2  loss 0.2135',
       '  site-2     reported',
       '  site-3     gone: SIGKILL',
@@ -45,12 +55,13 @@ describe('the block of a run', () => {
   })
 
   test('at 80 columns', () => {
-    expect(boardLines(progress, sites, { columns: 80, rows: 24, unicode: true })).toEqual([
+    expect(boardLines(progress, sites, { columns: 80, rows: 24, unicode: true, now: 2000 })).toEqual([
       ' round  sites     loss     acc   up/site    train  overhead',
       '     1    5/5   0.2270  0.9370   24.0 KB   1.40 s     71 ms',
       '     2    4/5        …       …   24.0 KB   1.40 s     71 ms',
       '',
-      'round 3/8  ██████░░░░░░░░░░░░░░ 30 %  2/5 reported',
+      'round 3/8  ██████░░░░░░░░░░░░░░ 30 %  2/5 reported  eta 8 s',
+      '  selection 40 ms  reporting 0.96 s',
       '  site-1     training █████░░░░░  epoch 1/2  loss 0.2135',
       '  site-2     reported',
       '  site-3     gone: SIGKILL',
@@ -59,8 +70,9 @@ describe('the block of a run', () => {
   })
 
   test('at 120 columns', () => {
-    expect(boardLines(progress, sites, { columns: 120, rows: 24, unicode: true }).slice(4)).toEqual([
-      'round 3/8  ███████▏░░░░░░░░░░░░░░░░ 30 %  2/5 reported',
+    expect(boardLines(progress, sites, { columns: 120, rows: 24, unicode: true, now: 2000 }).slice(4)).toEqual([
+      'round 3/8  ███████▏░░░░░░░░░░░░░░░░ 30 %  2/5 reported  eta 8 s',
+      '  selection 40 ms  reporting 0.96 s',
       '  site-1     training █████░░░░░  epoch 1/2  loss 0.2135',
       '  site-2     reported',
       '  site-3     gone: SIGKILL',
@@ -69,12 +81,65 @@ describe('the block of a run', () => {
   })
 
   test('says how far the last test is, and which round closes', () => {
-    const look = { columns: 80, rows: 24, unicode: false }
-    const testing = { round: 9, purpose: 'evaluate', invited: 5, joined: 5, reported: 3 }
+    const look = { columns: 80, rows: 24, unicode: false, now: 2000 }
+    const testing = { round: 9, purpose: 'evaluate', invited: 5, joined: 5, reported: 3, left: 0, phases: [] }
     expect(boardLines({ ...progress, open: testing }, [], look).at(-1)).toBe(
       'final test  [#####---------------] 3/5 sites',
     )
     expect(boardLines({ ...progress, open: undefined }, [], look).at(-1)).toMatch(/^round 3\/8 .* closing$/)
+  })
+
+  test('has both curves side by side where there is room, and one of them below that', () => {
+    const look = { columns: 80, rows: 30, unicode: false, now: 2000 }
+    const learned = [0.6, 0.75, 0.8, 0.86, 0.91].map((accuracy, at) =>
+      past(at + 1, { evaluation: { rows: 10, sites: null, accuracy, loss: 1 - accuracy } }),
+    )
+    const at = (columns: number, unicode = false) =>
+      boardLines({ ...progress, past: learned }, [], { ...look, columns, unicode }).slice(-3)
+    expect(at(60)).toEqual([
+      "accuracy 0.9100 |                        .......-------'''''",
+      "                |       ...------''''''''",
+      "         0.6000 |..---''",
+    ])
+    expect(at(80)).toEqual([
+      "accuracy 0.9100 |            ...----''   loss 0.4000 |'--.",
+      "                |    .---''''                        |    ''---.....",
+      "         0.6000 |.-''                         0.0900 |              ''''----...",
+    ])
+    expect(at(120, true)).toEqual([
+      'accuracy 0.9100 │                 ⣀⣀⣀⡠⠤⠤⠤⠔⠒⠒⠒⠊⠉⠉   loss 0.4000 │⠉⠒⠢⠤⢄⣀',
+      '                │     ⢀⡠⠤⠔⠒⠒⠒⠒⠉⠉⠉⠉                             │      ⠉⠑⠒⠢⠤⠤⠤⠤⢄⣀⣀⣀⣀',
+      '         0.6000 │⣀⠤⠔⠒⠉⠁                                 0.0900 │                   ⠉⠉⠉⠉⠒⠒⠒⠒⠢⠤⠤⠤⠤⢄⣀⣀',
+    ])
+  })
+
+  test('has the terminal for its keys, the foot always last', () => {
+    const many = Array.from({ length: 40 }, (_, index) => ({ name: `site-${index}`, doing: 'joined' as const }))
+    const lines = boardLines(progress, many, { columns: 80, rows: 12, unicode: true, now: 2000 }, ['s stop'])
+    expect(lines).toHaveLength(11)
+    expect(lines.at(-1)).toBe('s stop')
+    expect(lines.at(-2)).toBe('  (and 33 joined)')
+  })
+
+  test('never shows a part of an id: where there is no room for it, sites are counted', () => {
+    const id = `z6Mk${'a'.repeat(44)}`
+    const seats: readonly SiteState[] = [
+      { name: id, doing: 'joined' },
+      { name: id, doing: 'reported', trainMillis: 1395, operator: 'st-elsewhere' },
+    ]
+    const at = (columns: number) =>
+      boardLines(progress, seats, { columns, rows: 24, unicode: true, now: 2000 }).slice(6)
+    expect(at(60)).toEqual([`  ${id} joined`, `  ${id} reported…`])
+    expect(at(120)).toEqual([`  ${id} joined`, `  ${id} reported in 1.40 s  st-elsewhere`])
+    expect(at(59)).toEqual(['  (1 joined, 1 reported)'])
+  })
+
+  test('is as wide as it looks: letters of East Asia count twice, and nobody moves the cursor', () => {
+    const named = [{ name: '病院病院', doing: 'gone' as const, reason: `\x1b[2J${'データ'.repeat(20)}\r\n` }]
+    const [line = ''] = boardLines(progress, named, { columns: 60, rows: 24, unicode: true, now: 2000 }).slice(6)
+    expect(line).not.toMatch(/\p{Cc}/u)
+    expect(widthOf(line)).toBeLessThanOrEqual(60)
+    expect(widthOf(line)).toBeGreaterThan(57)
   })
 
   test('stays inside the terminal whatever its size and however long the run is', () => {
@@ -82,6 +147,7 @@ describe('the block of a run', () => {
       columns: fc.integer({ min: 40, max: 200 }),
       rows: fc.integer({ min: 8, max: 60 }),
       unicode: fc.boolean(),
+      now: fc.constant(2000),
     })
     fc.assert(
       fc.property(look, fc.nat(300), fc.nat(20), (size, rounds, nodes) => {
@@ -90,9 +156,9 @@ describe('the block of a run', () => {
           ...(sites[index % 4] as SiteState),
           name: `site-${index}`,
         }))
-        const lines = boardLines(long, many, size)
+        const lines = boardLines(long, many, size, ['s stop  d detach  ? help'])
         expect(lines.length).toBeLessThan(size.rows)
-        expect(Math.max(0, ...lines.map(({ length }) => length))).toBeLessThanOrEqual(size.columns)
+        expect(Math.max(0, ...lines.map(widthOf))).toBeLessThanOrEqual(size.columns)
       }),
     )
   })
@@ -125,7 +191,7 @@ describe('figures that a task asks for', () => {
   const scored = past(1, { evaluation: { rows: 2000, sites: null, accuracy: 0.937, loss: 0.227, figures } })
 
   test('have a column for the first, and every row is as wide as its head', () => {
-    const look = { columns: 80, rows: 24, unicode: false }
+    const look = { columns: 80, rows: 24, unicode: false, now: 2000 }
     const table = boardLines({ ...progress, past: [scored, past(2, { evaluation: undefined })] }, [], look).slice(0, 3)
     expect(table.map((line) => line.slice(59))).toEqual(['    auroc', '   0.8732', '       ..'])
     expect(new Set(table.map(({ length }) => length)).size).toBe(1)
@@ -135,6 +201,39 @@ describe('figures that a task asks for', () => {
     expect(plainRow(scored, 8)).toContain('accuracy=0.9370 auroc=0.8732 f1=none up_bytes_per_site=24048')
     expect(figureLines(figures)).toEqual(['auroc      0.8732 (within 0.0012)', 'f1         none'])
     expect(figureLines(undefined)).toEqual([])
+  })
+})
+
+describe('a curve', () => {
+  test('is as wide and high as asked whatever its values, and has every round on its line', () => {
+    const value = fc.oneof(
+      fc.double({ noDefaultInfinity: true, noNaN: true }),
+      fc.constant(null),
+      fc.constant(undefined),
+    )
+    fc.assert(
+      fc.property(
+        fc.array(value, { maxLength: 300 }),
+        fc.integer({ min: 30, max: 120 }),
+        fc.integer({ min: 2, max: 6 }),
+        fc.boolean(),
+        (values, columns, lines, unicode) => {
+          const drawn = curveLines({ name: 'loss', values }, { columns, lines, unicode })
+          expect([0, lines]).toContain(drawn.length)
+          expect(Math.max(0, ...drawn.map(widthOf))).toBeLessThanOrEqual(columns)
+        },
+      ),
+    )
+  })
+
+  test('of one value, or of none that is known, is not drawn', () => {
+    for (const values of [[], [1], [null, 1, undefined], [Number.NaN, 1]])
+      expect(curveLines({ name: 'loss', values }, { columns: 80, lines: 3, unicode: true })).toEqual([])
+  })
+
+  test('that is flat is a line in the middle, and what is not known is passed over', () => {
+    const flat = curveLines({ name: 'x', values: [1, null, 1] }, { columns: 20, lines: 3, unicode: false })
+    expect(flat).toEqual(['x 1.0000 |', '         |----------', '  1.0000 |'])
   })
 })
 
@@ -158,6 +257,12 @@ test('figures have their unit, and money all its digits', () => {
     ...['64 B', '24.0 KB', '1.4 MB', '2.50 GB'],
   ])
   expect([formatSeconds(71.4), formatSeconds(1395)]).toEqual(['71 ms', '1.40 s'])
+  expect([400, 59_600, 185_000, 7_800_000].map(formatDuration)).toEqual([
+    '0 s',
+    '1 min 00 s',
+    '3 min 05 s',
+    '2 h 10 min',
+  ])
   expect([formatCredits(0n), formatCredits(1n), formatCredits(12_345_678n)]).toEqual([
     '0.000000',
     '0.000001',

@@ -1,5 +1,5 @@
-import { expect, test } from '@jest/globals'
-import { follow, type RunProgress, settledRounds, watching } from '#cli/run-progress.ts'
+import { describe, expect, test } from '@jest/globals'
+import { etaMillis, follow, type RunProgress, settledRounds, watching } from '#cli/run-progress.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 
 /** A run of two rounds as the coordinator told it, the second one aborted. */
@@ -22,6 +22,7 @@ const told: readonly object[] = [
     ...{
       train_ms: 10,
       overhead_ms: 5,
+      duration_ms: 15,
       payouts: [
         { node: 'a', amount: '25' },
         { node: 'b', amount: '25' },
@@ -39,7 +40,7 @@ const told: readonly object[] = [
   },
   {
     ...{ type: 'round.completed', round: 3, purpose: 'evaluate', cohort: 2, reports: 2, bytes_per_node: 64 },
-    ...{ train_ms: 1, overhead_ms: 5, payouts: [] },
+    ...{ train_ms: 1, overhead_ms: 5, duration_ms: 6, payouts: [] },
   },
   {
     ...{ type: 'run.completed', reason: null, evaluation: { rows: 10, sites: null, accuracy: 0.8, loss: 0.4 } },
@@ -47,14 +48,24 @@ const told: readonly object[] = [
   },
 ]
 
+const BEGAN = Date.UTC(2026, 10, 22)
+/** An event a second. */
 const after = (count: number): RunProgress =>
   told
     .slice(0, count)
-    .map((event, seq) => ({ run: 'run_1', seq, time: '', ...event }) as ApiEvent)
+    .map(
+      (event, seq) => ({ run: 'run_1', seq, time: new Date(BEGAN + 1000 * seq).toISOString(), ...event }) as ApiEvent,
+    )
     .reduce(follow, watching('run_1'))
 
 test('an open round counts who joined and who reported', () => {
-  expect(after(6).open).toEqual({ round: 1, purpose: 'train', invited: 2, joined: 2, reported: 1 })
+  expect(after(6).open).toEqual({
+    ...{ round: 1, purpose: 'train', invited: 2, joined: 2, reported: 1, left: 0 },
+    phases: [
+      { name: 'selection', sinceMillis: BEGAN + 2000 },
+      { name: 'reporting', sinceMillis: BEGAN + 5000 },
+    ],
+  })
   expect(after(9).open).toBeUndefined()
 })
 
@@ -93,4 +104,39 @@ test('pay adds up over closed training rounds, and an aborted one says why it pa
 
 test('events of unknown types change nothing', () => {
   expect(follow(after(9), { type: 'round.blessed', run: 'run_1', seq: 9, time: '' })).toEqual(after(9))
+})
+
+describe('what is left', () => {
+  const closed = (durationMillis: number) => ({ ...after(9).past[0], durationMillis }) as RunProgress['past'][number]
+  const open = { round: 9, purpose: 'train', invited: 2, joined: 2, reported: 0, left: 0 }
+  const run = (durations: readonly number[], phases: readonly { name: string; sinceMillis: number }[] = []) => ({
+    ...{ ...watching('run_1'), rounds: 10, past: durations.map(closed), open: { ...open, phases } },
+  })
+
+  test('is told by the median of the last five rounds, so that one straggler does not move it', () => {
+    expect(etaMillis(run([99_000, 1000, 1000, 50_000, 1000, 1000]), 0)).toBe(4000)
+    expect(etaMillis(run([]), 0)).toBeUndefined()
+  })
+
+  test('grows less with the open round, and never more than by it, whatever our clock says', () => {
+    const since = [{ name: 'selection', sinceMillis: 10_000 }]
+    expect([9000, 10_400, 99_000].map((now) => etaMillis(run([1000, 1000], since), now))).toEqual([8000, 7600, 7000])
+  })
+
+  test('is nothing once all rounds have closed', () => {
+    expect(etaMillis(run(Array.from({ length: 10 }, () => 1000)), 0)).toBeUndefined()
+  })
+})
+
+test('the last report that is waited for begins the aggregation, also when somebody left', () => {
+  const left = { run: 'run_1', seq: 6, time: '2026-11-22T00:01:00Z', type: 'node.left', round: 1, node: 'b' }
+  const begun = follow(after(6), { ...left, phase: 'aggregation' } as ApiEvent).open?.phases.at(-1)
+  expect(begun).toEqual({ name: 'aggregation', sinceMillis: Date.parse(left.time) })
+  expect(after(7).open?.phases.at(-1)?.name).toBe('aggregation')
+  expect(after(8).open?.phases.at(-1)?.name).toBe('settlement')
+})
+
+test('a run that is extended has more rounds', () => {
+  const more = { run: 'run_1', seq: 9, time: '2026-11-22T00:01:00Z', type: 'run.extended', rounds: 7 }
+  expect(follow(after(9), more as ApiEvent).rounds).toBe(7)
 })

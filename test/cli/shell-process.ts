@@ -9,7 +9,7 @@ const answer = process.stdout.write.bind(process.stdout)
 for (const stream of ['stdout', 'stderr'] as const) {
   process[stream].setMaxListeners(0)
   process[stream].write = (text: string | Uint8Array) => {
-    said[stream] += text
+    said[stream] += typeof text === 'string' ? text : Buffer.from(text).toString()
     return true
   }
 }

@@ -1,0 +1,157 @@
+import type { RunView } from './api-client.ts'
+import { formatBytes, formatDuration, formatSeconds } from './render/units.ts'
+import type { PastRound, RunProgress } from './run-progress.ts'
+
+/** A run that is compared: how it stands, its rounds, and what it was to do. */
+export type Comparison = { readonly run: RunView; readonly progress: RunProgress; readonly task: unknown }
+
+export type Compared = {
+  readonly runs: readonly ComparedRun[]
+  readonly rounds: readonly ComparedRound[]
+  /** What differs between the tasks, by JSON pointer; null where a run has no such value. */
+  readonly differences: readonly Difference[]
+}
+type ComparedRun = {
+  readonly id: string
+  readonly name: string
+  readonly status: string
+  readonly rounds_closed: number
+  readonly rounds_aborted: number
+  readonly best_accuracy: number | null
+  readonly best_round: number | null
+  readonly bytes_up_per_site: number
+  readonly duration_ms: number
+  readonly train_ms: number
+  readonly overhead_ms: number
+}
+type ComparedRound = { readonly round: number; readonly figures: readonly (Figures | null)[] }
+type Figures = {
+  readonly accuracy: number | null
+  readonly loss: number | null
+  readonly reports: number
+  readonly cohort: number
+  readonly bytes_per_node: number
+  readonly train_ms: number
+  readonly overhead_ms: number
+}
+export type Difference = { readonly pointer: string; readonly values: readonly unknown[] }
+
+/** Side by side, each run's nth closed round beside the others'. */
+export function compare(parts: readonly Comparison[]): Compared {
+  const closed = parts.map(({ progress }) => progress.past.filter(({ aborted }) => aborted === null))
+  const most = Math.max(0, ...closed.map(({ length }) => length))
+  return {
+    runs: parts.map(summaryOf),
+    rounds: Array.from({ length: most }, (_, at) => ({
+      round: at + 1,
+      figures: closed.map((rounds) => figuresOf(rounds[at])),
+    })),
+    differences: differences(parts.map(({ task }) => task)),
+  }
+}
+
+function summaryOf({ run: { id, name, status }, progress: { past } }: Comparison): ComparedRun {
+  const closed = past.filter(({ aborted }) => aborted === null)
+  const best = closed.reduce<{ accuracy: number; round: number } | null>((found, { evaluation }, at) => {
+    const accuracy = evaluation?.accuracy
+    return accuracy !== undefined && accuracy > (found?.accuracy ?? -1) ? { accuracy, round: at + 1 } : found
+  }, null)
+  const sum = (of: (round: PastRound) => number) => closed.reduce((total, round) => total + of(round), 0)
+  return {
+    ...{ id, name, status, rounds_closed: closed.length, rounds_aborted: past.length - closed.length },
+    ...{ best_accuracy: best?.accuracy ?? null, best_round: best?.round ?? null },
+    bytes_up_per_site: sum(({ bytesPerNode }) => bytesPerNode),
+    duration_ms: sum(({ durationMillis }) => durationMillis),
+    train_ms: sum(({ trainMillis }) => trainMillis),
+    overhead_ms: sum(({ overheadMillis }) => overheadMillis),
+  }
+}
+
+function figuresOf(round: PastRound | undefined): Figures | null {
+  if (!round) return null
+  const { evaluation, reports, cohort, bytesPerNode, trainMillis, overheadMillis } = round
+  return {
+    ...{ accuracy: evaluation?.accuracy ?? null, loss: evaluation?.loss ?? null, reports, cohort },
+    ...{ bytes_per_node: bytesPerNode, train_ms: trainMillis, overhead_ms: overheadMillis },
+  }
+}
+
+/** Every place at which not all have the same, in order. */
+export function differences(values: readonly unknown[]): readonly Difference[] {
+  const flat = values.map((value) => new Map(leavesOf(value, '')))
+  const pointers = [...new Set(flat.flatMap((leaves) => [...leaves.keys()]))].sort()
+  return pointers.flatMap((pointer) => {
+    const found = flat.map((leaves) => leaves.get(pointer) ?? null)
+    return new Set(found.map((value) => JSON.stringify(value))).size > 1 ? [{ pointer, values: found }] : []
+  })
+}
+
+function leavesOf(value: unknown, pointer: string): readonly (readonly [string, unknown])[] {
+  if (value === null || typeof value !== 'object') return [[pointer, value]]
+  const inner = Object.entries(value)
+  if (inner.length === 0) return [[pointer, value]]
+  return inner.flatMap(([name, one]) => leavesOf(one, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`))
+}
+
+/** Runs are named by a letter, so that no id is cut and no line is long. */
+export function comparisonLines({ runs, rounds, differences }: Compared): readonly string[] {
+  const letter = (at: number) => (at < 26 ? String.fromCharCode(97 + at) : `r${at + 1}`)
+  const head = ['', ...runs.map((_, at) => letter(at))]
+  const summary: readonly (readonly string[])[] = [
+    ['status', ...runs.map(({ status }) => status)],
+    [
+      'rounds',
+      ...runs.map((run) => `${run.rounds_closed}${run.rounds_aborted > 0 ? ` +${run.rounds_aborted} aborted` : ''}`),
+    ],
+    [
+      'best accuracy',
+      ...runs.map((run) => (run.best_accuracy === null ? '-' : `${run.best_accuracy.toFixed(4)} @ ${run.best_round}`)),
+    ],
+    ['up per site', ...runs.map((run) => formatBytes(run.bytes_up_per_site))],
+    ['took', ...runs.map((run) => formatDuration(run.duration_ms))],
+    ['training', ...runs.map((run) => formatSeconds(run.train_ms))],
+    ['overhead', ...runs.map((run) => formatSeconds(run.overhead_ms))],
+  ]
+  const table = [
+    ['round', ...runs.flatMap((_, at) => [`acc ${letter(at)}`, `loss ${letter(at)}`])],
+    ...rounds.map(({ round, figures }) => [
+      String(round),
+      ...figures.flatMap((figure) => [figure?.accuracy?.toFixed(4) ?? '-', figure?.loss?.toFixed(4) ?? '-']),
+    ]),
+  ]
+  const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+  return [
+    ...runs.map(({ id, name }, at) => `${letter(at)}  ${id}  ${name}`),
+    '',
+    ...columnsOf([head, ...summary]),
+    ...(rounds.length > 0 ? ['', ...columnsOf(table)] : []),
+    '',
+    ...(differences.length === 0 ? ['the tasks are the same'] : ['what differs in the tasks']),
+    ...differences.flatMap(({ pointer, values }) => [
+      `  ${pointer}`,
+      ...values.map((value, at) => `    ${letter(at)}  ${value === null ? '-' : shown(value)}`),
+    ]),
+  ]
+}
+
+function columnsOf(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** A line for each round of each run, for a spreadsheet or a data frame. */
+export function comparisonCsv({ runs, rounds }: Compared): readonly string[] {
+  const names = ['accuracy', 'loss', 'reports', 'cohort', 'bytes_per_node', 'train_ms', 'overhead_ms'] as const
+  const rows = runs.flatMap(({ id }, at) =>
+    rounds.flatMap(({ round, figures }) => {
+      const figure = figures[at]
+      return figure ? [[id, round, ...names.map((name) => figure[name] ?? '')].join(',')] : []
+    }),
+  )
+  return [['run', 'round', ...names].join(','), ...rows]
+}

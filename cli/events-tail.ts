@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { type ApiEvent, dataIn, isLast } from '#sdk/sse.ts'
+import { type ApiClient, openApiClient, unreachable } from './api-client.ts'
+import type { Call } from './command.ts'
+import { EXIT, Failure } from './failure.ts'
+import type { Output } from './output.ts'
+import { eventLine } from './render/events.ts'
+import { listenForStop } from './stopping.ts'
+
+/** Of a run that has a past, so much is told before what is new. */
+const PAST_EVENTS = 10
+
+/** `consilium events tail [run]`: what happens from now on, in one run or in all. */
+export async function execute({ args, output }: Call): Promise<number> {
+  const api = await openApiClient(args)
+  const run = args.positionals[0]
+  using stopping = listenForStop()
+  const tell = (event: ApiEvent) => tellEvent(output, event, run === undefined)
+  if (run === undefined) await tailAll(api, stopping.signal, tell, output)
+  else await tailRun(api, run, stopping.signal, tell)
+  return stopping.exit() ?? EXIT.ok
+}
+
+function tellEvent(output: Output, event: ApiEvent, withRun: boolean): void {
+  if (output.json) output.object(event)
+  else output.line(eventLine(event, { withRun }))
+}
+
+async function tailRun(api: ApiClient, run: string, signal: AbortSignal, tell: (event: ApiEvent) => void) {
+  const { id } = await api.run(run)
+  let latest: ApiEvent[] = []
+  for await (const event of api.pastEvents(id)) latest = [...latest.slice(1 - PAST_EVENTS), event]
+  for (const event of latest) tell(event)
+  const last = latest.at(-1)
+  // Nothing comes after it, and whoever waited for that would wait for ever.
+  if (last && isLast(last)) return
+  for await (const event of api.events(id, signal, last?.seq)) tell(event)
+}
+
+const change = z.object({ type: z.literal('run.event'), run: z.string(), seq: z.int() })
+
+/** The feed says which runs have something new; that is then read from the run itself, so that nothing is left out. */
+async function tailAll(api: ApiClient, signal: AbortSignal, tell: (event: ApiEvent) => void, output: Output) {
+  const seen = new Map<string, number>()
+  const { body } = await api.request('/v1/events', { headers: { accept: 'text/event-stream' }, signal })
+  output.note('what happens in all runs, from now on; Ctrl-C ends')
+  try {
+    for await (const told of body ? dataIn(body) : []) {
+      const { success, data } = change.safeParse(told)
+      if (!success) continue
+      const after = seen.get(data.run) ?? data.seq - 1
+      for await (const event of api.pastEvents(data.run, after)) {
+        tell(event)
+        seen.set(data.run, event.seq)
+      }
+    }
+  } catch (cause) {
+    if (signal.aborted) return
+    throw cause instanceof Failure ? cause : unreachable(api.url, cause)
+  }
+  if (!signal.aborted) throw unreachable(api.url, new Error('the stream ended'))
+}

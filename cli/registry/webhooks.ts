@@ -1,0 +1,51 @@
+import { api, type Command } from '../command.ts'
+
+const positional = { name: '<endpoint>', required: true } as const
+
+/** Who else is told of what happens. */
+export const WEBHOOKS: readonly Command[] = [
+  {
+    name: 'webhooks ls',
+    summary: 'list the addresses that are told of events, the oldest first',
+    options: api,
+    examples: ['consilium webhooks ls', 'consilium webhooks ls --json'],
+    load: () => import('../webhooks-ls.ts'),
+  },
+  {
+    name: 'webhooks create',
+    summary: 'tell an address of events; what they are signed with is shown once',
+    positional: { name: '<url>', required: true },
+    options: [
+      ...api,
+      { name: 'event', value: '<type>', summary: 'of which events, run.* for all that start so; again for more' },
+      { name: 'description', value: '<text>', summary: 'whose address it is' },
+      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
+    ],
+    examples: ['consilium webhooks create https://hooks.example.org/consilium --event round.completed --event "run.*"'],
+    load: () => import('../webhooks-create.ts'),
+  },
+  {
+    name: 'webhooks rm',
+    summary: 'tell an address nothing more',
+    positional,
+    options: api,
+    examples: ['consilium webhooks rm we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    load: () => import('../webhooks-rm.ts'),
+  },
+  {
+    name: 'webhooks test',
+    summary: 'send a message about nothing, now',
+    positional,
+    options: api,
+    examples: ['consilium webhooks test we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    load: () => import('../webhooks-test.ts'),
+  },
+  {
+    name: 'webhooks deliveries',
+    summary: 'list the latest tries, the newest first',
+    positional,
+    options: api,
+    examples: ['consilium webhooks deliveries we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    load: () => import('../webhooks-deliveries.ts'),
+  },
+]

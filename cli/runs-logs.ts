@@ -1,0 +1,47 @@
+import type { ApiEvent } from '#sdk/sse.ts'
+import { openApiClient } from './api-client.ts'
+import { type Arguments, usage } from './arguments.ts'
+import type { Call } from './command.ts'
+import { EXIT } from './failure.ts'
+import { eventLine } from './render/events.ts'
+import { listenForStop } from './stopping.ts'
+
+/** `consilium runs logs <run>`: what happened, event by event. */
+export async function execute({ args, output }: Call): Promise<number> {
+  const wanted = filterOf(args, Date.now())
+  const api = await openApiClient(args)
+  const { id } = await api.run(args.positionals[0] as string)
+  using stopping = listenForStop()
+  const events = args.flag('follow') ? api.events(id, stopping.signal) : api.pastEvents(id)
+  for await (const event of events) {
+    if (!wanted(event)) continue
+    if (output.json) output.object(event)
+    else output.line(eventLine(event, { withRun: false }))
+  }
+  return stopping.exit() ?? EXIT.ok
+}
+
+/** @param now by our clock, for a --since that counts back */
+export function filterOf(args: Arguments, now: number): (event: ApiEvent) => boolean {
+  const [site, types] = [args.text('site'), args.texts('type')]
+  const since = sinceOf(args.text('since'), now)
+  return ({ type, time, ...fields }) =>
+    (since === undefined || Date.parse(time) >= since) &&
+    (types.length === 0 ||
+      types.some((other) => (other.endsWith('*') ? type.startsWith(other.slice(0, -1)) : type === other))) &&
+    (site === undefined || String(fields['node'] ?? '').startsWith(site) || fields['operator'] === site)
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+function sinceOf(text: string | undefined, now: number): number | undefined {
+  if (text === undefined) return undefined
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  const at = count === undefined ? Date.parse(text) : now - Number(count) * (UNITS[unit] as number)
+  if (!Number.isNaN(at)) return at
+  throw usage(
+    'bad_value',
+    `--since is a time or a duration, not ${text}`,
+    '--since 10m, or --since 2026-11-22T09:00:00Z',
+  )
+}

@@ -1,0 +1,46 @@
+import type { z } from 'zod'
+import { page } from '#coordinator/api/schemas.ts'
+import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
+import { type ApiClient, openApiClient } from './api-client.ts'
+import type { Arguments } from './arguments.ts'
+
+export type DeliveryView = z.output<typeof deliveryView>
+
+const ROOT = '/v1/webhook-endpoints'
+
+/** Who is told of what happens, as the API has it. */
+export class WebhooksClient {
+  readonly #api: ApiClient
+
+  constructor(api: ApiClient) {
+    this.#api = api
+  }
+
+  /** The most that there can be are one page. */
+  async list(): Promise<z.output<ReturnType<typeof page<typeof endpointView>>>> {
+    return this.#api.json(`${ROOT}?limit=200`, page(endpointView))
+  }
+
+  create(
+    endpoint: { readonly url: string; readonly events?: readonly string[]; readonly description?: string },
+    idempotencyKey: string | undefined,
+  ): Promise<z.output<typeof endpointWithSecretView>> {
+    return this.#api.json(ROOT, endpointWithSecretView, { method: 'POST', json: endpoint, idempotencyKey })
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#api.request(`${ROOT}/${encodeURIComponent(id)}`, { method: 'DELETE' })
+  }
+
+  test(id: string): Promise<DeliveryView> {
+    return this.#api.json(`${ROOT}/${encodeURIComponent(id)}/test`, deliveryView, { method: 'POST' })
+  }
+
+  async deliveries(id: string): Promise<z.output<ReturnType<typeof page<typeof deliveryView>>>> {
+    return this.#api.json(`${ROOT}/${encodeURIComponent(id)}/deliveries?limit=200`, page(deliveryView))
+  }
+}
+
+export async function openWebhooks(args: Arguments): Promise<WebhooksClient> {
+  return new WebhooksClient(await openApiClient(args))
+}

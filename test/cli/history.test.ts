@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { type Live, live } from '#test/coordinator/live.ts'
+import { jsonLines } from './command.ts'
+import { Shell } from './shell.ts'
+
+let at: Live
+let shell: Shell
+let [one, two] = ['', '']
+const run = (...args: string[]) => shell.run(args)
+beforeAll(async () => {
+  at = await live({ webhookHosts: new Set(['hooks.example.org:8443']) })
+  const { url } = at.coordinator
+  shell = new Shell({
+    env: { CONSILIUM_COORDINATOR: url, CONSILIUM_HOME: at.state, XDG_CACHE_HOME: at.state, XDG_CONFIG_HOME: at.state },
+  })
+  // Nobody is there to train: each round is aborted, and the run with it.
+  const order = { timing: { selectionMillis: 50 }, failuresMax: 2 }
+  const ids = await Promise.all(
+    ['100', '200'].map(async (budget) => ((await (await at.launch({ ...order, budget })).json()) as { id: string }).id),
+  )
+  ;[one = '', two = ''] = ids
+  for (const id of ids) await run('runs', 'watch', id)
+})
+afterAll(async () => {
+  await shell[Symbol.asyncDispose]()
+  await at[Symbol.asyncDispose]()
+})
+
+test('runs logs tells what happened, or what of it is asked for', async () => {
+  const all = jsonLines((await run('runs', 'logs', one, '--json')).stdout)
+  expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index))
+  expect(all.at(-1)).toMatchObject({ type: 'run.failed' })
+  const rounds = await run('runs', 'logs', one, '--type', 'round.*', '--since', '1h')
+  expect(rounds.stdout).toMatch(/^\S+Z +\d+ round\.opened round=1 purpose=train .*\n(.*\n)*.*round\.aborted round=2 /)
+  expect(rounds.stdout).not.toContain('run.created')
+  expect(await run('runs', 'logs', one, '--since', '2999-01-01T00:00:00Z')).toMatchObject({ code: 0, stdout: '' })
+  expect(await run('runs', 'logs', one, '--site', 'z6Mk')).toMatchObject({ code: 0, stdout: '' })
+  expect(await run('runs', 'logs', one, '--since', 'yesterday')).toMatchObject({ code: 2 })
+  const followed = jsonLines((await run('events', 'tail', one, '--json')).stdout)
+  expect(followed).toEqual(all.slice(-10))
+})
+
+test('rounds are listed, and each shown', async () => {
+  const [listed] = jsonLines((await run('rounds', 'ls', one, '--json')).stdout)
+  expect(listed).toMatchObject({ data: [{ round: 1 }, { round: 2 }] })
+  expect((await run('rounds', 'ls', one)).stdout).toMatch(/^round +purpose[\s\S]*too-few-nodes in selection\n$/)
+  expect((await run('rounds', 'show', one, '2')).stdout).toContain('no seats')
+  expect(await run('rounds', 'show', one, '9')).toMatchObject({ code: 4 })
+  expect(await run('rounds', 'show', one, 'last')).toMatchObject({ code: 2 })
+  expect((await run('runs', 'show', one, '--curves')).stdout).toMatch(/no curve yet/)
+})
+
+test('runs are compared with what differs in their tasks', async () => {
+  const [compared] = jsonLines((await run('runs', 'compare', one, two, '--json')).stdout)
+  expect(compared).toMatchObject({
+    runs: [
+      { id: one, rounds_closed: 0, rounds_aborted: 2, best_accuracy: null },
+      { id: two, status: 'failed' },
+    ],
+    differences: [{ pointer: '/budget', values: ['100', '200'] }],
+  })
+  expect(await run('runs', 'compare', one)).toMatchObject({ code: 2 })
+  expect(await run('runs', 'compare', one, one)).toMatchObject({ code: 2 })
+})
+
+test('api sends what is typed to the coordinator and nowhere else', async () => {
+  const listed = await run('api', 'GET', '/v1/runs', '-f', 'limit=1')
+  expect(JSON.parse(listed.stdout)).toMatchObject({ data: [{ id: expect.any(String) }], has_more: true })
+  expect(await run('api', 'POST', `/v1/runs/${one}/stop`, '-f', 'reason=over')).toMatchObject({ code: 5 })
+  expect(await run('api', 'POST', '/v1/runs', '-f', 'rounds=0')).toMatchObject({ code: 2 })
+  expect(await run('api', '/v1/nothing')).toMatchObject({ code: 4 })
+  for (const path of ['@127.0.0.1:9/v1/runs', '.example.org/', 'http://127.0.0.1:9/'])
+    expect(await run('api', 'GET', path)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('begins with a slash'),
+    })
+})
+
+test('webhooks are made, listed and taken away', async () => {
+  const made = await run('webhooks', 'create', 'http://hooks.example.org:8443/x', '--event', 'run.*', '--json')
+  const [{ id, secret } = {}] = jsonLines(made.stdout)
+  expect(secret).toMatch(/^whsec_/)
+  expect((await run('webhooks', 'ls')).stdout).toBe(
+    `${id}  on       run.*                     http://hooks.example.org:8443/x\n`,
+  )
+  expect(await run('webhooks', 'deliveries', String(id))).toMatchObject({ code: 0, stdout: '' })
+  expect(await run('webhooks', 'rm', String(id))).toMatchObject({ code: 0 })
+  expect(await run('webhooks', 'rm', String(id))).toMatchObject({ code: 4 })
+  expect(await run('webhooks', 'create', 'http://127.0.0.1:9/')).toMatchObject({ code: 2 })
+})
+
+test('doctor finds a coordinator that answers, its version and a key that is good; or says what to do', async () => {
+  const { stdout, code } = await run('doctor', '--json')
+  const [{ checks = [] } = {}] = jsonLines(stdout) as { checks: { check: string; status: string }[] }[]
+  const status = Object.fromEntries(checks.map((each) => [each.check, each.status]))
+  expect(status).toMatchObject({ node: 'ok', coordinator: 'ok', clock: 'ok', key: 'ok', tls: 'ok' })
+  // The coordinator of this test says that it is 0.0.0.
+  expect({ code, version: status['version'] }).toEqual({ code: 12, version: 'failed' })
+  const away = await run('doctor', '--coordinator', 'http://127.0.0.1:9')
+  expect(away).toMatchObject({ code: 10, stdout: expect.stringMatching(/^failed +coordinator .*\n +fix /m) })
+})
+
+test('completion knows commands, options, and the runs that there are', async () => {
+  const next = async (...words: string[]) =>
+    (await run('complete', '--', ...words)).stdout.split('\n').map((line) => line.split('\t')[0])
+  expect(await next('ru')).toEqual(expect.arrayContaining(['run', 'runs']))
+  expect(await next('runs', '')).toEqual(expect.arrayContaining(['ls', 'watch', 'compare']))
+  expect(await next('runs', 'watch', '--no')).toContain('--no-input')
+  expect(await next('runs', 'watch', '')).toEqual(expect.arrayContaining([one, two]))
+  expect(await next('runs', 'compare', one, two.slice(0, 20))).toContain(two)
+  expect(await next('runs', 'ls', '')).not.toContain(one)
+  for (const shell of ['bash', 'zsh', 'fish', 'powershell'])
+    expect((await run('completion', shell)).stdout).toMatch(/consilium.* complete '?--/)
+  expect(await run('completion', 'tcsh')).toMatchObject({ code: 2, stderr: expect.stringContaining('bash, zsh') })
+})

@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { parseArguments } from '#cli/arguments.ts'
+import { COMMANDS } from '#cli/commands.ts'
+import { keepSettings, readProfile } from '#cli/profile.ts'
+import { apiKey } from '#cli/state.ts'
+import { type Live, live } from '#test/coordinator/live.ts'
+import { consilium, jsonLines } from './command.ts'
+import { Shell } from './shell.ts'
+
+let folder = ''
+let at: Live
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'consilium-settings-'))
+  at = await live()
+})
+afterAll(async () => {
+  await at[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const found = (name: string) => {
+  const command = COMMANDS.find((other) => other.name === name)
+  if (!command) throw new Error(`no command ${name}`)
+  return command
+}
+const given = (rest: readonly string[], environment: Record<string, string> = {}) => {
+  const args = parseArguments(found('runs ls'), rest, { XDG_CONFIG_HOME: folder, ...environment })
+  return args.under(readProfile(args))
+}
+
+test('a flag comes before a variable, that before the file of settings, that before the default', () => {
+  const file = join(folder, 'consilium/config.json')
+  const env = { CONSILIUM_COORDINATOR: 'http://env' }
+  expect(given([]).given('coordinator')).toEqual({ value: 'http://127.0.0.1:7410', origin: 'default' })
+  keepSettings(file, 'default', { coordinator: 'http://file' })
+  expect(given([]).given('coordinator')).toEqual({ value: 'http://file', origin: 'config' })
+  expect(given([], env).given('coordinator')).toEqual({ value: 'http://env', origin: 'environment' })
+  expect(given(['--coordinator', 'http://flag'], env).given('coordinator')).toEqual({
+    ...{ value: 'http://flag', origin: 'flag' },
+  })
+  keepSettings(file, 'work', { coordinator: 'http://work' })
+  expect(given(['--profile', 'work']).text('coordinator')).toBe('http://work')
+  expect(given([], { CONSILIUM_PROFILE: 'work' }).text('coordinator')).toBe('http://work')
+  expect(() => given(['--profile', 'wrok'])).toThrow(/has no profile wrok/)
+  expect(() => given(['--profile', '__proto__'])).toThrow(/has no profile/)
+})
+
+test("a profile's key goes to its own coordinator, whatever else is asked for", async () => {
+  const file = join(folder, 'consilium/config.json')
+  keepSettings(file, 'keyed', { coordinator: 'http://mine', key: 'ck_mine' })
+  const nowhere = ['--profile', 'keyed', '--state', join(folder, 'nothing')]
+  expect(await apiKey(given(nowhere))).toBe('ck_mine')
+  await expect(apiKey(given([...nowhere, '--coordinator', 'http://theirs']))).rejects.toThrow(/no API key/)
+  await expect(apiKey(given(nowhere, { CONSILIUM_COORDINATOR: 'http://mine.evil' }))).rejects.toThrow(/no API key/)
+  expect(await apiKey(given(nowhere, { CONSILIUM_API_KEY: 'ck_env' }))).toBe('ck_env')
+})
+
+test('login tries the key, keeps it for its owner alone, and never shows it; logout forgets it', async () => {
+  const home = join(folder, 'home')
+  const env = { XDG_CONFIG_HOME: home, CONSILIUM_HOME: join(folder, 'nothing') }
+  const { url } = at.coordinator
+  const wrong = await consilium(['login', url], { env, input: 'ck_wrong\n' })
+  expect(wrong).toMatchObject({ code: 3, stdout: '' })
+  const ran = await consilium(['login', url], { env, input: `${at.key}\n` })
+  expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining(`logged in to ${url}`) })
+  const file = join(home, 'consilium/config.json')
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  expect((await readFile(file, 'utf8')).includes(at.key.trim())).toBe(true)
+  await using shell = new Shell({ env })
+  expect((await shell.run(['runs', 'ls', '--json'])).code).toBe(0)
+  const explained = await shell.run(['config', 'path', '--explain'])
+  expect(explained.stdout).toMatch(/coordinator .* by the file of settings\n/)
+  expect(explained.stdout).toMatch(/key .* of consilium login\n/)
+  const got = await shell.run(['config', 'get', '--json'])
+  expect(jsonLines(got.stdout)).toEqual([{ profile: 'default', settings: { coordinator: url }, has_key: true }])
+  for (const { stdout, stderr } of [ran, wrong, explained, got]) expect(stdout + stderr).not.toContain(at.key.trim())
+  expect(await shell.run(['config', 'set', 'key', 'ck_1'])).toMatchObject({ code: 2 })
+  expect((await shell.run(['logout'])).code).toBe(0)
+  expect((await shell.run(['runs', 'ls'])).code).toBe(3)
+}, 60_000)
+
+test('a file of settings that is none is said to be so, and nothing of it is believed', async () => {
+  const home = join(folder, 'broken/consilium')
+  const env = { XDG_CONFIG_HOME: join(folder, 'broken') }
+  keepSettings(join(home, 'config.json'), 'default', {})
+  for (const text of ['{', '[]', '{"current":1}', '{"current":"a","profiles":{"a":{"coordinator":1}}}']) {
+    await writeFile(join(home, 'config.json'), text)
+    expect(() => given([], env)).toThrow(/is no file of settings/)
+  }
+  expect((await consilium(['version'], { env })).code).toBe(0)
+})
