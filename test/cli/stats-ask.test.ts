@@ -12,7 +12,16 @@ import { consilium, jsonLines } from './command.ts'
 const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 const SHOWN = {
   ...{ id: RUN, status: 'running', reason: null, created_at: '2026-01-01T00:00:00.000Z', name: 'a question' },
-  ...{ population: 'open', question: 'bafy', min_cell: 1, min_cohort: 3, round: null, phase: null, manifest: null },
+  ...{
+    population: 'open',
+    federation: null,
+    question: 'bafy',
+    min_cell: 1,
+    min_cohort: 3,
+    round: null,
+    phase: null,
+    manifest: null,
+  },
 }
 
 /** What says that it is a coordinator, answers as one, and gives this for the record. */
