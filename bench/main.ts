@@ -6,6 +6,7 @@ import { type Report, textOf } from './report.ts'
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: () => Promise<Report> }>>> = {
   aggregate: () => import('./aggregate.ts'),
   concurrency: () => import('./concurrency.ts'),
+  'first-minute': () => import('./first-minute.ts'),
   journal: () => import('./journal.ts'),
   'round-overhead': () => import('./round-overhead.ts'),
   restart: () => import('./restart.ts'),

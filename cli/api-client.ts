@@ -56,13 +56,8 @@ export class ApiClient {
   }
 
   /** What no other method asks for: the same key, and the same failures. */
-  request(path: string, init: Init = {}): Promise<Response> {
+  answer(path: string, init: Init = {}): Promise<Response> {
     return this.#fetch(path, init)
-  }
-
-  /** The same, as JSON of a known shape. */
-  json<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
-    return this.#json(path, schema, init)
   }
 
   /** Ids of those that are linked. */

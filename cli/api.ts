@@ -28,7 +28,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const api = await openApiClient(args)
   using stopping = listenForStop()
   const key = args.text('idempotency-key')
-  const response = await api.request(query ? `${path}${path.includes('?') ? '&' : '?'}${query}` : path, {
+  const response = await api.answer(query ? `${path}${path.includes('?') ? '&' : '?'}${query}` : path, {
     method,
     signal: stopping.signal,
     ...(body === undefined ? {} : { body }),

@@ -123,12 +123,12 @@ function isInstalled(name: string): boolean {
 const description = z.looseObject({ info: z.object({ version: z.string() }) })
 
 async function reach(url: string): Promise<{ readonly answers: boolean; readonly checks: readonly Check[] }> {
-  const api = new ApiClient(url, 'none', 1000 * ANSWER_SECONDS_MAX)
+  const api = new ApiClient(url, undefined, 1000 * ANSWER_SECONDS_MAX)
   try {
     const asked = Date.now()
-    const { headers } = await api.request('/healthz')
+    const { headers } = await api.answer('/healthz')
     const checks = [ok('coordinator', `${url} answers`), skew(headers.get('date'), asked, Date.now())]
-    const { info } = await api.json('/openapi.json', description)
+    const { info } = await api.request('/openapi.json', description)
     return { answers: true, checks: [...checks, versions(info.version, packageOf().version)] }
   } catch (cause) {
     const { message, fix, exit } = failureOf(cause)
@@ -160,7 +160,7 @@ const whoami = z.looseObject({ name: z.string(), scopes: z.array(z.string()), ex
 
 async function ofKey(args: Arguments, url: string): Promise<Check> {
   try {
-    const { name, scopes, expires_at } = await new ApiClient(url, await apiKey(args)).json('/v1/whoami', whoami)
+    const { name, scopes, expires_at } = await new ApiClient(url, await apiKey(args)).request('/v1/whoami', whoami)
     const until = expires_at === null ? '' : `, until ${expires_at}`
     return ok('key', `${name}: ${scopes.join(' ')}${until}`)
   } catch (cause) {

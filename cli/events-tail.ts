@@ -42,7 +42,7 @@ const change = z.object({ type: z.literal('run.event'), run: z.string(), seq: z.
 /** The feed says which runs have something new; that is then read from the run itself, so that nothing is left out. */
 async function tailAll(api: ApiClient, signal: AbortSignal, tell: (event: ApiEvent) => void, output: Output) {
   const seen = new Map<string, number>()
-  const { body } = await api.request('/v1/events', { headers: { accept: 'text/event-stream' }, signal })
+  const { body } = await api.answer('/v1/events', { headers: { accept: 'text/event-stream' }, signal })
   output.note('what happens in all runs, from now on; Ctrl-C ends')
   try {
     for await (const told of body ? dataIn(body) : []) {

@@ -21,7 +21,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     throw new Failure(EXIT.denied, 'no_api_key', 'no API key was given', {
       fix: 'type it when asked, pipe it in, or --key <file>',
     })
-  const who = await new ApiClient(url, key).json('/v1/whoami', whoami)
+  const who = await new ApiClient(url, key).request('/v1/whoami', whoami)
   const { name, file: config } = profileOf(args)
   keepSettings(config, name, { coordinator: url, [SECRET]: key }, { current: true })
   if (output.json) output.object({ profile: name, coordinator: url, config, key: who })

@@ -29,7 +29,7 @@ async function partOf(api: ApiClient, run: RunView): Promise<Comparison> {
 async function taskOf(api: ApiClient, { task, ...run }: RunView): Promise<unknown> {
   const terms = { masking: run.masking, population: run.population, rounds: run.rounds, budget: run.budget }
   try {
-    return { ...terms, task: await api.json(`/v1/tasks/${encodeURIComponent(task)}`, z.looseObject({})) }
+    return { ...terms, task: await api.request(`/v1/tasks/${encodeURIComponent(task)}`, z.looseObject({})) }
   } catch (cause) {
     if (cause instanceof Failure && cause.exit === EXIT.notFound) return { ...terms, task }
     throw cause

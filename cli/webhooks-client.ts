@@ -18,26 +18,26 @@ export class WebhooksClient {
 
   /** The most that there can be are one page. */
   async list(): Promise<z.output<ReturnType<typeof page<typeof endpointView>>>> {
-    return this.#api.json(`${ROOT}?limit=200`, page(endpointView))
+    return this.#api.request(`${ROOT}?limit=200`, page(endpointView))
   }
 
   create(
     endpoint: { readonly url: string; readonly events?: readonly string[]; readonly description?: string },
     idempotencyKey: string | undefined,
   ): Promise<z.output<typeof endpointWithSecretView>> {
-    return this.#api.json(ROOT, endpointWithSecretView, { method: 'POST', json: endpoint, idempotencyKey })
+    return this.#api.request(ROOT, endpointWithSecretView, { method: 'POST', json: endpoint, idempotencyKey })
   }
 
   async remove(id: string): Promise<void> {
-    await this.#api.request(`${ROOT}/${encodeURIComponent(id)}`, { method: 'DELETE' })
+    await this.#api.answer(`${ROOT}/${encodeURIComponent(id)}`, { method: 'DELETE' })
   }
 
   test(id: string): Promise<DeliveryView> {
-    return this.#api.json(`${ROOT}/${encodeURIComponent(id)}/test`, deliveryView, { method: 'POST' })
+    return this.#api.request(`${ROOT}/${encodeURIComponent(id)}/test`, deliveryView, { method: 'POST' })
   }
 
   async deliveries(id: string): Promise<z.output<ReturnType<typeof page<typeof deliveryView>>>> {
-    return this.#api.json(`${ROOT}/${encodeURIComponent(id)}/deliveries?limit=200`, page(deliveryView))
+    return this.#api.request(`${ROOT}/${encodeURIComponent(id)}/deliveries?limit=200`, page(deliveryView))
   }
 }
 
