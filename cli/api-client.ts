@@ -241,6 +241,11 @@ export class ApiClient {
     return all.slice(0, limit)
   }
 
+  /** Any other resource. */
+  request<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
+    return this.#json(path, schema, init)
+  }
+
   async #json<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
     const response = await this.#fetch(path, init)
     const value = schema.safeParse(await response.json().catch(() => undefined))

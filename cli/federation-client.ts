@@ -42,11 +42,11 @@ export class FederationClient {
   }
 
   found(name: string, description: string | null): Promise<FederationView> {
-    return this.#api.json('/v1/federations', federationView, post({ name, description }))
+    return this.#api.request('/v1/federations', federationView, post({ name, description }))
   }
 
   async dissolve(id: string): Promise<void> {
-    await this.#api.json(`/v1/federations/${id}`, NOTHING, { method: 'DELETE' })
+    await this.#api.request(`/v1/federations/${id}`, NOTHING, { method: 'DELETE' })
   }
 
   members(id: string): Promise<readonly MemberView[]> {
@@ -54,11 +54,11 @@ export class FederationClient {
   }
 
   add(id: string, node: string, operator: string | null): Promise<MemberView> {
-    return this.#api.json(`/v1/federations/${id}/members`, memberView, post({ node, operator }))
+    return this.#api.request(`/v1/federations/${id}/members`, memberView, post({ node, operator }))
   }
 
   async remove(id: string, node: string): Promise<void> {
-    await this.#api.json(`/v1/federations/${id}/members/${encodeURIComponent(node)}`, NOTHING, { method: 'DELETE' })
+    await this.#api.request(`/v1/federations/${id}/members/${encodeURIComponent(node)}`, NOTHING, { method: 'DELETE' })
   }
 
   invites(id: string): Promise<readonly InviteView[]> {
@@ -69,14 +69,14 @@ export class FederationClient {
     id: string,
     terms: { readonly operator: string | null; readonly uses: number; readonly expiresAt: string | null },
   ): Promise<z.output<typeof inviteWithCodeView>> {
-    return this.#api.json(`/v1/federations/${id}/invites`, inviteWithCodeView, post(terms))
+    return this.#api.request(`/v1/federations/${id}/invites`, inviteWithCodeView, post(terms))
   }
 
   /** By its id, or a start of it that no other has. */
   async revoke(id: string, text: string): Promise<string> {
     const found = (await this.invites(id)).filter((one) => startsWith(one.id, 'inv_', text))
     const invite = theOne(found, 'invite', text)
-    await this.#api.json(`/v1/federations/${id}/invites/${invite.id}`, NOTHING, { method: 'DELETE' })
+    await this.#api.request(`/v1/federations/${id}/invites/${invite.id}`, NOTHING, { method: 'DELETE' })
     return invite.id
   }
 
@@ -85,7 +85,7 @@ export class FederationClient {
   }
 
   coordinator(): Promise<z.output<typeof coordinatorView>> {
-    return this.#api.json('/v1/coordinator', coordinatorView)
+    return this.#api.request('/v1/coordinator', coordinatorView)
   }
 }
 

@@ -27,7 +27,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const statement = stateAcceptance(signer, { to: coordinator, code: code.value, at: Date.now() })
   const body = JSON.stringify({ code: code.value, statement: Buffer.from(statement).toString('base64') })
   const headers = { 'content-type': 'application/json' }
-  const accepted = await client.json('/v1/invites/accept', acceptedView, { method: 'POST', body, headers })
+  const accepted = await client.request('/v1/invites/accept', acceptedView, { method: 'POST', body, headers })
   if (output.json) {
     output.object({ ...{ node: signer.id, state, coordinator, url }, ...accepted })
     return EXIT.ok
