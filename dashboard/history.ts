@@ -66,6 +66,8 @@ export class RunHistory {
   /** Of the model before the first round. */
   genesis: Figures | null = null
   readonly #rounds: RoundTrace[] = []
+  /** Why it will be paused when the open round has ended. */
+  #pausing: string | null = null
   readonly #log: ApiEvent[] = []
 
   constructor(run: string) {
@@ -102,13 +104,17 @@ export class RunHistory {
         this.purpose = text(event, 'purpose') ?? 'train'
         return
       case 'run.extended':
-        this.planned = count(event, 'planned') || this.planned + count(event, 'rounds')
+        this.planned = count(event, 'rounds')
+        return
+      case 'run.pausing':
+        this.#pausing = text(event, 'reason') ?? ''
         return
       case 'run.paused':
         this.pausedFor = text(event, 'reason') ?? ''
         return this.#change(event, (round) => ({ record: text(event, 'record') ?? round.record }))
       case 'run.resumed':
         this.pausedFor = null
+        this.#pausing = null
         return
       case 'run.completed':
       case 'run.failed':
@@ -157,6 +163,7 @@ export class RunHistory {
       case 'question.answered':
         return this.#change(event, () => ({ aggregatedAt: at }))
       case 'round.completed':
+        this.pausedFor ??= this.#pausing
         return this.#change(event, () => ({
           ...{ outcome: 'closed', endedAt: at, cohort: count(event, 'cohort'), reports: count(event, 'reports') },
           ...{ bytesPerNode: count(event, 'bytes_per_node'), trainMillis: count(event, 'train_ms') },

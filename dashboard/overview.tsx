@@ -113,7 +113,15 @@ function Latest({ run }: { readonly run: RunView }) {
   const { history, pulse } = useFollower(run.id)
   void pulse.beats.value
   const { loss, scores } = curvesOf(history)
-  if (loss.rounds.length < 2) return null
+  // The place is there before the curves are: what is below is not moved from under somebody's pointer.
+  if (loss.rounds.length < 2)
+    return (
+      <Card title={WORDS.overview.latest(run.name)}>
+        <div class="awaiting">
+          <Empty text={WORDS.curves.waiting} />
+        </div>
+      </Card>
+    )
   return (
     <div class="charts">
       <ChartBox title={WORDS.overview.latest(run.name)} curves={[loss]} isLog={false} low />

@@ -158,6 +158,8 @@ async function bundleOf(run: string, told: (bytes: number) => void): Promise<Blo
 /** A thread that is started with the page, so that verifying needs no network any more. */
 function useVerifier(setState: (state: State) => void, setSteps: (next: (last: Steps) => Steps) => void) {
   const worker = useRef<Worker>(undefined)
+  /** Why there is no thread: it would never answer. */
+  const broken = useRef<string>(undefined)
   const open = () => {
     const { href } = document.getElementById('verifier') as HTMLLinkElement
     const made = new Worker(href, { type: 'module' })
@@ -171,7 +173,10 @@ function useVerifier(setState: (state: State) => void, setSteps: (next: (last: S
           data.kind === 'verdict' ? { kind: 'done', verdict: data.verdict } : { kind: 'broken', detail: data.detail },
         )
     }
-    made.onerror = ({ message }) => setState({ kind: 'broken', detail: message })
+    made.onerror = ({ message }) => {
+      broken.current = message || WORDS.verify.noThread
+      setState({ kind: 'broken', detail: broken.current })
+    }
     worker.current = made
   }
   useEffect(() => {
@@ -179,7 +184,10 @@ function useVerifier(setState: (state: State) => void, setSteps: (next: (last: S
     return () => worker.current?.terminate()
   }, [])
   return {
-    start: (order: ToVerifier) => worker.current?.postMessage(order),
+    start: (order: ToVerifier) => {
+      if (broken.current !== undefined) setState({ kind: 'broken', detail: broken.current })
+      else worker.current?.postMessage(order)
+    },
     stop: () => {
       worker.current?.terminate()
       open()

@@ -273,6 +273,7 @@ export const WORDS = {
     failed: 'The record does not hold',
     failedAt: (step: string) => `at the step ${step}`,
     broken: 'The verification could not be done',
+    noThread: 'The verifier did not start: open the page again.',
     facts: {
       run: 'Run',
       coordinator: 'Coordinator',

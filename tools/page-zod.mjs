@@ -2,6 +2,7 @@
 // on to. A schema that calls another one fails when it is made, which is when the page is loaded.
 import {
   array,
+  enum as choice,
   exactOptional,
   gte,
   lte,
@@ -47,6 +48,9 @@ const METHODS = {
   },
   exactOptional() {
     return exactOptional(this)
+  },
+  exclude(names) {
+    return choice(Object.fromEntries(Object.entries(this.def.entries).filter(([name]) => !names.includes(name))))
   },
   max(bound) {
     return this.check((isNumber(this) ? lte : maxLength)(bound))

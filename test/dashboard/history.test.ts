@@ -92,6 +92,17 @@ describe('a run as its events tell it', () => {
     expect(paused.pausedFor).toBe('too-few-nodes')
     paused.take({ type: 'run.resumed', run: 'run_1', seq: 1, time: new Date(0).toISOString() })
     expect(paused.pausedFor).toBeNull()
+    const [opened, ...rest] = round(1, 100, 5)
+    const asked = told([opened, [110, 'run.pausing', { reason: 'a look' }], ...rest.slice(0, -1)])
+    expect(asked.pausedFor).toBeNull()
+    asked.take({
+      type: 'round.completed',
+      run: 'run_1',
+      seq: asked.last + 1,
+      time: new Date(0).toISOString(),
+      round: 1,
+    })
+    expect(asked.pausedFor).toBe('a look')
   })
 
   test('no event of any shape makes it throw, and bars stay within their round', () => {
