@@ -1,4 +1,4 @@
-import { type DryRunView, openApiClient } from './api-client.ts'
+import type { DryRunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { orderFrom } from './order.ts'
@@ -7,8 +7,8 @@ import { forecastLines } from './render/forecast.ts'
 
 /** `consilium check <task.json>`: what a run of it would be, before there is one. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const api = await openApiClient(args)
-  return showForecast(await api.dryRun(await orderFrom(api, args, output)), output)
+  const { api, order } = await orderFrom(args, output)
+  return showForecast(await api.dryRun(order), output)
 }
 
 /** Throws {@link Failure} where such a run could not be launched, or would not find its cohort among those who said. */

@@ -1,5 +1,5 @@
 import { openAsBlob } from 'node:fs'
-import type { ApiClient } from './api-client.ts'
+import { type ApiClient, openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import { givenModel } from './given-model.ts'
@@ -7,9 +7,13 @@ import type { Output } from './output.ts'
 import { stopWhenOf } from './stop-when.ts'
 import { readTaskFile } from './task-file.ts'
 
-/** The body of a request for a run: a task file as it is, unless flags change it. */
-export async function orderFrom(api: ApiClient, args: Arguments, output: Output): Promise<string> {
+/** Whom a run is asked of, and the body of that request: a task file as it is, unless flags change it. What is wrong with the file is said before anybody is asked. */
+export async function orderFrom(
+  args: Arguments,
+  output: Output,
+): Promise<{ readonly api: ApiClient; readonly order: string }> {
   const { order: asked, text: task } = await readTaskFile(args.positionals[0] as string, output)
+  const api = await openApiClient(args)
   const publicData = await keepPublicData(api, args)
   const given = await givenModel(api, args, output)
   const ofTask = { ...given, ...(publicData && { publicData }) }
@@ -19,7 +23,8 @@ export async function orderFrom(api: ApiClient, args: Arguments, output: Output)
     ...(stopWhen !== undefined && { stopWhen: stopWhenOf(stopWhen) }),
   }
   const isChanged = Object.keys(ofTask).length + Object.keys(ofRun).length > 0
-  return isChanged ? JSON.stringify({ ...asked, ...ofRun, task: { ...asked.task, ...ofTask } }) : task
+  const order = isChanged ? JSON.stringify({ ...asked, ...ofRun, task: { ...asked.task, ...ofTask } }) : task
+  return { api, order }
 }
 
 /** `RUN@ROUND`, or of a run the last round that closed. */

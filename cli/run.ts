@@ -1,4 +1,3 @@
-import { openApiClient } from './api-client.ts'
 import { showForecast } from './check.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
@@ -8,8 +7,7 @@ import { watchRun } from './runs-watch.ts'
 
 /** `consilium run <task.json or task.ts>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const api = await openApiClient(args)
-  const order = await orderFrom(api, args, output)
+  const { api, order } = await orderFrom(args, output)
   if (args.flag('dry-run')) return showForecast(await api.dryRun(order), output)
   const run = await api.launch(order, args.text('idempotency-key'))
   if (args.flag('watch')) return watchRun(api, run.id, output, { keys: !args.flag('no-input') })
