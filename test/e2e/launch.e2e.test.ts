@@ -22,6 +22,7 @@ import { VerificationError } from '#sdk/errors.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import type { CreateRun } from '#sdk/task.ts'
 import { BIN } from '#test/cli/command.ts'
+import { some } from '#test/effort.ts'
 import { temporaryFolder } from '#test/folder.ts'
 
 /**
@@ -141,53 +142,55 @@ for (const [tool, script, [command, ...rest]] of scripts) {
   )
 }
 
-describe('docs/sdk.md', () => {
-  const environment = () => ({
-    PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
-    HOME: folder,
-    PYTHONDONTWRITEBYTECODE: '1',
-    CONSILIUM_COORDINATOR: coordinator.url,
-    CONSILIUM_API_KEY: key,
-  })
-  const blocksOf = async (language: string) => {
-    const page = await readFile(join(root, 'docs/sdk.md'), 'utf8')
-    return [...page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
-      ([, code]) => code as string,
+// The scripts show in npm test that it can be done; the page's every block is run in the campaign.
+for (const page of some(0, ['docs/sdk.md']))
+  describe(page, () => {
+    const environment = () => ({
+      PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
+      HOME: folder,
+      PYTHONDONTWRITEBYTECODE: '1',
+      CONSILIUM_COORDINATOR: coordinator.url,
+      CONSILIUM_API_KEY: key,
+    })
+    const blocksOf = async (language: string) => {
+      const page = await readFile(join(root, 'docs/sdk.md'), 'utf8')
+      return [...page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
+        ([, code]) => code as string,
+      )
+    }
+
+    test('has blocks in TypeScript that run in order, and then the one that verifies', async () => {
+      const blocks = await blocksOf('ts')
+      const code = blocks
+        .join('')
+        .replaceAll(
+          /'consilium\/sdk(?:\/(\w+))?'/g,
+          (_, name = 'client') => `'${pathToFileURL(join(root, `sdk/${name}.ts`)).href}'`,
+        )
+      await writeFile(join(folder, 'page.mts'), code)
+      const { stdout } = await run(process.execPath, ['page.mts'], { cwd: folder, env: environment() })
+      expect(stdout).toMatch(/^\[ 7 \] 1\n1 3\n2 3\n3 3\ncompleted 0\.\d+\n/)
+      expect(stdout).toMatch(/dense_2\/bias \[ 1 \] 1\n404 not_found false req_\w+\n\[ 'runs:read' \]\nfalse\n$/)
+      const [verify] = await blocksOf('sh')
+      const verified = await run('sh', ['-c', verify as string], { cwd: folder, env: environment() })
+      expect(verified.stdout).toMatch(/ok/)
+    }, 120_000)
+
+    const python = spawnSync('python3', ['--version']).status === 0 ? test : test.skip
+    python(
+      'has blocks in Python that run in order, and a command that does all of it',
+      async () => {
+        await copyFile(join(root, 'sdk/python/consilium.py'), join(folder, 'consilium.py'))
+        await writeFile(join(folder, 'page.py'), (await blocksOf('python')).join(''))
+        const options = { cwd: folder, env: environment() }
+        const { stdout } = await run('python3', ['page.py'], options)
+        expect(stdout).toMatch(/^1 3\n2 3\n[\s\S]*dense_2\/bias \(1,\) 4\n404 not_found False\n$/)
+        const [, command] = await blocksOf('sh')
+        const followed = await run('sh', ['-c', command as string], options)
+        expect(followed.stdout).toMatch(
+          /^run_\w+\nround 1 {2}3\/3 reports\n[\s\S]*\nrun\.completed accuracy 0\.\d+\nmodel bafy\w+ out\.npz\n$/,
+        )
+      },
+      120_000,
     )
-  }
-
-  test('has blocks in TypeScript that run in order, and then the one that verifies', async () => {
-    const blocks = await blocksOf('ts')
-    const code = blocks
-      .join('')
-      .replaceAll(
-        /'consilium\/sdk(?:\/(\w+))?'/g,
-        (_, name = 'client') => `'${pathToFileURL(join(root, `sdk/${name}.ts`)).href}'`,
-      )
-    await writeFile(join(folder, 'page.mts'), code)
-    const { stdout } = await run(process.execPath, ['page.mts'], { cwd: folder, env: environment() })
-    expect(stdout).toMatch(/^\[ 7 \] 1\n1 3\n2 3\n3 3\ncompleted 0\.\d+\n/)
-    expect(stdout).toMatch(/dense_2\/bias \[ 1 \] 1\n404 not_found false req_\w+\n\[ 'runs:read' \]\nfalse\n$/)
-    const [verify] = await blocksOf('sh')
-    const verified = await run('sh', ['-c', verify as string], { cwd: folder, env: environment() })
-    expect(verified.stdout).toMatch(/ok/)
-  }, 120_000)
-
-  const python = spawnSync('python3', ['--version']).status === 0 ? test : test.skip
-  python(
-    'has blocks in Python that run in order, and a command that does all of it',
-    async () => {
-      await copyFile(join(root, 'sdk/python/consilium.py'), join(folder, 'consilium.py'))
-      await writeFile(join(folder, 'page.py'), (await blocksOf('python')).join(''))
-      const options = { cwd: folder, env: environment() }
-      const { stdout } = await run('python3', ['page.py'], options)
-      expect(stdout).toMatch(/^1 3\n2 3\n[\s\S]*dense_2\/bias \(1,\) 4\n404 not_found False\n$/)
-      const [, command] = await blocksOf('sh')
-      const followed = await run('sh', ['-c', command as string], options)
-      expect(followed.stdout).toMatch(
-        /^run_\w+\nround 1 {2}3\/3 reports\n[\s\S]*\nrun\.completed accuracy 0\.\d+\nmodel bafy\w+ out\.npz\n$/,
-      )
-    },
-    120_000,
-  )
-})
+  })

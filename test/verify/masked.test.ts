@@ -10,6 +10,7 @@ import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Secure } from '#protocol/plan.ts'
 import { flip } from '#test/conformance/crypto.ts'
+import { some } from '#test/effort.ts'
 import { fileOf } from '#verify/bundle.ts'
 import type { VectorFinder } from '#verify/session.ts'
 import { type VerifyProgress, verifyBundle, verifyRecord } from '#verify/verify.ts'
@@ -157,11 +158,14 @@ const LIES: Readonly<Record<MaskedStep | 'plan' | 'update' | 'model', readonly L
 
 describe('a record of masked rounds that lies once', () => {
   for (const [step, lies] of Object.entries(LIES))
-    test.each(lies)(`fails at ${step} for %s`, async (_what, round, hooks, shape = {}) => {
-      const run = await recordRun({ ...shape, hooks })
-      const verdict = await verifyRecord(run.root, blockOf(run))
-      expect(verdict).toMatchObject({ ok: false, step, round, detail: expect.stringMatching(/./) })
-    })
+    test.each(some(Math.ceil(lies.length / 3), lies))(
+      `fails at ${step} for %s`,
+      async (_what, round, hooks, shape = {}) => {
+        const run = await recordRun({ ...shape, hooks })
+        const verdict = await verifyRecord(run.root, blockOf(run))
+        expect(verdict).toMatchObject({ ok: false, step, round, detail: expect.stringMatching(/./) })
+      },
+    )
 
   test('fails at block when a source keeps any block of a session back', async () => {
     const run = await recordRun({ secure: secure(2, 'full'), losses: { 1: { mask: [3] } }, until: 1 })

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
  * What a person gets who installs the package: JavaScript, because Node strips no types under node_modules. The tarball is
  * unpacked beside links to the packages that the lockfile does not mark as for development, so no registry is asked.
  */
-const root = join(import.meta.dirname, '..')
+const root = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'consilium-package-'))
 const installed = join(folder, 'node_modules/consilium')
 const run = promisify(execFile)
