@@ -40,10 +40,10 @@ export async function textOf(page: Page, id: string): Promise<string> {
 }
 
 /** Until an element says that. */
-export async function says(page: Page, id: string, pattern: RegExp): Promise<void> {
+export async function says(page: Page, id: string, pattern: RegExp, timeout = 30_000): Promise<void> {
   const until = ([where, source]: readonly [string, string]) =>
     new RegExp(source).test(document.getElementById(where)?.textContent ?? '')
-  await page.waitForFunction(until, { polling: 'mutation', timeout: 30_000 }, [id, pattern.source] as const)
+  await page.waitForFunction(until, { polling: 'mutation', timeout }, [id, pattern.source] as const)
 }
 
 /** Launches a run on public data, and answers its verdict when it has ended. */
