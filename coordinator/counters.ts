@@ -12,7 +12,7 @@ import {
 
 /** What there is of a gauge now: of one without labels a number, else a number for each value of its label. */
 export type Gauges = Readonly<Partial<Record<GaugeName, number | Readonly<Record<string, number>>>>>
-type Reason = CounterName extends infer N ? (N extends `${infer Short}_total` ? Short : never) : never
+type Reason = CounterName extends `${infer Short}_total` ? Short : never
 
 /** What happened how often, what takes how long, and what there is: read as Prometheus text at `/metrics`. */
 export class Counters {

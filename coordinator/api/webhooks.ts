@@ -6,6 +6,7 @@ import { type Endpoint, type EndpointChange, endpointFields, type Webhooks } fro
 import { type Caller, sees } from './caller.ts'
 import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
+import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, problemView } from './schemas.ts'
@@ -134,12 +135,10 @@ export function webhookRoutes(
         response: { 200: page(endpointView), ...problems },
       },
     },
-    async ({ query: { limit, after }, caller }) => {
+    async ({ query, caller }) => {
       const all = await inTime(clock, webhooks.all())
-      const rest = all.filter((one) => sees(caller, one.federation) && (after === undefined || one.id > after))
-      const data = rest.slice(0, limit).map(viewOf)
-      const more = rest.length > limit
-      return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+      const seen = all.filter((one) => sees(caller, one.federation))
+      return pageIn(seen, query, { keyOf: ({ id }) => id, newestFirst: false }, viewOf)
     },
   )
 

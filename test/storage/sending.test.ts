@@ -204,11 +204,16 @@ describe('a blob that is sent', () => {
       [6000, 1],
     ] as const) {
       const { store, cid, leaves } = await lying('window', 7 * MIB)
-      let [out, widest, now] = [0, 0, 0]
+      let [begun, out, widest, now] = [0, 0, 0, 0]
+      // Once the first few have shown how quick the line is, none goes on before there are as many as there is room for.
+      const full = Promise.withResolvers<void>()
       const clock: Clock = { now: () => now, wakeAt: (_at, signal) => untilAborted(signal) }
       const from = {
         getBlock: async (block: Cid, limit: number) => {
-          if (leaves.includes(block)) widest = Math.max(widest, ++out)
+          if (!leaves.includes(block)) return store.getBlock(block, limit)
+          widest = Math.max(widest, ++out)
+          if (widest >= most) full.resolve()
+          if (++begun >= most) await full.promise
           return store.getBlock(block, limit)
         },
       }
