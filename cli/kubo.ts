@@ -1,5 +1,5 @@
 import type { KuboConfig } from '#coordinator/stores.ts'
-import { authorizationOf } from '#storage/blobs/kubo-rpc.ts'
+import { authorizationOf } from '#storage/blobs/kubo-authorization.ts'
 import { readSecret } from '#storage/secret-file.ts'
 import { type Arguments, usage } from './arguments.ts'
 

@@ -3,7 +3,7 @@ import type { PartsStore } from '#protocol/ports.ts'
 import { openFileBlobs } from '#storage/blobs/files.ts'
 import { openKuboBlobs } from '#storage/blobs/kubo.ts'
 import { type KuboNetwork, type Unmet, unmetBy } from '#storage/blobs/kubo-profile.ts'
-import { type KuboRpc, openKuboRpc } from '#storage/blobs/kubo-rpc.ts'
+import type { KuboRpc } from '#storage/blobs/kubo-rpc.ts'
 import { quorumBlobs } from '#storage/blobs/quorum.ts'
 
 /** Where the coordinator keeps blocks. */
@@ -72,6 +72,8 @@ async function openDaemon(
   { url, authorization }: DaemonConfig,
   network: KuboNetwork,
 ): Promise<{ readonly rpc: KuboRpc; readonly id: string }> {
+  // Its client is a third of what a coordinator would load, and most have no daemon.
+  const { openKuboRpc } = await import('#storage/blobs/kubo-rpc.ts')
   const rpc = openKuboRpc({ url, authorization })
   const state = await rpc.state()
   const unmet = unmetBy(state, network)

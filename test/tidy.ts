@@ -40,6 +40,7 @@ const SEES: Readonly<Record<string, readonly string[]>> = {
 const ROOTS = [
   'coordinator/main.ts',
   'coordinator/keeping.ts',
+  'coordinator/shared-keeping.ts',
   'coordinator/peer.ts',
   'coordinator/stores.ts',
   'client/node.ts',
