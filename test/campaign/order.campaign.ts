@@ -5,7 +5,6 @@ import { Shell } from '#test/cli/shell.ts'
 import { Cluster } from '#test/e2e/cluster.ts'
 import { writeHospitals } from '#test/e2e/hospitals.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import '../e2e/twice.e2e.test.ts'
 
 test('the same seed and data make the model of virtual sites also when nodes start, link and answer in another order', async () => {
   await using folder = await temporaryFolder()
@@ -27,4 +26,19 @@ test('the same seed and data make the model of virtual sites also when nodes sta
   for await (const _ of cluster.api.events(id, AbortSignal.timeout(60_000)));
   const run = await cluster.api.run(id)
   expect(run).toMatchObject({ status: 'completed', model: jsonLines(virtual.stdout).at(-1)?.['model'] })
+}, 90_000)
+
+test('the same order launched twice over nodes that remember the first makes the same model again', async () => {
+  await using cluster = await Cluster.open({ seed: 'twice', nodes: 3, rounds: 2 })
+  await cluster.startNodes(cluster.sites)
+  const ends: unknown[] = []
+  for (const _ of [1, 2]) {
+    const { id } = await cluster.api.launch(JSON.stringify(cluster.launch), undefined)
+    for await (const event of cluster.api.events(id, AbortSignal.timeout(30_000))) {
+      if (event.type === 'node.declined') throw new Error(`a node declines: ${event['reason']}`)
+      if (event.type === 'run.completed') ends.push(event['model'])
+    }
+  }
+  expect(ends).toHaveLength(2)
+  expect(ends[1]).toBe(ends[0])
 }, 90_000)

@@ -23,8 +23,8 @@ import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { must } from '#test/aggregation/given.ts'
+import { type Found, type Needles, scanFiles, scanMemory, whyUnreadable } from '#test/e2e/memory.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { type Found, type Needles, scanFiles, scanMemory, whyUnreadable } from './memory.ts'
 
 /** 801 parameters: a vector is a few kilobytes, and travels with its message. */
 const [HEIGHT, WIDTH] = [20, 40]
