@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { systemClock } from '../clock.ts'
+import { createTables, schemaVersion } from '../sqlite-schema.ts'
 import { isBusy } from './disk.ts'
 
 /** What is to be in the catalogue: a block whose bytes lie here, or (null) one whose bytes lie in a file. */
@@ -170,20 +171,21 @@ function prepareSchema(database: DatabaseSync): void {
   database.exec('PRAGMA synchronous = FULL')
   const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
   if (mode !== 'wal') throw new Error(`the blobs' file system cannot do a write-ahead log (SQLite answers ${mode})`)
-  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  const version = schemaVersion(database)
   if (version > SCHEMA_VERSION)
     throw new Error(`the blobs are of version ${version}; this program reads ${SCHEMA_VERSION}`)
   // CIDs are hashes, so every commit touches pages all over the index; a longer log merges more of them into one write.
-  database.exec(`
-    PRAGMA wal_autocheckpoint = 4096;
-    CREATE TABLE IF NOT EXISTS blocks (cid TEXT NOT NULL UNIQUE, root INTEGER NOT NULL, bytes BLOB) STRICT;
-    CREATE TABLE IF NOT EXISTS used (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL) STRICT;
-    INSERT OR IGNORE INTO used VALUES (1, 0);
-    CREATE TABLE IF NOT EXISTS parts (
-      blob TEXT NOT NULL, cid TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (blob, cid)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS parts_by_cid ON parts (cid);
-    CREATE INDEX IF NOT EXISTS parts_by_until ON parts (until);
-    PRAGMA user_version = ${SCHEMA_VERSION};
-  `)
+  database.exec('PRAGMA wal_autocheckpoint = 4096')
+  createTables(database, SCHEMA_VERSION, SCHEMA)
 }
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS blocks (cid TEXT NOT NULL UNIQUE, root INTEGER NOT NULL, bytes BLOB) STRICT;
+  CREATE TABLE IF NOT EXISTS used (one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL) STRICT;
+  INSERT OR IGNORE INTO used VALUES (1, 0);
+  CREATE TABLE IF NOT EXISTS parts (
+    blob TEXT NOT NULL, cid TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (blob, cid)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS parts_by_cid ON parts (cid);
+  CREATE INDEX IF NOT EXISTS parts_by_until ON parts (until)
+`

@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { Bytes } from '#protocol/ids.ts'
 import type { EventLog } from '#protocol/ports.ts'
+import { createTables, schemaVersion } from '../sqlite-schema.ts'
 import { checkAppend } from './bounds.ts'
 
 /**
@@ -98,13 +99,14 @@ function prepareSchema(database: DatabaseSync): void {
   database.exec('PRAGMA synchronous = FULL')
   const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
   if (mode !== 'wal') throw new Error(`the log's file system cannot do a write-ahead log (SQLite answers ${mode})`)
-  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  const version = schemaVersion(database)
   if (version > SCHEMA_VERSION)
     throw new Error(`the log is of version ${version}; this program reads ${SCHEMA_VERSION}`)
-  database.exec(`
-    CREATE TABLE IF NOT EXISTS streams (
+  createTables(
+    database,
+    SCHEMA_VERSION,
+    `CREATE TABLE IF NOT EXISTS streams (
       name TEXT NOT NULL, position INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (name, position)
-    ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = ${SCHEMA_VERSION};
-  `)
+    ) STRICT, WITHOUT ROWID`,
+  )
 }

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Snapshots } from '#protocol/ports.ts'
+import { createTables, schemaVersion } from '../sqlite-schema.ts'
 import { seal, unseal } from './sealed.ts'
 
 /**
@@ -68,12 +69,13 @@ function openTables(file: string): Tables {
   try {
     // A power cut may cost the last of them, never the order of the file.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
-    const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+    const version = schemaVersion(database)
     if (version !== 0 && version !== SCHEMA_VERSION) throw new OtherVersion(`version ${version}`)
-    database.exec(`
-      CREATE TABLE IF NOT EXISTS snapshots (stream TEXT PRIMARY KEY, position INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
-      PRAGMA user_version = ${SCHEMA_VERSION};
-    `)
+    createTables(
+      database,
+      SCHEMA_VERSION,
+      'CREATE TABLE IF NOT EXISTS snapshots (stream TEXT PRIMARY KEY, position INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT',
+    )
     return {
       database,
       select: database.prepare('SELECT position, sealed FROM snapshots WHERE stream = ?'),

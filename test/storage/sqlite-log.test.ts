@@ -15,6 +15,16 @@ async function textsOf(source: AsyncIterable<Uint8Array>): Promise<string[]> {
 }
 
 describe('sqlite log', () => {
+  test('is made by one commit, and opened again by none', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'log')
+    await using log = openSqliteLog({ file })
+    expect(await commitsIn(file)).toBe(1)
+    await using again = openSqliteLog({ file })
+    expect(await commitsIn(file)).toBe(1)
+    expect([await log.head('a'), await again.head('a')]).toEqual([0, 0])
+  })
+
   test('a hundred appends of one turn cost one commit', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'log')
