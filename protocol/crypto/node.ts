@@ -30,11 +30,15 @@ export function createSha256(): Hash {
 }
 
 export function hmacSha256(key: Bytes, message: Bytes): Bytes {
-  return plain(createHmac('sha256', key).update(message).digest())
+  return plain(
+    untraced(() => createHmac('sha256', key))
+      .update(message)
+      .digest(),
+  )
 }
 
 export function hkdfSha256(secret: Bytes, salt: Bytes, info: Bytes, lengthBytes: number): Bytes {
-  return new Uint8Array(hkdfSync('sha256', secret, salt, info, lengthBytes))
+  return new Uint8Array(untraced(() => hkdfSync('sha256', secret, salt, info, lengthBytes)))
 }
 
 export function randomBytes(length: number): Bytes {
@@ -43,7 +47,7 @@ export function randomBytes(length: number): Bytes {
 
 /** @param secretKey the 32-byte seed of RFC 8032 @returns 32 bytes */
 export function publicKey(secretKey: Bytes): Bytes {
-  const made = createPublicKey(privateKeyOf(secretKey))
+  const made = untraced(() => createPublicKey(privateKeyOf(secretKey)))
   const key = plain(Buffer.from(made.export({ format: 'jwk' }).x as string, 'base64url'))
   // A clamped scalar times the base point is sound by construction: the check would find nothing.
   rememberSound(nameOf(key), made)
@@ -63,13 +67,13 @@ export function verify(key: Bytes, message: Bytes, signature: Bytes): boolean {
 
 /** The AES-256-CTR keystream from counter block `iv` on, a piece a call. */
 export function keystream(key: Bytes, iv: Bytes): (lengthBytes: number) => Bytes {
-  const cipher = createCipheriv('aes-256-ctr', key, iv)
+  const cipher = untraced(() => createCipheriv('aes-256-ctr', key, iv))
   return (lengthBytes) => plain(cipher.update(zeros(lengthBytes)))
 }
 
 /** @param secretKey 32 bytes, clamped at use (RFC 7748 section 5) @returns 32 bytes */
 export function x25519PublicKey(secretKey: Bytes): Bytes {
-  const { x } = createPublicKey(x25519PrivateKey(secretKey)).export({ format: 'jwk' })
+  const { x } = untraced(() => createPublicKey(x25519PrivateKey(secretKey))).export({ format: 'jwk' })
   return plain(Buffer.from(x as string, 'base64url'))
 }
 
@@ -77,7 +81,7 @@ export function x25519PublicKey(secretKey: Bytes): Bytes {
 export function x25519(secretKey: Bytes, peerKey: Bytes): Bytes | undefined {
   if (peerKey.length !== 32) return undefined
   const x = Buffer.from(peerKey).toString('base64url')
-  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
+  const publicKey = untraced(() => createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' }))
   try {
     return plain(diffieHellman({ privateKey: x25519PrivateKey(secretKey), publicKey }))
   } catch {
@@ -89,7 +93,7 @@ const GCM_TAG_BYTES = 16
 
 /** AES-256-GCM (SP 800-38D). @param nonce 12 bytes, once per key @returns ciphertext ‖ tag of 16 bytes */
 export function gcmSeal(key: Bytes, nonce: Bytes, aad: Bytes, plaintext: Bytes): Bytes {
-  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  const cipher = untraced(() => createCipheriv('aes-256-gcm', key, nonce))
   cipher.setAAD(aad)
   return plain(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]))
 }
@@ -97,7 +101,7 @@ export function gcmSeal(key: Bytes, nonce: Bytes, aad: Bytes, plaintext: Bytes):
 /** @returns undefined unless every byte is as it was sealed */
 export function gcmOpen(key: Bytes, nonce: Bytes, aad: Bytes, sealed: Bytes): Bytes | undefined {
   if (sealed.length < GCM_TAG_BYTES) return undefined
-  const cipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: GCM_TAG_BYTES })
+  const cipher = untraced(() => createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: GCM_TAG_BYTES }))
   cipher.setAAD(aad)
   cipher.setAuthTag(sealed.subarray(-GCM_TAG_BYTES))
   const opened = cipher.update(sealed.subarray(0, -GCM_TAG_BYTES))
@@ -131,7 +135,8 @@ function x25519PrivateKey(secretKey: Bytes): KeyObject {
 function remembered(keys: WeakMap<Bytes, KeyObject>, wrapper: Buffer, secretKey: Bytes): KeyObject {
   const known = keys.get(secretKey)
   if (known) return known
-  const made = createPrivateKey({ key: Buffer.concat([wrapper, secretKey]), format: 'der', type: 'pkcs8' })
+  const key = Buffer.concat([wrapper, secretKey])
+  const made = untraced(() => createPrivateKey({ key, format: 'der', type: 'pkcs8' }))
   keys.set(secretKey, made)
   return made
 }
@@ -147,7 +152,7 @@ function soundKeyOf(key: Bytes): KeyObject | undefined {
   const known = soundKeys.get(name)
   if (known) return known
   if (!isSoundBy(x25519, key)) return undefined
-  const made = createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' })
+  const made = untraced(() => createPublicKey({ key: Buffer.concat([SPKI, key]), format: 'der', type: 'spki' }))
   rememberSound(name, made)
   return made
 }
@@ -163,6 +168,20 @@ function rememberSound(name: string, key: KeyObject): void {
       break
     }
   soundKeys.set(name, key)
+}
+
+/**
+ * Node 24 asks whether a key is an object of its own by an error that it throws and catches. The trace of it, which nobody
+ * ever sees, takes several times as long as what is done with the key: no trace is taken meanwhile.
+ */
+function untraced<T>(act: () => T): T {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return act()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
 }
 
 /** Buffers carry methods that change meaning (`slice` aliases): what leaves this file is a plain array of bytes. */
@@ -184,7 +203,7 @@ const KEM_SPKI_BYTES = 22
 export const nativeKem: NativeKem | undefined = hasKem() ? { keys: kemKeys, decapsulate: kemDecapsulate } : undefined
 
 function kemKeys(seed: Bytes): ReturnType<NativeKem['keys']> {
-  const spki = createPublicKey(kemPrivateKey(seed)).export({ format: 'der', type: 'spki' })
+  const spki = untraced(() => createPublicKey(kemPrivateKey(seed))).export({ format: 'der', type: 'spki' })
   return { publicKey: plain(spki.subarray(KEM_SPKI_BYTES)), secretKey: seed.slice() }
 }
 
@@ -195,7 +214,7 @@ function kemDecapsulate(seed: Bytes, ciphertext: Bytes): Bytes {
 function kemPrivateKey(seed: Bytes): KeyObject {
   const der = Buffer.concat([KEM_PKCS8, seed])
   try {
-    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+    return untraced(() => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }))
   } finally {
     der.fill(0)
   }
