@@ -80,6 +80,8 @@ def tensorflow_step():
     if device == "cpu":
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
+    elif not tf.config.list_physical_devices("GPU"):
+        raise RuntimeError("TensorFlow sees no GPU")
 
     def block(filters):
         norm = [layers.BatchNormalization()] if model == "cnn" else []

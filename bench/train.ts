@@ -22,11 +22,12 @@ const PEERS = ['torch', 'tensorflow'] as const
  */
 export async function bench(): Promise<Report> {
   const notes: string[] = []
+  const failed = new Set<string>()
   const rows: Table['rows'][number][] = []
   for (const name of Object.keys(MODELS) as ModelName[]) {
     for (const device of ['cpu', 'gpu'] as const) {
       const backends = BACKENDS.filter((backend) => ON_GPU.includes(backend) === (device === 'gpu'))
-      if (backends.length > 0) rows.push(...(await measure(name, device, backends, notes)))
+      if (backends.length > 0) rows.push(...(await measure({ name, device, backends, notes, failed })))
     }
   }
   return {
@@ -58,7 +59,16 @@ export async function bench(): Promise<Report> {
   }
 }
 
-async function measure(name: ModelName, device: 'cpu' | 'gpu', backends: readonly string[], notes: string[]) {
+type Measuring = {
+  readonly name: ModelName
+  readonly device: 'cpu' | 'gpu'
+  readonly backends: readonly string[]
+  readonly notes: string[]
+  /** Loops that did not train, with their device. */
+  readonly failed: Set<string>
+}
+
+async function measure({ name, device, backends, notes, failed }: Measuring) {
   const rows: Table['rows'][number][] = []
   let stockCpu: number | undefined
   for (const batch of BATCHES[device]) {
@@ -71,9 +81,14 @@ async function measure(name: ModelName, device: 'cpu' | 'gpu', backends: readonl
     for (const backend of backends) loops.set(backend, [process.execPath, pathOf('train-loop.ts'), 'ours', backend])
     for (const [loop, command] of loops) {
       if (!isFirst && SLOW.some((slow) => loop.endsWith(slow))) continue
+      // There is no such GPU, or no such interpreter: to ask again takes as long as to train.
+      if (failed.has(`${loop} ${device}`)) continue
+      process.stderr.write(`${name} at ${batch}: ${loop} on the ${device} …\n`)
       const made = await trainIn([...command, name, String(batch), String(SECONDS), device])
-      if (typeof made === 'string') notes.push(`${loop} does not train ${name} here: ${made}`)
-      else found.set(loop, made)
+      if (typeof made === 'string') {
+        failed.add(`${loop} ${device}`)
+        notes.push(`${loop} does not train on the ${device} here: ${made}`)
+      } else found.set(loop, made)
     }
     stockCpu ??= found.get('stock cpu')?.perSecond
     for (const [loop, { perSecond, barePerSecond, peakBytes }] of found) {
