@@ -1,81 +1,32 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { unzipSync } from 'fflate'
-import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { sha256 } from '#crypto'
-import { type Architecture, shapeOf } from '#protocol/architecture.ts'
-import { architectureSchema } from '#protocol/architecture-schema.ts'
-import { collect, once, utf8 } from '#protocol/bytes.ts'
-import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
+import { utf8 } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { sealOf, signerOf } from '#protocol/envelope.ts'
-import { type AddressedModel, MODEL_FORMATS, type ModelFormat, modelFile } from '#protocol/formats/model-file.ts'
-import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
-import { modelSchema, type RunManifest, runManifestSchema } from '#protocol/manifest.ts'
+import { signerOf } from '#protocol/envelope.ts'
+import { MODEL_FORMATS } from '#protocol/formats/model-file.ts'
+import type { Bytes, RunId } from '#protocol/ids.ts'
+import { modelSchema } from '#protocol/manifest.ts'
 import { NoCounterpart, VerificationError } from '#sdk/errors.ts'
 import { downloadModel, type Model } from '#sdk/model.ts'
 import { Transport } from '#sdk/transport.ts'
 import { temporaryFolder } from '#test/folder.ts'
+import { answerOf, DENSE, fileOf, type Kept, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
 
-const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
-const signer = signerOf(sha256(utf8('the coordinator')))
 const another = signerOf(sha256(utf8('somebody')))
 
-/** What a coordinator keeps of a run: the record, and everything that it names, by CID. */
-type Kept = {
-  readonly root: Cid
-  readonly model: AddressedModel
-  readonly weights: Cid
-  readonly blocks: Map<string, Bytes>
-}
-
-function kept(layers: Architecture['layers'], { by = signer, run = RUN } = {}): Kept {
-  const architecture: Architecture = { v: 1, input: [2], layers }
-  const shape = shapeOf(architecture)
-  if (!shape.ok) throw new Error(shape.refusal)
-  const weights = encodeWeights(Float32Array.from({ length: shape.value.parameters }, (_, at) => at / 4)) as Bytes
-  const file = cidOf(RAW, weights)
-  const block = encode(architectureSchema, architecture)
-  const manifest = modelManifestOf(cidOf(DAG_CBOR, block), shape.value.tensors, file)
-  const model = encode(modelSchema, manifest)
-  const named = cidOf(DAG_CBOR, model)
-  const record: RunManifest = {
-    ...{ v: 1, run, coordinator: by.id, population: 'open', masking: 'none', task: file, planned: 1, rounds: [] },
-    ...{ outcome: 'completed', reason: null, model: named, evaluation: null, budget: 0n, paid: 0n, released: 0n },
-  }
-  const { seal, body } = sealOf(by.sign('run', encode(runManifestSchema, record)))
-  const blocks = new Map([block, model].map((each) => [cidOf(DAG_CBOR, each) as string, each]))
-  for (const { cid, bytes } of [seal, body, { cid: file, bytes: weights }]) blocks.set(cid, bytes)
-  return { root: seal.cid, model: { cid: named, manifest, architecture }, weights: file, blocks }
-}
-
-const DENSE: Architecture['layers'] = [
-  { layer: 'dense', name: 'hidden', units: 2, activation: 'relu' },
-  { layer: 'dense', name: 'out', units: 1, activation: 'linear' },
-]
-
-/** A coordinator that has these, and may lie. */
 function serving(
-  { root, model, blocks }: Kept,
-  lie: { readonly root?: string | null; readonly model?: string; readonly pin?: string } = {},
+  given: Kept,
+  { pin, ...lie }: { readonly root?: string | null; readonly model?: string; readonly pin?: string } = {},
 ): Transport {
   return new Transport({
-    url: 'http://coordinator',
-    ...(lie.pin !== undefined && { coordinatorKey: lie.pin }),
-    maxRetries: 0,
-    fetch: async (input) => {
-      const { pathname } = new URL(String(input))
-      const told = pathname.startsWith('/ipfs/') ? blocks.get(pathname.slice('/ipfs/'.length)) : undefined
-      if (told) return new Response(new Uint8Array(told))
-      if (pathname.endsWith('/model'))
-        return new Response('what nobody reads', { headers: { 'x-consilium-model': lie.model ?? model.cid } })
-      if (pathname.endsWith(RUN)) return Response.json({ id: RUN, manifest: lie.root === undefined ? root : lie.root })
-      return new Response('', { status: 404 })
-    },
+    ...{ url: 'http://coordinator', maxRetries: 0, ...(pin !== undefined && { coordinatorKey: pin }) },
+    fetch: async (input) => answerOf(given, new URL(String(input)).pathname, lie) ?? new Response('', { status: 404 }),
   })
 }
 
-const changed = (bytes: Bytes, at: number) => bytes.map((byte, index) => (index === at ? byte ^ 1 : byte))
 const asked = (transport: Transport) => downloadModel(transport, RUN, {})
 
 describe('a model', () => {
@@ -91,12 +42,10 @@ describe('a model', () => {
   })
 
   test('is not taken where one byte of anything that was sent is another, wherever it is', async () => {
-    const { blocks, ...rest } = kept(DENSE)
-    for (const [cid, block] of blocks)
-      for (let at = 0; at < block.length; at += 1 + Math.floor(block.length / 16)) {
-        const lying = { ...rest, blocks: new Map(blocks).set(cid, changed(block, at)) }
-        await expect(asked(serving(lying))).rejects.toBeInstanceOf(VerificationError)
-      }
+    const good = kept(DENSE)
+    const all = [...lies(good)]
+    expect(new Set(all.map(({ cid }) => cid)).size).toBe(good.blocks.size)
+    for (const lie of all) await expect(asked(serving(lyingAt(good, lie)))).rejects.toBeInstanceOf(VerificationError)
   })
 
   test('nor where it is cut off or goes on, where the record is another run’s, or names another model', async () => {
@@ -128,16 +77,9 @@ describe('a file of it', () => {
   afterAll(async () => folder[Symbol.asyncDispose]())
 
   const given = kept(DENSE)
-  /** As the coordinator makes it. */
-  const fileOf = async (format: ModelFormat) => {
-    const file = modelFile(format, given.model, once(given.blocks.get(given.weights) as Bytes))
-    if (!file.ok) throw new Error(file.refusal)
-    return collect(file.value, 2 ** 20)
-  }
-
   test.each(MODEL_FORMATS)('is in %s the one that the coordinator would make, to the byte', async (format) => {
     const model = await asked(serving(given))
-    expect(Buffer.from(await model.file(format)).equals(Buffer.from(await fileOf(format)))).toBe(true)
+    expect(Buffer.from(await model.file(format)).equals(Buffer.from(await fileOf(given, format)))).toBe(true)
   })
 
   test('is written whole, under its own ending, and nothing else is', async () => {
@@ -150,7 +92,7 @@ describe('a file of it', () => {
       'risk.tfjs.zip',
     ])
     for (const [index, format] of MODEL_FORMATS.entries())
-      expect((await readFile(paths[index] as string)).equals(Buffer.from(await fileOf(format)))).toBe(true)
+      expect((await readFile(paths[index] as string)).equals(Buffer.from(await fileOf(given, format)))).toBe(true)
     expect(Object.keys(unzipSync(await model.file('npz')))).toContain('out/bias.npy')
   })
 
