@@ -114,6 +114,8 @@ export class Transport {
         return await this.#read(await this.#once(url, init, request), read, signal)
       } catch (cause) {
         if (signal?.aborted || attempt >= maxRetries) throw cause
+        // What is gone may have been taken away by an attempt of which nobody heard.
+        if (attempt > 0 && method === 'DELETE' && isGone(cause)) return undefined as T
         const wait = this.#pauseBefore(attempt, cause)
         if (wait === undefined) throw cause
         await this.doors.pause(wait, signal)
@@ -169,6 +171,10 @@ export class Transport {
     const most = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** attempt)
     return Math.max(told, (most * (1 + this.doors.random())) / 2)
   }
+}
+
+function isGone(cause: unknown): boolean {
+  return cause instanceof ApiError && cause.status === 404
 }
 
 async function bytesIn({ body }: Response, limitBytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -5,13 +5,19 @@ import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { collect, once, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { sealOf, signerOf } from '#protocol/envelope.ts'
+import { type Signer, sealOf, signerOf } from '#protocol/envelope.ts'
 import { type AddressedModel, type ModelFormat, modelFile } from '#protocol/formats/model-file.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
 import { modelSchema, type RunManifest, runManifestSchema } from '#protocol/manifest.ts'
 
 export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
 export const signer = signerOf(sha256(utf8('the coordinator')))
+
+/** Has no key of the coordinator's, and says that it was the coordinator. */
+export const forger: Signer = {
+  id: signer.id,
+  sign: (type, body) => ({ ...signerOf(sha256(utf8('somebody'))).sign(type, body), from: signer.id }),
+}
 
 /** What a coordinator keeps of a run: the record, and everything that it names, by CID. */
 export type Kept = {

@@ -13,7 +13,7 @@ import { NoCounterpart, VerificationError } from '#sdk/errors.ts'
 import { downloadModel, type Model } from '#sdk/model.ts'
 import { Transport } from '#sdk/transport.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { answerOf, DENSE, fileOf, type Kept, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
+import { answerOf, DENSE, fileOf, forger, type Kept, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
 
 const another = signerOf(sha256(utf8('somebody')))
 
@@ -62,8 +62,12 @@ describe('a model', () => {
   })
 
   test('nor under a pinned key where another has signed, or nobody yet; without one that is told', async () => {
-    const forged = serving(kept(DENSE, { by: another }), { pin: signer.id })
-    await expect(asked(forged)).rejects.toThrow(/signed by z6Mk\w+, and not by z6Mk/)
+    for (const pin of [signer.id, undefined])
+      await expect(asked(serving(kept(DENSE, { by: forger }), pin ? { pin } : {}))).rejects.toThrow(
+        /not signed by whom/,
+      )
+    const theirs = serving(kept(DENSE, { by: another }), { pin: signer.id })
+    await expect(asked(theirs)).rejects.toThrow(/signed by z6Mk\w+, and not by z6Mk/)
     await expect(asked(serving(kept(DENSE), { pin: signer.id, root: null }))).rejects.toThrow(/or none yet/)
     expect((await asked(serving(kept(DENSE), { root: null }))).record).toBeNull()
   })

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { expect, test } from '@jest/globals'
 import type { ModelFormat } from '#protocol/formats/model-file.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { answerOf, DENSE, fileOf, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
+import { answerOf, DENSE, fileOf, forger, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
 
 const run = promisify(execFile)
 const isThere = spawnSync('python3', ['--version']).status === 0
@@ -33,7 +33,7 @@ def is_refused(path, key, ending):
     except consilium.VerificationError:
         return True
 refused = [is_refused(path, told["key"], ("npz", "safetensors", "f32")[at % 3]) for at, path in enumerate(told["lies"])]
-forged = is_refused("", told["other"], "npz")
+forged = [is_refused("/lie/a/forgery", key, "npz") for key in (told["key"], None)] + [is_refused("", told["other"], "npz")]
 json.dump({"shapes": shapes, "refused": refused, "forged": forged}, sys.stdout)
 `
 
@@ -42,10 +42,14 @@ may(
   'the Python client writes what the coordinator would, to the byte, and nothing where one byte that came is another',
   async () => {
     const given = kept(DENSE)
+    const kinds = new Map([
+      [undefined, given],
+      ['a/forgery', kept(DENSE, { by: forger })],
+    ])
     const server = createServer(async (request, response) => {
-      const [, lie, path] = /^(?:\/lie\/(\w+\/\d+))?(\/[^?]*)/.exec(request.url ?? '') ?? []
+      const [, lie, path = ''] = /^(?:\/lie\/(\w+\/\w+))?(\/[^?]*)/.exec(request.url ?? '') ?? []
       const [cid = '', at] = lie?.split('/') ?? []
-      const told = answerOf(lie === undefined ? given : lyingAt(given, { cid, at: Number(at) }), path ?? '')
+      const told = answerOf(kinds.get(lie) ?? lyingAt(given, { cid, at: Number(at) }), path)
       response.writeHead(told?.status ?? 404, Object.fromEntries(told?.headers ?? []))
       response.end(told && Buffer.from(await told.arrayBuffer()))
     })
@@ -70,7 +74,7 @@ may(
       const { shapes, refused, forged } = JSON.parse((await made).stdout)
       expect(shapes).toEqual(given.model.manifest.tensors.map(({ name, shape }) => [name, shape]))
       expect(refused).toEqual(all.map(() => true))
-      expect(forged).toBe(true)
+      expect(forged).toEqual([true, true, true])
       expect((await readdir(folder.path)).sort()).toEqual(['model.f32', 'model.npz', 'model.safetensors', 'script.py'])
       const formats: readonly (readonly [string, ModelFormat])[] = [
         ['f32', 'raw'],

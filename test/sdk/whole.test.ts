@@ -2,8 +2,10 @@ import { glob, readFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { Consilium } from '#sdk/client.ts'
 import { CODES } from '#sdk/codes.ts'
+import { Run } from '#sdk/runs.ts'
 import type { Ask } from '#sdk/stats.ts'
 import type { NewTask } from '#sdk/task.ts'
+import type { CallOptions } from '#sdk/transport.ts'
 import type { RunView } from '#sdk/views.ts'
 
 /** Whatever the API has for people, the SDK reaches, with everything that a request of it can say. */
@@ -49,7 +51,7 @@ const page = { after: 'z', limit: 7 }
 const RUN = (components.schemas['Run'] as { examples: [RunView] }).examples[0]
 const TASK = (components.schemas['NewTask'] as { examples: [NewTask] }).examples[0]
 const order = (body: string) => (components.schemas[body] as { examples: [never] }).examples[0]
-const run = async (client: Consilium) => client.runs.get(RUN.id)
+const run = (client: Consilium) => new Run(client.transport, RUN)
 const ASK: Ask = {
   question: { v: 1, kind: 'question', name: 'q', minCell: 1, minCohort: 3, items: [{ kind: 'count', column: null }] },
   ...{ population: 'open', federation: null, secure: {}, cohort: { min: 3, max: 3, quorum: 3 }, timing: {} },
@@ -61,73 +63,93 @@ const first = async <T>(list: AsyncIterable<T>) => {
 }
 
 /** By operation how it is asked for, with every query and every member of a body that there is. */
-const CALLS: Readonly<Record<string, (client: Consilium) => unknown>> = {
-  'GET /v1/coordinator': (client) => client.coordinator(),
-  'GET /v1/whoami': (client) => client.whoami(),
-  'GET /v1/api-keys': (client) => client.keys.list(page).page(),
-  'POST /v1/api-keys': (client) =>
-    client.keys.create({ name: 'a', scopes: [], federation: null, expiresAt: null }, { idempotencyKey: 'k' }),
-  'GET /v1/api-keys/{id}': (client) => client.keys.get('key_1'),
-  'DELETE /v1/api-keys/{id}': (client) => client.keys.revoke('key_1'),
-  'GET /v1/audit-events': (client) => client.keys.audit(page).page(),
-  'GET /v1/nodes': (client) => client.nodes.list({ ...page, which: 'known' }).page(),
-  'GET /v1/nodes/{id}': (client) => client.nodes.get('z6Mk'),
-  'GET /v1/datasets': (client) => client.nodes.datasets(page).page(),
-  'GET /v1/federations': (client) => client.federations.list(page).page(),
-  'POST /v1/federations': (client) => client.federations.create({ name: 'a', description: 'b' }),
-  'GET /v1/federations/{id}': (client) => client.federations.get('fed_1'),
-  'PATCH /v1/federations/{id}': (client) => client.federations.amend('fed_1', { name: 'a', description: null }),
-  'DELETE /v1/federations/{id}': (client) => client.federations.remove('fed_1'),
-  'GET /v1/federations/{id}/members': (client) => client.federations.members('fed_1', page).page(),
-  'POST /v1/federations/{id}/members': (client) =>
-    client.federations.addMember('fed_1', { node: 'z6Mk', operator: null }),
-  'DELETE /v1/federations/{id}/members/{node}': (client) => client.federations.removeMember('fed_1', 'z6Mk'),
-  'GET /v1/federations/{id}/invites': (client) => client.federations.invites('fed_1', page).page(),
-  'POST /v1/federations/{id}/invites': (client) =>
-    client.federations.invite('fed_1', { operator: null, uses: 1, expiresAt: null }),
-  'DELETE /v1/federations/{id}/invites/{invite}': (client) => client.federations.withdrawInvite('fed_1', 'inv_1'),
-  'POST /v1/runs/dry-run': (client) => client.runs.dryRun(order('CreateRun')),
-  'POST /v1/runs': (client) => client.runs.create(order('CreateRun')),
-  'GET /v1/runs': (client) => client.runs.list(page).page(),
-  'GET /v1/runs/{id}': (client) => client.runs.get('run_1'),
-  'GET /v1/runs/{id}/events': async (client) => (await run(client)).past({ after: 1, limit: 2 }),
-  'GET /v1/events': (client) => first(client.changes()),
-  'GET /v1/runs/{id}/rounds': async (client) => (await run(client)).rounds(page).page(),
-  'GET /v1/runs/{id}/rounds/{round}': async (client) => (await run(client)).round(1),
-  'GET /v1/runs/{id}/metrics': async (client) => (await run(client)).metrics({ keys: ['loss'], downsample: 9 }),
-  'GET /v1/runs/{id}/model': async (client) => (await run(client)).model({ round: 1 }),
-  'GET /v1/models/{cid}': (client) => client.tasks.model('bafy'),
-  'GET /v1/runs/{id}/card': async (client) => (await run(client)).card(),
-  'GET /v1/runs/{id}/matrix': async (client) => (await run(client)).matrix(page).page(),
-  'GET /v1/runs/{id}/rounds/{round}/receipts': async (client) => (await run(client)).receipts(1, page).page(),
-  'GET /v1/payouts': (client) => client.payments.list({ ...page, run: 'run_1', node: 'z6Mk' }).page(),
-  'GET /v1/balances': (client) => client.payments.balances(page).page(),
-  'POST /v1/runs/{id}/verification': async (client) => (await run(client)).verify(),
-  'GET /v1/runs/{id}/verification': async (client) => (await run(client)).verification(),
-  'POST /v1/tasks': (client) => client.tasks.create(TASK),
-  'GET /v1/tasks': (client) => client.tasks.list(page).page(),
-  'GET /v1/tasks/{cid}': (client) => client.tasks.get('bafy'),
-  'GET /v1/runs/{id}/bundle': async (client) => (await run(client)).bundle({ round: 1, vectors: false }),
-  'POST /v1/runs/{id}/resume': (client) => client.runs.resume(RUN.id),
-  'POST /v1/runs/{id}/pause': (client) => client.runs.pause(RUN.id, 'lunch'),
-  'POST /v1/runs/{id}/extend': (client) => client.runs.extend(RUN.id, { rounds: 1, budget: '1' }),
-  'POST /v1/runs/{id}/stop': (client) => client.runs.stop(RUN.id, 'enough'),
-  'POST /v1/stats-queries': (client) => client.stats.ask(ASK),
-  'GET /v1/stats-queries': (client) => client.stats.list(page).page(),
-  'GET /v1/stats-queries/{id}': (client) => client.stats.get('run_1'),
-  'GET /v1/publications': (client) => client.publications.list({ run: 'run_1', limit: 3 }),
-  'GET /v1/pin-providers': (client) => client.publications.providers().page(),
-  'GET /v1/webhook-endpoints': (client) => client.webhooks.list(page).page(),
-  'POST /v1/webhook-endpoints': (client) => client.webhooks.create({ url: 'https://a', events: [], description: '' }),
-  'GET /v1/webhook-endpoints/{id}': (client) => client.webhooks.get('we_1'),
-  'PATCH /v1/webhook-endpoints/{id}': (client) =>
-    client.webhooks.change('we_1', { url: 'https://a', events: [], description: '', enabled: false }),
-  'DELETE /v1/webhook-endpoints/{id}': (client) => client.webhooks.remove('we_1'),
-  'GET /v1/webhook-endpoints/{id}/deliveries': (client) => client.webhooks.deliveries('we_1', page).page(),
-  'POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver': (client) =>
-    client.webhooks.redeliver('we_1', 'msg_1'),
-  'POST /v1/webhook-endpoints/{id}/test': (client) => client.webhooks.test('we_1'),
-  'POST /v1/files': (client) => client.tasks.keepFile(new Blob(['file'])),
+const CALLS: Readonly<Record<string, (client: Consilium, options: CallOptions) => unknown>> = {
+  'GET /v1/coordinator': (client, options) => client.coordinator(options),
+  'GET /v1/whoami': (client, options) => client.whoami(options),
+  'GET /v1/api-keys': (client, options) => client.keys.list({ ...page, ...options }).page(),
+  'POST /v1/api-keys': (client, options) =>
+    client.keys.create(
+      { name: 'a', scopes: [], federation: null, expiresAt: null },
+      { ...options, idempotencyKey: 'k' },
+    ),
+  'GET /v1/api-keys/{id}': (client, options) => client.keys.get('key_1', options),
+  'DELETE /v1/api-keys/{id}': (client, options) => client.keys.revoke('key_1', options),
+  'GET /v1/audit-events': (client, options) => client.keys.audit({ ...page, ...options }).page(),
+  'GET /v1/nodes': (client, options) => client.nodes.list({ ...page, ...options, which: 'known' }).page(),
+  'GET /v1/nodes/{id}': (client, options) => client.nodes.get('z6Mk', options),
+  'GET /v1/datasets': (client, options) => client.nodes.datasets({ ...page, ...options }).page(),
+  'GET /v1/federations': (client, options) => client.federations.list({ ...page, ...options }).page(),
+  'POST /v1/federations': (client, options) => client.federations.create({ name: 'a', description: 'b' }, options),
+  'GET /v1/federations/{id}': (client, options) => client.federations.get('fed_1', options),
+  'PATCH /v1/federations/{id}': (client, options) =>
+    client.federations.amend('fed_1', { name: 'a', description: null }, options),
+  'DELETE /v1/federations/{id}': (client, options) => client.federations.remove('fed_1', options),
+  'GET /v1/federations/{id}/members': (client, options) =>
+    client.federations.members('fed_1', { ...page, ...options }).page(),
+  'POST /v1/federations/{id}/members': (client, options) =>
+    client.federations.addMember('fed_1', { node: 'z6Mk', operator: null }, options),
+  'DELETE /v1/federations/{id}/members/{node}': (client, options) =>
+    client.federations.removeMember('fed_1', 'z6Mk', options),
+  'GET /v1/federations/{id}/invites': (client, options) =>
+    client.federations.invites('fed_1', { ...page, ...options }).page(),
+  'POST /v1/federations/{id}/invites': (client, options) =>
+    client.federations.invite('fed_1', { operator: null, uses: 1, expiresAt: null }, options),
+  'DELETE /v1/federations/{id}/invites/{invite}': (client, options) =>
+    client.federations.withdrawInvite('fed_1', 'inv_1', options),
+  'POST /v1/runs/dry-run': (client, options) => client.runs.dryRun(order('CreateRun'), options),
+  'POST /v1/runs': (client, options) => client.runs.create(order('CreateRun'), options),
+  'GET /v1/runs': (client, options) => client.runs.list({ ...page, ...options }).page(),
+  'GET /v1/runs/{id}': (client, options) => client.runs.get('run_1', options),
+  'GET /v1/runs/{id}/events': (client, options) => run(client).past({ ...options, after: 1, limit: 2 }),
+  'GET /v1/events': (client, options) => first(client.changes(options)),
+  'GET /v1/runs/{id}/rounds': (client, options) =>
+    run(client)
+      .rounds({ ...page, ...options })
+      .page(),
+  'GET /v1/runs/{id}/rounds/{round}': (client, options) => run(client).round(1, options),
+  'GET /v1/runs/{id}/metrics': (client, options) => run(client).metrics({ ...options, keys: ['loss'], downsample: 9 }),
+  'GET /v1/runs/{id}/model': (client, options) => run(client).model({ ...options, round: 1 }),
+  'GET /v1/models/{cid}': (client, options) => client.tasks.model('bafy', options),
+  'GET /v1/runs/{id}/card': (client, options) => run(client).card(options),
+  'GET /v1/runs/{id}/matrix': (client, options) =>
+    run(client)
+      .matrix({ ...page, ...options })
+      .page(),
+  'GET /v1/runs/{id}/rounds/{round}/receipts': (client, options) =>
+    run(client)
+      .receipts(1, { ...page, ...options })
+      .page(),
+  'GET /v1/payouts': (client, options) =>
+    client.payments.list({ ...page, ...options, run: 'run_1', node: 'z6Mk' }).page(),
+  'GET /v1/balances': (client, options) => client.payments.balances({ ...page, ...options }).page(),
+  'POST /v1/runs/{id}/verification': (client, options) => run(client).verify(options),
+  'GET /v1/runs/{id}/verification': (client, options) => run(client).verification(options),
+  'POST /v1/tasks': (client, options) => client.tasks.create(TASK, options),
+  'GET /v1/tasks': (client, options) => client.tasks.list({ ...page, ...options }).page(),
+  'GET /v1/tasks/{cid}': (client, options) => client.tasks.get('bafy', options),
+  'GET /v1/runs/{id}/bundle': (client, options) => run(client).bundle({ ...options, round: 1, vectors: false }),
+  'POST /v1/runs/{id}/resume': (client, options) => client.runs.resume(RUN.id, options),
+  'POST /v1/runs/{id}/pause': (client, options) => client.runs.pause(RUN.id, 'lunch', options),
+  'POST /v1/runs/{id}/extend': (client, options) => client.runs.extend(RUN.id, { rounds: 1, budget: '1' }, options),
+  'POST /v1/runs/{id}/stop': (client, options) => client.runs.stop(RUN.id, 'enough', options),
+  'POST /v1/stats-queries': (client, options) => client.stats.ask(ASK, options),
+  'GET /v1/stats-queries': (client, options) => client.stats.list({ ...page, ...options }).page(),
+  'GET /v1/stats-queries/{id}': (client, options) => client.stats.get('run_1', options),
+  'GET /v1/publications': (client, options) => client.publications.list({ ...options, run: 'run_1', limit: 3 }),
+  'GET /v1/pin-providers': (client, options) => client.publications.providers(options).page(),
+  'GET /v1/webhook-endpoints': (client, options) => client.webhooks.list({ ...page, ...options }).page(),
+  'POST /v1/webhook-endpoints': (client, options) =>
+    client.webhooks.create({ url: 'https://a', events: [], description: '' }, options),
+  'GET /v1/webhook-endpoints/{id}': (client, options) => client.webhooks.get('we_1', options),
+  'PATCH /v1/webhook-endpoints/{id}': (client, options) =>
+    client.webhooks.change('we_1', { url: 'https://a', events: [], description: '', enabled: false }, options),
+  'DELETE /v1/webhook-endpoints/{id}': (client, options) => client.webhooks.remove('we_1', options),
+  'GET /v1/webhook-endpoints/{id}/deliveries': (client, options) =>
+    client.webhooks.deliveries('we_1', { ...page, ...options }).page(),
+  'POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver': (client, options) =>
+    client.webhooks.redeliver('we_1', 'msg_1', options),
+  'POST /v1/webhook-endpoints/{id}/test': (client, options) => client.webhooks.test('we_1', options),
+  'POST /v1/files': (client, options) => client.tasks.keepFile(new Blob(['file']), options),
 }
 
 type Request = {
@@ -142,7 +164,8 @@ function answering() {
   const asked: Request[] = []
   const client = new Consilium({
     ...{ url: 'http://coordinator', maxRetries: 0 },
-    fetch: async (input, { method, headers, body } = {}) => {
+    fetch: async (input, { method, headers, body, signal } = {}) => {
+      signal?.throwIfAborted()
       const { pathname, searchParams } = new URL(String(input))
       const name = [...OPERATIONS.keys()].find((one) => matches(one, `${method} ${pathname}`))
       const told = { query: searchParams, headers: new Headers(headers) }
@@ -190,7 +213,7 @@ describe('an operation of the API', () => {
   test.each(Object.keys(CALLS))('%s is asked for, with everything that it can be told', async (name) => {
     const { client, asked } = answering()
     // The model that comes is none: it is enough that it was asked for.
-    await Promise.resolve(CALLS[name]?.(client)).catch((cause: Error) => cause)
+    await Promise.resolve(CALLS[name]?.(client, {})).catch((cause: Error) => cause)
     const request = asked.find(({ operation }) => operation === name) as Request
     expect(asked.map(({ operation }) => operation)).toContain(name)
     const { parameters = [], requestBody } = OPERATIONS.get(name) as Operation
@@ -202,5 +225,14 @@ describe('an operation of the API', () => {
     // What a run can be told has a test of its own.
     if (!isWhole) expect(Object.keys(request.body).sort()).toEqual(Object.keys(body?.properties ?? {}).sort())
     if (name.startsWith('POST')) expect(request.headers.get('idempotency-key')).toMatch(/^(k|[0-9a-f]{32})$/)
+  })
+
+  test.each(Object.keys(CALLS))('%s is not asked for once its signal has fired', async (name) => {
+    const { client, asked } = answering()
+    const signal = AbortSignal.abort('enough')
+    const told = await Promise.resolve(CALLS[name]?.(client, { signal })).catch((cause: unknown) => cause)
+    // A stream that nobody wants any more just ends.
+    expect(told).toBe(name === 'GET /v1/events' ? undefined : 'enough')
+    expect(asked).toEqual([])
   })
 })
