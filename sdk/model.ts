@@ -84,11 +84,15 @@ export class Model {
     return (await collect(made.value, Number.MAX_SAFE_INTEGER)) as Bytes
   }
 
-  /** Writes it into a folder, one file for each format, all of them or none. @returns their paths */
+  /**
+   * Writes it into a folder, one file for each format; none where one of them cannot be made. @returns their paths
+   */
   async save(
     folder: string,
     { formats = ['safetensors'], name = 'model' }: SaveOptions = {},
   ): Promise<readonly string[]> {
+    // Somebody chose it, and it may be that of a task.
+    if (!/^[^/\\]+$/.test(name)) throw new TypeError(`${name} is no name of a file`)
     const files: { readonly name: string; readonly bytes: Bytes }[] = []
     for (const format of new Set(formats))
       files.push({ name: `${name}.${FORMATS[format].suffix}`, bytes: await this.file(format) })
@@ -109,6 +113,7 @@ export async function downloadModel(transport: Transport, id: string, { signal, 
   const options = { signal }
   const path = `/v1/runs/${encodeURIComponent(id)}`
   const view = await transport.json<RunView>(path, options)
+  if (view.id !== id) throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
   // Asked for its name, or why there is none: what comes with it is not read.
   const answer = await transport.fetch(`${path}/model`, { query: { format: 'raw', round }, signal })
   const cid = answer.headers.get('x-consilium-model') ?? ''

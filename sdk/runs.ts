@@ -1,4 +1,4 @@
-import { RunNotCompleted } from './errors.ts'
+import { RunNotCompleted, VerificationError } from './errors.ts'
 import { type FollowOptions, follow } from './follow.ts'
 import { Listing, type ListOptions, same } from './listing.ts'
 import { downloadModel, type Model, type ModelOptions } from './model.ts'
@@ -37,7 +37,9 @@ export class Runs {
 
   /** @param id or a start of it that no other run has */
   async get(id: string, options: CallOptions = {}): Promise<Run> {
-    return new Run(this.#transport, await this.#transport.json<RunView>(of(id), options))
+    const view = await this.#transport.json<RunView>(of(id), options)
+    if (view.id.startsWith(id) || view.id.startsWith(`run_${id}`)) return new Run(this.#transport, view)
+    throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
   }
 
   /** The newest first. */

@@ -54,6 +54,8 @@ type Request = CreateOptions &
     readonly maxRetries?: number
   }
 
+export type Answer<T> = { readonly value: T; readonly status: number; readonly headers: Headers }
+
 const TIMEOUT_MILLIS = 30_000
 const RETRIES = 3
 /** The longest pause of the nth retry; each is drawn from the upper half, so that clients do not come back in step. */
@@ -85,10 +87,16 @@ export class Transport {
   }
 
   /** What the API answers, as JSON; undefined where it answers nothing. */
-  json<T>(path: string, request: Request = {}): Promise<T> {
-    return this.#asked(path, request, async (response) =>
-      response.status === 204 ? (undefined as T) : ((await response.json()) as T),
-    )
+  async json<T>(path: string, request: Request = {}): Promise<T> {
+    return (await this.answer<T>(path, request)).value
+  }
+
+  /** The same with its headers: `etag`, `ratelimit`, `idempotent-replayed`. */
+  answer<T>(path: string, request: Request = {}): Promise<Answer<T>> {
+    return this.#asked(path, request, async (response) => {
+      const value = response.status === 204 ? undefined : await response.json()
+      return { value: value as T, status: response.status, headers: response.headers }
+    })
   }
 
   text(path: string, request: Request = {}): Promise<string> {
@@ -115,7 +123,7 @@ export class Transport {
       } catch (cause) {
         if (signal?.aborted || attempt >= maxRetries) throw cause
         // What is gone may have been taken away by an attempt of which nobody heard.
-        if (attempt > 0 && method === 'DELETE' && isGone(cause)) return undefined as T
+        if (attempt > 0 && method === 'DELETE' && isGone(cause)) return read(new Response(null, { status: 204 }))
         const wait = this.#pauseBefore(attempt, cause)
         if (wait === undefined) throw cause
         await this.doors.pause(wait, signal)

@@ -67,7 +67,10 @@ class Consilium:
         return self.all("/v1/runs")
 
     def run(self, run):
-        return self.call(_of(run))
+        view = self.call(_of(run))
+        if not view["id"].startswith((run, "run_" + run)):
+            raise VerificationError("what came is %s, and %s was asked for" % (view["id"], run))
+        return view
 
     def pause(self, run, reason):
         return self.call(_of(run, "/pause"), {"reason": reason})

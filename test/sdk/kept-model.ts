@@ -62,7 +62,8 @@ export function answerOf(
   if (told) return new Response(new Uint8Array(told))
   if (pathname.endsWith('/model'))
     return new Response('what nobody reads', { headers: { 'x-consilium-model': lie.model ?? model.cid } })
-  if (pathname.endsWith(RUN)) return Response.json({ id: RUN, manifest: lie.root === undefined ? root : lie.root })
+  // Whichever run is asked for, this is the one that it shows.
+  if (/\/run_\w+$/.test(pathname)) return Response.json({ id: RUN, manifest: lie.root === undefined ? root : lie.root })
   return undefined
 }
 

@@ -15,6 +15,7 @@ import { Transport } from '#sdk/transport.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { answerOf, DENSE, fileOf, forger, type Kept, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
 
+const OTHER = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
 const another = signerOf(sha256(utf8('somebody')))
 
 function serving(
@@ -55,8 +56,9 @@ describe('a model', () => {
       const lying = { ...good, blocks: new Map(good.blocks).set(good.weights, bytes) }
       await expect(asked(serving(lying))).rejects.toBeInstanceOf(VerificationError)
     }
-    const other = kept(DENSE, { run: 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId })
+    const other = kept(DENSE, { run: OTHER })
     await expect(asked(serving(other))).rejects.toThrow(/not the record of this run/)
+    await expect(downloadModel(serving(good), OTHER, {})).rejects.toThrow(/was asked for/)
     await expect(asked(serving(good, { model: good.weights }))).rejects.toThrow(/and the record names/)
     await expect(asked(serving(good, { root: good.model.cid }))).rejects.toThrow(/not the record/)
   })
@@ -98,6 +100,12 @@ describe('a file of it', () => {
     for (const [index, format] of MODEL_FORMATS.entries())
       expect((await readFile(paths[index] as string)).equals(Buffer.from(await fileOf(given, format)))).toBe(true)
     expect(Object.keys(unzipSync(await model.file('npz')))).toContain('out/bias.npy')
+  })
+
+  test('is not written beside its folder', async () => {
+    const model = await asked(serving(given))
+    for (const name of ['../risk', 'a\\b', ''])
+      await expect(model.save(folder.path, { name })).rejects.toThrow(/no name of a file/)
   })
 
   test('is not written where the format has no words for the model, and neither are the others', async () => {

@@ -197,6 +197,9 @@ test('federations, keys, webhooks and what was done with them', async () => {
   expectView(federations.federationView, await client.federations.amend(id, { description: 'hearts' }))
   const stale = client.federations.amend(id, { name: 'x' }, { ifMatch: '"what nobody has read"' })
   await expect(stale).rejects.toMatchObject({ status: 412, code: 'precondition_failed' })
+  const read = await client.transport.answer<{ description: string }>(`/v1/federations/${id}`)
+  const ifMatch = read.headers.get('etag') ?? ''
+  expect((await client.federations.amend(id, { name: 'cardio-2' }, { ifMatch })).name).toBe('cardio-2')
   const member = at.coordinator.id
   expectView(federations.memberView, await client.federations.addMember(id, { node: member, operator: 'charite' }))
   await expectViews(federations.memberView, client.federations.members(id), 1)
