@@ -174,7 +174,9 @@ for (const page of some(0, ['docs/sdk.md']))
       expect(stdout).toMatch(/^\[ 7 \] 1\n1 3\n2 3\n3 3\ncompleted 0\.\d+\n/)
       expect(stdout).toMatch(/\ntrue 3\n/)
       expect(stdout).toMatch(/'out\/model\.safetensors', 'out\/model\.npz', 'out\/model\.f32' \]\nz6Mk\w+\n/)
-      expect(stdout).toMatch(/dense_2\/bias \[ 1 \] 1\n[\s\S]*\n404 not_found false req_\w+\n\[ 'runs:read' \]\nfalse\n$/)
+      expect(stdout).toMatch(
+        /dense_2\/bias \[ 1 \] 1\n[\s\S]*\n404 not_found false req_\w+\n\[ 'runs:read' \]\nfalse\n$/,
+      )
       const [verify] = await blocksOf('sh')
       const verified = await run('sh', ['-c', verify as string], { cwd: folder, env: environment() })
       expect(verified.stdout).toMatch(/ok/)
