@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FORMATS, type ModelFormat, modelFile, modelFormatField } from '#protocol/formats/model-file.ts'
+import { FORMATS, MODEL_FORMATS, type ModelFormat, modelFile } from '#protocol/formats/model-file.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -52,8 +52,7 @@ const OTHERS = { fix: '--format npz, safetensors or raw' }
 
 function formatsOf(args: Arguments): readonly ModelFormat[] {
   const names = (args.text('format') ?? '').split(',')
-  const formats = names.map((name) => modelFormatField.safeParse(name))
-  const unknown = formats.findIndex(({ success }) => !success)
-  if (unknown < 0) return [...new Set(formats.map(({ data }) => data as ModelFormat))]
-  throw usage('bad_value', `--format is one or more of ${modelFormatField.options.join(', ')}, not ${names[unknown]}`)
+  const unknown = names.find((name) => !MODEL_FORMATS.some((format) => format === name))
+  if (unknown === undefined) return [...new Set(names as ModelFormat[])]
+  throw usage('bad_value', `--format is one or more of ${MODEL_FORMATS.join(', ')}, not ${unknown}`)
 }

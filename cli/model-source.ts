@@ -1,4 +1,5 @@
-import { architectureSchema, type Shape, shapeOf } from '#protocol/architecture.ts'
+import { type Shape, shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { AddressedModel } from '#protocol/formats/model-file.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'

@@ -1,7 +1,7 @@
 import { formatCredits } from '#protocol/amount.ts'
 import { type Architecture, layersOf, type Shape } from '#protocol/architecture.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
-import type { ModelManifest } from '#protocol/manifest.ts'
+import type { ModelManifest, Origin } from '#protocol/manifest.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import type { Optimiser, Task } from '#protocol/task.ts'
 import type { MetricsRow } from './api/metrics.ts'
@@ -18,6 +18,14 @@ export type CardFacts = {
   readonly rows: readonly MetricsRow[]
   readonly rounds: readonly { readonly round: Round; readonly manifest: Cid; readonly model: Cid }[]
   readonly coordinator: NodeId
+  readonly ancestry: Ancestry
+}
+
+/** What a fork comes from, the nearest first: rounds of other runs, each with the model that it made. */
+export type Ancestry = {
+  readonly forks: readonly (Origin & { readonly model: Cid })[]
+  /** Whether the last of them was forked from nothing; it may be of a run that is not shown. */
+  readonly isWhole: boolean
 }
 
 /**
@@ -201,17 +209,16 @@ function privacyText({ run }: CardFacts): string {
   return `${masks} Differential privacy: none. No ε bounds what the model tells of a row that it was trained on.`
 }
 
-function lineageText({ run, task, model, rounds, coordinator }: CardFacts): string {
+function lineageText({ run, task, model, rounds, coordinator, ancestry }: CardFacts): string {
   const { spec, manifest } = run
+  const start = task.start === 'given' ? 'which its author brought' : "which anybody makes from the task's seed"
+  const { origin } = spec
   const things = [
     ['model', run.model],
     ['weights', model.weights],
     ['architecture', model.architecture],
     ['task', spec.task],
-    [
-      'starts from',
-      `${code(spec.genesis)}, ${task.start === 'given' ? 'which its author brought' : "which anybody makes from the task's seed"}`,
-    ],
+    ['starts from', `${code(spec.genesis)}, ${origin ? `which ${placeOf(origin)} made` : start}`],
     ['record', manifest ?? 'not sealed: the run goes on'],
     ['coordinator', coordinator],
   ].map(([name, value]) => [
@@ -221,7 +228,28 @@ function lineageText({ run, task, model, rounds, coordinator }: CardFacts): stri
   const made = rounds.map(({ round, manifest, model }) => [String(round), code(manifest), code(model)])
   const chain =
     "Each round's manifest is signed by the coordinator and names the one before it, the updates in it, and the model that it made; one that only tests keeps the model."
-  return [table(['what', 'CID or key'], things), chain, table(['round', 'manifest', 'model'], made)].join('\n\n')
+  return [
+    table(['what', 'CID or key'], things),
+    ...ancestryText(ancestry),
+    ...[chain, table(['round', 'manifest', 'model'], made)],
+  ].join('\n\n')
+}
+
+function ancestryText({ forks, isWhole }: Ancestry): readonly string[] {
+  if (forks.length === 0) return []
+  const end = isWhole
+    ? 'The last of them was forked from nothing.'
+    : 'What the last of them was forked from is not told here.'
+  const rows = forks.map((fork) => [placeOf(fork), code(fork.manifest), code(fork.model)])
+  return [
+    `It is a fork: it was trained on from the model of a round of another run, the nearest first. ${end}`,
+    table(['round', 'manifest', 'model'], rows),
+  ]
+}
+
+/** As the command line takes it, too: `consilium model pull run_…:3`. */
+function placeOf({ run, round }: Pick<Origin, 'run' | 'round'>): string {
+  return code(`${run}:${round}`)
 }
 
 function verifyText({ run, coordinator }: CardFacts): string {

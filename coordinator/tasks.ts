@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { architectureSchema } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { cidField, millisField } from '#protocol/codec.ts'
 import type { Cid, Millis, RunId } from '#protocol/ids.ts'

@@ -1,21 +1,18 @@
-import { z } from 'zod'
+import type { z } from 'zod'
+import type { architectureSchema } from './architecture-schema.ts'
 import { assert } from './assert.ts'
-import { count } from './codec.ts'
-import { INPUT, type Layer, layerSchema } from './layers.ts'
-import { LAYERS_MAX, PARAMETERS_MAX } from './limits.ts'
+import type { Layer } from './layers.ts'
+import { PARAMETERS_MAX } from './limits.ts'
 import { accept, type Result, refuse } from './result.ts'
 import { infer, sizeOf, type Tensor } from './shapes.ts'
 
-/**
- * A model's architecture as data: a graph of layers in an order in which they can be worked out, so that it is signed and
- * addressed like everything else. The last layer's output is the model's.
- */
-export const architectureSchema = z.strictObject({
-  v: z.literal(1),
-  input: z.array(count(1_000_000, 1)).min(1).max(3).readonly(),
-  layers: z.array(layerSchema).min(1).max(LAYERS_MAX).readonly(),
-})
+/** What is put into a model, as a layer names it. */
+export const INPUT = 'input'
 
+/**
+ * What follows from it is worked out without a package, so that clients which load none know what a model is; its schema has
+ * a file of its own.
+ */
 export type Architecture = z.output<typeof architectureSchema>
 
 /** What follows from an architecture whose layers fit together. */

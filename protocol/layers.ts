@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { ACTIVATIONS } from './activations.ts'
+import { INPUT } from './architecture.ts'
 import { count, nameField } from './codec.ts'
 import { NAME_CHARS_MAX } from './limits.ts'
 
@@ -14,9 +16,6 @@ const units = count(1_000_000, 1)
 /** Leaves room for what a tensor's name adds to its layer's. */
 const layerName = nameField.max(NAME_CHARS_MAX - '/recurrent_kernel'.length)
 
-/** What is put into a model, as a layer names it. */
-export const INPUT = 'input'
-
 /** Layers that one layer takes from. */
 const SOURCES_MAX = 8
 
@@ -26,25 +25,7 @@ const placed = {
   from: z.array(layerName).min(1).max(SOURCES_MAX).readonly().optional(),
 }
 
-export const activationField = z.enum([
-  'linear',
-  'relu',
-  'relu6',
-  'leakyRelu',
-  'elu',
-  'selu',
-  'gelu',
-  'swish',
-  'tanh',
-  'sigmoid',
-  'hardSigmoid',
-  'softplus',
-  'softsign',
-  'softmax',
-])
-
-/** What a leaky ReLU multiplies by below zero. */
-export const LEAKY_SLOPE = 0.2
+export const activationField = z.enum(ACTIVATIONS)
 
 const unbiased = z.literal(false).optional()
 /** Weights that stay as they came: no part of an update. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Architecture, architectureSchema } from './architecture.ts'
+import type { Architecture } from './architecture.ts'
+import { architectureSchema } from './architecture-schema.ts'
 import { cidOf, DAG_CBOR } from './cid.ts'
 import { encode } from './codec.ts'
 import type { Task } from './task.ts'

@@ -1,9 +1,15 @@
+import { type Change, changes } from './changes.ts'
 import { Federations } from './federations.ts'
-import { Listing, type ListOptions } from './listing.ts'
+import { Keys } from './keys.ts'
+import { Nodes } from './nodes.ts'
+import { Payments } from './payments.ts'
+import { Publications } from './publications.ts'
 import { Runs } from './runs.ts'
-import { type CallOptions, type ConsiliumOptions, type CreateOptions, Transport } from './transport.ts'
-import type { ApiKeyView, FileView, NodeView, TaskView, WebhookEndpointView, WhoamiView } from './views.ts'
-import { verifySignature } from './webhook-signature.ts'
+import { StatsQueries } from './stats.ts'
+import { Tasks } from './tasks.ts'
+import { type CallOptions, type ConsiliumOptions, Transport } from './transport.ts'
+import type { CoordinatorView, WhoamiView } from './views.ts'
+import { Webhooks } from './webhooks.ts'
 
 /**
  * A coordinator's API: in Node and in browsers, with nothing but `fetch`. Whatever is refused is an {@link ApiError} with its
@@ -13,18 +19,24 @@ export class Consilium {
   /** For what has no method here: the same key, patience and errors. */
   readonly transport: Transport
   readonly runs: Runs
+  readonly stats: StatsQueries
+  readonly tasks: Tasks
   readonly nodes: Nodes
   readonly federations: Federations
-  readonly tasks: Tasks
+  readonly payments: Payments
+  readonly publications: Publications
   readonly keys: Keys
   readonly webhooks: Webhooks
 
   constructor(options: ConsiliumOptions) {
     this.transport = new Transport(options)
     this.runs = new Runs(this.transport)
+    this.stats = new StatsQueries(this.transport)
+    this.tasks = new Tasks(this.transport)
     this.nodes = new Nodes(this.transport)
     this.federations = new Federations(this.transport)
-    this.tasks = new Tasks(this.transport)
+    this.payments = new Payments(this.transport)
+    this.publications = new Publications(this.transport)
     this.keys = new Keys(this.transport)
     this.webhooks = new Webhooks(this.transport)
   }
@@ -34,105 +46,13 @@ export class Consilium {
     return this.transport.json('/v1/whoami', options)
   }
 
-  /** Keeps a file that anybody may then read: public data, or weights that a run starts from. No time limit: it may be large. */
-  keepFile(file: Blob, options: CallOptions = {}): Promise<FileView> {
-    const headers = { 'content-type': 'application/octet-stream' }
-    return this.transport.json('/v1/files', { method: 'POST', body: file, headers, timeoutMs: 0, ...options })
-  }
-}
-
-class Nodes {
-  readonly #transport: Transport
-
-  constructor(transport: Transport) {
-    this.#transport = transport
+  /** The coordinator's own key. Anybody on the way can answer this: compare the fingerprint with whoever runs it. */
+  coordinator(options: CallOptions = {}): Promise<CoordinatorView> {
+    return this.transport.json('/v1/coordinator', options)
   }
 
-  list({ which, ...options }: ListOptions & { readonly which?: 'linked' | 'known' } = {}): Listing<NodeView> {
-    return new Listing(this.#transport, '/v1/nodes', { ...options, query: { which } }, same)
+  /** What changes, in all runs at once and without a history, until the signal fires. A run's own are its `events`. */
+  changes(options: CallOptions = {}): AsyncIterable<Change> {
+    return changes(this.transport, options)
   }
-
-  get(id: string, options: CallOptions = {}): Promise<NodeView> {
-    return this.#transport.json(`/v1/nodes/${encodeURIComponent(id)}`, options)
-  }
-}
-
-class Tasks {
-  readonly #transport: Transport
-
-  constructor(transport: Transport) {
-    this.#transport = transport
-  }
-
-  list(options: ListOptions = {}): Listing<TaskView> {
-    return new Listing(this.#transport, '/v1/tasks', options, same)
-  }
-
-  /** @param task the `task` of what a run is created from @returns it under its CID, which is the same every time */
-  create(task: object, options: CreateOptions = {}): Promise<TaskView> {
-    return this.#transport.json('/v1/tasks', { method: 'POST', json: task, ...options })
-  }
-
-  get(cid: string, options: CallOptions = {}): Promise<object> {
-    return this.#transport.json(`/v1/tasks/${encodeURIComponent(cid)}`, options)
-  }
-}
-
-class Keys {
-  readonly #transport: Transport
-
-  constructor(transport: Transport) {
-    this.#transport = transport
-  }
-
-  list(options: ListOptions = {}): Listing<ApiKeyView> {
-    return new Listing(this.#transport, '/v1/api-keys', options, same)
-  }
-
-  /** @returns with `key`, which is told this once */
-  create(
-    key: {
-      readonly name: string
-      readonly scopes: readonly string[]
-      readonly federation?: string
-      expiresAt?: string
-    },
-    options: CreateOptions = {},
-  ): Promise<ApiKeyView & { readonly key: string }> {
-    return this.#transport.json('/v1/api-keys', { method: 'POST', json: key, ...options })
-  }
-
-  revoke(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#transport.json(`/v1/api-keys/${encodeURIComponent(id)}`, { method: 'DELETE', ...options })
-  }
-}
-
-class Webhooks {
-  readonly #transport: Transport
-  /** Whether a delivery is the coordinator's, and new. */
-  readonly verifySignature = verifySignature
-
-  constructor(transport: Transport) {
-    this.#transport = transport
-  }
-
-  list(options: ListOptions = {}): Listing<WebhookEndpointView> {
-    return new Listing(this.#transport, '/v1/webhook-endpoints', options, same)
-  }
-
-  /** @returns with `secret`, which is told this once */
-  create(
-    endpoint: { readonly url: string; readonly events: readonly string[]; readonly description?: string },
-    options: CreateOptions = {},
-  ): Promise<WebhookEndpointView & { readonly secret: string }> {
-    return this.#transport.json('/v1/webhook-endpoints', { method: 'POST', json: endpoint, ...options })
-  }
-
-  remove(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#transport.json(`/v1/webhook-endpoints/${encodeURIComponent(id)}`, { method: 'DELETE', ...options })
-  }
-}
-
-function same<T>(view: T): T {
-  return view
 }

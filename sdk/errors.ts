@@ -1,3 +1,5 @@
+import type { Code } from './codes.ts'
+
 /** What the API says when it refuses: problem details (RFC 9457) with a code that stays what it is. */
 export type Problem = {
   readonly type?: string
@@ -13,11 +15,14 @@ export type Problem = {
 /** Where in the request a mistake is, as a JSON pointer, and how to mend it. */
 export type Mistake = { readonly pointer: string; readonly message: string }
 
-/** The coordinator answered, and refused. `code` tells what; nobody needs to read `detail` but people. */
+/**
+ * The coordinator answered, and refused. `code` tells what, one of `consilium/sdk/codes` or what something in front of it is
+ * told by (`http_502`); nobody needs to read `detail` but people.
+ */
 export class ApiError extends Error {
   override name = 'ApiError'
   readonly status: number
-  readonly code: string
+  readonly code: Code | (string & {})
   readonly detail: string
   readonly requestId: string | undefined
   /** The same request may be granted later. */
@@ -56,9 +61,14 @@ export class ConnectionError extends Error {
   }
 }
 
-/** What came is not what its CID says, or not what the API says: it is not to be used. */
+/** What came is not what its CID, or its signature, says, or not what the API says: it is not to be used. */
 export class VerificationError extends Error {
   override name = 'VerificationError'
+}
+
+/** A model that a format has no words for: what TF.js has no layer for is no `tfjs`. */
+export class NoCounterpart extends Error {
+  override name = 'NoCounterpart'
 }
 
 /** A run that was waited for came to another end, or waits for its owner. */

@@ -1,6 +1,8 @@
-import { Listing, type ListOptions } from './listing.ts'
-import type { CallOptions, CreateOptions, Transport } from './transport.ts'
-import type { FederationView, InviteView, MemberView } from './views.ts'
+import { Listing, type ListOptions, same } from './listing.ts'
+import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
+import type { FederationView, InviteView, InviteWithCodeView, MemberView } from './views.ts'
+
+export type NewFederation = { readonly name: string; readonly description?: string | null }
 
 /** Who works with whom: federations, their members, and invitations to become one. */
 export class Federations {
@@ -11,13 +13,10 @@ export class Federations {
   }
 
   list(options: ListOptions = {}): Listing<FederationView> {
-    return new Listing(this.#transport, ROOT, options, (view: FederationView) => view)
+    return new Listing(this.#transport, ROOT, options, same)
   }
 
-  create(
-    federation: { readonly name: string; readonly description?: string },
-    options: CreateOptions = {},
-  ): Promise<FederationView> {
+  create(federation: NewFederation, options: CreateOptions = {}): Promise<FederationView> {
     return this.#transport.json(ROOT, { method: 'POST', json: federation, ...options })
   }
 
@@ -25,17 +24,23 @@ export class Federations {
     return this.#transport.json(of(id), options)
   }
 
+  /** Renames or describes it. */
+  amend(id: string, change: Partial<NewFederation>, options: ChangeOptions = {}): Promise<FederationView> {
+    return this.#transport.json(of(id), { method: 'PATCH', json: change, ...options })
+  }
+
+  /** Dissolves it, with its members and invites. */
   remove(id: string, options: CallOptions = {}): Promise<void> {
     return this.#transport.json(of(id), { method: 'DELETE', ...options })
   }
 
   members(id: string, options: ListOptions = {}): Listing<MemberView> {
-    return new Listing(this.#transport, `${of(id)}/members`, options, (view: MemberView) => view)
+    return new Listing(this.#transport, `${of(id)}/members`, options, same)
   }
 
   addMember(
     id: string,
-    member: { readonly node: string; readonly operator?: string },
+    member: { readonly node: string; readonly operator?: string | null },
     options: CreateOptions = {},
   ): Promise<MemberView> {
     return this.#transport.json(`${of(id)}/members`, { method: 'POST', json: member, ...options })
@@ -47,16 +52,22 @@ export class Federations {
   }
 
   invites(id: string, options: ListOptions = {}): Listing<InviteView> {
-    return new Listing(this.#transport, `${of(id)}/invites`, options, (view: InviteView) => view)
+    return new Listing(this.#transport, `${of(id)}/invites`, options, same)
   }
 
   /** @returns with `code`, which is told this once */
   invite(
     id: string,
-    invite: { readonly operator?: string; readonly uses?: number; readonly expiresAt?: string } = {},
+    invite: { readonly operator?: string | null; readonly uses?: number; readonly expiresAt?: string | null } = {},
     options: CreateOptions = {},
-  ): Promise<InviteView & { readonly code: string }> {
+  ): Promise<InviteWithCodeView> {
     return this.#transport.json(`${of(id)}/invites`, { method: 'POST', json: invite, ...options })
+  }
+
+  /** Whoever has taken it stays a member. */
+  withdrawInvite(id: string, invite: string, options: CallOptions = {}): Promise<void> {
+    const path = `${of(id)}/invites/${encodeURIComponent(invite)}`
+    return this.#transport.json(path, { method: 'DELETE', ...options })
   }
 }
 

@@ -1,13 +1,15 @@
-import { RunNotCompleted } from './errors.ts'
+import { RunNotCompleted, VerificationError } from './errors.ts'
 import { type FollowOptions, follow } from './follow.ts'
-import { Listing, type ListOptions } from './listing.ts'
-import { type DownloadedModel, downloadModel, type ModelOptions } from './model.ts'
+import { Listing, type ListOptions, same } from './listing.ts'
+import { downloadModel, type Model, type ModelOptions } from './model.ts'
 import { type ApiEvent, isLast } from './sse.ts'
 import type { CreateRun } from './task.ts'
 import type { CallOptions, CreateOptions, Transport } from './transport.ts'
 import type {
   DryRunView,
+  MatrixRowView,
   MetricsView,
+  PageView,
   ReceiptView,
   RoundView,
   RoundWithSeatsView,
@@ -35,7 +37,9 @@ export class Runs {
 
   /** @param id or a start of it that no other run has */
   async get(id: string, options: CallOptions = {}): Promise<Run> {
-    return new Run(this.#transport, await this.#transport.json<RunView>(of(id), options))
+    const view = await this.#transport.json<RunView>(of(id), options)
+    if (view.id.startsWith(id) || view.id.startsWith(`run_${id}`)) return new Run(this.#transport, view)
+    throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
   }
 
   /** The newest first. */
@@ -43,20 +47,20 @@ export class Runs {
     return new Listing(this.#transport, ROOT, options, (view) => new Run(this.#transport, view))
   }
 
-  async pause(id: string, reason: string, options: CreateOptions = {}): Promise<Run> {
-    return (await this.get(id, options)).pause(reason, options)
+  pause(id: string, reason: string, options: CreateOptions = {}): Promise<Run> {
+    return ordered(this.#transport, id, 'pause', { reason }, options)
   }
 
-  async resume(id: string, options: CreateOptions = {}): Promise<Run> {
-    return (await this.get(id, options)).resume(options)
+  resume(id: string, options: CreateOptions = {}): Promise<Run> {
+    return ordered(this.#transport, id, 'resume', undefined, options)
   }
 
-  async stop(id: string, reason: string, options: CreateOptions = {}): Promise<Run> {
-    return (await this.get(id, options)).stop(reason, options)
+  stop(id: string, reason: string, options: CreateOptions = {}): Promise<Run> {
+    return ordered(this.#transport, id, 'stop', { reason }, options)
   }
 
-  async extend(id: string, more: Extension, options: CreateOptions = {}): Promise<Run> {
-    return (await this.get(id, options)).extend(more, options)
+  extend(id: string, more: Extension, options: CreateOptions = {}): Promise<Run> {
+    return ordered(this.#transport, id, 'extend', more, options)
   }
 }
 
@@ -77,12 +81,17 @@ export class Run {
 
   /** As it is now. */
   async refresh(options: CallOptions = {}): Promise<Run> {
-    return this.#as(await this.#transport.json<RunView>(of(this.id), options))
+    return new Run(this.#transport, await this.#transport.json<RunView>(of(this.id), options))
   }
 
   /** What happened and happens, each event once, to the end of the run. */
   events(options: FollowOptions = {}): AsyncIterable<ApiEvent> {
     return follow(this.#transport, this.id, options)
+  }
+
+  /** What has happened so far, a page at a time. @property after the `seq` of the last event already seen */
+  past({ after, limit, signal }: FollowOptions & { readonly limit?: number } = {}): Promise<PageView<ApiEvent>> {
+    return this.#transport.json(`${of(this.id)}/events`, { query: { after, limit }, signal })
   }
 
   /**
@@ -102,8 +111,8 @@ export class Run {
     throw new RunNotCompleted(this.id, 'gone', 'its events ended before it did')
   }
 
-  rounds(options: Omit<ListOptions, 'after'> & { readonly after?: string } = {}): Listing<RoundView> {
-    return new Listing(this.#transport, `${of(this.id)}/rounds`, options, (view: RoundView) => view)
+  rounds(options: ListOptions = {}): Listing<RoundView> {
+    return new Listing(this.#transport, `${of(this.id)}/rounds`, options, same)
   }
 
   round(round: number, options: CallOptions = {}): Promise<RoundWithSeatsView> {
@@ -116,12 +125,28 @@ export class Run {
     return this.#transport.json(`${of(this.id)}/metrics`, { query, signal })
   }
 
-  receipts(round: number, options: ListOptions = {}): Listing<ReceiptView> {
-    return new Listing(this.#transport, `${of(this.id)}/rounds/${round}/receipts`, options, (view: ReceiptView) => view)
+  /** The same as CSV. */
+  metricsCsv({ keys, downsample, signal }: MetricsOptions = {}): Promise<string> {
+    const query = { keys: keys?.join(','), downsample }
+    return this.#transport.text(`${of(this.id)}/metrics`, { query, headers: { accept: 'text/csv' }, signal })
   }
 
-  /** Its model, or that of one of its rounds, checked against its CID before it is handed over. */
-  model(options: ModelOptions = {}): Promise<DownloadedModel> {
+  /** Each model of the run at each site. */
+  matrix(options: ListOptions = {}): Listing<MatrixRowView> {
+    return new Listing(this.#transport, `${of(this.id)}/matrix`, options, same)
+  }
+
+  /** Its model card, in Markdown, for the Hugging Face Hub. */
+  card(options: CallOptions = {}): Promise<string> {
+    return this.#transport.text(`${of(this.id)}/card`, options)
+  }
+
+  receipts(round: number, options: ListOptions = {}): Listing<ReceiptView> {
+    return new Listing(this.#transport, `${of(this.id)}/rounds/${round}/receipts`, options, same)
+  }
+
+  /** Its model, or that of one of its rounds, checked against its record and its CID before it is handed over. */
+  model(options: ModelOptions = {}): Promise<Model> {
     return downloadModel(this.#transport, this.id, options)
   }
 
@@ -140,6 +165,11 @@ export class Run {
     return made
   }
 
+  /** What came of the last verification at the coordinator. */
+  verification(options: CallOptions = {}): Promise<VerificationView> {
+    return this.#transport.json(`${of(this.id)}/verification`, options)
+  }
+
   /** The record of the run once it has ended, or of one of its rounds, as one CAR file. */
   async bundle({
     round,
@@ -152,29 +182,20 @@ export class Run {
   }
 
   pause(reason: string, options: CreateOptions = {}): Promise<Run> {
-    return this.#order('pause', { reason }, options)
+    return ordered(this.#transport, this.id, 'pause', { reason }, options)
   }
 
   resume(options: CreateOptions = {}): Promise<Run> {
-    return this.#order('resume', undefined, options)
+    return ordered(this.#transport, this.id, 'resume', undefined, options)
   }
 
   /** Ends it before it is done, with its record. */
   stop(reason: string, options: CreateOptions = {}): Promise<Run> {
-    return this.#order('stop', { reason }, options)
+    return ordered(this.#transport, this.id, 'stop', { reason }, options)
   }
 
   extend(more: Extension, options: CreateOptions = {}): Promise<Run> {
-    return this.#order('extend', more, options)
-  }
-
-  async #order(verb: string, json: object | undefined, options: CreateOptions): Promise<Run> {
-    const path = `${of(this.id)}/${verb}`
-    return this.#as(await this.#transport.json<RunView>(path, { method: 'POST', json, ...options }))
-  }
-
-  #as(view: RunView): Run {
-    return new Run(this.#transport, view)
+    return ordered(this.#transport, this.id, 'extend', more, options)
   }
 }
 
@@ -187,4 +208,16 @@ const ASKED_AGAIN_MILLIS = 1000
 
 function of(id: string): string {
   return `${ROOT}/${encodeURIComponent(id)}`
+}
+
+type Verb = 'pause' | 'resume' | 'stop' | 'extend'
+
+async function ordered(
+  transport: Transport,
+  id: string,
+  verb: Verb,
+  json: object | undefined,
+  options: CreateOptions,
+): Promise<Run> {
+  return new Run(transport, await transport.json<RunView>(`${of(id)}/${verb}`, { method: 'POST', json, ...options }))
 }

@@ -3,35 +3,42 @@ import { featuresOf } from '#protocol/features.ts'
 import type { Layer } from '#protocol/layers.ts'
 import type { Metric } from '#protocol/metrics.ts'
 import type { Masking, Population } from '#protocol/plan.ts'
-import type { DataContract, Loss, Optimiser, StrategySpec } from '#protocol/task.ts'
+import type { Watched } from '#protocol/stop-rule.ts'
+import type { Card, DataContract, Loss, Optimiser, StrategySpec } from '#protocol/task.ts'
 import { micro, nano, TaskError } from './real.ts'
 
-/** What `POST /v1/runs` takes: plain JSON, whole numbers only. */
+/** What `POST /v1/runs` takes: plain JSON. Of the task whole numbers only, since it is signed. */
 export type CreateRun = {
-  readonly task: {
-    readonly name: string
-    readonly seed: string
-    readonly architecture: Architecture
-    readonly weights?: string
-    readonly data: DataContract
-    readonly loss: Loss
-    readonly optimiser: Optimiser
-    readonly epochs: number
-    readonly batchSize: number
-    readonly clipNormMicro?: number
-    readonly gradientNormMicro?: number
-    readonly proximalMicro?: number
-    readonly strategy?: StrategySpec
-    readonly publicData?: PublicData
-    readonly metrics?: readonly Metric[]
-  }
+  /** Whole, or one that is kept at the coordinator. */
+  readonly task: NewTask | { readonly cid: string }
 } & Terms & { readonly cohort: Cohort & { readonly quorum: number } }
+
+/** What `POST /v1/tasks` takes. */
+export type NewTask = {
+  readonly name: string
+  readonly seed: string
+  readonly architecture: Architecture
+  readonly weights?: string
+  readonly data: DataContract
+  readonly loss: Loss
+  readonly optimiser: Optimiser
+  readonly epochs: number
+  readonly batchSize: number
+  readonly clipNormMicro?: number
+  readonly movingRangeMicro?: number
+  readonly gradientNormMicro?: number
+  readonly proximalMicro?: number
+  readonly strategy?: StrategySpec
+  readonly publicData?: PublicData
+  readonly metrics?: readonly Metric[]
+  readonly card?: Card
+}
 
 type PublicData =
   | { readonly kind: 'idx'; readonly images: string; readonly labels: string }
   | { readonly kind: 'csv'; readonly table: string }
 
-type Cohort = {
+export type Cohort = {
   /** Fewest and most sites in a round; a quarter or what else may be lost is `min` − `quorum`. */
   readonly min: number
   readonly max: number
@@ -49,7 +56,7 @@ type PhaseMillis =
   | 'settlementMillis'
 
 /** How the task is run. */
-type Terms = {
+export type Terms = {
   /** Training rounds that are to close. */
   readonly rounds: number
   /** Micro-credits, as decimal text. */
@@ -65,7 +72,16 @@ type Terms = {
   }
   readonly failuresMax?: number
   readonly onFailures?: 'pause' | 'end'
+  readonly stopWhen?: StopWhen
+  /** A closed round of another run, whose model this one starts from instead of `weights` or the seed. */
+  readonly fork?: { readonly run: string; readonly round: number }
 }
+
+/** When it has trained enough, though not all its rounds: no better for so many of them, or as good as this. */
+export type StopWhen =
+  | { readonly metric: Watched; readonly patience: number; readonly minDelta?: number }
+  | { readonly metric: Watched; readonly atLeast: number }
+  | { readonly metric: Watched; readonly atMost: number }
 
 export type TaskDefinition = Terms & {
   readonly name: string
@@ -82,6 +98,8 @@ export type TaskDefinition = Terms & {
     readonly optimizer: Optimiser
     /** L2 bound of a site's update; 10 unless told otherwise. */
     readonly clipNorm?: number
+    /** How far each moving statistic may move in a round; as far as `clipNorm` unless told otherwise. */
+    readonly movingRange?: number
     /** The most that all gradients of a step measure together. */
     readonly gradientNorm?: number
     /** μ of FedProx. */
@@ -91,30 +109,20 @@ export type TaskDefinition = Terms & {
   /** CID of a file of weights to start from, as `keepFile` answers it. */
   readonly weights?: string
   readonly publicData?: PublicData
-  /** `quorum`: reports without which a round comes to nothing; `min` unless told otherwise. */
-  readonly cohort: Cohort & { readonly quorum?: number }
-}
+  /** What its author says of the model that comes of it. */
+  readonly card?: Card
+} & Placed
+
+/** `quorum`: reports without which a round comes to nothing; `min` unless told otherwise. */
+type Placed = { readonly cohort: Cohort & { readonly quorum?: number } }
 
 /**
  * A task as data, from numbers as people say them. What the protocol cannot say exactly is refused here ({@link TaskError});
  * whether layers, data and loss fit one another is for the coordinator, which knows all rules: `runs.dryRun` asks it.
  */
-export function defineTask(definition: TaskDefinition): CreateRun {
-  const {
-    name,
-    seed = 1,
-    model,
-    data,
-    loss,
-    metrics,
-    local,
-    server,
-    weights,
-    publicData,
-    cohort,
-    ...terms
-  } = definition
-  const { epochs, batch, optimizer, clipNorm, gradientNorm, proximal } = local
+export function defineTask(definition: TaskDefinition): CreateRun & { readonly task: NewTask } {
+  const { name, seed = 1, model, data, loss, metrics, local, server, weights, publicData, card, ...terms } = definition
+  const { epochs, batch, optimizer, clipNorm, movingRange, gradientNorm, proximal } = local
   const architecture: Architecture =
     'layers' in model ? model : { v: 1, input: [...featuresOf(data)], layers: [...model] }
   refuseSquashed(architecture, loss)
@@ -132,13 +140,23 @@ export function defineTask(definition: TaskDefinition): CreateRun {
       epochs,
       batchSize: batch,
       ...(clipNorm !== undefined && { clipNormMicro: micro(clipNorm, 'a norm') }),
+      ...(movingRange !== undefined && { movingRangeMicro: micro(movingRange, 'a range') }),
       ...(server && { strategy: server }),
       ...(publicData && { publicData }),
       ...(metrics && { metrics }),
+      ...(card && { card }),
     },
-    ...terms,
-    cohort: { ...cohort, quorum: cohort.quorum ?? cohort.min },
+    ...placed(terms),
   }
+}
+
+/** A run of a task that is kept at the coordinator, by its CID: one that was posted, or that another run was of. */
+export function keptTask(cid: string, terms: Terms & Placed): CreateRun {
+  return { task: { cid }, ...placed(terms) }
+}
+
+function placed({ cohort, ...terms }: Terms & Placed): Omit<CreateRun, 'task'> {
+  return { ...terms, cohort: { ...cohort, quorum: cohort.quorum ?? cohort.min } }
 }
 
 /** Stochastic gradient descent. */

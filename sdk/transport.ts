@@ -1,10 +1,15 @@
-import { ApiError, ConnectionError, problemIn } from './errors.ts'
+import { collect } from '#protocol/bytes.ts'
+import { ApiError, ConnectionError, problemIn, VerificationError } from './errors.ts'
+import { type Kept, keepFile } from './keep.ts'
+import { type Signature, verifyEd25519 } from './signature.ts'
 
 /** Where a coordinator is, and how patient its client is. */
 export type ConsiliumOptions = {
   /** `http(s)://host:port` */
   readonly url: string
   readonly apiKey?: string
+  /** The coordinator's key, `z6Mk…`: models are taken where this key has signed the record that names them, and no other way. */
+  readonly coordinatorKey?: string
   /** Until an answer begins, of each attempt. 30 s unless told otherwise; 0: for ever. */
   readonly timeoutMs?: number
   /** Of what may be granted later. 3 unless told otherwise. */
@@ -22,25 +27,34 @@ export type SdkDoors = {
   readonly random: () => number
   /** The default is WebCrypto's, which browsers keep from pages that came over plain HTTP from elsewhere. */
   readonly sha256: (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>
+  /** Ed25519, by default WebCrypto's. */
+  readonly verify: (signature: Signature) => Promise<boolean>
+  /** Writes a file into a folder, which is made. @returns its path */
+  readonly keep: (file: Kept) => Promise<string>
 }
 
 export type CallOptions = { readonly signal?: AbortSignal | undefined }
+/** @property ifMatch `ETag` of what was read: it is changed where it is still that, and refused (412) where it is not */
+export type ChangeOptions = CallOptions & { readonly ifMatch?: string | undefined }
 /** Of what creates something: under one key it is created once. One is made up where none is given. */
 export type CreateOptions = CallOptions & { readonly idempotencyKey?: string | undefined }
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
-type Request = CreateOptions & {
-  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
-  readonly query?: Query | undefined
-  /** Sent as JSON. */
-  readonly json?: unknown
-  /** Sent as it is; it has to be readable again. */
-  readonly body?: string | Blob | Uint8Array<ArrayBuffer>
-  readonly headers?: Readonly<Record<string, string>>
-  /** Instead of the client's. */
-  readonly timeoutMs?: number
-  readonly maxRetries?: number
-}
+type Request = CreateOptions &
+  ChangeOptions & {
+    readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+    readonly query?: Query | undefined
+    /** Sent as JSON. */
+    readonly json?: unknown
+    /** Sent as it is; it has to be readable again. */
+    readonly body?: string | Blob | Uint8Array<ArrayBuffer>
+    readonly headers?: Readonly<Record<string, string>>
+    /** Instead of the client's. */
+    readonly timeoutMs?: number
+    readonly maxRetries?: number
+  }
+
+export type Answer<T> = { readonly value: T; readonly status: number; readonly headers: Headers }
 
 const TIMEOUT_MILLIS = 30_000
 const RETRIES = 3
@@ -54,13 +68,16 @@ const RETRY_AFTER_MILLIS_MAX = 60_000
 export class Transport {
   readonly url: string
   readonly doors: SdkDoors
+  readonly coordinatorKey: string | undefined
   readonly #key: string | undefined
   readonly #fetch: typeof fetch
   readonly #timeoutMillis: number
   readonly #retries: number
 
-  constructor({ url, apiKey, timeoutMs = TIMEOUT_MILLIS, maxRetries = RETRIES, fetch, doors }: ConsiliumOptions) {
+  constructor(options: ConsiliumOptions) {
+    const { url, apiKey, coordinatorKey, timeoutMs = TIMEOUT_MILLIS, maxRetries = RETRIES, fetch, doors } = options
     this.url = url.replace(/\/+$/, '')
+    this.coordinatorKey = coordinatorKey
     this.#key = apiKey
     // Called as a function of its own: browsers refuse a fetch that is a method of something else.
     this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init))
@@ -71,32 +88,57 @@ export class Transport {
 
   /** What the API answers, as JSON; undefined where it answers nothing. */
   async json<T>(path: string, request: Request = {}): Promise<T> {
-    const response = await this.fetch(path, request)
-    if (response.status === 204) return undefined as T
-    try {
-      return (await response.json()) as T
-    } catch (cause) {
-      request.signal?.throwIfAborted()
-      // Cut off on its way, or no JSON at all: the server in front of it is not what it should be.
-      throw new ConnectionError('unreachable', this.url, cause)
-    }
+    return (await this.answer<T>(path, request)).value
+  }
+
+  /** The same with its headers: `etag`, `ratelimit`, `idempotent-replayed`. */
+  answer<T>(path: string, request: Request = {}): Promise<Answer<T>> {
+    return this.#asked(path, request, async (response) => {
+      const value = response.status === 204 ? undefined : await response.json()
+      return { value: value as T, status: response.status, headers: response.headers }
+    })
+  }
+
+  text(path: string, request: Request = {}): Promise<string> {
+    return this.#asked(path, request, (response) => response.text())
+  }
+
+  /** The whole of a body that is this long at most: whoever sends more is not listened to. */
+  bytes(path: string, limitBytes: number, request: Request = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#asked(path, request, (response) => bytesIn(response, limitBytes))
   }
 
   /** The first good answer, its body still to be read. Throws {@link ApiError}, {@link ConnectionError}, or the signal's reason. */
-  async fetch(path: string, request: Request = {}): Promise<Response> {
+  fetch(path: string, request: Request = {}): Promise<Response> {
+    return this.#asked(path, request, async (response) => response)
+  }
+
+  async #asked<T>(path: string, request: Request, read: (response: Response) => Promise<T>): Promise<T> {
     const { method = 'GET', maxRetries = this.#retries, signal } = request
     const url = `${this.url}${path}${queryOf(request.query)}`
     const init = { method, headers: this.#headersOf(method, request), ...bodyOf(request) }
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#once(url, init, request)
+        return await this.#read(await this.#once(url, init, request), read, signal)
       } catch (cause) {
         if (signal?.aborted || attempt >= maxRetries) throw cause
+        // What is gone may have been taken away by an attempt of which nobody heard.
+        if (attempt > 0 && method === 'DELETE' && isGone(cause)) return read(new Response(null, { status: 204 }))
         const wait = this.#pauseBefore(attempt, cause)
         if (wait === undefined) throw cause
         await this.doors.pause(wait, signal)
         signal?.throwIfAborted()
       }
+    }
+  }
+
+  /** Cut off on its way, or no JSON at all: the server in front of it is not what it should be. */
+  async #read<T>(response: Response, read: (response: Response) => Promise<T>, signal: AbortSignal | undefined) {
+    try {
+      return await read(response)
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw cause instanceof VerificationError ? cause : new ConnectionError('unreachable', this.url, cause)
     }
   }
 
@@ -118,12 +160,13 @@ export class Transport {
     throw new ApiError(response.status, problemIn(text), retryAfterOf(response))
   }
 
-  #headersOf(method: string, { headers, json, idempotencyKey }: Request): Record<string, string> {
+  #headersOf(method: string, { headers, json, idempotencyKey, ifMatch }: Request): Record<string, string> {
     return {
       ...(json !== undefined && { 'content-type': 'application/json' }),
       ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
       // The same at every attempt: whatever was done at one of them is not done again.
       ...(method === 'POST' && { 'idempotency-key': idempotencyKey ?? newKey() }),
+      ...(ifMatch !== undefined && { 'if-match': ifMatch }),
       ...headers,
     }
   }
@@ -135,6 +178,18 @@ export class Transport {
     if (told > RETRY_AFTER_MILLIS_MAX) return undefined
     const most = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** attempt)
     return Math.max(told, (most * (1 + this.doors.random())) / 2)
+  }
+}
+
+function isGone(cause: unknown): boolean {
+  return cause instanceof ApiError && cause.status === 404
+}
+
+async function bytesIn({ body }: Response, limitBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return (await collect(body ?? new Blob([]).stream(), limitBytes)) as Uint8Array<ArrayBuffer>
+  } catch (cause) {
+    throw cause instanceof RangeError ? new VerificationError(`what came is longer than ${limitBytes} bytes`) : cause
   }
 }
 
@@ -163,6 +218,8 @@ const SYSTEM: SdkDoors = {
   now: () => Date.now(),
   random: () => Math.random(),
   sha256: async (bytes) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)),
+  verify: verifyEd25519,
+  keep: keepFile,
   pause: (millis, signal) =>
     new Promise((over) => {
       const done = () => {

@@ -1,7 +1,6 @@
 import { type Tensor, tensor, tidy, type Variable, variable } from '@tensorflow/tfjs-core'
-import { type Architecture, shapeOf, sourcesOf } from '#protocol/architecture.ts'
+import { type Architecture, INPUT, shapeOf, sourcesOf } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
-import { INPUT } from '#protocol/layers.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import { registerGradients } from './gradients.ts'

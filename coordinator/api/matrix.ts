@@ -16,7 +16,7 @@ const figures = {
   loss: z.number().nullable(),
 }
 
-const matrixRowView = z
+export const matrixRowView = z
   .object({
     round: z
       .int()

@@ -14,7 +14,7 @@ type Value = number | string | null
 /** What is known of a model and of the round that made it, by name; `round` 0 is the model that training starts from. */
 export type MetricsRow = { readonly round: number; readonly [key: string]: Value }
 
-const metricsView = z.record(z.string(), z.array(z.union([z.number(), z.string(), z.null()]))).meta({
+export const metricsView = z.record(z.string(), z.array(z.union([z.number(), z.string(), z.null()]))).meta({
   id: 'Metrics',
   examples: [METRICS],
   description: 'columns of one length, by name: a row is a model and the round that made it',

@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { assert } from '#protocol/assert.ts'
 import { parseCid } from '#protocol/cid.ts'
 import { decode } from '#protocol/codec.ts'
-import { type AddressedModel, FORMATS, modelFile, modelFormatField } from '#protocol/formats/model-file.ts'
+import { type AddressedModel, FORMATS, MODEL_FORMATS, modelFile } from '#protocol/formats/model-file.ts'
 import type { Bytes, Cid, Round } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import { type ModelManifest, modelSchema } from '#protocol/manifest.ts'
@@ -29,7 +30,7 @@ const lineageView = z.object({
   manifest: z.string().nullable().meta({ description: 'the sealed manifest of that round' }),
 })
 
-const modelView = z
+export const modelView = z
   .object({
     model: z.string(),
     architecture: z.string(),
@@ -63,7 +64,7 @@ export function modelRoutes(routes: Routes, doors: ApiDoors): void {
         produces: ['application/octet-stream', 'application/zip'],
         params: runParams,
         querystring: z.object({
-          format: modelFormatField.default('safetensors').meta({
+          format: z.enum(MODEL_FORMATS).default('safetensors').meta({
             description: 'tfjs: a ZIP of model.json and its weights; raw: the weights file as it is addressed',
           }),
           round: z.coerce.number().int().min(0).max(ROUNDS_MAX).optional().meta({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { architectureSchema } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { parseCid } from '#protocol/cid.ts'
 import { count, nameField } from '#protocol/codec.ts'
 import { type Cid, type FederationId, parseFederationId } from '#protocol/ids.ts'

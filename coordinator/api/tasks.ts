@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { assert } from '#protocol/assert.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
@@ -16,7 +17,7 @@ import type { ApiDoors } from './server.ts'
 import { runsFor } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
-const taskView = z
+export const taskView = z
   .object({
     task: z.string().meta({ description: 'its CID, by which a run may name it' }),
     name: z.string(),

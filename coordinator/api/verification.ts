@@ -13,7 +13,7 @@ import { timeOf } from './views.ts'
 const WAIT_MILLIS: Millis = 20_000
 
 const tally = z.int()
-const verificationView = z
+export const verificationView = z
   .object({
     verdict: z.enum(['proved', 'refuted', 'running']),
     run: z.string(),

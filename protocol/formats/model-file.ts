@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import type { Architecture } from '../architecture.ts'
 import { once, utf8 } from '../bytes.ts'
 import type { Bytes, Cid } from '../ids.ts'
@@ -11,8 +10,8 @@ import { tensorBytes, WeightsStream } from './weights-stream.ts'
 import { type ZipEntry, zipOf } from './zip.ts'
 
 /** How a model is handed over. `raw` is its weights file as it is addressed, float32 little-endian in the order of its tensors. */
-export const modelFormatField = z.enum(['npz', 'safetensors', 'tfjs', 'raw'])
-export type ModelFormat = z.output<typeof modelFormatField>
+export const MODEL_FORMATS = ['npz', 'safetensors', 'tfjs', 'raw'] as const
+export type ModelFormat = (typeof MODEL_FORMATS)[number]
 
 /** How each format's files end, and what they are on the web. */
 export const FORMATS: Readonly<Record<ModelFormat, { readonly suffix: string; readonly mediaType: string }>> = {

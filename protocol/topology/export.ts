@@ -1,5 +1,6 @@
-import { type Architecture, layersOf, sourcesOf } from '../architecture.ts'
-import { INPUT, type Layer, LEAKY_SLOPE } from '../layers.ts'
+import { LEAKY_SLOPE } from '../activations.ts'
+import { type Architecture, INPUT, layersOf, sourcesOf } from '../architecture.ts'
+import type { Layer } from '../layers.ts'
 import { accept, type Result, refuse } from '../result.ts'
 import { sizeOf } from '../shapes.ts'
 

@@ -2,14 +2,15 @@
 
     python3 consilium.py run task.json --follow --model out.npz
 
-A model is checked before it is written: its manifest against its CID by SHA-256, its weights against the CID that the
-manifest names, leaf by leaf. Which model is a run's is the coordinator's word: `consilium verify` on the bundle redoes it.
+A model is checked before it is written: the signature of the record that names it, its manifest against its CID by SHA-256,
+its weights against the CID that the manifest names, leaf by leaf. How it was made `consilium verify` redoes, of the bundle.
 """
-import argparse, contextlib, hashlib, http.client, io, json, math, os, random, struct, sys, time, uuid, zipfile
+import argparse, contextlib, hashlib, http.client, io, json, math, os, random, re, struct, sys, time, uuid, zlib
 import urllib.error, urllib.parse, urllib.request
 
 RETRIES, AWAY_SECONDS_MAX, SILENT_SECONDS_MAX = 3, 300, 60
 LAST = ("run.completed", "run.failed", "run.stopped")
+BLOCK_BYTES_MAX, WEIGHTS_BYTES_MAX, ANSWER_BYTES_MAX = 1 << 20, 1 << 30, 1 << 26
 
 class ApiError(Exception):
     """The coordinator refused: `code` says why, and `retryable` whether the same may be granted later."""
@@ -32,23 +33,79 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 class Consilium:
-    def __init__(self, url, key, retries=RETRIES, pause=time.sleep):
+    """coordinator_key, z6Mk...: models are taken where this key has signed the record that names them, and no other way."""
+
+    def __init__(self, url, key, retries=RETRIES, pause=time.sleep, coordinator_key=None):
         self.url, self.key, self.retries, self._pause = url.rstrip("/"), key, retries, pause
-        self._open = urllib.request.build_opener(_Stay).open
+        self.coordinator_key, self._open = coordinator_key, urllib.request.build_opener(_Stay).open
+
+    def call(self, path, body=None, method=None, idempotency_key=None):
+        """For what has no method here: what the API answers to a path. Under the same key it is done once."""
+        method = method or ("GET" if body is None else "POST")
+        headers = {"idempotency-key": idempotency_key or uuid.uuid4().hex} if method == "POST" else {}
+        return json.loads(self._bytes(path, ANSWER_BYTES_MAX, body, headers, method) or b"null")
+
+    def all(self, path):
+        """A list, page after page."""
+        after = None
+        while True:
+            page = self.call(path + ("&" if "?" in path else "?") + "after=" + _part(after) if after else path)
+            yield from page["data"]
+            after = page["next"]
+            if after is None:
+                return
 
     def create(self, order, idempotency_key=None):
         """Launches a run: the same key launches it once, however often it is sent."""
-        return self._json("/v1/runs", order, {"idempotency-key": idempotency_key or uuid.uuid4().hex})
+        return self.call("/v1/runs", order, idempotency_key=idempotency_key)
+
+    def dry_run(self, order):
+        """What would become of it: who would take it, what it costs, how much moves. Nothing does."""
+        return self.call("/v1/runs/dry-run", order)
+
+    def runs(self):
+        return self.all("/v1/runs")
 
     def run(self, run):
-        return self._json("/v1/runs/" + _part(run))
+        view = self.call(_of(run))
+        if not view["id"].startswith((run, "run_" + run)):
+            raise VerificationError("what came is %s, and %s was asked for" % (view["id"], run))
+        return view
+
+    def pause(self, run, reason):
+        return self.call(_of(run, "/pause"), {"reason": reason})
+
+    def resume(self, run):
+        return self.call(_of(run, "/resume"), method="POST")
+
+    def stop(self, run, reason):
+        return self.call(_of(run, "/stop"), {"reason": reason})
+
+    def extend(self, run, rounds, budget="0", idempotency_key=None):
+        more = {"rounds": rounds, "budget": budget}
+        return self.call(_of(run, "/extend"), more, idempotency_key=idempotency_key)
+
+    def rounds(self, run):
+        return self.all(_of(run, "/rounds"))
 
     def metrics(self, run, keys=None):
         """Columns of equal length, by name: pandas.DataFrame(client.metrics(run))."""
-        return self._json("/v1/runs/%s/metrics%s" % (_part(run), "?keys=" + ",".join(keys) if keys else ""))
+        return self.call(_of(run, "/metrics" + ("?keys=" + ",".join(keys) if keys else "")))
 
     def receipts(self, run, round_number):
-        return self._all("/v1/runs/%s/rounds/%d/receipts" % (_part(run), round_number))
+        return self.all(_of(run, "/rounds/%d/receipts" % round_number))
+
+    def card(self, run):
+        """Its model card, in Markdown."""
+        return self._bytes(_of(run, "/card"), ANSWER_BYTES_MAX).decode("utf-8")
+
+    def verify(self, run):
+        """Has the coordinator redo the record: its word, where `consilium verify` on the bundle is yours."""
+        made = self.call(_of(run, "/verification"), method="POST")
+        while made["verdict"] == "running":
+            self._pause(1)
+            made = self.call(_of(run, "/verification"))
+        return made
 
     def follow(self, run, after=-1):
         """Every event once and in order, over whatever happens to the connection or to the coordinator, to the run's end."""
@@ -56,7 +113,7 @@ class Consilium:
         while True:
             try:
                 headers = {"accept": "text/event-stream", **({"last-event-id": str(after)} if after >= 0 else {})}
-                with self._once("/v1/runs/%s/events" % _part(run), None, headers, SILENT_SECONDS_MAX) as stream:
+                with self._once(_of(run, "/events"), None, headers, timeout=SILENT_SECONDS_MAX) as stream:
                     away_since = None
                     for event in _events(stream):
                         if event["seq"] <= after:
@@ -76,68 +133,114 @@ class Consilium:
             self._pause(min(5, 0.2 * 2 ** min(failures, 5)))
             failures += 1
 
-    def model(self, run):
-        """(cid, [(name, shape, bytes)]) of the run's model, float32 little-endian; checked against its CID."""
-        cid = self.run(run)["model"]
-        block = self._bytes("/ipfs/%s?format=raw" % cid)
-        if _cid(_bytes_of(cid)[1], block) != cid:
-            raise VerificationError("what came is not the block " + cid)
-        manifest = _cbor(io.BytesIO(block))
-        weights = self._bytes("/ipfs/" + manifest["weights"])
-        if file_cid(weights) != manifest["weights"]:
-            raise VerificationError("what came is not the file " + manifest["weights"])
-        tensors, at = [], 0
-        for tensor in manifest["tensors"]:
-            size = 4 * math.prod(tensor["shape"])
-            tensors.append((tensor["name"], tuple(tensor["shape"]), weights[at : at + size]))
-            at += size
-        if at != len(weights):
-            raise VerificationError("the weights are more or less than the tensors have")
+    def model(self, run, round_number=None):
+        """(cid, [(name, shape, bytes)]) of a run's model, or of a round's, float32 little-endian; checked as said above."""
+        cid, _, tensors = self._model(run, round_number)
         return cid, tensors
 
-    def save_model(self, run, path):
-        """As numpy.load reads it, by the tensors' names; numpy is not needed to write it. Returns the model's CID."""
-        cid, tensors = self.model(run)
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, shape, values in tensors:
-                head = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode()
-                head += b" " * (-(len(head) + 11) % 64) + b"\n"
-                archive.writestr(name + ".npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + values)
+    def arrays(self, run, round_number=None):
+        """The same by name, as NumPy has arrays, where there is NumPy."""
+        import numpy
+
+        return {name: numpy.frombuffer(data, "<f4").reshape(shape) for name, shape, data in self.model(run, round_number)[1]}
+
+    def save_model(self, run, path, round_number=None):
+        """As its name ends: .npz, as numpy.load reads it, .safetensors, or .f32, the weights alone. Returns the model's CID.
+
+        The file is made here, of what was checked, and is to the byte the one that the coordinator would make.
+        """
+        cid, architecture, tensors = self._model(run, round_number)
+        if path.endswith(".npz"):
+            file = _zip([(_entry(name) + ".npy", _npy(shape) + data) for name, shape, data in tensors])
+        elif path.endswith((".safetensors", ".f32")):
+            head = _safetensors(tensors, {"model": cid, "architecture": architecture}) if path[-1] == "s" else b""
+            file = head + b"".join(data for _, _, data in tensors)
+        else:
+            raise ValueError("%s ends in none of .npz, .safetensors and .f32" % path)
+        with open(path + ".part", "wb") as part:
+            part.write(file)
+        os.replace(path + ".part", path)
         return cid
+
+    def _model(self, run, round_number):
+        view, shown = self.run(run), "?format=raw" + ("" if round_number is None else "&round=%d" % round_number)
+        with self._again(lambda: self._once(_of(run, "/model" + shown), None, {})) as answer:
+            cid = answer.headers.get("x-consilium-model", "")
+        root = view["manifest"] if round_number is None else None
+        if round_number:
+            root = self.call(_of(run, "/rounds/%d" % round_number))["record"]
+        if root:
+            named = self._signed(root, "round" if round_number else "run", view["id"], round_number)
+            if named != cid:
+                raise VerificationError("what comes as the model is %s, and the record names %s" % (cid, named))
+        elif self.coordinator_key:
+            raise VerificationError("no record that %s has signed names this model, or none yet" % self.coordinator_key)
+        manifest = _fields(self._block(cid), architecture=str, weights=str, tensors=list)
+        layout = [(tensor["name"], tuple(tensor["shape"])) for tensor in manifest["tensors"] if _is_tensor(tensor)]
+        total = sum(4 * math.prod(shape) for _, shape in layout)
+        if len(layout) != len(manifest["tensors"]) or total > WEIGHTS_BYTES_MAX:
+            raise VerificationError("what came is not the manifest of a model")
+        weights = self._bytes("/ipfs/" + manifest["weights"], total)
+        if len(weights) != total or file_cid(weights) != manifest["weights"]:
+            raise VerificationError("what came is not the file " + manifest["weights"])
+        tensors, at = [], 0
+        for name, shape in layout:
+            size = 4 * math.prod(shape)
+            tensors.append((name, shape, weights[at : at + size]))
+            at += size
+        return cid, manifest["architecture"], tensors
+
+    def _signed(self, root, kind, run, round_number):
+        """The model that a record names: two blocks, the seal and the body that it links to."""
+        seal = _fields(self._block(root), b=str, f=bytes, s=bytes, t=str)
+        body, signer = self._block(seal["b"]), key_text(seal["f"])
+        message = b"consilium/1 sig\0" + kind.encode() + b"\0" + hashlib.sha256(body).digest()
+        if seal["t"] != kind or not is_signed(seal["f"], seal["s"], message):
+            raise VerificationError("the record %s is not signed by whom it says, or is no record of a %s" % (root, kind))
+        if self.coordinator_key not in (None, signer):
+            raise VerificationError("the record %s is signed by %s, and not by %s" % (root, signer, self.coordinator_key))
+        said = _fields(body, run=str, model=str)
+        if said["run"] != run or (round_number and said.get("round") != round_number):
+            raise VerificationError("%s is not the record of this %s" % (root, kind))
+        return said["model"]
+
+    def _block(self, cid):
+        block = self._bytes("/ipfs/%s?format=raw" % cid, BLOCK_BYTES_MAX)
+        if not re.fullmatch("b[a-z2-7]{58}", cid) or _cid(_bytes_of(cid)[1], block) != cid:
+            raise VerificationError("what came is not the block " + cid)
+        return block
 
     def save_bundle(self, run, path):
         """The whole record, for `consilium verify`."""
-        with self._once("/v1/runs/%s/bundle" % _part(run), None, {}) as answer, open(path, "wb") as file:
+        with self._once(_of(run, "/bundle"), None, {}) as answer, open(path, "wb") as file:
             for piece in iter(lambda: answer.read(1 << 20), b""):
                 file.write(piece)
 
-    def _all(self, path):
-        after = None
-        while True:
-            page = self._json(path + ("?after=" + urllib.parse.quote(after) if after else ""))
-            yield from page["data"]
-            after = page["next"]
-            if after is None:
-                return
+    def _bytes(self, path, limit, body=None, headers=None, method=None):
+        def read():
+            with self._once(path, body, headers or {}, method) as answer:
+                data = answer.read(limit + 1)
+                if len(data) > limit:
+                    raise VerificationError("what came is longer than %d bytes" % limit)
+                return data
 
-    def _json(self, path, body=None, headers=None):
-        return json.loads(self._bytes(path, body, headers))
+        return self._again(read)
 
-    def _bytes(self, path, body=None, headers=None):
+    def _again(self, ask):
         for attempt in range(self.retries + 1):
             try:
-                return self._once(path, body, headers or {}).read()
+                return ask()
             except (ApiError, OSError, http.client.HTTPException) as cause:
                 told = getattr(cause, "retry_after", 0)
                 if attempt == self.retries or told > 60 or not getattr(cause, "retryable", True):
                     raise cause if isinstance(cause, ApiError) else Unreachable("%s: %s" % (self.url, cause)) from cause
                 self._pause(max(told, min(8, 0.25 * 2**attempt) * (1 + random.random()) / 2))
 
-    def _once(self, path, body, headers, timeout=30):
+    def _once(self, path, body, headers, method=None, timeout=30):
         data = None if body is None else json.dumps(body).encode()
         told = {"authorization": "Bearer " + self.key, **headers, **({"content-type": "application/json"} if data else {})}
         try:
-            return self._open(urllib.request.Request(self.url + path, data, told), timeout=timeout)
+            return self._open(urllib.request.Request(self.url + path, data, told, method=method), timeout=timeout)
         except urllib.error.HTTPError as answer:
             with contextlib.suppress(ValueError, OSError):
                 problem = json.loads(answer.read(1 << 20))
@@ -146,6 +249,9 @@ class Consilium:
             raise ApiError(answer.code, {}) from None
 
 _part = urllib.parse.quote_plus
+def _of(run, rest=""):
+    return "/v1/runs/" + _part(run) + rest
+
 def _events(stream):
     data = []
     for line in stream:
@@ -211,6 +317,100 @@ def _cbor(stream):
         return {_cbor(stream): _cbor(stream) for _ in range(size)}
     return _text_of(_cbor(stream)[1:])
 
+def _fields(block, **kinds):
+    """A map with these members; the block was hashed, and is still whatever somebody made."""
+    try:
+        value = _cbor(io.BytesIO(block))
+        if all(type(value[name]) is kind for name, kind in kinds.items()):
+            return value
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
+        pass
+    raise VerificationError("what came is not what it was named as")
+
+def _is_tensor(value):
+    if type(value) is not dict or type(value.get("name")) is not str or type(value.get("shape")) is not list:
+        return False
+    return all(type(side) is int and side > 0 for side in value["shape"]) and len(value["shape"]) <= 4
+
+def _npy(shape):
+    head = ("{'descr': '<f4', 'fortran_order': False, 'shape': %r, }" % (shape,)).encode()
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head
+
+def _safetensors(tensors, metadata):
+    told, at = {"__metadata__": metadata}, 0
+    for name, shape, data in tensors:
+        told[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+def _zip(entries):
+    """Of stored entries, as protocol/formats/zip.ts streams them."""
+    body, directory = io.BytesIO(), b""
+    for name, data in ((name.encode(), data) for name, data in entries):
+        told = struct.pack("<HHHI", 20, 8 if name.isascii() else 0x808, 0, 0x210000)
+        sizes, at = struct.pack("<III", zlib.crc32(data), len(data), len(data)), body.tell()
+        body.write(b"PK\x03\x04" + told + bytes(12) + struct.pack("<HH", len(name), 0) + name)
+        body.write(data)
+        body.write(b"PK\x07\x08" + sizes)
+        directory += b"PK\x01\x02" + struct.pack("<H", 20) + told + sizes + struct.pack("<H", len(name))
+        directory += bytes(12) + struct.pack("<I", at) + name
+    count, at = len(entries), body.tell()
+    body.write(directory + b"PK\x05\x06" + struct.pack("<IHHIIH", 0, count, count, len(directory), at, 0))
+    return body.getvalue()
+
+def _entry(name):
+    """No name leads out of the folder that it is unpacked in, and no two become one."""
+    plain = re.sub(r'[%\\:*?"<>|\x00-\x1f\x7f-\x9f]', lambda mark: "%%%02X" % ord(mark[0]), name)
+    spelt = ("%" + (part.replace(".", "2E") or "00") if part.strip(".") == "" else part for part in plain.split("/"))
+    return "/".join(spelt)
+
+_P, _L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+_D, _ROOT = -121665 * pow(121666, -1, _P) % _P, pow(2, (_P - 1) // 4, _P)
+def is_signed(key, signature, message):
+    """Ed25519 (RFC 8032, 5.1.7, cofactorless): some milliseconds, and nothing secret."""
+    if (len(key), len(signature)) != (32, 64):
+        return False
+    given, scalar = signature[:32], int.from_bytes(signature[32:], "little")
+    hashed = int.from_bytes(hashlib.sha512(given + key + message).digest(), "little") % _L
+    base, point, holder = _point((4 * pow(5, -1, _P) % _P).to_bytes(32, "little")), _point(given), _point(key)
+    if scalar >= _L or point is None or holder is None:
+        return False
+    left, right = _times(scalar, base), _plus(point, _times(hashed, holder))
+    return all((left[axis] * right[2] - right[axis] * left[2]) % _P == 0 for axis in (0, 1))
+
+def _point(data):
+    y, sign = int.from_bytes(data, "little") & (1 << 255) - 1, data[31] >> 7
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    x = x if (x * x - square) % _P == 0 else x * _ROOT % _P
+    if y >= _P or (x * x - square) % _P or (x == 0 and sign):
+        return None
+    x = x if x & 1 == sign else _P - x
+    return x, y, 1, x * y % _P
+
+def _plus(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
+    c, d = 2 * p[3] * q[3] * _D, 2 * p[2] * q[2]
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+def _times(scalar, point):
+    total = (0, 1, 1, 0)
+    while scalar:
+        total, point, scalar = _plus(total, point) if scalar & 1 else total, _plus(point, point), scalar >> 1
+    return total
+
+def key_text(key):
+    """A key as people read it: z6Mk..., multibase base58."""
+    value, text = int.from_bytes(b"\xed\x01" + key, "big"), ""
+    while value:
+        value, letter = divmod(value, 58)
+        text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[letter] + text
+    return "z" + text
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description="launch a run at a Consilium coordinator")
     for name, told in (("command", {"choices": ["run"]}), ("task", {"help": "a task file, JSON"})):
@@ -218,13 +418,14 @@ def main(argv=None):
     parser.add_argument("--coordinator", default=os.environ.get("CONSILIUM_COORDINATOR", "http://127.0.0.1:7410"))
     parser.add_argument("--key", help="file of the API key; else CONSILIUM_API_KEY")
     parser.add_argument("--follow", action="store_true", help="to its end, one line a round")
-    parser.add_argument("--model", help="with --follow: where to write the model, out.npz")
+    parser.add_argument("--model", help="with --follow: where to write the model, out.npz or out.safetensors")
+    parser.add_argument("--coordinator-key", help="z6Mk...: who has to have signed the record that names the model")
     parser.add_argument("--bundle", help="with --follow: where to write the record, run.car, for consilium verify")
     args = parser.parse_args(argv)
     try:
         order = json.loads(open(args.task, encoding="utf-8").read())
         key = open(args.key, encoding="utf-8").read().strip() if args.key else os.environ.get("CONSILIUM_API_KEY", "")
-        client = Consilium(args.coordinator, key)
+        client = Consilium(args.coordinator, key, coordinator_key=args.coordinator_key)
         run, event = client.create(order)["id"], {}
         print(run, flush=True)
         for event in client.follow(run) if args.follow else ():

@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { metricsOf } from '#coordinator/api/metrics.ts'
-import { type CardFacts, cardOf } from '#coordinator/card.ts'
+import { type Ancestry, type CardFacts, cardOf } from '#coordinator/card.ts'
 import type { Aggregated } from '#coordinator/curves.ts'
 import type { Past, Run } from '#coordinator/run.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
+import type { RunId } from '#protocol/ids.ts'
 import type { Card, Task } from '#protocol/task.ts'
 import { TOY_TASK } from '#sim/toy.ts'
 import { cid, node, specOf } from './fixture.ts'
@@ -20,8 +21,15 @@ const ARCHITECTURE: Architecture = {
 }
 
 /** A run that has ended after two rounds, the second of which was aborted and tried again. */
-function facts(change: { readonly card?: Card; readonly name?: string; readonly run?: Partial<Run> } = {}): CardFacts {
-  const { card, name = 'Risk of *readmission*' } = change
+function facts(
+  change: {
+    readonly card?: Card
+    readonly name?: string
+    readonly run?: Partial<Run>
+    readonly ancestry?: Ancestry
+  } = {},
+): CardFacts {
+  const { card, name = 'Risk of *readmission*', ancestry = { forks: [], isWhole: true } } = change
   const shape = shapeOf(ARCHITECTURE)
   if (!shape.ok) throw new Error(shape.refusal)
   const past = (round: number, manifest: boolean, purpose: Past['purpose'] = 'train') => ({
@@ -48,7 +56,7 @@ function facts(change: { readonly card?: Card; readonly name?: string; readonly 
   const model = { architecture: cid('architecture'), weights: cid('weights'), tensors: shape.value.tensors }
   const rows = metricsOf(run, aggregated)
   const told = { run, task, model, architecture: ARCHITECTURE, shape: shape.value, rows, rounds: aggregated }
-  return { ...told, coordinator: node(0) }
+  return { ...told, ancestry, coordinator: node(0) }
 }
 
 test('a card is the one that is kept, to the byte', async () => {
@@ -62,6 +70,20 @@ test('a run that goes on, or was tested by nobody, has a card that says so', () 
   expect(card).toContain('Nobody has tested the last model')
   expect(card).toContain('not sealed: the run goes on')
   expect(card).toContain('Its author has said nothing about it.')
+})
+
+test('a fork has a card that names the round it comes from, and those that this comes from', () => {
+  const forks = ['run_01ARZ3NDEKTSV4RRFFQ69G5FAW', 'run_01ARZ3NDEKTSV4RRFFQ69G5FAX'].map((run, index) => ({
+    ...{ run: run as RunId, round: index + 2, manifest: cid(`manifest of ${run}`), model: cid(`model of ${run}`) },
+  }))
+  const [parent] = forks
+  const run = { spec: { ...specOf({}), origin: parent, genesis: parent?.model } } as unknown as Partial<Run>
+  const card = cardOf(facts({ run, ancestry: { forks, isWhole: true } }))
+  expect(card).toContain(`starts from | \`${parent?.model}\`, which \`${parent?.run}:2\` made`)
+  for (const { run, round, manifest, model } of forks)
+    expect(card).toContain(`| \`${run}:${round}\` | \`${manifest}\` | \`${model}\` |`)
+  expect(card).toContain('forked from nothing')
+  expect(cardOf(facts({ run, ancestry: { forks, isWhole: false } }))).toContain('is not told here')
 })
 
 test('whatever its author says of it, a card has the same headings, tables and metadata', () => {

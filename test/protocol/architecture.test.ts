@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { modelManifestOf } from '#aggregation/weights.ts'
-import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { type Architecture, shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { decode, encode } from '#protocol/codec.ts'
 import type { Layer } from '#protocol/layers.ts'

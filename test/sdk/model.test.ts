@@ -1,82 +1,129 @@
-import { expect, test } from '@jest/globals'
-import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
-import { collect } from '#protocol/bytes.ts'
-import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
+import { readdir, readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { unzipSync } from 'fflate'
+import { sha256 } from '#crypto'
+import { utf8 } from '#protocol/bytes.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { modelFile } from '#protocol/formats/model-file.ts'
-import type { Bytes } from '#protocol/ids.ts'
+import { signerOf } from '#protocol/envelope.ts'
+import { MODEL_FORMATS } from '#protocol/formats/model-file.ts'
+import type { Bytes, RunId } from '#protocol/ids.ts'
 import { modelSchema } from '#protocol/manifest.ts'
-import { VerificationError } from '#sdk/errors.ts'
-import { downloadModel, type ModelFormat } from '#sdk/model.ts'
+import { NoCounterpart, VerificationError } from '#sdk/errors.ts'
+import { downloadModel, type Model } from '#sdk/model.ts'
 import { Transport } from '#sdk/transport.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { answerOf, DENSE, fileOf, forger, type Kept, kept, lies, lyingAt, RUN, signer } from './kept-model.ts'
 
-const start = { kind: 'forget' } as const
-const tensors = [
-  { name: 'out/kernel', shape: [2, 2], role: 'trainable' as const, start },
-  { name: 'out/scale', shape: [2, 2], role: 'trainable' as const, start },
-]
-const architecture = { v: 1, input: [2], layers: [] } as const
-const weights = encodeWeights(Float32Array.from({ length: 8 }, (_, at) => at / 4)) as Bytes
-const manifest = modelManifestOf(cidOf(DAG_CBOR, new Uint8Array([1])), tensors, cidOf(RAW, weights))
-const block = encode(modelSchema, manifest)
-const cid = cidOf(DAG_CBOR, block)
+const OTHER = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
+const another = signerOf(sha256(utf8('somebody')))
 
-async function fileOf(format: ModelFormat): Promise<Bytes> {
-  const source = async function* () {
-    yield weights
-  }
-  const file = modelFile(format, { cid, manifest, architecture }, source())
-  if (!file.ok) throw new Error(file.refusal)
-  return collect(file.value, 4096)
-}
-
-/** A coordinator that answers with this file and this manifest. */
-function serving(file: Bytes, told: { readonly block?: Bytes; readonly cid?: string } = {}): Transport {
+function serving(
+  given: Kept,
+  { pin, ...lie }: { readonly root?: string | null; readonly model?: string; readonly pin?: string } = {},
+): Transport {
   return new Transport({
-    url: 'http://coordinator',
-    fetch: async (url) =>
-      String(url).includes('/ipfs/')
-        ? new Response(new Uint8Array(told.block ?? block))
-        : new Response(new Uint8Array(file), { headers: { 'x-consilium-model': told.cid ?? cid } }),
+    ...{ url: 'http://coordinator', maxRetries: 0, ...(pin !== undefined && { coordinatorKey: pin }) },
+    fetch: async (input) => answerOf(given, new URL(String(input)).pathname, lie) ?? new Response('', { status: 404 }),
   })
 }
 
-const changed = (bytes: Bytes, at: number) => bytes.map((byte, index) => (index === at ? byte ^ 1 : byte))
+const asked = (transport: Transport) => downloadModel(transport, RUN, {})
 
-test.each(['raw', 'safetensors'] as const)('a model as %s is taken where it is what its CID says', async (format) => {
-  const model = await downloadModel(serving(await fileOf(format)), 'run_1', { format })
-  expect(model.tensors.map(({ name, values }) => [name, [...values]])).toEqual([
-    ['out/kernel', [0, 0.25, 0.5, 0.75]],
-    ['out/scale', [1, 1.25, 1.5, 1.75]],
-  ])
-  expect(model.file).toHaveLength((await fileOf(format)).length)
+describe('a model', () => {
+  test('is taken where it is what its CID says, and its CID what the signed record says', async () => {
+    const model = await asked(serving(kept(DENSE), { pin: signer.id }))
+    expect(model.tensors.map(({ name, shape, values }) => [name, shape, [...values]])).toEqual([
+      ['hidden/kernel', [2, 2], [0, 0.25, 0.5, 0.75]],
+      ['hidden/bias', [2], [1, 1.25]],
+      ['out/kernel', [2, 1], [1.5, 1.75]],
+      ['out/bias', [1], [2]],
+    ])
+    expect(model.record).toEqual({ cid: kept(DENSE).root, coordinator: signer.id })
+  })
+
+  test('is not taken where one byte of anything that was sent is another, wherever it is', async () => {
+    const good = kept(DENSE)
+    const all = [...lies(good)]
+    expect(new Set(all.map(({ cid }) => cid)).size).toBe(good.blocks.size)
+    for (const lie of all) await expect(asked(serving(lyingAt(good, lie)))).rejects.toBeInstanceOf(VerificationError)
+  })
+
+  test('nor where it is cut off or goes on, where the record is another run’s, or names another model', async () => {
+    const good = kept(DENSE)
+    const weights = good.blocks.get(good.weights) as Bytes
+    for (const bytes of [weights.slice(0, -4), Uint8Array.of(...weights, 0)]) {
+      const lying = { ...good, blocks: new Map(good.blocks).set(good.weights, bytes) }
+      await expect(asked(serving(lying))).rejects.toBeInstanceOf(VerificationError)
+    }
+    const other = kept(DENSE, { run: OTHER })
+    await expect(asked(serving(other))).rejects.toThrow(/not the record of this run/)
+    await expect(downloadModel(serving(good), OTHER, {})).rejects.toThrow(/was asked for/)
+    await expect(asked(serving(good, { model: good.weights }))).rejects.toThrow(/and the record names/)
+    await expect(asked(serving(good, { root: good.model.cid }))).rejects.toThrow(/not the record/)
+  })
+
+  test('nor under a pinned key where another has signed, or nobody yet; without one that is told', async () => {
+    for (const pin of [signer.id, undefined])
+      await expect(asked(serving(kept(DENSE, { by: forger }), pin ? { pin } : {}))).rejects.toThrow(
+        /not signed by whom/,
+      )
+    const theirs = serving(kept(DENSE, { by: another }), { pin: signer.id })
+    await expect(asked(theirs)).rejects.toThrow(/signed by z6Mk\w+, and not by z6Mk/)
+    await expect(asked(serving(kept(DENSE), { pin: signer.id, root: null }))).rejects.toThrow(/or none yet/)
+    expect((await asked(serving(kept(DENSE), { root: null }))).record).toBeNull()
+  })
 })
 
-test('not where a byte of it, of its manifest or of its name is another', async () => {
-  const raw = await fileOf('raw')
-  const refused = async (transport: Transport, format: ModelFormat = 'raw') =>
-    expect(downloadModel(transport, 'run_1', { format })).rejects.toBeInstanceOf(VerificationError)
-  await refused(serving(changed(raw, 5)))
-  await refused(serving(raw.slice(0, -4)))
-  await refused(serving(raw, { block: changed(block, 40) }))
-  await refused(serving(raw, { cid: cidOf(RAW, weights) }))
-  await refused(serving(raw, { cid: '' }))
-})
+describe('a file of it', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  beforeAll(async () => {
+    folder = await temporaryFolder()
+  })
+  afterAll(async () => folder[Symbol.asyncDispose]())
 
-test('not where a header gives the same values other names', async () => {
-  const text = new TextDecoder('latin1').decode(await fileOf('safetensors'))
-  const swapped = text
-    .replace('out/kernel', 'out/xxxxx')
-    .replace('out/scale', 'out/kernel')
-    .replace('out/xxxxx', 'out/scale')
-  const lie = Uint8Array.from(swapped, (letter) => letter.charCodeAt(0))
-  await expect(downloadModel(serving(lie), 'run_1', { format: 'safetensors' })).rejects.toThrow(/header/)
-})
+  const given = kept(DENSE)
+  test.each(MODEL_FORMATS)('is in %s the one that the coordinator would make, to the byte', async (format) => {
+    const model = await asked(serving(given))
+    expect(Buffer.from(await model.file(format)).equals(Buffer.from(await fileOf(given, format)))).toBe(true)
+  })
 
-test('an archive is handed over where a check of the caller’s takes it, and not without one', async () => {
-  const { 0: first } = await fileOf('npz')
-  expect(first).toBe(0x50)
-  await expect(downloadModel(serving(weights), 'run_1', { format: 'npz' })).rejects.toThrow(/check/)
-  const told = downloadModel(serving(weights), 'run_1', { format: 'npz', check: () => false })
-  await expect(told).rejects.toThrow(/not the model/)
+  test('is written whole, under its own ending, and nothing else is', async () => {
+    const model = await asked(serving(given))
+    const paths = await model.save(`${folder.path}/out`, { formats: MODEL_FORMATS, name: 'risk' })
+    expect((await readdir(`${folder.path}/out`)).sort()).toEqual([
+      'risk.f32',
+      'risk.npz',
+      'risk.safetensors',
+      'risk.tfjs.zip',
+    ])
+    for (const [index, format] of MODEL_FORMATS.entries())
+      expect((await readFile(paths[index] as string)).equals(Buffer.from(await fileOf(given, format)))).toBe(true)
+    expect(Object.keys(unzipSync(await model.file('npz')))).toContain('out/bias.npy')
+  })
+
+  test('is not written beside its folder', async () => {
+    const model = await asked(serving(given))
+    for (const name of ['../risk', 'a\\b', ''])
+      await expect(model.save(folder.path, { name })).rejects.toThrow(/no name of a file/)
+  })
+
+  test('is not written where the format has no words for the model, and neither are the others', async () => {
+    const [hidden, out] = DENSE as [(typeof DENSE)[0], (typeof DENSE)[0]]
+    const model: Model = await asked(serving(kept([{ ...hidden, activation: 'leakyRelu' } as typeof hidden, out])))
+    const told = model.save(`${folder.path}/none`, { formats: ['npz', 'tfjs'] })
+    await expect(told).rejects.toBeInstanceOf(NoCounterpart)
+    expect(await readdir(folder.path)).not.toContain('none')
+  })
+
+  test('is not made of an architecture that is not that of the tensors', async () => {
+    const { blocks, ...rest } = kept(DENSE)
+    const { architecture } = rest.model.manifest
+    const tensors = [{ name: 'x', shape: [9], role: 'trainable' }] as const
+    const model = encode(modelSchema, { architecture, tensors, weights: rest.weights })
+    const lying = { ...rest, blocks: new Map(blocks).set(cidOf(DAG_CBOR, model), model) }
+    const taken = await asked(serving(lying, { root: null, model: cidOf(DAG_CBOR, model) }))
+    await expect(taken.file('tfjs')).rejects.toThrow(/not those of its architecture/)
+    expect(await taken.file('raw')).toHaveLength(36)
+  })
 })

@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { z } from 'zod'
+import type { launchRunSchema } from '#coordinator/api/run-schemas.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
-import { architectureSchema, shapeOf } from '#protocol/architecture.ts'
+import { shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { layerSchema } from '#protocol/layers.ts'
 import { topologyOf } from '#protocol/topology/export.ts'
 import * as data from '#sdk/data.ts'
@@ -23,7 +25,7 @@ const base: TaskDefinition = {
 }
 
 /** The validator's own words; and the type of what is built fits what it takes. */
-const accepted = (order: CreateRun) => createRunSchema.parse(order satisfies z.input<typeof createRunSchema>)
+const accepted = (order: CreateRun) => createRunSchema.parse(order satisfies z.input<typeof launchRunSchema>)
 
 describe('a task', () => {
   test('is what the API takes, with the input that its data have', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Consilium } from '#sdk/client.ts'
-import { ApiError, ConnectionError } from '#sdk/errors.ts'
+import { ApiError, ConnectionError, VerificationError } from '#sdk/errors.ts'
 import type { Transport } from '#sdk/transport.ts'
 
 type Asked = { readonly url: string; readonly method: string; readonly headers: Headers }
@@ -46,6 +46,24 @@ describe('a request', () => {
     expect(keys[3]).not.toBe(keys[0])
     expect(asked[0]?.headers.get('authorization')).toBe('Bearer k')
     expect(asked[0]?.url).toBe('http://coordinator/v1/things')
+  })
+
+  test('whose answer breaks off is sent again, and what was deleted by one that nobody answered is deleted', async () => {
+    const cut = new Response('{"fine":')
+    const { transport, asked } = scripted([cut, good()])
+    expect(await transport.json('/v1/things')).toEqual({ fine: true })
+    expect(asked).toHaveLength(2)
+    const gone = scripted([new TypeError('reset'), problem(404)])
+    expect(await gone.transport.json('/v1/things/1', { method: 'DELETE' })).toBeUndefined()
+    await expect(scripted([problem(404)]).transport.json('/v1/things/1', { method: 'DELETE' })).rejects.toThrow(
+      ApiError,
+    )
+  })
+
+  test('listens to no more of a body than it may be long', async () => {
+    const { transport } = new Consilium({ url: 'http://coordinator', fetch: async () => new Response('12345') })
+    expect(await transport.bytes('/ipfs/x', 5)).toHaveLength(5)
+    await expect(transport.bytes('/ipfs/x', 4)).rejects.toBeInstanceOf(VerificationError)
   })
 
   test('takes the idempotency key that it is given', async () => {

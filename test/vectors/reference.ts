@@ -1,5 +1,5 @@
 import { referenceRows, referenceWeights } from '#aggregation/reference-data.ts'
-import { architectureSchema } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'

@@ -27,7 +27,8 @@ import {
   tidy,
   where,
 } from '@tensorflow/tfjs-core'
-import { type Activation, LEAKY_SLOPE } from '#protocol/layers.ts'
+import { LEAKY_SLOPE } from '#protocol/activations.ts'
+import type { Activation } from '#protocol/layers.ts'
 
 /** What the kernel of a product or a convolution itself does to its sums. */
 export function fusedOf(activation: Activation): 'linear' | 'relu' {

@@ -1,22 +1,25 @@
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { type Tensor, tensor } from '@tensorflow/tfjs-core'
 import * as layers from '@tensorflow/tfjs-layers'
 import fc from 'fast-check'
-import { unzipSync } from 'fflate'
+import { unzipSync, Zip, ZipPassThrough } from 'fflate'
 import { encodeWeights, modelManifestOf } from '#aggregation/weights.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
-import { type Architecture, architectureSchema, shapeOf } from '#protocol/architecture.ts'
-import { collect, once, toHex } from '#protocol/bytes.ts'
+import { type Architecture, shapeOf } from '#protocol/architecture.ts'
+import { architectureSchema } from '#protocol/architecture-schema.ts'
+import { collect, concat, once, toHex } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
-import { type AddressedModel, type ModelFormat, modelFile, modelFormatField } from '#protocol/formats/model-file.ts'
+import { type AddressedModel, MODEL_FORMATS, type ModelFormat, modelFile } from '#protocol/formats/model-file.ts'
 import { npyHeader } from '#protocol/formats/npy.ts'
 import { safetensorsHeader } from '#protocol/formats/safetensors.ts'
+import { zipOf } from '#protocol/formats/zip.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import { sizeOf } from '#protocol/shapes.ts'
@@ -111,7 +114,7 @@ test('every format holds the same weights, however they come, and is the same fi
     fc.asyncProperty(architectures(), fc.integer({ min: 1, max: 5000 }), async ({ architecture }, cut) => {
       const model = made(architecture, someModel(architecture, cut))
       const weights = toHex(encodeWeights(model.weights))
-      for (const format of modelFormatField.options) {
+      for (const format of MODEL_FORMATS) {
         if (format === 'tfjs' && !isKept('tfjs', model)) continue
         const file = await fileOf(format, model, cut)
         expect(toHex(file)).toBe(toHex(await fileOf(format, model, 65_536)))
@@ -136,6 +139,30 @@ test('every format holds the same weights, however they come, and is the same fi
       }
     }),
     { numRuns: 25, seed: 5 },
+  )
+})
+
+test('an archive is the one that another writer of ZIPs makes of the same entries, to the byte', async () => {
+  const content = fc.array(fc.uint8Array({ maxLength: 9 }), { maxLength: 3 })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom('a', 'b/c', 'größe'), content), { maxLength: 4 }),
+      async (all) => {
+        const ready: Bytes[] = []
+        const zip = new Zip((_, piece) => ready.push(piece))
+        for (const [name, parts] of all) {
+          const entry = new ZipPassThrough(name)
+          entry.mtime = new Date(1980, 0, 1)
+          zip.add(entry)
+          for (const part of parts) entry.push(part)
+          entry.push(new Uint8Array(0), true)
+        }
+        zip.end()
+        const ours = all.map(([name, parts]) => ({ name, content: Readable.from(parts) }))
+        expect(toHex(await collect(zipOf(ours), WIDE))).toBe(toHex(concat(...ready)))
+      },
+    ),
+    { numRuns: 30 },
   )
 })
 
