@@ -45,9 +45,6 @@ const FIXES: ReadonlyMap<string, string> = new Map([
   ['Masking', 'steps are not masked: pad what is put in, and pool it'],
   ['Bidirectional', 'write it as two layers, one of which goes backwards, and a Concatenate'],
   ['MultiHeadAttention', 'write its queries, keys and values as Dense layers in our own language'],
-  ['Sequential', 'put its layers into the model around it'],
-  ['Functional', 'put its layers into the model around it'],
-  ['Model', 'put its layers into the model around it'],
 ])
 
 const micro = (value: number) => Math.round(value * 1e6)
@@ -260,6 +257,7 @@ const batchNormalization = of(
     ...normalization,
     momentum: real(0.999_999),
     renorm: only(false, 'leave it out'),
+    ...{ renorm_clipping: ignored, renorm_momentum: ignored },
     synchronized: ignored,
   }),
   (config, { name, from }) => {
