@@ -133,7 +133,7 @@ function build(raw: readonly FlatLayer[], { input, parts, names }: Inputs): Resu
       return refuse('unsupported-model', `${name} takes what is not put in`)
     const converted = convertLayer(kind, config, { name, from: given })
     if (!converted.ok) return converted
-    for (const { layer, kernel } of converted.value) {
+    for (const { layer, kernel, inner } of converted.value) {
       const placed = layer.from || isNext(sources, layers) ? layer : { ...layer, from: sources }
       const takes = layer.from ? layer.from.map((source) => shapes.get(source) as readonly number[]) : given
       const next = infer(placed, takes)
@@ -142,7 +142,8 @@ function build(raw: readonly FlatLayer[], { input, parts, names }: Inputs): Resu
       layers.push(placed)
       for (const tensor of next.tensors) {
         const part = tensor.name.slice(placed.name.length + 1)
-        origins.set(tensor.name, { layer: own, within, part: part === 'kernel' ? (kernel ?? part) : part })
+        const kept = inner === undefined ? { layer: own, within } : { layer: inner, within: [...within, own] }
+        origins.set(tensor.name, { ...kept, part: part === 'kernel' ? (kernel ?? part) : part })
       }
     }
   }

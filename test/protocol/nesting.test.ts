@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { type Tensor, tensor } from '@tensorflow/tfjs-core'
 import * as layers from '@tensorflow/tfjs-layers'
@@ -8,18 +6,18 @@ import { shapeOf } from '#protocol/architecture.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import { architectureOf } from '#protocol/topology/topology.ts'
 import { noise } from '#test/client/trainers/tasks.ts'
-import { answersOf, bytesOf, expectClose, graph, input, layer, savedOf, used } from './topologies.ts'
-
-/** What Keras itself wrote of such models, and what they answer: see nested_keras.py. */
-type Kept = {
-  readonly model: { readonly modelTopology: object; readonly weightsManifest: object }
-  readonly weights: string
-  readonly input: readonly number[]
-  readonly output: readonly number[]
-}
-const kept: Readonly<Record<string, Kept>> = JSON.parse(
-  readFileSync(join(import.meta.dirname, 'nested-keras.json'), 'utf8'),
-)
+import {
+  answersOf,
+  bytesOf,
+  expectAnswers,
+  expectClose,
+  graph,
+  input,
+  keptOf,
+  layer,
+  savedOf,
+  used,
+} from './topologies.ts'
 
 describe('a model within a model', () => {
   beforeAll(async () => {
@@ -59,17 +57,8 @@ describe('a model within a model', () => {
     }
   })
 
-  test.each(Object.entries(kept))('of %s answers as there', async (name, { model, weights, input, output }) => {
-    const json = bytesOf(model)
-    const topology = architectureOf(json)
-    if (!topology.ok) throw new Error(`${topology.refusal}: ${topology.detail}`)
-    const file = Uint8Array.from(Buffer.from(weights, 'base64'))
-    const logits = answersOf(topology.value, json, file, Float32Array.from(input))
-    expectClose(
-      logits.map((z) => 1 / (1 + Math.exp(-z))),
-      output,
-    )
-    const { architecture } = topology.value
+  test.each(keptOf('base', 'within'))('of %s answers as there', (name, kept) => {
+    const { architecture } = expectAnswers(kept)
     const frozen = architecture.layers.flatMap((layer) => ('frozen' in layer && layer.frozen ? [layer.name] : []))
     expect(frozen).toEqual(name.includes('frozen') ? ['trunk.conv', 'trunk.norm'] : [])
     // Nothing is dropped where it is called as not in training.

@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import { type io, tensor } from '@tensorflow/tfjs-core'
 import type { LayersModel } from '@tensorflow/tfjs-layers'
 import { buildNetwork } from '#client/trainers/network.ts'
 import { utf8 } from '#protocol/bytes.ts'
 import { sizeOf } from '#protocol/shapes.ts'
-import type { Topology } from '#protocol/topology/topology.ts'
+import { architectureOf, type Topology } from '#protocol/topology/topology.ts'
 import { weightsOf } from '#protocol/topology/weights.ts'
 
 /** Topologies as Keras writes them, and models that were read from such. */
@@ -69,4 +71,34 @@ export function answersOf(topology: Topology, json: Uint8Array, file: Uint8Array
 export function expectClose(found: readonly number[], expected: readonly number[]): void {
   expect(found).toHaveLength(expected.length)
   for (const [at, value] of found.entries()) expect(value).toBeCloseTo(expected[at] as number, 5)
+}
+
+/** What Keras itself wrote, and what it answers: see keras_models.py. */
+type Kept = {
+  readonly model: { readonly modelTopology: object; readonly weightsManifest: object }
+  readonly weights: string
+  readonly input: readonly number[]
+  readonly output: readonly number[]
+}
+
+/** By their names, which hold one of these words. */
+export function keptOf(...words: readonly string[]): readonly (readonly [string, Kept])[] {
+  const all: Readonly<Record<string, Kept>> = JSON.parse(
+    readFileSync(join(import.meta.dirname, 'keras-models.json'), 'utf8'),
+  )
+  return Object.entries(all).filter(([name]) => words.some((word) => name.includes(word)))
+}
+
+/** Ours gives the logits of what the model there answers. */
+export function expectAnswers({ model, weights, input, output }: Kept): Topology {
+  const json = bytesOf(model)
+  const topology = architectureOf(json)
+  if (!topology.ok) throw new Error(`${topology.refusal}: ${topology.detail}`)
+  const file = Uint8Array.from(Buffer.from(weights, 'base64'))
+  const logits = answersOf(topology.value, json, file, Float32Array.from(input))
+  expectClose(
+    logits.map((z) => 1 / (1 + Math.exp(-z))),
+    output,
+  )
+  return topology.value
 }

@@ -1,8 +1,8 @@
 """
-Models within models as Keras itself writes them, with what they answer: nested-keras.json, which nesting.test.ts reads.
+Models as Keras itself writes them, with what they answer: keras-models.json, which topologies.ts reads.
 
-    pip install tensorflow-cpu==2.15.1 tensorflowjs==4.17.0      python test/protocol/nested_keras.py 2
-    pip install 'keras>=3' jax                                   python test/protocol/nested_keras.py 3
+    pip install tensorflow-cpu==2.15.1 tensorflowjs==4.17.0      python test/protocol/keras_models.py 2
+    pip install 'keras>=3' jax                                   python test/protocol/keras_models.py 3
 
 Of Keras 2 the weights are listed by tensorflowjs' converter, of Keras 3 by their paths.
 """
@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 
-FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nested-keras.json")
+FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keras-models.json")
 VERSION = sys.argv[1]
 os.environ["KERAS_BACKEND"] = "tensorflow" if VERSION == "2" else "jax"
 
@@ -48,10 +48,23 @@ def chain_in_chain():
     return keras.Sequential([base("eye"), body, L.Dense(2, activation="sigmoid", name="a" if VERSION == "3" else "out")])
 
 
+def both_ways():
+    """Each kind of cell and each way to merge, of sequences and of their ends."""
+    rows = keras.Input(SIDES[:2], name="rows")
+    seen = L.Bidirectional(L.LSTM(2, return_sequences=True, name="cells"), name="one")(rows)
+    mixed = L.Bidirectional(L.GRU(3, return_sequences=True, reset_after=False), merge_mode="ave", name="two")(seen)
+    ends = [
+        L.Bidirectional(L.LSTM(3), merge_mode="sum", name="three")(mixed),
+        L.Bidirectional(L.GRU(3, reset_after=False), merge_mode="mul", name="four")(mixed),
+        L.Bidirectional(L.LSTM(3), merge_mode="ave", name="five")(mixed),
+    ]
+    return keras.Model(rows, L.Dense(2, activation="sigmoid", name="out")(L.Concatenate(name="ends")(ends)))
+
+
 def told(model):
     noise = np.random.default_rng(8)
     model.set_weights([np.abs(noise.normal(0.2, 0.5, w.shape)).astype("float32") for w in model.get_weights()])
-    x = noise.normal(size=(2, *SIDES)).astype("float32")
+    x = noise.normal(size=(2, *model.input_shape[1:])).astype("float32")
     topology, specs, values = listed(model)
     return {
         "model": {"modelTopology": topology, "weightsManifest": [{"paths": ["weights.bin"], "weights": specs}]},
@@ -80,4 +93,5 @@ def listed(model):
 kept = json.load(open(FILE)) if os.path.exists(FILE) else {}
 kept[f"Keras {keras.__version__}, a frozen base with a head"] = told(frozen_with_head())
 kept[f"Keras {keras.__version__}, models within models within models"] = told(chain_in_chain())
+kept[f"Keras {keras.__version__}, read both ways"] = told(both_ways())
 json.dump(kept, open(FILE, "w"))
