@@ -134,9 +134,10 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
     case 'embedding':
       return 4 * taken + 6 * out
     case 'lstm':
-    case 'gru': {
+    case 'gru':
+    case 'simpleRnn': {
       const [steps = 0, width = 0] = from[0] ?? []
-      return steps * (4 * width + (layer.layer === 'lstm' ? 74 : 64) * layer.units)
+      return steps * (4 * width + RECURRENT[layer.layer] * layer.units)
     }
     case 'attention': {
       const scores = layer.heads * (from[0]?.[0] ?? 0) * (from[1]?.[0] ?? 0)
@@ -149,6 +150,9 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
       return taken + 4 * out
   }
 }
+
+/** For each unit and step. */
+const RECURRENT = { lstm: 74, gru: 64, simpleRnn: 16 } as const
 
 /** The same where nothing flows back. */
 function testedFloats(layer: LayerShape): number {

@@ -302,6 +302,7 @@ const CLASSES: ReadonlyMap<string, Convert> = new Map([
   ['Embedding', embedding],
   ['LSTM', recurrent('LSTM')],
   ['GRU', recurrent('GRU')],
+  ['SimpleRNN', recurrent('SimpleRNN')],
   ['Bidirectional', bidirectional],
   ['Add', of(merged, (_, { name }) => ({ layer: 'add', name }))],
   ['Multiply', of(merged, (_, { name }) => ({ layer: 'multiply', name }))],

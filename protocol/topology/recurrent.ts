@@ -3,7 +3,8 @@ import type { Layer } from '../layers.ts'
 import { type Convert, type Converted, frozenOf, of } from './conversion.ts'
 import { absent, activationIn, common, ignored, only, weighed } from './options.ts'
 
-type Kind = 'LSTM' | 'GRU'
+type Kind = keyof typeof OURS
+const OURS = { LSTM: 'lstm', GRU: 'gru', SimpleRNN: 'simpleRnn' } as const
 
 function optionsOf(kind: Kind) {
   return z.strictObject({
@@ -12,7 +13,7 @@ function optionsOf(kind: Kind) {
     name: z.string().optional(),
     units: z.int(),
     activation: activationIn.pipe(z.literal('tanh', 'only tanh')),
-    recurrent_activation: activationIn.pipe(z.literal('sigmoid', 'only sigmoid')),
+    recurrent_activation: kind === 'SimpleRNN' ? ignored : activationIn.pipe(z.literal('sigmoid', 'only sigmoid')),
     use_bias: only(true, 'leave it true'),
     ...{
       unit_forget_bias: ignored,
@@ -38,7 +39,7 @@ type Options = z.output<ReturnType<typeof optionsOf>>
 
 function layerOf(kind: Kind, name: string, config: Options): Layer {
   return {
-    ...{ layer: kind === 'LSTM' ? 'lstm' : 'gru', name, units: config.units },
+    ...{ layer: OURS[kind], name, units: config.units },
     ...(config.return_sequences && { sequences: true }),
     ...(config.go_backwards && { backwards: true }),
     ...frozenOf(config),
@@ -56,6 +57,7 @@ export function recurrent(kind: Kind): Convert {
 const within = z.discriminatedUnion('class_name', [
   z.looseObject({ class_name: z.literal('LSTM'), config: optionsOf('LSTM') }),
   z.looseObject({ class_name: z.literal('GRU'), config: optionsOf('GRU') }),
+  z.looseObject({ class_name: z.literal('SimpleRNN'), config: optionsOf('SimpleRNN') }),
 ])
 
 /**

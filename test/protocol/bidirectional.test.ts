@@ -16,7 +16,9 @@ beforeAll(async () => {
 
 const merges = ['concat', 'sum', 'mul', 'ave'] as const
 const cases = merges.flatMap((mergeMode) =>
-  (['lstm', 'gru'] as const).flatMap((kind) => [true, false].map((sequences) => ({ mergeMode, kind, sequences }))),
+  (['lstm', 'gru', 'simpleRNN'] as const).flatMap((kind) =>
+    [true, false].map((sequences) => ({ mergeMode, kind, sequences })),
+  ),
 )
 
 describe('what goes both ways', () => {
@@ -26,7 +28,7 @@ describe('what goes both ways', () => {
       const { mergeMode, kind, sequences } = one
       const gates = { recurrentActivation: 'sigmoid', recurrentInitializer: 'glorotUniform' } as const
       const options = { name: 'cells', units: 3, returnSequences: sequences, ...gates }
-      const cells = kind === 'lstm' ? layers.layers.lstm(options) : layers.layers.gru(options)
+      const cells = layers.layers[kind](options as never) as layers.RNN
       const both = layers.layers.bidirectional({ name: 'both', layer: cells, mergeMode, inputShape: [4, 2] })
       const theirs = layers.sequential({ layers: [both, ...(sequences ? [layers.layers.flatten()] : [])] })
       theirs.add(layers.layers.dense({ name: 'out', units: 3 }))

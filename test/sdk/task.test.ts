@@ -166,6 +166,7 @@ describe('layers', () => {
     layers.maxPooling1d(),
     layers.averagePooling1d(2, { stride: 1 }),
     layers.lstm(4, { sequences: true }),
+    layers.simpleRnn(4, { sequences: true, backwards: true }),
     layers.gru(4, { name: 'last' }),
     layers.reshape([2, 2]),
     layers.globalPooling('average', { name: 'pooled' }),

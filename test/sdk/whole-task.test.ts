@@ -91,6 +91,7 @@ const EVERY = layers.sequential([
   layers.positionEmbedding(weighed),
   layers.lstm(1, { ...weighed, sequences: true, backwards: true }),
   layers.gru(1, { ...weighed, sequences: true, backwards: true }),
+  layers.simpleRnn(1, { ...weighed, sequences: true, backwards: true }),
   layers.attention(1, { from: three, causal: true }),
   layers.add(from),
   layers.multiply(from),
