@@ -3,7 +3,7 @@ import { unreachable } from '#protocol/assert.ts'
 import type { Activation } from '#protocol/layers.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { sizeOf } from '#protocol/shapes.ts'
-import type { Optimiser, Task } from '#protocol/task.ts'
+import { type Optimiser, positivesOf, type Task } from '#protocol/task.ts'
 
 /** Rows tested at once: enough to keep the kernels busy, few enough to stay in the cache. */
 export const EVALUATION_ROWS = 64
@@ -43,7 +43,8 @@ export function trainingNeeds(
   const largest = Math.max(0, ...tensors.map(sizeOf))
   const rows = Math.min(batchSize, data.rowsMax)
   const input = sizeOf({ shape: architecture.input })
-  const perRow = layers.reduce((sum, layer) => sum + keptFloats(layer), input)
+  const labelled = LABELLED * (positivesOf(data)?.length ?? 0)
+  const perRow = layers.reduce((sum, layer) => sum + keptFloats(layer), input + labelled)
   const passing = Math.max(0, ...layers.map((layer) => passingFloats(layer, rows)))
   const held = HELD + rememberedBy(learning.optimiser) + steered(learning)
   const trained = held * parameters + moving(learning.optimiser) * largest + rows * perRow + passing
@@ -55,6 +56,9 @@ export function trainingNeeds(
     copiesBytes: FLOAT_BYTES * (COPIES * parameters + AHEAD * rows * input),
   }
 }
+
+/** Several labels of a row, their weights, and the steps to each one's loss and its slope. */
+const LABELLED = 6
 
 type Learning = Pick<Task, 'optimiser' | 'proximalMicro' | 'gradientNormMicro'>
 
@@ -130,9 +134,10 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
     case 'embedding':
       return 4 * taken + 6 * out
     case 'lstm':
-    case 'gru': {
+    case 'gru':
+    case 'simpleRnn': {
       const [steps = 0, width = 0] = from[0] ?? []
-      return steps * (4 * width + (layer.layer === 'lstm' ? 74 : 64) * layer.units)
+      return steps * (4 * width + RECURRENT[layer.layer] * layer.units)
     }
     case 'attention': {
       const scores = layer.heads * (from[0]?.[0] ?? 0) * (from[1]?.[0] ?? 0)
@@ -145,6 +150,9 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
       return taken + 4 * out
   }
 }
+
+/** For each unit and step. */
+const RECURRENT = { lstm: 74, gru: 64, simpleRnn: 16 } as const
 
 /** The same where nothing flows back. */
 function testedFloats(layer: LayerShape): number {

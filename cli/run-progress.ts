@@ -79,7 +79,8 @@ export function watching(run: string): RunProgress {
   }
 }
 
-const figure = z.object({ name: z.string(), value: z.number().nullable(), within: z.number() })
+const value = { value: z.number().nullable(), within: z.number() }
+const figure = z.object({ name: z.string(), ...value, by_label: z.array(z.object(value)).optional() })
 const evaluation = z.object({
   ...{ rows: z.number().nullable(), sites: z.number().nullable() },
   ...{ accuracy: z.number(), loss: z.number(), figures: z.array(figure).optional() },

@@ -2,6 +2,7 @@ import { formatCredits } from '#protocol/amount.ts'
 import { type Architecture, layersOf, type Shape } from '#protocol/architecture.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import type { ModelManifest, Origin } from '#protocol/manifest.ts'
+import { shown } from '#protocol/metrics.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import type { Optimiser, Task } from '#protocol/task.ts'
 import type { MetricsRow } from './api/metrics.ts'
@@ -198,7 +199,21 @@ function evaluationText(facts: CardFacts): string {
   return [
     `Over ${over}. A fifth of each site's rows, drawn before training, is never trained on.`,
     table(['figure', 'value'], body),
+    ...labelsText(facts),
   ].join('\n\n')
+}
+
+/** Of a model of several labels, what it is worth for each of them. */
+function labelsText({ run, task: { data } }: CardFacts): readonly string[] {
+  const figures = run.evaluation?.figures?.map(shown) ?? []
+  if (data.kind === 'image' || data.label.rule !== 'multi-label' || figures.length === 0) return []
+  const rows = data.label.labels.map(({ column }, of) => [
+    markdownText(column),
+    ...figures.map(({ by_label: each }) => figureText(each?.[of]?.value)),
+  ])
+  const what =
+    'Accuracy counts the rows of which every known label is right; each other figure is the mean over the labels, which have:'
+  return [what, table(['label', ...figures.map(({ name }) => name)], rows)]
 }
 
 function privacyText({ run }: CardFacts): string {

@@ -158,6 +158,8 @@ const recurrent = {
 const lstm = z.strictObject({ layer: z.literal('lstm'), ...recurrent })
 /** Cho et al. 2014; gates in the order z, r, h, the reset gate before the product. */
 const gru = z.strictObject({ layer: z.literal('gru'), ...recurrent })
+/** Elman 1990: tanh of what is put in and of what the step before put out. */
+const simpleRnn = z.strictObject({ layer: z.literal('simpleRnn'), ...recurrent })
 /** Vaswani et al. 2017, equation 1, of queries, keys and values [steps, heads × depth]. */
 const attention = z.strictObject({
   layer: z.literal('attention'),
@@ -192,6 +194,7 @@ export const layerSchema = z.discriminatedUnion('layer', [
   positionEmbedding,
   lstm,
   gru,
+  simpleRnn,
   attention,
   add,
   multiply,

@@ -112,7 +112,9 @@ export const PROSE_CHARS_MAX = 4000
 export const LOSS_MAX_NATS = 64
 /** Classes that a task may ask metrics of: a confusion matrix has as many cells as their square. */
 export const SCORED_CLASSES_MAX = 64
-/** Lanes of all scores of one task: 64 classes with every metric fill 12,803 of them. */
+/** Labels of one row that are there or not: with every metric of each, a round's figures still fit an event. */
+export const LABELS_MAX = 28
+/** Lanes of all scores of one task: 28 labels with every metric fill 14,420 of them. */
 export const SCORE_LANES_MAX = 2 ** 14
 /** One phase's time limit: a day. */
 export const PHASE_MILLIS_MAX = 86_400_000

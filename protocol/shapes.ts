@@ -105,6 +105,7 @@ function inferOne(layer: One, shape: Sides): Inferred | undefined {
       return { tensors: [tensor(layer, 'embeddings', shape, { kind: 'uniform', limit: 0.05 })], shape }
     case 'lstm':
     case 'gru':
+    case 'simpleRnn':
       return inferRecurrent(layer, shape)
   }
 }
@@ -162,11 +163,14 @@ function inferNormalization(layer: Of<'batchNormalization' | 'layerNormalization
   return { tensors: [...scaled, ...moving], shape }
 }
 
-function inferRecurrent(layer: Of<'lstm' | 'gru'>, shape: Sides): Inferred | undefined {
+/** Columns of a kernel for each unit. */
+const GATES = { lstm: 4, gru: 3, simpleRnn: 1 } as const
+
+function inferRecurrent(layer: Of<'lstm' | 'gru' | 'simpleRnn'>, shape: Sides): Inferred | undefined {
   const [steps, width] = shape
   if (shape.length !== 2 || steps === undefined || width === undefined) return undefined
   const { units } = layer
-  const gates = layer.layer === 'lstm' ? 4 : 3
+  const gates = GATES[layer.layer]
   const tensors = [
     tensor(layer, 'kernel', [width, gates * units], { kind: 'glorot', in: width, out: gates * units }),
     tensor(layer, 'recurrent_kernel', [units, gates * units], { kind: 'glorot', in: units, out: gates * units }),

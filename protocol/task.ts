@@ -3,6 +3,7 @@ import { bytesField, cidField, count, nameField } from './codec.ts'
 
 import {
   COLUMNS_MAX,
+  LABELS_MAX,
   LEVELS_MAX,
   PARTS_MAX,
   PROSE_CHARS_MAX,
@@ -41,6 +42,9 @@ const column = z.discriminatedUnion('kind', [
 
 const table = { kind: z.literal('table'), columns: z.array(column).min(1).max(COLUMNS_MAX).readonly() }
 
+/** What is there counts at most a thousand times what is not. */
+const POSITIVE_MICRO_MAX = 1_000_000_000
+
 const label = z.discriminatedUnion('rule', [
   /** `integer`: the class is the value; `not-zero`: 0 is class 0, everything else class 1. */
   z.strictObject({ column: nameField, rule: z.enum(['integer', 'not-zero']), classes }),
@@ -53,6 +57,20 @@ const label = z.discriminatedUnion('rule', [
     rule: z.literal('number'),
     centreMicro: z.int().min(-REAL_MICRO_MAX).max(REAL_MICRO_MAX),
     scaleMicro: count(REAL_MICRO_MAX, 1),
+  }),
+  /**
+   * Each is there or not, by itself: 1 or 0 in its column, and an empty cell where nobody knows. What is known of a row counts,
+   * so that a site may have looked for some of them only. `positiveMicro`: what one that is there counts in the loss, in
+   * millionths; 1 unless told otherwise, more where it is rare.
+   */
+  z.strictObject({
+    rule: z.literal('multi-label'),
+    labels: z
+      .array(z.strictObject({ column: nameField, positiveMicro: count(POSITIVE_MICRO_MAX, 1).optional() }))
+      .min(2)
+      .max(LABELS_MAX)
+      .readonly()
+      .refine((labels) => new Set(labels.map(({ column }) => column)).size === labels.length, 'a column is named once'),
   }),
 ])
 
@@ -80,18 +98,23 @@ const text = { kind: z.literal('text'), column: nameField, tokens, length: count
 const textContract = z.strictObject({ ...text, label, rowsMax })
 
 /** Row i of a table and row i of the images are one: their features come in the order of the parts, in one flat row. */
-const jointContract = z.strictObject({
-  kind: z.literal('joint'),
-  parts: z
-    .array(z.discriminatedUnion('kind', [z.strictObject(table), z.strictObject(image), z.strictObject(text)]))
-    .min(2)
-    .max(PARTS_MAX)
-    .readonly()
-    .refine((parts) => parts.filter(({ kind }) => kind === 'image').length === 1, 'one part is of images'),
-  /** A column of the table. */
-  label,
-  rowsMax,
-})
+const jointContract = z
+  .strictObject({
+    kind: z.literal('joint'),
+    parts: z
+      .array(z.discriminatedUnion('kind', [z.strictObject(table), z.strictObject(image), z.strictObject(text)]))
+      .min(1)
+      .max(PARTS_MAX)
+      .readonly()
+      .refine((parts) => parts.filter(({ kind }) => kind === 'image').length === 1, 'one part is of images'),
+    /** A column of the table, or several. */
+    label,
+    rowsMax,
+  })
+  .refine(
+    ({ parts, label }) => parts.length > 1 || label.rule === 'multi-label',
+    'images by themselves have a file of labels, unless each has several',
+  )
 
 export const dataContractSchema = z.discriminatedUnion('kind', [
   imageContract,
@@ -132,8 +155,8 @@ export const strategySchema = z.discriminatedUnion('kind', [
 ])
 
 /**
- * Means over the batch. `softmax` is over `classes` logits and `sigmoid` over one, classes 0 and 1; both in nats. The others
- * are of one number, as the label's scale has it: (z − y)², |z − y|, and Huber's (1964), ½(z − y)² up to one scale and
+ * Means over the batch. `softmax` is over `classes` logits and `sigmoid` over one, classes 0 and 1, or over one for each of
+ * several labels, the mean over those that are known of the row; both in nats. The others are of one number, as the label's scale has it: (z − y)², |z − y|, and Huber's (1964), ½(z − y)² up to one scale and
  * |z − y| − ½ beyond.
  */
 export const lossField = z.enum([
@@ -229,24 +252,32 @@ export type Tokens = z.output<typeof tokens>
 /** What a contract says of one kind of data. */
 export type Part = JointContract['parts'][number]
 
-/** How many classes rows are told apart into; undefined where a number is predicted. */
+/** How many classes rows are told apart into; undefined where a number is predicted, or several labels. */
 export function classesOf(contract: DataContract): number | undefined {
   if (contract.kind === 'image') return contract.classes
-  return contract.label.rule === 'number' ? undefined : contract.label.classes
+  return 'classes' in contract.label ? contract.label.classes : undefined
+}
+
+/** Of several labels, what each counts in the loss where it is there; undefined where a row has one label. */
+export function positivesOf(contract: DataContract): readonly number[] | undefined {
+  if (contract.kind === 'image' || contract.label.rule !== 'multi-label') return undefined
+  return contract.label.labels.map(({ positiveMicro = 1_000_000 }) => positiveMicro / 1_000_000)
 }
 
 /** Numbers that a model gives of a row for this loss. Refused where the loss is not for such labels. */
 export function outputsOf(loss: Loss, contract: DataContract): Result<number, 'wrong-loss'> {
   const classes = classesOf(contract)
+  const labels = positivesOf(contract)?.length
   switch (loss) {
     case 'softmax-cross-entropy':
       return classes === undefined ? refuse('wrong-loss', `${loss} is for classes`) : accept(classes)
     case 'sigmoid-cross-entropy':
-      return classes === 2 ? accept(1) : refuse('wrong-loss', `${loss} is for two classes`)
+      if (labels !== undefined) return accept(labels)
+      return classes === 2 ? accept(1) : refuse('wrong-loss', `${loss} is for two classes, or for several labels`)
     case 'mean-squared-error':
     case 'mean-absolute-error':
     case 'huber':
-      return classes === undefined ? accept(1) : refuse('wrong-loss', `${loss} is for a number`)
+      return classes === undefined && labels === undefined ? accept(1) : refuse('wrong-loss', `${loss} is for a number`)
   }
 }
 
@@ -254,7 +285,15 @@ export function outputsOf(loss: Loss, contract: DataContract): Result<number, 'w
 export function predictedOf({ data }: Pick<z.output<typeof taskFields>, 'data'>): Predicted {
   if (data.kind === 'image') return predictedFrom(data.classes)
   const { label } = data
-  return label.rule === 'number' ? { kind: 'number', unitMicro: label.scaleMicro } : predictedFrom(label.classes)
+  switch (label.rule) {
+    case 'number':
+      return { kind: 'number', unitMicro: label.scaleMicro }
+    case 'multi-label':
+      return { kind: 'labels', labels: label.labels.length }
+    case 'integer':
+    case 'not-zero':
+      return predictedFrom(label.classes)
+  }
 }
 
 function predictedFrom(classes: number): Predicted {

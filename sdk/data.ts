@@ -29,6 +29,20 @@ export function notZero(column: string): Label {
   return { column, rule: 'not-zero', classes: 2 }
 }
 
+/** Each column says whether something is there, 1, or not, 0; empty where nobody knows. `positive`: what one that is there counts. */
+export function multiLabel(
+  labels: readonly (string | { readonly column: string; readonly positive?: number })[],
+): Label {
+  return {
+    rule: 'multi-label',
+    labels: labels.map((label) => {
+      if (typeof label === 'string') return { column: label }
+      const { column, positive } = label
+      return { column, ...(positive !== undefined && { positiveMicro: micro(positive, 'a weight') }) }
+    }),
+  }
+}
+
 /** A number, as (value − centre) ÷ scale: both public, and the same at every site. */
 export function value(
   column: string,

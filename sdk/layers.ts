@@ -158,6 +158,10 @@ export function lstm(units: number, more: Recurrent = {}): Unnamed {
   return { layer: 'lstm', units, ...more }
 }
 
+export function simpleRnn(units: number, more: Recurrent = {}): Unnamed {
+  return { layer: 'simpleRnn', units, ...more }
+}
+
 export function gru(units: number, more: Recurrent = {}): Unnamed {
   return { layer: 'gru', units, ...more }
 }

@@ -6,6 +6,8 @@ import type { Verdict } from '#protocol/spot-check.ts'
 /** What the API answers, as TypeScript. A test holds these equal to the validators, where the coordinator has them. */
 export type PageView<T> = { data: T[]; has_more: boolean; next: string | null }
 
+type FigureView = { value: number | null; within: number }
+
 export type EvaluationView = {
   /** Held-out rows of all sites; null under masks. */
   rows: number | null
@@ -14,7 +16,7 @@ export type EvaluationView = {
   accuracy: number
   /** Nats per row. */
   loss: number
-  figures?: { name: FigureName; value: number | null; within: number }[] | undefined
+  figures?: (FigureView & { name: FigureName; by_label?: FigureView[] | undefined })[] | undefined
 }
 
 export type RunStatus = 'funding' | 'running' | 'paused' | 'finishing' | 'completed' | 'failed' | 'stopped'

@@ -1,6 +1,6 @@
 import { assert } from '#protocol/assert.ts'
 import { countOf } from './bins.ts'
-import { isRight, rowOf, totalOf } from './lanes.ts'
+import { isRight, labelledIn, rowOf, totalOf } from './lanes.ts'
 import type { Block, Scoring, Tallies } from './scoring.ts'
 
 type Counted = { readonly rows: number; readonly correct: number }
@@ -17,6 +17,7 @@ const PARTS_MAX = 4096
  * Each part is of the row in its middle, in the order of the cells, so that no sum of cells from the first one on is off by
  * more than half a part. Rows that are right and rows that are not have their parts apart, in each block; and where classes
  * are ranked, each class has the parts that the confusion matrix has come to give it: all blocks still agree with each other.
+ * Of several labels each has its own right and wrong ones, since it is known of other rows than the next.
  *
  * @param rows as many as all sites stand for, a power of two
  */
@@ -29,10 +30,18 @@ export function equalScores(
   const parts = Math.min(2 ** Math.floor(Math.log2(from.rows)), PARTS_MAX)
   const right = nearest(from.correct * parts, from.rows)
   const made: Float64Array[] = []
+  /** Of each label: the rows of which it is known, and the parts that stand for them. Its sum is of those. */
+  let shares: readonly { readonly of: number; readonly to: number }[] | undefined
   for (const [index, block] of blocks.entries()) {
     const cells = tallies[index] as Float64Array
-    if (block.kind === 'sum') made.push(cells.map((sum) => (sum / from.rows) * parts))
-    else if (block.kind !== 'one-vs-rest') made.push(rightAlike(block, cells, { right, parts }))
+    if (block.kind === 'sum') {
+      const { of, to } = shares?.[index - 1] ?? { of: from.rows, to: parts }
+      made.push(cells.map((sum) => (of === 0 ? 0 : (sum / of) * to)))
+    } else if (block.kind === 'labels') {
+      const alike = labelsAlike(block, cells, { rows: from.rows, right, parts })
+      shares = alike.shares
+      made.push(alike.cells)
+    } else if (block.kind !== 'one-vs-rest') made.push(rightAlike(block, cells, { right, parts }))
     else {
       const matrix = blocks.findIndex(({ kind }) => kind === 'confusion')
       assert(matrix >= 0 && matrix < index, 'the confusion matrix comes before the ranks')
@@ -42,6 +51,29 @@ export function equalScores(
   }
   const size = rows / parts
   return { rows, correct: right * size, tallies: made.map((cells) => cells.map((cell) => cell * size)) }
+}
+
+/**
+ * Wrong ones first, each label's no more than the parts of rows that are wrong. Together they are no fewer: a wrong row misses a
+ * label at least, and halves are rounded up.
+ */
+function labelsAlike(
+  block: Extract<Block, { readonly kind: 'labels' }>,
+  cells: Float64Array,
+  { rows, right, parts }: { readonly rows: number; readonly right: number; readonly parts: number },
+) {
+  const labels = labelledIn(block, cells)
+  const missed = Float64Array.from(labels, ({ known, right }) => known - right)
+  const wrongParts = parts - right
+  const wrongs = shareOut(missed, nearest(totalOf(missed) * parts, rows))
+  const made = new Float64Array(cells.length)
+  const shares = labels.map(({ cells: own, known, right }, of) => {
+    const wrong = Math.min(wrongs[of] as number, wrongParts)
+    const to = Math.min(nearest(right * parts, rows), parts - wrong) + wrong
+    made.set(rightAlike(block, own, { right: to - wrong, parts: to }), of * own.length)
+    return { of: known, to }
+  })
+  return { cells: made, shares }
 }
 
 function rightAlike(

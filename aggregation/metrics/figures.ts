@@ -5,7 +5,7 @@ import { countOf, edgesOf } from './bins.ts'
 import { calibrationError } from './calibration.ts'
 import { balancedAccuracy, macroF1, meanOf } from './classes.ts'
 import { r2 } from './errors.ts'
-import { decodeScores } from './lanes.ts'
+import { decodeScores, labelledIn } from './lanes.ts'
 import { auprc, auroc, type Bounded, bestF1, f1, outcomesAt, type Ranked, sensitivity, specificity } from './ranking.ts'
 import { type Scoring, type Summand, scoreLanesOf, type Tallies, talliedIn } from './scoring.ts'
 
@@ -26,6 +26,8 @@ export function figureNamesOf(scoring: Scoring): readonly FigureName[] {
 type Summed = { readonly scoring: Scoring; readonly tallies: Tallies; readonly rows: number }
 
 function figuresFor(metric: Metric, summed: Summed): readonly Figure[] {
+  const labels = labelsOf(summed)
+  if (labels) return overLabels(labels.map((label) => figuresFor(metric, label)))
   const binary = binaryOf(summed)
   switch (metric) {
     case 'auroc':
@@ -51,6 +53,33 @@ function figuresFor(metric: Metric, summed: Summed): readonly Figure[] {
     case 'r2':
       return [exact('r2', determinationOf(summed))]
   }
+}
+
+/** Each of several labels as two classes of the rows of which it is known. */
+function labelsOf({ scoring, tallies }: Summed): readonly Summed[] | undefined {
+  const found = talliedIn(scoring, tallies, 'labels')
+  if (!found) return undefined
+  const { bins } = found.block
+  return labelledIn(found.block, found.cells).map(({ cells, known }, of) => {
+    const sums = scoring.blocks.slice(of + 1, of + 2)
+    return {
+      scoring: { ...scoring, blocks: [{ kind: 'probabilities', bins }, ...sums] },
+      tallies: [cells, ...tallies.slice(of + 1, of + 2)],
+      rows: known,
+    }
+  })
+}
+
+/** The mean over the labels that have one (macro average), beside those of each. No threshold is that of all labels. */
+function overLabels(labels: readonly (readonly Figure[])[]): readonly Figure[] {
+  return of(labels[0]).map(({ name }, at) => {
+    const each = labels.map((figures) => of(figures[at]))
+    const byLabel = each.map(({ micro, withinMicro }) => [micro, withinMicro] as const)
+    const defined = each.filter(({ micro }) => micro !== null)
+    const mean = name === 'f1-best-threshold' ? null : meanOf(defined.map(({ micro }) => micro))
+    const within = mean === null ? null : meanOf(defined.map(({ withinMicro }) => withinMicro))
+    return { name, micro: mean && Math.round(mean), withinMicro: Math.ceil(within ?? 0), byLabel }
+  })
 }
 
 function binaryOf({ scoring, tallies }: Summed): (Ranked & { readonly edges: Float64Array }) | undefined {

@@ -76,7 +76,11 @@ export function mistakeInScores(scoring: Scoring, lanes: RingVector, counted: Co
     const mistake = mistakeIn(block, tallies[index] as Float64Array, counted)
     if (mistake) return mistake
   }
-  return mistakeInClasses(scoring, tallies, counted) ?? mistakeInErrors(scoring, tallies, counted)
+  return (
+    mistakeInClasses(scoring, tallies, counted) ??
+    mistakeInLabels(scoring, tallies, counted) ??
+    mistakeInErrors(scoring, tallies, counted)
+  )
 }
 
 function mistakeIn(block: Block, cells: Float64Array, { rows, correct }: Counted): string | undefined {
@@ -84,7 +88,7 @@ function mistakeIn(block: Block, cells: Float64Array, { rows, correct }: Counted
     const most = rows * block.perRowMax
     return (cells[0] as number) > most ? `a ${block.of} of ${cells[0]}, of ${rows} rows at most ${most}` : undefined
   }
-  if (block.kind === 'one-vs-rest') return undefined
+  if (block.kind === 'one-vs-rest' || block.kind === 'labels') return undefined
   const all = totalOf(cells)
   if (all !== rows) return `${all} rows in the cells of ${block.kind}, of ${rows}`
   const right = totalOf(cells.filter((_, cell) => isRight(block, cell)))
@@ -96,7 +100,8 @@ export function isRight(block: Exclude<Block, { readonly kind: 'sum' | 'one-vs-r
   if (block.kind === 'confusion') return cell % (block.classes + 1) === 0
   const bins = countOf(block.bins)
   if (block.kind === 'confidence') return cell >= bins
-  return cell >= bins === cell % bins >= bins / 2
+  const own = cell % (2 * bins)
+  return own >= bins === own % bins >= bins / 2
 }
 
 /** Each class has as many rows by its own probabilities as by the confusion matrix, and all others are in the rest. */
@@ -114,6 +119,37 @@ function mistakeInClasses(scoring: Scoring, tallies: Tallies, { rows }: Counted)
       return `class ${of} has ${own} rows of ${rows}, and ${ranks} and ${rest} ranks`
   }
   return undefined
+}
+
+/** Of each label the rows of which it is known, and how many of them are taken for what they are. */
+export function labelledIn(
+  block: Extract<Block, { readonly kind: 'labels' }>,
+  cells: Float64Array,
+): readonly { readonly cells: Float64Array; readonly known: number; readonly right: number }[] {
+  const width = 2 * countOf(block.bins)
+  return Array.from({ length: block.labels }, (_, of) => {
+    const own = cells.subarray(of * width, (of + 1) * width)
+    return { cells: own, known: totalOf(own), right: totalOf(own.filter((_, cell) => isRight(block, cell))) }
+  })
+}
+
+/**
+ * A row is right where all that is known of it is. So no label is known of more rows than there are, none is missed in a row
+ * that is right, and a row that is not right misses one at least. No label's misses are more than one a row.
+ */
+function mistakeInLabels(scoring: Scoring, tallies: Tallies, { rows, correct }: Counted): string | undefined {
+  const found = talliedIn(scoring, tallies, 'labels')
+  if (!found) return undefined
+  const wrongRows = rows - correct
+  let missed = 0
+  for (const [of, { known, right }] of labelledIn(found.block, found.cells).entries()) {
+    if (known > rows) return `label ${of} is known of ${known} rows, of ${rows}`
+    if (known - right > wrongRows) return `label ${of} is missed in ${known - right} rows, where ${wrongRows} are wrong`
+    const [misses] = tallies[of + 1] ?? []
+    if (misses !== undefined && misses > known) return `a squared-miss of ${misses}, of ${known} rows of label ${of}`
+    missed += known - right
+  }
+  return missed < wrongRows ? `${missed} labels are missed, where ${wrongRows} rows are wrong` : undefined
 }
 
 /** Rows of one class, by the class that they are taken for. */

@@ -19,12 +19,14 @@ export type Block =
   | { readonly kind: 'confusion'; readonly classes: number }
   /** Class after class, rows by bin of its probability: those of other classes, then its own. */
   | { readonly kind: 'one-vs-rest'; readonly classes: number; readonly bins: Bins }
+  /** Label after label, the rows of which it is known by bin of its probability: those that lack it, then those that have it. */
+  | { readonly kind: 'labels'; readonly labels: number; readonly bins: Bins }
   /** Rows by bin of the largest probability: those taken for another class, then those taken for their own. */
   | { readonly kind: 'confidence'; readonly bins: Bins }
   /** A real number, summed over rows. */
   | { readonly kind: 'sum'; readonly of: Summand; readonly perRowMax: number }
 
-/** `squared-miss`: of probabilities, Σ over classes (of two, over one). Labels are shifted by their least, to be no less than 0. */
+/** `squared-miss`: of probabilities, Σ over classes (of two, over one); of several labels a sum each, in their order. Labels are shifted by their least, to be no less than 0. */
 export type Summand = 'squared-miss' | 'absolute-error' | 'squared-error' | 'label' | 'squared-label'
 
 /** Largest error and largest label that a sum counts, either way and in units of the label; those beyond are counted as this. */
@@ -50,7 +52,13 @@ export function scoringFor(metrics: readonly Metric[], predicted: Predicted): Sc
     if (asks('auroc', 'auprc')) blocks.push({ kind: 'one-vs-rest', classes, bins: COARSE })
     if (asks('calibration')) blocks.push({ kind: 'confidence', bins: FINE })
   }
-  if (asks('brier')) blocks.push({ kind: 'sum', of: 'squared-miss', perRowMax: predicted.kind === 'binary' ? 1 : 2 })
+  if (predicted.kind === 'labels') {
+    const { labels } = predicted
+    blocks.push({ kind: 'labels', labels, bins: FINE })
+    if (asks('brier'))
+      for (let of = 0; of < labels; of++) blocks.push({ kind: 'sum', of: 'squared-miss', perRowMax: 1 })
+  } else if (asks('brier'))
+    blocks.push({ kind: 'sum', of: 'squared-miss', perRowMax: predicted.kind === 'binary' ? 1 : 2 })
   if (asks('mae')) blocks.push({ kind: 'sum', of: 'absolute-error', perRowMax: UNITS_MAX })
   if (asks('rmse', 'r2')) blocks.push({ kind: 'sum', of: 'squared-error', perRowMax: UNITS_MAX ** 2 })
   if (asks('r2')) {
@@ -77,6 +85,8 @@ export function cellsOf(block: Block): number {
       return block.classes ** 2
     case 'one-vs-rest':
       return block.classes * 2 * countOf(block.bins)
+    case 'labels':
+      return block.labels * 2 * countOf(block.bins)
     case 'sum':
       return 1
   }

@@ -59,11 +59,12 @@ export function digitsRun(nodes: number, rounds: number, seed: Bytes): LaunchReq
 export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): LaunchRequest {
   const loss: Loss = classesOf(contract) === 2 ? 'sigmoid-cross-entropy' : 'softmax-cross-entropy'
   const units = outputsOf(loss, contract)
-  assert(units.ok, 'a demo tells classes apart')
+  const { label } = contract
+  assert(units.ok && label.rule !== 'multi-label', 'a demo tells classes apart')
   return {
     ...terms(nodes, rounds),
     task: {
-      name: `${contract.label.column} from ${contract.columns.length} columns`.slice(0, 100),
+      name: `${label.column} from ${contract.columns.length} columns`.slice(0, 100),
       seed: toHex(demoTaskSeed(seed)),
       architecture: {
         v: 1,

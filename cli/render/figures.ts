@@ -1,11 +1,19 @@
 /** A figure as the API and the command line tell it; of one that this version does not know, too. */
-export type ShownFigure = { readonly name: string; readonly value: number | null; readonly within: number }
+export type ShownFigure = Value & {
+  readonly name: string
+  /** Of several labels, in the order of the contract: of each its own. */
+  readonly by_label?: readonly Value[] | undefined
+}
+type Value = { readonly value: number | null; readonly within: number }
 
 type Figures = readonly ShownFigure[] | undefined
 
 /** A line for each figure that a task asks for beside accuracy and loss. @param width of the names before it */
 export function figureLines(figures: Figures, width = 10): readonly string[] {
-  return (figures ?? []).map((figure) => `${figure.name.padEnd(width)} ${figureText(figure)}`)
+  return (figures ?? []).map((figure) => {
+    const each = figure.by_label && `; by label ${figure.by_label.map(valueText).join(' ')}`
+    return `${figure.name.padEnd(width)} ${figureText(figure)}${each ?? ''}`
+  })
 }
 
 /** The same on one line. */

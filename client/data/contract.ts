@@ -2,11 +2,19 @@ import { assert } from '#protocol/assert.ts'
 import { featuresOf } from '#protocol/features.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
-import type { DataContract, ImageContract, JointContract, Part, TableContract, TextContract } from '#protocol/task.ts'
+import {
+  type DataContract,
+  type ImageContract,
+  type JointContract,
+  type Part,
+  positivesOf,
+  type TableContract,
+  type TextContract,
+} from '#protocol/task.ts'
 import type { Table } from './csv.ts'
 import type { Dataset } from './dataset.ts'
 import { type Chosen, type Features, imageFeatures, refuse, tableFeatures, tokenFeatures } from './features.ts'
-import { holdOut, strataOf } from './holdout.ts'
+import { holdOut, strataOf, strataOfLabels } from './holdout.ts'
 import type { Idx, IdxRows } from './idx.ts'
 import { imageLabels, type Labelled, tableLabels } from './labels.ts'
 
@@ -76,9 +84,9 @@ function datasetOf(
   featuresAt: (chosen: Chosen) => readonly Features[],
 ): Dataset {
   const { labels } = labelled
-  if (labels.length > contract.rowsMax) refuse(`more rows than the contract's ${contract.rowsMax}`)
-  const isNumber = contract.kind !== 'image' && contract.label.rule === 'number'
-  const { train, heldOut } = holdOut(isNumber ? strataOf(labels) : labels, holdoutSeed)
+  const known = labelled.rows.length
+  if (known > contract.rowsMax) refuse(`more rows than the contract's ${contract.rowsMax}`)
+  const { train, heldOut } = holdOut(strataFor(contract, labels), holdoutSeed)
   if (train.length === 0) throw new TrainingRefused('no-data', 'no labelled row to train on')
   const features = featuresAt({ rows: labelled.rows, train })
   const stride = features.reduce((sum, { width }) => sum + width, 0)
@@ -87,7 +95,7 @@ function datasetOf(
     labels,
     train,
     heldOut,
-    dropped: rows - labels.length,
+    dropped: rows - known,
     inMemory: features.every((each) => each.inMemory),
     async read(batch, into) {
       assert(into.length === batch.length * stride, 'rows are read into as much as they take')
@@ -98,4 +106,11 @@ function datasetOf(
       }
     },
   }
+}
+
+/** By which rows are held out: a fifth of each. */
+function strataFor(contract: DataContract, labels: Float32Array): ArrayLike<number> {
+  const several = positivesOf(contract)
+  if (several) return strataOfLabels(labels, several.length)
+  return contract.kind !== 'image' && contract.label.rule === 'number' ? strataOf(labels) : labels
 }

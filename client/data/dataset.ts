@@ -49,7 +49,10 @@ export type Brought = SharedRows | PublicShare
 export type Dataset = {
   /** Of one row. */
   readonly shape: readonly number[]
-  /** Class of each row, or the number that is to be predicted of it. */
+  /**
+   * Class of each row, or the number that is to be predicted of it; or several of each, row after row: 1 for what is there, 0 for
+   * what is not, NaN for what nobody knows.
+   */
   readonly labels: Float32Array
   /** Rows to train on, ascending. */
   readonly train: Int32Array

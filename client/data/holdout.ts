@@ -38,6 +38,24 @@ export function strataOf(numbers: Float32Array): Int32Array {
 
 const STRATA = 10
 
+/**
+ * Of several labels, the rarest that a row has, counted from 1 (of equally rare ones the first), and 0 where it has none: a rare
+ * one is then in both parts, where there are rows enough (after Sechidis et al. 2011). All that a row has together would be a
+ * stratum of its own for nearly every row.
+ */
+export function strataOfLabels(labels: Float32Array, each: number): Int32Array {
+  const counts = new Float64Array(each)
+  for (const [at, label] of labels.entries()) if (label === 1) counts[at % each] = (counts[at % each] as number) + 1
+  return Int32Array.from({ length: labels.length / each }, (_, row) => {
+    let rarest = -1
+    for (let of = 0; of < each; of++) {
+      if (labels[row * each + of] !== 1) continue
+      if (rarest < 0 || (counts[of] as number) < (counts[rarest] as number)) rarest = of
+    }
+    return rarest + 1
+  })
+}
+
 function quotas(sizes: readonly number[]): readonly number[] {
   const total = Math.round(sizes.reduce((sum, size) => sum + size, 0) / PARTS)
   const counts = sizes.map((size) => Math.floor(size / PARTS))

@@ -7,18 +7,36 @@ import type { Idx } from './idx.ts'
 export type Labelled = {
   /** Where each lies in its source. */
   readonly rows: Int32Array
-  /** Its class, or the number to predict. */
+  /** Its class, or the number to predict; or several, see {@link file://./dataset.ts}. */
   readonly labels: Float32Array
 }
 
 /** The rows of a table that have a label, as its contract reads it. Throws {@link TrainingRefused}, which names no value. */
 export function tableLabels(table: Table, label: Label): Labelled {
+  if (label.rule === 'multi-label') return severalLabels(table, label)
   const { values } = columnOf(table, label.column)
   const rows = Int32Array.from(values.keys()).filter((row) => !Number.isNaN(values[row]))
   return { rows, labels: Float32Array.from(rows, (row) => read(values[row] as number, label)) }
 }
 
-function read(value: number, label: Label): number {
+/** Rows of which any label is known. */
+function severalLabels(table: Table, { labels: wanted }: Extract<Label, { readonly rule: 'multi-label' }>): Labelled {
+  const columns = wanted.map(({ column }) => {
+    const { values } = columnOf(table, column)
+    if (values.some((value) => !Number.isNaN(value) && value !== 0 && value !== 1))
+      refuse(`column ${column} holds a label other than 0 and 1`)
+    return values
+  })
+  const rows = Int32Array.from({ length: table.rows }, (_, row) => row).filter((row) =>
+    columns.some((values) => !Number.isNaN(values[row])),
+  )
+  const labels = new Float32Array(rows.length * columns.length)
+  for (const [of, values] of columns.entries())
+    for (const [index, row] of rows.entries()) labels[index * columns.length + of] = values[row] as number
+  return { rows, labels }
+}
+
+function read(value: number, label: Exclude<Label, { readonly rule: 'multi-label' }>): number {
   switch (label.rule) {
     case 'not-zero':
       return value === 0 ? 0 : 1

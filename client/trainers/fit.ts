@@ -5,13 +5,13 @@ import { uint32Stream } from '#aggregation/rng.ts'
 import { assert } from '#protocol/assert.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
 import { dropoutSeed } from '#protocol/seeds.ts'
-import { outputsOf } from '#protocol/task.ts'
+import { outputsOf, positivesOf } from '#protocol/task.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { shuffle } from '../data/shuffle.ts'
 import { type Batch, batchesOf } from './batches.ts'
 import { openDescent } from './descent.ts'
 import { Evaluation } from './evaluation.ts'
-import { lossSum } from './loss.ts'
+import { labelWeights, lossSum } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
 import { openOptimiser } from './optimiser.ts'
 import { isPlain, nextControl, type Walk } from './scaffold.ts'
@@ -101,10 +101,11 @@ async function evaluate(
 ): Promise<LocalUpdate['evaluation']> {
   const rows = dataset.heldOut.subarray(0, evaluationRowsMax)
   const evaluation = new Evaluation(task)
+  const each = positivesOf(task.data)?.length ?? 1
   for await (const batch of batchesOf(dataset, rows, EVALUATION_ROWS)) {
     await doors.checkpoint()
     const outputs = await valuesOf(tidy(() => network.predict(inputOf(dataset, batch))))
-    evaluation.add(outputs, labelsOf(dataset, batch))
+    evaluation.add(outputs, labelsOf(dataset, batch, each))
   }
   return evaluation.measured
 }
@@ -150,6 +151,7 @@ async function trainNetwork(
   doors: FitDoors,
 ): Promise<Walk> {
   const next = uint32Stream(shuffleSeed)
+  const positives = positivesOf(task.data)
   const training = { next: uint32Stream(dropoutSeed(shuffleSeed)) }
   const descent = openDescent(network.trainable, task, correction)
   const optimiser = openOptimiser(network.trainable, task.optimiser)
@@ -161,9 +163,11 @@ async function trainNetwork(
       for await (const batch of batchesOf(dataset, order, task.batchSize)) {
         await doors.checkpoint()
         const loss = tidy(() => {
-          const targets = targetsOf(dataset, batch, network.output[0] as number)
+          const { targets, weights } = positives
+            ? severalOf(dataset, batch, positives)
+            : { targets: targetsOf(dataset, batch, network.output[0] as number) }
           const x = inputOf(dataset, batch)
-          const sum = () => lossSum(task.loss, network.predict(x, training), targets)
+          const sum = () => lossSum(task.loss, network.predict(x, training), targets, weights)
           const { value, gradients } = differentiate(network, sum, 1 / batch.rows.length)
           optimiser.step(descent.along(gradients))
           return value
@@ -203,10 +207,26 @@ function inputOf({ shape }: Dataset, { rows, values }: Batch): Tensor {
   return tensor(values, [rows.length, ...shape])
 }
 
-function labelsOf({ labels }: Dataset, { rows }: Batch): Float32Array {
-  const found = new Float32Array(rows.length)
-  for (let index = 0; index < rows.length; index++) found[index] = labels[rows[index] as number] as number
+/** @param each how many a row has */
+function labelsOf({ labels }: Dataset, { rows }: Batch, each: number): Float32Array {
+  const found = new Float32Array(rows.length * each)
+  for (let index = 0; index < rows.length; index++) {
+    const from = (rows[index] as number) * each
+    found.set(labels.subarray(from, from + each), index * each)
+  }
   return found
+}
+
+/** Several labels of each row, and what each of them counts: nothing where it is not known. */
+function severalOf(dataset: Dataset, batch: Batch, positives: readonly number[]) {
+  const each = positives.length
+  const values = labelsOf(dataset, batch, each)
+  const weights = new Float32Array(values.length)
+  for (let from = 0; from < values.length; from += each)
+    weights.set(labelWeights(values.subarray(from, from + each), positives), from)
+  const sides: [number, number] = [batch.rows.length, each]
+  const known = values.map((value) => (Number.isNaN(value) ? 0 : value))
+  return { targets: tensor(known, sides), weights: tensor(weights, sides) }
 }
 
 /** One-hot, or the label itself where there is one output. */

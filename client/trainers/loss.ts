@@ -22,26 +22,29 @@ import { softmaxLoss } from './kernels/fused.ts'
  * waits for nothing. With their gradients:
  *
  * softmax: −log softmax(z)[label]; softmax(z) − onehot(label).
- * sigmoid: log(1 + e^z) − z·label; σ(z) − label.
+ * sigmoid: log(1 + e^z) − z·label; σ(z) − label. Of several labels, each times its weight.
  * squared: (z − y)²; 2(z − y).
  * absolute: |z − y|; its sign.
  * Huber: ½(z − y)² up to 1, |z − y| − ½ beyond; z − y, cut off at ±1.
  *
  * @param outputs [rows, outputs]
- * @param targets of the same shape: one-hot classes, or the one label
+ * @param targets of the same shape: one-hot classes, or the one label, or several
+ * @param weights of the same shape, where a row has several labels: what each of them counts
  */
-export function lossSum(loss: Loss, outputs: Tensor, targets: Tensor): Scalar {
+export function lossSum(loss: Loss, outputs: Tensor, targets: Tensor, weights?: Tensor): Scalar {
   if (loss === 'softmax-cross-entropy') return softmaxLoss(outputs, targets)
   const summed = customGrad((z, save) => {
     const values = z as Tensor
     ;(save as GradSaveFunc)([values])
-    const gradFunc = (dy: Tensor, saved: readonly Tensor[]) => mul(slopes(loss, saved[0] as Tensor, targets), dy)
-    return { value: sum(lossesAt(loss, values, targets)), gradFunc: gradFunc as never }
+    const weighed = (each: Tensor) => (weights ? mul(each, weights) : each)
+    const gradFunc = (dy: Tensor, saved: readonly Tensor[]) =>
+      mul(weighed(slopes(loss, saved[0] as Tensor, targets)), dy)
+    return { value: sum(weighed(lossesAt(loss, values, targets))), gradFunc: gradFunc as never }
   })
   return summed(outputs) as Scalar
 }
 
-/** Those that are of one value a row. */
+/** Those that are of one value a label. */
 type PlainLoss = Exclude<Loss, 'softmax-cross-entropy'>
 
 function lossesAt(loss: PlainLoss, z: Tensor, targets: Tensor): Tensor {
@@ -74,19 +77,66 @@ function slopes(loss: PlainLoss, z: Tensor, targets: Tensor): Tensor {
   }
 }
 
+/**
+ * What each label of a row counts: its share of those that are known of the row, times its weight where it is there. What is
+ * not known counts nothing.
+ *
+ * @param labels of one row: 1, 0, or NaN where it is not known
+ * @param positives what each label counts where it is there
+ */
+export function labelWeights(labels: ArrayLike<number>, positives: readonly number[]): readonly number[] {
+  const known = positives.reduce((sum, _, of) => sum + (Number.isNaN(labels[of]) ? 0 : 1), 0)
+  return positives.map((positive, of) => (Number.isNaN(labels[of]) ? 0 : (labels[of] === 1 ? positive : 1) / known))
+}
+
 /** What evaluation counts: each row's loss in float64, and how many rows are classed right, which no number is. */
 type Scored = { readonly losses: Float64Array; readonly correct: number }
 
-export function scoreRows(loss: Loss, outputs: ArrayLike<number>, labels: ArrayLike<number>): Scored {
+/** @param positives where a row has several labels: of these, what each counts where it is there */
+export function scoreRows(
+  loss: Loss,
+  outputs: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  positives?: readonly number[],
+): Scored {
   if (loss === 'softmax-cross-entropy') return scoreClasses(outputs, labels)
+  if (positives) return scoreLabels(loss, outputs, labels, positives)
   const losses = new Float64Array(labels.length)
   let correct = 0
   for (const row of losses.keys()) {
     const [z, label] = [outputs[row] as number, labels[row] as number]
     losses[row] = lossOf(loss, z, label)
-    if (loss === 'sigmoid-cross-entropy' && z > 0 === (label === 1)) correct++
+    if (loss === 'sigmoid-cross-entropy' && isRight(z, label)) correct++
   }
   return { losses, correct }
+}
+
+/** A row is right where all that is known of it is: accuracy over subsets, as scikit-learn has it. */
+function scoreLabels(
+  loss: PlainLoss,
+  outputs: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  positives: readonly number[],
+): Scored {
+  const count = positives.length
+  const losses = new Float64Array(labels.length / count)
+  let correct = 0
+  for (const row of losses.keys()) {
+    const own = positives.map((_, of) => labels[row * count + of] as number)
+    let wrong = 0
+    for (const [of, weight] of labelWeights(own, positives).entries()) {
+      if (weight === 0) continue
+      const [z, label] = [outputs[row * count + of] as number, own[of] as number]
+      losses[row] = (losses[row] as number) + weight * lossOf(loss, z, label)
+      if (!isRight(z, label)) wrong++
+    }
+    if (wrong === 0) correct++
+  }
+  return { losses, correct }
+}
+
+function isRight(z: number, label: number): boolean {
+  return z > 0 === (label === 1)
 }
 
 function lossOf(loss: PlainLoss, z: number, label: number): number {

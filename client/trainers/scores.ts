@@ -12,7 +12,7 @@ import {
 export type Scorer = {
   /**
    * @param given what a model gives of all rows, one after another: logits; or numbers, in units of the label
-   * @param labels classes; or numbers, in units of the label
+   * @param labels classes; numbers, in units of the label; or of each row several, 1, 0 or NaN where it is not known
    */
   add(given: ArrayLike<number>, labels: ArrayLike<number>): void
   readonly tallies: Tallies
@@ -25,6 +25,8 @@ export type Scorer = {
  */
 export function scorerOf({ blocks, unitMicro }: Scoring): Scorer {
   const tallies = blocks.map((block) => new Float64Array(cellsOf(block)))
+  const [first] = blocks
+  if (first?.kind === 'labels') return labelScorer(first, tallies)
   const score = unitMicro > 0 ? scoreNumber : scoreClass
   return {
     tallies,
@@ -33,6 +35,25 @@ export function scorerOf({ blocks, unitMicro }: Scoring): Scorer {
       for (let row = 0; row < labels.length; row++) {
         const outputs = Array.from({ length: width }, (_, at) => given[row * width + at] as number)
         score(blocks, tallies, outputs, labels[row] as number)
+      }
+    },
+  }
+}
+
+/** Each label that is known of a row is one row of two classes. */
+function labelScorer(block: Extract<Block, { readonly kind: 'labels' }>, tallies: readonly Float64Array[]): Scorer {
+  const [all, ...misses] = tallies as [Float64Array, ...Float64Array[]]
+  const [first, width] = [{ kind: 'probabilities', bins: block.bins } as const, 2 * countOf(block.bins)]
+  return {
+    tallies,
+    add(given, labels) {
+      for (let at = 0; at < labels.length; at++) {
+        const label = labels[at] as number
+        if (Number.isNaN(label)) continue
+        const [said, of] = [ofTwo([given[at] as number]), at % block.labels]
+        count(first, all.subarray(of * width, (of + 1) * width), said, label)
+        const sum = misses[of]
+        if (sum) add(sum, 0, missOf(said.odds, label))
       }
     },
   }
@@ -111,6 +132,8 @@ function count(block: Block, cells: Float64Array, { taken, odds }: Said, label: 
       const one = odds[taken] as Odds
       return add(cells, (taken === label ? 1 : 0) * countOf(block.bins) + bin(block.bins, one, one.p > one.rest))
     }
+    case 'labels':
+      return
     case 'sum':
       return add(cells, 0, missOf(odds, label))
   }

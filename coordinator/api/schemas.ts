@@ -181,6 +181,11 @@ export const createAskSchema = z
   })
   .meta({ id: 'CreateStatsQuery', examples: [example.CREATE_ASK] })
 
+const figureView = {
+  value: z.number().nullable().meta({ description: 'null where it is not defined: no rows of a class, say' }),
+  within: z.number().meta({ description: 'how far that of the unbinned rows can be from it' }),
+}
+
 const evaluationView = z
   .object({
     rows: z.int().nullable().meta({ description: 'held-out rows of all sites; null under masks' }),
@@ -191,8 +196,11 @@ const evaluationView = z
       .array(
         z.object({
           name: figureField,
-          value: z.number().nullable().meta({ description: 'null where it is not defined: no rows of a class, say' }),
-          within: z.number().meta({ description: 'how far that of the unbinned rows can be from it' }),
+          ...figureView,
+          by_label: z
+            .array(z.object(figureView))
+            .optional()
+            .meta({ description: 'of several labels, in the order of the contract; the figure itself is their mean' }),
         }),
       )
       .optional()

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { type Activation, type Layer, layerSchema } from '../layers.ts'
-import { accept, type Result, refuse } from '../result.ts'
+import type { Activation, Layer } from '../layers.ts'
+import { type Result, refuse } from '../result.ts'
 import { sizeOf } from '../shapes.ts'
-import { firstOf } from './json.ts'
+import { type Convert, type Converted, frozenOf, of, type Told, type Weighed } from './conversion.ts'
 import {
   absent,
   activationIn,
@@ -17,11 +17,7 @@ import {
   sideIn,
   weighed,
 } from './options.ts'
-
-/** One of our layers, and under which name Keras keeps its kernel where that is another. */
-type Converted = { readonly layer: Layer; readonly kernel?: string }
-type Told = { readonly name: string; readonly from: readonly (readonly number[])[] }
-type Convert = (config: unknown, told: Told) => Result<readonly Converted[], 'unsupported-option'>
+import { bidirectional, recurrent } from './recurrent.ts'
 
 /**
  * What one layer of Keras 2, Keras 3 or TF.js is in our language. Every option that changes what is computed is read, or has
@@ -43,36 +39,11 @@ const FIXES: ReadonlyMap<string, string> = new Map([
   ),
   ['Lambda', 'it is code, which nobody runs for another: write it as layers'],
   ['Masking', 'steps are not masked: pad what is put in, and pool it'],
-  ['Bidirectional', 'write it as two layers, one of which goes backwards, and a Concatenate'],
   ['MultiHeadAttention', 'write its queries, keys and values as Dense layers in our own language'],
-  ['Sequential', 'put its layers into the model around it'],
-  ['Functional', 'put its layers into the model around it'],
-  ['Model', 'put its layers into the model around it'],
 ])
 
 const micro = (value: number) => Math.round(value * 1e6)
 
-/** @param make of checked options; undefined where they cannot be said here */
-function of<S extends z.ZodType>(
-  schema: S,
-  make: (config: z.output<S>, told: Told) => Layer | readonly Converted[] | string,
-): Convert {
-  return (config, told) => {
-    const read = schema.safeParse(config)
-    if (!read.success) return refuse('unsupported-option', `${told.name}: ${firstOf(read.error)}`)
-    const made = make(read.data, told)
-    if (typeof made === 'string') return refuse('unsupported-option', `${told.name}: ${made}`)
-    const layers = 'layer' in made ? [{ layer: made }] : made
-    for (const { layer } of layers) {
-      const checked = layerSchema.safeParse(layer)
-      if (!checked.success) return refuse('unsupported-option', `${told.name}: ${firstOf(checked.error)}`)
-    }
-    return accept(layers)
-  }
-}
-
-type Weighed = { readonly trainable: boolean; readonly use_bias?: boolean | null | undefined }
-const frozenOf = ({ trainable }: Weighed) => (trainable ? {} : { frozen: true as const })
 const optionsOf = (config: Weighed) => ({
   ...(config.use_bias === false ? { bias: false as const } : {}),
   ...frozenOf(config),
@@ -260,6 +231,7 @@ const batchNormalization = of(
     ...normalization,
     momentum: real(0.999_999),
     renorm: only(false, 'leave it out'),
+    ...{ renorm_clipping: ignored, renorm_momentum: ignored },
     synchronized: ignored,
   }),
   (config, { name, from }) => {
@@ -289,41 +261,6 @@ const embedding = of(
     return { layer: 'embedding', name, vocabulary, units, ...frozenOf(config) }
   },
 )
-
-function recurrent(layer: 'lstm' | 'gru'): Convert {
-  const schema = z.strictObject({
-    ...common,
-    ...weighed('kernel', 'recurrent', 'bias'),
-    units: z.int(),
-    activation: activationIn.pipe(z.literal('tanh', 'only tanh')),
-    recurrent_activation: activationIn.pipe(z.literal('sigmoid', 'only sigmoid')),
-    use_bias: only(true, 'leave it true'),
-    ...{
-      unit_forget_bias: ignored,
-      implementation: ignored,
-      unroll: ignored,
-      zero_output_for_mask: ignored,
-      use_cudnn: ignored,
-    },
-    return_sequences: z.boolean().default(false),
-    return_state: only(false, 'only what a layer puts out is passed on'),
-    go_backwards: z.boolean().default(false),
-    stateful: only(false, 'rows know nothing of each other: leave it out'),
-    time_major: only(false, 'rows come first'),
-    dropout: only(0, 'put a Dropout before it'),
-    recurrent_dropout: only(0, 'put a Dropout after it'),
-    reset_after: layer === 'gru' ? z.literal(false, 'set it false: the reset gate comes before the product') : ignored,
-    input_length: ignored,
-    input_dim: ignored,
-  })
-  return of(schema, (config, { name }) => {
-    if (config.go_backwards && config.return_sequences)
-      return 'Keras turns the order of what it puts out: go backwards, or return sequences'
-    const sequences = config.return_sequences ? { sequences: true as const } : {}
-    const backwards = config.go_backwards ? { backwards: true as const } : {}
-    return { layer, name, units: config.units, ...sequences, ...backwards, ...frozenOf(config) }
-  })
-}
 
 const merged = z.strictObject(common)
 const concatenate = of(z.strictObject({ ...common, axis: axisIn }), ({ axis }, { name, from }) =>
@@ -363,8 +300,10 @@ const CLASSES: ReadonlyMap<string, Convert> = new Map([
   ['BatchNormalization', batchNormalization],
   ['LayerNormalization', layerNormalization],
   ['Embedding', embedding],
-  ['LSTM', recurrent('lstm')],
-  ['GRU', recurrent('gru')],
+  ['LSTM', recurrent('LSTM')],
+  ['GRU', recurrent('GRU')],
+  ['SimpleRNN', recurrent('SimpleRNN')],
+  ['Bidirectional', bidirectional],
   ['Add', of(merged, (_, { name }) => ({ layer: 'add', name }))],
   ['Multiply', of(merged, (_, { name }) => ({ layer: 'multiply', name }))],
   ['Concatenate', concatenate],

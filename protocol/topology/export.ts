@@ -120,6 +120,7 @@ function optionsOf(layer: Layer, from: readonly number[]): Options | undefined {
     }
     case 'lstm':
     case 'gru':
+    case 'simpleRnn':
       return recurrent(layer)
     case 'add':
       return { class_name: 'Add' }
@@ -149,15 +150,19 @@ function weighed(layer: Of<'dense' | 'conv1d' | 'conv2d' | 'depthwiseConv2d'>, o
 }
 
 /** Keras turns what a layer puts out that goes backwards; here each step's stays in its place. */
-function recurrent(layer: Of<'lstm' | 'gru'>): Options | undefined {
+function recurrent(layer: Of<'lstm' | 'gru' | 'simpleRnn'>): Options | undefined {
   const { units, sequences = false, backwards = false } = layer
   if (sequences && backwards) return undefined
-  const gates = { activation: 'tanh', recurrent_activation: 'sigmoid', use_bias: true }
   // Its own start would be an orthogonal matrix, which costs it minutes and is overwritten.
-  const shared = { units, ...gates, return_sequences: sequences, go_backwards: backwards, recurrent_initializer: ZEROS }
+  const shared = {
+    ...{ units, activation: 'tanh', use_bias: true, recurrent_initializer: ZEROS },
+    ...{ return_sequences: sequences, go_backwards: backwards },
+  }
+  if (layer.layer === 'simpleRnn') return { class_name: 'SimpleRNN', ...shared }
+  const gates = { recurrent_activation: 'sigmoid' }
   return layer.layer === 'lstm'
-    ? { class_name: 'LSTM', ...shared, unit_forget_bias: true }
-    : { class_name: 'GRU', ...shared, reset_after: false }
+    ? { class_name: 'LSTM', ...shared, ...gates, unit_forget_bias: true }
+    : { class_name: 'GRU', ...shared, ...gates, reset_after: false }
 }
 
 const ZEROS = { class_name: 'Zeros', config: {} }

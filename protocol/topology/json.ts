@@ -8,7 +8,7 @@ export const TOPOLOGY_BYTES_MAX = 4 * 1024 * 1024
 /** Keras nests a layer's options in a graph in a model in a file: seven deep, with room. */
 const DEPTH_MAX = 32
 /** Layers, inputs among them. */
-const NODES_MAX = 2 * LAYERS_MAX
+export const NODES_MAX = 2 * LAYERS_MAX
 
 const layerName = z.string().min(1).max(1000)
 const config = z.record(z.string(), z.unknown())
@@ -18,6 +18,7 @@ const rawLayer = z.looseObject({
   config: config.optional(),
   inbound_nodes: z.array(z.unknown()).max(100).optional(),
 })
+/** A layer, which of its uses (each has one here, which a model counts from 1), and which of the things that it puts out. */
 const place = z.tuple([layerName, z.int(), z.int()])
 const places = z.union([z.array(place).min(1).max(NODES_MAX), place.transform((one) => [one])])
 
@@ -35,19 +36,27 @@ const model = z.discriminatedUnion('class_name', [
   }),
 ])
 
-/** One layer as Keras tells of it, and which layers it takes from. */
+/** One layer as Keras tells of it, or a model within the model, and what it takes. */
 export type RawLayer = {
   readonly kind: string
   readonly name: string
-  readonly config: { readonly batch_input_shape?: unknown; readonly batch_shape?: unknown }
-  readonly from: readonly string[]
+  readonly config: Readonly<Record<string, unknown>>
+  readonly from: readonly RawSource[]
+  /** Where it is called as in training or as not in training, whatever is done with the model. */
+  readonly training?: boolean | undefined
 }
 
+/** What a layer puts out; a model may put out several things. */
+export type RawSource = { readonly layer: string; readonly tensor: number }
+
 /** A model as a graph, whichever way it is told. */
-export type RawModel = {
+export type RawGraph = {
   readonly layers: readonly RawLayer[]
   readonly inputs: readonly string[]
-  readonly outputs: readonly string[]
+  readonly outputs: readonly RawSource[]
+}
+
+export type RawModel = RawGraph & {
   /** Keras 3 means another function by some names. */
   readonly isKeras3: boolean
   readonly hasWeights: boolean
@@ -62,14 +71,26 @@ export function readModel(bytes: Bytes): Result<RawModel, JsonRefusal> {
   const file = json.value
   const topology = own(file, 'modelTopology') ?? file
   const told = own(topology, 'model_config') ?? topology
-  const parsed = model.safeParse(told)
-  if (!parsed.success) return refuse('unsupported-model', `it is a Sequential or a Model: ${firstOf(parsed.error)}`)
+  const graph = graphIn(told)
+  if (!graph.ok) return graph
   const version = own(topology, 'keras_version')
-  const shared = {
+  return accept({
+    ...graph.value,
     isKeras3: typeof version === 'string' && version.startsWith('3.'),
     hasWeights: own(file, 'weightsManifest') !== undefined,
-  }
-  if (parsed.data.class_name === 'Sequential') return chain(parsed.data.config, shared)
+  })
+}
+
+/** Whether a layer is a model, which {@link graphIn} reads. */
+export function isModel(kind: string): boolean {
+  return kind === 'Sequential' || kind === 'Functional' || kind === 'Model'
+}
+
+/** @param told a model as Keras tells of it: its class, and its layers */
+export function graphIn(told: unknown): Result<RawGraph, JsonRefusal> {
+  const parsed = model.safeParse(told)
+  if (!parsed.success) return refuse('unsupported-model', `it is a Sequential or a Model: ${firstOf(parsed.error)}`)
+  if (parsed.data.class_name === 'Sequential') return chain(parsed.data.config)
   const { layers, input_layers, output_layers } = parsed.data.config
   const read: RawLayer[] = []
   for (const layer of layers) {
@@ -78,14 +99,11 @@ export function readModel(bytes: Bytes): Result<RawModel, JsonRefusal> {
     if (name === undefined) return refuse('unsupported-model', 'a layer has no name')
     if (nodes.length > 1)
       return refuse('unsupported-model', `${name} is used ${nodes.length} times: give each use a layer of its own`)
-    const from = nodes.length === 0 ? [] : sourcesOf(nodes[0])
-    if (!from) return refuse('unsupported-model', `what ${name} takes cannot be read`)
-    read.push({ kind: layer.class_name, name, config: layer.config ?? {}, from })
+    const node = nodes.length === 0 ? { from: [] } : nodeOf(nodes[0], layer.class_name)
+    if (!node) return refuse('unsupported-model', `what ${name} takes cannot be read`)
+    read.push({ kind: layer.class_name, name, config: layer.config ?? {}, ...node })
   }
-  return accept({
-    ...{ layers: read, inputs: input_layers.map(([name]) => name), outputs: output_layers.map(([name]) => name) },
-    ...shared,
-  })
+  return accept({ layers: read, inputs: input_layers.map(([name]) => name), outputs: output_layers.map(sourceAt) })
 }
 
 /** What is wrong, and where. */
@@ -132,36 +150,63 @@ function nameOf(layer: z.output<typeof rawLayer>): string | undefined {
 }
 
 /** Each takes what the one before puts out; the first says what is put in. */
-function chain(
-  layers: readonly z.output<typeof rawLayer>[],
-  shared: Pick<RawModel, 'isKeras3' | 'hasWeights'>,
-): Result<RawModel, JsonRefusal> {
+function chain(layers: readonly z.output<typeof rawLayer>[]): Result<RawGraph, JsonRefusal> {
   const [first] = layers
   if (!first) return refuse('unsupported-model', 'it has no layers')
   const named = layers.map((layer, index) => ({ ...layer, name: nameOf(layer) ?? `layer_${index + 1}` }))
-  const input = { kind: 'InputLayer', name: INPUT_NAME, config: first.config ?? {}, from: [] }
+  const input = { kind: 'InputLayer', name: INPUT_NAME, config: inputConfigOf(first), from: [] }
   const isTold = first.class_name === 'InputLayer'
   const rest = isTold ? named.slice(1) : named
   const read = rest.map((layer, index) => ({
     ...{ kind: layer.class_name, name: layer.name, config: layer.config ?? {} },
-    from: [rest[index - 1]?.name ?? INPUT_NAME],
+    from: [{ layer: rest[index - 1]?.name ?? INPUT_NAME, tensor: 0 }],
   }))
-  return accept({ layers: [input, ...read], inputs: [INPUT_NAME], outputs: [rest.at(-1)?.name ?? ''], ...shared })
+  const outputs = [{ layer: rest.at(-1)?.name ?? '', tensor: 0 }]
+  return accept({ layers: [input, ...read], inputs: [INPUT_NAME], outputs })
+}
+
+/** What says what is put into a layer: its own options or, of a model, those of its first layer. */
+function inputConfigOf({ class_name, config = {} }: z.output<typeof rawLayer>): RawLayer['config'] {
+  const inner = isModel(class_name) ? graphIn({ class_name, config }) : undefined
+  if (!inner?.ok) return config
+  return inner.value.layers.find(({ name }) => name === inner.value.inputs[0])?.config ?? {}
 }
 
 /** No layer of a file is called so. */
 const INPUT_NAME = '\0input'
 
+/** Options of a call that say nothing, or whether it is as in training. */
+const call = z
+  .record(z.string(), z.unknown())
+  .refine((options) =>
+    Object.entries(options).every(
+      ([name, value]) => value === null || (name === 'training' && typeof value === 'boolean'),
+    ),
+  )
+  .transform(({ training }) => (typeof training === 'boolean' ? training : undefined))
 /** Keras 2: [[name, node, tensor, options], …]. Keras 3: {args: [tensor or tensors], kwargs}. */
-const nodes2 = z.array(z.tuple([layerName, z.literal(0), z.literal(0)], z.strictObject({}))).max(100)
+const nodes2 = z.array(z.tuple([layerName, z.int(), z.int(), call])).max(100)
 const tensor3 = z
   .looseObject({ class_name: z.literal('__keras_tensor__'), config: z.looseObject({ keras_history: place }) })
-  .transform((tensor) => tensor.config.keras_history[0])
-const node3 = z.looseObject({ args: z.array(z.union([tensor3, z.array(tensor3).max(100)])).max(100) })
+  .transform((tensor) => sourceAt(tensor.config.keras_history))
+const node3 = z.looseObject({
+  args: z.array(z.union([tensor3, z.array(tensor3).max(100)])).max(100),
+  kwargs: call.optional(),
+})
 
-function sourcesOf(node: unknown): readonly string[] | undefined {
+function sourceAt([layer, , tensor]: z.output<typeof place>): RawSource {
+  return { layer, tensor }
+}
+
+/** Keras 3 keeps of each layer how it was called when the model was built, and calls it otherwise: only of a model is it meant. */
+function nodeOf(node: unknown, kind: string): Pick<RawLayer, 'from' | 'training'> | undefined {
   const old = nodes2.safeParse(node)
-  if (old.success) return old.data.map(([name]) => name)
+  if (old.success)
+    return {
+      from: old.data.map(([layer, , tensor]) => ({ layer, tensor })),
+      training: old.data.find(([, , , training]) => training !== undefined)?.[3],
+    }
   const now = node3.safeParse(node)
-  return now.success ? now.data.args.flat() : undefined
+  if (!now.success) return undefined
+  return { from: now.data.args.flat(), ...(isModel(kind) && { training: now.data.kwargs }) }
 }

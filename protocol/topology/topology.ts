@@ -6,22 +6,24 @@ import type { Layer } from '../layers.ts'
 import { accept, type Result, refuse } from '../result.ts'
 import { infer, sizeOf } from '../shapes.ts'
 import { convertLayer } from './classes.ts'
-import { firstOf, type JsonRefusal, type RawLayer, type RawModel, readModel } from './json.ts'
+import { firstOf, type JsonRefusal, readModel } from './json.ts'
+import { type FlatGraph, type FlatLayer, flatten } from './nesting.ts'
 
 /** A model that was built with Keras or TF.js, in our language. */
 export type Topology = {
   readonly architecture: Architecture
   /** What is done otherwise than the file says, for whoever brings it. */
   readonly notes: readonly string[]
-  /** Where the file's weights have each of our tensors: the layer there, and the last part of the weight's name. */
+  /** Where the file's weights have each of our tensors. */
   readonly origins: ReadonlyMap<string, Origin>
 }
-export type Origin = { readonly layer: string; readonly part: string }
+/** The layer there, the models that it is in, the outermost first, and the last part of the weight's name. */
+export type Origin = { readonly layer: string; readonly within: readonly string[]; readonly part: string }
 
 export type TopologyRefusal = JsonRefusal | 'unsupported-layer' | 'unsupported-option' | 'bad-shape'
 
 /**
- * Reads a LayersModel's topology (TF.js) or a Keras model's, Sequential or functional. The file is anybody's: it is bounded,
+ * Reads a LayersModel's topology (TF.js) or a Keras model's, Sequential or functional, models within it laid out flat. The file is anybody's: it is bounded,
  * nothing in it is run or fetched, and what is not in our language is refused by the layer's name, with a way out.
  */
 export function architectureOf(json: Bytes): Result<Topology, TopologyRefusal> {
@@ -29,15 +31,19 @@ export function architectureOf(json: Bytes): Result<Topology, TopologyRefusal> {
   if (!read.ok) return read
   const notes: string[] = []
   if (read.value.hasWeights) notes.push('its weights are not read from where the file says: give them beside it')
-  const ordered = inOrder(read.value)
+  const graph = flatten(read.value)
+  if (!graph.ok) return graph
+  const ordered = inOrder(graph.value)
   if (!ordered.ok) return ordered
-  const inputs = inputsOf(read.value)
+  const inputs = inputsOf(graph.value)
   if (!inputs.ok) return inputs
   const built = build(ordered.value, inputs.value)
   if (!built.ok) return built
   const layers = withoutLast(built.value.layers, notes)
   const isOdd = layers.some((layer) => 'activation' in layer && layer.activation === 'hardSigmoid')
-  if (read.value.isKeras3 && isOdd)
+  // What a model says of itself has the version in a file alone; Keras 3 calls an input's sides by a name of its own.
+  const isKeras3 = read.value.isKeras3 || graph.value.layers.some(({ config }) => config['batch_shape'] !== undefined)
+  if (isKeras3 && isOdd)
     return refuse('unsupported-option', 'hard_sigmoid is another function in Keras 3: take another')
   const architecture = architectureSchema.safeParse({ v: 1, input: inputs.value.input, layers })
   if (!architecture.success) return refuse('unsupported-model', firstOf(architecture.error))
@@ -60,11 +66,11 @@ type Inputs = {
   readonly names: ReadonlyMap<string, string>
 }
 
-function inputsOf({ layers, inputs }: RawModel): Result<Inputs, TopologyRefusal> {
+function inputsOf({ layers, inputs }: FlatGraph): Result<Inputs, TopologyRefusal> {
   const shapes: (readonly number[])[] = []
   for (const name of inputs) {
     const layer = layers.find((each) => each.name === name)
-    const told = layer?.config.batch_input_shape ?? layer?.config.batch_shape
+    const told = layer?.config['batch_input_shape'] ?? layer?.config['batch_shape']
     const read = sides.safeParse(told)
     if (!layer || !read.success || read.data.length < 2)
       return refuse('bad-shape', `the input ${shown(name)} has one to three sides, all of them told: fix their lengths`)
@@ -83,7 +89,7 @@ function inputsOf({ layers, inputs }: RawModel): Result<Inputs, TopologyRefusal>
 }
 
 /** Each after all that it takes from. */
-function inOrder({ layers, outputs }: RawModel): Result<readonly RawLayer[], TopologyRefusal> {
+function inOrder({ layers, outputs }: FlatGraph): Result<readonly FlatLayer[], TopologyRefusal> {
   if (outputs.length !== 1) return refuse('unsupported-model', `it puts out ${outputs.length} things: one is trained`)
   const known = new Set<string>()
   for (const { name } of layers) {
@@ -91,7 +97,7 @@ function inOrder({ layers, outputs }: RawModel): Result<readonly RawLayer[], Top
     known.add(name)
   }
   const done = new Set<string>()
-  const ordered: RawLayer[] = []
+  const ordered: FlatLayer[] = []
   for (let before = -1; ordered.length > before && ordered.length < layers.length; ) {
     before = ordered.length
     for (const layer of layers) {
@@ -106,19 +112,19 @@ function inOrder({ layers, outputs }: RawModel): Result<readonly RawLayer[], Top
     const [out] = outputs as [string]
     const last = ordered.findIndex(({ name }) => name === out)
     if (last < 0) return refuse('unsupported-model', `no layer is called ${out}`)
-    return accept([...ordered.slice(0, last), ...ordered.slice(last + 1), ordered[last] as RawLayer])
+    return accept([...ordered.slice(0, last), ...ordered.slice(last + 1), ordered[last] as FlatLayer])
   }
   return accept(ordered)
 }
 
 type Built = { readonly layers: readonly Layer[]; readonly origins: ReadonlyMap<string, Origin> }
 
-function build(raw: readonly RawLayer[], { input, parts, names }: Inputs): Result<Built, TopologyRefusal> {
+function build(raw: readonly FlatLayer[], { input, parts, names }: Inputs): Result<Built, TopologyRefusal> {
   const shapes = new Map<string, readonly number[]>([[INPUT, input]])
   for (const part of parts) if (part.layer === 'part') shapes.set(part.name, part.shape)
   const layers: Layer[] = [...parts]
   const origins = new Map<string, Origin>()
-  for (const { kind, name, config, from } of raw) {
+  for (const { kind, name, config, from, own, within } of raw) {
     if (kind === 'InputLayer') continue
     if (from.length === 0) return refuse('unsupported-model', `${name} takes from nothing`)
     const sources = from.map((source) => names.get(source) ?? source)
@@ -127,7 +133,7 @@ function build(raw: readonly RawLayer[], { input, parts, names }: Inputs): Resul
       return refuse('unsupported-model', `${name} takes what is not put in`)
     const converted = convertLayer(kind, config, { name, from: given })
     if (!converted.ok) return converted
-    for (const { layer, kernel } of converted.value) {
+    for (const { layer, kernel, inner } of converted.value) {
       const placed = layer.from || isNext(sources, layers) ? layer : { ...layer, from: sources }
       const takes = layer.from ? layer.from.map((source) => shapes.get(source) as readonly number[]) : given
       const next = infer(placed, takes)
@@ -136,7 +142,8 @@ function build(raw: readonly RawLayer[], { input, parts, names }: Inputs): Resul
       layers.push(placed)
       for (const tensor of next.tensors) {
         const part = tensor.name.slice(placed.name.length + 1)
-        origins.set(tensor.name, { layer: name, part: part === 'kernel' ? (kernel ?? part) : part })
+        const kept = inner === undefined ? { layer: own, within } : { layer: inner, within: [...within, own] }
+        origins.set(tensor.name, { ...kept, part: part === 'kernel' ? (kernel ?? part) : part })
       }
     }
   }

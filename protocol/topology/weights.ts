@@ -47,14 +47,16 @@ export function weightsOf(
   }
   if (at !== files.length) return refuse('wrong-size', `the list has ${at} bytes, the files ${files.length}`)
   const weights = new Float32Array(shape.value.parameters)
+  const taken = new Set<Place>()
+  const models = new Set([...origins.values()].flatMap(({ within }) => within))
   const view = new DataView(files.buffer, files.byteOffset, files.byteLength)
   let to = 0
   for (const tensor of shape.value.tensors) {
     const origin = origins.get(tensor.name)
-    const found = origin && places.filter((place) => isOf(place, origin))
-    const [place] = found ?? []
-    if (!place || found?.length !== 1 || String(place.shape) !== String(tensor.shape))
+    const place = origin && placeOf(places, origin, models)
+    if (!place || taken.has(place) || String(place.shape) !== String(tensor.shape))
       return refuse('missing-weight', `${tensor.name}, of shape [${tensor.shape.join(', ')}]`)
+    taken.add(place)
     for (let index = 0; index < sizeOf(tensor); index++, to++)
       weights[to] = view.getFloat32(place.at + index * FLOAT_BYTES, true)
   }
@@ -62,6 +64,30 @@ export function weightsOf(
 }
 
 type Place = { readonly path: readonly string[]; readonly shape: readonly number[]; readonly at: number }
+
+/**
+ * The one place that a tensor can be from; undefined where there is none, or more than one. Models may have layers of one name:
+ * the nearest is in no other model than its layer, in most of these, and has fewest names besides.
+ *
+ * @param models whatever any layer is in
+ */
+function placeOf(places: readonly Place[], origin: Origin, models: ReadonlySet<string>): Place | undefined {
+  const around = new Set(origin.within)
+  const count = ({ path }: Place, isSo: (name: string) => boolean) => path.slice(0, -1).filter(isSo).length
+  const ranked = places
+    .filter((place) => isOf(place, origin))
+    .map((place) => {
+      const others = count(place, (name) => models.has(name) && !around.has(name) && name !== origin.layer)
+      return { place, far: [others, -count(place, (name) => around.has(name)), place.path.length] }
+    })
+    .sort((a, b) => compare(a.far, b.far))
+  const [first, second] = ranked
+  return first && (!second || compare(first.far, second.far) < 0) ? first.place : undefined
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  return a.map((each, at) => each - (b[at] as number)).find((difference) => difference !== 0) ?? 0
+}
 
 /** Keras puts cells and models around a layer's own name. */
 function isOf({ path }: Place, { layer, part }: Origin): boolean {

@@ -11,9 +11,10 @@ import { checkNeeds, trainingNeeds } from '#aggregation/needs.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
+import { LABELS_MAX } from '#protocol/limits.ts'
 import type { Optimiser, Task } from '#protocol/task.ts'
 import { architectures } from './trainers/architectures.ts'
-import { fitHere, someDataset, someModel, trainingOf } from './trainers/tasks.ts'
+import { datasetOf, fitHere, labelledTable, someDataset, someModel, trainingOf } from './trainers/tasks.ts'
 
 type Activation = Extract<Layer, { activation: string }>['activation']
 const activation = fc.constantFrom<Activation>('linear', 'relu', 'tanh', 'sigmoid')
@@ -99,6 +100,24 @@ describe.each([
     ratios.sort((a, b) => a - b)
     expect(ratios[Math.floor(ratios.length / 2)]).toBeLessThan(2)
     expect(ratios.at(-1)).toBeLessThan(5)
+  })
+
+  test('nor with several labels of each row, where losses are most of what it holds', async () => {
+    const out: Layer = { layer: 'dense', name: 'out', units: LABELS_MAX, activation: 'linear' }
+    const architecture: Architecture = { v: 1, input: [1], layers: [out] }
+    const data = labelledTable(1, Array(LABELS_MAX).fill(2))
+    const batchSize = sizes.at(-1) as number
+    const training = trainingOf(architecture, 'sigmoid-cross-entropy', 2, { batchSize, data })
+    const rows = Array.from({ length: 3 * batchSize }, (_, row) => Float32Array.of(row))
+    const labels = rows.flatMap((_, row) => Array.from({ length: LABELS_MAX }, (_, of) => (row + of) % 2))
+    const dataset = datasetOf([1], rows, labels, [...rows.keys()])
+    const { peakBytes } = await profile(async () => {
+      await fitHere(someModel(architecture, 1), training, dataset)
+      return [] as never
+    })
+    const { tensorBytes } = trainingNeeds(architecture, training.task)
+    expect(tensorBytes / peakBytes).toBeGreaterThanOrEqual(1)
+    expect(tensorBytes / peakBytes).toBeLessThan(5)
   })
 })
 

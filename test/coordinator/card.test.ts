@@ -103,3 +103,14 @@ test('whatever its author says of it, a card has the same headings, tables and m
     }),
   )
 })
+
+test('of several labels a card tells what the model is worth for each, by its column', () => {
+  const figures = [
+    { name: 'auroc', micro: 750_000, withinMicro: 0, byLabel: [[1_000_000, 0] as const, [500_000, 0] as const] },
+  ]
+  const evaluation = { rows: 200, correct: 180, lossQ16: 20 * 65_536, figures }
+  const of = facts({ run: { evaluation } as unknown as Partial<Run> })
+  const label = { rule: 'multi-label', labels: [{ column: 'effusion' }, { column: 'a|b' }] } as const
+  const card = cardOf({ ...of, task: { ...of.task, data: { ...TOY_TASK.data, label } } })
+  expect(card).toContain('| label | auroc |\n| --- | --- |\n| effusion | 1.0000 |\n| a\\|b | 0.5000 |')
+})

@@ -41,7 +41,7 @@ test('a task may predict numbers, from text, or from a table with images', async
 test('a loss that is not for the labels is said to be the mistake', async () => {
   expect(await mistakeOf({ loss: 'huber' })).toBe('/task/loss: huber is for a number')
   const numbers = { data: { ...toy.data, label: number } }
-  expect(await mistakeOf(numbers)).toBe('/task/loss: sigmoid-cross-entropy is for two classes')
+  expect(await mistakeOf(numbers)).toBe('/task/loss: sigmoid-cross-entropy is for two classes, or for several labels')
   expect(await mistakeOf({ ...numbers, loss: 'softmax-cross-entropy' })).toBe(
     '/task/loss: softmax-cross-entropy is for classes',
   )
@@ -55,4 +55,30 @@ test('a range of moving statistics is for a model that has some', async () => {
   const norm = { layer: 'batchNormalization', name: 'norm', momentumMicro: 990_000, epsilonNano: 1_000_000 }
   const architecture = { ...toy.architecture, layers: [norm, ...toy.architecture.layers] }
   expect(await mistakeOf({ movingRangeMicro: 1, architecture })).toBeUndefined()
+})
+
+test('a task may predict several labels of a row, by one output and one logistic loss each', async () => {
+  const findings = ['a', 'b', 'c'].map((column) => ({ column, positiveMicro: 3_000_000 }))
+  const label = { rule: 'multi-label', labels: findings }
+  const out = { layer: 'dense', name: 'out', units: 3, activation: 'linear' }
+  const several = { data: { ...toy.data, label }, architecture: { ...toy.architecture, layers: [out] } }
+  const image = { kind: 'image', height: 1, width: 2, channels: 1 }
+  const scan = { ...several, data: { kind: 'joint', parts: [image], label, rowsMax: 100 } }
+  for (const change of [several, { ...several, metrics: ['auroc', 'brier'] }, scan])
+    expect(await mistakeOf(change)).toBeUndefined()
+  expect(await mistakeOf({ data: several.data })).toBe(
+    '/task/architecture/layers: must end in 3 values for sigmoid-cross-entropy',
+  )
+  for (const loss of ['huber', 'softmax-cross-entropy'])
+    expect(await mistakeOf({ ...several, loss })).toMatch(`/task/loss: ${loss} is for `)
+  expect(await mistakeOf({ ...several, metrics: ['rmse'] })).toBe(
+    '/task/metrics: rmse is not for several labels: auroc, auprc, f1, sensitivity, specificity, balanced-accuracy, calibration, brier are',
+  )
+  for (const labels of [
+    findings.slice(1, 2),
+    [...findings, { column: 'a' }],
+    Array.from({ length: 29 }, (_, of) => ({ column: `f${of}` })),
+  ])
+    await expect(mistakeOf({ ...several, data: { ...toy.data, label: { ...label, labels } } })).rejects.toThrow()
+  await expect(mistakeOf({ ...scan, data: { ...scan.data, label: number } })).rejects.toThrow('images by themselves')
 })

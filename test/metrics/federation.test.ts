@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { figuresOf } from '#aggregation/metrics/figures.ts'
 import { encodeScores } from '#aggregation/metrics/lanes.ts'
+import type { Scoring } from '#aggregation/metrics/scoring.ts'
 import { equalEvaluation, type Measured } from '#aggregation/quantise.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { eventOf } from '#coordinator/api/views.ts'
@@ -11,7 +12,7 @@ import { federate } from '#sim/federation.ts'
 import { TOY_PAYLOAD, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { verifyRecord } from '#verify/verify.ts'
-import { BINARY, binary, measured, type Rows } from './given.ts'
+import { BINARY, binary, labels, measured, type Rows } from './given.ts'
 
 const SITES = 3
 
@@ -21,14 +22,12 @@ function rowsOf(site: number): Rows {
   return { given: rows.map(({ z }) => z), labels: rows.map(({ z, row }) => Number(z + (row % 7) / 2 - 1.5 > 0)) }
 }
 
-const trainerOf = (site: number): TrainerBackend => ({
-  ...toyTrainer(site),
-  fit: async (...args) => ({ ...(await toyTrainer(site).fit(...args)), evaluation: measured(binary, rowsOf(site)) }),
-})
-
-async function run(masking: 'none' | 'secagg/1') {
+async function run(masking: 'none' | 'secagg/1', task: object, measuredAt: (site: number) => Measured) {
+  const trainerOf = (site: number): TrainerBackend => ({
+    ...toyTrainer(site),
+    fit: async (...args) => ({ ...(await toyTrainer(site).fit(...args)), evaluation: measuredAt(site) }),
+  })
   const cohort = { min: SITES, max: SITES, quorum: SITES }
-  const task = { ...TOY_TASK, metrics: BINARY }
   const order = createRunSchema.parse({ task, rounds: 1, masking, cohort, secure: { suite: 1 } })
   const blobs = openMemoryBlobs()
   const events: (Record<string, unknown> & { type: string })[] = []
@@ -44,13 +43,13 @@ async function run(masking: 'none' | 'secagg/1') {
 }
 
 /** What all sites' rows make, each as it counts. */
-function expected(counts: (site: Measured) => Measured) {
-  const sites = Array.from({ length: SITES }, (_, site) => counts(measured(binary, rowsOf(site))))
+function expected(scoring: Scoring, measuredAt: (site: number) => Measured) {
+  const sites = Array.from({ length: SITES }, (_, site) => measuredAt(site))
   const sum = sites[0]?.tallies?.map((cells, block) =>
     cells.map((_, cell) => sites.reduce((all, { tallies }) => all + (tallies?.[block]?.[cell] ?? 0), 0)),
   )
   const rows = sites.reduce((all, site) => all + site.rows, 0)
-  return figuresOf(binary, encodeScores(binary, sum ?? []), rows)
+  return figuresOf(scoring, encodeScores(scoring, sum ?? []), rows)
 }
 
 describe('a run whose task asks for every metric of two classes', () => {
@@ -58,8 +57,9 @@ describe('a run whose task asks for every metric of two classes', () => {
     ['none', 'of all rows', (one: Measured) => one],
     ['secagg/1', 'of sites that count alike', (one: Measured) => equalEvaluation(one, binary)],
   ] as const)('masking %s: tells, signs and proves the figures %s', async (masking, _, counts) => {
-    const { ended, verdict, events } = await run(masking)
-    const due = expected(counts)
+    const measuredAt = (site: number) => measured(binary, rowsOf(site))
+    const { ended, verdict, events } = await run(masking, { ...TOY_TASK, metrics: BINARY }, measuredAt)
+    const due = expected(binary, (site) => counts(measuredAt(site)))
     // Each site rounds its own sums.
     const near = due.map(({ name, micro, withinMicro }) => ({
       name,
@@ -73,6 +73,31 @@ describe('a run whose task asks for every metric of two classes', () => {
       ...{ name, value: (micro ?? 0) / 1e6, within: withinMicro / 1e6 },
     }))
     expect(told).toMatchObject({ rows: masking === 'none' ? 105 : null, figures })
+  })
+
+  test('or of several labels: each has its own, and all are proven under masks', async () => {
+    const measuredAt = (site: number) => {
+      const { given, labels: said } = rowsOf(site)
+      const some = [...said.keys()].slice(0, 2 * Math.floor(said.length / 2))
+      // Every third is not known; of each row something is.
+      const known = some.map((at) => (at % 3 === site ? Number.NaN : (said[at] as number)))
+      return measured(labels(2), { given: given.slice(0, some.length), labels: known })
+    }
+    const [out] = TOY_TASK.architecture.layers as [object]
+    const { ended, verdict } = await run(
+      'secagg/1',
+      {
+        ...{ ...TOY_TASK, metrics: BINARY },
+        architecture: { ...TOY_TASK.architecture, layers: [{ ...out, units: 2 }] },
+        data: { ...TOY_TASK.data, label: { rule: 'multi-label', labels: [{ column: 'z' }, { column: 'w' }] } },
+      },
+      measuredAt,
+    )
+    const due = expected(labels(2), (site) => equalEvaluation(measuredAt(site), labels(2)))
+    const exact = (figures: typeof due = []) => figures.filter(({ name }) => name !== 'brier')
+    expect(exact(ended.evaluation?.figures)).toEqual(exact(due))
+    expect(due.every(({ byLabel }) => byLabel?.every(([micro]) => micro !== null))).toBe(true)
+    expect(verdict).toMatchObject({ ok: true, evaluation: ended.evaluation })
   })
 
   test('is refused where the task could not have them, with how to mend it', () => {

@@ -1,6 +1,7 @@
 import { figuresOf } from '#aggregation/metrics/figures.ts'
 import { encodeScores } from '#aggregation/metrics/lanes.ts'
 import { type Scoring, scoringFor } from '#aggregation/metrics/scoring.ts'
+import { scoreRows } from '#client/trainers/loss.ts'
 import { scorerOf } from '#client/trainers/scores.ts'
 import type { FigureName, Metric } from '#protocol/metrics.ts'
 
@@ -12,15 +13,22 @@ const NUMBER: readonly Metric[] = ['mae', 'rmse', 'r2']
 
 export const binary = scoringFor(BINARY, { kind: 'binary' })
 export const classes = (count: number) => scoringFor(CLASSES, { kind: 'classes', classes: count })
+export const labels = (count: number) => scoringFor(BINARY, { kind: 'labels', labels: count })
 export const numbers = (unitMicro: number) => scoringFor(NUMBER, { kind: 'number', unitMicro })
 
-/** Rows of a site, as its model gives and its data have them. */
+/** Rows of a site, as its model gives and its data have them; of several labels as many as outputs, row after row. */
 export type Rows = { readonly given: readonly number[]; readonly labels: readonly number[] }
 
 /** What a site counts, and how many of its rows are right. */
 export function measured(scoring: Scoring, { given, labels }: Rows) {
   const scorer = scorerOf(scoring)
   if (labels.length > 0) scorer.add(given, labels)
+  const [first] = scoring.blocks
+  if (first?.kind === 'labels') {
+    const rows = labels.length / first.labels
+    const { correct } = scoreRows('sigmoid-cross-entropy', given, labels, Array(first.labels).fill(1))
+    return { rows, correct, lossSumNats: 0, tallies: scorer.tallies }
+  }
   const width = given.length / labels.length
   const taken = labels.map((_, row) => {
     const logits = given.slice(row * width, (row + 1) * width)

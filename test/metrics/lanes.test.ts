@@ -4,26 +4,41 @@ import { accumulate } from '#aggregation/accumulate.ts'
 import { inspectVector } from '#aggregation/inspect.ts'
 import { equalScores } from '#aggregation/metrics/equal.ts'
 import { figuresOf } from '#aggregation/metrics/figures.ts'
-import { decodeScores, encodeScores, mistakeInScores } from '#aggregation/metrics/lanes.ts'
-import { type Scoring, scoreLanesOf } from '#aggregation/metrics/scoring.ts'
+import { decodeScores, encodeScores, labelledIn, mistakeInScores } from '#aggregation/metrics/lanes.ts'
+import { type Scoring, scoreLanesOf, talliedIn } from '#aggregation/metrics/scoring.ts'
 import { dequantise, EQUAL_ROWS, equalEvaluation, quantise, quantiserFor } from '#aggregation/quantise.ts'
 import { encodeLanes, HEADER_LANES, lanesOf, widthOf } from '#aggregation/vector.ts'
 import { once } from '#protocol/bytes.ts'
-import { SCORE_LANES_MAX } from '#protocol/limits.ts'
+import { LABELS_MAX, SCORE_LANES_MAX } from '#protocol/limits.ts'
 import { must } from '#test/aggregation/given.ts'
-import { binary, classes, measured, numbers, type Rows } from './given.ts'
+import { binary, classes, labels, measured, numbers, type Rows } from './given.ts'
 
 const SCORINGS: readonly (readonly [string, Scoring, number])[] = [
   ['two classes', binary, 1],
   ['three classes', classes(3), 3],
   ['numbers', numbers(1_000_000), 1],
+  ['three labels', labels(3), 3],
 ]
+
+const isOfLabels = ({ blocks: [first] }: Scoring) => first?.kind === 'labels'
 
 /** Rows of one site, for a model of so many outputs. */
 function rowsOf(scoring: Scoring, outputs: number, { min = 0, max = 25 } = {}) {
   const output = fc.float({ min: -9, max: 9, noNaN: true })
   const label = scoring.unitMicro > 0 ? fc.double({ min: -40, max: 40, noNaN: true }) : fc.nat(Math.max(1, outputs - 1))
   const row = fc.record({ given: fc.array(output, { minLength: outputs, maxLength: outputs }), label })
+  if (isOfLabels(scoring)) {
+    // Something is known of each row.
+    const known = fc.array(fc.constantFrom(0, 1, Number.NaN), { minLength: outputs, maxLength: outputs })
+    const several = fc.record({ given: row.map(({ given }) => given), labels: known })
+    return fc
+      .array(several, { minLength: min, maxLength: max })
+      .map((rows) => rows.filter(({ labels }) => !labels.every(Number.isNaN)))
+      .filter((rows) => rows.length >= min)
+      .map(
+        (rows): Rows => ({ given: rows.flatMap(({ given }) => given), labels: rows.flatMap(({ labels }) => labels) }),
+      )
+  }
   return fc
     .array(row, { minLength: min, maxLength: max })
     .map((rows): Rows => ({ given: rows.flatMap(({ given }) => given), labels: rows.map(({ label }) => label) }))
@@ -84,12 +99,20 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
           const [before, after] = [own.tallies[index], tallies[index]] as [Float64Array, Float64Array]
           expect(after.every((cell) => cell % part === 0)).toBe(true)
           expect(after.every((cell, at) => cell === 0 || (before[at] as number) > 0)).toBe(true)
-          if (kind === 'one-vs-rest') continue
+          if (kind === 'one-vs-rest' || kind === 'labels') continue
           // Right rows and the others each have their number of parts rounded, and so each sum from the first cell on.
           const off = sumsOf(before).map(
             (sum, at) => ((sum / own.rows) * EQUAL_ROWS - (sumsOf(after)[at] as number)) / part,
           )
           expect(Math.max(...off.map(Math.abs))).toBeLessThanOrEqual(2)
+        }
+        const [before, after] = [own.tallies, tallies].map((cells) => talliedIn(scoring, cells, 'labels'))
+        if (!before || !after) return
+        const kept = labelledIn(after.block, after.cells)
+        for (const [of, { known, right }] of labelledIn(before.block, before.cells).entries()) {
+          const off = (count: number, share = 0) => Math.abs((count / own.rows) * EQUAL_ROWS - share) / part
+          expect(off(right, kept[of]?.right)).toBeLessThanOrEqual(1.5)
+          expect(off(known, kept[of]?.known)).toBeLessThanOrEqual(2)
         }
       }),
       { numRuns: 25 },
@@ -121,7 +144,9 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
   test('any change to one score lane is refused, of a report and of a sum', async () => {
     const rows: Rows = {
       given: Array.from({ length: 12 * outputs }, (_, at) => ((at * 7) % 11) / 3 - 1.5),
-      labels: Array.from({ length: 12 }, (_, row) => row % Math.max(2, outputs)),
+      labels: isOfLabels(scoring)
+        ? Array.from({ length: 12 * outputs }, (_, at) => [0, 1, Number.NaN, 1][at % 4] as number)
+        : Array.from({ length: 12 }, (_, row) => row % Math.max(2, outputs)),
     }
     const sound = vectorOf(scoring, rows)
     expect(await inspectVector(once(encodeLanes(sound)), payload, quantiser)).toMatchObject({ ok: true })
@@ -140,7 +165,10 @@ describe.each(SCORINGS)('%s:', (_, scoring, outputs) => {
 
 describe('what no rows can make is refused:', () => {
   const rows: Rows = { given: [3, 1, 0, 0, 2, 1, -1, 0, 1], labels: [0, 1, 1] }
-  const [two, many] = [binary, classes(3)]
+  const [two, many, three] = [binary, classes(3), labels(3)]
+  const known: Rows = { given: [-1, 1, 2], labels: [0, Number.NaN, 1] }
+  const fewer: Rows = { given: [-1, 1, 2, 0, 1, 2], labels: [0, 1, 1, Number.NaN, 1, 1] }
+  const wrong: Rows = { given: [-1, 1, 2], labels: [1, Number.NaN, 1] }
   const sound = (scoring: Scoring, { given, labels }: Rows) => measured(scoring, { given, labels })
   const cases: readonly (readonly [string, Scoring, Rows, (tallies: Float64Array[]) => void, RegExp])[] = [
     ['a row too many', two, { given: [1, -1], labels: [1, 0] }, ([cells]) => bump(cells, 0, 1), /rows in the cells/],
@@ -158,6 +186,22 @@ describe('what no rows can make is refused:', () => {
     ['more miss than rows can', two, { given: [1], labels: [1] }, ([, sum]) => bump(sum, 0, 1), /at most 1/],
     ['a matrix whose diagonal is not what is right', many, rows, ([cells]) => swap(cells, 0, 1), /right by confusion/],
     ['ranks of another class', many, rows, ([, ranks]) => swap(ranks, 0, 64), /class 0 has/],
+    [
+      'a label of more rows than there are',
+      three,
+      known,
+      ([cells]) => bump(cells, 0, 9),
+      /label 0 is known of 10 rows/,
+    ],
+    ['a label that is missed where all is right', three, known, ([cells]) => swap(cells, 0, 256), /missed in 1 rows/],
+    ['more miss of a label than rows', three, fewer, ([, sum]) => bump(sum, 0, 1), /squared-miss of .*rows of label 0/],
+    [
+      'rows that are wrong, and no label of theirs',
+      three,
+      wrong,
+      ([cells]) => swap(cells, 256, 128),
+      /0 labels are missed/,
+    ],
     ['confidence of other rows', many, rows, ([, , sure]) => bump(sure, 3, 1), /in the cells of confidence/],
   ]
 
@@ -187,6 +231,18 @@ describe('what no rows can make is refused:', () => {
     expect(said(8, 16, 4 * 32 - 8.1, 16)).toMatch(/label/)
     expect(said(0, 0, 4 * 32 + 8.1, 16)).toMatch(/label/)
   })
+})
+
+test('of labels that are missed in the same rows none has more parts than rows that are wrong', () => {
+  // Two of three rows miss both: 2.67 parts of two, of which the first would have two and its rows one.
+  const made = measured(labels(2), { given: [1, 1, 1, 1, 1, 1], labels: [1, 1, 0, 0, 0, 0] })
+  const { tallies = [], ...equal } = equalEvaluation(made, labels(2))
+  expect(equal.correct).toBe(EQUAL_ROWS / 2)
+  expect(mistakeInScores(labels(2), encodeScores(labels(2), tallies), { reports: 1, ...equal })).toBeUndefined()
+})
+
+test('as many labels as there may be, with every metric, stay within the lanes that scores may take', () => {
+  expect(scoreLanesOf(labels(LABELS_MAX))).toBe(14_420)
 })
 
 test('sixty-four classes with every metric stay within the lanes that scores may take', () => {

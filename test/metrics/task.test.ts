@@ -16,7 +16,7 @@ const task = tinyTask(new Uint8Array(32), cid('architecture'), cid('genesis'))
 const ofClasses = (count: number): Task => {
   const { data } = task
   if (data.kind !== 'table') throw new Error('the tiny task is about a table')
-  const label = { ...data.label, rule: 'integer', classes: count } as const
+  const label = { column: 'ill', rule: 'integer', classes: count } as const
   return { ...task, loss: 'softmax-cross-entropy', data: { ...data, label } }
 }
 

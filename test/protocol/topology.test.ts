@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import {
-  type io,
   mul,
   type Scalar,
   softmax,
@@ -24,8 +23,7 @@ import { architectureOf } from '#protocol/topology/topology.ts'
 import { weightsOf } from '#protocol/topology/weights.ts'
 import { architectures } from '#test/client/trainers/architectures.ts'
 import { noise, someModel } from '#test/client/trainers/tasks.ts'
-
-const bytesOf = (json: unknown) => utf8(JSON.stringify(json))
+import { bytesOf, conv, dense, graph, layer, savedOf, sequential, used } from './topologies.ts'
 
 test('an architecture comes back from its topology, and whoever has none in Keras is refused', () => {
   let back = 0
@@ -139,23 +137,12 @@ describe('a LayersModel of TF.js', () => {
     const both = layers.layers.concatenate().apply([flat as layers.SymbolicTensor, table])
     const out = layers.layers.dense({ units: 3, activation: 'softmax' }).apply(both) as layers.SymbolicTensor
     const theirs = layers.model({ inputs: [image, table], outputs: out })
-    let saved: io.ModelArtifacts | undefined
-    await theirs.save({
-      save: async (artifacts) => {
-        saved = artifacts
-        return { modelArtifactsInfo: {} } as never
-      },
-    })
-    const json = bytesOf({
-      modelTopology: saved?.modelTopology,
-      weightsManifest: [{ paths: ['https://nobody.example/1.bin'], weights: saved?.weightSpecs }],
-    })
+    const { json, file } = await savedOf(theirs)
     const topology = architectureOf(json)
     if (!topology.ok) throw new Error(topology.detail)
     expect(topology.value.notes.join()).toMatch(/final softmax is left out/)
     const { architecture } = topology.value
     expect(architecture.input).toEqual([99])
-    const file = new Uint8Array(saved?.weightData as ArrayBuffer)
     const weights = weightsOf(topology.value, json, file)
     if (!weights.ok) throw new Error(weights.detail)
     const ours = buildNetwork(architecture)
@@ -173,26 +160,6 @@ describe('a LayersModel of TF.js', () => {
     expect(weightsOf(others.value, json, file)).toMatchObject({ ok: false, refusal: 'missing-weight' })
   })
 })
-
-const layer = (class_name: string, config: object, more: object = {}) => ({
-  ...{ class_name, config: { name: 'odd', batch_input_shape: [null, 4, 4, 2], ...config } },
-  ...more,
-})
-const sequential = (...all: readonly object[]) => ({ class_name: 'Sequential', config: { name: 's', layers: all } })
-const dense = (config: object) =>
-  sequential({
-    class_name: 'Dense',
-    config: { name: 'odd', batch_input_shape: [null, 4], units: 3, activation: 'linear', ...config },
-  })
-const input = { class_name: 'InputLayer', name: 'in', config: { batch_input_shape: [null, 4] }, inbound_nodes: [] }
-const graph = (...all: readonly object[]) => ({
-  class_name: 'Functional',
-  config: { layers: [input, ...all], input_layers: [['in', 0, 0]], output_layers: [['odd', 0, 0]] },
-})
-const used = (...nodes: readonly unknown[]) => ({
-  ...{ class_name: 'Dense', name: 'odd', config: { units: 3, activation: 'linear' }, inbound_nodes: nodes },
-})
-const conv = { filters: 2, kernel_size: [2, 2], strides: [1, 1], padding: 'valid' }
 
 describe('a topology is refused', () => {
   test.each([

@@ -98,6 +98,14 @@ describe('a task', () => {
     expect(days).toEqual({ column: 'days', rule: 'number', centreMicro: -2_500_000, scaleMicro: 125_000 })
   })
 
+  test('on several labels says each column, and what one that is there counts', () => {
+    const label = data.multiLabel(['a', { column: 'b', positive: 2.5 }])
+    const labels = [{ column: 'a' }, { column: 'b', positiveMicro: 2_500_000 }]
+    expect(label).toEqual({ rule: 'multi-label', labels })
+    const scans = data.jointData({ parts: [data.imagePart({ height: 4, width: 2 })], label })
+    expect(accepted(defineTask({ ...base, data: scans })).task.architecture.input).toEqual([8])
+  })
+
   test('whose last layer squashes what the loss squashes is refused here, by its name', () => {
     const model = layers.sequential([layers.dense(3, 'softmax', { name: 'out' })])
     expect(() => defineTask({ ...base, model })).toThrow(/takes logits.*out/)
@@ -158,6 +166,7 @@ describe('layers', () => {
     layers.maxPooling1d(),
     layers.averagePooling1d(2, { stride: 1 }),
     layers.lstm(4, { sequences: true }),
+    layers.simpleRnn(4, { sequences: true, backwards: true }),
     layers.gru(4, { name: 'last' }),
     layers.reshape([2, 2]),
     layers.globalPooling('average', { name: 'pooled' }),

@@ -91,6 +91,7 @@ const EVERY = layers.sequential([
   layers.positionEmbedding(weighed),
   layers.lstm(1, { ...weighed, sequences: true, backwards: true }),
   layers.gru(1, { ...weighed, sequences: true, backwards: true }),
+  layers.simpleRnn(1, { ...weighed, sequences: true, backwards: true }),
   layers.attention(1, { from: three, causal: true }),
   layers.add(from),
   layers.multiply(from),
@@ -99,6 +100,7 @@ const EVERY = layers.sequential([
 
 const columns = [data.number('age', { gaps: true }), data.category('sex', [0, 1])]
 const label = data.classIn('kind', 2)
+const labels = data.multiLabel(['a', { column: 'b', positive: 2 }])
 const base: TaskDefinition = {
   name: 'everything',
   data: data.tableData({ columns, label }),
@@ -161,11 +163,11 @@ const ORDERS: readonly CreateRun[] = [
       }),
     }),
   ),
-  ...[data.notZero('sick'), data.value('days')].flatMap((other) => [
+  ...[data.notZero('sick'), data.value('days'), labels].flatMap((other) => [
     change({ data: data.tableData({ columns, label: other }) }),
     change({ data: data.jointData({ parts: [data.tablePart(columns)], label: other }) }),
   ]),
-  change({ data: data.textData({ ...text, tokens: data.BYTES, label }) }),
+  ...[label, labels].map((each) => change({ data: data.textData({ ...text, tokens: data.BYTES, label: each }) })),
   keptTask(FILE, { ...terms, fork: { run: 'run_01KQ7ZV0A1B2C3D4E5F6G7H8J9', round: 2 } }),
 ]
 

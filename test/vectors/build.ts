@@ -26,7 +26,7 @@ import { buildMaskedRun } from './masked-run.ts'
 import { movingVector } from './moving.ts'
 import { referenceVector } from './reference.ts'
 import { buildRun, coordinator, nodes, Recorder, runId, secretOf, taskSeed } from './run.ts'
-import { scoresVector } from './scores.ts'
+import { labelsVector, scoresVector } from './scores.ts'
 import { secaggSession, secaggVectors } from './secagg.ts'
 import { statisticsVector } from './statistics.ts'
 
@@ -54,6 +54,7 @@ export async function buildVectors() {
       ...run.vectors,
       moving: await movingVector(),
       scores: scoresVector(),
+      labels: labelsVector(),
       'masked-run': masked.vectors,
       secagg: secaggVectors(),
       'secagg-session': await secaggSession(),

@@ -61,6 +61,7 @@ export function applyLayer(layer: Layer, from: readonly Tensor[], pass: Pass): T
       return applyPositionEmbedding(x, pass)
     case 'lstm':
     case 'gru':
+    case 'simpleRnn':
       return applyRecurrent(layer, x, pass)
     case 'attention':
       return applyAttention(layer, from as readonly [Tensor, Tensor, Tensor])

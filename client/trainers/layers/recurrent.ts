@@ -17,7 +17,7 @@ import type { Layer } from '#protocol/layers.ts'
 import { multiply, rowsBy } from './dense.ts'
 import { type Pass, rowsOf } from './pass.ts'
 
-type Recurrent = Extract<Layer, { layer: 'lstm' | 'gru' }>
+type Recurrent = Extract<Layer, { layer: 'lstm' | 'gru' | 'simpleRnn' }>
 /** From what the input adds to a step's gates, [rows, gates × units]: what the step puts out. */
 type Cell = (gates: Tensor2D) => Tensor
 
@@ -28,10 +28,30 @@ export function applyRecurrent(layer: Recurrent, x: Tensor, { weight }: Pass): T
   // TF.js's gradient of a pile of one is none.
   const gates = (steps === 1 ? [shares] : unstack(reshape(shares, [rows, steps, -1]), 1)) as Tensor2D[]
   const start = zeros([rowsOf(x), layer.units])
-  const cell = layer.layer === 'lstm' ? lstmCell(weight, start) : gruCell(weight, start, layer.units)
+  const cell = cellOf(layer, weight, start)
   const out = (layer.backwards ? gates.toReversed() : gates).map(cell)
   if (!layer.sequences) return out.at(-1) as Tensor
   return stack(layer.backwards ? out.toReversed() : out, 1)
+}
+
+function cellOf({ layer, units }: Recurrent, weight: Pass['weight'], start: Tensor): Cell {
+  switch (layer) {
+    case 'lstm':
+      return lstmCell(weight, start)
+    case 'gru':
+      return gruCell(weight, start, units)
+    case 'simpleRnn':
+      return simpleCell(weight, start)
+  }
+}
+
+function simpleCell(weight: Pass['weight'], start: Tensor): Cell {
+  const recurrent = weight('recurrent_kernel')
+  let hidden = start
+  return (share) => {
+    hidden = tanh(add(share, multiply(hidden, recurrent, undefined)))
+    return hidden
+  }
 }
 
 function lstmCell(weight: Pass['weight'], start: Tensor): Cell {

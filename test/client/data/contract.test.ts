@@ -68,6 +68,25 @@ test('integer labels are the classes themselves', () => {
 })
 
 const label = (rule: 'integer' | 'not-zero', classes: number) => ({ label: { column: 'num', rule, classes } })
+test('of several labels each is read by itself, a row that has none is left out, and a rare one is in both parts', () => {
+  const several: TableContract = {
+    ...{ ...contract, columns: [{ kind: 'number', name: 'x', gaps: false }] },
+    label: { rule: 'multi-label', labels: [{ column: 'a' }, { column: 'b', positiveMicro: 2_000_000 }] },
+  }
+  const some = applyTableContract(tableFrom('x,a,b\n1,1,0\n2,,1\n3,,\n4,0,'), several, seed)
+  expect([...some.labels]).toEqual([1, 0, Number.NaN, 1, 0, Number.NaN])
+  expect(some.dropped).toBe(1)
+  expect(some.train.length + some.heldOut.length).toBe(3)
+  expect(() => applyTableContract(tableFrom('x,a,b\n1,1,0\n2,-1,1'), several, seed)).toThrow(
+    'data-contract: column a holds a label other than 0 and 1',
+  )
+  // One row in ten has b, each of these a as well.
+  const rows = Array.from({ length: 100 }, (_, row) => `${row},${row % 2},${row % 10 === 1 ? 1 : 0}`)
+  const { heldOut, labels } = applyTableContract(tableFrom(['x,a,b', ...rows].join('\n')), several, seed)
+  expect([...heldOut].filter((row) => labels[2 * row + 1] === 1)).toHaveLength(2)
+  expect([...heldOut].filter((row) => labels[2 * row] === 1)).toHaveLength(10)
+})
+
 test.each<[string, string, Partial<TableContract>, string]>([
   ['a missing column', text.replace('age', 'years'), {}, 'data-contract: no column age'],
   ['a missing label', text.replace('num', 'target'), {}, 'data-contract: no column num'],

@@ -96,6 +96,7 @@ function someLayers(dice: Dice, shape: readonly number[], name: string, before: 
         [{ layer: 'averagePooling1d', ...pool }],
         [{ layer: 'lstm', ...recurrent }],
         [{ layer: 'gru', ...recurrent }],
+        [{ layer: 'simpleRnn', ...recurrent }],
         attended(dice, name, before),
         [{ layer: 'positionEmbedding', name, ...frozen }],
         [{ layer: 'reshape', name, shape: [shape[1] as number, shape[0] as number] }],

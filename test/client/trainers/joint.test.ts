@@ -76,3 +76,39 @@ test('a model of several parts learns what a table, an image and a word of a row
   const after = await fitHere(trained, { ...training, purpose: 'evaluate' }, dataset)
   expect(after.evaluation.correct / after.evaluation.rows).toBeGreaterThan(0.95)
 })
+
+test('images whose labels are columns of a table, some of them empty, teach several labels at once', async () => {
+  await openBackend('wasm')
+  const next = noise(5)
+  const seen = Array.from({ length: ROWS }, () => [next() > 0, next() > 0.6] as const)
+  const cell = (isThere: boolean, row: number) => (row % 4 === 0 ? '' : Number(isThere))
+  const lines = seen.map(([a, b], row) => `${cell(a, row)},${cell(b, row + 1)}`)
+  const pixels = seen.flatMap(([a, b]) => [a ? 200 : 60, 128 + 50 * next(), b ? 40 : 190, 128])
+  const files: Readonly<Record<string, Uint8Array>> = {
+    'site.csv': utf8(['a,b', ...lines].join('\n')),
+    'images.idx': formatIdx({ sides: [ROWS, 2, 2], bytes: Uint8Array.from(pixels) }),
+  }
+  const several: JointContract = {
+    kind: 'joint',
+    parts: [{ kind: 'image', height: 2, width: 2, channels: 1 }],
+    label: { rule: 'multi-label', labels: [{ column: 'a' }, { column: 'b', positiveMicro: 3_000_000 }] },
+    rowsMax: ROWS,
+  }
+  const source = { kind: 'joint', table: 'site.csv', images: 'images.idx' } as const
+  const open = async (path: string) => inMemory(path, files[path] as Uint8Array)
+  const dataset = await openDataset(source, open)(several, new Uint8Array(32))
+  const linear: Architecture = {
+    ...{ v: 1, input: [4] },
+    layers: [{ layer: 'dense', name: 'out', units: 2, activation: 'linear' }],
+  }
+  const training = trainingOf(linear, 'sigmoid-cross-entropy', 2, {
+    ...{ data: several, batchSize: 16, epochs: 30 },
+    optimiser: { kind: 'adam', rateMicro: 50_000, beta1Micro: 900_000, beta2Micro: 999_000, epsilonNano: 100 },
+  })
+  const genesis = genesisWeights(linear, new Uint8Array(32).fill(3))
+  const { delta, evaluation } = await fitHere(genesis, training, dataset)
+  expect(evaluation.correct / evaluation.rows).toBeLessThan(0.9)
+  const trained = delta.map((moved, index) => (genesis[index] as number) + moved)
+  const after = await fitHere(trained, { ...training, purpose: 'evaluate' }, dataset)
+  expect(after.evaluation.correct / after.evaluation.rows).toBeGreaterThan(0.95)
+})

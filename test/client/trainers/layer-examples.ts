@@ -36,7 +36,7 @@ const batchNorm = (name: string, rest: Rest<'batchNormalization'> = {}): Layer =
 const layerNorm = (name: string, rest: Rest<'layerNormalization'> = {}): Layer => ({
   ...{ layer: 'layerNormalization', name, epsilonNano: 1_000_000, ...rest },
 })
-const recurrent = (layer: 'lstm' | 'gru', name: string, units: number, rest: Rest<'lstm'> = {}): Layer =>
+const recurrent = (layer: 'lstm' | 'gru' | 'simpleRnn', name: string, units: number, rest: Rest<'lstm'> = {}): Layer =>
   ({ ...rest, layer, name, units }) as Layer
 const attention = (name: string, from: readonly string[], heads: number, causal?: true): Layer => ({
   ...{ layer: 'attention', name, from, heads, ...(causal ? { causal } : {}) },
@@ -243,6 +243,18 @@ export const examples: Readonly<Record<string, Example>> = {
       recurrent('gru', 'a', 3, { sequences: true, backwards: true }),
       recurrent('gru', 'b', 4, { sequences: true }),
       recurrent('gru', 'c', 3, { backwards: true }),
+      dense('out', 3),
+    ],
+  },
+  'simple cells that read both ways, and their mean': {
+    input: [4, 3],
+    layers: [
+      recurrent('simpleRnn', 'a', 3, { from: ['input'], sequences: true }),
+      recurrent('simpleRnn', 'b', 3, { from: ['input'], sequences: true, backwards: true }),
+      { layer: 'concatenate', name: 'both', from: ['a', 'b'] },
+      { layer: 'reshape', name: 'pairs', shape: [8, 3] },
+      { layer: 'averagePooling1d', name: 'mean', pool: 2, stride: 2 },
+      recurrent('simpleRnn', 'c', 5, { backwards: true }),
       dense('out', 3),
     ],
   },

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { grad, memory, type Scalar, tensor, tidy } from '@tensorflow/tfjs-core'
 import { openBackend } from '#client/trainers/backend.ts'
-import { lossSum, scoreRows } from '#client/trainers/loss.ts'
+import { labelWeights, lossSum, scoreRows } from '#client/trainers/loss.ts'
 import type { Loss } from '#protocol/task.ts'
 import { backendsHere } from './backends.ts'
-import { noise } from './tasks.ts'
+import { datasetOf, fitHere, labelledTable, noise, trainingOf } from './tasks.ts'
 
 type Case = { readonly outputs: number; readonly values: readonly number[]; readonly labels: readonly number[] }
 const next = noise(7)
@@ -45,6 +45,28 @@ function lossOf(loss: Loss, z: readonly number[], label: number): number {
     case 'huber':
       return miss > 1 ? miss - 0.5 : 0.5 * miss * miss
   }
+}
+
+type Several = {
+  readonly values: readonly number[]
+  readonly labels: readonly number[]
+  readonly positives: readonly number[]
+  readonly losses: readonly number[]
+  readonly slopes?: readonly number[]
+  readonly correct: number
+}
+const [ln2, ln3] = [Math.log(2), Math.log(3)]
+const several: Readonly<Record<string, Several>> = {
+  // The documentation of keras.losses.BinaryCrossentropy, from logits and with no reduction.
+  'as Keras prints it': {
+    ...{ values: [-18.6, 0.51, 2.94, -12.8], labels: [0, 1, 0, 0], positives: [1, 1] },
+    ...{ losses: [0.235, 1.496], correct: 1 },
+  },
+  // As that of torch.nn.BCEWithLogitsLoss with its pos_weight, by hand.
+  'with weights of what is there, and what nobody knows': {
+    ...{ values: [0, ln3, -ln3, 0, 9, -ln3], labels: [1, 0, Number.NaN, 0, Number.NaN, 1], positives: [2, 1, 1] },
+    ...{ losses: [2 * ln2, 1.5 * ln2], slopes: [-0.5, 0.375, 0, 0.25, 0, -0.375], correct: 0 },
+  },
 }
 
 describe.each(await backendsHere('losses'))('on the %s backend', (backend) => {
@@ -89,4 +111,49 @@ describe.each(await backendsHere('losses'))('on the %s backend', (backend) => {
       expect(memory().numTensors).toBe(before)
     },
   )
+
+  test.each(Object.entries(several))('the loss of several labels is %s', async (_, given) => {
+    const { values, labels, positives, losses, slopes, correct } = given
+    const sides: [number, number] = [losses.length, positives.length]
+    const weights = losses.flatMap((_, row) => labelWeights(labels.slice(row * sides[1]), positives))
+    const found = tidy(() => {
+      const z = tensor([...values], sides)
+      const [y, w] = [labels.map((label) => label || 0), weights].map((each) => tensor(each, sides)) as [Scalar, Scalar]
+      const loss = (x: typeof z) => lossSum('sigmoid-cross-entropy', x, y, w)
+      return [loss(z), grad(loss)(z)] as const
+    })
+    const [[sum], gradient] = [await found[0].data(), await found[1].data()]
+    expect(sum).toBeCloseTo(
+      losses.reduce((all, each) => all + each, 0),
+      2,
+    )
+    for (const [at, slope] of slopes?.entries() ?? []) expect(gradient[at]).toBeCloseTo(slope, 6)
+    const scored = scoreRows('sigmoid-cross-entropy', values, labels, positives)
+    for (const [row, each] of losses.entries()) expect(scored.losses[row]).toBeCloseTo(each, slopes ? 6 : 3)
+    expect(scored.correct).toBe(correct)
+  })
+
+  test('a step goes down the gradient of what is known of each row, and of nothing else', async () => {
+    const labels = [1, Number.NaN, 0, 0, 1, Number.NaN, Number.NaN, 1, 1]
+    const rows = [Float32Array.of(1, 2), Float32Array.of(-1, 0.5), Float32Array.of(3, 1)]
+    const training = trainingOf(
+      { v: 1, input: [2], layers: [{ layer: 'dense', name: 'out', units: 3, activation: 'linear' }] },
+      'sigmoid-cross-entropy',
+      2,
+      { data: labelledTable(2, [2, 1, 5]), optimiser: { kind: 'sgd', rateMicro: 1_000_000, momentumMicro: 0 } },
+    )
+    const { delta, evaluation } = await fitHere(new Float32Array(9), training, datasetOf([2], rows, labels, [0, 1, 2]))
+    // At zero weights σ is a half; each row knows two labels.
+    const slopes = [2, 0, -1, -1, 1, 0, 0, 1, 5].map((weight) => weight / 4)
+    const down = Array.from({ length: 3 }, (_, label) =>
+      [0, 1, 2].map(
+        (at) => rows.reduce((sum, row, of) => sum + (slopes[3 * of + label] as number) * (row[at] ?? 1), 0) / 3,
+      ),
+    )
+    const expected = [0, 1, 2].flatMap((at) => down.map((each) => each[at] as number))
+    for (const [at, value] of expected.entries()) expect(delta[at]).toBeCloseTo(value, 5)
+    // Zero is taken for what is not there.
+    expect(evaluation).toMatchObject({ rows: 3, correct: 0 })
+    expect(evaluation.lossSumNats).toBeCloseTo((ln2 * (3 + 2 + 6)) / 2, 5)
+  })
 })

@@ -110,6 +110,7 @@ function applyLayer(layer: Layer, from: readonly Volume[], weight: Weight): Volu
       return { shape, values: values.map((value, at) => value + (weight('embeddings')[at] as number)) }
     case 'lstm':
     case 'gru':
+    case 'simpleRnn':
       return recur(layer, x, weight)
     case 'attention':
       return attend(layer, from as readonly [Volume, Volume, Volume])
@@ -189,9 +190,9 @@ function normalizeBatch(layer: Of<'batchNormalization'>, batch: Batch, weight: W
 }
 
 /** Keras's equations, gate by gate. */
-function recur(layer: Of<'lstm' | 'gru'>, { shape, values }: Volume, weight: Weight): Volume {
+function recur(layer: Of<'lstm' | 'gru' | 'simpleRnn'>, { shape, values }: Volume, weight: Weight): Volume {
   const { units } = layer
-  const [steps, gates] = [lines(values, shape[1] as number), layer.layer === 'lstm' ? 4 : 3]
+  const [steps, gates] = [lines(values, shape[1] as number), { lstm: 4, gru: 3, simpleRnn: 1 }[layer.layer]]
   const order = layer.backwards ? [...steps.keys()].reverse() : [...steps.keys()]
   const outputs: Float64Array[] = []
   let hidden = new Float64Array(units)
@@ -205,7 +206,8 @@ function recur(layer: Of<'lstm' | 'gru'>, { shape, values }: Volume, weight: Wei
         const back = state.reduce((total, value, at) => total + value * (recurrent[at] as number), 0)
         return sum + back + (weight('bias')[column] as number)
       })
-    if (layer.layer === 'lstm') {
+    if (layer.layer === 'simpleRnn') hidden = share(0, hidden).map(Math.tanh)
+    else if (layer.layer === 'lstm') {
       const [i, f, o] = [0, 1, 3].map((gate) => share(gate, hidden).map(sigmoid)) as [
         Float64Array,
         Float64Array,

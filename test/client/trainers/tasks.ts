@@ -129,6 +129,12 @@ export function tableOf(width: number, classes: number): Task['data'] {
   }
 }
 
+/** The same, and of each row as many labels as these: what each counts where it is there. */
+export function labelledTable(width: number, positives: readonly number[]): Task['data'] {
+  const labels = positives.map((positive, of) => ({ column: `y${of}`, positiveMicro: positive * 1e6 }))
+  return { ...tableOf(width, 2), kind: 'table', label: { rule: 'multi-label', labels } } as Task['data']
+}
+
 export function fitHere(model: Float32Array, training: TrainingTask, dataset: Dataset): Promise<LocalUpdate> {
   return fitModel(model, training, dataset, { checkpoint: () => undefined, progress: () => undefined })
 }
