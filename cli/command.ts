@@ -1,5 +1,6 @@
 import type { Arguments } from './arguments.ts'
 import type { Output } from './output.ts'
+import type { ShapeName } from './shapes.ts'
 
 /** A command: what `--help` shows, and where its work is. Nothing else is loaded until it runs. */
 export type Command = {
@@ -9,6 +10,8 @@ export type Command = {
   readonly positional?: { readonly name: string; readonly required: boolean; readonly max?: number }
   readonly options: readonly Option[]
   readonly examples: readonly string[]
+  /** What it writes with --json, by its name in the table of shapes; or what is somebody else's to describe. */
+  readonly prints: ShapeName | 'as-it-comes'
   readonly load: () => Promise<{ readonly execute: Execute }>
 }
 
@@ -17,6 +20,8 @@ export type Option = {
   readonly short?: string
   /** How the value is called; an option without one is a flag. */
   readonly value?: string
+  /** Its value may be left out; where it is given, it is after a `=`. */
+  readonly bare?: true
   readonly summary: string
   /** The environment variable that is read when the flag is not given. */
   readonly env?: string

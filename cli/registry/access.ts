@@ -7,6 +7,7 @@ export const ACCESS: readonly Command[] = [
     summary: 'show the key that is in use, and what it is for',
     options: api,
     examples: ['consilium whoami', 'consilium whoami --json'],
+    prints: 'who',
     load: () => import('../whoami.ts'),
   },
   {
@@ -14,6 +15,7 @@ export const ACCESS: readonly Command[] = [
     summary: 'list API keys, the newest first, also those that are no longer good',
     options: api,
     examples: ['consilium keys ls', 'consilium keys ls --json'],
+    prints: 'keys',
     load: () => import('../keys-ls.ts'),
   },
   {
@@ -28,6 +30,7 @@ export const ACCESS: readonly Command[] = [
       { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
     ],
     examples: ['consilium keys create --name nightly --scopes runs:read,runs:write > nightly.key'],
+    prints: 'made-key',
     load: () => import('../keys-create.ts'),
   },
   {
@@ -36,6 +39,7 @@ export const ACCESS: readonly Command[] = [
     positional: { name: '<key_…>', required: true },
     options: api,
     examples: ['consilium keys revoke key_01KQ7ZT2B4C6D8E0F1G2H3J4K5'],
+    prints: 'key',
     load: () => import('../keys-revoke.ts'),
   },
   {
@@ -43,6 +47,7 @@ export const ACCESS: readonly Command[] = [
     summary: 'list what was changed through the API, and what keys were refused, the newest first',
     options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
     examples: ['consilium audit ls', 'consilium audit ls --limit 200 --json'],
+    prints: 'audited',
     load: () => import('../audit-ls.ts'),
   },
 ]

@@ -33,6 +33,7 @@ export const FEDERATIONS: readonly Command[] = [
       'consilium node join 7Q2F-KD9P-M3XA-0WTE --coordinator https://coordinator.example:7410',
       'consilium node join 7Q2F-KD9P-M3XA-0WTE --coordinator-key z6Mk… --json',
     ],
+    prints: 'joined',
     load: () => import('../node-join.ts'),
   },
   {
@@ -40,6 +41,7 @@ export const FEDERATIONS: readonly Command[] = [
     summary: 'list federations',
     options: api,
     examples: ['consilium federations ls', 'consilium federations ls --json'],
+    prints: 'federations',
     load: () => import('../federations-ls.ts'),
   },
   {
@@ -51,6 +53,7 @@ export const FEDERATIONS: readonly Command[] = [
       'consilium federations create cardio',
       'consilium federations create cardio --description "heart failure"',
     ],
+    prints: 'federation',
     load: () => import('../federations-create.ts'),
   },
   {
@@ -59,6 +62,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium federations show cardio', 'consilium federations show fed_01KQ7 --json'],
+    prints: 'federation-with-members',
     load: () => import('../federations-show.ts'),
   },
   {
@@ -67,6 +71,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium federations rm cardio'],
+    prints: 'dissolved',
     load: () => import('../federations-rm.ts'),
   },
   {
@@ -83,6 +88,7 @@ export const FEDERATIONS: readonly Command[] = [
       'consilium invite create cardio --operator st-elsewhere',
       'consilium invite create cardio --uses 5 --json',
     ],
+    prints: 'invited',
     load: () => import('../invite-create.ts'),
   },
   {
@@ -91,6 +97,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium invite ls cardio'],
+    prints: 'invites',
     load: () => import('../invite-ls.ts'),
   },
   {
@@ -99,6 +106,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation> <invite>', required: true, max: 2 },
     options: api,
     examples: ['consilium invite revoke cardio inv_01KQ7'],
+    prints: 'invite-revoked',
     load: () => import('../invite-revoke.ts'),
   },
   {
@@ -107,6 +115,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium members ls cardio', 'consilium members ls cardio --json'],
+    prints: 'members',
     load: () => import('../members-ls.ts'),
   },
   {
@@ -115,6 +124,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation> <node>', required: true, max: 2 },
     options: [...api, operator],
     examples: ['consilium members add cardio z6Mk… --operator st-elsewhere'],
+    prints: 'member',
     load: () => import('../members-add.ts'),
   },
   {
@@ -123,6 +133,7 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation> <node>', required: true, max: 2 },
     options: api,
     examples: ['consilium members rm cardio z6Mk…'],
+    prints: 'member-removed',
     load: () => import('../members-rm.ts'),
   },
   {
@@ -130,6 +141,7 @@ export const FEDERATIONS: readonly Command[] = [
     summary: 'list what nodes publish of their data: names and kinds, and a power of two below the rows',
     options: api,
     examples: ['consilium datasets ls', 'consilium datasets ls --json'],
+    prints: 'datasets',
     load: () => import('../datasets-ls.ts'),
   },
 ]

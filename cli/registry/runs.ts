@@ -40,6 +40,7 @@ export const RUNS: readonly Command[] = [
       'consilium run task.json --model model.json --weights weights.bin',
       "consilium run task.json --from run_01KQ7@12 --stop-when 'loss:3:0.001'",
     ],
+    prints: 'launched',
     load: () => import('../run.ts'),
   },
   {
@@ -52,6 +53,7 @@ export const RUNS: readonly Command[] = [
       stopWhen,
     ],
     examples: ['consilium check task.json', 'consilium check task.json --json'],
+    prints: 'forecast',
     load: () => import('../check.ts'),
   },
   {
@@ -59,6 +61,7 @@ export const RUNS: readonly Command[] = [
     summary: 'list runs, the newest first',
     options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
     examples: ['consilium runs ls', 'consilium runs ls --json'],
+    prints: 'runs',
     load: () => import('../runs-ls.ts'),
   },
   {
@@ -75,6 +78,7 @@ export const RUNS: readonly Command[] = [
       'consilium runs show run_01KQ7 --curves',
       'consilium runs show run_01KQ7 --round 3',
     ],
+    prints: 'run-with-history',
     load: () => import('../runs-show.ts'),
   },
   {
@@ -83,6 +87,7 @@ export const RUNS: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: api,
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
+    prints: 'events',
     load: () => import('../runs-watch.ts'),
   },
   {
@@ -91,6 +96,7 @@ export const RUNS: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for those who wait' }],
     examples: ['consilium runs pause run_01KQ7 --reason "the night shift trains nothing"'],
+    prints: 'run',
     load: () => import('../runs-pause.ts'),
   },
   {
@@ -104,6 +110,7 @@ export const RUNS: readonly Command[] = [
       { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key adds nothing more' },
     ],
     examples: ['consilium runs extend run_01KQ7 --rounds 10 --budget 2000000'],
+    prints: 'run',
     load: () => import('../runs-extend.ts'),
   },
   {
@@ -112,6 +119,7 @@ export const RUNS: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: api,
     examples: ['consilium runs resume run_01KQ7'],
+    prints: 'run',
     load: () => import('../runs-resume.ts'),
   },
   {
@@ -120,6 +128,7 @@ export const RUNS: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' }],
     examples: ['consilium runs stop run_01KQ7 --reason "the data changed"'],
+    prints: 'run',
     load: () => import('../runs-stop.ts'),
   },
   {
@@ -155,6 +164,7 @@ export const RUNS: readonly Command[] = [
       'consilium stats ask --histogram age:0,10,…,120 --quantiles age:250,500,750 --min-cell 10',
       'consilium stats ask --question question.json --json',
     ],
+    prints: 'answer',
     load: () => import('../stats-ask.ts'),
   },
 ]

@@ -9,6 +9,7 @@ export const WEBHOOKS: readonly Command[] = [
     summary: 'list the addresses that are told of events, the oldest first',
     options: api,
     examples: ['consilium webhooks ls', 'consilium webhooks ls --json'],
+    prints: 'endpoints',
     load: () => import('../webhooks-ls.ts'),
   },
   {
@@ -22,6 +23,7 @@ export const WEBHOOKS: readonly Command[] = [
       { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
     ],
     examples: ['consilium webhooks create https://hooks.example.org/consilium --event round.completed --event "run.*"'],
+    prints: 'made-endpoint',
     load: () => import('../webhooks-create.ts'),
   },
   {
@@ -30,6 +32,7 @@ export const WEBHOOKS: readonly Command[] = [
     positional,
     options: api,
     examples: ['consilium webhooks rm we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    prints: 'endpoint-removed',
     load: () => import('../webhooks-rm.ts'),
   },
   {
@@ -38,6 +41,7 @@ export const WEBHOOKS: readonly Command[] = [
     positional,
     options: api,
     examples: ['consilium webhooks test we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    prints: 'delivery',
     load: () => import('../webhooks-test.ts'),
   },
   {
@@ -46,6 +50,7 @@ export const WEBHOOKS: readonly Command[] = [
     positional,
     options: api,
     examples: ['consilium webhooks deliveries we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    prints: 'deliveries',
     load: () => import('../webhooks-deliveries.ts'),
   },
 ]
