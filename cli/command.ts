@@ -75,6 +75,24 @@ const timeout: Option = {
   default: '60',
   summary: 'how long to wait until an answer begins',
 }
+/** Of what changes something at a coordinator by one request: {@link Unsent} is what it would be. */
+export const dryRun: Option = {
+  name: 'dry-run',
+  summary: 'change nothing: show the request that would',
+}
+/** Of what makes something. */
+export const idempotencyKey: Option = {
+  name: 'idempotency-key',
+  value: '<text>',
+  summary: 'a repeat under the same key answers the first one',
+}
+/** Of what a run goes on after. */
+export const wait: Option = {
+  name: 'wait',
+  value: '<until>',
+  bare: true,
+  summary: 'answer when it has come so far: ended, paused or running',
+}
 export const quota: Option = {
   name: 'quota',
   value: '<bytes>',
@@ -93,3 +111,4 @@ export const backend: Option = {
   summary: 'auto, cuda, webgpu, node, wasm or cpu; consilium node backends tells which work here',
 }
 export const api = [coordinator, key, state, profile, timeout]
+export const change = [...api, dryRun]

@@ -51,7 +51,8 @@ async function dispatch(given: readonly string[], output: Output, around: Surrou
     const fields = args.texts('json').at(-1)
     const wanted = fields === undefined ? output : await ofFields(command, fields, output)
     const { execute } = await command.load()
-    return execute({ args: hasSettings(command) ? await underProfile(args) : args, output: wanted })
+    const call = { args: hasSettings(command) ? await underProfile(args) : args, output: wanted }
+    return args.flag('dry-run') ? unlessUnsent(execute(call), output) : execute(call)
   }
   const argv = commandFirst(given)
   const [first, second] = argv
@@ -73,6 +74,19 @@ function hasSettings({ options }: Command): boolean {
 async function underProfile(args: Arguments): Promise<Arguments> {
   const { readProfile } = await import('./profile.ts')
   return args.under(readProfile(args))
+}
+
+/** What would have been sent, instead of what would have come of it. */
+async function unlessUnsent(work: Promise<number>, output: Output): Promise<number> {
+  const { Unsent } = await import('./unsent.ts')
+  try {
+    return await work
+  } catch (cause) {
+    if (!(cause instanceof Unsent)) throw cause
+    if (output.json) output.object(cause.request)
+    else for (const line of cause.lines()) output.line(line)
+    return EXIT.ok
+  }
 }
 
 /** The same output, of whose objects only these fields are written. What they may be is known before anything is done. */

@@ -22,7 +22,7 @@ import {
   runView,
 } from '#coordinator/api/schemas.ts'
 import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
-import type { Command } from './command.ts'
+import { type Command, dryRun } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { schemaFile } from './help.ts'
 import { askedShape } from './shapes/answer.ts'
@@ -79,6 +79,7 @@ export const SHAPES = {
   'made-endpoint': one(endpointWithSecretView),
   'endpoint-removed': one(runs.endpointRemovedShape),
   delivery: one(deliveryView),
+  listened: lines(z.union([runs.listeningShape, deliveryView])),
   deliveries: one(page(deliveryView)),
   publications: one(publicationsPage),
   providers: list(providerView),
@@ -127,7 +128,8 @@ export type JsonSchema = { readonly [keyword: string]: unknown }
 /** Of each line where there are several; undefined for what is not ours to describe. */
 export function outputSchema(command: Command): JsonSchema | undefined {
   if (command.prints === 'as-it-comes') return undefined
-  const { schema, lines }: Shape = SHAPES[command.prints]
+  const { schema: printed, lines }: Shape = SHAPES[command.prints]
+  const schema = command.options.includes(dryRun) ? z.union([printed, settings.unsentShape]) : printed
   const description = lines ? 'each line that it writes to stdout' : 'the object that it writes to stdout'
   return jsonSchema(`consilium ${command.name} --json`, description, schema)
 }

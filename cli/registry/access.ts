@@ -1,4 +1,4 @@
-import { api, type Command } from '../command.ts'
+import { api, type Command, change, idempotencyKey } from '../command.ts'
 
 /** Who may do what at a coordinator, and who did. */
 export const ACCESS: readonly Command[] = [
@@ -22,12 +22,12 @@ export const ACCESS: readonly Command[] = [
     name: 'keys create',
     summary: 'make an API key; it is written to stdout, once',
     options: [
-      ...api,
+      ...change,
       { name: 'name', value: '<text>', summary: 'who or what has it' },
       { name: 'scopes', value: '<a,b>', summary: 'what it is for: runs:read,runs:write, …; docs/api.md has them all' },
       { name: 'federation', value: '<fed_…>', summary: 'the only federation that exists for it' },
       { name: 'expires', value: '<time>', summary: 'when it is good no more: 2027-01-31, or RFC 3339' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
+      idempotencyKey,
     ],
     examples: ['consilium keys create --name nightly --scopes runs:read,runs:write > nightly.key'],
     prints: 'made-key',
@@ -37,7 +37,7 @@ export const ACCESS: readonly Command[] = [
     name: 'keys revoke',
     summary: 'make an API key good no more, and sign out the browsers that signed in with it',
     positional: { name: '<key_…>', required: true },
-    options: api,
+    options: change,
     examples: ['consilium keys revoke key_01KQ7ZT2B4C6D8E0F1G2H3J4K5'],
     prints: 'key',
     load: () => import('../keys-revoke.ts'),

@@ -1,4 +1,4 @@
-import { api, type Command, type Option, state } from '../command.ts'
+import { api, type Command, change, idempotencyKey, type Option, state } from '../command.ts'
 
 const operator: Option = {
   name: 'operator',
@@ -48,7 +48,7 @@ export const FEDERATIONS: readonly Command[] = [
     name: 'federations create',
     summary: 'found a federation: runs that name it invite its members alone',
     positional: { name: '<name>', required: true },
-    options: [...api, { name: 'description', value: '<text>', summary: 'what it is for' }],
+    options: [...change, { name: 'description', value: '<text>', summary: 'what it is for' }, idempotencyKey],
     examples: [
       'consilium federations create cardio',
       'consilium federations create cardio --description "heart failure"',
@@ -69,7 +69,7 @@ export const FEDERATIONS: readonly Command[] = [
     name: 'federations rm',
     summary: 'dissolve a federation without unfinished runs, with its members and invites',
     positional: { name: '<federation>', required: true },
-    options: api,
+    options: change,
     examples: ['consilium federations rm cardio'],
     prints: 'dissolved',
     load: () => import('../federations-rm.ts'),
@@ -79,10 +79,11 @@ export const FEDERATIONS: readonly Command[] = [
     summary: 'make a code by which nodes become members; it is shown this once',
     positional: { name: '<federation>', required: true },
     options: [
-      ...api,
+      ...change,
       operator,
       { name: 'uses', value: '<n>', default: '1', summary: 'nodes that may take it' },
       { name: 'expires', value: '<days>', default: '14', summary: 'how long it can be taken, or never' },
+      idempotencyKey,
     ],
     examples: [
       'consilium invite create cardio --operator st-elsewhere',
@@ -104,7 +105,7 @@ export const FEDERATIONS: readonly Command[] = [
     name: 'invite revoke',
     summary: 'withdraw an invite; whoever has taken it stays a member',
     positional: { name: '<federation> <invite>', required: true, max: 2 },
-    options: api,
+    options: change,
     examples: ['consilium invite revoke cardio inv_01KQ7'],
     prints: 'invite-revoked',
     load: () => import('../invite-revoke.ts'),
@@ -122,7 +123,7 @@ export const FEDERATIONS: readonly Command[] = [
     name: 'members add',
     summary: 'make a node a member without an invite, or say whose it is',
     positional: { name: '<federation> <node>', required: true, max: 2 },
-    options: [...api, operator],
+    options: [...change, operator],
     examples: ['consilium members add cardio z6Mk… --operator st-elsewhere'],
     prints: 'member',
     load: () => import('../members-add.ts'),
@@ -131,7 +132,7 @@ export const FEDERATIONS: readonly Command[] = [
     name: 'members rm',
     summary: 'let a node be no member any more: it is invited to no further round',
     positional: { name: '<federation> <node>', required: true, max: 2 },
-    options: api,
+    options: change,
     examples: ['consilium members rm cardio z6Mk…'],
     prints: 'member-removed',
     load: () => import('../members-rm.ts'),

@@ -1,4 +1,4 @@
-import { api, type Command, type Option } from '../command.ts'
+import { api, type Command, change, idempotencyKey, type Option, wait } from '../command.ts'
 
 const stopWhen: Option = {
   name: 'stop-when',
@@ -31,7 +31,8 @@ export const RUNS: readonly Command[] = [
       { name: 'from', value: '<run[@round]>', summary: 'start from the model of this closed round, else of the last' },
       stopWhen,
       { name: 'dry-run', summary: 'as consilium check: launch nothing; files that are named are put all the same' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
+      wait,
+      { ...idempotencyKey, summary: 'a repeat under the same key answers the first run' },
     ],
     examples: [
       'consilium run task.json --watch',
@@ -94,7 +95,11 @@ export const RUNS: readonly Command[] = [
     name: 'runs pause',
     summary: 'let no more rounds of a run open; one that is open goes to its end',
     positional: { name: '<run>', required: true },
-    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for those who wait' }],
+    options: [
+      ...change,
+      wait,
+      { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for those who wait' },
+    ],
     examples: ['consilium runs pause run_01KQ7 --reason "the night shift trains nothing"'],
     prints: 'run',
     load: () => import('../runs-pause.ts'),
@@ -104,10 +109,11 @@ export const RUNS: readonly Command[] = [
     summary: 'add training rounds to a run that goes on or is paused',
     positional: { name: '<run>', required: true },
     options: [
-      ...api,
+      ...change,
       { name: 'rounds', value: '<n>', summary: 'how many' },
       { name: 'budget', value: '<micro-credits>', default: '0', summary: 'for these rounds alone' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key adds nothing more' },
+      wait,
+      { ...idempotencyKey, summary: 'a repeat under the same key adds nothing more' },
     ],
     examples: ['consilium runs extend run_01KQ7 --rounds 10 --budget 2000000'],
     prints: 'run',
@@ -117,7 +123,7 @@ export const RUNS: readonly Command[] = [
     name: 'runs resume',
     summary: 'let a paused run go on',
     positional: { name: '<run>', required: true },
-    options: api,
+    options: [...change, wait],
     examples: ['consilium runs resume run_01KQ7'],
     prints: 'run',
     load: () => import('../runs-resume.ts'),
@@ -126,7 +132,11 @@ export const RUNS: readonly Command[] = [
     name: 'runs stop',
     summary: 'end a run before it is done, with its record',
     positional: { name: '<run>', required: true },
-    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' }],
+    options: [
+      ...change,
+      wait,
+      { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' },
+    ],
     examples: ['consilium runs stop run_01KQ7 --reason "the data changed"'],
     prints: 'run',
     load: () => import('../runs-stop.ts'),
@@ -135,7 +145,7 @@ export const RUNS: readonly Command[] = [
     name: 'stats ask',
     summary: 'ask all sites about their data, as one masked sum, and recompute the answer',
     options: [
-      ...api,
+      ...change,
       { name: 'count', summary: 'rows' },
       { name: 'missing', value: '<column>', summary: 'rows that lack a column; again for another one, as all below' },
       { name: 'mean', value: '<column:low:high[:step]>', summary: 'mean and deviation of values between two bounds' },
@@ -157,7 +167,7 @@ export const RUNS: readonly Command[] = [
         env: 'CONSILIUM_COORDINATOR_KEY',
         summary: 'pin: the record must be signed by this key',
       },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first question' },
+      { ...idempotencyKey, summary: 'a repeat under the same key answers the first question' },
     ],
     examples: [
       'consilium stats ask --count --mean age:0:120',

@@ -1,4 +1,4 @@
-import { api, type Command, coordinator, key, profile, state } from '../command.ts'
+import { api, type Command, change, coordinator, idempotencyKey, key, profile, state } from '../command.ts'
 
 /** Where a person's own commands go, and what is wrong when they do not get there. */
 export const SETTINGS: readonly Command[] = [
@@ -57,7 +57,7 @@ export const SETTINGS: readonly Command[] = [
     summary: 'send any request to the API, and print what it answers',
     positional: { name: '<METHOD> </path>', required: true, max: 2 },
     options: [
-      ...api,
+      ...change,
       {
         name: 'field',
         short: 'f',
@@ -67,7 +67,7 @@ export const SETTINGS: readonly Command[] = [
       { name: 'input', value: '<file>', summary: 'the body as it is; - is stdin' },
       { name: 'content-type', value: '<type>', default: 'application/json', summary: 'of --input' },
       { name: 'stream', summary: 'ask for server-sent events' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
+      idempotencyKey,
     ],
     examples: [
       'consilium api GET /v1/runs -f limit=5',

@@ -53,3 +53,11 @@ export const dissolvedShape = z.object({ federation: z.string(), dissolved: z.li
 export const inviteRevokedShape = z.object({ federation: z.string(), invite: z.string(), revoked: z.literal(true) })
 export const memberRemovedShape = z.object({ federation: z.string(), node: z.string(), removed: z.literal(true) })
 export const endpointRemovedShape = z.object({ id: z.string(), removed: z.literal(true) })
+
+/** The first line of `consilium webhooks listen`; deliveries follow. */
+export const listeningShape = z.object({
+  type: z.literal('webhooks.listening'),
+  forward: z.string(),
+  events: z.array(z.string()),
+  secret: z.string().nullable().meta({ description: 'what messages are signed with; null where it was given' }),
+})

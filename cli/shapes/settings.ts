@@ -62,3 +62,11 @@ export const helpShape = z.object({
     }),
   ),
 })
+
+/** With --dry-run, instead of what would come of it. */
+export const unsentShape = z.object({
+  dry_run: z.literal(true),
+  method: z.string(),
+  path: z.string(),
+  body: z.unknown().meta({ description: 'null where there is none, or where it is no JSON' }),
+})

@@ -1,0 +1,142 @@
+import { setImmediate } from 'node:timers/promises'
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { type Feed, followAll } from '#cli/all-events.ts'
+import { EXIT, Failure } from '#cli/failure.ts'
+import type { ApiEvent } from '#sdk/sse.ts'
+
+const BEGAN = Date.UTC(2026, 10, 22)
+const RUNS = ['run_A', 'run_B', 'run_C'] as const
+
+/** A coordinator whose feed says no more than ours: what changed since it last spoke, and nothing of what it missed. */
+class Pretended implements Feed {
+  now = BEGAN
+  readonly logs = new Map<string, ApiEvent[]>()
+  readonly #changed = new Set<string>()
+  #stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined
+
+  happen(run: string, type = 'round.opened'): void {
+    const log = this.logs.get(run) ?? []
+    this.now += 1500
+    log.push({ type, run, seq: log.length, time: new Date(this.now).toISOString() })
+    this.logs.set(run, log)
+    if (this.#stream) this.#changed.add(run)
+  }
+
+  /** News of several events at once. */
+  flush(): void {
+    for (const run of this.#changed) this.#say({ type: 'run.event', run, seq: (this.logs.get(run)?.length ?? 0) - 1 })
+    this.#changed.clear()
+  }
+
+  cut(with_: 'an end' | 'an error'): void {
+    if (with_ === 'an end') this.#stream?.close()
+    else this.#stream?.error(new TypeError('terminated'))
+    this.#stream = undefined
+    this.#changed.clear()
+  }
+
+  async open(): Promise<Response> {
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (stream) => {
+        this.#stream = stream
+        this.#say({ type: 'reset' })
+        this.#say({ type: 'nodes.changed', linked: 3 })
+      },
+    })
+    return new Response(body, { headers: { date: new Date(this.now).toUTCString() } })
+  }
+
+  async runs() {
+    return [...this.logs].map(([id, log]) => ({
+      id,
+      status: log.at(-1)?.type === 'run.completed' ? 'completed' : 'running',
+      created_at: log[0]?.time ?? '',
+    }))
+  }
+
+  async *pastEvents(run: string, after: number) {
+    yield* (this.logs.get(run) ?? []).slice(after + 1)
+  }
+
+  #say(data: object): void {
+    this.#stream?.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(data)}\n\n`))
+  }
+}
+
+async function settled(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 300 && !isSo(); turn++) await setImmediate()
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+}
+
+const doors = { now: () => 0, pause: async () => void (await setImmediate()) }
+const step = fc.oneof(
+  fc.record({ do: fc.constant('happen' as const), run: fc.constantFrom(...RUNS) }),
+  fc.record({ do: fc.constantFrom('flush', 'wait') }),
+  fc.record({ do: fc.constant('cut' as const), with_: fc.constantFrom('an end', 'an error') }),
+)
+
+test('each event of every run is told once, in the order of its run, whatever becomes of the feed', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(3), fc.array(step, { maxLength: 30 }), async (before, steps) => {
+      const feed = new Pretended()
+      for (let past = 0; past < before; past++) feed.happen('run_A')
+      // What is of the past is not told: as far as a clock of whole seconds can tell.
+      feed.now += 2000
+      const skipped = new Map([...feed.logs].map(([run, { length }]) => [run, length]))
+      const ending = new AbortController()
+      const told = new Map<string, number[]>()
+      const following = (async () => {
+        for await (const { run, seq } of followAll(feed, doors, { signal: ending.signal }))
+          told.set(run, [...(told.get(run) ?? []), seq])
+      })()
+      await settled(() => true)
+      for (const one of steps) {
+        if (one.do === 'happen') feed.happen(one.run)
+        else if (one.do === 'flush') feed.flush()
+        else if (one.do === 'cut') feed.cut(one.with_)
+        else await settled(() => true)
+      }
+      feed.flush()
+      const due = () => RUNS.map((run) => (feed.logs.get(run)?.length ?? 0) - (skipped.get(run) ?? 0))
+      await settled(() => RUNS.every((run, at) => (told.get(run)?.length ?? 0) >= (due()[at] ?? 0)))
+      ending.abort()
+      feed.cut('an end')
+      await following
+      for (const [at, run] of RUNS.entries())
+        expect(told.get(run) ?? []).toEqual(
+          Array.from({ length: due()[at] ?? 0 }, (_, seq) => seq + (skipped.get(run) ?? 0)),
+        )
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a coordinator that is away for long, or refuses, is given up', async () => {
+  let now = 0
+  let asked = 0
+  const away = (failure: Failure): Feed => ({
+    open: async () => {
+      asked++
+      throw failure
+    },
+    runs: async () => [],
+    async *pastEvents() {},
+  })
+  const clock = {
+    now: () => now,
+    pause: async (millis: number) => {
+      now += millis
+    },
+  }
+  const drain = async (feed: Feed) => {
+    for await (const _ of followAll(feed, clock, { signal: new AbortController().signal }));
+  }
+  const refused = new Failure(EXIT.denied, 'unauthorized', 'no key')
+  await expect(drain(away(refused))).rejects.toBe(refused)
+  expect(asked).toBe(1)
+  const gone = new Failure(EXIT.network, 'unreachable', 'nobody there')
+  await expect(drain(away(gone))).rejects.toBe(gone)
+  expect(now).toBeGreaterThan(300_000)
+  expect(now).toBeLessThan(310_000)
+})
