@@ -121,6 +121,7 @@ const TOPICS = [
       '  CONSILIUM_REDIS            URL of the Redis that several coordinators share (--redis)',
       '  CONSILIUM_API_KEY          API key; else that of consilium login, else the file <state>/api-key is read',
       '  CONSILIUM_PROFILE          which of the coordinators that you logged in to (--profile)',
+      '  CONSILIUM_WEBHOOK_SECRET   what webhooks listen signs with (--secret)',
       '  XDG_CONFIG_HOME            the file of settings is consilium/config.json under it; else under ~/.config',
       '  XDG_CACHE_HOME             what completion remembers for five minutes; else ~/.cache',
       '  XDG_STATE_HOME             the state folder is consilium under it; else under ~/.local/state',

@@ -121,6 +121,10 @@ export type ShapeName = keyof typeof SHAPES
 const failureShape = problemView.partial({ status: true, instance: true, request_id: true }).extend({
   exit: z.int().meta({ description: 'the exit code' }),
   fix: z.string().nullable().meta({ description: 'what to do now' }),
+  lines: z
+    .array(z.object({ label: z.string(), text: z.string() }))
+    .optional()
+    .meta({ description: 'what is known of it, where no API answered it' }),
 })
 
 export type JsonSchema = { readonly [keyword: string]: unknown }
