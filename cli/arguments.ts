@@ -144,8 +144,11 @@ export function parseArguments(command: Command, rest: readonly string[], enviro
     values.set(token.name, [...(values.get(token.name) ?? []), value])
   }
   const room = command.positional ? (command.positional.max ?? 1) : 0
-  if (positionals.length > room)
-    throw usage('unexpected_argument', `${command.name} does not take ${positionals[room]}`, seeHelp(command))
+  if (positionals.length > room) {
+    const fields = rest[rest.indexOf('--json') + 1]
+    const fix = rest.includes('--json') && positionals.includes(fields ?? '') ? `--json=${fields}` : seeHelp(command)
+    throw usage('unexpected_argument', `${command.name} does not take ${positionals[room]}`, fix)
+  }
   if (command.positional?.required && positionals.length === 0 && !values.has('help'))
     throw usage('missing_argument', `${command.name} needs ${command.positional.name}`, seeHelp(command))
   return new Arguments(command, values, positionals, environment)

@@ -56,6 +56,8 @@ describe('--json=field,field', () => {
     const wrong = await here(['node', 'id', '--state', '/nonexistent/node', '--json=nod'])
     expect(wrong).toMatchObject({ code: 2, stdout: '' })
     expect(JSON.parse(wrong.stderr)).toMatchObject({ code: 'unknown_field' })
+    const apart = await here(['version', '--json', 'version,arch'])
+    expect(JSON.parse(apart.stderr)).toMatchObject({ code: 'unexpected_argument', fix: '--json=version,arch' })
     const right = await here(['--json=version,arch', 'version'])
     expect(JSON.parse(right.stdout)).toEqual({ version: expect.any(String), arch: process.arch })
   })

@@ -99,7 +99,9 @@ describe('what is printed is as its schema says', () => {
 
   test('of federations, nodes and pay', async () => {
     await says('federations create cardio --description all')
-    const { id: invite, code } = await says('invite create cardio --operator st-elsewhere')
+    const asked = 'invite create cardio --operator st-elsewhere --idempotency-key one'
+    expect(await says(`${asked} --dry-run`)).toMatchObject({ method: 'POST', body: { operator: 'st-elsewhere' } })
+    const { id: invite, code } = await says(asked)
     const state = join(folder.path, 'site')
     const { node: joined } = await says(
       `node join ${code} --coordinator-key ${at.coordinator.id} --state ${state} --coordinator ${at.coordinator.url}`,
