@@ -118,14 +118,18 @@ export const SHAPES = {
 export type ShapeName = keyof typeof SHAPES
 
 /** What any command writes to stderr, on the last line, where it does not do its work. */
-const failureShape = problemView.partial({ status: true, instance: true, request_id: true }).extend({
-  exit: z.int().meta({ description: 'the exit code' }),
-  fix: z.string().nullable().meta({ description: 'what to do now' }),
-  lines: z
-    .array(z.object({ label: z.string(), text: z.string() }))
-    .optional()
-    .meta({ description: 'what is known of it, where no API answered it' }),
-})
+const failureShape = problemView
+  .partial({ status: true, instance: true, request_id: true })
+  .extend({
+    exit: z.int().meta({ description: 'the exit code' }),
+    fix: z.string().nullable().meta({ description: 'what to do now' }),
+    lines: z
+      .array(z.object({ label: z.string(), text: z.string() }))
+      .optional()
+      .meta({ description: 'what is known of it, where no API answered it' }),
+  })
+  // Members of what stands in front of a coordinator are kept as they came.
+  .loose()
 
 export type JsonSchema = { readonly [keyword: string]: unknown }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { LOOPBACK } from '#client/sharing.ts'
 import { webhookSecretOf } from '#coordinator/webhook-signature.ts'
 import { endpointFields, isWanted } from '#coordinator/webhooks.ts'
@@ -8,7 +9,6 @@ import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { type ForwardingDoors, forward } from './forwarding.ts'
-import { keyFromFile } from './state.ts'
 import { listenForStop } from './stopping.ts'
 import { deliveryLine } from './webhooks-deliveries.ts'
 
@@ -69,7 +69,8 @@ function eventsOf(args: Arguments): readonly string[] {
 /** By the file or the variable: never on a command line. @returns undefined where one is to be made up */
 async function secretOf(args: Arguments): Promise<string | undefined> {
   const file = args.text('secret')
-  const secret = file === undefined ? args.environment['CONSILIUM_WEBHOOK_SECRET'] : await keyFromFile(file)
+  const secret =
+    file === undefined ? args.environment['CONSILIUM_WEBHOOK_SECRET'] : (await readFile(file, 'utf8')).trim()
   if (!secret) return undefined
   if (/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/.test(secret)) return secret
   throw usage(

@@ -61,7 +61,7 @@ export const RUNS: readonly Command[] = [
     name: 'runs ls',
     summary: 'list runs, the newest first',
     options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
-    examples: ['consilium runs ls', 'consilium runs ls --json'],
+    examples: ['consilium runs ls', 'consilium runs ls --json=data.id,data.status'],
     prints: 'runs',
     load: () => import('../runs-ls.ts'),
   },

@@ -3,7 +3,7 @@ import type { Ran } from './command.ts'
 import { checkPrinted } from './printed.ts'
 
 /**
- * Runs a command line in this process, which takes a hundredth of the time of one of its own. What is about the process
+ * Runs a command line in this process, without the start of one of its own. What is about the process
  * itself (stdin, signals, that it ends) is for `consilium`, and what writes past its output for `Shell`.
  */
 export async function here(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ran> {
