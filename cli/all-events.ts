@@ -12,7 +12,7 @@ export type Feed = {
   runs(): Promise<readonly Standing[]>
   pastEvents(run: string, after: number): AsyncIterable<ApiEvent>
 }
-export type Standing = { readonly id: string; readonly status: string; readonly created_at: string }
+export type Standing = { readonly id: string; readonly status: string }
 
 export type FollowAll = {
   readonly signal: AbortSignal
@@ -29,7 +29,8 @@ const OVER: ReadonlySet<string> = new Set(['completed', 'failed', 'stopped'])
 /**
  * What happens in all runs from now on, in the order of each run, each event once. The feed has no history and says only
  * which runs have news, so each event is read from its run, after the last one that was told; and when the feed comes back
- * after a break, from every run that may have gone on meanwhile. Throws {@link Failure} where asking again is of no use.
+ * after a break, from every run that may have gone on meanwhile: all that had not ended when this began, or that it named.
+ * Throws {@link Failure} where asking again is of no use.
  */
 export async function* followAll(
   feed: Feed,
@@ -43,6 +44,7 @@ export async function* followAll(
   while (!signal.aborted) {
     const quiet = new AbortController()
     try {
+      await runs.prepare()
       const { body, headers } = await feed.open(AbortSignal.any([signal, quiet.signal]))
       // By the clock that its events go by; of whole seconds.
       runs.begin(Date.parse(headers.get('date') ?? ''))
@@ -76,40 +78,47 @@ function isCutOff(cause: unknown): boolean {
   return cause instanceof TypeError || (cause instanceof Error && cause.name === 'AbortError')
 }
 
-/** How far each run was told. */
+/** Which runs there are to ask, and how far each was told. */
 class KnownRuns {
   readonly #feed: Pick<Feed, 'runs' | 'pastEvents'>
   readonly #told = new Map<string, number>()
-  /** Runs that had not ended when that was last looked at. */
-  #open: ReadonlySet<string> = new Set()
+  /** Each run that there was when that was last looked at. */
+  #listed: ReadonlySet<string> | undefined
+  /** Those that have gone on since the beginning, or may have. What has long ended is asked about when the feed names it. */
+  readonly #going = new Set<string>()
   #since: number | undefined
-  #isAfterBreak = false
 
   constructor(feed: Pick<Feed, 'runs' | 'pastEvents'>) {
     this.#feed = feed
   }
 
+  /** Before the feed is opened for the first time: what ends while it is cut off was going then. */
+  async prepare(): Promise<void> {
+    if (!this.#listed) await this.#list()
+  }
+
+  /** @param at when the feed was opened */
   begin(at: number): void {
     this.#since ??= Number.isNaN(at) ? Number.NEGATIVE_INFINITY : at
   }
 
   /** Those in which something may have happened that the feed did not say. */
   async afterBreak(): Promise<Iterable<string>> {
-    const all = await this.#feed.runs()
-    const since = this.#since ?? 0
-    const going = all.filter(({ status }) => !OVER.has(status)).map(({ id }) => id)
-    const begun = all.filter(({ created_at }) => Date.parse(created_at) >= since).map(({ id }) => id)
-    const wereOpen = this.#open
-    this.#open = new Set(going)
-    if (this.#isAfterBreak) return new Set([...this.#told.keys(), ...wereOpen, ...going, ...begun])
-    this.#isAfterBreak = true
-    return begun
+    await this.#list()
+    return [...this.#going]
   }
 
   async *newIn(run: string): AsyncIterable<ApiEvent> {
+    this.#going.add(run)
     for await (const event of this.#feed.pastEvents(run, this.#told.get(run) ?? -1)) {
       this.#told.set(run, event.seq)
       if (Date.parse(event.time) >= (this.#since ?? 0)) yield event
     }
+  }
+
+  async #list(): Promise<void> {
+    const all = await this.#feed.runs()
+    for (const { id, status } of all) if (!OVER.has(status) || this.#listed?.has(id) === false) this.#going.add(id)
+    this.#listed = new Set(all.map(({ id }) => id))
   }
 }

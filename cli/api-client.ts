@@ -288,7 +288,7 @@ export class ApiClient {
 
 /** Of runs that train, and of those that ask. */
 const LISTS = ['/v1/runs', '/v1/stats-queries'] as const
-const standing = runView.pick({ id: true, status: true, created_at: true })
+const standing = runView.pick({ id: true, status: true })
 
 export type Init = NonNullable<Parameters<Transport['fetch']>[1]>
 

@@ -14,6 +14,7 @@ class Pretended implements Feed {
   readonly logs = new Map<string, ApiEvent[]>()
   readonly #changed = new Set<string>()
   #stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined
+  #failing = 0
 
   happen(run: string, type = 'round.opened'): void {
     const log = this.logs.get(run) ?? []
@@ -21,6 +22,11 @@ class Pretended implements Feed {
     log.push({ type, run, seq: log.length, time: new Date(this.now).toISOString() })
     this.logs.set(run, log)
     if (this.#stream) this.#changed.add(run)
+  }
+
+  /** The next answers that do not arrive, or not whole. */
+  fail(times: number): void {
+    this.#failing += times
   }
 
   /** News of several events at once. */
@@ -36,6 +42,10 @@ class Pretended implements Feed {
     this.#changed.clear()
   }
 
+  get isOpen(): boolean {
+    return this.#stream !== undefined
+  }
+
   async open(): Promise<Response> {
     const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (stream) => {
@@ -48,15 +58,24 @@ class Pretended implements Feed {
   }
 
   async runs() {
+    this.#mayFail()
     return [...this.logs].map(([id, log]) => ({
       id,
-      status: log.at(-1)?.type === 'run.completed' ? 'completed' : 'running',
-      created_at: log[0]?.time ?? '',
+      status: log.some(({ type }) => type === 'run.completed') ? 'completed' : 'running',
     }))
   }
 
   async *pastEvents(run: string, after: number) {
-    yield* (this.logs.get(run) ?? []).slice(after + 1)
+    const [first, ...rest] = (this.logs.get(run) ?? []).slice(after + 1)
+    if (first) yield first
+    this.#mayFail()
+    yield* rest
+  }
+
+  #mayFail(): void {
+    if (this.#failing === 0) return
+    this.#failing--
+    throw new Failure(EXIT.network, 'unreachable', 'cut off')
   }
 
   #say(data: object): void {
@@ -66,23 +85,28 @@ class Pretended implements Feed {
 
 async function settled(isSo: () => boolean): Promise<void> {
   for (let turn = 0; turn < 300 && !isSo(); turn++) await setImmediate()
-  for (let turn = 0; turn < 20; turn++) await setImmediate()
 }
 
 const doors = { now: () => 0, pause: async () => void (await setImmediate()) }
 const step = fc.oneof(
   fc.record({ do: fc.constant('happen' as const), run: fc.constantFrom(...RUNS) }),
-  fc.record({ do: fc.constantFrom('flush', 'wait') }),
+  fc.record({
+    do: fc.constant('happen' as const),
+    run: fc.constantFrom(...RUNS),
+    type: fc.constant('run.completed'),
+  }),
+  fc.record({ do: fc.constantFrom('flush', 'wait', 'fail') }),
   fc.record({ do: fc.constant('cut' as const), with_: fc.constantFrom('an end', 'an error') }),
 )
 
 test('each event of every run is told once, in the order of its run, whatever becomes of the feed', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.nat(3), fc.array(step, { maxLength: 30 }), async (before, steps) => {
+    fc.asyncProperty(fc.nat(3), fc.nat(2), fc.array(step, { maxLength: 30 }), async (before, failing, steps) => {
       const feed = new Pretended()
       for (let past = 0; past < before; past++) feed.happen('run_A')
       // What is of the past is not told: as far as a clock of whole seconds can tell.
       feed.now += 2000
+      feed.fail(failing)
       const skipped = new Map([...feed.logs].map(([run, { length }]) => [run, length]))
       const ending = new AbortController()
       const told = new Map<string, number[]>()
@@ -90,16 +114,19 @@ test('each event of every run is told once, in the order of its run, whatever be
         for await (const { run, seq } of followAll(feed, doors, { signal: ending.signal }))
           told.set(run, [...(told.get(run) ?? []), seq])
       })()
-      await settled(() => true)
+      await settled(() => feed.isOpen)
       for (const one of steps) {
-        if (one.do === 'happen') feed.happen(one.run)
+        if (one.do === 'happen') feed.happen(one.run, 'type' in one ? one.type : undefined)
+        else if (one.do === 'fail') feed.fail(2)
         else if (one.do === 'flush') feed.flush()
         else if (one.do === 'cut') feed.cut(one.with_)
-        else await settled(() => true)
+        else for (let turn = 0; turn < 20; turn++) await setImmediate()
       }
       feed.flush()
       const due = () => RUNS.map((run) => (feed.logs.get(run)?.length ?? 0) - (skipped.get(run) ?? 0))
       await settled(() => RUNS.every((run, at) => (told.get(run)?.length ?? 0) >= (due()[at] ?? 0)))
+      // Whatever would be told twice comes now.
+      for (let turn = 0; turn < 20; turn++) await setImmediate()
       ending.abort()
       feed.cut('an end')
       await following
@@ -108,8 +135,28 @@ test('each event of every run is told once, in the order of its run, whatever be
           Array.from({ length: due()[at] ?? 0 }, (_, seq) => seq + (skipped.get(run) ?? 0)),
         )
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   )
+})
+
+test('what is told late of a run that had ended before is read again where it did not arrive whole', async () => {
+  const feed = new Pretended()
+  feed.happen('run_A', 'run.completed')
+  feed.now += 2000
+  const ending = new AbortController()
+  const told: string[] = []
+  const following = (async () => {
+    for await (const { type } of followAll(feed, doors, { signal: ending.signal })) told.push(type)
+  })()
+  await settled(() => feed.isOpen)
+  for (const type of ['vectors.expired', 'vectors.deleted']) feed.happen('run_A', type)
+  feed.fail(1)
+  feed.flush()
+  await settled(() => told.length === 2)
+  ending.abort()
+  feed.cut('an end')
+  await following
+  expect(told).toEqual(['vectors.expired', 'vectors.deleted'])
 })
 
 test('a coordinator that is away for long, or refuses, is given up', async () => {
