@@ -231,11 +231,15 @@ export class ApiClient {
   /** What happens in all runs from now on, each event once, over whatever happens to the connection. */
   async *allEvents(following: FollowAll): AsyncIterable<ApiEvent> {
     const feed: Feed = {
-      open: (until) => this.answer('/v1/events', { headers: { accept: 'text/event-stream' }, signal: until }),
+      now: async () => Date.parse((await this.answer('/healthz')).headers.get('date') ?? '') || 0,
       runs: async () => (await Promise.all(LISTS.map((path) => this.all(`${path}?limit=200`, standing)))).flat(),
       pastEvents: (run, after) => this.pastEvents(run, after),
     }
-    yield* followAll(feed, this.#transport.doors, following)
+    try {
+      yield* followAll(this.#transport, feed, following)
+    } catch (cause) {
+      throw failureOf(this.url, cause)
+    }
   }
 
   /** However many pages that takes, up to so many. */

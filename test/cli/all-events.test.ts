@@ -4,13 +4,14 @@ import fc from 'fast-check'
 import { type Feed, followAll } from '#cli/all-events.ts'
 import { EXIT, Failure } from '#cli/failure.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
+import { type SdkDoors, Transport } from '#sdk/transport.ts'
 
 const BEGAN = Date.UTC(2026, 10, 22)
 const RUNS = ['run_A', 'run_B', 'run_C'] as const
 
 /** A coordinator whose feed says no more than ours: what changed since it last spoke, and nothing of what it missed. */
 class Pretended implements Feed {
-  now = BEGAN
+  clock = BEGAN
   readonly logs = new Map<string, ApiEvent[]>()
   readonly #changed = new Set<string>()
   #stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined
@@ -18,8 +19,8 @@ class Pretended implements Feed {
 
   happen(run: string, type = 'round.opened'): void {
     const log = this.logs.get(run) ?? []
-    this.now += 1500
-    log.push({ type, run, seq: log.length, time: new Date(this.now).toISOString() })
+    this.clock += 1500
+    log.push({ type, run, seq: log.length, time: new Date(this.clock).toISOString() })
     this.logs.set(run, log)
     if (this.#stream) this.#changed.add(run)
   }
@@ -42,19 +43,33 @@ class Pretended implements Feed {
     this.#changed.clear()
   }
 
+  /** As a Date header tells it. */
+  async now(): Promise<number> {
+    return Math.floor(this.clock / 1000) * 1000
+  }
+
+  get transport(): Transport {
+    return new Transport({ url: 'http://127.0.0.1:9', maxRetries: 0, fetch: async () => this.open(), doors })
+  }
+
   get isOpen(): boolean {
     return this.#stream !== undefined
   }
 
-  async open(): Promise<Response> {
+  open(): Response {
     const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (stream) => {
         this.#stream = stream
         this.#say({ type: 'reset' })
         this.#say({ type: 'nodes.changed', linked: 3 })
       },
+      // Whoever followed it has left, and comes back for another.
+      cancel: () => {
+        this.#stream = undefined
+        this.#changed.clear()
+      },
     })
-    return new Response(body, { headers: { date: new Date(this.now).toUTCString() } })
+    return new Response(body)
   }
 
   async runs() {
@@ -87,7 +102,7 @@ async function settled(isSo: () => boolean): Promise<void> {
   for (let turn = 0; turn < 300 && !isSo(); turn++) await setImmediate()
 }
 
-const doors = { now: () => 0, pause: async () => void (await setImmediate()) }
+const doors: Partial<SdkDoors> = { now: () => 0, pause: async () => void (await setImmediate()) }
 const step = fc.oneof(
   fc.record({ do: fc.constant('happen' as const), run: fc.constantFrom(...RUNS) }),
   fc.record({
@@ -105,13 +120,13 @@ test('each event of every run is told once, in the order of its run, whatever be
       const feed = new Pretended()
       for (let past = 0; past < before; past++) feed.happen('run_A')
       // What is of the past is not told: as far as a clock of whole seconds can tell.
-      feed.now += 2000
-      feed.fail(failing)
+      feed.clock += 2000
       const skipped = new Map([...feed.logs].map(([run, { length }]) => [run, length]))
       const ending = new AbortController()
       const told = new Map<string, number[]>()
       const following = (async () => {
-        for await (const { run, seq } of followAll(feed, doors, { signal: ending.signal }))
+        const opened = () => feed.fail(failing)
+        for await (const { run, seq } of followAll(feed.transport, feed, { signal: ending.signal, opened }))
           told.set(run, [...(told.get(run) ?? []), seq])
       })()
       await settled(() => feed.isOpen)
@@ -142,11 +157,11 @@ test('each event of every run is told once, in the order of its run, whatever be
 test('what is told late of a run that had ended before is read again where it did not arrive whole', async () => {
   const feed = new Pretended()
   feed.happen('run_A', 'run.completed')
-  feed.now += 2000
+  feed.clock += 2000
   const ending = new AbortController()
   const told: string[] = []
   const following = (async () => {
-    for await (const { type } of followAll(feed, doors, { signal: ending.signal })) told.push(type)
+    for await (const { type } of followAll(feed.transport, feed, { signal: ending.signal })) told.push(type)
   })()
   await settled(() => feed.isOpen)
   for (const type of ['vectors.expired', 'vectors.deleted']) feed.happen('run_A', type)
@@ -159,31 +174,14 @@ test('what is told late of a run that had ended before is read again where it di
   expect(told).toEqual(['vectors.expired', 'vectors.deleted'])
 })
 
-test('a coordinator that is away for long, or refuses, is given up', async () => {
-  let now = 0
-  let asked = 0
-  const away = (failure: Failure): Feed => ({
-    open: async () => {
-      asked++
-      throw failure
-    },
-    runs: async () => [],
-    async *pastEvents() {},
-  })
-  const clock = {
-    now: () => now,
-    pause: async (millis: number) => {
-      now += millis
-    },
+test('what is refused ends it, with the refusal', async () => {
+  const feed = new Pretended()
+  const refused = new Failure(EXIT.denied, 'unauthorized', 'the key was revoked')
+  const opened = () => {
+    feed.runs = () => Promise.reject(refused)
   }
-  const drain = async (feed: Feed) => {
-    for await (const _ of followAll(feed, clock, { signal: new AbortController().signal }));
-  }
-  const refused = new Failure(EXIT.denied, 'unauthorized', 'no key')
-  await expect(drain(away(refused))).rejects.toBe(refused)
-  expect(asked).toBe(1)
-  const gone = new Failure(EXIT.network, 'unreachable', 'nobody there')
-  await expect(drain(away(gone))).rejects.toBe(gone)
-  expect(now).toBeGreaterThan(300_000)
-  expect(now).toBeLessThan(310_000)
+  const following = (async () => {
+    for await (const _ of followAll(feed.transport, feed, { signal: new AbortController().signal, opened }));
+  })()
+  await expect(following).rejects.toBe(refused)
 })
