@@ -22,9 +22,12 @@ import { ApiError, ConnectionError } from '#sdk/errors.ts'
 import { follow } from '#sdk/follow.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { Transport } from '#sdk/transport.ts'
+import { type Feed, type FollowAll, followAll } from './all-events.ts'
 import type { Arguments } from './arguments.ts'
+import { dryRun } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
+import { Unsent } from './unsent.ts'
 
 export type DryRunView = z.output<typeof dryRunView>
 export type RunView = z.output<typeof runView>
@@ -43,13 +46,16 @@ type WantedKey = Omit<z.input<typeof createKeySchema>, 'scopes'> & { readonly sc
 export class ApiClient {
   readonly url: string
   readonly #transport: Transport
+  readonly #isDry: boolean
 
   /**
    * @param url `http(s)://host:port`
    * @param key undefined for what anybody may ask
    * @param timeoutMs until an answer begins; 0: for ever
+   * @param isDry what would change something is {@link Unsent}
    */
-  constructor(url: string, key: string | undefined, timeoutMs = 0) {
+  constructor(url: string, key: string | undefined, { timeoutMs = 0, isDry = false }: Manner = {}) {
+    this.#isDry = isDry
     // Whoever types a command is told at once.
     this.#transport = new Transport({ url, ...(key !== undefined && { apiKey: key }), maxRetries: 0, timeoutMs })
     this.url = this.#transport.url
@@ -222,6 +228,20 @@ export class ApiClient {
     }
   }
 
+  /** What happens in all runs from now on, each event once, over whatever happens to the connection. */
+  async *allEvents(following: FollowAll): AsyncIterable<ApiEvent> {
+    const feed: Feed = {
+      now: async () => Date.parse((await this.answer('/healthz')).headers.get('date') ?? '') || 0,
+      runs: async () => (await Promise.all(LISTS.map((path) => this.all(`${path}?limit=200`, standing)))).flat(),
+      pastEvents: (run, after) => this.pastEvents(run, after),
+    }
+    try {
+      yield* followAll(this.#transport, feed, following)
+    } catch (cause) {
+      throw failureOf(this.url, cause)
+    }
+  }
+
   /** However many pages that takes, up to so many. */
   async all<S extends z.ZodType>(
     path: string,
@@ -248,7 +268,11 @@ export class ApiClient {
 
   async #json<S extends z.ZodType>(path: string, schema: S, init: Init = {}): Promise<z.output<S>> {
     const response = await this.#fetch(path, init)
-    const value = schema.safeParse(await response.json().catch(() => undefined))
+    const answer = await response.json().catch((cause: unknown) => {
+      // Cut off on its way: the same again may work.
+      if (!(cause instanceof SyntaxError)) throw unreachable(this.url, cause)
+    })
+    const value = schema.safeParse(answer)
     if (value.success) return value.data
     throw new Failure(EXIT.unexpected, 'bad_answer', `${this.url}${path} answered something else than its API says`, {
       fix: 'is it a consilium coordinator of this version?',
@@ -257,6 +281,7 @@ export class ApiClient {
   }
 
   async #fetch(path: string, init: Init): Promise<Response> {
+    if (this.#isDry && (init.method ?? 'GET') !== 'GET') throw unsent(path, init)
     try {
       return await this.#transport.fetch(path, init)
     } catch (cause) {
@@ -265,7 +290,19 @@ export class ApiClient {
   }
 }
 
+/** Of runs that train, and of those that ask. */
+const LISTS = ['/v1/runs', '/v1/stats-queries'] as const
+const standing = runView.pick({ id: true, status: true })
+
 export type Init = NonNullable<Parameters<Transport['fetch']>[1]>
+
+type Manner = { readonly timeoutMs?: number; readonly isDry?: boolean }
+
+/** What is no JSON is told by its type: it may be large, and what was given is known to whoever gave it. */
+function unsent(path: string, { method = 'GET', json, body }: Init): Unsent {
+  const parsed = json ?? (typeof body === 'string' ? (JSON.parse(body) as unknown) : null)
+  return new Unsent({ dry_run: true, method, path, body: parsed })
+}
 
 function post(body: string, idempotencyKey: string | undefined): Init {
   return { method: 'POST', body, headers: { 'content-type': 'application/json' }, idempotencyKey }
@@ -275,7 +312,9 @@ export async function openApiClient(args: Arguments): Promise<ApiClient> {
   const url = args.text('coordinator') ?? ''
   if (!URL.canParse(url)) throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
   const seconds = args.text('timeout') === undefined ? 0 : args.integer('timeout', { min: 0, max: 86_400 })
-  return new ApiClient(url, await apiKey(args), 1000 * seconds)
+  // Of run it is something else: the coordinator is asked what such a run would be.
+  const isDry = args.command.options.includes(dryRun) && args.flag('dry-run')
+  return new ApiClient(url, await apiKey(args), { timeoutMs: 1000 * seconds, isDry })
 }
 
 export function unreachable(url: string, cause: unknown): Failure {

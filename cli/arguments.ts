@@ -43,8 +43,14 @@ export class Arguments {
     return new Arguments(this.command, this.#values, this.positionals, this.environment, profile)
   }
 
+  /** Given without a value. */
   flag(name: string): boolean {
     return this.#values.get(name)?.at(-1) === true
+  }
+
+  /** Given, with a value or without. */
+  has(name: string): boolean {
+    return this.#values.has(name)
   }
 
   /** Every value of a flag that may be given again and again, in order. */
@@ -60,7 +66,7 @@ export class Arguments {
   given(name: string): Given {
     const flag = this.texts(name).at(-1)
     if (flag !== undefined) return { value: flag, origin: 'flag' }
-    const option = this.command.options.find((other) => other.name === name)
+    const option = [...this.command.options, ...COMMON].find((other) => other.name === name)
     const variable = option?.env && this.environment[option.env]
     if (variable) return { value: variable, origin: 'environment' }
     const kept = option?.setting && this.profile?.settings[option.setting]
@@ -95,9 +101,20 @@ export class Arguments {
 
 /** Options that every command takes. */
 export const COMMON: readonly Option[] = [
-  { name: 'json', summary: 'write JSON to stdout: one object, or one a line' },
+  {
+    name: 'json',
+    value: '<field,field>',
+    bare: true,
+    summary: 'write JSON to stdout, one object or one a line: all of it, or only these fields, as data.id',
+  },
   { name: 'quiet', short: 'q', summary: 'say nothing on stderr but errors' },
   { name: 'verbose', short: 'v', summary: 'say more of each thing, such as when it was' },
+  {
+    name: 'color',
+    value: '<when>',
+    default: 'auto',
+    summary: 'auto: as the terminal and NO_COLOR say; always or never',
+  },
   { name: 'no-input', summary: 'ask nothing: what needs an answer fails' },
   { name: 'yes', summary: 'do what would be asked about' },
   { name: 'help', short: 'h', summary: 'show this' },
@@ -109,9 +126,9 @@ export function parseArguments(command: Command, rest: readonly string[], enviro
   const { tokens } = parseArgs({
     args: [...rest],
     options: Object.fromEntries(
-      options.map(({ name, value, short }) => [
+      options.map(({ name, value, bare, short }) => [
         name,
-        { type: value === undefined ? 'boolean' : 'string', ...(short ? { short } : {}) } as const,
+        { type: value === undefined || bare ? 'boolean' : 'string', ...(short ? { short } : {}) } as const,
       ]),
     ),
     strict: false,
@@ -127,8 +144,11 @@ export function parseArguments(command: Command, rest: readonly string[], enviro
     values.set(token.name, [...(values.get(token.name) ?? []), value])
   }
   const room = command.positional ? (command.positional.max ?? 1) : 0
-  if (positionals.length > room)
-    throw usage('unexpected_argument', `${command.name} does not take ${positionals[room]}`, seeHelp(command))
+  if (positionals.length > room) {
+    const fields = rest[rest.indexOf('--json') + 1]
+    const fix = rest.includes('--json') && positionals.includes(fields ?? '') ? `--json=${fields}` : seeHelp(command)
+    throw usage('unexpected_argument', `${command.name} does not take ${positionals[room]}`, fix)
+  }
   if (command.positional?.required && positionals.length === 0 && !values.has('help'))
     throw usage('missing_argument', `${command.name} needs ${command.positional.name}`, seeHelp(command))
   return new Arguments(command, values, positionals, environment)
@@ -153,6 +173,7 @@ function optionValue(token: OptionToken, command: Command, options: readonly Opt
       close ? `did you mean ${close}? ${help}` : help,
     )
   }
+  if (option.bare && token.value === undefined) return true
   if (option.value === undefined) {
     if (token.value === undefined) return true
     throw usage('unexpected_value', `${token.rawName} takes no value`, `write ${token.rawName} alone`)
@@ -166,6 +187,6 @@ function seeHelp(command: Command): string {
   return `consilium ${command.name} --help lists what it takes`
 }
 
-export function usage(code: string, what: string, fix?: string): Failure {
-  return new Failure(EXIT.usage, code, what, { fix })
+export function usage(code: string, what: string, fix?: string, lines?: Failure['lines']): Failure {
+  return new Failure(EXIT.usage, code, what, { fix, ...(lines && { lines }) })
 }

@@ -4,6 +4,7 @@ import { EXIT, Failure } from './failure.ts'
 import { orderFrom } from './order.ts'
 import type { Output } from './output.ts'
 import { forecastLines } from './render/forecast.ts'
+import { isByPolicy, policyDenied } from './site-rules.ts'
 
 /** `consilium check <task.json>`: what a run of it would be, before there is one. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -20,15 +21,15 @@ export function showForecast(forecast: DryRunView, output: Output): number {
     const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
     throw new Failure(EXIT.usage, 'invalid_run', 'this run cannot be launched', { lines })
   }
-  const refusing = sites.filter(({ accepts }) => accepts === false).length
-  const mayCome = population.linked - refusing
-  if (mayCome >= (population.needed ?? 0)) return EXIT.ok
-  throw new Failure(
-    EXIT.runFailed,
-    'too_few_sites',
-    `a round needs ${population.needed} sites, and ${mayCome} may come`,
-    {
-      fix: 'change what the sites refuse, take a smaller cohort, or have more of them linked',
-    },
+  const needed = population.needed ?? 0
+  const refusing = sites.flatMap(({ node, operator, accepts, rule, detail }) =>
+    accepts === false && rule !== null ? [{ site: operator ?? node, rule, detail }] : [],
   )
+  const come = population.linked - refusing.length
+  if (come >= needed) return EXIT.ok
+  const byPolicy = refusing.filter(isByPolicy)
+  if (population.linked >= needed && come + byPolicy.length >= needed) throw policyDenied(byPolicy, { needed, come })
+  throw new Failure(EXIT.runFailed, 'too_few_sites', `a round needs ${needed} sites, and ${come} may come`, {
+    fix: 'take a smaller cohort, or have more sites linked; the list says what keeps others away',
+  })
 }

@@ -1,5 +1,6 @@
 import type { Arguments } from './arguments.ts'
 import type { Output } from './output.ts'
+import type { ShapeName } from './shapes.ts'
 
 /** A command: what `--help` shows, and where its work is. Nothing else is loaded until it runs. */
 export type Command = {
@@ -9,6 +10,8 @@ export type Command = {
   readonly positional?: { readonly name: string; readonly required: boolean; readonly max?: number }
   readonly options: readonly Option[]
   readonly examples: readonly string[]
+  /** What it writes with --json, by its name in the table of shapes; or what is somebody else's to describe. */
+  readonly prints: ShapeName | 'as-it-comes'
   readonly load: () => Promise<{ readonly execute: Execute }>
 }
 
@@ -17,6 +20,8 @@ export type Option = {
   readonly short?: string
   /** How the value is called; an option without one is a flag. */
   readonly value?: string
+  /** Its value may be left out; where it is given, it is after a `=`. */
+  readonly bare?: true
   readonly summary: string
   /** The environment variable that is read when the flag is not given. */
   readonly env?: string
@@ -70,6 +75,24 @@ const timeout: Option = {
   default: '60',
   summary: 'how long to wait until an answer begins',
 }
+/** Of what changes something at a coordinator by one request: {@link Unsent} is what it would be. */
+export const dryRun: Option = {
+  name: 'dry-run',
+  summary: 'change nothing: show the request that would',
+}
+/** Of what makes something. */
+export const idempotencyKey: Option = {
+  name: 'idempotency-key',
+  value: '<text>',
+  summary: 'a repeat under the same key answers the first one',
+}
+/** Of what a run goes on after. */
+export const wait: Option = {
+  name: 'wait',
+  value: '<until>',
+  bare: true,
+  summary: 'answer when it has come so far: ended, paused or running',
+}
 export const quota: Option = {
   name: 'quota',
   value: '<bytes>',
@@ -88,3 +111,4 @@ export const backend: Option = {
   summary: 'auto, cuda, webgpu, node, wasm or cpu; consilium node backends tells which work here',
 }
 export const api = [coordinator, key, state, profile, timeout]
+export const change = [...api, dryRun]

@@ -1,40 +1,16 @@
+import type { z } from 'zod'
 import type { RunView } from './api-client.ts'
 import { formatBytes, formatDuration, formatSeconds } from './render/units.ts'
 import type { PastRound, RunProgress } from './run-progress.ts'
+import type { comparedShape } from './shapes/runs.ts'
 
 /** A run that is compared: how it stands, its rounds, and what it was to do. */
 export type Comparison = { readonly run: RunView; readonly progress: RunProgress; readonly task: unknown }
 
-export type Compared = {
-  readonly runs: readonly ComparedRun[]
-  readonly rounds: readonly ComparedRound[]
-  /** What differs between the tasks, by JSON pointer; null where a run has no such value. */
-  readonly differences: readonly Difference[]
-}
-type ComparedRun = {
-  readonly id: string
-  readonly name: string
-  readonly status: string
-  readonly rounds_closed: number
-  readonly rounds_aborted: number
-  readonly best_accuracy: number | null
-  readonly best_round: number | null
-  readonly bytes_up_per_site: number
-  readonly duration_ms: number
-  readonly train_ms: number
-  readonly overhead_ms: number
-}
-type ComparedRound = { readonly round: number; readonly figures: readonly (Figures | null)[] }
-type Figures = {
-  readonly accuracy: number | null
-  readonly loss: number | null
-  readonly reports: number
-  readonly cohort: number
-  readonly bytes_per_node: number
-  readonly train_ms: number
-  readonly overhead_ms: number
-}
-export type Difference = { readonly pointer: string; readonly values: readonly unknown[] }
+export type Compared = z.output<typeof comparedShape>
+type ComparedRun = Compared['runs'][number]
+type Figures = NonNullable<Compared['rounds'][number]['figures'][number]>
+export type Difference = Compared['differences'][number]
 
 /** Side by side, each run's nth closed round beside the others'. */
 export function compare(parts: readonly Comparison[]): Compared {
@@ -46,7 +22,7 @@ export function compare(parts: readonly Comparison[]): Compared {
       round: at + 1,
       figures: closed.map((rounds) => figuresOf(rounds[at])),
     })),
-    differences: differences(parts.map(({ task }) => task)),
+    differences: [...differences(parts.map(({ task }) => task))],
   }
 }
 

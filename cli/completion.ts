@@ -46,7 +46,7 @@ function rootOf(runs: readonly Named[]): RootCommand {
     for (const option of [...command.options, ...COMMON]) {
       if (option.hidden) continue
       // A value of its own is what a handler tells an option to have.
-      if (option.value === undefined) known.option(option.name, option.summary, option.short)
+      if (option.value === undefined || option.bare) known.option(option.name, option.summary, option.short)
       else known.option(option.name, option.summary, () => undefined, option.short)
     }
     if (takesRuns(command))

@@ -124,7 +124,7 @@ function isInstalled(name: string): boolean {
 const description = z.looseObject({ info: z.object({ version: z.string() }) })
 
 async function reach(url: string): Promise<{ readonly answers: boolean; readonly checks: readonly Check[] }> {
-  const api = new ApiClient(url, undefined, 1000 * ANSWER_SECONDS_MAX)
+  const api = new ApiClient(url, undefined, { timeoutMs: 1000 * ANSWER_SECONDS_MAX })
   try {
     const asked = Date.now()
     const { headers } = await api.answer('/healthz')

@@ -1,8 +1,7 @@
-import { z } from 'zod'
-import { type ApiEvent, dataIn, isLast } from '#sdk/sse.ts'
-import { type ApiClient, openApiClient, unreachable } from './api-client.ts'
+import { type ApiEvent, isLast } from '#sdk/sse.ts'
+import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
-import { EXIT, Failure } from './failure.ts'
+import { EXIT } from './failure.ts'
 import type { Output } from './output.ts'
 import { eventLine } from './render/events.ts'
 import { listenForStop } from './stopping.ts'
@@ -16,8 +15,10 @@ export async function execute({ args, output }: Call): Promise<number> {
   const run = args.positionals[0]
   using stopping = listenForStop()
   const tell = (event: ApiEvent) => tellEvent(output, event, run === undefined)
-  if (run === undefined) await tailAll(api, stopping.signal, tell, output)
-  else await tailRun(api, run, stopping.signal, tell)
+  if (run === undefined) {
+    const opened = () => output.note('what happens in all runs, from now on; Ctrl-C ends')
+    for await (const event of api.allEvents({ signal: stopping.signal, opened })) tell(event)
+  } else await tailRun(api, run, stopping.signal, tell)
   return stopping.exit() ?? EXIT.ok
 }
 
@@ -35,28 +36,4 @@ async function tailRun(api: ApiClient, run: string, signal: AbortSignal, tell: (
   // Nothing comes after it, and whoever waited for that would wait for ever.
   if (last && isLast(last)) return
   for await (const event of api.events(id, signal, last?.seq)) tell(event)
-}
-
-const change = z.object({ type: z.literal('run.event'), run: z.string(), seq: z.int() })
-
-/** The feed says which runs have something new; that is then read from the run itself, so that nothing is left out. */
-async function tailAll(api: ApiClient, signal: AbortSignal, tell: (event: ApiEvent) => void, output: Output) {
-  const seen = new Map<string, number>()
-  const { body } = await api.answer('/v1/events', { headers: { accept: 'text/event-stream' }, signal })
-  output.note('what happens in all runs, from now on; Ctrl-C ends')
-  try {
-    for await (const told of body ? dataIn(body) : []) {
-      const { success, data } = change.safeParse(told)
-      if (!success) continue
-      const after = seen.get(data.run) ?? data.seq - 1
-      for await (const event of api.pastEvents(data.run, after)) {
-        tell(event)
-        seen.set(data.run, event.seq)
-      }
-    }
-  } catch (cause) {
-    if (signal.aborted) return
-    throw cause instanceof Failure ? cause : unreachable(api.url, cause)
-  }
-  if (!signal.aborted) throw unreachable(api.url, new Error('the stream ended'))
 }

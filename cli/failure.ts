@@ -76,14 +76,15 @@ export function failureLines(failure: Failure): readonly string[] {
   ]
 }
 
-/** The object for a program, in the shape of RFC 9457; `status` is there when an API answered it. */
+/** The object for a program, in the shape of RFC 9457; `status` is there when an API answered it, which then says all of it. */
 export function failureProblem(failure: Failure): object {
-  const { code, exit, fix, message } = failure
+  const { code, exit, fix, message, problem } = failure
+  const lines = failure.lines.map(([label, text]) => ({ label, text }))
   return {
     type: `urn:consilium:problem:${code}`,
     title: code.replaceAll('_', ' '),
     detail: message,
-    ...failure.problem,
+    ...(problem ?? (lines.length > 0 && { lines })),
     code,
     exit,
     retryable: exit === EXIT.network,

@@ -9,7 +9,7 @@ import {
 } from '#coordinator/api/federation-schemas.ts'
 import { type ApiClient, type Init, openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
-import { EXIT, Failure } from './failure.ts'
+import { idOf, KINDS, startingWith, theOne } from './identified.ts'
 
 export type FederationView = z.output<typeof federationView>
 export type MemberView = z.output<typeof memberView>
@@ -36,13 +36,12 @@ export class FederationClient {
   async find(text: string): Promise<FederationView> {
     const all = await this.all()
     const matching = all.filter(({ id, name }) => id === text || name === text)
-    const found =
-      matching.length > 0 ? matching : all.filter(({ id }) => text.length >= 4 && startsWith(id, 'fed_', text))
-    return theOne(found, 'federation', text)
+    const { what, prefix } = KINDS.federation
+    return theOne(matching.length > 0 ? matching : startingWith(all, prefix, text), what, text)
   }
 
-  found(name: string, description: string | null): Promise<FederationView> {
-    return this.#api.request('/v1/federations', federationView, post({ name, description }))
+  found(name: string, description: string | null, idempotencyKey: string | undefined): Promise<FederationView> {
+    return this.#api.request('/v1/federations', federationView, { ...post({ name, description }), idempotencyKey })
   }
 
   async dissolve(id: string): Promise<void> {
@@ -57,8 +56,11 @@ export class FederationClient {
     return this.#api.request(`/v1/federations/${id}/members`, memberView, post({ node, operator }))
   }
 
-  async remove(id: string, node: string): Promise<void> {
+  /** By its id, or a start of it that no other member has. @returns its id */
+  async remove(id: string, text: string): Promise<string> {
+    const node = await idOf(text, KINDS.node, async () => (await this.members(id)).map(({ node }) => ({ id: node })))
     await this.#api.request(`/v1/federations/${id}/members/${encodeURIComponent(node)}`, NOTHING, { method: 'DELETE' })
+    return node
   }
 
   invites(id: string): Promise<readonly InviteView[]> {
@@ -68,16 +70,16 @@ export class FederationClient {
   invite(
     id: string,
     terms: { readonly operator: string | null; readonly uses: number; readonly expiresAt: string | null },
+    idempotencyKey: string | undefined,
   ): Promise<z.output<typeof inviteWithCodeView>> {
-    return this.#api.request(`/v1/federations/${id}/invites`, inviteWithCodeView, post(terms))
+    return this.#api.request(`/v1/federations/${id}/invites`, inviteWithCodeView, { ...post(terms), idempotencyKey })
   }
 
   /** By its id, or a start of it that no other has. */
   async revoke(id: string, text: string): Promise<string> {
-    const found = (await this.invites(id)).filter((one) => startsWith(one.id, 'inv_', text))
-    const invite = theOne(found, 'invite', text)
-    await this.#api.request(`/v1/federations/${id}/invites/${invite.id}`, NOTHING, { method: 'DELETE' })
-    return invite.id
+    const invite = await idOf(text, KINDS.invite, () => this.invites(id))
+    await this.#api.request(`/v1/federations/${id}/invites/${invite}`, NOTHING, { method: 'DELETE' })
+    return invite
   }
 
   datasets(): Promise<readonly DatasetView[]> {
@@ -94,20 +96,6 @@ const NOTHING = z.undefined()
 
 function post(body: object): Init {
   return { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
-}
-
-function startsWith(id: string, prefix: string, text: string): boolean {
-  return id.startsWith(text) || id.startsWith(`${prefix}${text}`)
-}
-
-function theOne<T extends { readonly id: string }>(found: readonly T[], what: string, text: string): T {
-  const [one, other] = found
-  if (one && !other) return one
-  if (!one) throw new Failure(EXIT.notFound, 'not_found', `there is no ${what} ${text}`)
-  const ids = found.map(({ id }) => id).join(', ')
-  throw new Failure(EXIT.conflict, 'ambiguous_id', `several ${what}s are called ${text}: ${ids}`, {
-    fix: 'give its id',
-  })
 }
 
 /** The second of two positional arguments. */

@@ -57,8 +57,10 @@ export function commandHelp(command: Command): string {
   ].join('\n')
 }
 
-function flagOf({ name, short, value }: Option): string {
-  return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`
+/** As it is typed. */
+export function flagOf({ name, short, value, bare }: Option): string {
+  const given = value === undefined ? '' : bare ? `[=${value}]` : ` ${value}`
+  return `${short ? `-${short}, ` : ''}--${name}${given}`
 }
 
 function meaningOf({ summary, env, default: value }: Option): string {
@@ -66,14 +68,20 @@ function meaningOf({ summary, env, default: value }: Option): string {
   return notes.length > 0 ? `${summary} (${notes.join(', ')})` : summary
 }
 
-function commandData({ name, summary, positional, options }: Command): object {
+function commandData({ name, summary, positional, options, prints }: Command): object {
   const shown = [...options, ...COMMON].filter(({ hidden }) => !hidden)
   return {
     name,
     summary,
     positional: positional?.name ?? null,
     options: shown.map(({ hidden: _, ...option }) => option),
+    schema: prints === 'as-it-comes' ? null : `docs/schemas/cli/${schemaFile(name)}`,
   }
+}
+
+/** Of what a command prints with --json. */
+export function schemaFile(command: string): string {
+  return `${command.replaceAll(' ', '-')}.json`
 }
 
 function columns(rows: readonly (readonly [string, string])[]): readonly string[] {
@@ -113,6 +121,7 @@ const TOPICS = [
       '  CONSILIUM_REDIS            URL of the Redis that several coordinators share (--redis)',
       '  CONSILIUM_API_KEY          API key; else that of consilium login, else the file <state>/api-key is read',
       '  CONSILIUM_PROFILE          which of the coordinators that you logged in to (--profile)',
+      '  CONSILIUM_WEBHOOK_SECRET   what webhooks listen signs with (--secret)',
       '  XDG_CONFIG_HOME            the file of settings is consilium/config.json under it; else under ~/.config',
       '  XDG_CACHE_HOME             what completion remembers for five minutes; else ~/.cache',
       '  XDG_STATE_HOME             the state folder is consilium under it; else under ~/.local/state',
@@ -125,7 +134,10 @@ const TOPICS = [
     text: [
       'Data goes to stdout; progress and errors go to stderr. On a terminal a long command draws one block over itself;',
       'elsewhere it writes a line per round. With --json a command writes one object, and a stream writes one a line:',
-      'flat, snake_case, times in RFC 3339, durations in *_ms, money as decimal texts of micro-credits.',
+      'flat, snake_case, times in RFC 3339, durations in *_ms, money as decimal texts of micro-credits. --json=id,data.round',
+      'writes these fields alone, null where there is none; whatever else is wanted of it jq does: consilium runs ls --json |',
+      "jq -r '.data[].id'. JSON Schemas of all of it are in docs/schemas/cli, a file for each command; an error is one line on",
+      'stderr, as problem.json has it.',
     ].join('\n'),
   },
 ] as const

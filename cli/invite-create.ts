@@ -15,7 +15,8 @@ export async function execute({ args, output }: Call): Promise<number> {
   const federation = await client.find(args.positionals[0] as string)
   const expiresAt = days === null ? null : new Date(Date.now() + days * DAY_MILLIS).toISOString()
   const { fingerprint } = await client.coordinator()
-  const made = await client.invite(federation.id, { operator: args.text('operator') ?? null, uses, expiresAt })
+  const terms = { operator: args.text('operator') ?? null, uses, expiresAt }
+  const made = await client.invite(federation.id, terms, args.text('idempotency-key'))
   if (output.json) {
     output.object({ ...made, federation: federation.id, fingerprint })
     return EXIT.ok

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { ApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
@@ -6,8 +5,6 @@ import { EXIT, Failure } from './failure.ts'
 import { keepSettings, SECRET } from './profile.ts'
 import { readSecret } from './prompt.ts'
 import { keyFromFile } from './state.ts'
-
-const whoami = z.looseObject({ id: z.string(), name: z.string(), scopes: z.array(z.string()) })
 
 /** `consilium login <url>`: tries a key, and keeps it with its coordinator for the commands that follow. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -21,7 +18,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     throw new Failure(EXIT.denied, 'no_api_key', 'no API key was given', {
       fix: 'type it when asked, pipe it in, or --key <file>',
     })
-  const who = await new ApiClient(url, key).request('/v1/whoami', whoami)
+  const who = await new ApiClient(url, key).whoami()
   const { name, file: config } = profileOf(args)
   keepSettings(config, name, { coordinator: url, [SECRET]: key }, { current: true })
   if (output.json) output.object({ profile: name, coordinator: url, config, key: who })

@@ -1,32 +1,25 @@
 import { type Arguments, COMMON, parseArguments } from './arguments.ts'
 import type { Command } from './command.ts'
-import { COMMANDS } from './commands.ts'
+import { COMMANDS, commandFirst, commandIn } from './commands.ts'
 import { EXIT, Failure, failureLines, failureOf, failureProblem } from './failure.ts'
 import { commandHelp, overview } from './help.ts'
 import { nearest } from './nearest.ts'
-import { type Output, outputTo } from './output.ts'
+import { COLOURS, type Manner, type Output, outputTo } from './output.ts'
+
+/** Where a command line writes to and reads its variables from. */
+type Surroundings = Parameters<typeof outputTo>[0] & { readonly environment: NodeJS.ProcessEnv }
 
 /**
  * The command line: finds the command, reads its arguments, runs it, and says what went wrong so that a person or a
  * program can act on it.
  * @returns the exit code
  */
-export async function main(argv: readonly string[]): Promise<number> {
-  const streams = { out: process.stdout, err: process.stderr }
-  // Whoever read our output has left (`consilium runs ls | head -1`): there is nobody to tell.
-  process.stdout.on('error', (cause: NodeJS.ErrnoException) =>
-    process.exit(cause.code === 'EPIPE' ? EXIT.ok : EXIT.unexpected),
-  )
-  const given = (flag: string) => beforeSeparator(argv).includes(flag)
+export async function main(argv: readonly string[], around: Surroundings = thisProcess()): Promise<number> {
   if (argv[0] === 'complete')
-    return (await import('./completion.ts')).complete(argv.slice(argv.indexOf('--') + 1), process.env)
-  const output = outputTo(streams, process.env, {
-    json: given('--json'),
-    quiet: given('--quiet') || given('-q'),
-    verbose: given('--verbose') || given('-v'),
-  })
+    return (await import('./completion.ts')).complete(argv.slice(argv.indexOf('--') + 1), around.environment)
+  const output = outputTo(around, around.environment, mannerOf(argv))
   try {
-    return await dispatch(argv, output)
+    return await dispatch(argv, output, around)
   } catch (cause) {
     const failure = failureOf(cause)
     if (output.json) output.err.write(`${JSON.stringify(failureProblem(failure))}\n`)
@@ -37,21 +30,34 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function dispatch(given: readonly string[], output: Output): Promise<number> {
-  const argv = commandFirst(given)
-  const found = find(argv)
+function thisProcess(): Surroundings {
+  // Whoever read our output has left (`consilium runs ls | head -1`): there is nobody to tell.
+  process.stdout.on('error', (cause: NodeJS.ErrnoException) =>
+    process.exit(cause.code === 'EPIPE' ? EXIT.ok : EXIT.unexpected),
+  )
+  return { out: process.stdout, err: process.stderr, environment: process.env }
+}
+
+async function dispatch(given: readonly string[], output: Output, around: Surroundings): Promise<number> {
+  const found = commandIn(given)
   if (found) {
-    const args = parseArguments(found.command, found.rest, process.env)
+    const { command } = found
+    const args = parseArguments(command, found.rest, around.environment)
     if (args.flag('help')) {
-      output.line(commandHelp(found.command))
+      output.line(commandHelp(command))
       return EXIT.ok
     }
-    const { execute } = await found.command.load()
-    return execute({ args: hasSettings(found.command) ? await underProfile(args) : args, output })
+    args.oneOf('color', COLOURS)
+    const fields = args.texts('json').at(-1)
+    const wanted = fields === undefined ? output : await ofFields(command, fields, output)
+    const { execute } = await command.load()
+    const call = { args: hasSettings(command) ? await underProfile(args) : args, output: wanted }
+    return args.flag('dry-run') ? unlessUnsent(execute(call), output) : execute(call)
   }
+  const argv = commandFirst(given)
   const [first, second] = argv
   const asked = argv.some((word) => word === '--help' || word === '-h')
-  if (first === '--version') return dispatch(['version', ...argv.slice(1)], output)
+  if (first === '--version') return dispatch(['version', ...argv.slice(1)], output, around)
   const group = COMMANDS.filter(({ name }) => name.split(' ')[0] === first)
   if (first === undefined || (asked && first.startsWith('-')) || (group.length > 0 && asked)) {
     output.line(overview(group.length > 0 ? group : COMMANDS))
@@ -70,13 +76,24 @@ async function underProfile(args: Arguments): Promise<Arguments> {
   return args.under(readProfile(args))
 }
 
-function find(argv: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } | undefined {
-  for (const words of [2, 1]) {
-    const name = argv.slice(0, words).join(' ')
-    const command = argv.length >= words && COMMANDS.find((other) => other.name === name)
-    if (command) return { command, rest: argv.slice(words) }
+/** What would have been sent, instead of what would have come of it. */
+async function unlessUnsent(work: Promise<number>, output: Output): Promise<number> {
+  const { Unsent } = await import('./unsent.ts')
+  try {
+    return await work
+  } catch (cause) {
+    if (!(cause instanceof Unsent)) throw cause
+    if (output.json) output.object(cause.request)
+    else for (const line of cause.lines()) output.line(line)
+    return EXIT.ok
   }
-  return undefined
+}
+
+/** The same output, of whose objects only these fields are written. What they may be is known before anything is done. */
+async function ofFields(command: Command, fields: string, output: Output): Promise<Output> {
+  const { projection } = await import('./fields.ts')
+  const pick = projection(command, fields)
+  return { ...output, object: (value) => output.object(pick(value)) }
 }
 
 function unknown(first: string, second: string | undefined, group: readonly Command[]): Failure {
@@ -99,20 +116,16 @@ function unknown(first: string, second: string | undefined, group: readonly Comm
   return new Failure(EXIT.usage, 'unknown_command', `there is no command ${said}`, { fix })
 }
 
-/** `consilium --json runs ls` is `consilium runs ls --json`. */
-function commandFirst(argv: readonly string[]): readonly string[] {
-  const first = argv.findIndex((word) => !GLOBAL.has(word))
-  return first > 0 ? [...argv.slice(first), ...argv.slice(0, first)] : argv
-}
-
-const GLOBAL = new Set(
-  COMMON.filter(({ name }) => name !== 'help').flatMap(({ name, short }) => [
-    `--${name}`,
-    ...(short ? [`-${short}`] : []),
-  ]),
-)
-
-function beforeSeparator(argv: readonly string[]): readonly string[] {
+/** How everything is said, errors in the arguments themselves among it. */
+function mannerOf(argv: readonly string[]): Manner {
   const end = argv.indexOf('--')
-  return end < 0 ? argv : argv.slice(0, end)
+  const words = end < 0 ? argv : argv.slice(0, end)
+  const given = (flag: string) => words.includes(flag)
+  const colour = words.findLast((word, at) => word.startsWith('--color=') || words[at - 1] === '--color')
+  return {
+    json: words.some((word) => word === '--json' || word.startsWith('--json=')),
+    quiet: given('--quiet') || given('-q'),
+    verbose: given('--verbose') || given('-v'),
+    colour: COLOURS.find((known) => colour?.replace('--color=', '') === known),
+  }
 }

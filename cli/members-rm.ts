@@ -4,10 +4,10 @@ import { FederationClient, secondOf } from './federation-client.ts'
 
 /** `consilium members rm <federation> <node>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const node = secondOf(args)
+  const named = secondOf(args)
   const client = await FederationClient.open(args)
   const { id } = await client.find(args.positionals[0] as string)
-  await client.remove(id, node)
+  const node = await client.remove(id, named)
   if (output.json) output.object({ federation: id, node, removed: true })
   else {
     output.line(`${node} is no member any more`)

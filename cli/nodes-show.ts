@@ -1,11 +1,13 @@
 import { openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
+import { idOf, KINDS } from './identified.ts'
 import { checkLines, describeNode, paceLines } from './render/nodes.ts'
 
 /** `consilium nodes show <node>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const node = await (await openApiClient(args)).node(args.positionals[0] as string)
+  const api = await openApiClient(args)
+  const node = await api.node(await idOf(args.positionals[0] as string, KINDS.node, () => api.nodeViews('known')))
   if (output.json) output.object(node)
   else
     for (const line of [...describeNode(node), ...checkLines(node.checks), ...paceLines(node.rounds)]) output.line(line)

@@ -26,6 +26,15 @@ export type Terminal = {
   readonly unicode: boolean
   paint(colour: Colour, text: string): string
 }
+/** Whether to colour: as the stream and the environment say, or in spite of them. */
+export const COLOURS = ['auto', 'always', 'never'] as const
+export type Manner = {
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly verbose?: boolean
+  readonly colour?: (typeof COLOURS)[number] | undefined
+}
+
 export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
 type Stream = {
@@ -39,9 +48,9 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function outputTo(
   streams: { readonly out: Stream; readonly err: Stream },
   environment: Environment,
-  { json, quiet, verbose = false }: { readonly json: boolean; readonly quiet: boolean; readonly verbose?: boolean },
+  { json, quiet, verbose = false, colour = 'auto' }: Manner,
 ): Output {
-  const [out, err] = [terminalOf(streams.out, environment), terminalOf(streams.err, environment)]
+  const [out, err] = [terminalOf(streams.out, environment, colour), terminalOf(streams.err, environment, colour)]
   return {
     ...{ out, err, json, quiet, verbose },
     line: (text) => out.write(`${text}\n`),
@@ -52,11 +61,19 @@ export function outputTo(
   }
 }
 
-/** What may be done to a stream: NO_COLOR, FORCE_COLOR, TERM=dumb and CI are honoured, FORCE_COLOR over the others. */
-export function terminalOf(stream: Stream, environment: Environment): Terminal {
+/**
+ * What may be done to a stream: NO_COLOR, FORCE_COLOR, TERM=dumb and CI are honoured, FORCE_COLOR over the others, and what
+ * was typed over all of them.
+ */
+export function terminalOf(
+  stream: Stream,
+  environment: Environment,
+  typed: NonNullable<Manner['colour']> = 'auto',
+): Terminal {
   const { NO_COLOR, FORCE_COLOR, TERM, CI } = environment
   const live = stream.isTTY === true && TERM !== 'dumb' && !isSet(CI)
-  const colour = FORCE_COLOR === undefined ? live && !isSet(NO_COLOR) : FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  const said = FORCE_COLOR === undefined ? live && !isSet(NO_COLOR) : FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  const colour = typed === 'auto' ? said : typed === 'always'
   const locale = environment['LC_ALL'] || environment['LC_CTYPE'] || environment['LANG'] || ''
   return {
     write: (text) => void stream.write(text),

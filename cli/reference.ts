@@ -1,7 +1,7 @@
 import { COMMON } from './arguments.ts'
 import type { Command, Option } from './command.ts'
 import { COMMANDS } from './commands.ts'
-import { EXIT_CODES } from './help.ts'
+import { EXIT_CODES, flagOf, schemaFile } from './help.ts'
 
 /** docs/cli.md: every command as the table has it. */
 export function reference(): string {
@@ -15,6 +15,11 @@ export function reference(): string {
     '',
     ...optionRows(COMMON),
     '',
+    '`--json=id,data.round` writes these fields alone, where they are, and null where there is none; a list keeps its place.',
+    'A field that the schema does not know is exit 2 before anything is done. What else is wanted of it `jq` does:',
+    "`consilium runs ls --json | jq -r '.data[].id'`. The JSON Schemas that are linked below come with the package; an error",
+    'is one line on stderr, as [problem.json](schemas/cli/problem.json) has it.',
+    '',
     '## Exit codes',
     '',
     '```',
@@ -25,7 +30,7 @@ export function reference(): string {
   ].join('\n')
 }
 
-function section({ name, summary, positional, options, examples }: Command): readonly string[] {
+function section({ name, summary, positional, options, examples, prints }: Command): readonly string[] {
   const shown = options.filter(({ hidden }) => !hidden)
   return [
     '',
@@ -38,6 +43,9 @@ function section({ name, summary, positional, options, examples }: Command): rea
     ...examples.map((example) => `$ ${example}`),
     '```',
     ...(shown.length > 0 ? ['', ...optionRows(shown)] : []),
+    ...(prints === 'as-it-comes'
+      ? []
+      : ['', `With \`--json\`: [${schemaFile(name)}](schemas/cli/${schemaFile(name)}).`]),
   ]
 }
 
@@ -45,9 +53,14 @@ function optionRows(options: readonly Option[]): readonly string[] {
   return [
     '| option | meaning | variable | default |',
     '|---|---|---|---|',
-    ...options.map(({ name, short, value, summary, env, default: standard }) => {
-      const flag = `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`
-      const cells = [`\`${flag}\``, summary, env ? `\`${env}\`` : '', standard === undefined ? '' : `\`${standard}\``]
+    ...options.map((option) => {
+      const { summary, env, default: standard } = option
+      const cells = [
+        `\`${flagOf(option)}\``,
+        summary,
+        env ? `\`${env}\`` : '',
+        standard === undefined ? '' : `\`${standard}\``,
+      ]
       return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
     }),
   ]

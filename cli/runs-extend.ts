@@ -1,20 +1,15 @@
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
-import { EXIT } from './failure.ts'
-import { describeRun } from './runs-show.ts'
+import { answerRun } from './run-answer.ts'
 
 /** `consilium runs extend <run> --rounds <n>` */
-export async function execute({ args, output }: Call): Promise<number> {
+export async function execute(call: Call): Promise<number> {
+  const { args } = call
   args.required('rounds', 'how many training rounds are added')
   const rounds = args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 })
   const added = { rounds, budget: args.text('budget') ?? '0' }
-  const run = await (await openApiClient(args)).extend(
-    args.positionals[0] as string,
-    added,
-    args.text('idempotency-key'),
-  )
-  if (output.json) output.object(run)
-  else output.line(describeRun(run))
-  return EXIT.ok
+  const api = await openApiClient(args)
+  const run = await api.extend(args.positionals[0] as string, added, args.text('idempotency-key'))
+  return answerRun(call, api, run, { until: 'ended' })
 }

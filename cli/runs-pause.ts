@@ -1,16 +1,15 @@
 import { openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
-import { EXIT } from './failure.ts'
-import { describeRun } from './runs-show.ts'
+import { answerRun } from './run-answer.ts'
 
 /** `consilium runs pause <run>` */
-export async function execute({ args, output }: Call): Promise<number> {
-  const run = await (await openApiClient(args)).pause(args.positionals[0] as string, args.text('reason') ?? '')
-  if (output.json) output.object(run)
-  else {
-    output.line(describeRun(run))
-    if (run.round !== null) output.note(`round ${run.round} goes to its end first`)
-    output.note(`let it go on with: consilium runs resume ${run.id}`)
-  }
-  return EXIT.ok
+export async function execute(call: Call): Promise<number> {
+  const { args } = call
+  const api = await openApiClient(args)
+  const run = await api.pause(args.positionals[0] as string, args.text('reason') ?? '')
+  const first = run.round === null ? '' : `round ${run.round} goes to its end first\n`
+  return answerRun(call, api, run, {
+    until: 'paused',
+    note: `${first}let it go on with: consilium runs resume ${run.id}`,
+  })
 }

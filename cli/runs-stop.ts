@@ -1,19 +1,14 @@
 import { openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
 import { confirm } from './confirm.ts'
-import { EXIT } from './failure.ts'
-import { describeRun } from './runs-show.ts'
+import { answerRun } from './run-answer.ts'
 
 /** `consilium runs stop <run>` */
 export async function execute(call: Call): Promise<number> {
-  const { args, output } = call
+  const { args } = call
   await confirm(call, `stop ${args.positionals[0]} for everybody?`)
-  const reason = args.text('reason') ?? ''
-  const run = await (await openApiClient(args)).stop(args.positionals[0] as string, reason)
-  if (output.json) output.object(run)
-  else {
-    output.line(describeRun(run))
-    if (run.round !== null) output.note(`round ${run.round} is ending first: consilium runs watch ${run.id}`)
-  }
-  return EXIT.ok
+  const api = await openApiClient(args)
+  const run = await api.stop(args.positionals[0] as string, args.text('reason') ?? '')
+  const note = run.round === null ? undefined : `round ${run.round} is ending first: consilium runs watch ${run.id}`
+  return answerRun(call, api, run, { until: 'ended', note, stops: true })
 }

@@ -7,6 +7,7 @@ import { figureLines } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
+import { Declined } from './site-rules.ts'
 import { listenForStop } from './stopping.ts'
 import { type Act, type Asking, footLines, listenToKeys, press } from './watch-keys.ts'
 
@@ -21,18 +22,20 @@ export async function execute({ args, output }: Call): Promise<number> {
  * Follows a run to its end, or until it waits for its owner. Ctrl-C stops watching, not the run; at a terminal it asks which
  * of the two is meant. Throws {@link Failure} when the run fails, was stopped or is paused.
  * @param keys whether keys are listened to where there is a terminal
+ * @param needed sites that a round needs, where that is known: if their own rules kept them away, that is why it failed
  */
 export async function watchRun(
   api: ApiClient,
   run: string,
   output: Output,
-  { keys }: { readonly keys: boolean },
+  { keys, needed }: { readonly keys: boolean; readonly needed?: number },
 ): Promise<number> {
   using stopping = listenForStop()
   const left = new AbortController()
   let exit: number | undefined
   let end: RunEnd | undefined
   let purpose = 'train'
+  const declined = new Declined()
   {
     using report = new RunReport(output, run)
     const act = (what: Act) => {
@@ -45,6 +48,7 @@ export async function watchRun(
     for await (const event of api.events(run, AbortSignal.any([stopping.signal, left.signal]))) {
       if (output.json) output.object(event)
       report.tell(event)
+      declined.follow(event)
       if (await isWaiting(api, event)) throw runPaused(event)
     }
     ;({ end, purpose } = report.progress)
@@ -53,6 +57,7 @@ export async function watchRun(
     output.note(`the run goes on: consilium runs watch ${run} follows it, consilium runs stop ${run} ends it`)
     return exit ?? stopping.exit() ?? EXIT.unexpected
   }
+  if (end.outcome === 'failed' && needed !== undefined) throw declined.denied(needed) ?? runFailed(run, end)
   if (end.outcome !== 'completed') throw runFailed(run, end)
   if (!output.json) {
     const { evaluation, model } = end
@@ -99,7 +104,7 @@ export function waysOn(run: string, round: number | undefined): string {
   return `${look}then consilium runs resume ${run}, or runs stop ${run}`
 }
 
-export function runFailed(run: string, { outcome, reason }: RunEnd): Failure {
+export function runFailed(run: string, { outcome, reason }: Pick<RunEnd, 'outcome' | 'reason'>): Failure {
   if (outcome === 'stopped') return new Failure(EXIT.stopped, 'run_stopped', `${run} was stopped: ${reason}`)
   return new Failure(EXIT.runFailed, 'run_failed', `${run} failed: ${reason ?? 'no reason given'}`, {
     fix: `consilium runs show ${run} tells its rounds; are enough nodes linked, and do they take its task?`,

@@ -19,6 +19,7 @@ import type { Output } from './output.ts'
 import { parseQuestion, questionOf } from './question.ts'
 import { answerData, answerLines } from './render/answer.ts'
 import { isWaiting, runPaused } from './runs-watch.ts'
+import { Declined } from './site-rules.ts'
 import { listenForStop } from './stopping.ts'
 
 /**
@@ -34,18 +35,23 @@ export async function execute({ args, output }: Call): Promise<number> {
   const { id } = await api.ask(JSON.stringify(request), args.text('idempotency-key'))
   output.note(`${id}  ${question.name}`)
   using stopping = listenForStop()
-  const end = await watch(api, id, output, stopping.signal)
+  const declined = new Declined()
+  const end = await watch(api, id, output, { signal: stopping.signal, declined })
   if (end === undefined) return stopping.exit() ?? EXIT.unexpected
-  if (end.type !== 'run.completed')
-    throw new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(end['reason'])}`, {
-      fix: `consilium runs show ${id} tells its rounds; do enough sites answer questions of these cells?`,
-    })
+  if (end.type === 'run.failed') throw declined.denied(question.minCohort) ?? noAnswer(id, end)
+  if (end.type !== 'run.completed') throw noAnswer(id, end)
   const proof = await prove(await collect(await api.bundle(id), RECORD_BYTES_MAX), question, pinned)
   if (output.json) output.object({ ...answerData(question, proof.answer), ...recordData(proof) })
   else
     for (const line of [...answerLines(question, proof.answer, output.out), '', ...recordLines(proof)])
       output.line(line)
   return EXIT.ok
+}
+
+function noAnswer(id: string, { reason }: ApiEvent): Failure {
+  return new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(reason)}`, {
+    fix: `consilium runs show ${id} tells its rounds; do enough sites answer questions of these cells?`,
+  })
 }
 
 async function asked(args: Arguments): Promise<Question> {
@@ -62,8 +68,14 @@ function keyOf(args: Arguments): NodeId | undefined {
 }
 
 /** @returns the last event; undefined where watching was ended before */
-async function watch(api: ApiClient, id: string, output: Output, signal: AbortSignal): Promise<ApiEvent | undefined> {
+async function watch(
+  api: ApiClient,
+  id: string,
+  output: Output,
+  { signal, declined }: { readonly signal: AbortSignal; readonly declined: Declined },
+): Promise<ApiEvent | undefined> {
   for await (const event of api.events(id, signal)) {
+    declined.follow(event)
     const said = noteOf(event)
     if (said !== undefined) output.note(said)
     if (await isWaiting(api, event)) throw runPaused(event)

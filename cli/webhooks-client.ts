@@ -3,6 +3,7 @@ import { page } from '#coordinator/api/schemas.ts'
 import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Arguments } from './arguments.ts'
+import { idOf, KINDS } from './identified.ts'
 
 export type DeliveryView = z.output<typeof deliveryView>
 
@@ -28,16 +29,25 @@ export class WebhooksClient {
     return this.#api.request(ROOT, endpointWithSecretView, { method: 'POST', json: endpoint, idempotencyKey })
   }
 
-  async remove(id: string): Promise<void> {
+  /** By its id, or a start of it that no other has, as the others here. @returns its id */
+  async remove(text: string): Promise<string> {
+    const id = await this.#idOf(text)
     await this.#api.answer(`${ROOT}/${encodeURIComponent(id)}`, { method: 'DELETE' })
+    return id
   }
 
-  test(id: string): Promise<DeliveryView> {
+  async test(text: string): Promise<DeliveryView> {
+    const id = await this.#idOf(text)
     return this.#api.request(`${ROOT}/${encodeURIComponent(id)}/test`, deliveryView, { method: 'POST' })
   }
 
-  async deliveries(id: string): Promise<z.output<ReturnType<typeof page<typeof deliveryView>>>> {
+  async deliveries(text: string): Promise<z.output<ReturnType<typeof page<typeof deliveryView>>>> {
+    const id = await this.#idOf(text)
     return this.#api.request(`${ROOT}/${encodeURIComponent(id)}/deliveries?limit=200`, page(deliveryView))
+  }
+
+  #idOf(text: string): Promise<string> {
+    return idOf(text, KINDS.endpoint, async () => (await this.list()).data)
   }
 }
 

@@ -6,9 +6,9 @@ import { openWebhooks } from './webhooks-client.ts'
 /** `consilium webhooks rm <endpoint>` */
 export async function execute(call: Call): Promise<number> {
   const { args, output } = call
-  const id = args.positionals[0] as string
-  await confirm(call, `tell ${id} nothing more?`)
-  await (await openWebhooks(args)).remove(id)
+  const named = args.positionals[0] as string
+  await confirm(call, `tell ${named} nothing more?`)
+  const id = await (await openWebhooks(args)).remove(named)
   if (output.json) output.object({ id, removed: true })
   else output.line(`${id} is told nothing more`)
   return EXIT.ok

@@ -5,7 +5,7 @@ import { eventOf } from './api/views.ts'
 import type { Duty } from './keeper.ts'
 import type { Run } from './run.ts'
 import type { Advanced, Runner } from './runner.ts'
-import { webhookSignature } from './webhook-signature.ts'
+import { messageIdOf, signedRequest, type WebhookMessage } from './webhook-signature.ts'
 import { type Endpoint, isWanted, type Webhooks } from './webhooks.ts'
 
 /** Posts a body, follows no redirect, reads no answer. @returns the status @throws where there is none */
@@ -134,21 +134,16 @@ export class Notifier {
     const data = eventOf(advanced, await this.#doors.payloadOf(run))
     const { run: id } = run.spec
     const seq = advanced.position
-    return { id: `msg_${id.slice('run_'.length)}_${seq}`, type: data.type, run: id, seq, at: advanced.event.at, data }
+    return { id: messageIdOf(id, seq), type: data.type, run: id, seq, at: advanced.event.at, data }
   }
 
-  async #send(endpoint: Endpoint, { id, type, run, seq, at, data }: Message, signal: AbortSignal): Promise<Delivery> {
+  async #send(endpoint: Endpoint, message: Message, signal: AbortSignal): Promise<Delivery> {
+    const { id, type, run, seq } = message
     const { clock, post, secretOf, count } = this.#doors
     const began = clock.now()
     const trouble = this.#troubles.get(endpoint.id)
     const attempt = (trouble?.attempts ?? 0) + 1
-    const body = JSON.stringify({ type, timestamp: new Date(at).toISOString(), data })
-    const timestamp = Math.floor(began / 1000)
-    const headers = {
-      ...{ 'content-type': 'application/json', 'user-agent': 'consilium' },
-      ...{ 'webhook-id': id, 'webhook-timestamp': String(timestamp) },
-      'webhook-signature': webhookSignature(secretOf(endpoint.id), id, timestamp, body),
-    }
+    const { headers, body } = signedRequest(secretOf(endpoint.id), message, began)
     const { status, reason } = await post(
       endpoint.url,
       headers,
@@ -183,14 +178,7 @@ export class Notifier {
   }
 }
 
-type Message = {
-  readonly id: string
-  readonly type: string
-  readonly run: RunId | null
-  readonly seq: number | null
-  readonly at: Millis
-  readonly data: object
-}
+type Message = WebhookMessage & { readonly run: RunId | null; readonly seq: number | null }
 
 export function notifying(notifier: Notifier): Duty {
   return { name: 'tell webhooks', everyMillis: LOOK_MILLIS, perform: (signal) => notifier.turn(signal) }

@@ -1,8 +1,40 @@
 import { hmacSha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
-import type { Bytes } from '#protocol/ids.ts'
+import type { Bytes, Millis } from '#protocol/ids.ts'
 
 const PREFIX = 'whsec_'
+
+/** What an endpoint is told, under the id that it goes by however often it is sent. */
+export type WebhookMessage = {
+  readonly id: string
+  readonly type: string
+  /** When it happened. */
+  readonly at: Millis
+  readonly data: object
+}
+
+/** An event is one message, and its id is its place: who is told twice can tell. */
+export function messageIdOf(run: string, seq: number): string {
+  return `msg_${run.slice('run_'.length)}_${seq}`
+}
+
+/** A message as it is posted, signed for the time at which it is. */
+export function signedRequest(
+  secret: string,
+  { id, type, at, data }: WebhookMessage,
+  now: Millis,
+): { readonly headers: Readonly<Record<string, string>>; readonly body: string } {
+  const body = JSON.stringify({ type, timestamp: new Date(at).toISOString(), data })
+  const timestamp = Math.floor(now / 1000)
+  return {
+    headers: {
+      ...{ 'content-type': 'application/json', 'user-agent': 'consilium' },
+      ...{ 'webhook-id': id, 'webhook-timestamp': String(timestamp) },
+      'webhook-signature': webhookSignature(secret, id, timestamp, body),
+    },
+    body,
+  }
+}
 
 /** A secret as it is shown and as its receiver keeps it. */
 export function webhookSecretOf(key: Bytes): string {

@@ -1,5 +1,5 @@
 import { dataIn } from './sse.ts'
-import { streamed } from './stream.ts'
+import { type Body, streamed } from './stream.ts'
 import type { CallOptions, Transport } from './transport.ts'
 
 /** `reset`: read your lists, now and after every break. `run.event`: the run has events up to `seq`. */
@@ -10,12 +10,14 @@ export type Change =
 
 /** What changes, over whatever happens to the connection or to the coordinator; ends when the signal fires. */
 export function changes(transport: Transport, { signal }: CallOptions): AsyncIterable<Change> {
-  return streamed(transport, '/v1/events', {
-    signal,
-    read: async function* (body) {
-      for await (const change of dataIn(body)) if (isChange(change)) yield change
-    },
-  })
+  return streamed(transport, CHANGES, { signal, read: changesIn })
+}
+
+export const CHANGES = '/v1/events'
+
+/** What one connection tells of them. */
+export async function* changesIn(body: Body): AsyncIterable<Change> {
+  for await (const change of dataIn(body)) if (isChange(change)) yield change
 }
 
 function isChange(value: unknown): value is Change {

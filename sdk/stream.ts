@@ -1,7 +1,7 @@
 import { ApiError } from './errors.ts'
 import type { CallOptions, Transport } from './transport.ts'
 
-type Body = ReadableStream<Uint8Array<ArrayBuffer>>
+export type Body = ReadableStream<Uint8Array<ArrayBuffer>>
 
 /** Pauses between attempts to reach the stream again: growing to the last, which stays. */
 const PAUSES_MILLIS = [200, 500, 1000, 2000, 5000] as const

@@ -23,7 +23,10 @@ const commands = {
   campaign: (rest) => [['node', ...jest, '--testMatch', '<rootDir>/test/campaign/*.campaign.ts', ...rest]],
   bench: (rest) => [['node', join(root, 'bench/main.ts'), ...rest]],
   openapi: () => [['node', join(root, 'tools/openapi.mjs')]],
-  'cli-docs': () => [['node', join(root, 'tools/cli-docs.mjs')]],
+  'cli-docs': () => [
+    ['node', join(root, 'tools/cli-docs.mjs')],
+    ['node', join(root, 'tools/cli-schemas.mjs')],
+  ],
   build: () => [['node', join(root, 'tools/build.mjs')]],
 }
 

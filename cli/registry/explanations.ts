@@ -8,6 +8,7 @@ export const HELP: readonly Command[] = [
     positional: { name: '[command or topic]', required: false, max: 2 },
     options: [],
     examples: ['consilium help verify', 'consilium help exit-codes'],
+    prints: 'help',
     load: () => import('../help.ts'),
   },
   {
@@ -15,6 +16,7 @@ export const HELP: readonly Command[] = [
     summary: 'print the version',
     options: [],
     examples: ['consilium version --json'],
+    prints: 'version',
     load: () => import('../version.ts'),
   },
 ]

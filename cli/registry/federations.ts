@@ -1,4 +1,4 @@
-import { api, type Command, type Option, state } from '../command.ts'
+import { api, type Command, change, idempotencyKey, type Option, state } from '../command.ts'
 
 const operator: Option = {
   name: 'operator',
@@ -33,6 +33,7 @@ export const FEDERATIONS: readonly Command[] = [
       'consilium node join 7Q2F-KD9P-M3XA-0WTE --coordinator https://coordinator.example:7410',
       'consilium node join 7Q2F-KD9P-M3XA-0WTE --coordinator-key z6Mk… --json',
     ],
+    prints: 'joined',
     load: () => import('../node-join.ts'),
   },
   {
@@ -40,17 +41,19 @@ export const FEDERATIONS: readonly Command[] = [
     summary: 'list federations',
     options: api,
     examples: ['consilium federations ls', 'consilium federations ls --json'],
+    prints: 'federations',
     load: () => import('../federations-ls.ts'),
   },
   {
     name: 'federations create',
     summary: 'found a federation: runs that name it invite its members alone',
     positional: { name: '<name>', required: true },
-    options: [...api, { name: 'description', value: '<text>', summary: 'what it is for' }],
+    options: [...change, { name: 'description', value: '<text>', summary: 'what it is for' }, idempotencyKey],
     examples: [
       'consilium federations create cardio',
       'consilium federations create cardio --description "heart failure"',
     ],
+    prints: 'federation',
     load: () => import('../federations-create.ts'),
   },
   {
@@ -59,14 +62,16 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium federations show cardio', 'consilium federations show fed_01KQ7 --json'],
+    prints: 'federation-with-members',
     load: () => import('../federations-show.ts'),
   },
   {
     name: 'federations rm',
     summary: 'dissolve a federation without unfinished runs, with its members and invites',
     positional: { name: '<federation>', required: true },
-    options: api,
+    options: change,
     examples: ['consilium federations rm cardio'],
+    prints: 'dissolved',
     load: () => import('../federations-rm.ts'),
   },
   {
@@ -74,15 +79,17 @@ export const FEDERATIONS: readonly Command[] = [
     summary: 'make a code by which nodes become members; it is shown this once',
     positional: { name: '<federation>', required: true },
     options: [
-      ...api,
+      ...change,
       operator,
       { name: 'uses', value: '<n>', default: '1', summary: 'nodes that may take it' },
       { name: 'expires', value: '<days>', default: '14', summary: 'how long it can be taken, or never' },
+      idempotencyKey,
     ],
     examples: [
       'consilium invite create cardio --operator st-elsewhere',
       'consilium invite create cardio --uses 5 --json',
     ],
+    prints: 'invited',
     load: () => import('../invite-create.ts'),
   },
   {
@@ -91,14 +98,16 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium invite ls cardio'],
+    prints: 'invites',
     load: () => import('../invite-ls.ts'),
   },
   {
     name: 'invite revoke',
     summary: 'withdraw an invite; whoever has taken it stays a member',
     positional: { name: '<federation> <invite>', required: true, max: 2 },
-    options: api,
+    options: change,
     examples: ['consilium invite revoke cardio inv_01KQ7'],
+    prints: 'invite-revoked',
     load: () => import('../invite-revoke.ts'),
   },
   {
@@ -107,22 +116,25 @@ export const FEDERATIONS: readonly Command[] = [
     positional: { name: '<federation>', required: true },
     options: api,
     examples: ['consilium members ls cardio', 'consilium members ls cardio --json'],
+    prints: 'members',
     load: () => import('../members-ls.ts'),
   },
   {
     name: 'members add',
     summary: 'make a node a member without an invite, or say whose it is',
     positional: { name: '<federation> <node>', required: true, max: 2 },
-    options: [...api, operator],
+    options: [...change, operator],
     examples: ['consilium members add cardio z6Mk… --operator st-elsewhere'],
+    prints: 'member',
     load: () => import('../members-add.ts'),
   },
   {
     name: 'members rm',
     summary: 'let a node be no member any more: it is invited to no further round',
     positional: { name: '<federation> <node>', required: true, max: 2 },
-    options: api,
+    options: change,
     examples: ['consilium members rm cardio z6Mk…'],
+    prints: 'member-removed',
     load: () => import('../members-rm.ts'),
   },
   {
@@ -130,6 +142,7 @@ export const FEDERATIONS: readonly Command[] = [
     summary: 'list what nodes publish of their data: names and kinds, and a power of two below the rows',
     options: api,
     examples: ['consilium datasets ls', 'consilium datasets ls --json'],
+    prints: 'datasets',
     load: () => import('../datasets-ls.ts'),
   },
 ]

@@ -11,6 +11,7 @@ export const HISTORY: readonly Command[] = [
       'consilium runs compare run_01KQ7 run_01KQ8',
       'consilium runs compare run_01KQ7 run_01KQ8 --csv > runs.csv',
     ],
+    prints: 'compared',
     load: () => import('../runs-compare.ts'),
   },
   {
@@ -32,6 +33,7 @@ export const HISTORY: readonly Command[] = [
       'consilium runs logs run_01KQ7 --type "round.*"',
       'consilium runs logs run_01KQ7 --site z6Mk… --since 10m',
     ],
+    prints: 'events',
     load: () => import('../runs-logs.ts'),
   },
   {
@@ -40,6 +42,7 @@ export const HISTORY: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: api,
     examples: ['consilium rounds ls run_01KQ7', 'consilium rounds ls run_01KQ7 --json'],
+    prints: 'rounds',
     load: () => import('../rounds-ls.ts'),
   },
   {
@@ -48,6 +51,7 @@ export const HISTORY: readonly Command[] = [
     positional: { name: '<run> <n>', required: true, max: 2 },
     options: api,
     examples: ['consilium rounds show run_01KQ7 3'],
+    prints: 'round',
     load: () => import('../rounds-show.ts'),
   },
   {
@@ -56,6 +60,7 @@ export const HISTORY: readonly Command[] = [
     positional: { name: '[run]', required: false },
     options: api,
     examples: ['consilium events tail', 'consilium events tail run_01KQ7 --json'],
+    prints: 'events',
     load: () => import('../events-tail.ts'),
   },
 ]

@@ -26,6 +26,7 @@ export const MODELS: readonly Command[] = [
       { name: 'force', summary: 'replace files that are there' },
     ],
     examples: ['consilium model pull run_01KQ7', 'consilium model pull run_01KQ7:3 --format tfjs,npz --out models'],
+    prints: 'pulled',
     load: () => import('../model-pull.ts'),
   },
   {
@@ -34,6 +35,7 @@ export const MODELS: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: api,
     examples: ['consilium model card run_01KQ7 > README.md'],
+    prints: 'card',
     load: () => import('../model-card.ts'),
   },
   {
@@ -42,6 +44,7 @@ export const MODELS: readonly Command[] = [
     positional: { name: '<run[:round]> <run[:round]>', required: true, max: 2 },
     options: [...api, pin],
     examples: ['consilium model diff run_01KQ7:1 run_01KQ7:2', 'consilium model diff run_01KQ7 run_01KQ8 --json'],
+    prints: 'model-diff',
     load: () => import('../model-diff.ts'),
   },
   {
@@ -49,6 +52,7 @@ export const MODELS: readonly Command[] = [
     summary: 'what each node has earned, over all runs',
     options: api,
     examples: ['consilium earnings', 'consilium earnings --json'],
+    prints: 'balances',
     load: () => import('../earnings.ts'),
   },
   {
@@ -61,6 +65,7 @@ export const MODELS: readonly Command[] = [
       { name: 'limit', value: '<n>', default: '50', summary: 'how many' },
     ],
     examples: ['consilium payouts ls', 'consilium payouts ls run_01KQ7 --node z6Mk…'],
+    prints: 'payouts',
     load: () => import('../payouts-ls.ts'),
   },
   {
@@ -69,6 +74,7 @@ export const MODELS: readonly Command[] = [
     positional: { name: '<CID>', required: true },
     options: [...api, pin],
     examples: ['consilium receipt show bafy…'],
+    prints: 'receipt',
     load: () => import('../receipt-show.ts'),
   },
 ]

@@ -7,6 +7,7 @@ export const NODES: readonly Command[] = [
     summary: 'list nodes: what each trains on, how fast it says it is, and what checking that came to',
     options: [...api, { name: 'all', summary: 'also those that are away and have said what they can do' }],
     examples: ['consilium nodes ls', 'consilium nodes ls --all --json'],
+    prints: 'nodes',
     load: () => import('../nodes-ls.ts'),
   },
   {
@@ -15,6 +16,7 @@ export const NODES: readonly Command[] = [
     positional: { name: '<node>', required: true },
     options: api,
     examples: ['consilium nodes show z6Mk…', 'consilium nodes show z6Mk… --json'],
+    prints: 'node',
     load: () => import('../nodes-show.ts'),
   },
 ]

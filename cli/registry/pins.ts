@@ -8,6 +8,7 @@ export const PINS: readonly Command[] = [
     positional: { name: '<run>', required: false },
     options: api,
     examples: ['consilium pins ls', 'consilium pins ls run_01KQ7 --json'],
+    prints: 'publications',
     load: () => import('../pins-ls.ts'),
   },
   {
@@ -15,6 +16,7 @@ export const PINS: readonly Command[] = [
     summary: 'ask every pinning service whether it is there and takes our token',
     options: api,
     examples: ['consilium pins check', 'consilium pins check --json'],
+    prints: 'providers',
     load: () => import('../pins-check.ts'),
   },
 ]

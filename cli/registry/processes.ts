@@ -32,6 +32,7 @@ export const PROCESSES: readonly Command[] = [
       { name: 'keep', summary: 'leave coordinator and nodes running afterwards, until Ctrl-C' },
     ],
     examples: ['consilium demo', 'consilium demo --chaos', 'consilium demo --data ./hospitals --label num --rounds 15'],
+    prints: 'demo',
     load: () => import('../demo.ts'),
   },
   {
@@ -144,6 +145,7 @@ export const PROCESSES: readonly Command[] = [
       tethered,
     ],
     examples: ['consilium coordinator up --allow nodes.txt', 'consilium coordinator up --open --port 0 --json'],
+    prints: 'coordinator',
     load: () => import('../coordinator-up.ts'),
   },
   {
@@ -158,6 +160,7 @@ export const PROCESSES: readonly Command[] = [
       },
     ],
     examples: ['consilium kubo config | IPFS_PATH=./kubo sh'],
+    prints: 'kubo-config',
     load: () => import('../kubo-config.ts'),
   },
   {
@@ -165,6 +168,7 @@ export const PROCESSES: readonly Command[] = [
     summary: 'print a new key for a private swarm of Kubo daemons',
     options: [],
     examples: ['consilium kubo swarm-key > swarm.key && chmod 600 swarm.key'],
+    prints: 'swarm-key',
     load: () => import('../kubo-swarm-key.ts'),
   },
   {
@@ -284,6 +288,7 @@ export const PROCESSES: readonly Command[] = [
       'consilium node up --coordinator-key z6Mk… --data ./site.csv --population open',
       'consilium node up --coordinator-key z6Mk… --data ./site.csv --population hospital --allow nodes.txt',
     ],
+    prints: 'node-lines',
     load: () => import('../node-up.ts'),
   },
   {
@@ -291,6 +296,7 @@ export const PROCESSES: readonly Command[] = [
     summary: 'let a node rest: no new rounds, and its training waits, until node resume',
     options: [nodeState],
     examples: ['consilium node pause --state ./site-1'],
+    prints: 'switched',
     load: () => import('../node-pause.ts'),
   },
   {
@@ -298,6 +304,7 @@ export const PROCESSES: readonly Command[] = [
     summary: 'let a paused node go on, and one that drains stay',
     options: [nodeState],
     examples: ['consilium node resume --state ./site-1'],
+    prints: 'switched',
     load: () => import('../node-resume.ts'),
   },
   {
@@ -305,6 +312,7 @@ export const PROCESSES: readonly Command[] = [
     summary: 'let a node finish the seat that it has, take no other, and end',
     options: [nodeState],
     examples: ['consilium node drain --state ./site-1'],
+    prints: 'switched',
     load: () => import('../node-drain.ts'),
   },
   {
@@ -312,6 +320,7 @@ export const PROCESSES: readonly Command[] = [
     summary: "print a node's id, making its key if there is none",
     options: [nodeState],
     examples: ['consilium node id --state ./site-1 >> nodes.txt'],
+    prints: 'node-id',
     load: () => import('../node-id.ts'),
   },
   {
@@ -319,6 +328,7 @@ export const PROCESSES: readonly Command[] = [
     summary: 'list what this machine can train on; of the rest, why not and what would help',
     options: [],
     examples: ['consilium node backends', 'consilium node backends --json'],
+    prints: 'backends',
     load: () => import('../node-backends.ts'),
   },
   {
@@ -326,6 +336,7 @@ export const PROCESSES: readonly Command[] = [
     summary: 'measure how fast this machine trains the reference models, as a node would report it',
     options: [backend],
     examples: ['consilium node bench', 'consilium node bench --backend wasm --json'],
+    prints: 'bench',
     load: () => import('../node-bench.ts'),
   },
 ]

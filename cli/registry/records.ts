@@ -44,6 +44,7 @@ export const RECORDS: readonly Command[] = [
       'consilium verify http://127.0.0.1:7410 --run run_01KQ7',
       'consilium verify bundle.car --vectors ./masked',
     ],
+    prints: 'verdict',
     load: () => import('../verify.ts'),
   },
   {
@@ -71,6 +72,7 @@ export const RECORDS: readonly Command[] = [
       'consilium bundles export run_01KQ7 --from http://127.0.0.1:7410 --round 3 --out round-3.car',
       'consilium bundles export --from run.car --without-vectors --out short.car',
     ],
+    prints: 'exported',
     load: () => import('../bundles-export.ts'),
   },
   {
@@ -89,6 +91,7 @@ export const RECORDS: readonly Command[] = [
       quota,
     ],
     examples: ['consilium bundles import run.car --into ./state --coordinator z6Mk…'],
+    prints: 'imported',
     load: () => import('../bundles-import.ts'),
   },
   {
@@ -97,6 +100,7 @@ export const RECORDS: readonly Command[] = [
     positional: { name: '<CAR file> <CAR file>', required: true, max: 2 },
     options: [],
     examples: ['consilium bundles diff ours.car theirs.car'],
+    prints: 'bundles-diff',
     load: () => import('../bundles-diff.ts'),
   },
   {
@@ -107,6 +111,7 @@ export const RECORDS: readonly Command[] = [
       { name: 'piece', summary: 'its piece CID, commP and padded size; takes about half a second for each megabyte' },
     ],
     examples: ['consilium bundles show run.car', 'consilium bundles show run.car --piece --json'],
+    prints: 'bundle',
     load: () => import('../bundles-show.ts'),
   },
   {
@@ -155,6 +160,7 @@ export const RECORDS: readonly Command[] = [
       'consilium sim --sites 1000 --rounds 10 --bundle run.car',
       'consilium sim --task task.ts --data ./data',
     ],
+    prints: 'sim',
     load: () => import('../sim.ts'),
   },
 ]

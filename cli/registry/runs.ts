@@ -1,4 +1,4 @@
-import { api, type Command, type Option } from '../command.ts'
+import { api, type Command, change, idempotencyKey, type Option, wait } from '../command.ts'
 
 const stopWhen: Option = {
   name: 'stop-when',
@@ -31,7 +31,8 @@ export const RUNS: readonly Command[] = [
       { name: 'from', value: '<run[@round]>', summary: 'start from the model of this closed round, else of the last' },
       stopWhen,
       { name: 'dry-run', summary: 'as consilium check: launch nothing; files that are named are put all the same' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first run' },
+      wait,
+      { ...idempotencyKey, summary: 'a repeat under the same key answers the first run' },
     ],
     examples: [
       'consilium run task.json --watch',
@@ -40,6 +41,7 @@ export const RUNS: readonly Command[] = [
       'consilium run task.json --model model.json --weights weights.bin',
       "consilium run task.json --from run_01KQ7@12 --stop-when 'loss:3:0.001'",
     ],
+    prints: 'launched',
     load: () => import('../run.ts'),
   },
   {
@@ -52,13 +54,15 @@ export const RUNS: readonly Command[] = [
       stopWhen,
     ],
     examples: ['consilium check task.json', 'consilium check task.json --json'],
+    prints: 'forecast',
     load: () => import('../check.ts'),
   },
   {
     name: 'runs ls',
     summary: 'list runs, the newest first',
     options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
-    examples: ['consilium runs ls', 'consilium runs ls --json'],
+    examples: ['consilium runs ls', 'consilium runs ls --json=data.id,data.status'],
+    prints: 'runs',
     load: () => import('../runs-ls.ts'),
   },
   {
@@ -75,6 +79,7 @@ export const RUNS: readonly Command[] = [
       'consilium runs show run_01KQ7 --curves',
       'consilium runs show run_01KQ7 --round 3',
     ],
+    prints: 'run-with-history',
     load: () => import('../runs-show.ts'),
   },
   {
@@ -83,14 +88,20 @@ export const RUNS: readonly Command[] = [
     positional: { name: '<run>', required: true },
     options: api,
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
+    prints: 'events',
     load: () => import('../runs-watch.ts'),
   },
   {
     name: 'runs pause',
     summary: 'let no more rounds of a run open; one that is open goes to its end',
     positional: { name: '<run>', required: true },
-    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for those who wait' }],
+    options: [
+      ...change,
+      wait,
+      { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for those who wait' },
+    ],
     examples: ['consilium runs pause run_01KQ7 --reason "the night shift trains nothing"'],
+    prints: 'run',
     load: () => import('../runs-pause.ts'),
   },
   {
@@ -98,35 +109,43 @@ export const RUNS: readonly Command[] = [
     summary: 'add training rounds to a run that goes on or is paused',
     positional: { name: '<run>', required: true },
     options: [
-      ...api,
+      ...change,
       { name: 'rounds', value: '<n>', summary: 'how many' },
       { name: 'budget', value: '<micro-credits>', default: '0', summary: 'for these rounds alone' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key adds nothing more' },
+      wait,
+      { ...idempotencyKey, summary: 'a repeat under the same key adds nothing more' },
     ],
     examples: ['consilium runs extend run_01KQ7 --rounds 10 --budget 2000000'],
+    prints: 'run',
     load: () => import('../runs-extend.ts'),
   },
   {
     name: 'runs resume',
     summary: 'let a paused run go on',
     positional: { name: '<run>', required: true },
-    options: api,
+    options: [...change, wait],
     examples: ['consilium runs resume run_01KQ7'],
+    prints: 'run',
     load: () => import('../runs-resume.ts'),
   },
   {
     name: 'runs stop',
     summary: 'end a run before it is done, with its record',
     positional: { name: '<run>', required: true },
-    options: [...api, { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' }],
+    options: [
+      ...change,
+      wait,
+      { name: 'reason', value: '<text>', default: 'by its owner', summary: 'why, for the record' },
+    ],
     examples: ['consilium runs stop run_01KQ7 --reason "the data changed"'],
+    prints: 'run',
     load: () => import('../runs-stop.ts'),
   },
   {
     name: 'stats ask',
     summary: 'ask all sites about their data, as one masked sum, and recompute the answer',
     options: [
-      ...api,
+      ...change,
       { name: 'count', summary: 'rows' },
       { name: 'missing', value: '<column>', summary: 'rows that lack a column; again for another one, as all below' },
       { name: 'mean', value: '<column:low:high[:step]>', summary: 'mean and deviation of values between two bounds' },
@@ -148,13 +167,14 @@ export const RUNS: readonly Command[] = [
         env: 'CONSILIUM_COORDINATOR_KEY',
         summary: 'pin: the record must be signed by this key',
       },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first question' },
+      { ...idempotencyKey, summary: 'a repeat under the same key answers the first question' },
     ],
     examples: [
       'consilium stats ask --count --mean age:0:120',
       'consilium stats ask --histogram age:0,10,…,120 --quantiles age:250,500,750 --min-cell 10',
       'consilium stats ask --question question.json --json',
     ],
+    prints: 'answer',
     load: () => import('../stats-ask.ts'),
   },
 ]

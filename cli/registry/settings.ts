@@ -1,4 +1,4 @@
-import { api, type Command, coordinator, key, profile, state } from '../command.ts'
+import { api, type Command, change, coordinator, idempotencyKey, key, profile, state } from '../command.ts'
 
 /** Where a person's own commands go, and what is wrong when they do not get there. */
 export const SETTINGS: readonly Command[] = [
@@ -12,6 +12,7 @@ export const SETTINGS: readonly Command[] = [
       'consilium login http://127.0.0.1:7410',
       'consilium login https://fl.example.org --profile work < key.txt',
     ],
+    prints: 'logged-in',
     load: () => import('../login.ts'),
   },
   {
@@ -19,6 +20,7 @@ export const SETTINGS: readonly Command[] = [
     summary: 'forget the API key that login kept',
     options: [profile],
     examples: ['consilium logout', 'consilium logout --profile work'],
+    prints: 'logged-out',
     load: () => import('../logout.ts'),
   },
   {
@@ -27,6 +29,7 @@ export const SETTINGS: readonly Command[] = [
     positional: { name: '[name]', required: false },
     options: [profile],
     examples: ['consilium config get', 'consilium config get coordinator'],
+    prints: 'settings',
     load: () => import('../config-get.ts'),
   },
   {
@@ -35,6 +38,7 @@ export const SETTINGS: readonly Command[] = [
     positional: { name: '<name> [value]', required: true, max: 2 },
     options: [profile],
     examples: ['consilium config set coordinator https://fl.example.org', 'consilium config set timeout'],
+    prints: 'setting',
     load: () => import('../config-set.ts'),
   },
   {
@@ -45,6 +49,7 @@ export const SETTINGS: readonly Command[] = [
       { name: 'explain', summary: 'what would be used now, and whether a flag, a variable or the file says so' },
     ],
     examples: ['consilium config path', 'consilium config path --explain'],
+    prints: 'settings-path',
     load: () => import('../config-path.ts'),
   },
   {
@@ -52,7 +57,7 @@ export const SETTINGS: readonly Command[] = [
     summary: 'send any request to the API, and print what it answers',
     positional: { name: '<METHOD> </path>', required: true, max: 2 },
     options: [
-      ...api,
+      ...change,
       {
         name: 'field',
         short: 'f',
@@ -62,13 +67,14 @@ export const SETTINGS: readonly Command[] = [
       { name: 'input', value: '<file>', summary: 'the body as it is; - is stdin' },
       { name: 'content-type', value: '<type>', default: 'application/json', summary: 'of --input' },
       { name: 'stream', summary: 'ask for server-sent events' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
+      idempotencyKey,
     ],
     examples: [
       'consilium api GET /v1/runs -f limit=5',
       'consilium api POST /v1/runs --input task.json --idempotency-key mine-1',
       'consilium api GET /v1/events --stream',
     ],
+    prints: 'as-it-comes',
     load: () => import('../api.ts'),
   },
   {
@@ -80,6 +86,7 @@ export const SETTINGS: readonly Command[] = [
       { name: 'kubo', value: '<url>', env: 'CONSILIUM_KUBO', summary: 'RPC of a Kubo daemon' },
     ],
     examples: ['consilium doctor', 'consilium doctor --json'],
+    prints: 'diagnosis',
     load: () => import('../doctor.ts'),
   },
   {
@@ -91,6 +98,7 @@ export const SETTINGS: readonly Command[] = [
       'source <(consilium completion bash)',
       'consilium completion fish > ~/.config/fish/completions/consilium.fish',
     ],
+    prints: 'as-it-comes',
     load: () => import('../completion.ts'),
   },
 ]
@@ -101,5 +109,6 @@ export const COMPLETION: Command = {
   summary: 'answer what could come next',
   options: [coordinator, key, state, profile],
   examples: [],
+  prints: 'as-it-comes',
   load: () => import('../completion.ts'),
 }

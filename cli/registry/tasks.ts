@@ -15,6 +15,7 @@ export const TASKS: readonly Command[] = [
       },
     ],
     examples: ['consilium create my-study', 'consilium create my-study --template tabular'],
+    prints: 'created',
     load: () => import('../create.ts'),
   },
 ]

@@ -1,4 +1,4 @@
-import { api, type Command } from '../command.ts'
+import { api, type Command, change, idempotencyKey } from '../command.ts'
 
 const positional = { name: '<endpoint>', required: true } as const
 
@@ -9,6 +9,7 @@ export const WEBHOOKS: readonly Command[] = [
     summary: 'list the addresses that are told of events, the oldest first',
     options: api,
     examples: ['consilium webhooks ls', 'consilium webhooks ls --json'],
+    prints: 'endpoints',
     load: () => import('../webhooks-ls.ts'),
   },
   {
@@ -16,28 +17,31 @@ export const WEBHOOKS: readonly Command[] = [
     summary: 'tell an address of events; what they are signed with is shown once',
     positional: { name: '<url>', required: true },
     options: [
-      ...api,
+      ...change,
       { name: 'event', value: '<type>', summary: 'of which events, run.* for all that start so; again for more' },
       { name: 'description', value: '<text>', summary: 'whose address it is' },
-      { name: 'idempotency-key', value: '<text>', summary: 'a repeat under the same key answers the first one' },
+      idempotencyKey,
     ],
     examples: ['consilium webhooks create https://hooks.example.org/consilium --event round.completed --event "run.*"'],
+    prints: 'made-endpoint',
     load: () => import('../webhooks-create.ts'),
   },
   {
     name: 'webhooks rm',
     summary: 'tell an address nothing more',
     positional,
-    options: api,
+    options: change,
     examples: ['consilium webhooks rm we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    prints: 'endpoint-removed',
     load: () => import('../webhooks-rm.ts'),
   },
   {
     name: 'webhooks test',
     summary: 'send a message about nothing, now',
     positional,
-    options: api,
+    options: change,
     examples: ['consilium webhooks test we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    prints: 'delivery',
     load: () => import('../webhooks-test.ts'),
   },
   {
@@ -46,6 +50,33 @@ export const WEBHOOKS: readonly Command[] = [
     positional,
     options: api,
     examples: ['consilium webhooks deliveries we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N'],
+    prints: 'deliveries',
     load: () => import('../webhooks-deliveries.ts'),
+  },
+  {
+    name: 'webhooks listen',
+    summary: 'send what happens from now on to a receiver on this machine, as webhooks, and tell what became of each',
+    options: [
+      ...api,
+      { name: 'forward', value: '<url>', summary: 'where the receiver is' },
+      {
+        name: 'events',
+        value: '<type,type>',
+        default: 'round.completed,run.*',
+        summary: 'of which events; run.* for all that start so, * for all',
+      },
+      {
+        name: 'secret',
+        value: '<file>',
+        summary: 'file of the secret to sign with; else CONSILIUM_WEBHOOK_SECRET, else a new one, shown once',
+      },
+      { name: 'any-host', summary: 'also to a receiver that is not on this machine' },
+    ],
+    examples: [
+      'consilium webhooks listen --forward http://localhost:3000/hook',
+      "consilium webhooks listen --forward http://localhost:3000/hook --events '*' --json",
+    ],
+    prints: 'listened',
+    load: () => import('../webhooks-listen.ts'),
   },
 ]

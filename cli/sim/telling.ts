@@ -121,7 +121,14 @@ function snakeCase(fault: object): object {
   return Object.fromEntries(
     Object.entries(fault).map(([name, value]) => [
       name === 'millis' ? 'for_ms' : name.replace(/(.)Millis$/, '$1_ms'),
-      name === 'who' ? whoText(value as Who) : name === 'node' ? value + 1 : value,
+      counted(name, value),
     ]),
   )
+}
+
+/** Nodes are counted from 1. */
+function counted(name: string, value: unknown): unknown {
+  if (name === 'who') return whoText(value as Who)
+  if (name === 'nodes') return (value as readonly number[]).map((node) => node + 1)
+  return name === 'node' ? (value as number) + 1 : value
 }

@@ -42,6 +42,12 @@ describe('the installed package', () => {
     expect((await node(join(installed, 'cli/bin.js'), 'version')).stdout).toContain(version)
   })
 
+  test('has the schemas of what its commands print, and takes their fields', async () => {
+    const ran = await node(join(installed, 'cli/bin.js'), 'help', 'runs', 'ls', '--json=commands.schema')
+    const { commands } = JSON.parse(ran.stdout) as { commands: { schema: string }[] }
+    expect(commands.map(({ schema }) => existsSync(join(installed, schema)))).toEqual([true])
+  })
+
   test('can verify: the command is there and explains itself', async () => {
     expect((await node(join(installed, 'cli/bin.js'), 'verify', '--help')).stdout).toMatch(/verify/)
   })

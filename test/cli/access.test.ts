@@ -1,21 +1,22 @@
 import { expect, test } from '@jest/globals'
 import { live } from '#test/coordinator/live.ts'
-import { consilium, jsonLines } from './command.ts'
+import { jsonLines } from './command.ts'
+import { here } from './here.ts'
 
 test('a key is made for somebody, is good for what it was made for, and good no more once it is revoked', async () => {
   await using at = await live()
   const root = { CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: at.state }
   const wanted = ['keys', 'create', '--name', 'nightly', '--scopes', 'runs:read,audit:read', '--expires', '2200-01-31']
-  const made = await consilium(wanted, { env: root })
+  const made = await here(wanted, root)
   expect(made.stdout).toMatch(/^ck_live_key_[0-9A-Z]{26}_[0-9a-f]{56}\n$/)
   const [id = ''] = made.stdout.match(/key_[0-9A-Z]{26}/) ?? []
   expect(made.stderr).toBe(`${id}  nightly  shown this once: keep it where nobody else can read it\n`)
 
   const theirs = { CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_API_KEY: made.stdout.trim() }
   const [who, refused, listed] = await Promise.all([
-    consilium(['whoami'], { env: theirs }),
-    consilium(['keys', 'create', '--name', 'x', '--scopes', 'runs:read'], { env: theirs }),
-    consilium(['keys', 'ls', '--json'], { env: root }),
+    here(['whoami'], theirs),
+    here(['keys', 'create', '--name', 'x', '--scopes', 'runs:read'], theirs),
+    here(['keys', 'ls', '--json'], root),
   ])
   expect(who.stdout).toMatch(
     new RegExp(`^key +${id} +nightly\nscopes +runs:read audit:read\nfederation +all\nexpires +2200`),
@@ -24,12 +25,12 @@ test('a key is made for somebody, is good for what it was made for, and good no 
   expect(refused.stderr).toContain('keys:admin')
   expect(jsonLines(listed.stdout)).toMatchObject([{ data: [{ id, name: 'nightly', revoked_at: null }] }])
 
-  const revoked = await consilium(['keys', 'revoke', id], { env: root })
+  const revoked = await here(['keys', 'revoke', id], root)
   expect(revoked.stdout).toMatch(
     new RegExp(`^${id}  revoked 20\\d\\d-\\d\\d-\\d\\d  used .* nightly  runs:read audit:read\n$`),
   )
   expect((await at.api('/v1/whoami', { headers: { authorization: `Bearer ${made.stdout.trim()}` } })).status).toBe(401)
-  const audited = await consilium(['audit', 'ls'], { env: root })
+  const audited = await here(['audit', 'ls'], root)
   expect(audited.stdout.split('\n').map((line) => line.split('  ').slice(1).join('  '))).toEqual([
     `200  root  DELETE /v1/api-keys/{id}  /v1/api-keys/${id}`,
     '403  nightly  POST /v1/api-keys',

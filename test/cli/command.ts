@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { checkPrinted } from './printed.ts'
 
 export const BIN = join(import.meta.dirname, '../../cli/bin.js')
 
@@ -13,7 +14,7 @@ type Surroundings = {
   readonly through?: readonly string[]
 }
 
-/** Runs the command as a process of its own, as a person would, with nothing of this machine's settings. */
+/** Runs the command as a process of its own, as a person would, with nothing of this machine's settings. What it prints as JSON is checked. */
 export async function consilium(
   args: readonly string[],
   { cwd, env = {}, input = '', through = [] }: Surroundings = {},
@@ -30,6 +31,7 @@ export async function consilium(
     })
   child.stdin.on('error', () => undefined).end(input)
   const code = await new Promise<number | null>((settle) => child.on('close', settle))
+  checkPrinted(args, read)
   return { code, ...read }
 }
 

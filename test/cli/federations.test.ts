@@ -4,15 +4,16 @@ import { expect, test } from '@jest/globals'
 import { fingerprintOf } from '#protocol/fingerprint.ts'
 import { live } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { consilium, jsonLines } from './command.ts'
+import { jsonLines } from './command.ts'
+import { here } from './here.ts'
 
 test('a node is asked in, compares the words, joins and is a member; without a word of a person nothing is sent', async () => {
   await using at = await live({ admits: new Map() })
   await using folder = await temporaryFolder()
   const env = { CONSILIUM_COORDINATOR: at.coordinator.url }
-  const run = (...args: string[]) => consilium(args, { env: { ...env, CONSILIUM_HOME: at.state } })
+  const run = (...args: string[]) => here(args, { ...env, CONSILIUM_HOME: at.state })
   const site = join(folder.path, 'site')
-  const node = (...args: string[]) => consilium(['node', 'join', ...args, '--state', site], { env })
+  const node = (...args: string[]) => here(['node', 'join', ...args, '--state', site], env)
   const words = fingerprintOf(at.coordinator.id)
 
   expect((await run('federations', 'create', 'cardio')).stdout).toMatch(/^fed_\w{26}\n$/)

@@ -1,6 +1,15 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { verifySignature } from '#sdk/webhook-signature.ts'
 import { type Live, live } from '#test/coordinator/live.ts'
-import { jsonLines } from './command.ts'
+import { BIN, jsonLines } from './command.ts'
+import { checkPrinted } from './printed.ts'
 import { Shell } from './shell.ts'
 
 let at: Live
@@ -87,6 +96,48 @@ test('webhooks are made, listed and taken away', async () => {
   expect(await run('webhooks', 'rm', String(id))).toMatchObject({ code: 0 })
   expect(await run('webhooks', 'rm', String(id))).toMatchObject({ code: 4 })
   expect(await run('webhooks', 'create', 'http://127.0.0.1:9/')).toMatchObject({ code: 2 })
+})
+
+test('webhooks listen tells a receiver here what an endpoint would be told, signed, and what became of each', async () => {
+  const got: { headers: IncomingHttpHeaders; body: string }[] = []
+  const receiver = createServer(async (request, response) => {
+    got.push({ headers: request.headers, body: await text(request) })
+    // Once it fails, and is told the same again.
+    response.writeHead(got.length === 1 ? 500 : 204).end()
+  }).listen(0, '127.0.0.1')
+  await once(receiver, 'listening')
+  const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
+  const listen = ['webhooks', 'listen', '--forward', hook, '--events', 'run.created,run.failed', '--json']
+  const env = { PATH: process.env['PATH'], CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: at.state }
+  const child = spawn(process.execPath, [BIN, ...listen], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const next = async () => {
+    const value = String((await lines.next()).value)
+    checkPrinted(listen, { stdout: value })
+    return JSON.parse(value)
+  }
+  const { secret, ...first } = await next()
+  expect(first).toEqual({ type: 'webhooks.listening', forward: hook, events: ['run.created', 'run.failed'] })
+  // It says so once the feed is open: what begins then is told.
+  const { id } = (await (await at.launch({ timing: { selectionMillis: 50 } })).json()) as { id: string }
+  expect(await next()).toMatchObject({ run: id, type: 'run.created', seq: 0, status: 500, outcome: 'failed' })
+  expect(await next()).toMatchObject({ type: 'run.created', attempt: 2, status: 204, outcome: 'delivered' })
+  expect(await next()).toMatchObject({ run: id, type: 'run.failed', attempt: 1, outcome: 'delivered' })
+  expect(new Set(got.map(({ headers }) => headers['webhook-id'])).size).toBe(2)
+  for (const { headers, body } of got) expect(await verifySignature({ secret, headers, body })).toBe(true)
+  child.kill('SIGINT')
+  expect(await once(child, 'exit')).toEqual([130, null])
+  receiver.close()
+
+  for (const [code, ...more] of [
+    ['missing_flag'],
+    ['not_loopback', '--forward', 'http://hooks.example.org/'],
+    ['not_loopback', '--forward', 'http://127.0.0.1.example.org/'],
+    ['bad_value', '--forward', 'localhost:3000'],
+    ['bad_value', '--forward', hook, '--events', 'round completed'],
+    ['bad_secret', '--forward', hook, '--secret', join(at.state, 'api-key')],
+  ] as const)
+    expect(await run('webhooks', 'listen', ...more)).toMatchObject({ code: 2, stderr: expect.stringContaining(code) })
 })
 
 test('doctor finds a coordinator that answers, its version and a key that is good; or says what to do', async () => {

@@ -9,6 +9,7 @@ import { COMMANDS } from '#cli/commands.ts'
 import { outputTo } from '#cli/output.ts'
 import { type Json, type Trained, trained } from '#test/coordinator/trained.ts'
 import { temporaryFolder } from '#test/folder.ts'
+import { checkPrinted } from './printed.ts'
 
 let given: Trained
 beforeAll(async () => {
@@ -27,6 +28,7 @@ async function run(name: string, ...rest: readonly string[]): Promise<{ code: nu
   const output = outputTo({ out, err: { write: () => undefined } }, {}, { json: args.flag('json'), quiet: true })
   const { execute } = await command.load()
   const code = await execute({ args, output })
+  checkPrinted([...name.split(' '), ...rest], { stdout: text })
   return { code, text, json: args.flag('json') ? (JSON.parse(text) as Json) : {} }
 }
 
@@ -132,6 +134,15 @@ test('model diff tells how far a round has moved each tensor, and exits as diff 
 test('model card writes what the API answers', async () => {
   const answer = await given.at.api(`/v1/runs/${given.plain}/card`)
   expect((await run('model card', given.plain)).text).toBe(await answer.text())
+  expect((await run('model card', given.plain, '--json')).json['run']).toBe(given.plain)
+})
+
+test('a run that has trained is told of as its schemas say, seat by seat and side by side', async () => {
+  const { json } = await run('runs show', given.masked, '--json')
+  expect(json).toMatchObject({ id: given.masked, history: [{ round: 1 }, { round: 2 }, { round: 3 }] })
+  const { seats } = (await run('rounds show', given.plain, '1', '--json')).json as { seats: { node: string }[] }
+  expect((await run('nodes show', seats[0]?.node as string, '--json')).json['rounds']).toHaveLength(6)
+  expect((await run('runs compare', given.plain, given.masked, '--json')).json['rounds']).toHaveLength(2)
 })
 
 test('earnings, payouts and receipts tell of the same money', async () => {

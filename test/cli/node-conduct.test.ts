@@ -7,6 +7,7 @@ import { expect, test } from '@jest/globals'
 import { coordinator } from '#test/client/bench.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { BIN, jsonLines } from './command.ts'
+import { checkPrinted } from './printed.ts'
 import { Shell } from './shell.ts'
 
 /** A node whose coordinator is nowhere: what whoever runs it wants does not depend on one. */
@@ -28,6 +29,7 @@ class NodeUp {
     for (;;) {
       const { value, done } = await this.#lines.next()
       if (done) throw new Error(`it ended and said no ${types.join(' or ')}`)
+      checkPrinted(['node', 'up', '--json'], { stdout: value })
       const said = JSON.parse(value) as Record<string, unknown>
       if (types.includes(String(said['type']))) return said
     }

@@ -66,6 +66,7 @@ describe('a failure', () => {
     expect(failureProblem(failure)).toEqual({
       ...{ type: 'urn:consilium:problem:run_not_ended', title: 'run not ended', detail: 'the run has not ended' },
       ...{ code: 'run_not_ended', exit: 5, retryable: false, fix: 'wait for it' },
+      lines: [{ label: 'request', text: 'req_1' }],
     })
     const answered = new Failure(EXIT.denied, 'unauthorized', 'no key', {
       problem: { status: 401, title: 'A key, please' },

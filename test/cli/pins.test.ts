@@ -5,7 +5,8 @@ import { live } from '#test/coordinator/live.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { pinningDouble } from '#test/pinning-double.ts'
-import { consilium, jsonLines } from './command.ts'
+import { jsonLines } from './command.ts'
+import { here } from './here.ts'
 
 /** The state of a coordinator under which a run has ended, if only for want of nodes. */
 async function endedRun(state: string): Promise<string> {
@@ -31,7 +32,7 @@ test('a run is published where its owner said, and its owner sees who has it and
   ]
   await using at = await live({ state: folder.path, pinTo: { providers, quorum: 1, publishHospitals: false } })
   const env = { CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: folder.path }
-  const run = (...args: string[]) => consilium(args, { env })
+  const run = (...args: string[]) => here(args, env)
   const list = async () =>
     (await at.api('/v1/publications')).json() as Promise<{ data: { cid: string; what: string }[] }>
   await comesTrue(async () => (await list()).data.length > 1)
@@ -74,10 +75,7 @@ test('a run is published where its owner said, and its owner sees who has it and
 test('a coordinator that publishes nowhere says so, and how to', async () => {
   await using at = await live()
   const env = { CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: at.state }
-  const [listed, checked] = await Promise.all([
-    consilium(['pins', 'ls', '--json'], { env }),
-    consilium(['pins', 'check'], { env }),
-  ])
+  const [listed, checked] = await Promise.all([here(['pins', 'ls', '--json'], env), here(['pins', 'check'], env)])
   expect(jsonLines(listed.stdout)).toEqual([{ data: [], has_more: false, next: null, quorum: 0 }])
   expect(checked).toMatchObject({ code: 0, stderr: expect.stringContaining('--pin-to') })
 })
@@ -92,7 +90,7 @@ test.each([
   await writeFile(file, JSON.stringify({ providers }))
   const pinTo = what === 'hospitals nowhere' ? [] : ['--pin-to', file]
   const args = ['coordinator', 'up', '--open', '--port', '0', '--state', join(folder.path, 'state'), ...pinTo, ...flags]
-  const { code, stderr } = await consilium(args, { env: { ONE_TOKEN: 'secret-1' } })
+  const { code, stderr } = await here(args, { ONE_TOKEN: 'secret-1' })
   expect(code).toBe(2)
   expect(stderr).toMatch(message)
   expect(stderr).not.toContain('secret-1')

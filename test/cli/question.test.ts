@@ -20,6 +20,7 @@ const command: Command = {
     { name: 'min-cohort', value: '<n>', default: '3', summary: '' },
   ],
   examples: [],
+  prints: 'answer',
   load: () => Promise.reject(new Error('not a command yet')),
 }
 const asked = (...flags: string[]) => questionOf(parseArguments(command, flags, {}))

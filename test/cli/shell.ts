@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Ran } from './command.ts'
+import { checkPrinted } from './printed.ts'
 
 /**
  * One process that runs one command line after another, since starting takes most of the time of a command that reads a
@@ -29,7 +30,9 @@ export class Shell implements AsyncDisposable {
     this.#child.stdin?.write(`${JSON.stringify(args)}\n`)
     const { value, done } = await this.#answers.next()
     if (done) throw new Error(`the shell ended in consilium ${args.join(' ')}`)
-    return JSON.parse(value)
+    const ran: Ran = JSON.parse(value)
+    checkPrinted(args, ran)
+    return ran
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

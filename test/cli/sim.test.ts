@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
+import { Telling } from '#cli/sim/telling.ts'
 import { consilium, jsonLines } from './command.ts'
+import { here } from './here.ts'
 
 describe('consilium sim', () => {
   test('tells one seed, and in another process the same history to the last byte', async () => {
@@ -21,6 +23,24 @@ describe('consilium sim', () => {
     const { code, stdout, stderr } = await consilium(['sim', '--seeds', '1..3', '--rounds', '1', '--weather', 'calm'])
     expect([code, stdout]).toEqual([0, 'seeds   3 from 1 to 3, 0 broke a promise\nrounds       6  closed\n'])
     expect(stderr).toContain('3 of 3 seeds\n')
+    const one = await here(['sim', '--seeds', '1..1', '--rounds', '1', '--weather', 'calm', '--json'])
+    expect(jsonLines(one.stdout)).toMatchObject([
+      { type: 'sim.finished', seed: 1, ok: true },
+      { type: 'sim.summary', seeds: 1, failed: [], rounds: { closed: 2 } },
+    ])
+  })
+
+  test('counts nodes and processes from 1, for people and for programs', () => {
+    const telling = new Telling(5, 1000)
+    const fault = { kind: 'partition', nodes: [0, 3], direction: 'up', millis: 1500 } as const
+    const moment = { at: 3000, type: 'fault', fault } as const
+    expect(telling.line(moment)).toContain('nodes 1, 4 are unheard for 1.5 s')
+    expect(telling.object(moment)).toEqual({
+      ...{ type: 'sim.fault', at_ms: 2000, fault: 'partition' },
+      ...{ nodes: [1, 4], direction: 'up', for_ms: 1500 },
+    })
+    const pause = { at: 3000, type: 'fault', fault: { kind: 'pause', who: { coordinator: 0 }, millis: 10 } } as const
+    expect(telling.object(pause)).toMatchObject({ who: 'coordinator 1', for_ms: 10 })
   })
 
   test('says which values it takes', async () => {

@@ -8,6 +8,7 @@ import { question } from '#test/statistics/given.ts'
 import { ASKED, recordAsk } from '#test/verify/asks.ts'
 import { fileUnder } from '#test/verify/store.ts'
 import { consilium, jsonLines } from './command.ts'
+import { here } from './here.ts'
 
 const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV'
 const SHOWN = {
@@ -25,13 +26,14 @@ const SHOWN = {
 }
 
 /** What says that it is a coordinator, answers as one, and gives this for the record. */
-async function pretender(record: Bytes, ending: object = { type: 'run.completed' }) {
+async function pretender(record: Bytes, ...told: readonly object[]) {
   const asked: unknown[] = []
   const server = createServer((request, response) => {
     if (request.url?.endsWith('/events')) {
-      const event = { ...ending, run: RUN, seq: 0, time: SHOWN.created_at }
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.end(`id: 0\ndata: ${JSON.stringify(event)}\n\n`)
+      for (const [seq, event] of (told.length > 0 ? told : [{ type: 'run.completed' }]).entries())
+        response.write(`id: ${seq}\ndata: ${JSON.stringify({ ...event, run: RUN, seq, time: SHOWN.created_at })}\n\n`)
+      response.end()
     } else if (request.url?.endsWith('/bundle')) response.end(record)
     else {
       let body = ''
@@ -90,5 +92,21 @@ describe('stats ask', () => {
     const ran = await ask(at.url, ASKED)
     expect(ran).toMatchObject({ code: EXIT.runFailed, stdout: '' })
     expect(ran.stderr).toMatch(/no_answer.*too-few-nodes/)
+  })
+
+  test('names the rules by which sites would not answer, where there would have been enough of them', async () => {
+    const declined = ['z6Mk1', 'z6Mk2'].map((node) => ({ type: 'node.declined', node, reason: 'cells-too-small' }))
+    const failed = { type: 'run.failed', reason: 'too-few-nodes' }
+    await using at = await pretender(new Uint8Array(0), { type: 'round.opened', invited: 4 }, ...declined, failed)
+    const args = ['stats', 'ask', '--count', '--min-cohort', '3', '--coordinator', at.url, '--json']
+    const { code, stderr } = await here(args, { CONSILIUM_API_KEY: 'key' })
+    expect({ code, ...JSON.parse(stderr) }).toMatchObject({
+      ...{ code: 'policy_denied', exit: EXIT.policyDenied, fix: 'raise --min-cell; or ask whose rule it is' },
+      lines: [
+        { label: 'rule', text: 'cells-too-small, of z6Mk1' },
+        { label: 'rule', text: 'cells-too-small, of z6Mk2' },
+      ],
+    })
+    expect(code).toBe(EXIT.policyDenied)
   })
 })

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { expect, test } from '@jest/globals'
 import { request } from '#test/coordinator/live.ts'
 import { BIN } from './command.ts'
+import { checkPrinted } from './printed.ts'
 
 const env = { PATH: process.env['PATH'], HOME: '/nonexistent', LANG: 'C.UTF-8' }
 
@@ -44,7 +45,9 @@ test('a coordinator that is killed under run --watch and comes back is followed 
   try {
     const first = up('0')
     children.push(first.child)
-    const { url } = JSON.parse((await first.lines.next()).value)
+    const ready = (await first.lines.next()).value
+    checkPrinted(['coordinator', 'up', '--json'], { stdout: ready })
+    const { url } = JSON.parse(ready)
     // Nobody is there to train: round after round is aborted, which is all that has to happen.
     const task = join(folder, 'task.json')
     await writeFile(task, JSON.stringify(request({ timing: { selectionMillis: 50 }, failuresMax: 12 })))
@@ -53,6 +56,7 @@ test('a coordinator that is killed under run --watch and comes back is followed 
     const events: { seq: number; type: string }[] = []
     let second: ReturnType<typeof up> | undefined
     for (let read = await watch.lines.next(); !read.done; read = await watch.lines.next()) {
+      checkPrinted(['run', '--json'], { stdout: read.value })
       events.push(JSON.parse(read.value))
       if (events.length !== 5) continue
       first.child.kill('SIGKILL')

@@ -1,0 +1,47 @@
+import { EXIT, Failure } from './failure.ts'
+
+/** What goes by ids of its own. */
+type Kind = { readonly what: string; readonly prefix: string; readonly idChars: number }
+const ULID_CHARS = 26
+const kindOf = (what: string, prefix: string): Kind => ({ what, prefix, idChars: prefix.length + ULID_CHARS })
+export const KINDS = {
+  federation: kindOf('federation', 'fed_'),
+  invite: kindOf('invite', 'inv_'),
+  key: kindOf('key', 'key_'),
+  endpoint: kindOf('endpoint', 'we_'),
+  node: { what: 'node', prefix: 'z6Mk', idChars: 48 },
+} as const satisfies Readonly<Record<string, Kind>>
+
+const CHARS_MIN = 4
+
+/**
+ * The one whose id this is, or begins so, with its prefix or without, as the API finds runs. Whole ids are asked about
+ * without a list.
+ */
+export async function idOf(
+  text: string,
+  { what, prefix, idChars }: Kind,
+  list: () => Promise<readonly { readonly id: string }[]>,
+): Promise<string> {
+  if (text.length === idChars && text.startsWith(prefix)) return text
+  return theOne(startingWith(await list(), prefix, text), what, text).id
+}
+
+export function startingWith<T extends { readonly id: string }>(
+  all: readonly T[],
+  prefix: string,
+  text: string,
+): readonly T[] {
+  if (text.length < CHARS_MIN) return []
+  return all.filter(({ id }) => id.startsWith(text) || id.startsWith(`${prefix}${text}`))
+}
+
+export function theOne<T extends { readonly id: string }>(found: readonly T[], what: string, text: string): T {
+  const [one, other] = found
+  if (one && !other) return one
+  if (!one) throw new Failure(EXIT.notFound, 'not_found', `there is no ${what} ${text}`)
+  const ids = found.map(({ id }) => id).join(', ')
+  throw new Failure(EXIT.conflict, 'ambiguous_id', `several ${what}s are called ${text}: ${ids}`, {
+    fix: 'give its id',
+  })
+}
