@@ -83,7 +83,8 @@ function Charts({
   const words = WORDS.curves
   const curves = curvesOf(history)
   const others = other ? curvesOf(other) : undefined
-  if (!curves.loss.values.some((value) => value !== null)) return <Empty text={words.waiting} />
+  if (!curves.loss.values.some((value) => value !== null))
+    return <Empty text={words.waiting} hint={words.waitingHint} />
   const drawn = (own: readonly Curve[], beside: readonly Curve[]): readonly Curve[] =>
     [
       ...own,

@@ -1,8 +1,8 @@
 import type { ReceiptView, RunView } from '#sdk/views.ts'
-import { get, type Page, pages } from './api.ts'
+import { get, type Page } from './api.ts'
 import { csvOf, download } from './csv.ts'
-import { formatCount, formatCredits } from './format.ts'
-import { useLoad } from './load.ts'
+import { formatCount, formatCredits, shortId } from './format.ts'
+import { useList, useLoad } from './load.ts'
 import { Card, Id, Show, Tile } from './parts.tsx'
 import { type Column, Table } from './table.tsx'
 import { WORDS } from './words.ts'
@@ -16,8 +16,8 @@ type Balance = {
 /** What was set aside, paid and released: whole numbers, never a float. */
 export function MoneyPage() {
   const words = WORDS.money
-  const [runs, runsAgain] = useLoad((signal) => all<RunView>('/v1/runs', signal), 'runs')
-  const [balances, balancesAgain] = useLoad((signal) => all<Balance>('/v1/balances', signal), 'balances')
+  const [runs, runsAgain] = useList<RunView>('/v1/runs')
+  const [balances, balancesAgain] = useList<Balance>('/v1/balances')
   const [payouts, payoutsAgain] = useLoad(
     (signal) => get<Page<ReceiptView>>('/v1/payouts?limit=200', signal),
     'payouts',
@@ -42,6 +42,7 @@ export function MoneyPage() {
                 rows={found}
                 keyOf={({ node }) => node}
                 empty={words.none}
+                hint={words.noneHint}
               />
             )}
           </Show>
@@ -58,6 +59,7 @@ export function MoneyPage() {
                 rows={data}
                 keyOf={({ run, round, node }) => `${run} ${round} ${node}`}
                 empty={words.none}
+                hint={words.noneHint}
               />
             )}
           </Show>
@@ -87,7 +89,14 @@ function Budgets({ runs }: { readonly runs: readonly RunView[] }) {
           />
         }
       >
-        <Table label={words.runs} columns={RUNS} rows={runs} keyOf={({ id }) => id} empty={WORDS.overview.none} />
+        <Table
+          label={words.runs}
+          columns={RUNS}
+          rows={runs}
+          keyOf={({ id }) => id}
+          empty={WORDS.overview.none}
+          hint={WORDS.overview.noneHint}
+        />
       </Card>
     </>
   )
@@ -105,7 +114,11 @@ function credits<T>(name: string, of: (row: T) => string | bigint): Column<T> {
 const RUNS: readonly Column<RunView>[] = [
   {
     name: WORDS.money.run,
-    cell: ({ id, name }) => <a href={`/runs/${id}`}>{name}</a>,
+    cell: ({ id, name }) => (
+      <>
+        <a href={`/runs/${id}`}>{name}</a> <code class="note">{shortId(id)}</code>
+      </>
+    ),
     by: ({ name }) => name,
     wide: 2,
   },
@@ -164,10 +177,4 @@ function Csv({
       {WORDS.csv}
     </button>
   )
-}
-
-async function all<T>(path: string, signal: AbortSignal): Promise<readonly T[]> {
-  const found: T[] = []
-  for await (const page of pages<T>(path, signal)) found.push(...page)
-  return found
 }

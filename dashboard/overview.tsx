@@ -27,7 +27,7 @@ export function OverviewPage() {
   const feed = useFeed()
   const [runs, again] = useLoad((signal) => loadRuns(limit, signal), String(limit), feed.changes)
   const [counted] = useLoad(countNodes, '', Math.sign(feed.changes))
-  const nodes = counted.state === 'ready' ? counted.value : { linked: 0, known: 0 }
+  const nodes = counted.state === 'ready' ? counted.value : undefined
   return (
     <>
       <div class="heading">
@@ -38,8 +38,8 @@ export function OverviewPage() {
         {(found) => (
           <Found
             {...found}
-            known={nodes.known}
-            linked={feed.linked ?? (counted.state === 'ready' ? nodes.linked : undefined)}
+            known={nodes?.known}
+            linked={nodes && (feed.linked ?? nodes.linked)}
             more={() => setLimit(RUNS_SHOWN_MAX)}
           />
         )}
@@ -48,7 +48,11 @@ export function OverviewPage() {
   )
 }
 
-type Shown = Runs & { readonly linked: number | undefined; readonly known: number; readonly more: () => void }
+type Shown = Runs & {
+  readonly linked: number | undefined
+  readonly known: number | undefined
+  readonly more: () => void
+}
 
 function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
   const words = WORDS.overview
@@ -63,7 +67,7 @@ function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
         <Tile
           name={words.linked}
           value={linked === undefined ? '—' : formatCount(linked)}
-          note={words.known(Math.max(known, linked ?? 0))}
+          note={known === undefined ? undefined : words.known(Math.max(known, linked ?? 0))}
         />
         <Tile name={words.recent} value={formatCount(closed.length)} note={words.aborted(aborted)} />
         <Overhead runs={followed} />
@@ -211,12 +215,12 @@ function OverheadTile({ overheads }: { readonly overheads: readonly number[] }) 
 function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly linked: number | undefined }) {
   const waiting = runs.filter(({ status }) => status === 'paused' || status === 'failed')
   const words = WORDS.overview
-  const isCalm = waiting.length === 0 && (linked !== 0 || runs.length === 0)
+  const isCalm = waiting.length === 0 && linked !== 0
   return (
     <Card title={words.alerts}>
       {isCalm && <p class="calm-text">{words.calm}</p>}
       <ul class="alerts">
-        {linked === 0 && runs.length > 0 && <li class="warn">{words.noNodes}</li>}
+        {linked === 0 && <li class="warn">{words.noNodes}</li>}
         {waiting.map(({ id, name, status, reason }) => (
           <li key={id} class={status === 'paused' ? 'warn' : 'bad'}>
             <a href={`/runs/${id}`}>{status === 'paused' ? words.alertPaused(name) : words.alertFailed(name)}</a>

@@ -81,7 +81,12 @@ function Gantt({ round, timeline }: { readonly round: RoundTrace; readonly timel
   const scale = (WIDTH_PIXELS - NAME_PIXELS - MARK_PIXELS) / spanMillis
   const critical = rows.find((row) => row.critical && row.site)
   return (
-    <div class="gantt">
+    <section
+      class="gantt"
+      aria-label={WORDS.run.tabs.timeline}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.
+      tabIndex={0}
+    >
       <svg
         role="img"
         aria-label={WORDS.timeline.chart(round.round, critical?.site ? nameOf(critical) : '—')}
@@ -97,7 +102,7 @@ function Gantt({ round, timeline }: { readonly round: RoundTrace; readonly timel
           <Line key={row.site?.node ?? ''} row={row} y={index * ROW_PIXELS} scale={scale} />
         ))}
       </svg>
-    </div>
+    </section>
   )
 }
 
