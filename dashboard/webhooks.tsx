@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { z } from 'zod'
 import type { deliveryView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
 import type { WebhookEndpointView } from '#sdk/views.ts'
@@ -15,6 +15,8 @@ type Delivery = z.output<typeof deliveryView>
 type Asked = { readonly what: 'add' } | { readonly what: 'edit' | 'remove'; readonly endpoint: WebhookEndpointView }
 
 const PATH = '/v1/webhook-endpoints'
+/** What is sent is seen as it goes, by whoever looks at the list. */
+const EVERY_MILLIS = 3000
 
 export function Webhooks() {
   const [asked, setAsked] = useState<Asked>()
@@ -142,6 +144,10 @@ function Deliveries(props: {
 }) {
   const path = `${PATH}/${props.endpoint}/deliveries`
   const [loaded, again] = useList<Delivery>(path, props.sent)
+  useEffect(() => {
+    const timer = setInterval(again, EVERY_MILLIS)
+    return () => clearInterval(timer)
+  }, [])
   const words = SETTINGS.webhooks
   const columns: readonly Column<Delivery>[] = [
     { name: words.at, cell: ({ at }) => formatDay(at), by: ({ at }) => at, wide: 1.4 },
