@@ -14,7 +14,7 @@ import {
   matrixCsv,
   matrixTable,
 } from './matrix-table.ts'
-import { Card, Empty, Show } from './parts.tsx'
+import { Card, Empty, Show, Sideways } from './parts.tsx'
 import { WORDS } from './words.ts'
 
 /** Models at first, and more of them at a time: each row is read off the blocks of its round. */
@@ -99,12 +99,7 @@ function Found(
           </button>
         </p>
       )}
-      <section
-        class="matrix"
-        aria-label={words.title}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.
-        tabIndex={0}
-      >
+      <Sideways class="matrix" label={words.title}>
         <table aria-label={words.chart(words.measures[measure])}>
           <thead>
             <tr>
@@ -128,7 +123,7 @@ function Found(
             ))}
           </tbody>
         </table>
-      </section>
+      </Sideways>
       <Scale {...table} />
     </>
   )

@@ -6,7 +6,7 @@ import { useFeed } from './feed.ts'
 import { type Follower, useFollower } from './follow.ts'
 import { formatCount, formatDay, formatFigure, formatMillis, shortId } from './format.ts'
 import { useLoad } from './load.ts'
-import { Card, Chip, Empty, Progress, Show, Sparkline, Tile } from './parts.tsx'
+import { Card, Chip, Empty, Progress, Show, Sideways, Sparkline, Tile } from './parts.tsx'
 import { curvesOf } from './series.ts'
 import { WORDS } from './words.ts'
 
@@ -60,6 +60,8 @@ function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
   const aborted = recent.length - closed.length
   const followed = followedOf(runs)
   const going = runs.filter(({ status }) => isGoing(status))
+  // One that has only begun has no curve yet.
+  const drawn = followed.find((run) => run.closed > 0) ?? followed[0]
   return (
     <>
       <dl class="tiles">
@@ -70,33 +72,35 @@ function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
           note={known === undefined ? undefined : words.known(Math.max(known, linked ?? 0))}
         />
         <Tile name={words.recent} value={formatCount(closed.length)} note={words.aborted(aborted)} />
-        <Overhead runs={followed} />
+        {drawn ? <Overhead key={drawn.id} run={drawn.id} /> : <OverheadTile overheads={[]} />}
       </dl>
-      {followed[0] && <Latest key={followed[0].id} run={followed[0]} />}
+      {drawn && <Latest key={drawn.id} run={drawn} />}
       <div class="columns">
         <Card title={words.runs} class="wide">
           {runs.length === 0 ? (
             <Empty text={words.none} hint={words.noneHint} />
           ) : (
-            <table class="plain-table">
-              <thead>
-                <tr>
-                  <th scope="col">{words.run}</th>
-                  <th scope="col">{words.state}</th>
-                  <th scope="col">{words.progress}</th>
-                  <th scope="col">{words.loss}</th>
-                  <th scope="col" class="number">
-                    {words.accuracy}
-                  </th>
-                  <th scope="col">{words.started}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {runs.map((run) => (
-                  <RunRow key={run.id} run={run} isFollowed={followed.includes(run)} />
-                ))}
-              </tbody>
-            </table>
+            <Sideways label={words.runs}>
+              <table class="plain-table">
+                <thead>
+                  <tr>
+                    <th scope="col">{words.run}</th>
+                    <th scope="col">{words.state}</th>
+                    <th scope="col">{words.progress}</th>
+                    <th scope="col">{words.loss}</th>
+                    <th scope="col" class="number">
+                      {words.accuracy}
+                    </th>
+                    <th scope="col">{words.started}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {runs.map((run) => (
+                    <RunRow key={run.id} run={run} isFollowed={followed.includes(run)} />
+                  ))}
+                </tbody>
+              </table>
+            </Sideways>
           )}
           {hasMore && (
             <p>
@@ -122,7 +126,7 @@ function Latest({ run }: { readonly run: RunView }) {
     return (
       <Card title={WORDS.overview.latest(run.name)}>
         <div class="awaiting">
-          <Empty text={WORDS.curves.waiting} />
+          <Empty text={WORDS.curves.waiting} hint={WORDS.curves.waitingHint} />
         </div>
       </Card>
     )
@@ -191,15 +195,7 @@ function Cells(props: {
   )
 }
 
-function Overhead({ runs }: { readonly runs: readonly RunView[] }) {
-  return runs.length > 0 ? (
-    <MeasuredOverhead key={runs[0]?.id ?? ''} run={(runs[0] as RunView).id} />
-  ) : (
-    <OverheadTile overheads={[]} />
-  )
-}
-
-function MeasuredOverhead({ run }: { readonly run: string }) {
+function Overhead({ run }: { readonly run: string }) {
   const { history, pulse }: Follower = useFollower(run)
   void pulse.beats.value
   const closed = history.rounds.filter(({ outcome, purpose }) => outcome === 'closed' && purpose === 'train')

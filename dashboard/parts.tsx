@@ -137,6 +137,24 @@ export function Needs({ scope, children }: { readonly scope: Scope; readonly chi
   return may(scope) ? children : <span class="note">{WORDS.needs(scope)}</span>
 }
 
+/** What may be wider than the window scrolls by itself, by the keyboard too. */
+export function Sideways(props: {
+  readonly label: string
+  readonly class?: string
+  readonly children: ComponentChildren
+}) {
+  return (
+    <section
+      class={`sideways ${props.class ?? ''}`}
+      aria-label={props.label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.
+      tabIndex={0}
+    >
+      {props.children}
+    </section>
+  )
+}
+
 /** One of a list: what it is, what there is to know of it, what can be done with it. */
 export function Entry(props: {
   readonly title: ComponentChildren

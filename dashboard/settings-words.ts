@@ -7,7 +7,7 @@ export const SETTINGS = {
   until: (time: string) => `until ${time}`,
   made: (time: string) => `made ${time}`,
   onceLead: 'This is shown once. Keep it where nobody else can read it: it cannot be shown again.',
-  over: (count: number) => (count === 1 ? 'One that is over' : `${count} that are over`),
+  over: (count: number) => `No longer good: ${count}`,
   revoke: 'Revoke',
   keys: {
     title: 'API keys',

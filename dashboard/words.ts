@@ -328,6 +328,12 @@ export const WORDS = {
     title: 'Model card',
     downloads: 'Download the model',
     downloadsHint: 'Each file is checked against the model’s CID by consilium model pull.',
+    formats: {
+      safetensors: 'PyTorch, JAX and others',
+      npz: 'NumPy',
+      tfjs: 'TensorFlow.js',
+      raw: 'float32, as the record has it',
+    },
     metadata: 'Metadata',
     source: 'Markdown',
   },

@@ -104,7 +104,7 @@ inChromium(
     await isOpenToAll(stage, 'a key about to be revoked')
     await press(page, /^Revoke$/)
     await closed(page)
-    await stage.says(/One that is over/)
+    await stage.says(/No longer good: 1/)
     expect(await focusOn(page)).toBe('API keys')
     const after = await at.api('/v1/whoami', { headers: { authorization: `Bearer ${key}` } })
     expect(after.status).toBe(401)
@@ -257,7 +257,7 @@ inChromium(
     expect((await consilium([...args, ...site, '--yes'])).code).toBe(0)
     await press(page, /^Done$/)
     await stage.goTo('/settings')
-    await stage.says(/st-elsewhere[\s\S]*by an invite[\s\S]*One that is over/)
+    await stage.says(/st-elsewhere[\s\S]*by an invite[\s\S]*No longer good: 1/)
     await isOpenToAll(stage, 'a federation with a member')
 
     const [member] = await listed<{ readonly node: string }>(
