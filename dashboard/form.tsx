@@ -256,24 +256,27 @@ export function textIn(data: FormData, name: string): string {
 
 /** Something to be taken away as it is: a secret, a command. */
 export function ToCopy({ name, text }: { readonly name: string; readonly text: string }) {
-  const [isCopied, setCopied] = useState(false)
+  const [said, setSaid] = useState('')
   const shown = useRef<HTMLElement>(null)
   const id = useId()
-  const copy = async () => {
-    // Where the browser gives no clipboard it is at least selected.
+  const copy = () => {
     if (shown.current) getSelection()?.selectAllChildren(shown.current)
-    await navigator.clipboard?.writeText(text)
-    setCopied(true)
+    // A browser gives no clipboard to a page that it does not trust, or whose reader has said no.
+    const written = navigator.clipboard?.writeText(text) ?? Promise.reject()
+    written.then(
+      () => setSaid(WORDS.copied),
+      () => setSaid(WORDS.form.selected),
+    )
   }
   return (
     <div class="to-copy">
       <p id={id}>{name}</p>
       <code ref={shown}>{text}</code>
-      <button type="button" aria-label={WORDS.copy(name)} onClick={() => void copy().catch(() => undefined)}>
+      <button type="button" aria-label={WORDS.copy(name)} onClick={copy}>
         {WORDS.form.copy}
       </button>
       <span role="status" class="note">
-        {isCopied && WORDS.copied}
+        {said}
       </span>
     </div>
   )

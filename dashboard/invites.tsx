@@ -85,7 +85,7 @@ function Invite({ invite, revoke }: { readonly invite: InviteView; readonly revo
   const facts = [
     over === null && words.left(uses_left),
     SETTINGS.made(formatDay(created_at)),
-    over === null && SETTINGS.until(expires_at ? formatDay(expires_at) : SETTINGS.never),
+    over === null && (expires_at ? SETTINGS.until(formatDay(expires_at)) : SETTINGS.forever),
   ]
   const actions = revoke && may('federations:admin') && (
     <button type="button" class="danger" aria-label={`${SETTINGS.revoke} ${name}`} onClick={revoke}>

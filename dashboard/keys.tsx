@@ -93,7 +93,7 @@ function Key({ of: key, revoke }: { readonly of: ApiKeyView; readonly revoke?: (
     key.federation && words.of(key.federation),
     SETTINGS.made(formatDay(key.created_at)),
     key.last_used_at ? words.lastUsed(formatDay(key.last_used_at)) : words.unused,
-    whyOver(key) ?? SETTINGS.until(key.expires_at ? formatDay(key.expires_at) : SETTINGS.never),
+    whyOver(key) ?? (key.expires_at ? SETTINGS.until(formatDay(key.expires_at)) : SETTINGS.forever),
   ]
   const actions = revoke && (
     <button type="button" class="danger" aria-label={`${SETTINGS.revoke} ${key.name}`} onClick={revoke}>

@@ -9,7 +9,7 @@ export type MatrixTable = {
   /** Nodes, by their ids: a column each. */
   readonly sites: readonly string[]
   readonly lines: readonly Line[]
-  /** Of all figures, for the colours. */
+  /** Of what was trained, for the colours: next to a first model all others look alike. */
   readonly least: number
   readonly most: number
 }
@@ -30,7 +30,8 @@ export function matrixTable(rows: readonly MatrixRow[], measure: Measure): Matri
     row.all?.[measure] ?? 'nobody',
     ...sites.map((node) => cellOf(row, node, measure)),
   ])
-  const told = cells.flat().filter((cell) => typeof cell === 'number')
+  const trained = cells.filter((_, index) => rows[index]?.round !== 0)
+  const told = (trained.length > 0 ? trained : cells).flat().filter((cell) => typeof cell === 'number')
   const bests = Array.from({ length: sites.length + 1 }, (_, column) =>
     bestOf(
       cells.map((line) => line[column]),
@@ -59,6 +60,11 @@ function bestOf(cells: readonly (Cell | undefined)[], measure: Measure): number 
   const [least, most] = [Math.min(...figures), Math.max(...figures)]
   if (!(least < most)) return undefined
   return measure === 'accuracy' ? most : least
+}
+
+/** How far up the scale a figure is, from 0 to 1. */
+export function shareOf(figure: number, { least, most }: Pick<MatrixTable, 'least' | 'most'>): number {
+  return most > least ? Math.min(1, Math.max(0, (figure - least) / (most - least))) : 0
 }
 
 /** A line for each model at each site: every program reads that, however many sites there are. */

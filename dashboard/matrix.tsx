@@ -3,7 +3,7 @@ import type { RunView } from '#sdk/views.ts'
 import { pages } from './api.ts'
 import { csvOf, download } from './csv.ts'
 import type { Follower } from './follow.ts'
-import { formatFigure, shortId } from './format.ts'
+import { formatFigure } from './format.ts'
 import { useLoad } from './load.ts'
 import {
   type Cell,
@@ -13,6 +13,7 @@ import {
   type Measure,
   matrixCsv,
   matrixTable,
+  shareOf,
 } from './matrix-table.ts'
 import { Card, Empty, Show, Sideways } from './parts.tsx'
 import { WORDS } from './words.ts'
@@ -27,7 +28,8 @@ export function Matrix({ run, follower: { history, pulse } }: { readonly run: Ru
   void pulse.beats.value
   const [measure, setMeasure] = useState<Measure>('accuracy')
   const [wanted, setWanted] = useState(ROWS)
-  const { closed } = history
+  // Also the round that tests the last model, which trains none.
+  const closed = history.rounds.filter(({ outcome }) => outcome === 'closed').length
   const words = WORDS.matrix
   const load = async (signal: AbortSignal): Promise<Known> => {
     const last = history.rounds.at(-1)?.round ?? run.over
@@ -107,7 +109,7 @@ function Found(
               <th scope="col">{words.all}</th>
               {table.sites.map((node) => (
                 <th key={node} scope="col" title={node}>
-                  {operators.get(node) ?? shortId(node)}
+                  {operators.get(node) ?? `…${node.slice(-6)}`}
                 </th>
               ))}
               {table.sites.length > 1 && (
@@ -167,10 +169,9 @@ function Figure({
     case 'expired':
       return <Absent text={words.expired} hint={words.expiredLead} />
     default: {
-      const share = table.most > table.least ? (cell - table.least) / (table.most - table.least) : 0
       const text = formatFigure(cell)
       return (
-        <td class="shade" style={{ '--share': `${Math.round(share * 100)}%` }}>
+        <td class="shade" style={{ '--share': `${Math.round(100 * shareOf(cell, table))}%` }}>
           {isBest ? <b>{text}</b> : text}
         </td>
       )

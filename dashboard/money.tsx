@@ -29,7 +29,7 @@ export function MoneyPage() {
       <Show loaded={runs} again={runsAgain}>
         {(found) => <Budgets runs={found} />}
       </Show>
-      <div class="columns even">
+      <div class="columns uneven">
         <Card
           title={words.balances}
           side={<Csv name="balances" rows={balances.state === 'ready' ? balances.value : []} />}
@@ -144,8 +144,13 @@ const BALANCES: readonly Column<Balance>[] = [
   credits(WORDS.money.earned, ({ earned }) => earned),
 ]
 const PAYOUTS: readonly Column<ReceiptView>[] = [
-  { name: WORDS.money.run, cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-8)}</a>, by: ({ run }) => run },
-  { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.6 },
+  {
+    name: WORDS.money.run,
+    cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-6)}</a>,
+    by: ({ run }) => run,
+    wide: 0.8,
+  },
+  { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.7 },
   {
     name: WORDS.money.node,
     cell: ({ node }) => <Id id={node} name={WORDS.money.node} />,

@@ -3,7 +3,7 @@ import type { Scope } from '#coordinator/api/caller.ts'
 /** What the settings say, which are fetched when they are opened. The rest is in `words.ts`. */
 export const SETTINGS = {
   title: 'Settings',
-  never: 'never',
+  forever: 'never expires',
   until: (time: string) => `until ${time}`,
   made: (time: string) => `made ${time}`,
   onceLead: 'This is shown once. Keep it where nobody else can read it: it cannot be shown again.',

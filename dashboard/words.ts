@@ -69,6 +69,7 @@ export const WORDS = {
     cancel: 'Cancel',
     done: 'Done',
     copy: 'Copy',
+    selected: 'Selected: copy it with the keyboard.',
     reason: 'Reason, for the record',
     mistaken: 'Something is not right yet: it says so where.',
   },
@@ -212,7 +213,8 @@ export const WORDS = {
     spreadHint: 'between the best site and the worst',
     low: (value: string) => `least ${value}`,
     high: (value: string) => `most ${value}`,
-    scaleHint: 'The darker, the more. Bold: the best model of that column.',
+    scaleHint:
+      'The stronger the colour, the more; the first model, which nobody has trained, is off the scale. Bold: the best model of that column.',
     noReport: 'no report',
     noReportHint: 'This site did not report in the round in which this model was tested.',
     noFigures: 'kept back',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { csvOf } from '#dashboard/csv.ts'
-import { type MatrixRow, matrixCsv, matrixTable } from '#dashboard/matrix-table.ts'
+import { type MatrixRow, matrixCsv, matrixTable, shareOf } from '#dashboard/matrix-table.ts'
 
 const site = (node: string, accuracy: number | null) => ({ node, rows: 10, correct: 5, accuracy, loss: accuracy })
 const row = (round: number, sites: MatrixRow['sites'], why: MatrixRow['why'] = null): MatrixRow => ({
@@ -36,7 +36,14 @@ describe('the matrix of models and sites', () => {
     ])
   })
 
-  test('every figure lies on the scale, and the spread is between two of its line', () => {
+  test('the first model does not make all others look alike: it is off the scale', () => {
+    const rows = [row(0, [site('a', 0.1)]), row(1, [site('a', 0.6)]), row(2, [site('a', 0.8)])]
+    const table = matrixTable(rows, 'accuracy')
+    expect([table.least, table.most]).toEqual([0.5, 0.8])
+    expect([0.1, 0.5, 0.8].map((figure) => shareOf(figure, table))).toEqual([0, 0, 1])
+  })
+
+  test('every figure has a place on the scale, and the spread is between two of its line', () => {
     const figure = fc.option(fc.double({ min: 0, max: 9, noNaN: true }))
     const sites = fc.uniqueArray(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), figure), { selector: ([node]) => node })
     fc.assert(
@@ -47,10 +54,12 @@ describe('the matrix of models and sites', () => {
             one.map(([node, value]) => site(node, value)),
           ),
         )
-        const { lines, least, most } = matrixTable(rows, 'loss')
+        const table = matrixTable(rows, 'loss')
+        const { lines } = table
         for (const { bySite, spread } of lines) {
           const figures = bySite.filter((cell) => typeof cell === 'number')
-          for (const value of figures) expect(value >= least && value <= most).toBe(true)
+          for (const value of figures) expect(shareOf(value, table)).toBeGreaterThanOrEqual(0)
+          for (const value of figures) expect(shareOf(value, table)).toBeLessThanOrEqual(1)
           expect(spread === null).toBe(figures.length < 2)
           if (spread !== null) expect(figures.some((a) => figures.some((b) => a - b === spread))).toBe(true)
         }
