@@ -87,17 +87,19 @@ export function FormDialog(props: {
         <form onSubmit={(event) => void submit(event)}>
           {props.lead && <p>{props.lead}</p>}
           <Mistakes.Provider value={problem?.mistakes ?? []}>{props.children}</Mistakes.Provider>
-          <p role="alert" class="problem">
-            {problem && messageOf(problem, dialog.current?.querySelector('form'))}
-          </p>
-          <p class="actions">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              {WORDS.form.cancel}
-            </button>
-            <button type="submit" class={props.isDanger ? 'danger' : 'primary'}>
-              {props.act}
-            </button>
-          </p>
+          <div class="foot">
+            <p role="alert" class="problem">
+              {problem && messageOf(problem, dialog.current?.querySelector('form'))}
+            </p>
+            <p class="actions">
+              <button type="button" onClick={() => dialog.current?.close()}>
+                {WORDS.form.cancel}
+              </button>
+              <button type="submit" class={props.isDanger ? 'danger' : 'primary'}>
+                {props.act}
+              </button>
+            </p>
+          </div>
         </form>
       )}
     </dialog>

@@ -25,7 +25,7 @@ export function TimelineView({ follower }: { readonly follower: Follower }) {
   const round = rounds[index]
   const words = WORDS.timeline
   useTicking(round?.outcome === 'open')
-  if (!round) return <Empty text={words.none} />
+  if (!round) return <Empty text={words.none} hint={words.noneHint} />
   const timeline = timelineOf(round, Date.now())
   const steps = (
     <div class="actions">

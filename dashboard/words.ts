@@ -167,6 +167,7 @@ export const WORDS = {
     critical: 'critical path',
     gone: (reason: string) => `gone: ${reason}`,
     none: 'No round has opened yet.',
+    noneHint: 'One opens as soon as enough nodes are linked: Nodes shows which are.',
     forgotten: 'What became of each site of so early a round is kept no longer here.',
     table: 'Show as table',
     site: 'Site',
@@ -198,7 +199,6 @@ export const WORDS = {
     loss: 'Loss',
     accuracy: 'Accuracy',
     record: 'Record',
-    none: 'No round has opened yet.',
     label: 'Rounds of this run',
   },
   matrix: {
@@ -258,7 +258,8 @@ export const WORDS = {
     filter: 'Node, operator or backend',
     which: 'Linked only',
     none: 'No node is known yet.',
-    noneHint: 'consilium node up links one; where any node may link, the page at /lend makes one of a browser.',
+    noneHint:
+      'consilium node up links one, and Settings has invites for hospitals. Where any node may link, the page at /lend makes one of a browser.',
     software: 'software',
     nobody: 'itself',
   },
