@@ -58,8 +58,9 @@ async function retype(page: Page, text: string): Promise<void> {
   await page.keyboard.type(text)
 }
 
+/** It is shut before the page has heard of it: then whatever opens another would open none. */
 async function closed(page: Page): Promise<void> {
-  await page.waitForFunction('!document.querySelector("dialog[open]")')
+  await page.waitForFunction('!document.querySelector("dialog")')
 }
 
 inChromium(
@@ -145,6 +146,7 @@ inChromium(
     expect(sent).toEqual([sent[0], sent[0]])
     expect(await listed(at, '/v1/api-keys')).toHaveLength(1)
     await press(page, /^Done$/)
+    await closed(page)
 
     await press(page, /^Make a key$/)
     await page.waitForSelector('dialog[open] input:focus')
@@ -256,6 +258,7 @@ inChromium(
     expect([unasked.code, unasked.stdout]).toEqual([2, expect.stringContaining(words)])
     expect((await consilium([...args, ...site, '--yes'])).code).toBe(0)
     await press(page, /^Done$/)
+    await closed(page)
     await stage.goTo('/settings')
     await stage.says(/st-elsewhere[\s\S]*by an invite[\s\S]*No longer good: 1/)
     await isOpenToAll(stage, 'a federation with a member')
