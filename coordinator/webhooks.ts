@@ -17,7 +17,7 @@ const ENTRY_BYTES_MAX = 4096
 const patternField = z.string().regex(/^([a-z]+\.[a-z]+|[a-z]+\.\*|\*)$/)
 export const endpointFields = {
   url: z.url({ protocol: /^https?$/ }).max(2000),
-  events: z.array(patternField).min(1).max(50).readonly(),
+  events: z.array(patternField).min(1, 'must be at least one').max(50).readonly(),
   description: z.string().max(500),
 }
 const idField = z.string().min(1).max(100)

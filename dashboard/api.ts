@@ -5,13 +5,20 @@ export class ApiProblem extends Error {
   override name = 'ApiProblem'
   readonly status: number
   readonly code: string
+  /** Parts of the request that are wrong. */
+  readonly mistakes: readonly Mistake[]
 
-  constructor(status: number, code: string, detail: string) {
+  constructor(status: number, code: string, detail: string, mistakes: readonly Mistake[] = []) {
     super(detail)
     this.status = status
     this.code = code
+    this.mistakes = mistakes
   }
 }
+
+/** What is wrong, and where: `/name` is the field `name`. */
+export type Mistake = { readonly pointer: string; readonly message: string }
+type Told = { readonly code?: string; readonly detail?: string; readonly errors?: readonly Mistake[] }
 
 /** One page of a list. */
 export type Page<T> = { readonly data: readonly T[]; readonly has_more: boolean; readonly next: string | null }
@@ -21,11 +28,12 @@ export async function call(path: string, init: RequestInit = {}): Promise<Respon
   const response = await asked(path, init)
   if (response.ok) return response
   if (response.status === 401) sessionEnded()
-  const problem = (await response.json().catch(() => ({}))) as { readonly code?: string; readonly detail?: string }
+  const problem = (await response.json().catch(() => ({}))) as Told
   throw new ApiProblem(
     response.status,
     problem.code ?? `http_${response.status}`,
     problem.detail ?? response.statusText,
+    problem.errors,
   )
 }
 
@@ -50,6 +58,7 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await call(path, signal ? { signal } : {})).json()) as T
 }
 
+/** Changes something. @returns undefined where there is nothing to tell of it */
 export async function send<T>(
   method: 'POST' | 'PATCH' | 'DELETE',
   path: string,
@@ -60,10 +69,16 @@ export async function send<T>(
   return response.status === 204 ? undefined : ((await response.json()) as T)
 }
 
-/** All of a list, page by page, told as it grows. */
-export async function* pages<T>(path: string, signal?: AbortSignal): AsyncIterable<readonly T[]> {
+/** Makes something. @param once the same where what is sent is the same: then it is made once, however often it is sent */
+export async function create<T>(path: string, body: object, once: string): Promise<T> {
+  const headers = { 'content-type': 'application/json', 'idempotency-key': once }
+  return (await (await call(path, { method: 'POST', body: JSON.stringify(body), headers })).json()) as T
+}
+
+/** All of a list, page by page, told as it grows. @param limit of a page, where it takes fewer than others do */
+export async function* pages<T>(path: string, signal?: AbortSignal, limit = 200): AsyncIterable<readonly T[]> {
   for (let after: string | null = ''; after !== null; ) {
-    const query: string = `${path.includes('?') ? '&' : '?'}limit=200${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`
+    const query: string = `${path.includes('?') ? '&' : '?'}limit=${limit}${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`
     const { data, next }: Page<T> = await get<Page<T>>(path + query, signal)
     yield data
     after = next

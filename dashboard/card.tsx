@@ -4,7 +4,7 @@ import { call } from './api.ts'
 import { download } from './csv.ts'
 import { problemOf, useLoad } from './load.ts'
 import { type Block, type Inline, readMarkdown } from './markdown.ts'
-import { Card, Show } from './parts.tsx'
+import { Card, Show, Sideways } from './parts.tsx'
 import { WORDS } from './words.ts'
 
 const FORMATS = [
@@ -52,7 +52,7 @@ export function CardPage({ run }: { readonly run: string }) {
 function Download(props: {
   readonly path: string
   readonly run: string
-  readonly format: string
+  readonly format: (typeof FORMATS)[number]['format']
   readonly ending: string
 }) {
   const [problem, setProblem] = useState('')
@@ -70,6 +70,7 @@ function Download(props: {
       <button type="button" onClick={() => void fetchIt()}>
         {props.format}
       </button>
+      <span class="note">{WORDS.card.formats[props.format]}</span>
       {problem && (
         <span role="alert" class="problem">
           {problem}
@@ -119,32 +120,39 @@ function Part({ block }: { readonly block: Block }) {
     }
     case 'table':
       return (
-        <table class="plain-table">
-          <thead>
-            <tr>
-              {block.head.map((cell, index) =>
-                cell.length === 0 ? (
-                  <td key={index} />
-                ) : (
-                  <th key={index} scope="col">
-                    {spans(cell)}
-                  </th>
-                ),
-              )}
-            </tr>
-          </thead>
-          <tbody>
-            {block.rows.map((row, index) => (
-              <tr key={index}>
-                {row.map((cell, column) => (
-                  <td key={column}>{spans(cell)}</td>
-                ))}
+        <Sideways label={textOf(block.head)}>
+          <table class="plain-table">
+            <thead>
+              <tr>
+                {block.head.map((cell, index) =>
+                  cell.length === 0 ? (
+                    <td key={index} />
+                  ) : (
+                    <th key={index} scope="col">
+                      {spans(cell)}
+                    </th>
+                  ),
+                )}
               </tr>
-            ))}
-          </tbody>
-        </table>
+            </thead>
+            <tbody>
+              {block.rows.map((row, index) => (
+                <tr key={index}>
+                  {row.map((cell, column) => (
+                    <td key={column}>{spans(cell)}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Sideways>
       )
   }
+}
+
+/** Of a table's head. */
+function textOf(head: readonly (readonly Inline[])[]): string {
+  return head.flatMap((cell) => cell.map((inline) => ('text' in inline ? inline.text : ''))).join(' ')
 }
 
 function spans(inlines: readonly Inline[]): ComponentChild[] {

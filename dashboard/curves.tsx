@@ -6,7 +6,7 @@ import { type Follower, useFollower } from './follow.ts'
 import { formatFigure } from './format.ts'
 import type { RunHistory } from './history.ts'
 import { useLoad } from './load.ts'
-import { Card, Empty } from './parts.tsx'
+import { Card, Empty, Sideways } from './parts.tsx'
 import { query, refine } from './place.ts'
 import { type Curve, curvesOf, smooth } from './series.ts'
 import { WORDS } from './words.ts'
@@ -83,7 +83,8 @@ function Charts({
   const words = WORDS.curves
   const curves = curvesOf(history)
   const others = other ? curvesOf(other) : undefined
-  if (!curves.loss.values.some((value) => value !== null)) return <Empty text={words.waiting} />
+  if (!curves.loss.values.some((value) => value !== null))
+    return <Empty text={words.waiting} hint={words.waitingHint} />
   const drawn = (own: readonly Curve[], beside: readonly Curve[]): readonly Curve[] =>
     [
       ...own,
@@ -127,30 +128,32 @@ function Twin({ curves }: { readonly curves: readonly Curve[] }) {
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>{WORDS.curves.table}</summary>
         {isOpen && (
-          <table class="plain-table">
-            <thead>
-              <tr>
-                <th scope="col">{WORDS.curves.round}</th>
-                {curves.map(({ name }) => (
-                  <th key={name} scope="col" class="number">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rounds.map((round) => (
-                <tr key={round}>
-                  <th scope="row">{round}</th>
-                  {maps.map((map, index) => (
-                    <td key={curves[index]?.name} class="number">
-                      {formatFigure(map.get(round))}
-                    </td>
+          <Sideways label={WORDS.curves.table}>
+            <table class="plain-table">
+              <thead>
+                <tr>
+                  <th scope="col">{WORDS.curves.round}</th>
+                  {curves.map(({ name }) => (
+                    <th key={name} scope="col" class="number">
+                      {name}
+                    </th>
                   ))}
                 </tr>
-              ))}
-            </tbody>
-          </table>
+              </thead>
+              <tbody>
+                {rounds.map((round) => (
+                  <tr key={round}>
+                    <th scope="row">{round}</th>
+                    {maps.map((map, index) => (
+                      <td key={curves[index]?.name} class="number">
+                        {formatFigure(map.get(round))}
+                      </td>
+                    ))}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Sideways>
         )}
       </details>
     </Card>

@@ -9,6 +9,11 @@ const calendar = new Intl.DateTimeFormat('en-GB', {
   ...({ day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit', timeZoneName: 'short' } as const),
 })
 
+const almanac = new Intl.DateTimeFormat('en-GB', {
+  ...({ day: '2-digit', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' } as const),
+  timeZoneName: 'short',
+})
+
 export function formatCount(value: number): string {
   return whole.format(value)
 }
@@ -45,7 +50,18 @@ export function formatClock(at: number | string): string {
 }
 
 export function formatDay(at: number | string): string {
-  return calendar.format(new Date(at))
+  const date = new Date(at)
+  return (date.getFullYear() === new Date().getFullYear() ? calendar : almanac).format(date)
+}
+
+/** A day as a field of dates has it, in UTC. */
+export function inDays(days: number): string {
+  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
+}
+
+/** @param day as a field of dates has it @returns null where it is empty */
+export function endOf(day: string): string | null {
+  return day === '' ? null : `${day}T23:59:59Z`
 }
 
 /** The end of an id or CID tells it from others; its start is what all have in common. */

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
-import { ApiProblem } from './api.ts'
+import { ApiProblem, pages } from './api.ts'
 
 /** Something that is asked of the coordinator. What was there stays while it is asked for again. */
 export type Loaded<T> =
@@ -33,6 +33,11 @@ export function useLoad<T>(
     return () => aborted.abort()
   }, [key, turn, changes])
   return [found?.key === key ? found.loaded : { state: 'loading' }, again]
+}
+
+/** All of a list. @param changes asks again when it changes */
+export function useList<T>(path: string, changes = 0): readonly [Loaded<readonly T[]>, () => void] {
+  return useLoad(async (signal) => (await Array.fromAsync(pages<T>(path, signal))).flat(), path, changes)
 }
 
 /** What was there is worth more than the news that it cannot be asked for just now. */

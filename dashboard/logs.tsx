@@ -20,10 +20,10 @@ export function Logs({ follower }: { readonly follower: Follower }) {
   const sites = [...new Set(log.flatMap(({ node }) => (typeof node === 'string' ? [node] : [])))].sort()
   const shown = log.filter((event) => (type === '' || event.type === type) && (site === '' || event['node'] === site))
   const columns: readonly Column<ApiEvent>[] = [
-    { name: words.seq, cell: ({ seq }) => seq, by: ({ seq }) => seq, isNumber: true, wide: 0.4 },
-    { name: words.time, cell: ({ time }) => formatClock(time), wide: 0.9 },
-    { name: words.type, cell: (event) => <code>{event.type}</code>, by: (event) => event.type, wide: 1.1 },
-    { name: words.site, cell: ({ node }) => (typeof node === 'string' ? <code>{shortId(node)}</code> : ''), wide: 1 },
+    { name: words.seq, cell: ({ seq }) => seq, by: ({ seq }) => seq, isNumber: true, wide: 0.5 },
+    { name: words.time, cell: ({ time }) => formatClock(time), wide: 1.3 },
+    { name: words.type, cell: (event) => <code>{event.type}</code>, by: (event) => event.type, wide: 1.75 },
+    { name: words.site, cell: ({ node }) => (typeof node === 'string' ? <code>{shortId(node)}</code> : ''), wide: 1.5 },
     { name: words.detail, cell: detailOf, wide: 3.6 },
   ]
   const side = (

@@ -1,8 +1,8 @@
 import type { ReceiptView, RunView } from '#sdk/views.ts'
-import { get, type Page, pages } from './api.ts'
+import { get, type Page } from './api.ts'
 import { csvOf, download } from './csv.ts'
-import { formatCount, formatCredits } from './format.ts'
-import { useLoad } from './load.ts'
+import { formatCount, formatCredits, shortId } from './format.ts'
+import { useList, useLoad } from './load.ts'
 import { Card, Id, Show, Tile } from './parts.tsx'
 import { type Column, Table } from './table.tsx'
 import { WORDS } from './words.ts'
@@ -16,8 +16,8 @@ type Balance = {
 /** What was set aside, paid and released: whole numbers, never a float. */
 export function MoneyPage() {
   const words = WORDS.money
-  const [runs, runsAgain] = useLoad((signal) => all<RunView>('/v1/runs', signal), 'runs')
-  const [balances, balancesAgain] = useLoad((signal) => all<Balance>('/v1/balances', signal), 'balances')
+  const [runs, runsAgain] = useList<RunView>('/v1/runs')
+  const [balances, balancesAgain] = useList<Balance>('/v1/balances')
   const [payouts, payoutsAgain] = useLoad(
     (signal) => get<Page<ReceiptView>>('/v1/payouts?limit=200', signal),
     'payouts',
@@ -29,7 +29,7 @@ export function MoneyPage() {
       <Show loaded={runs} again={runsAgain}>
         {(found) => <Budgets runs={found} />}
       </Show>
-      <div class="columns even">
+      <div class="columns uneven">
         <Card
           title={words.balances}
           side={<Csv name="balances" rows={balances.state === 'ready' ? balances.value : []} />}
@@ -42,6 +42,7 @@ export function MoneyPage() {
                 rows={found}
                 keyOf={({ node }) => node}
                 empty={words.none}
+                hint={words.noneHint}
               />
             )}
           </Show>
@@ -58,6 +59,7 @@ export function MoneyPage() {
                 rows={data}
                 keyOf={({ run, round, node }) => `${run} ${round} ${node}`}
                 empty={words.none}
+                hint={words.noneHint}
               />
             )}
           </Show>
@@ -87,7 +89,14 @@ function Budgets({ runs }: { readonly runs: readonly RunView[] }) {
           />
         }
       >
-        <Table label={words.runs} columns={RUNS} rows={runs} keyOf={({ id }) => id} empty={WORDS.overview.none} />
+        <Table
+          label={words.runs}
+          columns={RUNS}
+          rows={runs}
+          keyOf={({ id }) => id}
+          empty={WORDS.overview.none}
+          hint={WORDS.overview.noneHint}
+        />
       </Card>
     </>
   )
@@ -105,7 +114,11 @@ function credits<T>(name: string, of: (row: T) => string | bigint): Column<T> {
 const RUNS: readonly Column<RunView>[] = [
   {
     name: WORDS.money.run,
-    cell: ({ id, name }) => <a href={`/runs/${id}`}>{name}</a>,
+    cell: ({ id, name }) => (
+      <>
+        <a href={`/runs/${id}`}>{name}</a> <code class="note">{shortId(id)}</code>
+      </>
+    ),
     by: ({ name }) => name,
     wide: 2,
   },
@@ -131,8 +144,13 @@ const BALANCES: readonly Column<Balance>[] = [
   credits(WORDS.money.earned, ({ earned }) => earned),
 ]
 const PAYOUTS: readonly Column<ReceiptView>[] = [
-  { name: WORDS.money.run, cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-8)}</a>, by: ({ run }) => run },
-  { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.6 },
+  {
+    name: WORDS.money.run,
+    cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-6)}</a>,
+    by: ({ run }) => run,
+    wide: 0.8,
+  },
+  { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.7 },
   {
     name: WORDS.money.node,
     cell: ({ node }) => <Id id={node} name={WORDS.money.node} />,
@@ -164,10 +182,4 @@ function Csv({
       {WORDS.csv}
     </button>
   )
-}
-
-async function all<T>(path: string, signal: AbortSignal): Promise<readonly T[]> {
-  const found: T[] = []
-  for await (const page of pages<T>(path, signal)) found.push(...page)
-  return found
 }

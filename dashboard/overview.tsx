@@ -6,7 +6,7 @@ import { useFeed } from './feed.ts'
 import { type Follower, useFollower } from './follow.ts'
 import { formatCount, formatDay, formatFigure, formatMillis, shortId } from './format.ts'
 import { useLoad } from './load.ts'
-import { Card, Chip, Empty, Progress, Show, Sparkline, Tile } from './parts.tsx'
+import { Card, Chip, Empty, Progress, Show, Sideways, Sparkline, Tile } from './parts.tsx'
 import { curvesOf } from './series.ts'
 import { WORDS } from './words.ts'
 
@@ -27,7 +27,7 @@ export function OverviewPage() {
   const feed = useFeed()
   const [runs, again] = useLoad((signal) => loadRuns(limit, signal), String(limit), feed.changes)
   const [counted] = useLoad(countNodes, '', Math.sign(feed.changes))
-  const nodes = counted.state === 'ready' ? counted.value : { linked: 0, known: 0 }
+  const nodes = counted.state === 'ready' ? counted.value : undefined
   return (
     <>
       <div class="heading">
@@ -38,8 +38,8 @@ export function OverviewPage() {
         {(found) => (
           <Found
             {...found}
-            known={nodes.known}
-            linked={feed.linked ?? (counted.state === 'ready' ? nodes.linked : undefined)}
+            known={nodes?.known}
+            linked={nodes && (feed.linked ?? nodes.linked)}
             more={() => setLimit(RUNS_SHOWN_MAX)}
           />
         )}
@@ -48,7 +48,11 @@ export function OverviewPage() {
   )
 }
 
-type Shown = Runs & { readonly linked: number | undefined; readonly known: number; readonly more: () => void }
+type Shown = Runs & {
+  readonly linked: number | undefined
+  readonly known: number | undefined
+  readonly more: () => void
+}
 
 function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
   const words = WORDS.overview
@@ -56,6 +60,8 @@ function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
   const aborted = recent.length - closed.length
   const followed = followedOf(runs)
   const going = runs.filter(({ status }) => isGoing(status))
+  // One that has only begun has no curve yet.
+  const drawn = followed.find((run) => run.closed > 0) ?? followed[0]
   return (
     <>
       <dl class="tiles">
@@ -63,36 +69,38 @@ function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
         <Tile
           name={words.linked}
           value={linked === undefined ? '—' : formatCount(linked)}
-          note={words.known(Math.max(known, linked ?? 0))}
+          note={known === undefined ? undefined : words.known(Math.max(known, linked ?? 0))}
         />
         <Tile name={words.recent} value={formatCount(closed.length)} note={words.aborted(aborted)} />
-        <Overhead runs={followed} />
+        {drawn ? <Overhead key={drawn.id} run={drawn.id} /> : <OverheadTile overheads={[]} />}
       </dl>
-      {followed[0] && <Latest key={followed[0].id} run={followed[0]} />}
+      {drawn && <Latest key={drawn.id} run={drawn} />}
       <div class="columns">
         <Card title={words.runs} class="wide">
           {runs.length === 0 ? (
             <Empty text={words.none} hint={words.noneHint} />
           ) : (
-            <table class="plain-table">
-              <thead>
-                <tr>
-                  <th scope="col">{words.run}</th>
-                  <th scope="col">{words.state}</th>
-                  <th scope="col">{words.progress}</th>
-                  <th scope="col">{words.loss}</th>
-                  <th scope="col" class="number">
-                    {words.accuracy}
-                  </th>
-                  <th scope="col">{words.started}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {runs.map((run) => (
-                  <RunRow key={run.id} run={run} isFollowed={followed.includes(run)} />
-                ))}
-              </tbody>
-            </table>
+            <Sideways label={words.runs}>
+              <table class="plain-table">
+                <thead>
+                  <tr>
+                    <th scope="col">{words.run}</th>
+                    <th scope="col">{words.state}</th>
+                    <th scope="col">{words.progress}</th>
+                    <th scope="col">{words.loss}</th>
+                    <th scope="col" class="number">
+                      {words.accuracy}
+                    </th>
+                    <th scope="col">{words.started}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {runs.map((run) => (
+                    <RunRow key={run.id} run={run} isFollowed={followed.includes(run)} />
+                  ))}
+                </tbody>
+              </table>
+            </Sideways>
           )}
           {hasMore && (
             <p>
@@ -118,7 +126,7 @@ function Latest({ run }: { readonly run: RunView }) {
     return (
       <Card title={WORDS.overview.latest(run.name)}>
         <div class="awaiting">
-          <Empty text={WORDS.curves.waiting} />
+          <Empty text={WORDS.curves.waiting} hint={WORDS.curves.waitingHint} />
         </div>
       </Card>
     )
@@ -187,15 +195,7 @@ function Cells(props: {
   )
 }
 
-function Overhead({ runs }: { readonly runs: readonly RunView[] }) {
-  return runs.length > 0 ? (
-    <MeasuredOverhead key={runs[0]?.id ?? ''} run={(runs[0] as RunView).id} />
-  ) : (
-    <OverheadTile overheads={[]} />
-  )
-}
-
-function MeasuredOverhead({ run }: { readonly run: string }) {
+function Overhead({ run }: { readonly run: string }) {
   const { history, pulse }: Follower = useFollower(run)
   void pulse.beats.value
   const closed = history.rounds.filter(({ outcome, purpose }) => outcome === 'closed' && purpose === 'train')
@@ -211,12 +211,12 @@ function OverheadTile({ overheads }: { readonly overheads: readonly number[] }) 
 function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly linked: number | undefined }) {
   const waiting = runs.filter(({ status }) => status === 'paused' || status === 'failed')
   const words = WORDS.overview
-  const isCalm = waiting.length === 0 && (linked !== 0 || runs.length === 0)
+  const isCalm = waiting.length === 0 && linked !== 0
   return (
     <Card title={words.alerts}>
       {isCalm && <p class="calm-text">{words.calm}</p>}
       <ul class="alerts">
-        {linked === 0 && runs.length > 0 && <li class="warn">{words.noNodes}</li>}
+        {linked === 0 && <li class="warn">{words.noNodes}</li>}
         {waiting.map(({ id, name, status, reason }) => (
           <li key={id} class={status === 'paused' ? 'warn' : 'bad'}>
             <a href={`/runs/${id}`}>{status === 'paused' ? words.alertPaused(name) : words.alertFailed(name)}</a>

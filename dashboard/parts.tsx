@@ -1,8 +1,10 @@
 import type { ComponentChildren } from 'preact'
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
+import type { Scope } from '#coordinator/api/caller.ts'
 import type { ApiProblem } from './api.ts'
 import { shortId } from './format.ts'
 import type { Loaded } from './load.ts'
+import { may } from './session.ts'
 import { WORDS } from './words.ts'
 
 /** What pages are made of. */
@@ -10,11 +12,13 @@ import { WORDS } from './words.ts'
 const SIGNS: Readonly<Record<string, string>> = {
   ...{ running: '●', open: '●', live: '●', linked: '●', funding: '○', finishing: '◐', connecting: '○' },
   ...{ paused: '❚❚', reconnecting: '◌', completed: '✓', closed: '✓', confirmed: '✓', proved: '✓' },
+  ...{ delivered: '✓', 'gave-up': '✕' },
   ...{ failed: '✕', aborted: '✕', doubted: '✕', refused: '✕', stopped: '■', ended: '■', away: '○', unchecked: '–' },
 }
 const TONES: Readonly<Record<string, string>> = {
   ...{ running: 'act', open: 'act', live: 'good', linked: 'good', finishing: 'act', funding: 'act' },
   ...{ paused: 'warn', reconnecting: 'warn', completed: 'good', closed: 'good', confirmed: 'good' },
+  ...{ delivered: 'good', 'gave-up': 'bad' },
   ...{ failed: 'bad', aborted: 'bad', doubted: 'bad', refused: 'bad' },
 }
 
@@ -37,7 +41,7 @@ export function Card(props: {
     <section class={`card ${props.class ?? ''}`}>
       {(props.title || props.side) && (
         <header>
-          {props.title && <h2>{props.title}</h2>}
+          {props.title && <h2 tabIndex={-1}>{props.title}</h2>}
           {props.side && <div class="side">{props.side}</div>}
         </header>
       )}
@@ -88,7 +92,7 @@ export function Trouble({ problem, again }: { readonly problem: ApiProblem; read
     <div class="empty" role={isAbsent ? undefined : 'alert'}>
       <p>{isAbsent ? WORDS.failed.absent : meaningOf(problem)}</p>
       <p class="note">{problem.message}</p>
-      {!isAbsent && (
+      {!isAbsent && problem.status !== 403 && (
         <p>
           <button type="button" onClick={again}>
             {WORDS.again}
@@ -128,56 +132,51 @@ export function Progress({ done, all, name }: { readonly done: number; readonly 
   )
 }
 
-/** The browser's own dialog: it keeps the focus within, and Escape closes it. */
-export function Confirm(props: {
-  readonly title: string
-  readonly lead: string
-  readonly act: string
-  readonly asksReason: boolean
-  readonly close: () => void
-  readonly confirmed: (reason: string) => Promise<void>
+/** What the key that signed in may do; where it may not, which scope that takes. */
+export function Needs({ scope, children }: { readonly scope: Scope; readonly children?: ComponentChildren }) {
+  return may(scope) ? children : <span class="note">{WORDS.needs(scope)}</span>
+}
+
+/** What may be wider than the window scrolls by itself, by the keyboard too. */
+export function Sideways(props: {
+  readonly label: string
+  readonly class?: string
+  readonly children: ComponentChildren
 }) {
-  const dialog = useRef<HTMLDialogElement>(null)
-  const [reason, setReason] = useState('')
-  const [problem, setProblem] = useState('')
-  useLayoutEffect(() => dialog.current?.showModal(), [])
-  const submit = (event: Event) => {
-    event.preventDefault()
-    props.confirmed(reason.trim()).then(
-      () => dialog.current?.close(),
-      (cause: Error) => setProblem(cause.message),
-    )
-  }
   return (
-    <dialog ref={dialog} aria-labelledby="confirm-title" onClose={props.close}>
-      <form onSubmit={submit}>
-        <h2 id="confirm-title">{props.title}</h2>
-        <p>{props.lead}</p>
-        {props.asksReason && (
-          <label>
-            {WORDS.run.reason}
-            <input
-              required
-              maxLength={100}
-              value={reason}
-              onInput={(event) => setReason(event.currentTarget.value)}
-              autocomplete="off"
-            />
-          </label>
-        )}
-        <p role="alert" class="problem">
-          {problem}
-        </p>
-        <p class="actions">
-          <button type="button" onClick={() => dialog.current?.close()}>
-            {WORDS.run.cancel}
-          </button>
-          <button type="submit" class="danger">
-            {props.act}
-          </button>
-        </p>
-      </form>
-    </dialog>
+    <section
+      class={`sideways ${props.class ?? ''}`}
+      aria-label={props.label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.
+      tabIndex={0}
+    >
+      {props.children}
+    </section>
+  )
+}
+
+/** One of a list: what it is, what there is to know of it, what can be done with it. */
+export function Entry(props: {
+  readonly title: ComponentChildren
+  readonly facts: readonly ComponentChildren[]
+  readonly actions?: ComponentChildren
+  readonly children?: ComponentChildren
+}) {
+  return (
+    <li class="entry">
+      <div class="line">
+        <div>
+          <p class="facts">{props.title}</p>
+          <p class="facts note">
+            {props.facts.filter(Boolean).map((fact, index) => (
+              <span key={index}>{fact}</span>
+            ))}
+          </p>
+        </div>
+        <div class="actions">{props.actions}</div>
+      </div>
+      {props.children}
+    </li>
   )
 }
 

@@ -66,7 +66,8 @@ export function Rounds({ run, follower }: { readonly run: string; readonly follo
         columns={columns}
         rows={[...history.rounds]}
         keyOf={({ round }) => round}
-        empty={words.none}
+        empty={WORDS.timeline.none}
+        hint={WORDS.timeline.noneHint}
         sorted={{ column: 0, descending: true }}
       />
     </Card>

@@ -4,7 +4,7 @@ export type Route =
   | { readonly page: 'run'; readonly run: string; readonly tab: RunTab }
   | { readonly page: 'card'; readonly run: string }
 
-export const RUN_TABS = ['curves', 'timeline', 'rounds', 'logs'] as const
+export const RUN_TABS = ['curves', 'timeline', 'rounds', 'matrix', 'logs'] as const
 export type RunTab = (typeof RUN_TABS)[number]
 
 /** @param path of an address, without its host */

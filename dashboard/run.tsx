@@ -3,10 +3,12 @@ import type { RunView } from '#sdk/views.ts'
 import { get, send } from './api.ts'
 import { Curves } from './curves.tsx'
 import { type Follower, useFollower } from './follow.ts'
+import { Confirm } from './form.tsx'
 import { formatBytes, formatCredits, formatFigure, formatMillis } from './format.ts'
 import { useLoad } from './load.ts'
 import { Logs } from './logs.tsx'
-import { Chip, Confirm, Id, Show, Tile } from './parts.tsx'
+import { Matrix } from './matrix.tsx'
+import { Chip, Id, Needs, Show, Tile } from './parts.tsx'
 import { Rounds } from './rounds.tsx'
 import { RUN_TABS, type RunTab } from './route.ts'
 import { TimelineView } from './timeline.tsx'
@@ -75,6 +77,7 @@ function Run({ view, tab, again }: { readonly view: RunView; readonly tab: RunTa
       {tab === 'curves' && <Curves run={view.id} follower={follower} />}
       {tab === 'timeline' && <TimelineView follower={follower} />}
       {tab === 'rounds' && <Rounds run={view.id} follower={follower} />}
+      {tab === 'matrix' && <Matrix run={view} follower={follower} />}
       {tab === 'logs' && <Logs follower={follower} />}
     </>
   )
@@ -142,20 +145,22 @@ function Actions(props: { readonly view: RunView; readonly status: string; reado
   const isOver = ['completed', 'failed', 'stopped'].includes(status)
   return (
     <div class="actions">
-      {status === 'running' && (
-        <button type="button" onClick={() => setAsked('pause')}>
-          {words.pause}
-        </button>
-      )}
-      {status === 'paused' && (
-        <button type="button" class="primary" onClick={() => void act('resume').catch(again)}>
-          {words.resume}
-        </button>
-      )}
       {!isOver && status !== 'finishing' && (
-        <button type="button" class="danger" onClick={() => setAsked('stop')}>
-          {words.stop}
-        </button>
+        <Needs scope="runs:write">
+          {status === 'running' && (
+            <button type="button" onClick={() => setAsked('pause')}>
+              {words.pause}
+            </button>
+          )}
+          {status === 'paused' && (
+            <button type="button" class="primary" onClick={() => void act('resume').catch(again)}>
+              {words.resume}
+            </button>
+          )}
+          <button type="button" class="danger" onClick={() => setAsked('stop')}>
+            {words.stop}
+          </button>
+        </Needs>
       )}
       {isOver && (
         <>

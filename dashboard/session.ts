@@ -1,10 +1,19 @@
 import { signal } from '@preact/signals'
+import type { Scope } from '#coordinator/api/caller.ts'
 
 /** Who looks. The key is shown to the coordinator once, for a cookie that no script can read; the page keeps none. */
 export type Session =
   | { readonly kind: 'asking' }
   | { readonly kind: 'none'; readonly why: 'new' | 'wrong-key' | 'ended' | 'unreachable' }
-  | { readonly kind: 'signed-in'; readonly name: string; readonly csrf: string }
+  | ({ readonly kind: 'signed-in' } & SignedIn)
+/** As the coordinator tells it of the key. @property federation the only one that the key sees */
+type SignedIn = {
+  readonly id: string
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly federation: string | null
+  readonly csrf: string
+}
 
 export const session = signal<Session>({ kind: 'asking' })
 
@@ -37,13 +46,18 @@ async function shown(key: string): Promise<Session> {
 async function current(): Promise<Session> {
   const response = await fetch(PATH)
   if (!response.ok) return { kind: 'none', why: response.status < 500 ? 'new' : 'unreachable' }
-  const { name, csrf } = (await response.json()) as { readonly name: string; readonly csrf: string }
-  return { kind: 'signed-in', name, csrf }
+  return { ...((await response.json()) as SignedIn), kind: 'signed-in' }
 }
 
 export async function signOut(): Promise<void> {
   await fetch(PATH, { method: 'DELETE', headers: credentials() }).catch(() => undefined)
   session.value = { kind: 'none', why: 'new' }
+}
+
+/** Whether the key that signed in is for that. What it is not for is not offered. */
+export function may(scope: Scope): boolean {
+  const { value } = session
+  return value.kind === 'signed-in' && value.scopes.includes(scope)
 }
 
 /** The coordinator takes the cookie no longer. */

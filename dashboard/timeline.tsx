@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Follower } from './follow.ts'
 import { formatMillis, shortId } from './format.ts'
 import type { RoundTrace } from './history.ts'
-import { Card, Chip, Empty } from './parts.tsx'
+import { Card, Chip, Empty, Sideways } from './parts.tsx'
 import { type BarKind, type Row, type Timeline, timelineOf } from './timeline-bars.ts'
 import { WORDS } from './words.ts'
 
@@ -25,7 +25,7 @@ export function TimelineView({ follower }: { readonly follower: Follower }) {
   const round = rounds[index]
   const words = WORDS.timeline
   useTicking(round?.outcome === 'open')
-  if (!round) return <Empty text={words.none} />
+  if (!round) return <Empty text={words.none} hint={words.noneHint} />
   const timeline = timelineOf(round, Date.now())
   const steps = (
     <div class="actions">
@@ -81,7 +81,7 @@ function Gantt({ round, timeline }: { readonly round: RoundTrace; readonly timel
   const scale = (WIDTH_PIXELS - NAME_PIXELS - MARK_PIXELS) / spanMillis
   const critical = rows.find((row) => row.critical && row.site)
   return (
-    <div class="gantt">
+    <Sideways class="gantt" label={WORDS.run.tabs.timeline}>
       <svg
         role="img"
         aria-label={WORDS.timeline.chart(round.round, critical?.site ? nameOf(critical) : '—')}
@@ -97,7 +97,7 @@ function Gantt({ round, timeline }: { readonly round: RoundTrace; readonly timel
           <Line key={row.site?.node ?? ''} row={row} y={index * ROW_PIXELS} scale={scale} />
         ))}
       </svg>
-    </div>
+    </Sideways>
   )
 }
 
@@ -162,39 +162,41 @@ function Twin({ timeline: { rows } }: { readonly timeline: Timeline }) {
   return (
     <details>
       <summary>{words.table}</summary>
-      <table class="plain-table">
-        <thead>
-          <tr>
-            {[words.site, words.phase, words.from, words.took].map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.flatMap((row) => [
-            ...row.bars.map(({ kind, from, to }) => (
-              <tr key={`${row.site?.node} ${kind}`}>
-                <th scope="row">{nameOf(row)}</th>
-                <td>{words.kinds[kind]}</td>
-                <td>{formatMillis(from)}</td>
-                <td>{formatMillis(to - from)}</td>
-              </tr>
-            )),
-            ...(row.gone
-              ? [
-                  <tr key={`${row.site?.node} gone`}>
-                    <th scope="row">{nameOf(row)}</th>
-                    <td>{words.gone(row.gone.reason ?? '')}</td>
-                    <td>{formatMillis(row.gone.at)}</td>
-                    <td />
-                  </tr>,
-                ]
-              : []),
-          ])}
-        </tbody>
-      </table>
+      <Sideways label={words.table}>
+        <table class="plain-table">
+          <thead>
+            <tr>
+              {[words.site, words.phase, words.from, words.took].map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.flatMap((row) => [
+              ...row.bars.map(({ kind, from, to }) => (
+                <tr key={`${row.site?.node} ${kind}`}>
+                  <th scope="row">{nameOf(row)}</th>
+                  <td>{words.kinds[kind]}</td>
+                  <td>{formatMillis(from)}</td>
+                  <td>{formatMillis(to - from)}</td>
+                </tr>
+              )),
+              ...(row.gone
+                ? [
+                    <tr key={`${row.site?.node} gone`}>
+                      <th scope="row">{nameOf(row)}</th>
+                      <td>{words.gone(row.gone.reason ?? '')}</td>
+                      <td>{formatMillis(row.gone.at)}</td>
+                      <td />
+                    </tr>,
+                  ]
+                : []),
+            ])}
+          </tbody>
+        </table>
+      </Sideways>
     </details>
   )
 }

@@ -43,6 +43,18 @@ export function VerifyPage() {
       <p class="lead">{words.lead}</p>
       <div class="columns even">
         <Card>
+          <label class="stacked">
+            {words.pin}
+            <input
+              value={key}
+              autocomplete="off"
+              onInput={(event) => setKey(event.currentTarget.value)}
+              aria-describedby="pin-hint"
+            />
+          </label>
+          <p id="pin-hint" class="note">
+            {words.pinHint}
+          </p>
           {/* biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same by the keyboard. */}
           <div
             class={isOver ? 'drop over' : 'drop'}
@@ -69,18 +81,6 @@ export function VerifyPage() {
             </label>
           </div>
           {session.value.kind === 'signed-in' && <FromRun isBusy={isBusy} setState={setState} verify={verify} />}
-          <label class="stacked">
-            {words.pin}
-            <input
-              value={key}
-              autocomplete="off"
-              onInput={(event) => setKey(event.currentTarget.value)}
-              aria-describedby="pin-hint"
-            />
-          </label>
-          <p id="pin-hint" class="note">
-            {words.pinHint}
-          </p>
         </Card>
         <Card title={words.steps}>
           <Result state={state} steps={steps} />

@@ -20,7 +20,8 @@ const commands = {
     ['node', join(modules, 'typescript/bin/tsc'), '-p', '.'],
     [bin('knip'), '--no-progress'],
   ],
-  campaign: (rest) => [['node', ...jest, '--testMatch', '<rootDir>/test/campaign/*.campaign.ts', ...rest]],
+  // What comes after a pattern of files would be another one of them.
+  campaign: (rest) => [['node', ...jest, ...rest, '--testMatch', '<rootDir>/test/campaign/*.campaign.ts']],
   bench: (rest) => [['node', join(root, 'bench/main.ts'), ...rest]],
   openapi: () => [['node', join(root, 'tools/openapi.mjs')]],
   'cli-docs': () => [

@@ -20,7 +20,7 @@ const KEY_EXAMPLE = {
 export const createKeySchema = z
   .strictObject({
     name: nameField.meta({ description: 'who or what has it' }),
-    scopes: scopesField.min(1).max(SCOPES.length),
+    scopes: scopesField.min(1, 'must be at least one').max(SCOPES.length),
     federation: federationId
       .nullable()
       .default(null)

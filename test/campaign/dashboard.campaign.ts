@@ -2,10 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { expect, test } from '@jest/globals'
 import type { HTTPRequest, Page } from 'puppeteer-core'
 import { startCoordinatorProcess } from '#cli/demo/federation.ts'
-import { violationsOn } from '#test/axe.ts'
 import { chromiumPath } from '#test/chromium.ts'
 import { live, request } from '#test/coordinator/live.ts'
-import { filesHere, openStage, type Stage, tabTo, toysAt } from '#test/dashboard/stage.ts'
+import { filesHere, isOpenToAll, openStage, PLAIN, press, settled, toysAt } from '#test/dashboard/stage.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { LiveSite } from '#test/live-site.ts'
 
@@ -14,26 +13,10 @@ if (!chromium)
   process.stderr.write('skipped: there is no Chromium here (CHROMIUM, or on the PATH) to open a dashboard\n')
 const inChromium = chromium ? test : test.skip
 
-const PLAIN = { masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
 const placesOf = (run: string) => [
-  ...['/', `/runs/${run}`, `/runs/${run}/timeline`, `/runs/${run}/rounds`, `/runs/${run}/logs`],
+  ...['/', `/runs/${run}`, `/runs/${run}/timeline`, `/runs/${run}/rounds`, `/runs/${run}/matrix`, `/runs/${run}/logs`],
   ...['/nodes', '/money', '/verify', `/models/${run}`, '/settings', `/runs/${run}/nothing`],
 ]
-
-/** In both colours, and with little motion: nothing keeps anybody out. */
-async function isOpenToAll({ page }: Stage, what: string): Promise<void> {
-  for (const theme of ['light', 'dark']) {
-    await page.emulateMediaFeatures([
-      { name: 'prefers-color-scheme', value: theme },
-      { name: 'prefers-reduced-motion', value: theme === 'dark' ? 'reduce' : 'no-preference' },
-    ])
-    expect([what, theme, await violationsOn(page)]).toEqual([what, theme, []])
-  }
-}
-
-async function settled(page: Page): Promise<void> {
-  await page.waitForNetworkIdle({ idleTime: 200, concurrency: 4 })
-}
 
 inChromium(
   'every page keeps nobody out: signed out, empty, live, with a run over, and when the coordinator fails',
@@ -69,6 +52,14 @@ inChromium(
         await settled(stage.page)
         await isOpenToAll(stage, `${place}, live`)
       }
+    await stage.page.setViewport({ width: 400, height: 800 })
+    for (const place of placesOf(over.id)) {
+      await stage.goTo(place)
+      await settled(stage.page)
+      expect([place, await stage.page.evaluate('document.documentElement.scrollWidth')]).toEqual([place, 400])
+      await isOpenToAll(stage, `${place}, on a telephone`)
+    }
+    await stage.page.setViewport({ width: 1280, height: 800 })
 
     await stage.page.setRequestInterception(true)
     const fail = (asked: HTTPRequest) => {
@@ -108,16 +99,13 @@ inChromium(
     await page.keyboard.type(at.key)
     await page.keyboard.press('Enter')
     await stage.says(/Runs under way/)
-    await tabTo(page, /^toy$/)
-    await page.keyboard.press('Enter')
+    await press(page, /^toy$/)
     await stage.says(/Timeline/)
-    await tabTo(page, /^Stop$/)
-    await page.keyboard.press('Enter')
+    await press(page, /^Stop$/)
     await page.waitForSelector('dialog[open] input:focus')
     await page.keyboard.press('Escape')
     await page.waitForSelector('dialog', { hidden: true })
-    await tabTo(page, /^Stop$/)
-    await page.keyboard.press('Enter')
+    await press(page, /^Stop$/)
     await page.waitForSelector('dialog[open] input:focus')
     await page.keyboard.type('by the keyboard')
     await page.keyboard.press('Enter')

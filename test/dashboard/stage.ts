@@ -1,11 +1,16 @@
+import { expect } from '@jest/globals'
 import type { Browser, Page } from 'puppeteer-core'
 import { pageFiles } from '#cli/page-files.ts'
 import type { NodeId } from '#protocol/ids.ts'
+import { violationsOn } from '#test/axe.ts'
 import { startChromium } from '#test/chromium.ts'
 import { LiveSite } from '#test/live-site.ts'
 
 /** Bundled once a process. */
 export const filesHere = pageFiles('dashboard')
+
+/** A run of three sites whose sums anybody may see. */
+export const PLAIN = { masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
 
 /** A browser at a coordinator's dashboard, and what should not have happened in it. */
 export type Stage = AsyncDisposable & {
@@ -68,4 +73,26 @@ export async function tabTo(page: Page, pattern: RegExp): Promise<void> {
     if (pattern.test(name)) return
   }
   throw new Error(`the keyboard does not get to ${pattern}`)
+}
+
+/** Until nothing has been asked for a while, but for the streams that stay. */
+export async function settled(page: Page): Promise<void> {
+  await page.waitForNetworkIdle({ idleTime: 200, concurrency: 4 })
+}
+
+/** In both colours, and with little motion: nothing keeps anybody out. */
+export async function isOpenToAll({ page }: Stage, what: string): Promise<void> {
+  for (const theme of ['light', 'dark']) {
+    await page.emulateMediaFeatures([
+      { name: 'prefers-color-scheme', value: theme },
+      { name: 'prefers-reduced-motion', value: theme === 'dark' ? 'reduce' : 'no-preference' },
+    ])
+    expect([what, theme, await violationsOn(page)]).toEqual([what, theme, []])
+  }
+}
+
+/** Opens what a button asks for, by the keyboard. */
+export async function press(page: Page, button: RegExp): Promise<void> {
+  await tabTo(page, button)
+  await page.keyboard.press('Enter')
 }
