@@ -127,10 +127,11 @@ export class Federations {
     )
   }
 
-  /** Of every member that has one; of a node in several federations the first of them. */
-  operators(): Promise<ReadonlyMap<NodeId, string>> {
+  /** Of every member that has one, in one federation or in all; of a node in several of them the first one's word. */
+  operators(federation: FederationId | null): Promise<ReadonlyMap<NodeId, string>> {
     return this.#chronicle.read(({ charters }) => {
-      const all = [...charters.values()].reverse().flatMap(({ members }) => [...members.values()])
+      const asked = [...charters.values()].filter(({ id }) => federation === null || id === federation)
+      const all = asked.reverse().flatMap(({ members }) => [...members.values()])
       return new Map(all.flatMap(({ node, operator }) => (operator === null ? [] : [[node, operator] as const])))
     })
   }
