@@ -75,7 +75,7 @@ async function runsFor(words: readonly string[], environment: NodeJS.ProcessEnv)
   const file = cacheOf(args)
   const kept = remembered(file)[url]
   if (kept && Date.now() - kept.at < REMEMBERED_MILLIS) return kept.runs
-  const fresh = await askedOf(url, await apiKey(args)).catch(() => undefined)
+  const fresh = await askedOf(url, await apiKey(args, url)).catch(() => undefined)
   if (fresh) remember(file, url, fresh)
   return fresh ?? kept?.runs ?? []
 }
