@@ -187,10 +187,12 @@ describe('where messages may go', () => {
     fc.assert(
       fc.property(v4, (parts) => {
         const address = parts.join('.')
-        expect([address, `::ffff:${address}`].map(isInside)).toEqual([true, true])
+        const within = ['', '::ffff:', '::ffff:0:', '::', '64:ff9b::'].map((prefix) => `${prefix}${address}`)
+        expect(within.filter((one) => !isInside(one))).toEqual([])
       }),
     )
-    expect(['::1', '::', 'fe80::1', 'fd00::1', '64:ff9b::7f00:1', '2002:7f00:1::'].map(isInside)).not.toContain(false)
+    const inside = ['::1', '::', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'fd00::1', '64:ff9b::7f00:1', '2002:7f00:1::']
+    expect([...inside, '2001::1', '2001:20::1', '3fff::1', '5f00::1'].map(isInside)).not.toContain(false)
     expect(['1.1.1.1', '8.8.8.8', '2606:4700::1111', '::ffff:8.8.8.8'].map(isInside)).not.toContain(true)
   })
 
