@@ -2,6 +2,7 @@ import { hmacSha256 } from '#crypto'
 import { equalSecret, utf8 } from '#protocol/bytes.ts'
 import type { Bytes, FederationId, Millis, NodeId } from '#protocol/ids.ts'
 import { type Acceptance, CODE_CHANCE_BYTES, codeHash, codeOf, STATEMENT_MILLIS_MAX } from '#protocol/invite.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle, type Judgement } from './chronicle.ts'
@@ -22,7 +23,7 @@ import {
 } from './federation-events.ts'
 import { type Once, Onces } from './once.ts'
 
-/** What is kept of all federations together. */
+/** What is kept of all federations together; of members and of open invites each has its share. */
 export type FederationBounds = {
   readonly federations: number
   /** A node may be a member of several, and counts in each. */
@@ -199,7 +200,7 @@ export class Federations {
       if (!charter) return refuse('no-federation')
       const known = charter.members.get(node)
       if (known?.operator === operator) return accept({ events: [], answer: known })
-      if (!known && this.#isFull(charters)) return refuse('too-many', 'no more members are taken')
+      if (!known && this.#isFull(charters, charter)) return refuse('too-many', 'no more members are taken')
       const answer = memberOf({ node, operator, at }, 'added', known)
       return accept({ events: [{ kind: 'added', at, federation: id, node, operator }], answer })
     })
@@ -228,6 +229,9 @@ export class Federations {
       const known = before && charter.invites.get(before.id)
       if (known) return accept({ events: [], answer: { made: known, isReplayed: true, code: this.#codeOf(known.id) } })
       const open = invitesIn(charters).filter((invite) => obstacleTo(invite, at) === undefined)
+      const own = open.filter((invite) => invite.federation === federation).length
+      if (own >= eachOf(charters, this.#bounds.invites))
+        return refuse('too-many', `${own} invites of it can still be used`)
       if (open.length >= this.#bounds.invites) return refuse('too-many', `${open.length} invites can still be used`)
       const code = this.#codeOf(terms.invite)
       const event = { kind: 'invited' as const, at, federation, codeHash: codeHash(code), ...terms, once }
@@ -272,7 +276,7 @@ export class Federations {
         return known ? accept({ events: [], answer }) : refuse('invite-taken', 'this node has used it before')
       const obstacle = obstacleTo(invite, at)
       if (obstacle) return obstacle
-      if (!known && this.#isFull(charters)) return refuse('too-many', 'no more members are taken')
+      if (!known && this.#isFull(charters, charter)) return refuse('too-many', 'no more members are taken')
       const event = { kind: 'accepted' as const, at, federation, node, operator: answer.operator, invite: invite.id }
       return accept({ events: [event], answer })
     })
@@ -286,8 +290,9 @@ export class Federations {
     return codeOf(hmacSha256(this.#secret, utf8(`invite ${invite}`)).subarray(0, CODE_CHANCE_BYTES))
   }
 
-  #isFull(charters: Charters): boolean {
-    return [...charters.values()].reduce((sum, { members }) => sum + members.size, 0) >= this.#bounds.members
+  #isFull(charters: Charters, { members: own }: Charter): boolean {
+    const all = [...charters.values()].reduce((sum, { members }) => sum + members.size, 0)
+    return all >= this.#bounds.members || own.size >= eachOf(charters, this.#bounds.members)
   }
 
   #write<T, R extends string>(
@@ -316,6 +321,11 @@ type InviteTerms = 'operator' | 'uses' | 'expiresAt'
 
 function toldOf({ id, name, description, createdAt, updatedAt, members }: Charter): Federation {
   return { id, name, description, createdAt, updatedAt, members: members.size }
+}
+
+/** One that is alone keeps nobody out. */
+function eachOf({ size }: Charters, total: number): number {
+  return size > 1 ? shareOf(total) : total
 }
 
 /** Each is compared, and each as a whole: how long it takes tells nothing of any code. */

@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { count, millisField, reasonField, runIdField } from '#protocol/codec.ts'
 import type { Millis, RunId } from '#protocol/ids.ts'
 import { RUN_EVENTS_MAX } from '#protocol/limits.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle } from './chronicle.ts'
 import { type Once, Onces, onceField } from './once.ts'
 
-/** Endpoints at a time: each is looked after by itself. */
+/** Endpoints at a time, of which a federation has its share: each is looked after by itself. */
 const ENDPOINTS_MAX = 100
 /** Entries of the stream, after which nothing more is sent: it is read whole at a start. */
 const EVENTS_MAX = 500_000
@@ -107,6 +108,9 @@ export class Webhooks {
       if (made === 'reused') return none(refuse('key-reused'))
       const known = made && endpoints.get(made.id)
       if (known) return none(accept({ endpoint: known, isReplayed: true }))
+      const own = [...endpoints.values()].filter(({ federation }) => federation === body.federation).length
+      if (body.federation !== null && own >= shareOf(ENDPOINTS_MAX))
+        return none(refuse('too-many', `there are ${own} endpoints of this federation`))
       if (endpoints.size >= ENDPOINTS_MAX || position >= EVENTS_MAX)
         return none(refuse('too-many', `there are ${ENDPOINTS_MAX} endpoints`))
       return { events: [added], answer: accept({ endpoint: endpointOf(added), isReplayed: false }) }

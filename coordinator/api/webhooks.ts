@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseRunId, type RunId } from '#protocol/ids.ts'
+import { Places, type PlacesRule } from '#protocol/places.ts'
 import type { Delivery, Notifier } from '../notifier.ts'
 import type { WebhookTransport } from '../transports/webhooks.ts'
 import { type Endpoint, type EndpointChange, endpointFields, type Webhooks } from '../webhooks.ts'
@@ -7,10 +8,11 @@ import { type Caller, sees } from './caller.ts'
 import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
 import { pageIn } from './paging.ts'
-import { inTime, notFound, Problem } from './problems.ts'
+import { inTime, later, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, problemView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { tenantOf } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 export type WebhookDoors = {
@@ -101,6 +103,8 @@ const changeSchema = z
   .meta({ id: 'ChangeWebhookEndpoint', examples: [{ enabled: false }] })
 
 const params = z.object({ id: z.string().max(100) })
+/** Messages that are sent by hand, at a time: each waits up to ten seconds for somebody else's host. */
+const SENDING: PlacesRule = { total: 32, each: 8 }
 const scoped = { config: { scope: 'webhooks:admin' } } as const
 
 /** Who else is told of what happens. */
@@ -110,6 +114,12 @@ export function webhookRoutes(
   { webhooks, notifier, mistakeIn, secretOf }: WebhookDoors,
 ): void {
   const { clock, runner, closing } = doors
+  const places = new Places(SENDING)
+  const placeFor = (caller: Caller): Disposable => {
+    const place = places.take(tenantOf(caller))
+    if (place) return place
+    throw later(429, 'too_many_messages', 'so many are being sent by hand already')
+  }
 
   /** Of another tenant there is none. */
   const find = async (id: string, caller: Caller): Promise<Endpoint> => {
@@ -263,6 +273,7 @@ export function webhookRoutes(
         position >= runner.position(run.spec.run)
       )
         throw notFound('message', delivery)
+      using _ = placeFor(caller)
       const again = await notifier.redeliver(endpoint, run, position, closing)
       if (!again) throw notFound('message', delivery)
       return deliveryOf(again)
@@ -275,8 +286,10 @@ export function webhookRoutes(
       ...scoped,
       schema: { summary: 'Send a message about nothing, now', params, response: { 200: deliveryView, ...problems } },
     },
-    async ({ params: { id }, caller, id: request }) =>
-      deliveryOf(await notifier.test(await find(id, caller), `msg_test_${request}`, closing)),
+    async ({ params: { id }, caller, id: request }) => {
+      using _ = placeFor(caller)
+      return deliveryOf(await notifier.test(await find(id, caller), `msg_test_${request}`, closing))
+    },
   )
 }
 
