@@ -31,6 +31,16 @@ describe('API keys', () => {
     expect((await api.ask('/v1/whoami')).body).toMatchObject({ id: 'root', scopes: SCOPES, federation: null })
   })
 
+  test('that are good no more are as none: whoever has one is kept waiting as a stranger is', async () => {
+    const api = await served({ bounds: { strangers: { perSecond: 0.001, burst: 3 } } })
+    const { key, id } = await make(api, { scopes: ['runs:read'] })
+    for (let request = 0; request < 5; request++) expect((await api.ask('/v1/whoami', { key })).status).toBe(200)
+    await api.ask(`/v1/api-keys/${id}`, { method: 'DELETE' })
+    const statuses = []
+    for (let request = 0; request < 5; request++) statuses.push((await api.ask('/v1/whoami', { key })).status)
+    expect(statuses).toEqual([401, 401, 401, 429, 429])
+  })
+
   test('of which nothing in the log could be used: neither the key nor its secret is there', async () => {
     const api = await served()
     const { key } = await make(api, { scopes: ['runs:read'] }, { headers: { 'idempotency-key': 'secret-words' } })
