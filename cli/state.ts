@@ -30,8 +30,14 @@ type KeySource =
  */
 export async function apiKey(args: Arguments, url: string): Promise<string> {
   const source = keySource(args, url)
-  if (source) return source.of === 'file' ? keyFromFile(source.file) : source.key
+  if (source) return checkedKey(source.of === 'file' ? await keyFromFile(source.file) : source.key.trim())
   throw new Failure(EXIT.denied, 'no_api_key', `no API key is for ${url}`, { fix: FIX })
+}
+
+/** What would be refused on its way would be shown by whoever refuses it. */
+export function checkedKey(key: string): string {
+  if (/^[\x21-\x7e]+$/.test(key)) return key
+  throw new Failure(EXIT.denied, 'no_api_key', 'what was given is no API key', { fix: FIX })
 }
 
 export function keySource(args: Arguments, url: string): KeySource | undefined {

@@ -70,7 +70,10 @@ test('a key goes to its own coordinator, whoever else is asked', async () => {
   ])
     await expect(keyFor(url)).rejects.toMatchObject({ code: 'no_api_key', exit: 3 })
   expect(await keyFor('http://theirs', { CONSILIUM_API_KEY: 'ck_env' })).toBe('ck_env')
-  const both = { CONSILIUM_API_KEY: 'ck_env', CONSILIUM_COORDINATOR: 'http://ours' }
+  // What cannot be sent is shown by whoever refuses it.
+  for (const key of ['ck_sec\nret', 'ck_sec ret', '“ck”'])
+    await expect(keyFor('http://theirs', { CONSILIUM_API_KEY: key })).rejects.toThrow(/^what was given is no API key$/)
+  const both = { CONSILIUM_API_KEY: 'ck_env\r', CONSILIUM_COORDINATOR: 'http://ours' }
   expect(await keyFor('http://ours', both)).toBe('ck_env')
   await expect(keyFor('http://theirs', both)).rejects.toThrow(/no API key is for http:\/\/theirs/)
 })
