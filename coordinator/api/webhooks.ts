@@ -127,8 +127,17 @@ export function webhookRoutes(
     if (!endpoint || !sees(caller, endpoint.federation)) throw notFound('endpoint', id)
     return endpoint
   }
-  const check = (url: string | undefined) => {
-    const mistake = url === undefined ? undefined : mistakeIn(url)
+  const check = (url: string | undefined, caller: Caller) => {
+    if (url === undefined) return
+    // Whoever chooses where events go reads them there.
+    if (!caller.scopes.has('runs:read'))
+      throw new Problem(
+        403,
+        'insufficient_scope',
+        'This key is not for that',
+        'a key with the scope runs:read is needed',
+      )
+    const mistake = mistakeIn(url)
     if (mistake)
       throw new Problem(422, 'bad_webhook_url', 'Nothing is sent there', `the address ${mistake}`, {
         errors: [{ pointer: '/url', message: mistake }],
@@ -167,7 +176,7 @@ export function webhookRoutes(
     },
     async (request, reply) => {
       const { body, caller } = request
-      check(body.url)
+      check(body.url, caller)
       const wanted = { ...body, federation: caller.federation }
       const made = await inTime(clock, webhooks.add(wanted, onceOf(request)), MAYBE)
       if (!made.ok && made.refusal === 'key-reused') throw keyReused()
@@ -205,7 +214,7 @@ export function webhookRoutes(
     async (request, reply) => {
       const { body, caller } = request
       const { id } = await find(request.params.id, caller)
-      check(body.url)
+      check(body.url, caller)
       const change = Object.fromEntries(
         Object.entries(body).filter(([, value]) => value !== undefined),
       ) as EndpointChange

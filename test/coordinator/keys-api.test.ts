@@ -95,6 +95,29 @@ describe('API keys', () => {
     ])
   })
 
+  test('tell no address of events that they may not read themselves', async () => {
+    const api = await served()
+    const path = '/v1/webhook-endpoints'
+    const payload = { url: 'https://hooks.example.org/' }
+    const { key } = await make(api, { scopes: ['webhooks:admin'] })
+    const ask = async (more: object) => (await api.ask(path, { method: 'POST', payload, ...more })).status
+    expect(await ask({ key })).toBe(403)
+    expect(await ask({ key: (await make(api, { scopes: ['webhooks:admin', 'runs:read'] })).key })).toBe(201)
+    expect((await api.ask(`${path}/we_0`, { method: 'PATCH', payload, key })).status).toBe(403)
+    expect((await api.ask(`${path}/we_0`, { method: 'DELETE', key })).status).toBe(204)
+  })
+
+  test('make none that outlasts them', async () => {
+    const api = await served()
+    const expiresAt = '2026-11-23T00:00:00.000Z'
+    const { key } = await make(api, { scopes: ['keys:admin', 'runs:read'], expiresAt })
+    for (const later of [null, '2026-11-23T00:00:00.001Z'])
+      expect((await make(api, { scopes: ['runs:read'], expiresAt: later }, { key })).body).toMatchObject({
+        ...{ status: 403, code: 'beyond_own_key', errors: [{ pointer: '/expiresAt' }] },
+      })
+    expect((await make(api, { scopes: ['runs:read'], expiresAt }, { key })).status).toBe(201)
+  })
+
   test('give no more than they have, and see no keys but those of their federation', async () => {
     const api = await served()
     const { key } = await make(api, { scopes: ['keys:admin', 'runs:read'], federation: FED })
