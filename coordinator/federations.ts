@@ -23,14 +23,14 @@ import {
 } from './federation-events.ts'
 import { type Once, Onces } from './once.ts'
 
-/** What is kept of all federations together; of members and of open invites each has its share. */
+/** What is kept of all federations together; of all but their number each has its share. */
 export type FederationBounds = {
   readonly federations: number
   /** A node may be a member of several, and counts in each. */
   readonly members: number
   /** Codes that are kept: an acceptance is compared with each of them. */
   readonly invites: number
-  /** Entries after which nothing is changed any more: the stream is read whole at a start. */
+  /** Entries after which nothing is added any more: the stream is read whole at a start. */
   readonly entries: number
 }
 const BOUNDS: FederationBounds = { federations: 1000, members: 100_000, invites: 2000, entries: 1_000_000 }
@@ -80,7 +80,7 @@ export class Federations {
     this.#bounds = bounds
     this.#chronicle = new Chronicle<FederationEvent, Known>({
       ...{ log, stream: 'federations', schema: federationEventSchema, entryBytesMax: FEDERATION_ENTRY_BYTES_MAX },
-      ...{ state: { charters: new Map(), onces: new Onces() } },
+      ...{ state: { charters: new Map(), onces: new Onces(), entries: new Map() } },
       step: (known, event) => stepFederations(known, event, bounds.invites),
     })
   }
@@ -302,7 +302,9 @@ export class Federations {
       const judged = judge(known, this.#clock.now())
       if (!judged.ok) return { events: [], answer: judged }
       const { events, answer } = judged.value
-      if (events.length > 0 && position >= this.#bounds.entries)
+      const adds = events.find(({ kind }) => !TAKES_AWAY.has(kind))
+      const own = adds ? (known.entries.get(adds.federation) ?? 0) : 0
+      if (adds && (position >= this.#bounds.entries || own >= eachOf(known.charters, this.#bounds.entries)))
         return { events: [], answer: refuse('too-many', `the list of all changes is full, at ${position} entries`) }
       return { events, answer: accept(answer) }
     })
@@ -322,6 +324,9 @@ type InviteTerms = 'operator' | 'uses' | 'expiresAt'
 function toldOf({ id, name, description, createdAt, updatedAt, members }: Charter): Federation {
   return { id, name, description, createdAt, updatedAt, members: members.size }
 }
+
+/** Never refused: each takes away what another entry brought, so there are no more of them. */
+const TAKES_AWAY: ReadonlySet<FederationEvent['kind']> = new Set(['removed', 'revoked', 'dissolved'])
 
 /** One that is alone keeps nobody out. */
 function eachOf({ size }: Charters, total: number): number {

@@ -224,6 +224,13 @@ export function webhookRoutes(
         webhooks.change(id, change, (standing) => isMet(viewOf(standing))),
       )
       if (changed === 'stale') throw preconditionFailed()
+      if (changed === 'too-many')
+        throw new Problem(
+          409,
+          'too_many_endpoints',
+          'There are enough',
+          'it was changed too often: it can be taken away',
+        )
       if (!changed) throw notFound('endpoint', id)
       const view = viewOf(changed)
       return reply.header('etag', etagOf(view)).send(view)
