@@ -79,7 +79,7 @@ export class Transport {
     this.url = url.replace(/\/+$/, '')
     this.coordinatorKey = coordinatorKey
     // Whoever refuses to send it would show it in what it throws.
-    if (apiKey !== undefined && !/^[\x21-\x7e]*$/.test(apiKey)) throw new TypeError('an API key has other characters')
+    if (apiKey !== undefined && !/^[\x20-\x7e]*$/.test(apiKey)) throw new TypeError('an API key has other characters')
     this.#key = apiKey
     // Called as a function of its own: browsers refuse a fetch that is a method of something else.
     this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init))

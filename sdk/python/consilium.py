@@ -36,7 +36,7 @@ class Consilium:
     """coordinator_key, z6Mk...: models are taken where this key has signed the record that names them, and no other way."""
 
     def __init__(self, url, key, retries=RETRIES, pause=time.sleep, coordinator_key=None):
-        if not all("!" <= letter <= "~" for letter in key):
+        if not all(" " <= letter <= "~" for letter in key):
             raise ValueError("an API key has other characters")  # Whoever refuses to send it would show it.
         self.url, self.key, self.retries, self._pause = url.rstrip("/"), key, retries, pause
         self.coordinator_key, self._open = coordinator_key, urllib.request.build_opener(_Stay).open

@@ -78,7 +78,7 @@ describe('a request', () => {
   })
 
   test('is made with no key that could not be sent: nothing that is thrown shows it', () => {
-    for (const apiKey of ['ck_secret\n', 'ck_sec\nret', 'ck_secret “', 'ck_secret '])
+    for (const apiKey of ['ck_secret\n', 'ck_sec\nret', 'ck_secret “'])
       expect(() => new Consilium({ url: 'http://coordinator', apiKey })).toThrow(/^an API key has other characters$/)
   })
 
