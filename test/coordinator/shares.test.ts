@@ -1,3 +1,4 @@
+import { PassThrough, Readable } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import { SCOPES } from '#coordinator/api/caller.ts'
 import { Federations } from '#coordinator/federations.ts'
@@ -102,4 +103,19 @@ test('endpoints that are changed again and again, or told of much, keep no other
   for (let position = 1; position < 100; position++) await webhooks.pass('we_2', RUN, position)
   expect(await doors.log.head('webhooks')).toBe(10)
   expect((await add(OURS)).ok).toBe(true)
+})
+
+test('of files that come at a time each has its share, however slowly they come', async () => {
+  const api = await served()
+  const made = await api.ask('/v1/api-keys', { method: 'POST', payload: { name: 'theirs', scopes: ['runs:write'] } })
+  const headers = { 'content-type': 'application/octet-stream' }
+  const bring = (key: string, payload: Readable) => api.ask('/v1/files', { method: 'POST', key, headers, payload })
+  const slow = Array.from({ length: 16 }, () => new PassThrough())
+  const brought = slow.map((body) => bring(made.body.key, body))
+  await new Promise(setImmediate)
+  expect((await bring(made.body.key, Readable.from(['x']))).body).toMatchObject({ status: 503, code: 'too_many_files' })
+  expect((await bring('key', Readable.from(['x']))).status).toBe(201)
+  for (const body of slow) body.end('x')
+  expect((await Promise.all(brought)).every(({ status }) => status === 201)).toBe(true)
+  expect((await bring(made.body.key, Readable.from(['x']))).status).toBe(201)
 })
