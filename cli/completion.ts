@@ -53,7 +53,8 @@ function rootOf(runs: readonly Named[]): RootCommand {
       known.argument(
         'run',
         (add) => {
-          for (const { id, name } of runs) add(id, name)
+          // A shell writes it into the command as it is: what is no id could be another command.
+          for (const { id, name } of runs) if (/^run_[0-9A-Z]{26}$/.test(id)) add(id, name)
         },
         (command.positional?.max ?? 1) > 1,
       )
