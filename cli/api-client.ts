@@ -314,7 +314,7 @@ export async function openApiClient(args: Arguments): Promise<ApiClient> {
   const seconds = args.text('timeout') === undefined ? 0 : args.integer('timeout', { min: 0, max: 86_400 })
   // Of run it is something else: the coordinator is asked what such a run would be.
   const isDry = args.command.options.includes(dryRun) && args.flag('dry-run')
-  return new ApiClient(url, await apiKey(args), { timeoutMs: 1000 * seconds, isDry })
+  return new ApiClient(url, await apiKey(args, url), { timeoutMs: 1000 * seconds, isDry })
 }
 
 export function unreachable(url: string, cause: unknown): Failure {

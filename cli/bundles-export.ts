@@ -48,7 +48,7 @@ type Made = { readonly root: Cid; readonly kind: BundleKind; readonly blocks: nu
 
 /** As a coordinator streams it, in one request; read again from the disk before it is there. */
 async function download(url: string, run: string, form: BundleForm, args: Arguments, to: Target): Promise<Made> {
-  const body = await new ApiClient(url, await apiKey(args)).bundle(run, { round: roundIn(args), ...form })
+  const body = await new ApiClient(url, await apiKey(args, url)).bundle(run, { round: roundIn(args), ...form })
   let made: Made | undefined
   const check = async (path: string): Promise<void> => {
     await using written = await openBundle(path)

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { RunView } from './api-client.ts'
 import { formatBytes, formatDuration, formatSeconds } from './render/units.ts'
+import { plain } from './render/width.ts'
 import type { PastRound, RunProgress } from './run-progress.ts'
 import type { comparedShape } from './shapes/runs.ts'
 
@@ -97,7 +98,7 @@ export function comparisonLines({ runs, rounds, differences }: Compared): readon
   ]
   const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
   return [
-    ...runs.map(({ id, name }, at) => `${letter(at)}  ${id}  ${name}`),
+    ...runs.map(({ id, name }, at) => `${letter(at)}  ${id}  ${plain(name)}`),
     '',
     ...columnsOf([head, ...summary]),
     ...(rounds.length > 0 ? ['', ...columnsOf(table)] : []),
@@ -105,7 +106,7 @@ export function comparisonLines({ runs, rounds, differences }: Compared): readon
     ...(differences.length === 0 ? ['the tasks are the same'] : ['what differs in the tasks']),
     ...differences.flatMap(({ pointer, values }) => [
       `  ${pointer}`,
-      ...values.map((value, at) => `    ${letter(at)}  ${value === null ? '-' : shown(value)}`),
+      ...values.map((value, at) => `    ${letter(at)}  ${value === null ? '-' : plain(shown(value))}`),
     ]),
   ]
 }

@@ -53,7 +53,8 @@ function rootOf(runs: readonly Named[]): RootCommand {
       known.argument(
         'run',
         (add) => {
-          for (const { id, name } of runs) add(id, name)
+          // A shell writes it into the command as it is: what is no id could be another command.
+          for (const { id, name } of runs) if (/^run_[0-9A-Z]{26}$/.test(id)) add(id, name)
         },
         (command.positional?.max ?? 1) > 1,
       )
@@ -75,7 +76,7 @@ async function runsFor(words: readonly string[], environment: NodeJS.ProcessEnv)
   const file = cacheOf(args)
   const kept = remembered(file)[url]
   if (kept && Date.now() - kept.at < REMEMBERED_MILLIS) return kept.runs
-  const fresh = await askedOf(url, await apiKey(args)).catch(() => undefined)
+  const fresh = await askedOf(url, await apiKey(args, url)).catch(() => undefined)
   if (fresh) remember(file, url, fresh)
   return fresh ?? kept?.runs ?? []
 }

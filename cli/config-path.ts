@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Arguments, Origin } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { profileOf } from './login.ts'
 import { SETTINGS } from './profile.ts'
-import { coordinatorState, hasProfileKey } from './state.ts'
+import { keySource } from './state.ts'
 
 /** `consilium config path`: where the file is; with --explain what would be used now, and because of what. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -42,9 +41,8 @@ const WHY: Readonly<Record<Origin, string>> = {
 
 /** Which key it would be, never the key. */
 function keyFrom(args: Arguments): string {
-  if (args.given('key').origin === 'flag') return `of the file ${args.text('key')}`
-  if (args.environment['CONSILIUM_API_KEY']) return 'of CONSILIUM_API_KEY'
-  if (hasProfileKey(args)) return 'of consilium login'
-  const file = join(coordinatorState(args), 'api-key')
-  return existsSync(file) ? `of the file ${file}` : 'none: consilium login <url>'
+  const source = keySource(args, args.text('coordinator') ?? '')
+  if (source && source.of !== 'file') return source.of === 'environment' ? 'of CONSILIUM_API_KEY' : 'of consilium login'
+  const isThere = source && (args.given('key').origin === 'flag' || existsSync(source.file))
+  return isThere ? `of the file ${source.file}` : 'none: consilium login <url>'
 }

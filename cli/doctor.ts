@@ -11,7 +11,7 @@ import type { Call } from './command.ts'
 import { EXIT, failureOf } from './failure.ts'
 import { packageOf } from './package.ts'
 import { formatBytes } from './render/units.ts'
-import { apiKey, coordinatorState } from './state.ts'
+import { apiKey, coordinatorState, isOnThisMachine } from './state.ts'
 
 /** What one look came to. The first that fails names the exit code. */
 export type Check = {
@@ -161,7 +161,7 @@ const whoami = z.looseObject({ name: z.string(), scopes: z.array(z.string()), ex
 
 async function ofKey(args: Arguments, url: string): Promise<Check> {
   try {
-    const { name, scopes, expires_at } = await new ApiClient(url, await apiKey(args)).request('/v1/whoami', whoami)
+    const { name, scopes, expires_at } = await new ApiClient(url, await apiKey(args, url)).request('/v1/whoami', whoami)
     const until = expires_at === null ? '' : `, until ${expires_at}`
     return ok('key', `${name}: ${scopes.join(' ')}${until}`)
   } catch (cause) {
@@ -173,7 +173,7 @@ async function ofKey(args: Arguments, url: string): Promise<Check> {
 async function transport(url: string): Promise<Check> {
   const { protocol, hostname, port } = new URL(url)
   if (protocol === 'https:') return certificate(hostname, Number(port || 443))
-  if (/^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname)) return ok('tls', 'not needed: it is on this machine')
+  if (isOnThisMachine(url)) return ok('tls', 'not needed: it is on this machine')
   return failed('tls', 'the key goes over the network as it is', 'https: coordinator up --tls-cert and --tls-key')
 }
 

@@ -2,6 +2,7 @@ import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { FederationClient } from './federation-client.ts'
 import { inviteLines, memberLines } from './render/federations.ts'
+import { plain } from './render/width.ts'
 
 /** `consilium federations show <federation>` */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -12,8 +13,8 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.object({ ...federation, members, invites })
     return EXIT.ok
   }
-  output.line(`${federation.id}  ${federation.name}`)
-  if (federation.description) output.line(federation.description)
+  output.line(plain(`${federation.id}  ${federation.name}`))
+  if (federation.description) output.line(plain(federation.description))
   for (const lines of [memberLines(members), inviteLines(invites, Date.now())])
     for (const line of lines.length > 0 ? ['', ...lines] : []) output.line(line)
   if (members.length === 0) output.note(`no members yet: consilium invite create ${federation.id}`)

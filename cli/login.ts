@@ -1,10 +1,10 @@
 import { ApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
-import { EXIT, Failure } from './failure.ts'
+import { EXIT } from './failure.ts'
 import { keepSettings, SECRET } from './profile.ts'
 import { readSecret } from './prompt.ts'
-import { keyFromFile } from './state.ts'
+import { checkedKey, keyFromFile } from './state.ts'
 
 /** `consilium login <url>`: tries a key, and keeps it with its coordinator for the commands that follow. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -14,11 +14,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     file === undefined
       ? await readSecret(process.stdin, (text) => output.err.write(text), args)
       : await keyFromFile(file)
-  if (!/^[\x21-\x7e]+$/.test(key))
-    throw new Failure(EXIT.denied, 'no_api_key', 'no API key was given', {
-      fix: 'type it when asked, pipe it in, or --key <file>',
-    })
-  const who = await new ApiClient(url, key).whoami()
+  const who = await new ApiClient(url, checkedKey(key)).whoami()
   const { name, file: config } = profileOf(args)
   keepSettings(config, name, { coordinator: url, [SECRET]: key }, { current: true })
   if (output.json) output.object({ profile: name, coordinator: url, config, key: who })

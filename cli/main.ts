@@ -4,7 +4,8 @@ import { COMMANDS, commandFirst, commandIn } from './commands.ts'
 import { EXIT, Failure, failureLines, failureOf, failureProblem } from './failure.ts'
 import { commandHelp, overview } from './help.ts'
 import { nearest } from './nearest.ts'
-import { COLOURS, type Manner, type Output, outputTo } from './output.ts'
+import { COLOURS, jsonLine, type Manner, type Output, outputTo } from './output.ts'
+import { plainLines } from './render/width.ts'
 
 /** Where a command line writes to and reads its variables from. */
 type Surroundings = Parameters<typeof outputTo>[0] & { readonly environment: NodeJS.ProcessEnv }
@@ -22,10 +23,10 @@ export async function main(argv: readonly string[], around: Surroundings = thisP
     return await dispatch(argv, output, around)
   } catch (cause) {
     const failure = failureOf(cause)
-    if (output.json) output.err.write(`${JSON.stringify(failureProblem(failure))}\n`)
+    if (output.json) output.err.write(`${jsonLine(failureProblem(failure))}\n`)
     else
       for (const [index, line] of failureLines(failure).entries())
-        output.err.write(`${index === 0 ? output.err.paint('red', line) : line}\n`)
+        output.err.write(`${plainLines(index === 0 ? output.err.paint('red', line) : line)}\n`)
     return failure.exit
   }
 }

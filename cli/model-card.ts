@@ -7,6 +7,6 @@ export async function execute({ args, output }: Call): Promise<number> {
   const run = args.positionals[0] as string
   const card = await (await openApiClient(args)).card(run)
   if (output.json) output.object({ run, card })
-  else output.out.write(card)
+  else output.line(card.trimEnd())
   return EXIT.ok
 }

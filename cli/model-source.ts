@@ -2,7 +2,7 @@ import { type Shape, shapeOf } from '#protocol/architecture.ts'
 import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { AddressedModel } from '#protocol/formats/model-file.ts'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { type Bytes, type Cid, type NodeId, parseRunId } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import type { Result } from '#protocol/result.ts'
@@ -31,6 +31,9 @@ export async function openModel(named: string, args: Arguments): Promise<ModelSo
   const api = await openApiClient(args)
   const { run, round } = parseNamed(named)
   const { id } = await api.run(run)
+  // Files are called by it: one that leads elsewhere is none.
+  if (!parseRunId(id).ok)
+    throw new Failure(EXIT.unexpected, 'bad_answer', `${api.url} answered a run without a run's id`)
   const told = round === undefined ? (await api.run(id)).manifest : (await api.round(id, round)).record
   const root = parseCid(told ?? '')
   if (!root.ok) throw notEnded(id, round)

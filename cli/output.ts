@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { plainLines } from './render/width.ts'
 
 /** Where a command writes: data to stdout, progress and diagnosis to stderr. */
 export type Output = {
@@ -53,10 +54,11 @@ export function outputTo(
   const [out, err] = [terminalOf(streams.out, environment, colour), terminalOf(streams.err, environment, colour)]
   return {
     ...{ out, err, json, quiet, verbose },
-    line: (text) => out.write(`${text}\n`),
-    object: (value) => out.write(`${JSON.stringify(value)}\n`),
+    // Names and reasons are other people's: a terminal would obey what is in them.
+    line: (text) => out.write(`${plainLines(text)}\n`),
+    object: (value) => out.write(`${jsonLine(value)}\n`),
     note: (text) => {
-      if (!json && !quiet) err.write(`${text}\n`)
+      if (!json && !quiet) err.write(`${plainLines(text)}\n`)
     },
   }
 }
@@ -83,6 +85,11 @@ export function terminalOf(
     unicode: /utf-?8/i.test(locale) || isSet(environment['WT_SESSION']) || environment['TERM_PROGRAM'] === 'vscode',
     paint: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text),
   }
+}
+
+/** JSON says everything below a space by its number, and not what some terminals obey beyond ASCII. */
+export function jsonLine(value: object): string {
+  return JSON.stringify(value).replace(/[\u007f-\u009f]/g, (mark) => `\\u00${mark.charCodeAt(0).toString(16)}`)
 }
 
 function isSet(value: string | undefined): boolean {

@@ -156,7 +156,7 @@ async function openGatewayRecord(
 
 /** A round is sealed when it ends, also while its run goes on. */
 async function rootOf(origin: string, id: string, round: number | undefined, args: Arguments): Promise<Cid> {
-  const api = new ApiClient(origin, await apiKey(args))
+  const api = new ApiClient(origin, await apiKey(args, origin))
   const run = round === undefined ? await api.run(id) : undefined
   const told = run ? run.manifest : (await api.round(id, round as number)).record
   const root = parseCid(told ?? '')

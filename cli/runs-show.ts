@@ -8,6 +8,7 @@ import { figureLines } from './render/figures.ts'
 import { publicationLine } from './render/publications.ts'
 import { roundLine, roundLines, seatLines } from './render/rounds.ts'
 import { formatTested } from './render/units.ts'
+import { plain } from './render/width.ts'
 import { progressOf } from './run-past.ts'
 import { waysOn } from './runs-watch.ts'
 
@@ -90,7 +91,7 @@ export function describeRun(run: RunView): string {
   ]
   return rows
     .flatMap(([name, value]) => {
-      const line = value === null ? [] : [`${name.padEnd(10)} ${value}`]
+      const line = value === null ? [] : [`${name.padEnd(10)} ${plain(value)}`]
       return name === 'accuracy' ? [...line, ...figureLines(evaluation?.figures)] : line
     })
     .join('\n')

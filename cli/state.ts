@@ -18,20 +18,44 @@ function userState({ environment }: Arguments): string {
   return join(environment['XDG_STATE_HOME'] || join(homedir(), '.local/state'), 'consilium')
 }
 
+/** Where a key is: in a file, or here. */
+type KeySource =
+  | { readonly of: 'file'; readonly file: string }
+  | { readonly of: 'environment' | 'profile'; readonly key: string }
+
 /**
- * The API key: of --key's file, else CONSILIUM_API_KEY, else that of the profile, else the coordinator's own file when it is
- * on this machine. A profile's key is for its own coordinator: no other URL may have it.
+ * The API key for a coordinator: of --key's file, else CONSILIUM_API_KEY, else that of the profile, else the file of the
+ * coordinator on this machine. None goes to whoever happens to be asked: a profile's is for its own coordinator, one from the
+ * environment for that which the environment names, where it does, and the file's, which is the root's, stays on this machine.
  */
-export async function apiKey(args: Arguments): Promise<string> {
-  const named = args.text('key')
-  if (named === undefined && args.environment['CONSILIUM_API_KEY']) return args.environment['CONSILIUM_API_KEY']
-  if (named === undefined && hasProfileKey(args)) return args.profile?.settings['key'] as string
-  return keyFromFile(named ?? join(coordinatorState(args), 'api-key'))
+export async function apiKey(args: Arguments, url: string): Promise<string> {
+  const source = keySource(args, url)
+  if (source) return checkedKey(source.of === 'file' ? await keyFromFile(source.file) : source.key.trim())
+  throw new Failure(EXIT.denied, 'no_api_key', `no API key is for ${url}`, { fix: FIX })
 }
 
-export function hasProfileKey(args: Arguments): boolean {
+/** What would be refused on its way would be shown by whoever refuses it. */
+export function checkedKey(key: string): string {
+  if (/^[\x21-\x7e]+$/.test(key)) return key
+  throw new Failure(EXIT.denied, 'no_api_key', 'what was given is no API key', { fix: FIX })
+}
+
+export function keySource(args: Arguments, url: string): KeySource | undefined {
+  const file = args.text('key')
+  if (file !== undefined) return { of: 'file', file }
+  const { CONSILIUM_API_KEY: given, CONSILIUM_COORDINATOR: whose } = args.environment
+  if (given && (!whose || isSame(whose, url))) return { of: 'environment', key: given }
   const { key, coordinator } = args.profile?.settings ?? {}
-  return key !== undefined && coordinator !== undefined && args.text('coordinator') === coordinator
+  if (key !== undefined && coordinator !== undefined && isSame(coordinator, url)) return { of: 'profile', key }
+  return isOnThisMachine(url) ? { of: 'file', file: join(coordinatorState(args), 'api-key') } : undefined
+}
+
+export function isOnThisMachine(url: string): boolean {
+  return URL.canParse(url) && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(new URL(url).hostname)
+}
+
+function isSame(a: string, b: string): boolean {
+  return a.replace(/\/+$/, '') === b.replace(/\/+$/, '')
 }
 
 export async function keyFromFile(file: string): Promise<string> {
@@ -39,8 +63,10 @@ export async function keyFromFile(file: string): Promise<string> {
     return (await readFile(file, 'utf8')).trim()
   } catch (cause) {
     throw new Failure(EXIT.denied, 'no_api_key', `no API key: ${file} cannot be read`, {
-      fix: 'consilium login <url>, set CONSILIUM_API_KEY, or point --key at the file that the coordinator named',
+      fix: FIX,
       cause,
     })
   }
 }
+
+const FIX = 'consilium login <url>, set CONSILIUM_API_KEY, or point --key at the file that the coordinator named'

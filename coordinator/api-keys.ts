@@ -4,15 +4,20 @@ import { hmacSha256, sha256 } from '#crypto'
 import { equalSecret, toHex, utf8 } from '#protocol/bytes.ts'
 import { bytesField, millisField, nameField } from '#protocol/codec.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle } from './chronicle.ts'
 import { type Once, Onces, onceField } from './once.ts'
 
-/** Keys that may be used, at a time. */
+/** Keys that may be used, at a time, of which a federation has its share. */
 const KEYS_MAX = 1000
 /** Entries of the stream, after which no key is made any more; one can always be revoked. The stream is read whole at a start. */
 const KEY_EVENTS_MAX = 100_000
+/** Of these so many may say that a key was used: what is left is for keys that are made. */
+const USED_EVENTS_MAX = KEY_EVENTS_MAX / 2
+/** Keys that one federation may ever have: each is two entries. */
+const KEYS_EVER_EACH = 10_000
 const KEY_ENTRY_BYTES_MAX = 4096
 /** When a key was used last is remembered to the day: every use would be an entry. */
 const USED_MILLIS: Millis = 86_400_000
@@ -93,8 +98,16 @@ export class ApiKeys {
       if (key) return none(accept({ key, text: this.#textOf(key.id), isReplayed: true }))
       const at = clock.now()
       if (wanted.expiresAt !== null && wanted.expiresAt <= at) return none(refuse('expired'))
-      const usable = [...keys.values()].filter((one) => isUsable(one, at)).length
-      if (usable >= KEYS_MAX) return none(refuse('too-many-keys', `there are ${KEYS_MAX} keys: revoke some`))
+      const usable = [...keys.values()].filter((one) => isUsable(one, at))
+      if (usable.length >= KEYS_MAX) return none(refuse('too-many-keys', `there are ${KEYS_MAX} keys: revoke some`))
+      if (wanted.federation !== null) {
+        const isOwn = ({ federation }: ApiKey) => federation === wanted.federation
+        const own = usable.filter(isOwn).length
+        if (own >= shareOf(KEYS_MAX))
+          return none(refuse('too-many-keys', `there are ${own} keys of this federation: revoke some`))
+        if ([...keys.values()].filter(isOwn).length >= KEYS_EVER_EACH)
+          return none(refuse('too-many-keys', `this federation has had ${KEYS_EVER_EACH} keys`))
+      }
       if (position >= KEY_EVENTS_MAX) return none(refuse('too-many-keys', 'the list of all keys ever made is full'))
       const created = { kind: 'created' as const, id, at, hash: sha256(utf8(text)), once, ...wanted }
       return { events: [created], answer: accept({ key: keyOf(created), text, isReplayed: false }) }
@@ -121,7 +134,7 @@ export class ApiKeys {
     if (usedAt !== null && at - usedAt < USED_MILLIS) return
     await this.#chronicle.write(({ keys }, position) => {
       const last = keys.get(id)?.usedAt ?? null
-      const isNews = (last === null || at - last >= USED_MILLIS) && position < KEY_EVENTS_MAX
+      const isNews = (last === null || at - last >= USED_MILLIS) && position < USED_EVENTS_MAX
       return { events: isNews ? [{ kind: 'used', id, at }] : [], answer: undefined }
     })
   }

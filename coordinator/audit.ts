@@ -7,6 +7,8 @@ import type { EventLog } from '#protocol/ports.ts'
 const STREAM = 'audit'
 /** Entries that one page looks through for those that its reader may see. */
 const LOOKED_THROUGH = 5000
+/** Entries that are read at a time, however few are shown: each reading is a look at the log. */
+const READ_AT_ONCE = 250
 
 const entrySchema = z.strictObject({
   id: z.string().max(64),
@@ -58,7 +60,7 @@ export class Audit {
     let from = Math.min(before ?? head, head)
     const last = Math.max(0, from - LOOKED_THROUGH)
     while (from > last) {
-      const start = Math.max(last, from - limit)
+      const start = Math.max(last, from - Math.max(limit, READ_AT_ONCE))
       for (const [index, entry] of [...(await this.#read(start, from)).entries()].toReversed()) {
         if (!shows(entry)) continue
         data.push(entry)

@@ -149,7 +149,10 @@ async function sitesOf(
 ): Promise<Pick<Forecast, 'sites' | 'linked' | 'willing'>> {
   const linked = (await eligibility.among(federation, await presence.nodes())).toSorted()
   const told = linked.slice(0, SITES_MAX)
-  const [opinions, operatorOf] = await Promise.all([inquiries.ask(plan, blocks, told), eligibility.operators()])
+  const [opinions, operatorOf] = await Promise.all([
+    inquiries.ask(plan, blocks, told),
+    eligibility.operators(federation),
+  ])
   const sites = told.map((node) => {
     const opinion = viewOf(opinions?.get(node), opinions !== undefined)
     return { node, operator: operatorOf(node), linked: true, ...opinion }

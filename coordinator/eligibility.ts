@@ -51,9 +51,13 @@ export class Eligibility {
     return new Set([...this.#admits.keys(), ...(await this.#federations.everyone())]).size
   }
 
-  /** Who runs each node, as far as the coordinator was told. */
-  async operators(): Promise<(node: NodeId) => string | null> {
-    const told = await this.#federations.operators()
+  /**
+   * Who runs each node, as far as the coordinator was told.
+   *
+   * @param federation that alone is believed besides the list; all of them where it is null
+   */
+  async operators(federation: FederationId | null): Promise<(node: NodeId) => string | null> {
+    const told = await this.#federations.operators(federation)
     return (node) => this.#listed(node) ?? told.get(node) ?? null
   }
 

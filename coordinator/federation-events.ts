@@ -85,11 +85,17 @@ export type Charter = {
 /** The oldest first. */
 export type Charters = Map<FederationId, Charter>
 /** What the stream amounts to. */
-export type Known = { readonly charters: Charters; readonly onces: Onces }
+export type Known = {
+  readonly charters: Charters
+  readonly onces: Onces
+  /** How many entries are about each federation. */
+  readonly entries: Map<FederationId, number>
+}
 
 /** @param invitesMax codes that are kept: beyond it those go first that nobody can use any more */
-export function stepFederations({ charters, onces }: Known, event: FederationEvent, invitesMax: number): void {
+export function stepFederations({ charters, onces, entries }: Known, event: FederationEvent, invitesMax: number): void {
   const { kind, at, federation: id } = event
+  entries.set(id, (entries.get(id) ?? 0) + 1)
   const charter = charters.get(id)
   if (kind === 'founded') {
     const { name, description, once } = event

@@ -2,6 +2,7 @@ import { hmacSha256 } from '#crypto'
 import { equalSecret, utf8 } from '#protocol/bytes.ts'
 import type { Bytes, FederationId, Millis, NodeId } from '#protocol/ids.ts'
 import { type Acceptance, CODE_CHANCE_BYTES, codeHash, codeOf, STATEMENT_MILLIS_MAX } from '#protocol/invite.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle, type Judgement } from './chronicle.ts'
@@ -22,14 +23,14 @@ import {
 } from './federation-events.ts'
 import { type Once, Onces } from './once.ts'
 
-/** What is kept of all federations together. */
+/** What is kept of all federations together; of all but their number each has its share. */
 export type FederationBounds = {
   readonly federations: number
   /** A node may be a member of several, and counts in each. */
   readonly members: number
   /** Codes that are kept: an acceptance is compared with each of them. */
   readonly invites: number
-  /** Entries after which nothing is changed any more: the stream is read whole at a start. */
+  /** Entries after which nothing is added any more: the stream is read whole at a start. */
   readonly entries: number
 }
 const BOUNDS: FederationBounds = { federations: 1000, members: 100_000, invites: 2000, entries: 1_000_000 }
@@ -79,7 +80,7 @@ export class Federations {
     this.#bounds = bounds
     this.#chronicle = new Chronicle<FederationEvent, Known>({
       ...{ log, stream: 'federations', schema: federationEventSchema, entryBytesMax: FEDERATION_ENTRY_BYTES_MAX },
-      ...{ state: { charters: new Map(), onces: new Onces() } },
+      ...{ state: { charters: new Map(), onces: new Onces(), entries: new Map() } },
       step: (known, event) => stepFederations(known, event, bounds.invites),
     })
   }
@@ -127,10 +128,11 @@ export class Federations {
     )
   }
 
-  /** Of every member that has one; of a node in several federations the first of them. */
-  operators(): Promise<ReadonlyMap<NodeId, string>> {
+  /** Of every member that has one, in one federation or in all; of a node in several of them the first one's word. */
+  operators(federation: FederationId | null): Promise<ReadonlyMap<NodeId, string>> {
     return this.#chronicle.read(({ charters }) => {
-      const all = [...charters.values()].reverse().flatMap(({ members }) => [...members.values()])
+      const asked = [...charters.values()].filter(({ id }) => federation === null || id === federation)
+      const all = asked.reverse().flatMap(({ members }) => [...members.values()])
       return new Map(all.flatMap(({ node, operator }) => (operator === null ? [] : [[node, operator] as const])))
     })
   }
@@ -198,7 +200,7 @@ export class Federations {
       if (!charter) return refuse('no-federation')
       const known = charter.members.get(node)
       if (known?.operator === operator) return accept({ events: [], answer: known })
-      if (!known && this.#isFull(charters)) return refuse('too-many', 'no more members are taken')
+      if (!known && this.#isFull(charters, charter)) return refuse('too-many', 'no more members are taken')
       const answer = memberOf({ node, operator, at }, 'added', known)
       return accept({ events: [{ kind: 'added', at, federation: id, node, operator }], answer })
     })
@@ -227,6 +229,9 @@ export class Federations {
       const known = before && charter.invites.get(before.id)
       if (known) return accept({ events: [], answer: { made: known, isReplayed: true, code: this.#codeOf(known.id) } })
       const open = invitesIn(charters).filter((invite) => obstacleTo(invite, at) === undefined)
+      const own = open.filter((invite) => invite.federation === federation).length
+      if (own >= eachOf(charters, this.#bounds.invites))
+        return refuse('too-many', `${own} invites of it can still be used`)
       if (open.length >= this.#bounds.invites) return refuse('too-many', `${open.length} invites can still be used`)
       const code = this.#codeOf(terms.invite)
       const event = { kind: 'invited' as const, at, federation, codeHash: codeHash(code), ...terms, once }
@@ -271,7 +276,7 @@ export class Federations {
         return known ? accept({ events: [], answer }) : refuse('invite-taken', 'this node has used it before')
       const obstacle = obstacleTo(invite, at)
       if (obstacle) return obstacle
-      if (!known && this.#isFull(charters)) return refuse('too-many', 'no more members are taken')
+      if (!known && this.#isFull(charters, charter)) return refuse('too-many', 'no more members are taken')
       const event = { kind: 'accepted' as const, at, federation, node, operator: answer.operator, invite: invite.id }
       return accept({ events: [event], answer })
     })
@@ -285,8 +290,9 @@ export class Federations {
     return codeOf(hmacSha256(this.#secret, utf8(`invite ${invite}`)).subarray(0, CODE_CHANCE_BYTES))
   }
 
-  #isFull(charters: Charters): boolean {
-    return [...charters.values()].reduce((sum, { members }) => sum + members.size, 0) >= this.#bounds.members
+  #isFull(charters: Charters, { members: own }: Charter): boolean {
+    const all = [...charters.values()].reduce((sum, { members }) => sum + members.size, 0)
+    return all >= this.#bounds.members || own.size >= eachOf(charters, this.#bounds.members)
   }
 
   #write<T, R extends string>(
@@ -296,7 +302,9 @@ export class Federations {
       const judged = judge(known, this.#clock.now())
       if (!judged.ok) return { events: [], answer: judged }
       const { events, answer } = judged.value
-      if (events.length > 0 && position >= this.#bounds.entries)
+      const adds = events.find(({ kind }) => !TAKES_AWAY.has(kind))
+      const own = adds ? (known.entries.get(adds.federation) ?? 0) : 0
+      if (adds && (position >= this.#bounds.entries || own >= eachOf(known.charters, this.#bounds.entries)))
         return { events: [], answer: refuse('too-many', `the list of all changes is full, at ${position} entries`) }
       return { events, answer: accept(answer) }
     })
@@ -315,6 +323,14 @@ type InviteTerms = 'operator' | 'uses' | 'expiresAt'
 
 function toldOf({ id, name, description, createdAt, updatedAt, members }: Charter): Federation {
   return { id, name, description, createdAt, updatedAt, members: members.size }
+}
+
+/** Never refused: each takes away what another entry brought, so there are no more of them. */
+const TAKES_AWAY: ReadonlySet<FederationEvent['kind']> = new Set(['removed', 'revoked', 'dissolved'])
+
+/** One that is alone keeps nobody out. */
+function eachOf({ size }: Charters, total: number): number {
+  return size > 1 ? shareOf(total) : total
 }
 
 /** Each is compared, and each as a whole: how long it takes tells nothing of any code. */

@@ -3,6 +3,7 @@ import type { Millis, RunId } from '#protocol/ids.ts'
 import type { Clock } from '#protocol/ports.ts'
 import { eventOf } from './api/views.ts'
 import type { Duty } from './keeper.ts'
+import { within } from './pause.ts'
 import type { Run } from './run.ts'
 import type { Advanced, Runner } from './runner.ts'
 import { messageIdOf, signedRequest, type WebhookMessage } from './webhook-signature.ts'
@@ -41,6 +42,8 @@ export type Delivery = {
 }
 
 const LOOK_MILLIS: Millis = 1000
+/** Whoever answers slowly is told for so long before it is looked whether it is to be told still, and where. */
+const TELLING_MILLIS: Millis = 30_000
 const POST_MILLIS: Millis = 10_000
 /** While an endpoint fails: growing from one to the other; what has failed for so long is given up. */
 const PAUSE_MILLIS: Millis = 5000
@@ -61,7 +64,10 @@ export class Notifier {
   readonly #deliveries = new Map<string, readonly Delivery[]>()
   readonly #troubles = new Map<string, { readonly since: Millis; readonly attempts: number; readonly until: Millis }>()
   /** What nobody wants is skipped here, and not written down each time. */
-  readonly #skipped = new Map<string, number>()
+  readonly #skipped = new Map<string, Map<RunId, number>>()
+  /** Who is being told just now. */
+  readonly #telling = new Map<string, Promise<void>>()
+  readonly #faults: unknown[] = []
 
   constructor(doors: NotifierDoors) {
     this.#doors = doors
@@ -72,9 +78,26 @@ export class Notifier {
     return this.#deliveries.get(endpoint) ?? []
   }
 
+  /** Begins with all that are not being told already, and waits for none for longer than a look: the slow hold up no other. */
   async turn(signal: AbortSignal): Promise<void> {
     const endpoints = await this.#doors.webhooks.all()
-    await Promise.all(endpoints.filter(({ enabled }) => enabled).map((endpoint) => this.#tell(endpoint, signal)))
+    this.#forget(new Set(endpoints.map(({ id }) => id)))
+    for (const endpoint of endpoints) {
+      const { id, enabled } = endpoint
+      if (!enabled || this.#telling.has(id)) continue
+      const told = this.#tell(endpoint, signal).catch((cause: unknown) => this.#faults.push(cause))
+      const over = told.then(() => void this.#telling.delete(id))
+      this.#telling.set(id, over)
+    }
+    await within(this.#doors.clock, LOOK_MILLIS, Promise.all(this.#telling.values()))
+    const [fault] = this.#faults.splice(0)
+    if (fault) throw fault
+  }
+
+  /** Endpoints come and go; what is kept of them here is bounded by those that there are. */
+  #forget(known: ReadonlySet<string>): void {
+    for (const kept of [this.#deliveries, this.#troubles, this.#skipped])
+      for (const id of kept.keys()) if (!known.has(id)) kept.delete(id)
   }
 
   /** One event again, whatever became of it before. @returns undefined where there is no such event */
@@ -95,22 +118,28 @@ export class Notifier {
   }
 
   async #tell(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
-    const { runner } = this.#doors
+    const { runner, clock } = this.#doors
+    const until = clock.now() + TELLING_MILLIS
     for (const run of runner.runs()) {
       const trouble = this.#troubles.get(endpoint.id)
-      if (signal.aborted || (trouble && this.#doors.clock.now() < trouble.until)) return
+      if (signal.aborted || clock.now() >= until || (trouble && clock.now() < trouble.until)) return
       if (run.endedAt !== null && run.endedAt < endpoint.createdAt) continue
       if (endpoint.federation !== null && endpoint.federation !== run.spec.federation) continue
-      await this.#tellOf(endpoint, run, signal)
+      await this.#tellOf(endpoint, run, { until, signal })
     }
   }
 
-  async #tellOf(endpoint: Endpoint, run: Run, signal: AbortSignal): Promise<void> {
-    const { runner, webhooks } = this.#doors
+  async #tellOf(
+    endpoint: Endpoint,
+    run: Run,
+    { until, signal }: { readonly until: Millis; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { runner, webhooks, clock } = this.#doors
     const id = run.spec.run
-    const key = `${endpoint.id} ${id}`
+    const skipped = this.#skipped.get(endpoint.id) ?? new Map<RunId, number>()
+    this.#skipped.set(endpoint.id, skipped)
     const passed = endpoint.passed.get(id) ?? 0
-    const from = Math.max(passed, this.#skipped.get(key) ?? 0)
+    const from = Math.max(passed, skipped.get(id) ?? 0)
     const to = Math.min(runner.position(id), from + TURN_EVENTS)
     if (from >= to) return
     let next = from
@@ -123,8 +152,8 @@ export class Notifier {
         else await webhooks.pass(endpoint.id, id, advanced.position + 1)
       }
       next = advanced.position + 1
-      this.#skipped.set(key, next)
-      if (next >= to) break
+      skipped.set(id, next)
+      if (next >= to || clock.now() >= until) break
     }
     const stands = Math.max(passed, (await webhooks.get(endpoint.id))?.passed.get(id) ?? 0)
     if (next - stands >= TURN_EVENTS) await webhooks.pass(endpoint.id, id, next)

@@ -7,6 +7,7 @@ import { type Result, refuse } from '#protocol/result.ts'
 import { judge, Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
 import { type Obligation, owes } from './obligations.ts'
 import { untilAborted } from './pause.ts'
+import { Recent } from './recent.ts'
 import { isOver, nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
 import { decodeEvent, encodeEvent, type RunEvent } from './run-events.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -34,6 +35,10 @@ const RETRY_MILLIS = 1000
 
 /** So many events behind the last snapshot are worth a new one. */
 const SNAPSHOT_EVENTS = 256
+/** Whoever reads a history leaves a mark so often, from which the next one begins; and lets others have a turn. */
+const MARK_EVENTS = 256
+/** States are kept at so many marks, of all runs together. */
+const MARKS_MAX = 512
 
 /**
  * Keeps every run moving: truth first (append), consequences after (push what is owed). One turn at a time per run, and
@@ -47,6 +52,7 @@ export class Runner implements AsyncDisposable {
   /** The same by id, ascending; undefined where one came or went since. */
   #ascending: readonly Live[] | undefined
   readonly #listeners = new Set<(advanced: Advanced) => void>()
+  readonly #marks = new Recent<string, Run>(MARKS_MAX)
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
   readonly #failed: (cause: unknown) => void
@@ -134,6 +140,9 @@ export class Runner implements AsyncDisposable {
         if (position >= from) yield { before, after: state, event, position }
         position++
         if (signal.aborted) return
+        if (position >= from || position % MARK_EVENTS > 0) continue
+        this.#marks.set(`${id} ${position}`, state)
+        await new Promise((resolve) => setImmediate(resolve))
       }
       if (state?.phase === 'ended') return
       await untilAborted(woken, signal)
@@ -311,8 +320,12 @@ export class Runner implements AsyncDisposable {
   ): Promise<{ readonly run: Run | undefined; readonly position: number }> {
     if (position >= live.position) return { run: live.run, position: live.position }
     const snapshot = live.kept > 0 && live.kept <= position ? await this.#snapshotOf(live.id) : undefined
-    if (!snapshot || snapshot.position > position) return { run: undefined, position: 0 }
-    return { run: snapshot.standing.run, position: snapshot.position }
+    const kept = snapshot && snapshot.position <= position ? snapshot.position : 0
+    for (let at = position - (position % MARK_EVENTS); at > kept; at -= MARK_EVENTS) {
+      const run = this.#marks.get(`${live.id} ${at}`)
+      if (run) return { run, position: at }
+    }
+    return { run: kept > 0 ? snapshot?.standing.run : undefined, position: kept }
   }
 
   /**

@@ -5,6 +5,7 @@ import { cidField, millisField } from '#protocol/codec.ts'
 import type { Cid, Millis, RunId } from '#protocol/ids.ts'
 import { EVENT_BYTES_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { BlobStore, Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result } from '#protocol/result.ts'
 import type { Task } from '#protocol/task.ts'
@@ -13,7 +14,7 @@ import { Chronicle } from './chronicle.ts'
 import { type CreateRefusal, type CreateRun, createRun } from './create.ts'
 import { readBlock } from './record.ts'
 
-/** Tasks that were posted, which a look goes through. */
+/** Tasks that were posted, which a look goes through; of these a federation has its share. */
 const TASKS_MAX = 100_000
 
 const postedSchema = z.strictObject({
@@ -51,7 +52,9 @@ export class Tasks {
     return this.#chronicle.write<Millis | undefined>((state) => {
       const posted: Posted = { task, at: this.#clock.now(), federation }
       const known = state.get(keyOf(posted))
-      if (known || state.size >= TASKS_MAX) return { events: [], answer: known?.at }
+      const own = [...state.values()].filter((one) => one.federation === federation).length
+      const isFull = state.size >= TASKS_MAX || (federation !== null && own >= shareOf(TASKS_MAX))
+      if (known || isFull) return { events: [], answer: known?.at }
       return { events: [{ kind: 'posted', ...posted }], answer: posted.at }
     })
   }

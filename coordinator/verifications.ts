@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { cidField, count, millisField, runIdField } from '#protocol/codec.ts'
 import type { Bytes, Cid, NodeId, RunId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, EVENT_BYTES_MAX } from '#protocol/limits.ts'
+import { Places, shareOf } from '#protocol/places.ts'
 import { BlobMissing, type BlobStore, type Clock, type EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { Chronicle } from './chronicle.ts'
 
-/** Records that wait to be verified in one process: whoever comes after them may ask another day. */
+/** Records that wait to be verified in one process, of which each who asks has a share: whoever comes after them may ask another day. */
 const WAITING_MAX = 16
 const DETAIL_CHARS_MAX = 500
 const tally = count(Number.MAX_SAFE_INTEGER)
@@ -50,7 +51,13 @@ type VerificationsDoors = {
     options: { readonly coordinator: NodeId; readonly allowExpired: boolean },
   ) => Promise<Verdict>
 }
-type Asked = { readonly run: RunId; readonly root: Cid; readonly allowExpired: boolean }
+type Asked = {
+  readonly run: RunId
+  readonly root: Cid
+  readonly allowExpired: boolean
+  /** Whose places it takes while it waits. */
+  readonly by: string
+}
 
 /**
  * Runs' records done again by the coordinator that wrote them, one at a time in each process: what came of it is kept, once for
@@ -60,6 +67,7 @@ export class Verifications {
   readonly #doors: VerificationsDoors
   readonly #chronicle: Chronicle<Verification, Map<Cid, Verification>>
   readonly #running = new Map<Cid, Promise<Verification>>()
+  readonly #places = new Places({ total: WAITING_MAX, each: shareOf(WAITING_MAX) })
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(doors: VerificationsDoors) {
@@ -86,8 +94,14 @@ export class Verifications {
     if (known) return accept(Promise.resolve(known))
     const running = this.#running.get(asked.root)
     if (running) return accept(running)
-    if (this.#running.size >= WAITING_MAX) return refuse('too-many', `${WAITING_MAX} records wait already`)
-    const turn = this.#last.then(() => this.#verify(asked)).finally(() => this.#running.delete(asked.root))
+    const place = this.#places.take(asked.by)
+    if (!place) return refuse('too-many', `${this.#running.size} records wait already`)
+    const turn = this.#last
+      .then(() => this.#verify(asked))
+      .finally(() => {
+        place[Symbol.dispose]()
+        this.#running.delete(asked.root)
+      })
     this.#running.set(asked.root, turn)
     this.#last = turn.catch(() => undefined)
     return accept(turn)

@@ -2,15 +2,24 @@ import { z } from 'zod'
 import { count, millisField, reasonField, runIdField } from '#protocol/codec.ts'
 import type { Millis, RunId } from '#protocol/ids.ts'
 import { RUN_EVENTS_MAX } from '#protocol/limits.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle } from './chronicle.ts'
 import { type Once, Onces, onceField } from './once.ts'
 
-/** Endpoints at a time: each is looked after by itself. */
+/** Endpoints at a time, of which a federation has its share: each is looked after by itself. */
 const ENDPOINTS_MAX = 100
-/** Entries of the stream, after which nothing more is sent: it is read whole at a start. */
-const EVENTS_MAX = 500_000
+/** What is kept of all endpoints together, in a stream that is read whole at a start. */
+export type WebhookBounds = {
+  /** Entries after which it is no more written down how far each has been told: after a restart that is told again. */
+  readonly passes: number
+  /** Entries after which there are no new endpoints. */
+  readonly entries: number
+  /** Endpoints that a federation has ever made, and changes of them. */
+  readonly changesEach: number
+}
+const BOUNDS: WebhookBounds = { passes: 500_000, entries: 600_000, changesEach: 10_000 }
 const ENTRY_BYTES_MAX = 4096
 
 /** `round.completed`, or `run.*` for all that start like that. */
@@ -72,19 +81,26 @@ export type Endpoint = EndpointBody & {
 export type EndpointChange = Partial<Pick<Endpoint, 'url' | 'events' | 'description' | 'enabled'>>
 
 type Added = { readonly endpoint: Endpoint; readonly isReplayed: boolean }
-type State = { readonly endpoints: Map<string, Endpoint>; readonly onces: Onces }
+type State = {
+  readonly endpoints: Map<string, Endpoint>
+  readonly onces: Onces
+  /** How often the endpoints of each federation were made and changed. */
+  readonly changes: Map<string | null, number>
+}
 type WebhooksDoors = { readonly log: EventLog; readonly clock: Clock; readonly newEndpointId: () => string }
 
 /** Who is told of what happens, and how far each has been told, whichever process tells it. */
 export class Webhooks {
   readonly #doors: WebhooksDoors
+  readonly #bounds: WebhookBounds
   readonly #chronicle: Chronicle<WebhookEvent, State>
 
-  constructor(doors: WebhooksDoors) {
+  constructor(doors: WebhooksDoors, bounds = BOUNDS) {
     this.#doors = doors
+    this.#bounds = bounds
     this.#chronicle = new Chronicle<WebhookEvent, State>({
       ...{ log: doors.log, stream: 'webhooks', schema: webhookEventSchema, entryBytesMax: ENTRY_BYTES_MAX },
-      ...{ state: { endpoints: new Map(), onces: new Onces() }, step },
+      ...{ state: { endpoints: new Map(), onces: new Onces(), changes: new Map() }, step },
     })
   }
 
@@ -101,36 +117,48 @@ export class Webhooks {
   add(body: EndpointBody, once: Once | null): Promise<Result<Added, 'too-many' | 'key-reused'>> {
     const { clock, newEndpointId } = this.#doors
     const added = { kind: 'added' as const, id: newEndpointId(), at: clock.now(), once, ...body }
-    return this.#chronicle.write<Result<Added, 'too-many' | 'key-reused'>>(({ endpoints, onces }, position) => {
+    return this.#chronicle.write<Result<Added, 'too-many' | 'key-reused'>>((state, position) => {
+      const { endpoints, onces } = state
       const none = (answer: Result<Added, 'too-many' | 'key-reused'>) => ({ events: [], answer })
       const made = onces.madeBy(once)
       if (made === 'reused') return none(refuse('key-reused'))
       const known = made && endpoints.get(made.id)
       if (known) return none(accept({ endpoint: known, isReplayed: true }))
-      if (endpoints.size >= ENDPOINTS_MAX || position >= EVENTS_MAX)
-        return none(refuse('too-many', `there are ${ENDPOINTS_MAX} endpoints`))
+      const own = [...endpoints.values()].filter(({ federation }) => federation === body.federation).length
+      if (body.federation !== null && own >= shareOf(ENDPOINTS_MAX))
+        return none(refuse('too-many', `there are ${own} endpoints of this federation`))
+      if (endpoints.size >= ENDPOINTS_MAX) return none(refuse('too-many', `there are ${ENDPOINTS_MAX} endpoints`))
+      if (position >= this.#bounds.entries || this.#hasChanged(state, body))
+        return none(refuse('too-many', 'the list of all that ever were is full'))
       return { events: [added], answer: accept({ endpoint: endpointOf(added), isReplayed: false }) }
     })
   }
 
   /**
    * @param may judges the endpoint as it stands
-   * @returns the endpoint as it is then; undefined where there is none; `stale` where it may not
+   * @returns the endpoint as it is then; undefined where there is none; `stale` where it may not; `too-many` where it was
+   *   changed too often: then it can still be taken away
    */
   change(
     id: string,
     change: EndpointChange,
     may: (endpoint: Endpoint) => boolean = () => true,
-  ): Promise<Endpoint | 'stale' | undefined> {
-    return this.#chronicle.write<Endpoint | 'stale' | undefined>(({ endpoints }) => {
-      const standing = endpoints.get(id)
+  ): Promise<Endpoint | 'stale' | 'too-many' | undefined> {
+    return this.#chronicle.write<Endpoint | 'stale' | 'too-many' | undefined>((state) => {
+      const standing = state.endpoints.get(id)
       if (!standing) return { events: [], answer: undefined }
       if (!may(standing)) return { events: [], answer: 'stale' }
+      if (this.#hasChanged(state, standing)) return { events: [], answer: 'too-many' }
       const at = Math.max(this.#doors.clock.now(), standing.updatedAt + 1)
       const { url, events, description, enabled } = { ...standing, ...change }
       const changed = { kind: 'changed' as const, id, at, url, events, description, enabled }
       return { events: [changed], answer: changedBy(standing, changed) }
     })
+  }
+
+  /** Whether a federation's endpoints were changed as often as they may be: others are to have room for theirs. */
+  #hasChanged({ changes }: State, { federation }: Pick<Endpoint, 'federation'>): boolean {
+    return federation !== null && (changes.get(federation) ?? 0) >= this.#bounds.changesEach
   }
 
   remove(id: string): Promise<boolean> {
@@ -141,16 +169,16 @@ export class Webhooks {
 
   /** The events of a run before this position need not be sent again. Another process may have been faster, and further. */
   async pass(id: string, run: RunId, position: number): Promise<void> {
-    await this.#chronicle.write(({ endpoints: known }) => {
-      const isNew = (known.get(id)?.passed.get(run) ?? 0) < position
+    await this.#chronicle.write(({ endpoints: known }, length) => {
+      const isNew = (known.get(id)?.passed.get(run) ?? 0) < position && length < this.#bounds.passes
       return { events: known.has(id) && isNew ? [{ kind: 'passed', id, run, position }] : [], answer: undefined }
     })
   }
 
   async giveUp(id: string, run: RunId, position: number, reason: string): Promise<void> {
     const at = this.#doors.clock.now()
-    await this.#chronicle.write(({ endpoints: known }) => {
-      const isNew = (known.get(id)?.passed.get(run) ?? 0) <= position
+    await this.#chronicle.write(({ endpoints: known }, length) => {
+      const isNew = (known.get(id)?.passed.get(run) ?? 0) <= position && length < this.#bounds.passes
       const events = [
         { kind: 'gaveUp' as const, ...{ id, at, run, position, reason } },
         { kind: 'passed' as const, ...{ id, run, position: position + 1 } },
@@ -164,15 +192,19 @@ export function isWanted({ events }: Pick<Endpoint, 'events'>, type: string): bo
   return events.some((pattern) => (pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type))
 }
 
-function step({ endpoints: known, onces }: State, event: WebhookEvent): void {
+function step({ endpoints: known, onces, changes }: State, event: WebhookEvent): void {
   if (event.kind === 'added') {
     onces.note(event.once, event.id)
+    changes.set(event.federation, (changes.get(event.federation) ?? 0) + 1)
     return void known.set(event.id, endpointOf(event))
   }
   if (event.kind === 'removed') return void known.delete(event.id)
   const standing = known.get(event.id)
   if (!standing) return
-  if (event.kind === 'changed') return void known.set(event.id, changedBy(standing, event))
+  if (event.kind === 'changed') {
+    changes.set(standing.federation, (changes.get(standing.federation) ?? 0) + 1)
+    return void known.set(event.id, changedBy(standing, event))
+  }
   const { run, position } = event
   if (event.kind === 'passed')
     return void known.set(event.id, { ...standing, passed: new Map(standing.passed).set(run, position) })

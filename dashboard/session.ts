@@ -19,16 +19,16 @@ export const session = signal<Session>({ kind: 'asking' })
 
 const PATH = '/v1/session'
 
-/** A key in the address signs in once; it is out of the address before anything else happens. */
+/**
+ * A key in the address signs in once; it is out of the address before anything else happens. It takes nobody's place: whoever
+ * followed somebody else's link would go on as somebody else, and make his keys and invites there.
+ */
 export async function begin(): Promise<void> {
   const given = /^#key=(.+)$/.exec(location.hash)?.[1]
-  if (given === undefined) {
-    if (session.value.kind === 'signed-in') return
-    session.value = await current().catch((): Session => ({ kind: 'none', why: 'unreachable' }))
-    return
-  }
-  history.replaceState(null, '', location.pathname + location.search)
-  await signIn(decodeURIComponent(given))
+  if (given !== undefined) history.replaceState(null, '', location.pathname + location.search)
+  if (session.value.kind === 'signed-in') return
+  session.value = await current().catch((): Session => ({ kind: 'none', why: 'unreachable' }))
+  if (given !== undefined && session.value.kind === 'none') await signIn(given)
 }
 
 export async function signIn(key: string): Promise<void> {

@@ -39,6 +39,11 @@ export class Places {
   }
 }
 
+/** What one holder may have of so many that all have together. */
+export function shareOf(total: number): number {
+  return Math.max(1, Math.floor((total * 3) / 4))
+}
+
 /** How many there are, and how many one holder may have. */
 export type PlacesRule = { readonly total: number; readonly each: number }
 

@@ -78,6 +78,8 @@ export class Transport {
     const { url, apiKey, coordinatorKey, timeoutMs = TIMEOUT_MILLIS, maxRetries = RETRIES, fetch, doors } = options
     this.url = url.replace(/\/+$/, '')
     this.coordinatorKey = coordinatorKey
+    // Whoever refuses to send it would show it in what it throws.
+    if (apiKey !== undefined && !/^[\x20-\x7e]*$/.test(apiKey)) throw new TypeError('an API key has other characters')
     this.#key = apiKey
     // Called as a function of its own: browsers refuse a fetch that is a method of something else.
     this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init))
@@ -148,7 +150,8 @@ export class Transport {
     const signals = signal ? [signal, late.signal] : [late.signal]
     let response: Response
     try {
-      response = await this.#fetch(url, { ...init, signal: AbortSignal.any(signals) })
+      // The key and what is sent are for this coordinator: nobody is followed elsewhere.
+      response = await this.#fetch(url, { ...init, redirect: 'error', signal: AbortSignal.any(signals) })
     } catch (cause) {
       signal?.throwIfAborted()
       throw new ConnectionError(late.signal.aborted ? 'timeout' : 'unreachable', this.url, cause)

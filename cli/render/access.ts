@@ -1,8 +1,9 @@
 import type { AuditEventView, KeyView, WhoView } from '../api-client.ts'
+import { plain } from './width.ts'
 
 export function whoLines({ id, name, scopes, federation, expires_at: expires }: WhoView): readonly string[] {
   return [
-    `key         ${id}  ${name}`,
+    `key         ${id}  ${plain(name)}`,
     `scopes      ${scopes.join(' ')}`,
     `federation  ${federation ?? 'all'}`,
     `expires     ${expires ?? 'never'}`,
@@ -12,9 +13,8 @@ export function whoLines({ id, name, scopes, federation, expires_at: expires }: 
 /** The id first and whole, then whether it is good. */
 export function keyLine({ id, name, scopes, federation, ...when }: KeyView, now: number): string {
   const used = when.last_used_at === null ? 'never used' : `used ${when.last_used_at.slice(0, 10)}`
-  return [id, stateOf(when, now).padEnd(18), used.padEnd(15), name, scopes.join(' '), federation ?? '']
-    .join('  ')
-    .trimEnd()
+  const row = [id, stateOf(when, now).padEnd(18), used.padEnd(15), name, scopes.join(' '), federation ?? '']
+  return plain(row.join('  ')).trimEnd()
 }
 
 function stateOf(
@@ -27,5 +27,5 @@ function stateOf(
 }
 
 export function auditLine({ time, actor, action, target, status }: AuditEventView): string {
-  return [time, String(status), actor.name, action, target ?? ''].join('  ').trimEnd()
+  return plain([time, String(status), actor.name, action, target ?? ''].join('  ')).trimEnd()
 }

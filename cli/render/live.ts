@@ -1,4 +1,5 @@
 import type { Terminal } from '../output.ts'
+import { plainLines } from './width.ts'
 
 /** Ten frames a second: more is flicker. */
 const FRAME_MILLIS = 100
@@ -27,7 +28,7 @@ export class Live implements Disposable {
 
   /** A line that stays, above the block. */
   above(line: string): void {
-    this.#terminal.write(`${this.#up()}${line}\n`)
+    this.#terminal.write(`${this.#up()}${plainLines(line)}\n`)
     this.#drawn = 0
     this.#draw()
   }

@@ -5,6 +5,7 @@ import type { NodeView } from '../api-client.ts'
 import { formatSpeed } from './capability.ts'
 import { rowOf } from './rounds.ts'
 import { formatBytes, formatSeconds } from './units.ts'
+import { plain } from './width.ts'
 
 type NodeWithHistory = z.output<typeof nodeWithHistoryView>
 
@@ -38,7 +39,7 @@ export function describeNode({ id, linked, operator, standing, capability }: Nod
     ['version', capability && `${capability.version}, a node of ${capability.population} populations`],
     ['reported', capability && `${capability.reported_at}${capability.stale ? ', stale' : ''}`],
   ]
-  const lines = rows.flatMap(([name, value]) => (value === null ? [] : [`${name.padEnd(10)} ${value}`]))
+  const lines = rows.flatMap(([name, value]) => (value === null ? [] : [`${name.padEnd(10)} ${plain(value)}`]))
   if (!capability) return [...lines, 'it has said nothing of what it can do']
   const speeds = capability.speeds.map((speed) => {
     const { model, standing: of, milli_samples_per_second: claimed, observed_milli_samples_per_second: seen } = speed

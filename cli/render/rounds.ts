@@ -1,6 +1,7 @@
 import type { RoundView, SeatView } from '../api-client.ts'
 import { figuresText } from './figures.ts'
 import { formatSeconds } from './units.ts'
+import { plain } from './width.ts'
 
 /** A line for each round: how it ended, of how many seats how many reported, how long it took, and why it came to nothing. */
 export function roundLines(rounds: readonly RoundView[]): readonly string[] {
@@ -39,7 +40,7 @@ const SEAT_WIDTHS = [5, 48, 8, 9, 0] as const
 
 export function rowOf(cells: readonly string[], widths: readonly number[]): string {
   return cells
-    .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    .map((cell, column) => plain(cell).padEnd(widths[column] ?? 0))
     .join('  ')
     .trimEnd()
 }

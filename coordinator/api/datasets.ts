@@ -6,12 +6,12 @@ import { inTime } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
-import { nodesOf } from './tenancy.ts'
+import { nodesOf, operatorsFor } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 /** What nodes say in public of their data, for whoever writes a task for it. */
 export function datasetRoutes(routes: Routes, doors: ApiDoors): void {
-  const { datasets, eligibility, clock } = doors
+  const { datasets, clock } = doors
   routes.get(
     '/v1/datasets',
     {
@@ -33,7 +33,7 @@ export function datasetRoutes(routes: Routes, doors: ApiDoors): void {
         ),
       )
       const listed = all.filter(({ node }) => visible.has(node))
-      const operatorOf = await inTime(clock, eligibility.operators())
+      const operatorOf = await operatorsFor(doors, caller)
       return pageIn(listed, query, { keyOf: ({ node }) => node, newestFirst: false }, (one) =>
         viewOf(one, one.dataset, operatorOf(one.node)),
       )

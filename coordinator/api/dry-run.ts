@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Places, type PlacesRule } from '#protocol/places.ts'
 import { dryRun, type Forecast } from '../dry-run.ts'
 import type { Caller } from './caller.ts'
 import * as example from './examples.ts'
@@ -7,7 +8,7 @@ import { type LaunchRun, wholeOf } from './request.ts'
 import { launchRunSchema } from './run-schemas.ts'
 import { problems, type Routes } from './runs.ts'
 import type { ApiDoors } from './server.ts'
-import { placeOf } from './tenancy.ts'
+import { placeOf, tenantOf } from './tenancy.ts'
 
 const amount = z.string().meta({ description: 'micro-credits, as a decimal text' })
 const errors = z.array(z.object({ pointer: z.string(), message: z.string() }))
@@ -66,7 +67,11 @@ const NOTHING_FORESEEN = {
   ...{ privacy: NO_ACCOUNTANT, population: { linked: 0, willing: 0, needed: null }, sites: [], compatibility: [] },
 }
 
+/** Under way at a time: each asks every node of its population, and is in memory for as long as they may take to answer. */
+const PLACES: PlacesRule = { total: 8, each: 4 }
+
 export function dryRunRoutes(routes: Routes, doors: ApiDoors): void {
+  const places = new Places(PLACES)
   routes.post(
     '/v1/runs/dry-run',
     {
@@ -81,6 +86,8 @@ export function dryRunRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async ({ body, caller }) => {
       if (doors.isOverloaded()) throw later(503, 'overload', 'the coordinator has more to do than it can')
+      using place = places.take(tenantOf(caller))
+      if (!place) throw later(429, 'too_many_dry_runs', 'so many are under way already')
       const foreseen = await foresee(doors, caller, body)
       return 'mistakes' in foreseen
         ? { ok: false, errors: foreseen.mistakes, rounds: body.rounds, ...NOTHING_FORESEEN }

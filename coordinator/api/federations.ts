@@ -162,6 +162,7 @@ export function federationRoutes(routes: Routes, doors: ApiDoors): void {
       ...admin,
       schema: {
         summary: 'Make a node a member, or say whose it is',
+        description: 'A key of a federation says whose its members are; it makes a node one by an invite alone.',
         params: federationParams,
         body: addMemberSchema,
         response: { 201: memberView, ...problems },
@@ -169,6 +170,9 @@ export function federationRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async ({ caller, params, body: { node, operator } }, reply) => {
       const { id } = await findFederation(caller, params.id)
+      // Its members are shown to a tenant: whoever knew a node's id could else read what it says of itself and of its data.
+      if (caller.federation !== null && (await inTime(clock, federations.among(id, [node]))).length === 0)
+        throw new Problem(403, 'invite_needed', 'A node comes by its own word', 'ask it in: it takes an invite itself')
       const member = taken(await inTime(clock, federations.add(id, node, operator), MAYBE), id)
       return reply.code(201).send(memberOf(member, await inTime(clock, presence.has(node))))
     },

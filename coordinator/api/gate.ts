@@ -68,8 +68,8 @@ export class Gate {
     const { keys, keyHash, clock } = this.#doors
     if (shown?.id === ROOT.id && shown.isProof(keyHash)) return ROOT
     const remembered = shown && keys.remembered(shown.id)
-    // Whoever has a key that this process knows is not kept waiting by those who have none.
-    if (!(remembered && shown.isProof(remembered.hash)))
+    // Whoever has a key that this process knows to be good is not kept waiting by those who have none.
+    if (!(remembered && isUsable(remembered, clock.now()) && shown.isProof(remembered.hash)))
       limit(reply, 'address', this.#strangers, holderOf(request.raw.socket.remoteAddress))
     const key = shown && shown.id !== ROOT.id ? await inTime(clock, keys.get(shown.id)) : undefined
     if (!key || !shown?.isProof(key.hash)) throw unauthorized(ANY)

@@ -165,10 +165,13 @@ export function keyRoutes(routes: Routes, { keys, clock }: ApiDoors): void {
 }
 
 /** Who could give what he has not would soon have it. */
-function checkGrant(caller: Caller, { scopes, federation }: z.output<typeof createKeySchema>): void {
+function checkGrant(caller: Caller, { scopes, federation, expiresAt }: z.output<typeof createKeySchema>): void {
   const lacking = scopes.filter((scope) => !caller.scopes.has(scope))
   if (lacking.length > 0) throw notYours('/scopes', `this key itself has not ${lacking.join(', ')}`)
   if (!sees(caller, federation)) throw notYours('/federation', `this key is for ${caller.federation} alone`)
+  const until = caller.expiresAt
+  if (until !== null && (expiresAt === null || Date.parse(expiresAt) > until))
+    throw notYours('/expiresAt', `this key is good until ${timeOf(until)}`)
 }
 
 function notYours(pointer: string, message: string): Problem {

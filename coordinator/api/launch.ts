@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { equalBytes } from '#protocol/bytes.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
+import { shareOf } from '#protocol/places.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Claim } from '../claims.ts'
 import type { CreateRefusal } from '../create.ts'
@@ -19,6 +20,7 @@ type Request = Pick<FastifyRequest, 'body'> & {
   readonly headers: z.output<typeof idempotencyHeaders>
   readonly caller: Caller
 }
+type Order = { readonly caller: Caller; readonly purpose: RunSpec['purpose']; readonly create: Create }
 type LauncherDoors = Pick<ApiDoors, 'runner' | 'newRunId' | 'claims' | 'clock' | 'bounds' | 'isOverloaded'>
 
 /** Launches runs of any purpose: two requests under one key make one run, to whichever processes they came. */
@@ -38,41 +40,42 @@ export class Launcher {
   ): Promise<Run> {
     const key = headers['idempotency-key']
     const idempotency = key === undefined ? null : { key, body: bodyDigest(body) }
-    const made = idempotency ? this.#once(caller, purpose, idempotency, create) : this.#make(purpose, null, create)
+    const order = { caller, purpose, create }
+    const made = idempotency ? this.#once(order, idempotency) : this.#make(order)
     const { run, replayed } = await inTime(this.#doors.clock, made, key ? REPEATABLE : UNREPEATABLE)
     if (replayed) markReplayed(reply)
     void reply.code(replayed ? 200 : 201)
     return run
   }
 
-  async #once(caller: Caller, purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
+  async #once(order: Order, idempotency: NonNullable<Idempotency>) {
     const { newRunId, claims } = this.#doors
-    const { body } = idempotency
+    const { caller, purpose } = order
     const key = claimKeyOf(caller, idempotency.key)
     const found = await claims.of(key)
-    if (found) return this.#claimed(found, purpose, idempotency, create)
-    const own: Claim = { v: 1, run: newRunId(), purpose, body }
+    if (found) return this.#claimed(found, order, idempotency)
+    const own: Claim = { v: 1, run: newRunId(), purpose, body: idempotency.body }
     // What cannot be made claims no key.
-    const spec = await this.#specOf(own.run, purpose, idempotency, create)
+    const spec = await this.#specOf(own.run, order, idempotency)
     const standing = await claims.make(key, own)
-    return standing.run === own.run ? this.#create(spec) : this.#claimed(standing, purpose, idempotency, create)
+    return standing.run === own.run ? this.#create(spec) : this.#claimed(standing, order, idempotency)
   }
 
   /** Under a key that stands for a run already. Whoever claimed it may have died before it made the run, or be about to. */
-  async #claimed(claim: Claim, purpose: RunSpec['purpose'], idempotency: NonNullable<Idempotency>, create: Create) {
-    if (claim.purpose !== purpose || !equalBytes(claim.body, idempotency.body)) throw keyReused()
+  async #claimed(claim: Claim, order: Order, idempotency: NonNullable<Idempotency>) {
+    if (claim.purpose !== order.purpose || !equalBytes(claim.body, idempotency.body)) throw keyReused()
     await this.#doors.runner.hear(claim.run)
     const run = this.#doors.runner.run(claim.run)
     if (run) return { run, replayed: true }
-    return this.#create(await this.#specOf(claim.run, purpose, idempotency, create))
+    return this.#create(await this.#specOf(claim.run, order, idempotency))
   }
 
-  async #make(purpose: RunSpec['purpose'], idempotency: Idempotency, create: Create) {
-    return this.#create(await this.#specOf(this.#doors.newRunId(), purpose, idempotency, create))
+  async #make(order: Order) {
+    return this.#create(await this.#specOf(this.#doors.newRunId(), order, null))
   }
 
-  async #specOf(id: RunId, purpose: RunSpec['purpose'], idempotency: Idempotency, create: Create): Promise<RunSpec> {
-    this.#checkRoom()
+  async #specOf(id: RunId, { caller, purpose, create }: Order, idempotency: Idempotency): Promise<RunSpec> {
+    this.#checkRoom(caller)
     const spec = await create(id, idempotency)
     if (spec.ok) return spec.value
     const errors = spec.where ? [spec.where] : []
@@ -80,15 +83,17 @@ export class Launcher {
     throw new Problem(422, 'invalid_run', title, spec.detail ?? spec.refusal, { errors })
   }
 
-  /** Before anything is made: the runs that are under way go on. */
-  #checkRoom(): void {
+  /** Before anything is made: the runs that are under way go on. A federation leaves room for the others. */
+  #checkRoom({ federation }: Caller): void {
     const { runner, bounds, isOverloaded } = this.#doors
     if (isOverloaded()) throw later(503, 'overload', 'the coordinator has more to do than it can: its runs go on')
-    const unfinished = runner.runs().filter(({ phase }) => phase !== 'ended').length
-    if (unfinished >= bounds.unfinishedRuns)
-      throw later(429, 'too_many_runs', `${unfinished} runs have not ended, at most ${bounds.unfinishedRuns}`, {
-        seconds: 60,
-      })
+    const unfinished = runner.runs().filter(({ phase }) => phase !== 'ended')
+    const own = unfinished.filter(({ spec }) => spec.federation === federation)
+    const tooMany = (runs: number, most: number) =>
+      later(429, 'too_many_runs', `${runs} runs have not ended, at most ${most}`, { seconds: 60 })
+    if (unfinished.length >= bounds.unfinishedRuns) throw tooMany(unfinished.length, bounds.unfinishedRuns)
+    const share = shareOf(bounds.unfinishedRuns)
+    if (federation !== null && own.length >= share) throw tooMany(own.length, share)
   }
 
   async #create(spec: RunSpec): Promise<{ readonly run: Run; readonly replayed: boolean }> {

@@ -8,14 +8,14 @@ import { inTime, notFound } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { type checkView, nodeView, nodeWithHistoryView, page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
-import { nodesOf, runFilter } from './tenancy.ts'
+import { nodesOf, operatorsFor, runFilter } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 type NodeView = z.output<typeof nodeView>
 
 /** The nodes: which are linked, what they say that they can do, and what came of testing it. */
 export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
-  const { clock, presence, capabilities, paces, eligibility } = doors
+  const { clock, presence, capabilities, paces } = doors
 
   routes.get(
     '/v1/nodes',
@@ -41,7 +41,7 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
       const known = new Map(capable.map((one) => [one.node, one]))
       const all = await nodesOf(doors, caller, [...new Set([...linked, ...known.keys()])])
       const ids = all.filter((id) => after === undefined || id > after).sort()
-      const operatorOf = await inTime(clock, eligibility.operators())
+      const operatorOf = await operatorsFor(doors, caller)
       const data = ids.slice(0, limit).map((id) => {
         return viewOf(doors, id, { linked: linked.has(id), known: known.get(id), operator: operatorOf(id) })
       })
@@ -65,7 +65,7 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
       if (!id.ok || (await nodesOf(doors, caller, [id.value])).length === 0) throw notFound('node', params.id)
       const known = await inTime(clock, capabilities.get(id.value))
       const linked = await inTime(clock, presence.has(id.value))
-      const operatorOf = await inTime(clock, eligibility.operators())
+      const operatorOf = await operatorsFor(doors, caller)
       const isThere = runFilter(doors, caller)
       const rounds = paces.of(id.value).filter(({ run }) => isThere(run))
       if (!known && !linked && rounds.length === 0) throw notFound('node', params.id)

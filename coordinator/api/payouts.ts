@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { parseNodeId, parseRunId } from '#protocol/ids.ts'
 import { type Payment, type PayoutCursor, paymentsOf, payoutsOf } from '../payouts.ts'
+import type { Caller } from './caller.ts'
 import { BALANCE, PAYOUT } from './model-examples.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { find, pageQuery, problems, type Routes, runParams } from './runs.ts'
 import { page } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
-import { runFilter, runsFor } from './tenancy.ts'
+import { operatorsFor, runFilter, runsFor } from './tenancy.ts'
 
 const amount = z.string().meta({ description: 'micro-credits, as a decimal text' })
 const operator = z.string().nullable().meta({ description: "by the coordinator's list" })
@@ -28,9 +29,9 @@ export const balanceView = z
 
 /** Who was paid what for which update. Amounts add up: those of a run's receipts to what the run has paid. */
 export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
-  const { blobs, clock, eligibility } = doors
-  const viewsOf = async (payments: readonly Payment[]): Promise<z.output<typeof payoutView>[]> => {
-    const operatorOf = await inTime(clock, eligibility.operators())
+  const { blobs, clock } = doors
+  const viewsOf = async (payments: readonly Payment[], caller: Caller): Promise<z.output<typeof payoutView>[]> => {
+    const operatorOf = await operatorsFor(doors, caller)
     return payments.map(({ receipt, value: { node, run, round, amount } }) => {
       return { node, operator: operatorOf(node), amount: String(amount), run, round, receipt }
     })
@@ -56,7 +57,7 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
       if (!list || list === 'overdue') return { data: [], has_more: false, next: null }
       const { payments, total } = await paymentsOf(blobs, list, { from: after, limit })
       const last = after + payments.length
-      return { data: await viewsOf(payments), has_more: last < total, next: last < total ? String(last) : null }
+      return { data: await viewsOf(payments, caller), has_more: last < total, next: last < total ? String(last) : null }
     },
   )
 
@@ -78,7 +79,7 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
         query.run === undefined ? runsFor(doors, caller).toReversed() : [await find(doors, caller, query.run)]
       const after = query.after === undefined ? undefined : readCursor(query.after)
       const { payments, next } = await payoutsOf(blobs, runs, { node: node?.value, after, limit: query.limit })
-      return { data: await viewsOf(payments), has_more: next !== null, next: next && cursorText(next) }
+      return { data: await viewsOf(payments, caller), has_more: next !== null, next: next && cursorText(next) }
     },
   )
 
@@ -94,7 +95,7 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async ({ query: { limit, after }, caller }) => {
       const earned = await inTime(clock, doors.earned(runFilter(doors, caller)))
-      const operatorOf = await inTime(clock, eligibility.operators())
+      const operatorOf = await operatorsFor(doors, caller)
       const all = [...earned]
         .filter(([node]) => after === undefined || node > after)
         .toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -32,6 +32,19 @@ export async function nodesOf(
   return inTime(clock, federations.among(federation as FederationId, nodes))
 }
 
+/** Who runs each node: to a key of a federation by the names that it gave itself, and not by another one's. */
+export function operatorsFor(
+  { eligibility, clock }: Pick<ApiDoors, 'eligibility' | 'clock'>,
+  { federation }: Tenant,
+): Promise<(node: NodeId) => string | null> {
+  return inTime(clock, eligibility.operators(federation as FederationId | null))
+}
+
+/** Whose share it is of what all have together: a federation has one, however many keys it makes. */
+export function tenantOf({ id, federation }: Pick<Caller, 'id' | 'federation'>): string {
+  return federation ?? id
+}
+
 /** What belongs to the coordinator as a whole. @throws {Problem} 403 for a key of a federation */
 export function checkUnbound(caller: Tenant): void {
   if (caller.federation !== null) throw outside('it is of no federation, and the key is of one')

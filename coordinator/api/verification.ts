@@ -7,6 +7,7 @@ import { VERIFICATION } from './model-examples.ts'
 import { inTime, later, Problem } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import type { ApiDoors } from './server.ts'
+import { tenantOf } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 /** A request waits so long for what may take minutes; then it is to be asked for. */
@@ -60,7 +61,10 @@ export function verificationRoutes(routes: Routes, doors: ApiDoors): void {
     async ({ caller, params }, reply) => {
       const run = await find(doors, caller, params.id)
       const root = rootOf(run)
-      const asked = await inTime(clock, verifications.ask({ run: run.spec.run, root, allowExpired: run.expired > 0 }))
+      const asked = await inTime(
+        clock,
+        verifications.ask({ run: run.spec.run, root, allowExpired: run.expired > 0, by: tenantOf(caller) }),
+      )
       if (!asked.ok) throw later(503, 'too_many_verifications', asked.detail ?? asked.refusal, { seconds: 30 })
       const made = await within(clock, WAIT_MILLIS, asked.value)
       return reply.code(made ? 200 : 202).send(made ? viewOf(made) : runningView(run, root))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseRunId, type RunId } from '#protocol/ids.ts'
+import { Places, type PlacesRule } from '#protocol/places.ts'
 import type { Delivery, Notifier } from '../notifier.ts'
 import type { WebhookTransport } from '../transports/webhooks.ts'
 import { type Endpoint, type EndpointChange, endpointFields, type Webhooks } from '../webhooks.ts'
@@ -7,10 +8,11 @@ import { type Caller, sees } from './caller.ts'
 import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
 import { pageIn } from './paging.ts'
-import { inTime, notFound, Problem } from './problems.ts'
+import { inTime, later, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, problemView } from './schemas.ts'
 import type { ApiDoors } from './server.ts'
+import { tenantOf } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 export type WebhookDoors = {
@@ -101,6 +103,8 @@ const changeSchema = z
   .meta({ id: 'ChangeWebhookEndpoint', examples: [{ enabled: false }] })
 
 const params = z.object({ id: z.string().max(100) })
+/** Messages that are sent by hand, at a time: each waits up to ten seconds for somebody else's host. */
+const SENDING: PlacesRule = { total: 32, each: 8 }
 const scoped = { config: { scope: 'webhooks:admin' } } as const
 
 /** Who else is told of what happens. */
@@ -110,6 +114,12 @@ export function webhookRoutes(
   { webhooks, notifier, mistakeIn, secretOf }: WebhookDoors,
 ): void {
   const { clock, runner, closing } = doors
+  const places = new Places(SENDING)
+  const placeFor = (caller: Caller): Disposable => {
+    const place = places.take(tenantOf(caller))
+    if (place) return place
+    throw later(429, 'too_many_messages', 'so many are being sent by hand already')
+  }
 
   /** Of another tenant there is none. */
   const find = async (id: string, caller: Caller): Promise<Endpoint> => {
@@ -117,8 +127,17 @@ export function webhookRoutes(
     if (!endpoint || !sees(caller, endpoint.federation)) throw notFound('endpoint', id)
     return endpoint
   }
-  const check = (url: string | undefined) => {
-    const mistake = url === undefined ? undefined : mistakeIn(url)
+  const check = (url: string | undefined, caller: Caller) => {
+    if (url === undefined) return
+    // Whoever chooses where events go reads them there.
+    if (!caller.scopes.has('runs:read'))
+      throw new Problem(
+        403,
+        'insufficient_scope',
+        'This key is not for that',
+        'a key with the scope runs:read is needed',
+      )
+    const mistake = mistakeIn(url)
     if (mistake)
       throw new Problem(422, 'bad_webhook_url', 'Nothing is sent there', `the address ${mistake}`, {
         errors: [{ pointer: '/url', message: mistake }],
@@ -157,7 +176,7 @@ export function webhookRoutes(
     },
     async (request, reply) => {
       const { body, caller } = request
-      check(body.url)
+      check(body.url, caller)
       const wanted = { ...body, federation: caller.federation }
       const made = await inTime(clock, webhooks.add(wanted, onceOf(request)), MAYBE)
       if (!made.ok && made.refusal === 'key-reused') throw keyReused()
@@ -195,7 +214,7 @@ export function webhookRoutes(
     async (request, reply) => {
       const { body, caller } = request
       const { id } = await find(request.params.id, caller)
-      check(body.url)
+      check(body.url, caller)
       const change = Object.fromEntries(
         Object.entries(body).filter(([, value]) => value !== undefined),
       ) as EndpointChange
@@ -205,6 +224,13 @@ export function webhookRoutes(
         webhooks.change(id, change, (standing) => isMet(viewOf(standing))),
       )
       if (changed === 'stale') throw preconditionFailed()
+      if (changed === 'too-many')
+        throw new Problem(
+          409,
+          'too_many_endpoints',
+          'There are enough',
+          'it was changed too often: it can be taken away',
+        )
       if (!changed) throw notFound('endpoint', id)
       const view = viewOf(changed)
       return reply.header('etag', etagOf(view)).send(view)
@@ -263,6 +289,7 @@ export function webhookRoutes(
         position >= runner.position(run.spec.run)
       )
         throw notFound('message', delivery)
+      using _ = placeFor(caller)
       const again = await notifier.redeliver(endpoint, run, position, closing)
       if (!again) throw notFound('message', delivery)
       return deliveryOf(again)
@@ -275,8 +302,10 @@ export function webhookRoutes(
       ...scoped,
       schema: { summary: 'Send a message about nothing, now', params, response: { 200: deliveryView, ...problems } },
     },
-    async ({ params: { id }, caller, id: request }) =>
-      deliveryOf(await notifier.test(await find(id, caller), `msg_test_${request}`, closing)),
+    async ({ params: { id }, caller, id: request }) => {
+      using _ = placeFor(caller)
+      return deliveryOf(await notifier.test(await find(id, caller), `msg_test_${request}`, closing))
+    },
   )
 }
 

@@ -148,6 +148,10 @@ export class SocketTransport implements CoordinatorTransport {
 
   /** Before a WebSocket is made. */
   #knock(request: IncomingMessage, answer: (refusal: string | null, allowed: boolean) => void): void {
+    if (!isOfHere(request)) {
+      this.#options.count('links_refused', 'another-origin')
+      return answer('a page of another origin', false)
+    }
     const full = this.#sockets >= this.#options.linksMax
     const refusal = this.#options.isOverloaded() ? 'overload' : full ? 'too-many-links' : undefined
     if (refusal === undefined && this.#strangers.enter(request)) return answer(null, true)
@@ -294,4 +298,12 @@ export class SocketTransport implements CoordinatorTransport {
 /** socket.io hands binary over as a Buffer, which is a Uint8Array of Node's own realm. */
 function isFrame(value: unknown): value is Bytes {
   return isBytes(value)
+}
+
+/**
+ * A browser lets any page open a WebSocket to anywhere, so also to a coordinator that only its own machine or network reaches;
+ * it says where the page came from, and other clients say nothing. The page that lends a browser comes from here.
+ */
+function isOfHere({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host)
 }

@@ -3,7 +3,10 @@ import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { Agent } from 'undici'
 import type { Post } from '../notifier.ts'
 
-/** Addresses that lead to no public host: private, local, shared, documentation, multicast, reserved (RFC 6890, RFC 4291). */
+/**
+ * Addresses that lead to no public host: private, local, shared, documentation, multicast, reserved (RFC 6890, RFC 4291), and
+ * those that stand for an IPv4 address, which may be one of these.
+ */
 const INSIDE = new BlockList()
 for (const [address, bits] of [
   ...([
@@ -17,6 +20,7 @@ for (const [address, bits] of [
     ['172.16.0.0', 12],
     ['192.0.0.0', 24],
     ['192.0.2.0', 24],
+    ['192.88.99.0', 24],
     ['192.168.0.0', 16],
     ['198.18.0.0', 15],
   ] as const),
@@ -30,16 +34,23 @@ for (const [address, bits] of [
   INSIDE.addSubnet(address, bits, 'ipv4')
 for (const [address, bits] of [
   ...([
-    ['::', 127],
+    ['::', 96],
+    ['::ffff:0:0:0', 96],
     ['64:ff9b::', 96],
     ['64:ff9b:1::', 48],
     ['100::', 64],
+  ] as const),
+  ...([
+    ['2001::', 23],
     ['2001:db8::', 32],
     ['2002::', 16],
+    ['3fff::', 20],
+    ['5f00::', 16],
   ] as const),
   ...([
     ['fc00::', 7],
     ['fe80::', 10],
+    ['fec0::', 10],
     ['ff00::', 8],
   ] as const),
 ])

@@ -36,6 +36,8 @@ class Consilium:
     """coordinator_key, z6Mk...: models are taken where this key has signed the record that names them, and no other way."""
 
     def __init__(self, url, key, retries=RETRIES, pause=time.sleep, coordinator_key=None):
+        if not all(" " <= letter <= "~" for letter in key):
+            raise ValueError("an API key has other characters")  # Whoever refuses to send it would show it.
         self.url, self.key, self.retries, self._pause = url.rstrip("/"), key, retries, pause
         self.coordinator_key, self._open = coordinator_key, urllib.request.build_opener(_Stay).open
 
@@ -251,6 +253,9 @@ class Consilium:
 _part = urllib.parse.quote_plus
 def _of(run, rest=""):
     return "/v1/runs/" + _part(run) + rest
+def _plain(text):
+    """Without what a terminal would obey: reasons are other people's."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 def _events(stream):
     data = []
@@ -424,7 +429,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     try:
         order = json.loads(open(args.task, encoding="utf-8").read())
-        key = open(args.key, encoding="utf-8").read().strip() if args.key else os.environ.get("CONSILIUM_API_KEY", "")
+        key = open(args.key, encoding="utf-8").read().strip() if args.key else os.environ.get("CONSILIUM_API_KEY", "").strip()
         client = Consilium(args.coordinator, key, coordinator_key=args.coordinator_key)
         run, event = client.create(order)["id"], {}
         print(run, flush=True)
@@ -434,7 +439,7 @@ def main(argv=None):
         if not event:
             return 0
         evaluation = event.get("evaluation")
-        print(event["type"], "accuracy %.4f" % evaluation["accuracy"] if evaluation else event.get("reason"))
+        print(event["type"], "accuracy %.4f" % evaluation["accuracy"] if evaluation else _plain(event.get("reason")))
         if event["type"] != "run.completed":
             return 7
         if args.model:
@@ -443,7 +448,7 @@ def main(argv=None):
             client.save_bundle(run, args.bundle)
         return 0
     except (ApiError, Unreachable, VerificationError, OSError, ValueError) as cause:
-        print("error  %s" % cause, file=sys.stderr)
+        print("error  %s" % _plain(cause), file=sys.stderr)
         return 10 if isinstance(cause, Unreachable) else 8 if isinstance(cause, VerificationError) else 1
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -8,7 +9,8 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { verifySignature } from '#sdk/webhook-signature.ts'
 import { type Live, live } from '#test/coordinator/live.ts'
-import { BIN, jsonLines } from './command.ts'
+import { temporaryFolder } from '#test/folder.ts'
+import { BIN, consilium, jsonLines } from './command.ts'
 import { checkPrinted } from './printed.ts'
 import { Shell } from './shell.ts'
 
@@ -163,4 +165,16 @@ test('completion knows commands, options, and the runs that there are', async ()
   for (const shell of ['bash', 'zsh', 'fish', 'powershell'])
     expect((await run('completion', shell)).stdout).toMatch(/consilium.* complete '?--/)
   expect(await run('completion', 'tcsh')).toMatchObject({ code: 2, stderr: expect.stringContaining('bash, zsh') })
+})
+
+test('completion offers no run that a shell would take for more than an id', async () => {
+  await using folder = await temporaryFolder()
+  const runs = ['run_x;touch$IFS/tmp/x', '$(reboot)', one].map((id) => ({ id, name: 'n' }))
+  await mkdir(join(folder.path, 'consilium'))
+  const kept = { 'http://theirs': { at: Date.now(), runs } }
+  await writeFile(join(folder.path, 'consilium/completion.json'), JSON.stringify(kept))
+  const env = { CONSILIUM_COORDINATOR: 'http://theirs', XDG_CACHE_HOME: folder.path, XDG_CONFIG_HOME: folder.path }
+  const { stdout } = await consilium(['complete', '--', 'runs', 'watch', ''], { env })
+  expect(stdout).toContain(one)
+  expect(stdout).not.toMatch(/touch|reboot/)
 })

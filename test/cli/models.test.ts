@@ -21,7 +21,12 @@ afterAll(async () => given[Symbol.asyncDispose]())
 async function run(name: string, ...rest: readonly string[]): Promise<{ code: number; text: string; json: Json }> {
   const command = COMMANDS.find((one) => one.name === name)
   if (!command) throw new Error(`there is no ${name}`)
-  const environment = { CONSILIUM_COORDINATOR: given.at.coordinator.url, CONSILIUM_API_KEY: given.at.key }
+  // A key beside a coordinator in the environment is for that one alone.
+  const isElsewhere = rest.includes('--coordinator')
+  const environment = {
+    ...(!isElsewhere && { CONSILIUM_COORDINATOR: given.at.coordinator.url }),
+    CONSILIUM_API_KEY: given.at.key,
+  }
   const args = parseArguments(command, rest, environment)
   let text = ''
   const out = { write: (piece: string) => (text += piece) }
@@ -75,17 +80,19 @@ describe('model pull', () => {
   })
 })
 
-/** A coordinator that answers as ours does, but for one block, of which the last bit is another. */
-async function lying(block: string): Promise<AsyncDisposable & { readonly url: string }> {
+/** A coordinator that answers as ours does, but for one block, of which the last bit is another; or for what a run is called. */
+async function lying(block: string, name = given.plain): Promise<AsyncDisposable & { readonly url: string }> {
   const server = createServer(async (request, response) => {
     const headers = { authorization: `Bearer ${given.at.key}` }
-    const answer = await fetch(`${given.at.coordinator.url}${request.url}`, {
+    const path = request.url?.replace(encodeURIComponent(name), given.plain)
+    const answer = await fetch(`${given.at.coordinator.url}${path}`, {
       method: request.method ?? 'GET',
       headers,
     })
-    const bytes = await answer.bytes()
+    let bytes: Uint8Array = await answer.bytes()
     if (request.url?.startsWith(`/ipfs/${block}`) && bytes.length > 0)
       bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1
+    if (path?.startsWith('/v1/')) bytes = Buffer.from(Buffer.from(bytes).toString().replaceAll(given.plain, name))
     response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(bytes)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -110,6 +117,15 @@ test('model pull keeps nothing of a model in which one bit is another, in whiche
     const pulled = run('model pull', given.plain, '--coordinator', at.url, '--out', folder.path)
     await expect(pulled).rejects.toMatchObject({ exit: 8, message: expect.stringContaining(block) })
   }
+  expect(await readdir(folder.path)).toEqual([])
+})
+
+test('model pull writes in its folder alone, whatever a coordinator calls a run', async () => {
+  await using folder = await temporaryFolder()
+  await using at = await lying('none', '../elsewhere')
+  const out = join(folder.path, 'out')
+  const pulled = run('model pull', given.plain, '--coordinator', at.url, '--out', out)
+  await expect(pulled).rejects.toMatchObject({ code: 'bad_answer' })
   expect(await readdir(folder.path)).toEqual([])
 })
 

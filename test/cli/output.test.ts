@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { EXIT, Failure, failureLines, failureOf, failureProblem } from '#cli/failure.ts'
-import { terminalOf } from '#cli/output.ts'
+import { outputTo, terminalOf } from '#cli/output.ts'
+import { auditLine } from '#cli/render/access.ts'
+import { rowOf } from '#cli/render/rounds.ts'
 
 const stream = (isTTY: boolean) => ({ isTTY, columns: 100, write: () => true })
 
@@ -27,6 +29,42 @@ describe('lines are drawn over, and colour is used', () => {
     [{}, false],
   ])('letters beyond ASCII under %j: %j', (environment, unicode) => {
     expect(terminalOf(stream(true), environment).unicode).toBe(unicode)
+  })
+})
+
+describe('what others named', () => {
+  const ESC = '\u001b'
+  const written: string[] = []
+  const out = { write: (text: string) => written.push(text) }
+  const output = outputTo({ out, err: out }, { FORCE_COLOR: '1' }, { json: false, quiet: false })
+  const said = (say: () => void): string => {
+    written.length = 0
+    say()
+    return written.join('')
+  }
+
+  test.each([
+    ['clears the screen', `${ESC}[2J${ESC}[H`],
+    ['writes to the clipboard', `${ESC}]52;c;cm0gLXJmIH4K${String.fromCharCode(7)}`],
+    ['is not closed', `${ESC}]0;title`],
+    ['is beyond ASCII', '\u009b2J'],
+    ['turns the line around', '\u202egnp.exe'],
+    ['goes back over the line', '\rrun_ok\b\b'],
+  ])('moves no cursor and tells a terminal nothing where it %s', (_what, text) => {
+    for (const line of [said(() => output.line(`a ${text} b`)), said(() => output.note(`a ${text} b`))])
+      expect(line.slice(0, -1)).toMatch(/^a [^\p{Cc}\u202e]* b$/u)
+    expect(said(() => output.object({ name: text })).slice(0, -1)).not.toMatch(/\p{Cc}/u)
+  })
+
+  test('leaves lines and our own colours as they are', () => {
+    const text = `${output.out.paint('red', 'error')}  x\ny`
+    expect(said(() => output.line(text))).toBe(`${text}\n`)
+  })
+
+  test('begins no line of its own in a list', () => {
+    const event = { id: 'aud_1', time: 't', actor: { id: 'key_1', name: 'x\n200  root' }, action: 'a', target: null }
+    expect(auditLine({ ...event, status: 200, request_id: 'r' })).toBe('t  200  x 200  root  a')
+    expect(rowOf(['a\nb'], [3])).toBe('a b')
   })
 })
 

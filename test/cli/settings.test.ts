@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -48,14 +48,34 @@ test('a flag comes before a variable, that before the file of settings, that bef
   expect(() => given(['--profile', '__proto__'])).toThrow(/has no profile/)
 })
 
-test("a profile's key goes to its own coordinator, whatever else is asked for", async () => {
+test('a key goes to its own coordinator, whoever else is asked', async () => {
   const file = join(folder, 'consilium/config.json')
+  const state = join(folder, 'local')
+  await mkdir(state)
+  await writeFile(join(state, 'api-key'), 'ck_root')
   keepSettings(file, 'keyed', { coordinator: 'http://mine', key: 'ck_mine' })
-  const nowhere = ['--profile', 'keyed', '--state', join(folder, 'nothing')]
-  expect(await apiKey(given(nowhere))).toBe('ck_mine')
-  await expect(apiKey(given([...nowhere, '--coordinator', 'http://theirs']))).rejects.toThrow(/no API key/)
-  await expect(apiKey(given(nowhere, { CONSILIUM_COORDINATOR: 'http://mine.evil' }))).rejects.toThrow(/no API key/)
-  expect(await apiKey(given(nowhere, { CONSILIUM_API_KEY: 'ck_env' }))).toBe('ck_env')
+  const keyFor = (url: string, environment = {}) =>
+    apiKey(given(['--profile', 'keyed', '--state', state], environment), url)
+  expect(await keyFor('http://mine')).toBe('ck_mine')
+  expect(await keyFor('http://mine/', { CONSILIUM_COORDINATOR: 'http://theirs' })).toBe('ck_mine')
+  // The root's key is that of the coordinator on this machine.
+  for (const url of ['http://127.0.0.1:7410', 'https://localhost', 'http://[::1]:1'])
+    expect(await keyFor(url)).toBe('ck_root')
+  for (const url of [
+    'http://theirs',
+    'http://mine.evil',
+    'http://mine@evil',
+    'http://127.0.0.1@evil',
+    'http://127.0.0.1.evil',
+  ])
+    await expect(keyFor(url)).rejects.toMatchObject({ code: 'no_api_key', exit: 3 })
+  expect(await keyFor('http://theirs', { CONSILIUM_API_KEY: 'ck_env' })).toBe('ck_env')
+  // What cannot be sent is shown by whoever refuses it.
+  for (const key of ['ck_sec\nret', 'ck_sec ret', '“ck”'])
+    await expect(keyFor('http://theirs', { CONSILIUM_API_KEY: key })).rejects.toThrow(/^what was given is no API key$/)
+  const both = { CONSILIUM_API_KEY: 'ck_env\r', CONSILIUM_COORDINATOR: 'http://ours' }
+  expect(await keyFor('http://ours', both)).toBe('ck_env')
+  await expect(keyFor('http://theirs', both)).rejects.toThrow(/no API key is for http:\/\/theirs/)
 })
 
 test('login tries the key, keeps it for its owner alone, and never shows it; logout forgets it', async () => {

@@ -31,6 +31,16 @@ describe('API keys', () => {
     expect((await api.ask('/v1/whoami')).body).toMatchObject({ id: 'root', scopes: SCOPES, federation: null })
   })
 
+  test('that are good no more are as none: whoever has one is kept waiting as a stranger is', async () => {
+    const api = await served({ bounds: { strangers: { perSecond: 0.001, burst: 3 } } })
+    const { key, id } = await make(api, { scopes: ['runs:read'] })
+    for (let request = 0; request < 5; request++) expect((await api.ask('/v1/whoami', { key })).status).toBe(200)
+    await api.ask(`/v1/api-keys/${id}`, { method: 'DELETE' })
+    const statuses = []
+    for (let request = 0; request < 5; request++) statuses.push((await api.ask('/v1/whoami', { key })).status)
+    expect(statuses).toEqual([401, 401, 401, 429, 429])
+  })
+
   test('of which nothing in the log could be used: neither the key nor its secret is there', async () => {
     const api = await served()
     const { key } = await make(api, { scopes: ['runs:read'] }, { headers: { 'idempotency-key': 'secret-words' } })
@@ -83,6 +93,29 @@ describe('API keys', () => {
     expect((await make(one, { scopes: ['runs:read'], expiresAt })).body.errors).toMatchObject([
       { pointer: '/expiresAt' },
     ])
+  })
+
+  test('tell no address of events that they may not read themselves', async () => {
+    const api = await served()
+    const path = '/v1/webhook-endpoints'
+    const payload = { url: 'https://hooks.example.org/' }
+    const { key } = await make(api, { scopes: ['webhooks:admin'] })
+    const ask = async (more: object) => (await api.ask(path, { method: 'POST', payload, ...more })).status
+    expect(await ask({ key })).toBe(403)
+    expect(await ask({ key: (await make(api, { scopes: ['webhooks:admin', 'runs:read'] })).key })).toBe(201)
+    expect((await api.ask(`${path}/we_0`, { method: 'PATCH', payload, key })).status).toBe(403)
+    expect((await api.ask(`${path}/we_0`, { method: 'DELETE', key })).status).toBe(204)
+  })
+
+  test('make none that outlasts them', async () => {
+    const api = await served()
+    const expiresAt = '2026-11-23T00:00:00.000Z'
+    const { key } = await make(api, { scopes: ['keys:admin', 'runs:read'], expiresAt })
+    for (const later of [null, '2026-11-23T00:00:00.001Z'])
+      expect((await make(api, { scopes: ['runs:read'], expiresAt: later }, { key })).body).toMatchObject({
+        ...{ status: 403, code: 'beyond_own_key', errors: [{ pointer: '/expiresAt' }] },
+      })
+    expect((await make(api, { scopes: ['runs:read'], expiresAt }, { key })).status).toBe(201)
   })
 
   test('give no more than they have, and see no keys but those of their federation', async () => {

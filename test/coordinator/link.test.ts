@@ -38,8 +38,9 @@ async function serving(options: Partial<LinkOptions> = {}) {
 }
 
 /** A WebSocket that says nothing, or what it is told: its answer's head, or the code of the refusal. */
-async function knock(port: number) {
+async function knock(port: number, more: Readonly<Record<string, string>> = {}) {
   const headers = {
+    ...more,
     ...{ connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
     'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
   }
@@ -98,6 +99,26 @@ test('a node that floods valid frames is read at its rate, loses none, and keeps
   expect(fromLoud).toBeLessThan(due + 2 * (65_536 / frame.length))
   expect(await at.counters.of('links_slowed', 'too-many-frames')).toBeGreaterThan(0)
   expect(await at.counters.text()).not.toContain('frames_refused_total{')
+})
+
+test('a page that came from elsewhere opens no link, and one that came from here does', async () => {
+  await using at = await serving()
+  const from = async (origin: string) => {
+    const { status, socket } = await knock(at.port, { origin })
+    socket?.destroy()
+    return status
+  }
+  const here = `http://127.0.0.1:${at.port}`
+  expect(await from(here)).toBe(101)
+  for (const origin of [
+    'http://evil.example',
+    'https://evil.example',
+    'null',
+    `${here}.evil.example`,
+    'http://127.0.0.1:1',
+  ])
+    expect([origin, await from(origin)]).toEqual([origin, 400])
+  expect(await at.counters.of('links_refused', 'another-origin')).toBe(5)
 })
 
 test('strangers hold their own places, an address its share of them, and a hello or a goodbye frees one', async () => {

@@ -20,6 +20,7 @@ import { answerTo, speeches, stamp } from './histories.ts'
 class WatchedLog implements EventLog {
   readonly #log: EventLog
   readonly appends: { readonly position: number; readonly kinds: readonly string[] }[] = []
+  entriesRead = 0
   #held: PromiseWithResolvers<void> | undefined
   #fault: Error | undefined
 
@@ -44,8 +45,11 @@ class WatchedLog implements EventLog {
     return this.#log.append(stream, position, entries)
   }
 
-  read(stream: string, from?: number): AsyncIterable<Bytes> {
-    return this.#log.read(stream, from)
+  async *read(stream: string, from?: number): AsyncIterable<Bytes> {
+    for await (const entry of this.#log.read(stream, from)) {
+      this.entriesRead++
+      yield entry
+    }
   }
 
   head(stream: string): Promise<number> {
@@ -195,6 +199,35 @@ describe('the runner', () => {
       [259, 256],
       [515, 88],
     ])
+  })
+
+  test('a long history is read from its beginning once, while others have their turns, and then from near where it is wanted', async () => {
+    const { runner, log } = await opened()
+    const busy = { kind: 'declined', round: 1, reason: 'busy' } as const
+    const comings = Array.from({ length: 1200 }, (_, index) => nodeIdOf(sha256(utf8(`busy ${index}`))))
+    await Promise.all(comings.map((node) => runner.advance(RUN, { ...busy, node })))
+    const last = runner.position(RUN) - 1
+    let turns = 0
+    const ticking = setInterval(() => turns++, 0)
+    const read = async (from: number) => {
+      log.entriesRead = 0
+      for await (const advanced of runner.follow(RUN, from, new AbortController().signal)) {
+        expect([advanced.position, advanced.before?.phase]).toEqual([from, 'running'])
+        return [
+          log.entriesRead,
+          JSON.stringify(advanced.after, (_, value) => (typeof value === 'bigint' ? String(value) : value)),
+        ]
+      }
+      throw new Error('it has no such event')
+    }
+    const first = await read(last)
+    clearInterval(ticking)
+    expect(first[0]).toBe(last + 1)
+    const again = await read(last)
+    expect(again[0]).toBeLessThanOrEqual(257)
+    expect(again[1]).toBe(first[1])
+    expect((await read(700))[0]).toBeLessThanOrEqual(257)
+    expect(turns).toBeGreaterThan(0)
   })
 
   test('an append that was durable though it failed leaves nothing undone', async () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { SCOPES } from '#coordinator/api/caller.ts'
 import { question } from '#test/statistics/given.ts'
-import { request } from './live.ts'
+import { request, signer } from './live.ts'
 import { served } from './served.ts'
 
 type Api = Awaited<ReturnType<typeof served>>
@@ -101,6 +101,39 @@ describe('a key of another federation', () => {
     expect(other.body.id).not.toBe(mine.body.id)
     expect(other.body.federation).toBe(theirs.federation)
     expect((await launch(ours.key)).body.id).toBe(mine.body.id)
+  })
+
+  test('makes no node its member that has not taken its invite, and so reads nothing of it', async () => {
+    const node = signer('of ours')
+    const members = (of: typeof ours) => `/v1/federations/${of.federation}/members`
+    await api.ask(members(ours), { method: 'POST', payload: { node: node.id, operator: 'st-elsewhere' } })
+    const grab = (of: typeof ours, operator: string) =>
+      api.ask(members(of), { method: 'POST', key: of.key, payload: { node: node.id, operator } })
+    const grabbed = await grab(theirs, 'mine')
+    expect([grabbed.status, grabbed.body.code]).toEqual([403, 'invite_needed'])
+    expect((await api.ask(members(theirs), { key: theirs.key })).body.data).toEqual([])
+    // Of a member it says whose it is, as before.
+    expect(await grab(ours, 'brac')).toMatchObject({ status: 201, body: { operator: 'brac' } })
+  })
+
+  test('is not told by what name we call a node that is a member of both', async () => {
+    const node = signer('of both')
+    await api.datasets.publish(node.id, 1, {
+      kind: 'table',
+      name: 'echo',
+      rowsAtLeast: 4,
+      columns: [{ name: 'age', kind: 'number' }],
+    })
+    for (const [of, operator] of [
+      [ours, 'st-elsewhere'],
+      [theirs, 'brac'],
+    ] as const)
+      await api.ask(`/v1/federations/${of.federation}/members`, {
+        method: 'POST',
+        payload: { node: node.id, operator },
+      })
+    const told = async (key: string) => (await api.ask('/v1/datasets', { key })).body.data[0].operator
+    expect([await told(ours.key), await told(theirs.key)]).toEqual(['st-elsewhere', 'brac'])
   })
 
   test('is refused what is of the coordinator as a whole', async () => {

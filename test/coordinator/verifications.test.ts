@@ -11,7 +11,7 @@ import type { Failure, Verdict } from '#verify/verdict.ts'
 import { cid, node, RUN } from './fixture.ts'
 
 const REFUTED: Failure = { ok: false, step: 'sum', round: 2, detail: 'x'.repeat(1000) }
-const asked = (name: string) => ({ run: RUN, root: cid(name), allowExpired: false })
+const asked = (name: string, by = 'a') => ({ run: RUN, root: cid(name), allowExpired: false, by })
 
 /** Two processes over one log; each verification waits until it is let go. */
 function processes() {
@@ -29,8 +29,8 @@ function processes() {
   return { one: open(), other: open(), waiting }
 }
 
-async function made(verifications: Verifications, name: string) {
-  const begun = await verifications.ask(asked(name))
+async function made(verifications: Verifications, name: string, by?: string) {
+  const begun = await verifications.ask(asked(name, by))
   if (!begun.ok) throw new Error(begun.refusal)
   return { done: begun.value }
 }
@@ -72,10 +72,12 @@ test('a thread that dies proves nothing: whoever asks again has it done again', 
   expect(await again.done).toMatchObject({ verdict: 'refuted' })
 })
 
-test('so many may wait, and no more', async () => {
+test('so many may wait, and no more, and of one who asks no more than leaves room for others', async () => {
   const { one } = processes()
-  for (let index = 0; index < 16; index++) await made(one, `record ${index}`)
+  for (let index = 0; index < 12; index++) await made(one, `record ${index}`)
   expect(await one.ask(asked('one more'))).toMatchObject({ ok: false, refusal: 'too-many' })
+  for (let index = 12; index < 16; index++) await made(one, `record ${index}`, 'b')
+  expect(await one.ask(asked('one more', 'c'))).toMatchObject({ ok: false, refusal: 'too-many' })
   expect((await one.ask(asked('record 3'))).ok).toBe(true)
 })
 

@@ -44,13 +44,17 @@ function history(): readonly Advanced[] {
 type Sent = { readonly url: string; readonly id: string; readonly type: string; readonly attempt: string }
 
 /** A process over a log, which may be one of several, or the next one after its death. */
-function process(log = openMemoryLog(), clock = virtualClock(10_000), answer: (url: string) => number = () => 204) {
+function process(
+  log = openMemoryLog(),
+  clock = virtualClock(10_000),
+  answer: (url: string) => number | Promise<number> = () => 204,
+) {
   const sent: Sent[] = []
   const all = history()
   const post: Post = async (url, headers, body) => {
     const { type } = JSON.parse(body) as { readonly type: string }
     sent.push({ url, id: headers['webhook-id'] ?? '', type, attempt: headers['webhook-timestamp'] ?? '' })
-    const status = answer(url)
+    const status = await answer(url)
     if (status === 0) throw new Error('nobody listens')
     return status
   }
@@ -123,6 +127,40 @@ describe('an endpoint', () => {
     expect(seqs(bad()).slice(-6)).toEqual([1, 2, 3, 4, 5, 6])
   })
 
+  test('that answers slowly holds up no other, and is told each event once all the same', async () => {
+    const answers: (() => void)[] = []
+    const slowly = () => new Promise<number>((settle) => answers.push(() => settle(204)))
+    const at = process(openMemoryLog(), virtualClock(0), (url) => (url.includes('slow') ? slowly() : 204))
+    for (const host of ['slow', 'good']) await at.webhooks.add(body(`https://${host}.example/`), null)
+    const toldTo = (host: string) => seqs(at.sent.filter(({ url }) => url.includes(host)))
+    const look = async () => {
+      const turn = at.turn()
+      await at.clock.advance(1000)
+      await turn
+    }
+    at.shown.events = 4
+    await look()
+    expect([toldTo('slow'), toldTo('good')]).toEqual([[0], [0, 1, 2, 3]])
+    at.shown.events = 7
+    await look()
+    expect([toldTo('slow'), toldTo('good')]).toEqual([[0], [0, 1, 2, 3, 4, 5, 6]])
+    for (let turn = 0; turn < 20; turn++) {
+      for (const answer of answers.splice(0)) answer()
+      await look()
+    }
+    expect(toldTo('slow')).toEqual([0, 1, 2, 3, 4, 5, 6])
+  })
+
+  test('that is gone leaves nothing behind', async () => {
+    const at = process(openMemoryLog(), virtualClock(0))
+    await at.webhooks.add(body('https://one.example/'), null)
+    await at.turn()
+    expect(at.notifier.deliveries('we_0')).not.toEqual([])
+    await at.webhooks.remove('we_0')
+    await at.turn()
+    expect(at.notifier.deliveries('we_0')).toEqual([])
+  })
+
   test('that is switched off is told nothing, and afterwards what it missed; one that is gone nothing more', async () => {
     const at = process(openMemoryLog(), virtualClock(0))
     await at.webhooks.add(body('https://one.example/'), null)
@@ -149,10 +187,12 @@ describe('where messages may go', () => {
     fc.assert(
       fc.property(v4, (parts) => {
         const address = parts.join('.')
-        expect([address, `::ffff:${address}`].map(isInside)).toEqual([true, true])
+        const within = ['', '::ffff:', '::ffff:0:', '::', '64:ff9b::'].map((prefix) => `${prefix}${address}`)
+        expect(within.filter((one) => !isInside(one))).toEqual([])
       }),
     )
-    expect(['::1', '::', 'fe80::1', 'fd00::1', '64:ff9b::7f00:1', '2002:7f00:1::'].map(isInside)).not.toContain(false)
+    const inside = ['::1', '::', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'fd00::1', '64:ff9b::7f00:1', '2002:7f00:1::']
+    expect([...inside, '2001::1', '2001:20::1', '3fff::1', '5f00::1'].map(isInside)).not.toContain(false)
     expect(['1.1.1.1', '8.8.8.8', '2606:4700::1111', '::ffff:8.8.8.8'].map(isInside)).not.toContain(true)
   })
 

@@ -25,6 +25,15 @@ inChromium(
       'ck_',
     )
 
+    const headers = { 'content-type': 'application/json' }
+    const wanted = JSON.stringify({ name: 'stranger', scopes: ['runs:read'] })
+    const made = await at.api('/v1/api-keys', { method: 'POST', headers, body: wanted })
+    const { key: theirs } = (await made.json()) as { readonly key: string }
+    await stage.goTo(`/nodes#key=${theirs}`)
+    await stage.says(/root|stranger/)
+    expect(await stage.text()).not.toContain('stranger')
+    await stage.goTo('/')
+
     const launched = await at.launch({ rounds: 2, masking: 'none', cohort: { min: 3, max: 3, quorum: 3 } })
     const { id: run } = (await launched.json()) as { readonly id: string }
     // By the feed: nothing was loaded again.

@@ -3,7 +3,12 @@ import { Consilium } from '#sdk/client.ts'
 import { ApiError, ConnectionError, VerificationError } from '#sdk/errors.ts'
 import type { Transport } from '#sdk/transport.ts'
 
-type Asked = { readonly url: string; readonly method: string; readonly headers: Headers }
+type Asked = {
+  readonly url: string
+  readonly method: string
+  readonly headers: Headers
+  readonly redirect: string | undefined
+}
 type Answer = Response | Error
 
 /** A coordinator that gives these answers, one after another, and a clock that only the client's pauses move. */
@@ -12,10 +17,10 @@ function scripted(answers: readonly Answer[], options: { maxRetries?: number; ra
   const pauses: number[] = []
   const client = new Consilium({
     ...{ url: 'http://coordinator/', apiKey: 'k', maxRetries: options.maxRetries ?? 3 },
-    fetch: async (url, { method, headers, signal } = {}) => {
+    fetch: async (url, { method, headers, signal, redirect } = {}) => {
       signal?.throwIfAborted()
-      const answer =
-        answers[asked.push({ url: String(url), method: String(method), headers: new Headers(headers) }) - 1]
+      const sent = { url: String(url), method: String(method), headers: new Headers(headers), redirect }
+      const answer = answers[asked.push(sent) - 1]
       if (answer instanceof Response) return answer.clone()
       throw answer ?? new Error('asked once too often')
     },
@@ -64,6 +69,17 @@ describe('a request', () => {
     const { transport } = new Consilium({ url: 'http://coordinator', fetch: async () => new Response('12345') })
     expect(await transport.bytes('/ipfs/x', 5)).toHaveLength(5)
     await expect(transport.bytes('/ipfs/x', 4)).rejects.toBeInstanceOf(VerificationError)
+  })
+
+  test('is sent nowhere else, wherever the answer leads', async () => {
+    const { transport, asked } = scripted([good()])
+    await transport.json('/v1/runs')
+    expect(asked[0]?.redirect).toBe('error')
+  })
+
+  test('is made with no key that could not be sent: nothing that is thrown shows it', () => {
+    for (const apiKey of ['ck_secret\n', 'ck_sec\nret', 'ck_secret “'])
+      expect(() => new Consilium({ url: 'http://coordinator', apiKey })).toThrow(/^an API key has other characters$/)
   })
 
   test('takes the idempotency key that it is given', async () => {
