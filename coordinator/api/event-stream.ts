@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { holderOf, type Places } from '#protocol/places.ts'
+import type { ApiDoors } from './doors.ts'
 import { later } from './problems.ts'
-import type { ApiDoors } from './server.ts'
 
 /** A comment this often keeps proxies from closing a quiet stream. */
 const HEARTBEAT_MILLIS = 15_000

@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Payload } from '#aggregation/vector.ts'
 import type { RunId } from '#protocol/ids.ts'
 import type { Places } from '#protocol/places.ts'
+import type { ApiDoors } from './doors.ts'
 import { openEventStream } from './event-stream.ts'
-import type { ApiDoors } from './server.ts'
 import { eventOf } from './views.ts'
 
 /**

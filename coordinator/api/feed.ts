@@ -4,10 +4,10 @@ import type { NodeId, RunId } from '#protocol/ids.ts'
 import type { Places } from '#protocol/places.ts'
 import type { Presence } from '#protocol/ports.ts'
 import { sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { openEventStream } from './event-stream.ts'
 import { Problem } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 import { nodesOf } from './tenancy.ts'
 
 /** What happens within this time is told at once. */

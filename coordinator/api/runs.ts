@@ -9,15 +9,16 @@ import { createRun } from '../create.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
 import { type Caller, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { streamEvents } from './events.ts'
 import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
-import type { Orders } from './orders.ts'
+import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { wholeOf } from './request.ts'
 import { launchRunSchema } from './run-schemas.ts'
-import { eventView, page, problemView, runView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
+import { runView } from './run-views.ts'
+import { eventView, page, problemView } from './schemas.ts'
 import { placeOf, runsFor } from './tenancy.ts'
 import { eventOf, runOf } from './views.ts'
 
@@ -50,9 +51,9 @@ export const problems = {
 export function runRoutes(
   routes: Routes,
   doors: ApiDoors,
-  { orders, launcher, streams }: { readonly orders: Orders; readonly launcher: Launcher; readonly streams: Places },
+  { launcher, streams }: { readonly launcher: Launcher; readonly streams: Places },
 ): void {
-  const { runner, blobs, retention } = doors
+  const { runner, blobs, orders, retention } = doors
   const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject, retention)
 
   routes.post(
@@ -146,19 +147,15 @@ async function eventsOf(
 }
 
 /** Runs of one purpose, the newest first. */
-export async function pageOf<V extends { readonly id: string }>(
+export async function pageOf<V>(
   { runner }: ApiDoors,
   caller: Caller,
-  { limit, after }: z.output<typeof pageQuery>,
+  query: z.output<typeof pageQuery>,
   purpose: RunSpec['purpose'],
   viewOf: (run: Run) => Promise<V>,
 ): Promise<{ data: V[]; has_more: boolean; next: string | null }> {
-  const runs = runsFor({ runner }, caller)
-    .toReversed()
-    .filter(({ spec }) => spec.purpose === purpose && (after === undefined || spec.run < after))
-  const data = await Promise.all(runs.slice(0, limit).map(viewOf))
-  const more = runs.length > limit
-  return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+  const runs = runsFor({ runner }, caller).filter(({ spec }) => spec.purpose === purpose)
+  return pageIn(runs.toReversed(), query, { keyOf: ({ spec }) => spec.run, newestFirst: true }, viewOf)
 }
 
 /** Of the runs that exist for the caller one, by id or by a start of it that no other has, like git. */

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { SIGNED_IN_MILLIS } from '../sign-ins.ts'
 import { record } from './audit.ts'
+import type { ApiDoors } from './doors.ts'
 import { COOKIE, type Gate, signInOf } from './gate.ts'
 import { whoamiOf, whoamiView } from './keys.ts'
 import { problems, type Routes } from './runs.ts'
 import { text } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 
 const SESSION = '/v1/session'
 

@@ -2,20 +2,20 @@ import { assert } from '#protocol/assert.ts'
 import { isQuestion } from '#protocol/subject.ts'
 import { createAsk } from '../ask.ts'
 import type { Run } from '../run.ts'
+import type { ApiDoors } from './doors.ts'
 import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
-import type { Orders } from './orders.ts'
 import { notFound } from './problems.ts'
+import { statsQueryView } from './run-views.ts'
 import { find, pageOf, pageQuery, problems, type Routes, runParams } from './runs.ts'
-import { createAskSchema, page, statsQueryView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
+import { createAskSchema, page } from './schemas.ts'
 import { placeOf } from './tenancy.ts'
 import { queryOf } from './views.ts'
 
 /** Questions to the federation. Each is a run: its events and its bundle are where those of runs are. */
-export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
+export function statsRoutes(routes: Routes, doors: ApiDoors, launcher: Launcher): void {
   const viewOf = async (run: Run) => {
-    const { subject } = await orders.of(run)
+    const { subject } = await doors.orders.of(run)
     assert(isQuestion(subject), 'an ask is about a question')
     return queryOf(run, subject)
   }

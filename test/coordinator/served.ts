@@ -4,6 +4,7 @@ import { openApi } from '#coordinator/api/server.ts'
 import { BOUNDS, type Bounds } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
+import { Orders } from '#coordinator/orders.ts'
 import { Readiness } from '#coordinator/readiness.ts'
 import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
@@ -56,7 +57,15 @@ export async function served(
     {
       ...{ ...accessDoors({ log, clock }), ...pinDoors({ log, clock }), ...nodes },
       ...modelDoors({ log, clock }),
-      ...{ runner, claims: new Claims(log), readiness, clock, blobs, counters: new Counters() },
+      ...{
+        runner,
+        claims: new Claims(log),
+        readiness,
+        clock,
+        blobs,
+        orders: new Orders(blobs),
+        counters: new Counters(),
+      },
       ...{ presence: new MemoryPresence().openIn({}), version: '0', retention: RETENTION },
       ...{ newRunId: () => `run_${ulid()}` as RunId, bounds: { ...BOUNDS, ...over.bounds }, isOverloaded: () => false },
       closing: new AbortController().signal,
