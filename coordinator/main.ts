@@ -57,6 +57,7 @@ import { timedLog } from './round-measures.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
 import { SignIns } from './sign-ins.ts'
+import { SignOuts } from './sign-outs.ts'
 import { listening as hearing, type Recompute, SPOT_CHECKS, type SpotCheckRule, SpotChecks } from './spot-checks.ts'
 import { type KuboConfig, openStores } from './stores.ts'
 import { Tally } from './tally.ts'
@@ -226,6 +227,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       keyHash: sha256(apiKey),
       keys: new ApiKeys({ log, clock, newKeyId: () => `key_${ulid(clock.now())}`, secret: accessKey(secret) }),
       signIns: new SignIns(accessKey(secret)),
+      signOuts: new SignOuts({ log, clock }),
       audit: new Audit(log),
       presence,
       capabilities,

@@ -22,6 +22,7 @@ import type { Readiness } from '../readiness.ts'
 import type { Retention } from '../retention.ts'
 import type { Runner } from '../runner.ts'
 import type { SignIns } from '../sign-ins.ts'
+import type { SignOuts } from '../sign-outs.ts'
 import type { Tasks } from '../tasks.ts'
 import type { Verifications } from '../verifications.ts'
 import type { LendDoors } from './lend.ts'
@@ -57,6 +58,7 @@ export type ApiDoors = {
   readonly keyHash: Uint8Array
   readonly keys: ApiKeys
   readonly signIns: SignIns
+  readonly signOuts: SignOuts
   readonly audit: Audit
   /** Who is linked to any process. */
   readonly presence: Presence

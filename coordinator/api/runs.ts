@@ -4,12 +4,12 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Payload } from '#aggregation/vector.ts'
 import { parseRunId } from '#protocol/ids.ts'
-import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
 import { type Caller, sees } from './caller.ts'
 import type { ApiDoors } from './doors.ts'
+import type { EventStreams } from './event-stream.ts'
 import { streamEvents } from './events.ts'
 import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
@@ -51,7 +51,7 @@ export const problems = {
 export function runRoutes(
   routes: Routes,
   doors: ApiDoors,
-  { launcher, streams }: { readonly launcher: Launcher; readonly streams: Places },
+  { launcher, streams }: { readonly launcher: Launcher; readonly streams: EventStreams },
 ): void {
   const { runner, blobs, orders, retention } = doors
   const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject, retention)

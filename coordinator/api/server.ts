@@ -4,7 +4,6 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { ulid } from 'ulid'
 import { assert } from '#protocol/assert.ts'
 import type { Millis } from '#protocol/ids.ts'
-import { Places } from '#protocol/places.ts'
 import { auditing, auditRoutes } from './audit.ts'
 import { bundleRoutes } from './bundles.ts'
 import { type Caller, insufficientScope, mayCall } from './caller.ts'
@@ -15,6 +14,7 @@ import { dashboardRoutes } from './dashboard.ts'
 import { datasetRoutes } from './datasets.ts'
 import type { ApiDoors } from './doors.ts'
 import { dryRunRoutes } from './dry-run.ts'
+import { EventStreams } from './event-stream.ts'
 import { federationRoutes } from './federations.ts'
 import { feedRoutes } from './feed.ts'
 import { FILES, fileRoutes } from './files.ts'
@@ -91,8 +91,10 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     ...{ isTls: options.tls !== undefined, linksMax: options.linksMax },
     dropped: () => counters.count('requests_refused', 'dropped'),
   })
-  const streams = new Places(bounds.streams)
-  counters.watch(() => ({ connections: connections.size, event_streams: streams.taken }))
+  const isTls = options.tls !== undefined
+  const gate = new Gate(doors)
+  const streams = new EventStreams({ ...doors, stands: (request) => gate.stands(request) })
+  counters.watch(() => ({ connections: connections.size, event_streams: streams.size }))
   server.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
     const refusal = connections.enter(request.raw, reply.raw)
@@ -126,8 +128,6 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   if (lend) await server.register(async (pages) => lendRoutes(pages, { ...lend, bounds }))
   server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
 
-  const isTls = options.tls !== undefined
-  const gate = new Gate(doors)
   await server.register(async (doorstep) => {
     doorstep.addHook('onRequest', async (request, reply) => {
       checkStage(request, doors.readiness)
