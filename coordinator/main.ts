@@ -41,6 +41,7 @@ import { Gateway } from './gateway.ts'
 import { Inquiries } from './inquiries.ts'
 import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
+import { Labels } from './labels.ts'
 import { Load } from './load.ts'
 import { Needs } from './needs.ts'
 import { Orders } from './orders.ts'
@@ -212,6 +213,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       pins,
       tasks: new Tasks({ log, clock }),
       orders,
+      labels: new Labels({ log, clock }),
       curves: new Curves(log),
       verifications: new Verifications({ log, clock, blobs, coordinator: signer.id, verify }),
       earned: settlement.earned,

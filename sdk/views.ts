@@ -28,7 +28,9 @@ export type RunView = {
   reason: string | null
   created_at: string
   purpose: 'train' | 'ask'
+  /** What people call it. */
   name: string
+  labels: Record<string, string>
   population: Population
   federation: string | null
   masking: Masking

@@ -17,14 +17,14 @@ import { runOf } from './views.ts'
 export function controlRoutes(routes: Routes, doors: ApiDoors): void {
   /** @param isSo whether a run that does not take the event is as it would be after it */
   const decide = async (caller: Caller, id: string, event: Unstamped, isSo: (run: Run) => boolean) => {
-    const { runner, clock, orders } = doors
+    const { runner, clock, orders, labels, retention } = doors
     const { run } = (await find(doors, caller, id)).spec
     // Of what another process has appended nothing may be known here yet, and a refusal would be about the past.
     const heard = runner.hear(run).then(() => runner.advance(run, event))
     const decided = await inTime(clock, heard, REPEATABLE)
     const now = decided.ok ? decided.value : runner.run(run)
     if (!now || !(decided.ok || isSo(now))) throw impossible(now, decided)
-    return runOf(now, (await orders.of(now)).subject, doors.retention)
+    return runOf(now, (await orders.of(now)).subject, (await labels.lookup())(run), retention)
   }
 
   routes.post(

@@ -13,6 +13,7 @@ import type { Datasets } from '../datasets.ts'
 import type { Eligibility } from '../eligibility.ts'
 import type { Federations } from '../federations.ts'
 import type { Inquiries } from '../inquiries.ts'
+import type { Labels } from '../labels.ts'
 import type { Orders } from '../orders.ts'
 import type { Paces } from '../paces.ts'
 import type { Pins } from '../pins.ts'
@@ -36,6 +37,7 @@ export type ApiDoors = {
   readonly pins: Pins
   readonly tasks: Tasks
   readonly orders: Orders
+  readonly labels: Labels
   readonly curves: Curves
   readonly verifications: Verifications
   /** What runs have paid, to whom. */

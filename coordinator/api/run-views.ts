@@ -32,6 +32,13 @@ const evaluationView = z
   })
   .meta({ id: 'Evaluation' })
 
+const called = {
+  name: z
+    .string()
+    .meta({ description: 'what people call it: that of its task, or question, unless they have named it' }),
+  labels: z.record(z.string(), z.string()),
+}
+
 const statusField = z.enum(['funding', 'running', 'paused', 'finishing', 'completed', 'failed', 'stopped'])
 
 export const statsQueryView = z
@@ -40,7 +47,7 @@ export const statsQueryView = z
     status: statusField,
     reason: z.string().nullable(),
     created_at: time,
-    name: z.string(),
+    ...called,
     population: populationField,
     federation: z.string().nullable(),
     question: cid,
@@ -59,7 +66,7 @@ export const runView = z
     reason: z.string().nullable().meta({ description: 'why it is paused, failed or was stopped' }),
     created_at: time,
     purpose: z.enum(['train', 'ask']),
-    name: z.string(),
+    ...called,
     population: populationField,
     federation: z.string().nullable().meta({ description: 'whose members alone are invited' }),
     masking: maskingField,

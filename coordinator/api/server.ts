@@ -22,6 +22,7 @@ import { Gate } from './gate.ts'
 import { checkStage, healthRoutes } from './health.ts'
 import { inviteRoutes } from './invites.ts'
 import { keyRoutes } from './keys.ts'
+import { labelRoutes } from './labels.ts'
 import { Launcher } from './launch.ts'
 import { lendRoutes } from './lend.ts'
 import { nextPage } from './links.ts'
@@ -173,6 +174,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     taskRoutes(routes, doors)
     bundleRoutes(routes, doors)
     controlRoutes(routes, doors)
+    labelRoutes(routes, doors)
     statsRoutes(routes, doors, launcher)
     publicationRoutes(routes, doors)
     webhookRoutes(routes, doors, doors.webhooks)

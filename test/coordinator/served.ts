@@ -42,12 +42,12 @@ export type Said = {
 export async function served(
   over: {
     readonly log?: EventLog
+    readonly blobs?: ReturnType<typeof openMemoryBlobs>
     readonly clock?: ReturnType<typeof virtualClock>
     readonly bounds?: Partial<Bounds>
   } = {},
 ) {
-  const { log = openMemoryLog(), clock = virtualClock(Date.UTC(2026, 10, 22)) } = over
-  const blobs = openMemoryBlobs()
+  const { log = openMemoryLog(), blobs = openMemoryBlobs(), clock = virtualClock(Date.UTC(2026, 10, 22)) } = over
   const snapshots = openMemorySnapshots()
   const runner = new Runner({ log, queue: openMemoryQueue<Job>({ clock }), clock, snapshots }, () => undefined)
   const readiness = new Readiness({ log, clock })
@@ -86,5 +86,5 @@ export async function served(
     const isJson = String(answer.headers['content-type']).includes('json')
     return { status, headers: answer.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
   }
-  return { server, ask, log, clock, runner, datasets: nodes.datasets }
+  return { server, ask, log, blobs, clock, runner, datasets: nodes.datasets }
 }
