@@ -37,7 +37,7 @@ export type Relabelling = {
 export type Lookup = (run: RunId) => Labelled
 type State = Map<string, Labelled>
 
-export const UNLABELLED: Labelled = { name: null, labels: {} }
+const UNLABELLED: Labelled = { name: null, labels: {} }
 
 /**
  * What people call runs, by which they find them again: of no consequence to a run, and so in no record of its, nor in its

@@ -104,7 +104,7 @@ function payloadsIn(content: Content | undefined, schemas: Schemas): readonly Pa
 }
 
 /** What a reference is to; where it is to nothing, what could be anything. */
-export function resolved(schema: Schema, schemas: Schemas): Schema {
+function resolved(schema: Schema, schemas: Schemas): Schema {
   return schema.$ref === undefined ? schema : (schemas[nameOf(schema.$ref)] ?? {})
 }
 

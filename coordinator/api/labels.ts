@@ -14,7 +14,7 @@ const labelsField = z
   .record(labelKeyField, labelValueField.nullable())
   .refine((labels) => Object.keys(labels).length <= 2 * LABELS_MAX, `must be at most ${2 * LABELS_MAX}`)
 
-export const relabelSchema = z
+const relabelSchema = z
   .strictObject({
     name: nameField.nullable().optional().meta({ description: "what people call it; null: its task's name again" }),
     labels: labelsField.optional().meta({
