@@ -223,7 +223,9 @@ export type StatsQueryView = {
   status: RunStatus
   reason: string | null
   created_at: string
+  /** What people call it. */
   name: string
+  labels: Record<string, string>
   population: Population
   federation: string | null
   question: string
