@@ -3,14 +3,14 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import { COOKIE } from './gate.ts'
 import type { Routes } from './runs.ts'
 
-/** Has OpenAPI made of the routes that are registered from then on. */
+/** Has OpenAPI made of the routes that are registered from then on, and served: written out once, since it is long and anybody may ask. */
 export async function describe(server: Routes, version: string): Promise<void> {
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'consilium coordinator',
-        version: version,
+        version,
         description:
           'Launch federated training runs and follow them. Weights never travel in JSON: fetch blocks by CID from /ipfs.',
       },
@@ -29,6 +29,11 @@ export async function describe(server: Routes, version: string): Promise<void> {
       return { schema: { ...schema, ...(schema['hide'] === true ? {} : told) } as typeof schema, url }
     },
     transformObject: jsonSchemaTransformObject,
+  })
+  let text: string | undefined
+  server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    text ??= JSON.stringify(server.swagger())
+    return reply.type('application/json; charset=utf-8').send(text)
   })
 }
 

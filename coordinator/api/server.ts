@@ -127,7 +127,6 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
   const { lend, dashboard } = doors
   if (dashboard) await server.register(async (pages) => dashboardRoutes(pages, { ...dashboard, bounds }))
   if (lend) await server.register(async (pages) => lendRoutes(pages, { ...lend, bounds }))
-  server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
 
   await server.register(async (doorstep) => {
     doorstep.addHook('onRequest', async (request, reply) => {

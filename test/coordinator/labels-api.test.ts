@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { openMemoryLog } from '#storage/logs/memory.ts'
 import { request } from './live.ts'
 import { type Asked, served } from './served.ts'
 
@@ -82,4 +83,22 @@ test('labels are few and short, and of runs that exist for whoever labels them',
   expect(audit.filter(({ action }) => action === 'PATCH /v1/runs/{id}').map(({ status }) => status)).toEqual([
     ...[200, 200, 403],
   ])
+})
+
+test('what runs are called keeps nobody waiting for a log that is away', async () => {
+  const log = openMemoryLog()
+  let isAway = false
+  const never = new Promise<never>(() => undefined)
+  async function* read(...args: Parameters<typeof log.read>) {
+    if (isAway) await never
+    yield* log.read(...args)
+  }
+  const api = await served({ log: { ...log, read } })
+  const id = await launch(api)
+  await patch(api, id, { name: 'known here' })
+  isAway = true
+  const answer = api.ask('/v1/runs')
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  await api.clock.advance(1000)
+  expect((await answer).body.data).toMatchObject([{ id, name: 'known here' }])
 })
