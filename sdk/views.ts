@@ -28,7 +28,6 @@ export type RunView = {
   reason: string | null
   created_at: string
   purpose: 'train' | 'ask'
-  /** What people call it. */
   name: string
   labels: Record<string, string>
   population: Population
@@ -223,7 +222,6 @@ export type StatsQueryView = {
   status: RunStatus
   reason: string | null
   created_at: string
-  /** What people call it. */
   name: string
   labels: Record<string, string>
   population: Population
