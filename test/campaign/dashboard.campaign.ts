@@ -156,8 +156,7 @@ inChromium(
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400)
     await page.type('input[type=search]', 'pause runs:write')
     await stage.says(/2 of \d+ rows/)
-    await tabTo(page, /v1\/runs\/\{id\}\/pause/)
-    await page.keyboard.press('Enter')
+    await press(page, /v1\/runs\/\{id\}\/pause/)
     await stage.says(/the night shift needs its machines/)
     expect([stage.complaints, stage.elsewhere]).toEqual([[], []])
   },
