@@ -2,22 +2,12 @@ import type { z } from 'zod'
 import { auditEventView } from '#coordinator/api/audit.ts'
 import { dryRunView } from '#coordinator/api/dry-run.ts'
 import { apiKeyView, type createKeySchema, madeKeyView, whoamiView } from '#coordinator/api/keys.ts'
+import { nodeView, nodeWithHistoryView } from '#coordinator/api/node-views.ts'
 import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage, type publicationView } from '#coordinator/api/publications.ts'
-import type { extendSchema, pauseSchema } from '#coordinator/api/run-schemas.ts'
-import {
-  eventView,
-  fileView,
-  nodeView,
-  nodeWithHistoryView,
-  page,
-  roundView,
-  roundWithSeatsView,
-  runView,
-  type seatView,
-  statsQueryView,
-  type stopSchema,
-} from '#coordinator/api/schemas.ts'
+import type { extendSchema, pauseSchema, stopSchema } from '#coordinator/api/run-schemas.ts'
+import { roundView, roundWithSeatsView, runView, type seatView, statsQueryView } from '#coordinator/api/run-views.ts'
+import { eventView, fileView, page } from '#coordinator/api/schemas.ts'
 import { ApiError, ConnectionError } from '#sdk/errors.ts'
 import { follow } from '#sdk/follow.ts'
 import type { ApiEvent } from '#sdk/sse.ts'

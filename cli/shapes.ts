@@ -9,18 +9,11 @@ import {
   memberView,
 } from '#coordinator/api/federation-schemas.ts'
 import { apiKeyView, madeKeyView, whoamiView } from '#coordinator/api/keys.ts'
+import { nodeView, nodeWithHistoryView } from '#coordinator/api/node-views.ts'
 import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage } from '#coordinator/api/publications.ts'
-import {
-  eventView,
-  nodeView,
-  nodeWithHistoryView,
-  page,
-  problemView,
-  roundView,
-  roundWithSeatsView,
-  runView,
-} from '#coordinator/api/schemas.ts'
+import { roundView, roundWithSeatsView, runView } from '#coordinator/api/run-views.ts'
+import { eventView, page, problemView } from '#coordinator/api/schemas.ts'
 import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
 import { type Command, dryRun } from './command.ts'
 import { COMMANDS } from './commands.ts'

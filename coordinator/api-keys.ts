@@ -72,9 +72,9 @@ export class ApiKeys {
     })
   }
 
-  /** Those that it is true of, the newest first. */
+  /** Those that it is true of, in the order in which they were made. */
   select(matches: (key: ApiKey) => boolean): Promise<readonly ApiKey[]> {
-    return this.#chronicle.read(({ keys }) => [...keys.values()].filter(matches).reverse())
+    return this.#chronicle.read(({ keys }) => [...keys.values()].filter(matches))
   }
 
   get(id: string): Promise<ApiKey | undefined> {

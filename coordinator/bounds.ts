@@ -15,6 +15,8 @@ export type Bounds = {
   readonly silenceMillis: Millis
   /** Event streams, and those of one address. */
   readonly streams: PlacesRule
+  /** So often a quiet stream says that it is there, and is ended where whoever opened it would not be let in any more. */
+  readonly heartbeatMillis: Millis
   /** A stream's reader may stand still for so long. */
   readonly stallMillis: Millis
   /** Requests under one API key. */
@@ -36,6 +38,7 @@ export const BOUNDS: Bounds = {
   bodyMillis: 30_000,
   silenceMillis: 120_000,
   streams: { total: 256, each: 192 },
+  heartbeatMillis: 15_000,
   stallMillis: 30_000,
   requests: { perSecond: 200, burst: 1000 },
   strangers: { perSecond: 20, burst: 200 },

@@ -33,50 +33,34 @@ import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { Curves } from './curves.ts'
 import { Datasets } from './datasets.ts'
-import { aggregateEffect } from './effects/aggregate.ts'
-import { clearEffect } from './effects/clear.ts'
-import { finishEffect } from './effects/finish.ts'
-import { holdEffect } from './effects/hold.ts'
-import { openEffect } from './effects/open.ts'
-import { recountEffect } from './effects/recount.ts'
-import { sessionEffects } from './effects/session.ts'
-import { settleEffect } from './effects/settle.ts'
+import { dutiesOf } from './duties.ts'
+import { handlersOver } from './effects/handlers.ts'
 import { type Admits, Eligibility } from './eligibility.ts'
-import { expiry } from './expiry.ts'
 import { Federations } from './federations.ts'
 import { Gateway } from './gateway.ts'
 import { Inquiries } from './inquiries.ts'
 import { keep } from './keeper.ts'
 import { type KeepingConfig, openKeeping } from './keeping.ts'
+import { Labels } from './labels.ts'
 import { Load } from './load.ts'
 import { Needs } from './needs.ts'
-import { notifying } from './notifier.ts'
+import { Orders } from './orders.ts'
 import { Paces } from './paces.ts'
 import { patrol } from './patrol.ts'
 import { within } from './pause.ts'
 import { openPeer, type PeerConfig } from './peer.ts'
-import { pinnedAmong, pinning } from './pinner.ts'
+import { pinnedAmong } from './pinner.ts'
 import { Pins } from './pins.ts'
 import { Publications } from './publications.ts'
-import { publishing } from './publisher.ts'
 import { Readiness } from './readiness.ts'
-import { RETENTION, type Retention, vectorsUntil } from './retention.ts'
+import { RETENTION, type Retention } from './retention.ts'
 import { timedLog } from './round-measures.ts'
-import type { Run } from './run.ts'
 import { Runner } from './runner.ts'
 import { Sessions } from './sessions.ts'
-import { ShortBundles } from './short-bundles.ts'
 import { SignIns } from './sign-ins.ts'
-import {
-  listening as hearing,
-  type Recompute,
-  SPOT_CHECKS,
-  type SpotCheckRule,
-  SpotChecks,
-  spotChecking,
-} from './spot-checks.ts'
+import { SignOuts } from './sign-outs.ts'
+import { listening as hearing, type Recompute, SPOT_CHECKS, type SpotCheckRule, SpotChecks } from './spot-checks.ts'
 import { type KuboConfig, openStores } from './stores.ts'
-import { sweeping } from './sweeping.ts'
 import { Tally } from './tally.ts'
 import { Tasks } from './tasks.ts'
 import { openTelling } from './telling.ts'
@@ -148,8 +132,6 @@ const REDACTED = [
   ...['authorization', 'cookie', 'x-csrf-token'].map((header) => `req.headers["${header}"]`),
   ...['key', 'secret', 'code', 'token', 'authorization'].flatMap((name) => [name, `*.${name}`]),
 ]
-/** Of a pin: as many as a service takes. */
-const ORIGINS_MAX = 20
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
@@ -204,7 +186,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
   const hosts = config.webhookHosts ?? new Set<string>()
-  const telling = doors.use(openTelling({ log, clock, blobs, runner, counters, secret, hosts }))
+  const orders = new Orders(blobs)
+  const telling = doors.use(openTelling({ log, clock, orders, runner, counters, secret, hosts }))
   const inquiries = new Inquiries({
     ...{ signer, clock, chance: randomBytes },
     transport: { linked: () => transport.linked(), send: (node, frame) => transport.send(node, frame) },
@@ -229,6 +212,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       claims: new Claims(log),
       pins,
       tasks: new Tasks({ log, clock }),
+      orders,
+      labels: new Labels({ log, clock }),
       curves: new Curves(log),
       verifications: new Verifications({ log, clock, blobs, coordinator: signer.id, verify }),
       earned: settlement.earned,
@@ -244,6 +229,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       keyHash: sha256(apiKey),
       keys: new ApiKeys({ log, clock, newKeyId: () => `key_${ulid(clock.now())}`, secret: accessKey(secret) }),
       signIns: new SignIns(accessKey(secret)),
+      signOuts: new SignOuts({ log, clock }),
       audit: new Audit(log),
       presence,
       capabilities,
@@ -313,55 +299,26 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   })
   const pinned = (cids: Iterable<Cid>) => pinnedAmong(cids, { pins, blobs })
   const { removeMasks } = doors.use(openMaskRemoval())
-  const session = { blobs, vault, withheld, signer, sessions, tally, removeMasks }
-  const worker = runner.work({
-    hold: holdEffect({ settlement }),
-    recount: recountEffect({ blobs, withheld, signer }),
-    open: openEffect({
-      blobs,
-      signer,
-      clock,
-      settledAt,
-      ...{ presence, eligibility },
+  const worker = runner.work(
+    handlersOver({
+      ...{ log, blobs, vault, withheld, signer, clock, sessions, tally, removeMasks, settlement },
+      ...{ presence, eligibility, settledAt, needs: new Needs({ log, blobs }), pinnedAmong: pinned },
       runs: () => runner.runs(),
       position: (run) => runner.position(run),
     }),
-    ...sessionEffects(session),
-    aggregate: aggregateEffect(session),
-    settle: settleEffect({ blobs, signer, settlement }),
-    finish: finishEffect({ blobs, signer, settlement }),
-    clear: clearEffect({
-      log,
-      blobs,
-      withheld,
-      needs: new Needs({ log, blobs }),
-      runs: () => runner.runs(),
-      pinnedAmong: pinned,
-    }),
-  })
+  )
   // What is not done by then is done again, here or elsewhere: whatever was appended stands.
   doors.defer(async () => void (await within(clock, LAST_JOBS_MILLIS, worker[Symbol.asyncDispose]())))
   const serving = gateway.serve(config.graceMillis, closing.signal)
   serving.catch(config.fatal)
   const patrolling = patrol({ runner, log, clock, failed }, closing.signal)
-  const bundles = new ShortBundles({ blobs, publications })
-  const publisher = {
-    ...{ publications, clock, failed, publishHospitals: config.pinTo?.publishHospitals ?? false },
-    runs: () => runner.runs(),
-    vectorsUntil: (run: Run) => vectorsUntil(run, retention),
-    bundleOf: (run: Run) => bundles.of(run),
-    origins: () => peer?.addresses().slice(0, ORIGINS_MAX) ?? [],
-    // Nobody is dialled because a provider names him.
-    connect: async () => undefined,
-  }
-  const duties = [
-    sweeping([blobs, withheld, vault], clock),
-    expiry({ runner, clock, retention, pinnedAmong: pinned }),
-    pinning({ pins, blobs, clock }),
-    notifying(telling.notifier),
-    ...providers.map((provider) => publishing(provider, publisher)),
-    ...(config.spotChecks === 'none' ? [] : [spotChecking(checks, rule)]),
-  ]
+  const duties = dutiesOf({
+    ...{ runner, clock, retention, pins, blobs, withheld, vault, publications, providers, failed },
+    ...{ pinnedAmong: pinned, notifier: telling.notifier },
+    publishHospitals: config.pinTo?.publishHospitals ?? false,
+    addresses: () => peer?.addresses() ?? [],
+    spotChecks: config.spotChecks === 'none' ? undefined : { checks, rule },
+  })
   const keeping = keep(duties, { clock, failed }, closing.signal)
   readiness.serve()
   doors.defer(async () => {

@@ -6,13 +6,13 @@ import type { BlobStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { taskSchema } from '#protocol/task.ts'
 import { createRunSchema } from './api/schemas.ts'
-import type { CreateRun, Origin } from './create.ts'
+import type { Origin, TaskOrder } from './keep-task.ts'
 import { readBlock, readRecord } from './record.ts'
 import type { Run } from './run.ts'
 import { orderOfTask } from './tasks.ts'
 
 /** A task that is kept here, as a request brings it: whoever launches it again has the same one, by the same checks. */
-export async function taskNamed(blobs: BlobStore, cid: Cid): Promise<Result<CreateRun['task'], 'no-task'>> {
+export async function taskNamed(blobs: BlobStore, cid: Cid): Promise<Result<TaskOrder, 'no-task'>> {
   if (!(await blobs.has(cid))) return refuse('no-task', `${cid} is not here`)
   const task = decode(taskSchema, await blobs.getBlock(cid, BLOCK_BYTES_MAX), BLOCK_BYTES_MAX)
   if (!task.ok) return refuse('no-task', `${cid} is no task`)

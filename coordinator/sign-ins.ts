@@ -6,12 +6,19 @@ import type { Bytes, Millis } from '#protocol/ids.ts'
 export const SIGNED_IN_MILLIS: Millis = 12 * 3_600_000
 
 /** What a cookie says before anybody has looked whether it is ours. */
-export type SignIn = { readonly key: string; readonly until: Millis; readonly body: string; readonly mac: Bytes }
+export type SignIn = {
+  readonly key: string
+  readonly until: Millis
+  /** No other one of this key has it. */
+  readonly session: string
+  readonly body: string
+  readonly mac: Bytes
+}
 
 /**
  * A browser that is signed in holds a cookie that names a key and is sealed with a secret of the coordinator's and the key's
  * hash: every process can check it, none keeps anything of it, and it ends with its key, also with a root key that was
- * replaced. It cannot be ended alone before its time: signing out takes it from the browser.
+ * replaced. Those that are ended before that are remembered for as long as they would have lasted: {@link SignOuts}.
  */
 export class SignIns {
   readonly #secret: Bytes
@@ -46,8 +53,15 @@ export class SignIns {
 }
 
 export function readSignIn(cookie: string): SignIn | undefined {
-  const parts = /^((root|key_[0-9A-HJKMNP-TV-Z]{26})\.(\d{1,16})\.[0-9a-f]{32})\.([0-9a-f]{64})$/.exec(cookie)
+  const parts = /^((root|key_[0-9A-HJKMNP-TV-Z]{26})\.(\d{1,16})\.([0-9a-f]{32}))\.([0-9a-f]{64})$/.exec(cookie)
   if (!parts) return undefined
-  const [, body, key, until, mac] = parts as unknown as readonly [string, string, string, string, string]
-  return { key, until: Number(until), body, mac: fromHex(mac) }
+  const [, body, key, until, session, mac] = parts as unknown as readonly [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  return { key, until: Number(until), session, body, mac: fromHex(mac) }
 }

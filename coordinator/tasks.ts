@@ -2,16 +2,14 @@ import { z } from 'zod'
 import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { cidField, millisField } from '#protocol/codec.ts'
-import type { Cid, Millis, RunId } from '#protocol/ids.ts'
+import type { Cid, Millis } from '#protocol/ids.ts'
 import { EVENT_BYTES_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import { shareOf } from '#protocol/places.ts'
 import type { BlobStore, Clock, EventLog } from '#protocol/ports.ts'
-import { accept, type Result } from '#protocol/result.ts'
 import type { Task } from '#protocol/task.ts'
-import { createRunSchema } from './api/schemas.ts'
+import type { createRunSchema } from './api/schemas.ts'
 import { Chronicle } from './chronicle.ts'
-import { type CreateRefusal, type CreateRun, createRun } from './create.ts'
 import { readBlock } from './record.ts'
 
 /** Tasks that were posted, which a look goes through; of these a federation has its share. */
@@ -62,22 +60,6 @@ export class Tasks {
 
 function keyOf({ task, federation }: Pick<Posted, 'task' | 'federation'>): string {
   return `${federation ?? ''} ${task}`
-}
-
-/** The smallest run: two nodes that train once: whatever may train a task at all may do that. */
-const SMALLEST = { rounds: 1, masking: 'none', cohort: { min: 2, max: 2, quorum: 2 } } as const
-const NO_RUN = `run_${'0'.repeat(26)}` as RunId
-
-/** Checks a task as a run of it would, and keeps what such a run keeps, so that either has the same CID. */
-export async function keepTask(
-  blobs: BlobStore,
-  task: CreateRun['task'],
-): Promise<Result<Cid> & { readonly where?: CreateRefusal }> {
-  const order = { ...createRunSchema.omit({ task: true }).parse(SMALLEST), task }
-  const spec = await createRun(blobs, NO_RUN, order, null)
-  if (spec.ok) return accept(spec.value.task)
-  const { where } = spec
-  return where ? { ...spec, where: { ...where, pointer: where.pointer.replace(/^\/task(?=\/)/, '') } } : spec
 }
 
 /** A task as it is posted: whoever posts this has the same task. */

@@ -1,11 +1,11 @@
 import { ulid } from 'ulid'
 import type { Bytes } from '#protocol/ids.ts'
-import type { BlobStore, Clock, EventLog } from '#protocol/ports.ts'
+import type { Clock, EventLog } from '#protocol/ports.ts'
 import { webhookKey } from '#protocol/seeds.ts'
-import { Orders } from './api/orders.ts'
 import type { WebhookDoors } from './api/webhooks.ts'
 import type { Counters } from './counters.ts'
 import { Notifier } from './notifier.ts'
+import type { Orders } from './orders.ts'
 import type { Runner } from './runner.ts'
 import { openWebhookTransport } from './transports/webhooks.ts'
 import { webhookSecretOf } from './webhook-signature.ts'
@@ -14,7 +14,7 @@ import { Webhooks } from './webhooks.ts'
 export type TellingDoors = {
   readonly log: EventLog
   readonly clock: Clock
-  readonly blobs: BlobStore
+  readonly orders: Orders
   readonly runner: Runner
   readonly counters: Counters
   /** The coordinator's. */
@@ -25,11 +25,10 @@ export type TellingDoors = {
 
 /** What tells webhook endpoints, and what the API needs of it. */
 export function openTelling(doors: TellingDoors): WebhookDoors & AsyncDisposable {
-  const { log, clock, blobs, runner, counters, secret, hosts } = doors
+  const { log, clock, orders, runner, counters, secret, hosts } = doors
   const transport = openWebhookTransport(hosts)
   const webhooks = new Webhooks({ log, clock, newEndpointId: () => `we_${ulid(clock.now())}` })
   const secretOf = (endpoint: string) => webhookSecretOf(webhookKey(secret, endpoint))
-  const orders = new Orders(blobs)
   const notifier = new Notifier({
     ...{ webhooks, runner, secretOf, clock, post: transport.post },
     payloadOf: async (run) => (await orders.of(run)).payload,

@@ -12,7 +12,7 @@ import { session, signOut } from './session.ts'
 import { SignIn } from './sign-in.tsx'
 import { WORDS } from './words.ts'
 
-/** The shell: pages by the address, for whoever is signed in. Verifying needs no key, and no network. */
+/** The shell: pages by the address, for whoever is signed in. Verifying and the API's reference need no key. */
 export function App() {
   const { value } = session
   const at = route.value
@@ -20,7 +20,7 @@ export function App() {
     document.title = `${titleOf(at)} – ${WORDS.product}`
   }, [at])
   const isSigned = value.kind === 'signed-in'
-  if (!isSigned && at.page !== 'verify') return <SignIn />
+  if (!isSigned && at.page !== 'verify' && at.page !== 'docs') return <SignIn />
   return (
     <div class="shell">
       <a class="skip" href="#page">
@@ -37,14 +37,19 @@ export function App() {
             </a>
           ))}
         </nav>
-        {isSigned && (
-          <div class="who">
-            <span class="note">{WORDS.nav.signedIn(value.name)}</span>
-            <button type="button" class="plain" onClick={() => void signOut()}>
-              {WORDS.nav.signOut}
-            </button>
-          </div>
-        )}
+        <div class="who">
+          <a href="/docs" aria-current={at.page === 'docs' ? 'page' : undefined}>
+            {WORDS.nav.api}
+          </a>
+          {isSigned && (
+            <>
+              <span class="note">{WORDS.nav.signedIn(value.name)}</span>
+              <button type="button" class="plain" onClick={() => void signOut()}>
+                {WORDS.nav.signOut}
+              </button>
+            </>
+          )}
+        </div>
       </header>
       <main id="page" tabIndex={-1}>
         <Page at={at} />
@@ -79,6 +84,8 @@ function titleOf(at: Route): string {
     case 'verify':
     case 'settings':
       return WORDS.nav[at.page]
+    case 'docs':
+      return WORDS.nav.api
   }
 }
 
@@ -98,6 +105,8 @@ function Page({ at }: { readonly at: Route }) {
       return <CardOf run={at.run} />
     case 'settings':
       return <Settings />
+    case 'docs':
+      return <Docs />
     case 'nowhere':
       return (
         <>
@@ -129,4 +138,5 @@ function later<P extends object>(load: () => Promise<ComponentType<P>>): Compone
 
 const Verify = later(async () => (await import('./verify.tsx')).VerifyPage)
 const CardOf = later<{ readonly run: string }>(async () => (await import('./card.tsx')).CardPage)
+const Docs = later(async () => (await import('./docs.tsx')).DocsPage)
 const Settings = later(async () => (await import('./settings.tsx')).SettingsPage)

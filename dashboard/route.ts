@@ -1,6 +1,6 @@
 /** What an address shows. */
 export type Route =
-  | { readonly page: 'overview' | 'nodes' | 'money' | 'verify' | 'settings' | 'nowhere' }
+  | { readonly page: 'overview' | 'nodes' | 'money' | 'verify' | 'settings' | 'docs' | 'nowhere' }
   | { readonly page: 'run'; readonly run: string; readonly tab: RunTab }
   | { readonly page: 'card'; readonly run: string }
 
@@ -24,6 +24,7 @@ export function routeOf(path: string): Route {
     case 'money':
     case 'verify':
     case 'settings':
+    case 'docs':
       return { page: first }
     default:
       return { page: 'nowhere' }

@@ -49,9 +49,11 @@ async function current(): Promise<Session> {
   return { ...((await response.json()) as SignedIn), kind: 'signed-in' }
 }
 
+/** Where the coordinator does not answer, the cookie is good still: whoever wants to be signed out has to see that. */
 export async function signOut(): Promise<void> {
-  await fetch(PATH, { method: 'DELETE', headers: credentials() }).catch(() => undefined)
-  session.value = { kind: 'none', why: 'new' }
+  const answer = await fetch(PATH, { method: 'DELETE', headers: credentials() }).catch(() => undefined)
+  const isOut = answer !== undefined && answer.status < 500
+  session.value = { kind: 'none', why: isOut ? 'new' : 'unreachable' }
 }
 
 /** Whether the key that signed in is for that. What it is not for is not offered. */

@@ -44,7 +44,7 @@ export function SignIn() {
           {isAsking ? WORDS.signIn.asking : WORDS.signIn.act}
         </button>
         <p class="note">
-          <a href="/verify">{WORDS.nav.verify}</a>
+          <a href="/verify">{WORDS.nav.verify}</a> · <a href="/docs">{WORDS.nav.api}</a>
         </p>
       </form>
     </main>

@@ -9,7 +9,7 @@ export const WORDS = {
     money: 'Money',
     verify: 'Verify',
     settings: 'Settings',
-    api: 'API',
+    api: 'API reference',
     signOut: 'Sign out',
     signedIn: (name: string) => `Signed in as ${name}`,
   },

@@ -84,6 +84,8 @@ export interface EventLog {
    * Appends the entries, in their order, all or none of them: `conflict` when the stream's length is not `position`.
    * Durable when it answers. A stream's name is 1 to 200 visible ASCII characters, the entries are 1 to LOG_APPEND_MAX,
    * each at most LOG_ENTRY_BYTES_MAX; anything else is our own mistake.
+   *
+   * @throws {StorageFull} where there is no room: nothing was appended
    */
   append(stream: string, position: number, entries: readonly Bytes[]): Promise<'appended' | 'conflict'>
   read(stream: string, from?: number): AsyncIterable<Bytes>

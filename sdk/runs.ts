@@ -4,7 +4,7 @@ import { Listing, type ListOptions, same } from './listing.ts'
 import { downloadModel, type Model, type ModelOptions } from './model.ts'
 import { type ApiEvent, isLast } from './sse.ts'
 import type { CreateRun } from './task.ts'
-import type { CallOptions, CreateOptions, Transport } from './transport.ts'
+import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
 import type {
   DryRunView,
   MatrixRowView,
@@ -42,9 +42,19 @@ export class Runs {
     throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
   }
 
-  /** The newest first. */
-  list(options: ListOptions = {}): Listing<Run, RunView> {
-    return new Listing(this.#transport, ROOT, options, (view) => new Run(this.#transport, view))
+  /** The newest first. @property label `key:value`: those with this label alone */
+  list({ label, ...options }: ListOptions & { readonly label?: string } = {}): Listing<Run, RunView> {
+    return new Listing(
+      this.#transport,
+      ROOT,
+      { ...options, query: { label } },
+      (view) => new Run(this.#transport, view),
+    )
+  }
+
+  /** Names it, and labels it: what is left out stays as it is, what is null is taken off. */
+  relabel(id: string, change: Relabelling, options: ChangeOptions = {}): Promise<Run> {
+    return relabelled(this.#transport, id, change, options)
   }
 
   pause(id: string, reason: string, options: CreateOptions = {}): Promise<Run> {
@@ -62,6 +72,11 @@ export class Runs {
   extend(id: string, more: Extension, options: CreateOptions = {}): Promise<Run> {
     return ordered(this.#transport, id, 'extend', more, options)
   }
+}
+
+export type Relabelling = {
+  readonly name?: string | null
+  readonly labels?: Readonly<Record<string, string | null>>
 }
 
 /** What is added to what a run was ordered with. @property budget micro-credits, as decimal text */
@@ -194,6 +209,10 @@ export class Run {
     return ordered(this.#transport, this.id, 'stop', { reason }, options)
   }
 
+  relabel(change: Relabelling, options: ChangeOptions = {}): Promise<Run> {
+    return relabelled(this.#transport, this.id, change, options)
+  }
+
   extend(more: Extension, options: CreateOptions = {}): Promise<Run> {
     return ordered(this.#transport, this.id, 'extend', more, options)
   }
@@ -211,6 +230,10 @@ function of(id: string): string {
 }
 
 type Verb = 'pause' | 'resume' | 'stop' | 'extend'
+
+async function relabelled(transport: Transport, id: string, change: Relabelling, options: ChangeOptions): Promise<Run> {
+  return new Run(transport, await transport.json<RunView>(of(id), { method: 'PATCH', json: change, ...options }))
+}
 
 async function ordered(
   transport: Transport,

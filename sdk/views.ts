@@ -29,6 +29,7 @@ export type RunView = {
   created_at: string
   purpose: 'train' | 'ask'
   name: string
+  labels: Record<string, string>
   population: Population
   federation: string | null
   masking: Masking
@@ -222,6 +223,7 @@ export type StatsQueryView = {
   reason: string | null
   created_at: string
   name: string
+  labels: Record<string, string>
   population: Population
   federation: string | null
   question: string

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { nodeWithHistoryView } from '#coordinator/api/schemas.ts'
+import type { nodeWithHistoryView } from '#coordinator/api/node-views.ts'
 import { REFERENCE_MODEL_NAMES } from '#protocol/reference-models.ts'
 import type { NodeView } from '../api-client.ts'
 import { formatSpeed } from './capability.ts'

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { federationView, inviteView, inviteWithCodeView, memberView } from '#coordinator/api/federation-schemas.ts'
 import { publicationView } from '#coordinator/api/publications.ts'
-import { roundView, runView, text } from '#coordinator/api/schemas.ts'
+import { roundView, runView } from '#coordinator/api/run-views.ts'
+import { text } from '#coordinator/api/schemas.ts'
 
 /** What is printed of runs and federations, where it is more than the API answers. */
 export const runWithHistoryShape = runView

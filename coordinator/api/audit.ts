@@ -4,11 +4,11 @@ import { z } from 'zod'
 import { Allowances } from '../allowances.ts'
 import type { AuditEntry } from '../audit.ts'
 import { type Caller, mayCall, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { isReplayed } from './idempotency.ts'
 import { inTime } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, text, time } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { timeOf } from './views.ts'
 
 /** What one caller is refused again and again is told of once a minute: he could fill the disk with it otherwise. */

@@ -4,10 +4,10 @@ import { bundleOf, walkBundle } from '#protocol/bundle.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
 import type { Run } from '../run.ts'
+import type { ApiDoors } from './doors.ts'
 import { notFound, Problem } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import { problemView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 
 /** Records as files. */
 export function bundleRoutes(routes: Routes, doors: ApiDoors): void {

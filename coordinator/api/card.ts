@@ -6,11 +6,11 @@ import { type Ancestry, cardOf } from '../card.ts'
 import { readBlock } from '../record.ts'
 import type { Run } from '../run.ts'
 import { type Caller, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { metricsOf } from './metrics.ts'
 import { addressed, modelOf } from './models.ts'
 import { inTime } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 
 /** Forks of forks that a card tells of. */
 const FORKS_MAX = 64

@@ -5,27 +5,26 @@ import type { Unstamped } from '../live.ts'
 import { pauseOf } from '../outcome.ts'
 import type { Run } from '../run.ts'
 import type { Caller } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
-import type { Orders } from './orders.ts'
 import { inTime, Problem } from './problems.ts'
-import { extendSchema, pauseSchema } from './run-schemas.ts'
+import { extendSchema, pauseSchema, stopSchema } from './run-schemas.ts'
+import { runView } from './run-views.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
-import { runView, stopSchema } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { runOf } from './views.ts'
 
 /** What a run's owner decides while it goes on. Each may be said again and changes nothing then. */
-export function controlRoutes(routes: Routes, doors: ApiDoors, orders: Orders): void {
+export function controlRoutes(routes: Routes, doors: ApiDoors): void {
   /** @param isSo whether a run that does not take the event is as it would be after it */
   const decide = async (caller: Caller, id: string, event: Unstamped, isSo: (run: Run) => boolean) => {
-    const { runner, clock } = doors
+    const { runner, clock, orders, labels, retention } = doors
     const { run } = (await find(doors, caller, id)).spec
     // Of what another process has appended nothing may be known here yet, and a refusal would be about the past.
     const heard = runner.hear(run).then(() => runner.advance(run, event))
     const decided = await inTime(clock, heard, REPEATABLE)
     const now = decided.ok ? decided.value : runner.run(run)
     if (!now || !(decided.ok || isSo(now))) throw impossible(now, decided)
-    return runOf(now, (await orders.of(now)).subject, doors.retention)
+    return runOf(now, (await orders.of(now)).subject, (await labels.lookup())(run), retention)
   }
 
   routes.post(

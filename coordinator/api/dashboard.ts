@@ -3,7 +3,17 @@ import type { Bounds } from '../bounds.ts'
 import { apart, HIDDEN, type PageDoors, servePages } from './pages.ts'
 
 /** Where the dashboard is: one document, which reads its address itself. */
-const PLACES = ['/', '/runs/:id', '/runs/:id/:tab', '/nodes', '/money', '/verify', '/models/:run', '/settings'] as const
+const PLACES = [
+  '/',
+  '/runs/:id',
+  '/runs/:id/:tab',
+  '/nodes',
+  '/money',
+  '/verify',
+  '/models/:run',
+  '/settings',
+  '/docs',
+] as const
 
 /** The dashboard: a document and its scripts, public like its sources. What it shows it asks the API for, with a key. */
 export function dashboardRoutes(

@@ -1,11 +1,11 @@
 import type { PublicDataset } from '#protocol/dataset.ts'
 import type { Published } from '../datasets.ts'
+import type { ApiDoors } from './doors.ts'
 import { datasetView } from './federation-schemas.ts'
 import { pageIn } from './paging.ts'
 import { inTime } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { nodesOf, operatorsFor } from './tenancy.ts'
 import { timeOf } from './views.ts'
 

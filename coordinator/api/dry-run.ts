@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { Places, type PlacesRule } from '#protocol/places.ts'
 import { dryRun, type Forecast } from '../dry-run.ts'
 import type { Caller } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import * as example from './examples.ts'
 import { later, Problem } from './problems.ts'
 import { type LaunchRun, wholeOf } from './request.ts'
 import { launchRunSchema } from './run-schemas.ts'
 import { problems, type Routes } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 import { placeOf, tenantOf } from './tenancy.ts'
 
 const amount = z.string().meta({ description: 'micro-credits, as a decimal text' })

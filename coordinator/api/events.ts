@@ -1,9 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Payload } from '#aggregation/vector.ts'
 import type { RunId } from '#protocol/ids.ts'
-import type { Places } from '#protocol/places.ts'
-import { openEventStream } from './event-stream.ts'
-import type { ApiDoors } from './server.ts'
+import type { ApiDoors } from './doors.ts'
+import type { EventStreams } from './event-stream.ts'
 import { eventOf } from './views.ts'
 
 /**
@@ -11,16 +10,16 @@ import { eventOf } from './views.ts'
  * it saw misses nothing and sees nothing twice. Nothing is buffered for a reader that does not keep up: it may come back.
  */
 export async function streamEvents(
-  doors: ApiDoors,
+  { runner }: Pick<ApiDoors, 'runner'>,
   run: RunId,
   from: number,
   payload: Payload,
-  streams: Places,
+  streams: EventStreams,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  using stream = openEventStream(doors, streams, request, reply)
-  for await (const advanced of doors.runner.follow(run, from, stream.signal)) {
+  using stream = streams.open(request, reply)
+  for await (const advanced of runner.follow(run, from, stream.signal)) {
     const event = eventOf(advanced, payload)
     await stream.write({ id: advanced.position, name: event.type, data: event })
   }

@@ -51,6 +51,7 @@ export const ASK = {
   ...{
     ...HEAD,
     name: CREATE_ASK.question.name,
+    labels: { project: 'sepsis' },
     population: 'open',
     federation: null,
     question: CID,
@@ -67,6 +68,7 @@ export const RUN = {
     ...HEAD,
     purpose: 'train',
     name: CREATE_RUN.task.name,
+    labels: { project: 'sepsis' },
     population: 'open',
     federation: null,
     masking: 'secagg/1',
@@ -77,6 +79,7 @@ export const RUN = {
   ...{ budget: CREATE_RUN.budget, paid: '300000', released: '0' },
 }
 
+export const LABELLED = { name: 'sepsis, second try', labels: { project: 'sepsis', 'paper/figure': '2', old: null } }
 export const PAUSE = { reason: 'the night shift needs its machines' }
 export const EXTEND = { rounds: 10, budget: '1000000' }
 

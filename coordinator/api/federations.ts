@@ -5,6 +5,7 @@ import type { Result } from '#protocol/result.ts'
 import type { Invite, Member } from '../federation-events.ts'
 import type { Federation, FederationRefusal } from '../federations.ts'
 import { type Caller, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { ifMatch, preconditionFailed, tagged } from './etag.ts'
 import {
   addMemberSchema,
@@ -21,7 +22,6 @@ import { byKey, pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, problemView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { checkUnbound } from './tenancy.ts'
 import { timeOf } from './views.ts'
 

@@ -1,13 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import type { NodeId, RunId } from '#protocol/ids.ts'
-import type { Places } from '#protocol/places.ts'
 import type { Presence } from '#protocol/ports.ts'
 import { sees } from './caller.ts'
-import { openEventStream } from './event-stream.ts'
+import type { ApiDoors } from './doors.ts'
+import type { EventStreams } from './event-stream.ts'
 import { Problem } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 import { nodesOf } from './tenancy.ts'
 
 /** What happens within this time is told at once. */
@@ -56,7 +55,7 @@ class Linked {
  * What changes, of all runs at once and without a history, for pages that show many: a run's events are its own stream's to
  * tell. Whoever comes, or comes back, is told to read its lists anew.
  */
-export function feedRoutes(routes: Routes, doors: ApiDoors, streams: Places): void {
+export function feedRoutes(routes: Routes, doors: ApiDoors, streams: EventStreams): void {
   const { runner, presence } = doors
   const linked = new Linked(presence)
 
@@ -87,7 +86,7 @@ export function feedRoutes(routes: Routes, doors: ApiDoors, streams: Places): vo
         nodes = now
         woken.resolve()
       })
-      using stream = openEventStream(doors, streams, request, reply)
+      using stream = streams.open(request, reply)
       const { signal } = stream
       signal.addEventListener('abort', () => woken.resolve(), { once: true })
       await stream.write({ name: 'reset', data: { type: 'reset' } })

@@ -4,10 +4,12 @@ import { equalSecret, utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { holderOf } from '#protocol/places.ts'
 import type { Clock } from '#protocol/ports.ts'
+import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Allowances, type Taken } from '../allowances.ts'
 import { type ApiKey, type ApiKeys, isTextOf, isUsable, keyIdIn } from '../api-keys.ts'
 import type { Bounds } from '../bounds.ts'
 import { readSignIn, type SignIn, type SignIns } from '../sign-ins.ts'
+import type { SignOuts } from '../sign-outs.ts'
 import { type Caller, callerOf, ROOT } from './caller.ts'
 import { inTime, later, Problem } from './problems.ts'
 
@@ -16,6 +18,7 @@ export const COOKIE = 'consilium_session'
 export type GateDoors = {
   readonly keys: ApiKeys
   readonly signIns: SignIns
+  readonly signOuts: SignOuts
   /** SHA-256 of the root key. */
   readonly keyHash: Uint8Array
   readonly clock: Clock
@@ -64,19 +67,43 @@ export class Gate {
     return { caller, cookie: signIns.begin(caller.id, hash, clock.now()) }
   }
 
+  /** Whether who sent this would still be let in: a key is revoked or expires, and a browser signs out, while answers last. */
+  async stands(request: FastifyRequest): Promise<boolean> {
+    return (await this.#judge(shownBy(request, this.#doors))).ok
+  }
+
   async #callerOf(shown: Shown | undefined, request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
-    const { keys, keyHash, clock } = this.#doors
-    if (shown?.id === ROOT.id && shown.isProof(keyHash)) return ROOT
-    const remembered = shown && keys.remembered(shown.id)
     // Whoever has a key that this process knows to be good is not kept waiting by those who have none.
-    if (!(remembered && isUsable(remembered, clock.now()) && shown.isProof(remembered.hash)))
+    if (!(shown && this.#knows(shown)))
       limit(reply, 'address', this.#strangers, holderOf(request.raw.socket.remoteAddress))
+    const judged = await this.#judge(shown)
+    if (!judged.ok) throw unauthorized(judged.refusal)
+    const { caller, key } = judged.value
+    // That a key was used is worth knowing; a disk that is full of it would keep everybody out.
+    if (key)
+      await inTime(this.#doors.clock, this.#doors.keys.use(key)).catch((err: unknown) =>
+        request.log.warn({ err, key: key.id }, 'it is not kept that this key was used'),
+      )
+    return caller
+  }
+
+  #knows({ id, isProof, signIn }: Shown): boolean {
+    const { keys, keyHash, signOuts, clock } = this.#doors
+    const key = keys.remembered(id)
+    const hash = id === ROOT.id ? keyHash : key && isUsable(key, clock.now()) ? key.hash : undefined
+    return hash !== undefined && isProof(hash) && !(signIn && signOuts.knowsEnded(signIn))
+  }
+
+  async #judge(shown: Shown | undefined): Promise<Result<{ readonly caller: Caller; readonly key?: ApiKey }>> {
+    const { keys, keyHash, signOuts, clock } = this.#doors
     const key = shown && shown.id !== ROOT.id ? await inTime(clock, keys.get(shown.id)) : undefined
-    if (!key || !shown?.isProof(key.hash)) throw unauthorized(ANY)
-    if (!isUsable(key, clock.now()))
-      throw unauthorized(key.revokedAt === null ? 'this key has expired' : 'this key was revoked')
-    await inTime(clock, keys.use(key))
-    return callerOf(key)
+    const hash = shown?.id === ROOT.id ? keyHash : key?.hash
+    if (!(shown && hash && shown.isProof(hash))) return refuse(ANY)
+    if (key && !isUsable(key, clock.now()))
+      return refuse(key.revokedAt === null ? 'this key has expired' : 'this key was revoked')
+    if (shown.signIn && (await inTime(clock, signOuts.isEnded(shown.signIn))))
+      return refuse('this browser has signed out')
+    return accept(key ? { caller: callerOf(key), key } : { caller: ROOT })
   }
 }
 
@@ -100,7 +127,7 @@ function unauthorized(detail: string): Problem {
 function shownBy(request: FastifyRequest, doors: GateDoors): Shown | undefined {
   const [scheme, key] = (request.headers.authorization ?? '').split(' ')
   if (scheme?.toLowerCase() === 'bearer' && key) return shownByKey(key, doors)
-  const signIn = request.headers.authorization === undefined ? signInOf(request) : undefined
+  const signIn = signInOf(request)
   if (!signIn) return undefined
   return { id: signIn.key, isProof: (hash) => doors.signIns.isOf(signIn, hash, doors.clock.now()), signIn }
 }
@@ -112,8 +139,9 @@ function shownByKey(text: string, { keyHash }: GateDoors): Shown {
   return { id: ROOT.id, isProof: () => equalSecret(sha256(utf8(text)), keyHash), signIn: null }
 }
 
-/** Of the cookie that a request came with, whoever it may be of. */
+/** Of the cookie that a request came with instead of a key, whoever it may be of. */
 export function signInOf({ headers }: FastifyRequest): SignIn | undefined {
+  if (headers.authorization !== undefined) return undefined
   const cookies = headers.cookie?.split(';').map((pair) => pair.trim()) ?? []
   const ours = cookies.find((pair) => pair.startsWith(`${COOKIE}=`))
   return ours === undefined ? undefined : readSignIn(ours.slice(COOKIE.length + 1))

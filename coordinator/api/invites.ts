@@ -4,11 +4,11 @@ import { parseCode, readAcceptance } from '#protocol/invite.ts'
 import { holderOf } from '#protocol/places.ts'
 import type { InviteRefusal } from '../federations.ts'
 import { Recent } from '../recent.ts'
+import type { ApiDoors } from './doors.ts'
 import { acceptedView, acceptInviteSchema, coordinatorView } from './federation-schemas.ts'
 import { inTime, later, Problem } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
 import { problemView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 
 /** Acceptances from one address, which may be that of a whole hospital; and of all, each of which costs a signature's check. */
 const EACH: Rate = { perSecond: 0.2, burst: 20 }

@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { nameField } from '#protocol/codec.ts'
 import type { ApiKey, ApiKeys } from '../api-keys.ts'
 import { type Caller, SCOPES, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { ifMatch, preconditionFailed, tagged } from './etag.ts'
 import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
+import { byKey, pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { federationId, page, problemView, text, time } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { timeOf } from './views.ts'
 
 const scopesField = z.array(z.enum(SCOPES)).meta({ description: 'what it is for; docs/api.md has them all' })
@@ -87,12 +88,12 @@ export function keyRoutes(routes: Routes, { keys, clock }: ApiDoors): void {
         response: { 200: page(apiKeyView), ...problems },
       },
     },
-    async ({ caller, query: { after, limit } }) => {
-      const shows = ({ id, federation }: ApiKey) => (after === undefined || id < after) && sees(caller, federation)
-      const found = await inTime(clock, keys.select(shows))
-      const data = found.slice(0, limit).map(viewOf)
-      const more = found.length > limit
-      return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+    async ({ caller, query }) => {
+      const found = await inTime(
+        clock,
+        keys.select(({ federation }) => sees(caller, federation)),
+      )
+      return pageIn(found.toSorted(byKey(idOf)).reverse(), query, { keyOf: idOf, newestFirst: true }, viewOf)
     },
   )
 
@@ -163,6 +164,8 @@ export function keyRoutes(routes: Routes, { keys, clock }: ApiDoors): void {
     },
   )
 }
+
+const idOf = ({ id }: ApiKey) => id
 
 /** Who could give what he has not would soon have it. */
 function checkGrant(caller: Caller, { scopes, federation, expiresAt }: z.output<typeof createKeySchema>): void {

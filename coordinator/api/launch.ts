@@ -5,13 +5,13 @@ import type { Bytes, RunId } from '#protocol/ids.ts'
 import { shareOf } from '#protocol/places.ts'
 import type { Result } from '#protocol/result.ts'
 import type { Claim } from '../claims.ts'
-import type { CreateRefusal } from '../create.ts'
+import type { CreateRefusal } from '../keep-task.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
 import { type Caller, ROOT } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { bodyDigest, type idempotencyHeaders, keyReused, markReplayed } from './idempotency.ts'
 import { inTime, later, Problem } from './problems.ts'
-import type { ApiDoors } from './server.ts'
 
 type Idempotency = { readonly key: string; readonly body: Bytes } | null
 /** Makes what a request asks for, or says what is wrong with it. */

@@ -1,12 +1,11 @@
 import { z } from 'zod'
 import { siteEvaluations } from '../matrix.ts'
 import type { Run } from '../run.ts'
+import type { ApiDoors } from './doors.ts'
 import { MATRIX_ROW } from './model-examples.ts'
-import type { Orders } from './orders.ts'
 import { inTime } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
 import { page } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { evaluationOf } from './views.ts'
 
 const figures = {
@@ -35,7 +34,7 @@ export const matrixRowView = z
   .meta({ id: 'MatrixRow', examples: [MATRIX_ROW] })
 
 /** How each model did at each site: what every update tells of the model that it started from. */
-export function matrixRoutes(routes: Routes, doors: ApiDoors, orders: Orders): void {
+export function matrixRoutes(routes: Routes, doors: ApiDoors): void {
   routes.get(
     '/v1/runs/:id/matrix',
     {
@@ -59,7 +58,7 @@ export function matrixRoutes(routes: Routes, doors: ApiDoors, orders: Orders): v
     },
     async ({ caller, params, query: { after, limit } }) => {
       const run = await find(doors, caller, params.id)
-      const { payload } = await orders.of(run)
+      const { payload } = await doors.orders.of(run)
       const aggregated = run.spec.purpose === 'ask' ? [] : await inTime(doors.clock, doors.curves.of(run.spec.run))
       const known = aggregated.map((one, index) => ({ ...one, tested: aggregated[index - 1] }))
       const left = known.filter(({ round }) => round > after)

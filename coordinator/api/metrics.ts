@@ -4,10 +4,10 @@ import type { Evaluation } from '#protocol/manifest.ts'
 import type { Aggregated } from '../curves.ts'
 import { downsample } from '../downsample.ts'
 import type { Past, Run } from '../run.ts'
+import type { ApiDoors } from './doors.ts'
 import { METRICS } from './model-examples.ts'
 import { inTime, Problem } from './problems.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 import { evaluationOf, timeOf } from './views.ts'
 
 type Value = number | string | null

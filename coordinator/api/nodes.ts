@@ -4,10 +4,12 @@ import { type NodeId, parseNodeId } from '#protocol/ids.ts'
 import type { ReferenceModel } from '#protocol/reference-models.ts'
 import { type Capable, type Check, isStale, standingOf, standingOfAll } from '../capabilities.ts'
 import type { Pace } from '../paces.ts'
+import type { ApiDoors } from './doors.ts'
+import { type checkView, nodeView, nodeWithHistoryView } from './node-views.ts'
+import { pageIn } from './paging.ts'
 import { inTime, notFound } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
-import { type checkView, nodeView, nodeWithHistoryView, page } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
+import { page } from './schemas.ts'
 import { nodesOf, operatorsFor, runFilter } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
@@ -32,7 +34,7 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(nodeView), ...problems },
       },
     },
-    async ({ caller, query: { which, after, limit } }) => {
+    async ({ caller, query: { which, ...query } }) => {
       const linked = new Set(await inTime(clock, presence.nodes()))
       const capable = await inTime(
         clock,
@@ -40,13 +42,10 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
       )
       const known = new Map(capable.map((one) => [one.node, one]))
       const all = await nodesOf(doors, caller, [...new Set([...linked, ...known.keys()])])
-      const ids = all.filter((id) => after === undefined || id > after).sort()
       const operatorOf = await operatorsFor(doors, caller)
-      const data = ids.slice(0, limit).map((id) => {
-        return viewOf(doors, id, { linked: linked.has(id), known: known.get(id), operator: operatorOf(id) })
-      })
-      const more = ids.length > limit
-      return { data, has_more: more, next: more ? (ids[limit - 1] as string) : null }
+      return pageIn(all.toSorted(), query, { keyOf: (id) => id, newestFirst: false }, (id) =>
+        viewOf(doors, id, { linked: linked.has(id), known: known.get(id), operator: operatorOf(id) }),
+      )
     },
   )
 

@@ -1,12 +1,14 @@
 import { z } from 'zod'
+import type { Earned } from '#payments/ledger.ts'
 import { parseNodeId, parseRunId } from '#protocol/ids.ts'
 import { type Payment, type PayoutCursor, paymentsOf, payoutsOf } from '../payouts.ts'
 import type { Caller } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { BALANCE, PAYOUT } from './model-examples.ts'
+import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { find, pageQuery, problems, type Routes, runParams } from './runs.ts'
 import { page } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { operatorsFor, runFilter, runsFor } from './tenancy.ts'
 
 const amount = z.string().meta({ description: 'micro-credits, as a decimal text' })
@@ -93,17 +95,14 @@ export function payoutRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(balanceView), ...problems },
       },
     },
-    async ({ query: { limit, after }, caller }) => {
+    async ({ query, caller }) => {
       const earned = await inTime(clock, doors.earned(runFilter(doors, caller)))
       const operatorOf = await operatorsFor(doors, caller)
-      const all = [...earned]
-        .filter(([node]) => after === undefined || node > after)
-        .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      const data = all.slice(0, limit).map(([node, { amount, updates }]) => {
+      const nodes = [...earned.keys()].toSorted()
+      return pageIn(nodes, query, { keyOf: (node) => node, newestFirst: false }, (node) => {
+        const { amount, updates } = earned.get(node) as Earned
         return { node, operator: operatorOf(node), earned: String(amount), updates }
       })
-      const more = all.length > limit
-      return { data, has_more: more, next: more ? (data.at(-1)?.node ?? null) : null }
     },
   )
 }

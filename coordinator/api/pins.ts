@@ -4,10 +4,10 @@ import { canonicalCid } from '#protocol/pinning.ts'
 import type { PinStatus } from '#protocol/ports.ts'
 import type { Result } from '#protocol/result.ts'
 import type { PinRefusal, StoredPin } from '../pins.ts'
+import type { ApiDoors } from './doors.ts'
 import { failureView, pinBody, pinResultsView, pinStatusView, pinsQuery } from './pin-schemas.ts'
 import { inTime, notFound, Problem, problemOf } from './problems.ts'
 import type { Routes } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 import { checkUnbound } from './tenancy.ts'
 
 /**

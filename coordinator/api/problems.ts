@@ -122,7 +122,7 @@ export function problemOf(cause: FastifyError | Problem): Problem {
       507,
       'storage_full',
       'The coordinator has no room left',
-      'raise --quota or free disk, then try again',
+      'free disk, raise --quota or give Redis more room, then try again',
       {
         headers: { 'retry-after': '60' },
       },

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { healthOf } from '../provider-health.ts'
 import { type Publication, publishedField, requestStatusField } from '../publications.ts'
+import type { ApiDoors } from './doors.ts'
 import { PROVIDER, PUBLICATION } from './examples.ts'
 import { inTime } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
 import { page } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { checkUnbound, runFilter } from './tenancy.ts'
 
 export const publicationView = z

@@ -1,11 +1,12 @@
 import type { z } from 'zod'
-import type { CreateRun, Origin } from '../create.ts'
+import type { CreateRun } from '../create.ts'
+import type { Origin } from '../keep-task.ts'
 import { originAt, taskNamed } from '../named-task.ts'
 import type { Caller } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { Problem } from './problems.ts'
 import type { launchRunSchema } from './run-schemas.ts'
 import { find } from './runs.ts'
-import type { ApiDoors } from './server.ts'
 
 export type LaunchRun = z.output<typeof launchRunSchema>
 /** What a request asks for, with everything in it that it only named. */

@@ -7,10 +7,11 @@ import { accept } from '#protocol/result.ts'
 import { readBlock, readRecord } from '../record.ts'
 import { hasReported, type Round } from '../round/round.ts'
 import type { Past, Run } from '../run.ts'
+import type { ApiDoors } from './doors.ts'
 import { notFound } from './problems.ts'
+import { roundView, roundWithSeatsView, type seatView } from './run-views.ts'
 import { find, problems, type Routes, runParams } from './runs.ts'
-import { page, roundView, roundWithSeatsView, type seatView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
+import { page } from './schemas.ts'
 import { evaluationOf, timeOf } from './views.ts'
 
 type RoundView = z.output<typeof roundView>

@@ -43,3 +43,7 @@ export const extendSchema = z
     }),
   })
   .meta({ id: 'ExtendRun', examples: [example.EXTEND] })
+
+export const stopSchema = z
+  .strictObject({ reason: nameField.meta({ description: 'why, for the record' }) })
+  .meta({ id: 'StopRun', examples: [example.STOP] })

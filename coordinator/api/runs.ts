@@ -4,20 +4,23 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Payload } from '#aggregation/vector.ts'
 import { parseRunId } from '#protocol/ids.ts'
-import type { Places } from '#protocol/places.ts'
 import { createRun } from '../create.ts'
+import type { Lookup } from '../labels.ts'
 import type { Run } from '../run.ts'
 import type { RunSpec } from '../run-spec.ts'
 import { type Caller, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
+import { tagged } from './etag.ts'
+import type { EventStreams } from './event-stream.ts'
 import { streamEvents } from './events.ts'
 import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
-import type { Orders } from './orders.ts'
+import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
 import { wholeOf } from './request.ts'
 import { launchRunSchema } from './run-schemas.ts'
-import { eventView, page, problemView, runView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
+import { runView } from './run-views.ts'
+import { eventView, page, problemView } from './schemas.ts'
 import { placeOf, runsFor } from './tenancy.ts'
 import { eventOf, runOf } from './views.ts'
 
@@ -50,10 +53,11 @@ export const problems = {
 export function runRoutes(
   routes: Routes,
   doors: ApiDoors,
-  { orders, launcher, streams }: { readonly orders: Orders; readonly launcher: Launcher; readonly streams: Places },
+  { launcher, streams }: { readonly launcher: Launcher; readonly streams: EventStreams },
 ): void {
-  const { runner, blobs, retention } = doors
-  const viewOf = async (run: Run) => runOf(run, (await orders.of(run)).subject, retention)
+  const { runner, blobs, orders, labels, retention } = doors
+  const viewOf = async (run: Run, labelledOf: Lookup) =>
+    runOf(run, (await orders.of(run)).subject, labelledOf(run.spec.run), retention)
 
   routes.post(
     '/v1/runs',
@@ -73,7 +77,7 @@ export function runRoutes(
         const { request: order, origin } = await wholeOf(doors, request.caller, request.body)
         return createRun(blobs, id, { ...order, federation }, idempotency, populationSize, origin)
       })
-      return reply.header('location', `/v1/runs/${run.spec.run}`).send(await viewOf(run))
+      return reply.header('location', `/v1/runs/${run.spec.run}`).send(await viewOf(run, await labels.lookup()))
     },
   )
 
@@ -83,7 +87,14 @@ export function runRoutes(
       config: { scope: 'runs:read' },
       schema: {
         summary: 'Runs, the newest first',
-        querystring: pageQuery,
+        querystring: pageQuery.extend({
+          label: z
+            .string()
+            .max(200)
+            .regex(/^[^:]+:.+$/)
+            .optional()
+            .meta({ description: 'key:value: those with this label alone' }),
+        }),
         response: { 200: page(runView), ...problems },
       },
     },
@@ -94,9 +105,12 @@ export function runRoutes(
     '/v1/runs/:id',
     {
       config: { scope: 'runs:read' },
-      schema: { summary: 'One run', params: runParams, response: { 200: runView, ...problems } },
+      schema: { summary: 'One run', params: runParams, response: { 200: runView, 304: z.undefined(), ...problems } },
     },
-    async ({ caller, params }) => viewOf(await find(doors, caller, params.id)),
+    async (request, reply) => {
+      const run = await find(doors, request.caller, request.params.id)
+      return tagged(request, reply, await viewOf(run, await labels.lookup()))
+    },
   )
 
   routes.get(
@@ -146,19 +160,19 @@ async function eventsOf(
 }
 
 /** Runs of one purpose, the newest first. */
-export async function pageOf<V extends { readonly id: string }>(
-  { runner }: ApiDoors,
+export async function pageOf<V>(
+  { runner, labels }: ApiDoors,
   caller: Caller,
-  { limit, after }: z.output<typeof pageQuery>,
+  { label, ...query }: z.output<typeof pageQuery> & { readonly label?: string | undefined },
   purpose: RunSpec['purpose'],
-  viewOf: (run: Run) => Promise<V>,
+  viewOf: (run: Run, labelledOf: Lookup) => Promise<V>,
 ): Promise<{ data: V[]; has_more: boolean; next: string | null }> {
-  const runs = runsFor({ runner }, caller)
-    .toReversed()
-    .filter(({ spec }) => spec.purpose === purpose && (after === undefined || spec.run < after))
-  const data = await Promise.all(runs.slice(0, limit).map(viewOf))
-  const more = runs.length > limit
-  return { data, has_more: more, next: more ? (data.at(-1)?.id ?? null) : null }
+  const labelledOf = await labels.lookup()
+  const [, key = '', value] = label === undefined ? [] : (/^([^:]+):(.+)$/.exec(label) ?? [])
+  const has = ({ spec }: Run) => label === undefined || labelledOf(spec.run).labels[key] === value
+  const runs = runsFor({ runner }, caller).filter((run) => run.spec.purpose === purpose && has(run))
+  const keyOf = ({ spec }: Run) => spec.run
+  return pageIn(runs.toReversed(), query, { keyOf, newestFirst: true }, (run) => viewOf(run, labelledOf))
 }
 
 /** Of the runs that exist for the caller one, by id or by a start of it that no other has, like git. */

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { SIGNED_IN_MILLIS } from '../sign-ins.ts'
 import { record } from './audit.ts'
+import type { ApiDoors } from './doors.ts'
 import { COOKIE, type Gate, signInOf } from './gate.ts'
 import { whoamiOf, whoamiView } from './keys.ts'
+import { inTime } from './problems.ts'
 import { problems, type Routes } from './runs.ts'
 import { text } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 
 const SESSION = '/v1/session'
 
@@ -49,7 +50,11 @@ export function signInRoute(
 }
 
 /** What a browser that is signed in knows of itself, and how it signs out. */
-export function sessionRoutes(routes: Routes, { signIns }: ApiDoors, { isTls }: { readonly isTls: boolean }): void {
+export function sessionRoutes(
+  routes: Routes,
+  { signIns, signOuts, clock }: ApiDoors,
+  { isTls }: { readonly isTls: boolean },
+): void {
   routes.get(
     SESSION,
     {
@@ -57,7 +62,7 @@ export function sessionRoutes(routes: Routes, { signIns }: ApiDoors, { isTls }: 
       schema: { summary: 'Who is signed in', response: { 200: sessionView, ...problems } },
     },
     async (request) => {
-      const signIn = request.headers.authorization === undefined ? signInOf(request) : undefined
+      const signIn = signInOf(request)
       return { ...whoamiOf(request.caller), csrf: signIn ? signIns.tokenOf(signIn) : null }
     },
   )
@@ -69,15 +74,18 @@ export function sessionRoutes(routes: Routes, { signIns }: ApiDoors, { isTls }: 
       schema: {
         summary: 'Sign out',
         description:
-          'Takes the cookie from this browser; a copy of it is good until its time, or until its key is revoked.',
+          'The cookie is good no more, at any process, nor is any copy of it; event streams that it opened end within seconds. With a key instead of a cookie nothing is ended.',
         response: { 204: z.undefined(), ...problems },
       },
     },
-    async (_request, reply) =>
-      reply
+    async (request, reply) => {
+      const signIn = signInOf(request)
+      if (signIn) await inTime(clock, signOuts.end(signIn), 'this browser may still be signed in: sign out again')
+      return reply
         .code(204)
         .header('set-cookie', cookieOf('', 0, isTls))
-        .send(undefined),
+        .send(undefined)
+    },
   )
 }
 

@@ -1,23 +1,25 @@
 import { assert } from '#protocol/assert.ts'
 import { isQuestion } from '#protocol/subject.ts'
 import { createAsk } from '../ask.ts'
+import type { Lookup } from '../labels.ts'
 import type { Run } from '../run.ts'
+import type { ApiDoors } from './doors.ts'
 import { idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
-import type { Orders } from './orders.ts'
 import { notFound } from './problems.ts'
+import { statsQueryView } from './run-views.ts'
 import { find, pageOf, pageQuery, problems, type Routes, runParams } from './runs.ts'
-import { createAskSchema, page, statsQueryView } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
+import { createAskSchema, page } from './schemas.ts'
 import { placeOf } from './tenancy.ts'
 import { queryOf } from './views.ts'
 
 /** Questions to the federation. Each is a run: its events and its bundle are where those of runs are. */
-export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, launcher: Launcher): void {
-  const viewOf = async (run: Run) => {
+export function statsRoutes(routes: Routes, doors: ApiDoors, launcher: Launcher): void {
+  const { labels, orders } = doors
+  const viewOf = async (run: Run, labelledOf: Lookup) => {
     const { subject } = await orders.of(run)
     assert(isQuestion(subject), 'an ask is about a question')
-    return queryOf(run, subject)
+    return queryOf(run, subject, labelledOf(run.spec.run))
   }
 
   routes.post(
@@ -38,7 +40,9 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
       const run = await launcher.launch(request, 'ask', reply, (id, idempotency) =>
         createAsk(doors.blobs, id, { ...request.body, federation }, idempotency, populationSize),
       )
-      return reply.header('location', `/v1/stats-queries/${run.spec.run}`).send(await viewOf(run))
+      return reply
+        .header('location', `/v1/stats-queries/${run.spec.run}`)
+        .send(await viewOf(run, await labels.lookup()))
     },
   )
 
@@ -64,7 +68,7 @@ export function statsRoutes(routes: Routes, doors: ApiDoors, orders: Orders, lau
     async ({ caller, params }) => {
       const run = await find(doors, caller, params.id)
       if (run.spec.purpose !== 'ask') throw notFound('stats query', params.id.slice(0, 100))
-      return viewOf(run)
+      return viewOf(run, await labels.lookup())
     },
   )
 }

@@ -5,15 +5,17 @@ import { assert } from '#protocol/assert.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { taskSchema } from '#protocol/task.ts'
+import { checkTask, keepTask } from '../keep-task.ts'
 import { readBlock } from '../record.ts'
-import { keepTask, orderOfTask } from '../tasks.ts'
+import { orderOfTask } from '../tasks.ts'
 import type { Caller } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { CREATE_RUN } from './examples.ts'
 import { TASK } from './model-examples.ts'
+import { byKey, pageIn } from './paging.ts'
 import { inTime, later, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { createRunSchema, page } from './schemas.ts'
-import type { ApiDoors } from './server.ts'
 import { runsFor } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
@@ -50,17 +52,19 @@ export function taskRoutes(routes: Routes, doors: ApiDoors): void {
       },
     },
     async ({ body, caller }, reply) => {
-      const kept = await keepTask(blobs, body)
+      const checked = checkTask(body)
+      const kept = checked.ok ? await keepTask(blobs, checked.value) : checked
       if (!kept.ok) {
-        const errors = kept.where ? [kept.where] : []
-        throw new Problem(422, 'invalid_task', 'This task cannot be trained', kept.detail ?? kept.refusal, { errors })
+        const { message } = kept.where
+        throw new Problem(422, 'invalid_task', 'This task cannot be trained', message, { errors: [kept.where] })
       }
-      const at = await inTime(clock, tasks.post(kept.value, caller.federation), 'post it again: it is one task')
+      const { task } = kept.value
+      const at = await inTime(clock, tasks.post(task, caller.federation), 'post it again: it is one task')
       if (at === undefined) throw later(503, 'too_many_tasks', 'no more tasks are kept; a run may still bring its own')
       return reply
         .code(201)
-        .header('location', `/v1/tasks/${kept.value}`)
-        .send(await viewOf(doors, kept.value, at))
+        .header('location', `/v1/tasks/${task}`)
+        .send(await viewOf(doors, task, at))
     },
   )
 
@@ -74,15 +78,10 @@ export function taskRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: page(taskView), ...problems },
       },
     },
-    async ({ query: { limit, after }, caller }) => {
-      const all = await known(doors, caller)
-      const from = after === undefined ? 0 : all.findIndex(([task]) => task === after) + 1
-      if (after !== undefined && from === 0) throw notFound('task', after.slice(0, 100))
-      const slice = all.slice(from, from + limit)
-      const data = await Promise.all(slice.map(([task, at]) => viewOf(doors, task, at)))
-      const more = from + slice.length < all.length
-      return { data, has_more: more, next: more ? (slice.at(-1)?.[0] ?? null) : null }
-    },
+    async ({ query, caller }) =>
+      pageIn(await known(doors, caller), query, { keyOf: placeOf, newestFirst: true }, ([task, at]) =>
+        viewOf(doors, task, at),
+      ),
   )
 
   routes.get(
@@ -113,7 +112,12 @@ async function known(doors: ApiDoors, caller: Caller): Promise<readonly (readonl
   const see = (task: Cid, at: Millis) => first.set(task, Math.min(at, first.get(task) ?? at))
   for (const { spec, createdAt } of runsFor(doors, caller)) if (spec.purpose === 'train') see(spec.task, createdAt)
   for (const { task, at } of await inTime(doors.clock, doors.tasks.posted(caller.federation))) see(task, at)
-  return [...first].toSorted(([a, from], [b, to]) => to - from || (a < b ? -1 : 1))
+  return [...first].toSorted(byKey(placeOf)).reverse()
+}
+
+/** By time, as a text: of those of one moment the CID decides. */
+function placeOf([task, at]: readonly [Cid, Millis]): string {
+  return `${String(at).padStart(16, '0')}.${task}`
 }
 
 async function viewOf(doors: ApiDoors, cid: Cid, at: Millis): Promise<z.output<typeof taskView>> {

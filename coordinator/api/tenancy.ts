@@ -1,8 +1,8 @@
 import type { FederationId, NodeId, RunId } from '#protocol/ids.ts'
 import type { Run } from '../run.ts'
 import { type Caller, sees } from './caller.ts'
+import type { ApiDoors } from './doors.ts'
 import { inTime, Problem } from './problems.ts'
-import type { ApiDoors } from './server.ts'
 
 type Tenant = Pick<Caller, 'federation'>
 

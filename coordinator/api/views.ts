@@ -5,6 +5,7 @@ import type { Evaluation } from '#protocol/manifest.ts'
 import { shown } from '#protocol/metrics.ts'
 import type { Question } from '#protocol/question.ts'
 import type { Subject } from '#protocol/subject.ts'
+import type { Labelled } from '../labels.ts'
 import { outcomeOf, pauseOf } from '../outcome.ts'
 import { type Retention, vectorsUntil } from '../retention.ts'
 import { type Round, reportedSeats, type Seated } from '../round/round.ts'
@@ -15,11 +16,11 @@ import type { Advanced } from '../runner.ts'
 import { shownRule } from '../stopping-early.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
-export function runOf(run: Run, { name }: Subject, retention: Retention) {
+export function runOf(run: Run, { name }: Subject, labelled: Labelled, retention: Retention) {
   return {
     ...headOf(run),
     purpose: run.spec.purpose,
-    name,
+    ...calledOf(labelled, name),
     population: run.spec.population,
     federation: run.spec.federation as string | null,
     masking: run.spec.masking,
@@ -42,10 +43,10 @@ export function runOf(run: Run, { name }: Subject, retention: Retention) {
 }
 
 /** What they show of a question that is asked. */
-export function queryOf(run: Run, { name, minCell, minCohort }: Question) {
+export function queryOf(run: Run, { name, minCell, minCohort }: Question, labelled: Labelled) {
   return {
     ...headOf(run),
-    name,
+    ...calledOf(labelled, name),
     population: run.spec.population,
     federation: run.spec.federation as string | null,
     question: run.spec.task as string,
@@ -55,6 +56,10 @@ export function queryOf(run: Run, { name, minCell, minCohort }: Question) {
     phase: run.round?.phase ?? null,
     manifest: run.manifest as string | null,
   }
+}
+
+function calledOf({ name, labels }: Labelled, subject: string) {
+  return { name: name ?? subject, labels: { ...labels } }
 }
 
 function headOf(run: Run) {

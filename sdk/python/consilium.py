@@ -65,8 +65,13 @@ class Consilium:
         """What would become of it: who would take it, what it costs, how much moves. Nothing does."""
         return self.call("/v1/runs/dry-run", order)
 
-    def runs(self):
-        return self.all("/v1/runs")
+    def runs(self, label=None):
+        """The newest first; those with one label alone, as key:value."""
+        return self.all("/v1/runs" + ("?label=" + _part(label) if label else ""))
+
+    def relabel(self, run, **change):
+        """Its name=, and its labels={}: what is left out stays as it is, what is None is taken off."""
+        return self.call(_of(run), change, method="PATCH")
 
     def run(self, run):
         view = self.call(_of(run))

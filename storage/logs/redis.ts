@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { randomBytes } from '#crypto'
 import type { Bytes } from '#protocol/ids.ts'
-import type { SharedLog } from '#protocol/ports.ts'
+import { type SharedLog, StorageFull } from '#protocol/ports.ts'
 import type { SharedRedis } from '../redis/connection.ts'
 import { defineScript } from '../redis/script.ts'
 import { checkAppend } from './bounds.ts'
@@ -31,7 +31,11 @@ export function openRedisLog(redis: SharedRedis): SharedLog {
       checkAppend(stream, position, entries)
       const token = randomBytes(TOKEN_BYTES)
       const marked = entries.map((entry) => Buffer.concat([token, entry]))
-      const appended = await append(keyOf(stream), names, position, stream, channel, TOKEN_BYTES, ...marked)
+      const appended = await append(keyOf(stream), names, position, stream, channel, TOKEN_BYTES, ...marked).catch(
+        (cause: unknown) => {
+          throw isFull(cause) ? new StorageFull('Redis has no room', { cause }) : cause
+        },
+      )
       return appended === 1 ? 'appended' : 'conflict'
     },
     async *read(stream, from = 0) {
@@ -57,6 +61,11 @@ export function openRedisLog(redis: SharedRedis): SharedLog {
       yield* news.heard(signal)
     },
   }
+}
+
+/** It refuses a script as a whole, before it begins: for want of memory, or since it cannot write to its disk. */
+function isFull(cause: unknown): boolean {
+  return cause instanceof Error && /^(OOM|MISCONF) /.test(cause.message)
 }
 
 /** Entries are 4 KiB at most in practice and 1 MiB by the door's bound: a page is 256 KiB, at worst 64 MiB. */

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { Bytes } from '#protocol/ids.ts'
-import type { EventLog } from '#protocol/ports.ts'
+import { type EventLog, StorageFull } from '#protocol/ports.ts'
 import { createTables, schemaVersion } from '../sqlite-schema.ts'
 import { checkAppend } from './bounds.ts'
 
@@ -39,7 +39,8 @@ export function openSqliteLog({ file, busyMillis = 5000 }: SqliteLogOptions): Ev
       database.exec('COMMIT')
       for (const [index, { answer }] of batch.entries()) answer.resolve(answers[index] as 'appended' | 'conflict')
     } catch (cause) {
-      for (const { answer } of batch) answer.reject(cause)
+      for (const { answer } of batch)
+        answer.reject(isFull(cause) ? new StorageFull('the disk is full', { cause }) : cause)
       // SQLite may have rolled back by itself (a full disk); what it has not, this does.
       if (database.isTransaction) database.exec('ROLLBACK')
     }
@@ -79,6 +80,11 @@ export function openSqliteLog({ file, busyMillis = 5000 }: SqliteLogOptions): Ev
       database.close()
     },
   }
+}
+
+/** SQLite's own number for it, SQLITE_FULL, is the low byte of what may say more. */
+function isFull(cause: unknown): boolean {
+  return cause instanceof Error && 'errcode' in cause && (Number(cause.errcode) & 0xff) === 13
 }
 
 type SqliteLogOptions = { readonly file: string; readonly busyMillis?: number }

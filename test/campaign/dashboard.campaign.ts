@@ -15,7 +15,7 @@ const inChromium = chromium ? test : test.skip
 
 const placesOf = (run: string) => [
   ...['/', `/runs/${run}`, `/runs/${run}/timeline`, `/runs/${run}/rounds`, `/runs/${run}/matrix`, `/runs/${run}/logs`],
-  ...['/nodes', '/money', '/verify', `/models/${run}`, '/settings', `/runs/${run}/nothing`],
+  ...['/nodes', '/money', '/verify', `/models/${run}`, '/settings', '/docs', `/runs/${run}/nothing`],
 ]
 
 inChromium(
@@ -33,7 +33,16 @@ inChromium(
     await isOpenToAll(stage, 'a wrong key')
     await stage.goTo(`/#key=${at.key}`)
     await stage.says(/No run has been launched yet/)
-    for (const place of ['/', '/nodes', '/money', '/verify', '/settings', '/runs/run_none', '/models/run_none']) {
+    for (const place of [
+      '/',
+      '/nodes',
+      '/money',
+      '/verify',
+      '/settings',
+      '/docs',
+      '/runs/run_none',
+      '/models/run_none',
+    ]) {
       await stage.goTo(place)
       await settled(stage.page)
       await isOpenToAll(stage, `${place}, empty`)
@@ -72,7 +81,8 @@ inChromium(
     stage.page.on('request', fail)
     for (const place of placesOf(over.id).filter((path) => !path.endsWith('/nothing'))) {
       await stage.goTo(place)
-      if (!place.startsWith('/verify')) await stage.says(/could not be shown/)
+      // What these show is no data of the coordinator's.
+      if (!/^\/(verify|docs)/.test(place)) await stage.says(/could not be shown/)
       await isOpenToAll(stage, `${place}, failing`)
     }
     expect(stage.complaints).toEqual([])
@@ -126,6 +136,29 @@ inChromium(
     await stage.says(/The record does not hold/)
     await isOpenToAll(stage, 'a record that does not hold')
     expect(stage.complaints).toEqual([])
+  },
+  300_000,
+)
+
+inChromium(
+  'the API reference needs no key, opens at an operation, shows what it is made of, and is searched',
+  async () => {
+    await using at = await live({ dashboard: filesHere })
+    await using stage = await openStage(chromium as string, at.coordinator.url)
+    const { page } = stage
+    await stage.goTo('/docs#post-v1-runs')
+    await stage.says(/With curl/)
+    await page.evaluate("document.querySelectorAll('.parts summary').forEach((one) => one.click())")
+    await stage.says(/proximalMicro/)
+    await isOpenToAll(stage, 'an operation')
+    await page.setViewport({ width: 400, height: 800 })
+    await isOpenToAll(stage, 'an operation, narrow')
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400)
+    await page.type('input[type=search]', 'pause runs:write')
+    await stage.says(/2 of \d+ rows/)
+    await press(page, /v1\/runs\/\{id\}\/pause/)
+    await stage.says(/the night shift needs its machines/)
+    expect([stage.complaints, stage.elsewhere]).toEqual([[], []])
   },
   300_000,
 )

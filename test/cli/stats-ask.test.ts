@@ -17,6 +17,7 @@ const SHOWN = {
     population: 'open',
     federation: null,
     question: 'bafy',
+    labels: {},
     min_cell: 1,
     min_cohort: 3,
     round: null,

@@ -2,6 +2,7 @@ import { ulid } from 'ulid'
 import { ApiKeys, type ApiKeysDoors } from '#coordinator/api-keys.ts'
 import { Audit } from '#coordinator/audit.ts'
 import { SignIns } from '#coordinator/sign-ins.ts'
+import { SignOuts } from '#coordinator/sign-outs.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 
@@ -13,6 +14,7 @@ export function accessDoors({ log, clock }: Pick<ApiKeysDoors, 'log' | 'clock'>)
     keyHash: sha256(utf8('key')),
     keys: new ApiKeys({ log, clock, newKeyId: () => `key_${ulid()}`, secret: SECRET }),
     signIns: new SignIns(SECRET),
+    signOuts: new SignOuts({ log, clock }),
     audit: new Audit(log),
   }
 }

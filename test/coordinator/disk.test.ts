@@ -6,6 +6,7 @@ import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
+import { Orders } from '#coordinator/orders.ts'
 import { Readiness } from '#coordinator/readiness.ts'
 import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
@@ -42,6 +43,7 @@ test('a disk that fails once hides a run once', async () => {
     ...{
       runner,
       blobs: failing,
+      orders: new Orders(failing),
       counters: new Counters(),
       presence: new MemoryPresence().openIn({}),
     },

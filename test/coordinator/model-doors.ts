@@ -1,4 +1,5 @@
 import { Curves } from '#coordinator/curves.ts'
+import { Labels } from '#coordinator/labels.ts'
 import { Tasks } from '#coordinator/tasks.ts'
 import { Verifications } from '#coordinator/verifications.ts'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
@@ -11,7 +12,7 @@ import { node } from './fixture.ts'
 export function modelDoors(doors: { readonly log: EventLog; readonly clock: Clock }) {
   const coordinator = node(0)
   return {
-    ...{ coordinator, curves: new Curves(doors.log), tasks: new Tasks(doors) },
+    ...{ coordinator, curves: new Curves(doors.log), tasks: new Tasks(doors), labels: new Labels(doors) },
     earned: openRecordSettlement(doors.log).earned,
     verifications: new Verifications({ ...doors, blobs: openMemoryBlobs(), coordinator, verify: verifyRecord }),
   }

@@ -5,6 +5,7 @@ import { openApi } from '#coordinator/api/server.ts'
 import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
+import { Orders } from '#coordinator/orders.ts'
 import { Readiness } from '#coordinator/readiness.ts'
 import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
@@ -64,7 +65,7 @@ async function api() {
     ...pinDoors({ log, clock }),
     ...nodeDoors({ log, clock }),
     ...modelDoors({ log, clock }),
-    ...{ runner, claims, readiness, clock, blobs, counters: new Counters() },
+    ...{ runner, claims, readiness, clock, blobs, orders: new Orders(blobs), counters: new Counters() },
     ...{ presence: new MemoryPresence().openIn({}), version: '0', retention: RETENTION },
     newRunId: () => `run_0000000000000000000000000${runs++}` as RunId,
     ...{ bounds: BOUNDS, isOverloaded: () => false },

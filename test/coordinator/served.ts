@@ -4,6 +4,7 @@ import { openApi } from '#coordinator/api/server.ts'
 import { BOUNDS, type Bounds } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
+import { Orders } from '#coordinator/orders.ts'
 import { Readiness } from '#coordinator/readiness.ts'
 import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
@@ -41,12 +42,12 @@ export type Said = {
 export async function served(
   over: {
     readonly log?: EventLog
+    readonly blobs?: ReturnType<typeof openMemoryBlobs>
     readonly clock?: ReturnType<typeof virtualClock>
     readonly bounds?: Partial<Bounds>
   } = {},
 ) {
-  const { log = openMemoryLog(), clock = virtualClock(Date.UTC(2026, 10, 22)) } = over
-  const blobs = openMemoryBlobs()
+  const { log = openMemoryLog(), blobs = openMemoryBlobs(), clock = virtualClock(Date.UTC(2026, 10, 22)) } = over
   const snapshots = openMemorySnapshots()
   const runner = new Runner({ log, queue: openMemoryQueue<Job>({ clock }), clock, snapshots }, () => undefined)
   const readiness = new Readiness({ log, clock })
@@ -56,7 +57,15 @@ export async function served(
     {
       ...{ ...accessDoors({ log, clock }), ...pinDoors({ log, clock }), ...nodes },
       ...modelDoors({ log, clock }),
-      ...{ runner, claims: new Claims(log), readiness, clock, blobs, counters: new Counters() },
+      ...{
+        runner,
+        claims: new Claims(log),
+        readiness,
+        clock,
+        blobs,
+        orders: new Orders(blobs),
+        counters: new Counters(),
+      },
       ...{ presence: new MemoryPresence().openIn({}), version: '0', retention: RETENTION },
       ...{ newRunId: () => `run_${ulid()}` as RunId, bounds: { ...BOUNDS, ...over.bounds }, isOverloaded: () => false },
       closing: new AbortController().signal,
@@ -77,5 +86,5 @@ export async function served(
     const isJson = String(answer.headers['content-type']).includes('json')
     return { status, headers: answer.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
   }
-  return { server, ask, log, clock, runner, datasets: nodes.datasets }
+  return { server, ask, log, blobs, clock, runner, datasets: nodes.datasets }
 }

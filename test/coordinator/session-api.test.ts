@@ -3,6 +3,9 @@ import { readSignIn, type SignIn, SignIns } from '#coordinator/sign-ins.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
+import { request } from './live.ts'
 import { type Asked, served } from './served.ts'
 
 type Api = Awaited<ReturnType<typeof served>>
@@ -22,6 +25,8 @@ async function browser(api: Api, key: string) {
     at.ask(url, { ...more, key: null, headers: { ...more.headers, cookie } })
   return { set, cookie, ask, token: (await ask('/v1/session')).body.csrf as string }
 }
+
+type Browser = Awaited<ReturnType<typeof browser>>
 
 describe('a browser that has signed in', () => {
   test('is the key it came with, at every process, by a cookie that no script and no other site has', async () => {
@@ -55,21 +60,79 @@ describe('a browser that has signed in', () => {
     expect((await api.ask('/v1/api-keys')).body.data).toHaveLength(1)
   })
 
-  test('is signed out by itself, with its key, and by the evening', async () => {
+  test('is signed out with its key, and by the evening', async () => {
     const api = await served()
     const { id, key } = await made(api, ['runs:read'])
-    const one = await browser(api, key)
-    const out = await one.ask('/v1/session', { method: 'DELETE', headers: { 'x-csrf-token': one.token } })
-    expect([out.status, String(out.headers['set-cookie'])]).toEqual([
-      204,
-      expect.stringContaining('session=; Path=/; Max-Age=0'),
-    ])
-    const [other, root] = [await browser(api, key), await browser(api, 'key')]
+    const [one, root] = [await browser(api, key), await browser(api, 'key')]
     await api.ask(`/v1/api-keys/${id}`, { method: 'DELETE' })
-    expect((await other.ask('/v1/runs')).status).toBe(401)
+    expect((await one.ask('/v1/runs')).status).toBe(401)
     expect((await root.ask('/v1/runs')).status).toBe(200)
     await api.clock.advance(12 * 3_600_000)
     expect((await root.ask('/v1/runs')).status).toBe(401)
+  })
+
+  test.each(['root', 'another'])(
+    'and signs out is nobody at every process, with any copy of its cookie: %s',
+    async (who) => {
+      const api = await served()
+      const other = await served({ log: api.log, clock: api.clock })
+      const key = who === 'root' ? 'key' : (await made(api, ['runs:read'])).key
+      const [one, stays] = [await browser(api, key), await browser(api, key)]
+      expect((await one.ask('/v1/runs', {}, other)).status).toBe(200)
+      const out = await one.ask('/v1/session', { method: 'DELETE', headers: { 'x-csrf-token': one.token } })
+      expect([out.status, String(out.headers['set-cookie'])]).toEqual([
+        204,
+        expect.stringContaining('session=; Path=/; Max-Age=0'),
+      ])
+      for (const at of [api, other, await served({ log: api.log, clock: api.clock })]) {
+        const copy = await one.ask('/v1/runs', {}, at)
+        expect([copy.status, copy.body.detail]).toEqual([401, 'this browser has signed out'])
+        expect((await stays.ask('/v1/runs', {}, at)).status).toBe(200)
+      }
+      expect((await api.ask('/v1/runs', { key })).status).toBe(200)
+    },
+  )
+
+  test('is not signed out by a page of another site', async () => {
+    const api = await served()
+    const { ask } = await browser(api, 'key')
+    expect((await ask('/v1/session', { method: 'DELETE' })).status).toBe(403)
+    expect((await ask('/v1/runs')).status).toBe(200)
+  })
+
+  test.each<[string, (api: Api, given: { id: string; sessions: readonly Browser[] }) => unknown]>([
+    [
+      'signs out',
+      (_api, { sessions }) =>
+        sessions.map(({ ask, token }) => ask('/v1/session', { method: 'DELETE', headers: { 'x-csrf-token': token } })),
+    ],
+    ['has its key revoked', (api, { id }) => api.ask(`/v1/api-keys/${id}`, { method: 'DELETE' })],
+    ['has a key that expires', ({ clock }) => clock.advance(60_000)],
+  ])('hears no more of what goes on once it %s, at another process', async (_what, end) => {
+    const over = { clock: virtualClock(Date.UTC(2026, 10, 22)), log: openMemoryLog() }
+    const api = await served(over)
+    const other = await served({ ...over, bounds: { heartbeatMillis: 10 } })
+    const url = await other.server.listen({ port: 0, host: '127.0.0.1' })
+    const payload = { name: 'one', scopes: ['runs:read'], expiresAt: new Date(api.clock.now() + 60_000).toISOString() }
+    const { id, key } = (await api.ask('/v1/api-keys', { method: 'POST', payload })).body
+    const { id: run } = (await other.ask('/v1/runs', { method: 'POST', payload: request() })).body
+    const sessions = [await browser(api, key), await browser(api, key)]
+    const open = async (path: string, headers: object) => {
+      const stream = await fetch(url + path, { headers: { accept: 'text/event-stream', ...headers } })
+      expect(stream.status).toBe(200)
+      return stream
+    }
+    const [one, two] = sessions as [Browser, Browser]
+    const feed = await open('/v1/events', { cookie: one.cookie })
+    const events = await open(`/v1/runs/${run}/events`, { cookie: two.cookie })
+    const stays = await open('/v1/events', { authorization: 'Bearer key' })
+    await end(api, { id, sessions })
+    expect(await Promise.all([feed.text(), events.text()])).toEqual([
+      expect.stringContaining('reset'),
+      expect.stringContaining('created'),
+    ])
+    await stays.body?.cancel()
+    await other.server.close()
   })
 
   test.each([

@@ -9,6 +9,7 @@ import { BOUNDS } from '#coordinator/bounds.ts'
 import { Claims } from '#coordinator/claims.ts'
 import { Counters } from '#coordinator/counters.ts'
 import { createRun } from '#coordinator/create.ts'
+import { Orders } from '#coordinator/orders.ts'
 import { Readiness } from '#coordinator/readiness.ts'
 import { RETENTION } from '#coordinator/retention.ts'
 import { type Job, Runner } from '#coordinator/runner.ts'
@@ -64,6 +65,7 @@ test('an event stream whose reader stands still is closed, and its place is free
     ...{
       runner,
       blobs,
+      orders: new Orders(blobs),
       counters,
       presence: new MemoryPresence().openIn({}),
       newRunId: () => run,

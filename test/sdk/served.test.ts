@@ -11,8 +11,10 @@ import * as keys from '#coordinator/api/keys.ts'
 import { matrixRowView } from '#coordinator/api/matrix.ts'
 import { metricsView } from '#coordinator/api/metrics.ts'
 import { modelView } from '#coordinator/api/models.ts'
+import * as nodeViews from '#coordinator/api/node-views.ts'
 import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { publicationsPage } from '#coordinator/api/publications.ts'
+import * as runViews from '#coordinator/api/run-views.ts'
 import * as schemas from '#coordinator/api/schemas.ts'
 import { taskView } from '#coordinator/api/tasks.ts'
 import { verificationView } from '#coordinator/api/verification.ts'
@@ -65,18 +67,18 @@ beforeAll(async () => {
   run = await (await client.runs.create(order)).done()
   const forked = { ...order, task: { cid: run.view.task }, fork: { run: run.id, round: 1 }, rounds: 1 }
   fork = await (await client.runs.create(forked)).done()
-  await expectViews(schemas.nodeView, client.nodes.list({ which: 'linked', limit: 2 }), 3)
-  for await (const { id } of client.nodes.list()) expectView(schemas.nodeWithHistoryView, await client.nodes.get(id))
+  await expectViews(nodeViews.nodeView, client.nodes.list({ which: 'linked', limit: 2 }), 3)
+  for await (const { id } of client.nodes.list()) expectView(nodeViews.nodeWithHistoryView, await client.nodes.get(id))
   end.abort()
   await Promise.all(lives)
 }, 60_000)
 afterAll(async () => at[Symbol.asyncDispose]())
 
 test('a run is told of in the shapes that the SDK has for it', async () => {
-  expectView(schemas.runView, (await run.refresh()).view)
+  expectView(runViews.runView, (await run.refresh()).view)
   expect((await Array.fromAsync(client.runs.list({ limit: 1 }))).map(({ id }) => id)).toEqual([fork.id, run.id])
-  await expectViews(schemas.roundView, run.rounds({ limit: 2 }), 3)
-  expectView(schemas.roundWithSeatsView, await run.round(1))
+  await expectViews(runViews.roundView, run.rounds({ limit: 2 }), 3)
+  expectView(runViews.roundWithSeatsView, await run.round(1))
   expect(metricsView.parse(await run.metrics())).toHaveProperty('accuracy')
   expect(await run.metricsCsv({ keys: ['reports'] })).toMatch(/^round,reports\r\n0,\r\n1,3\r\n/)
   await expectViews(matrixRowView, run.matrix({ limit: 2 }), 3)
@@ -119,8 +121,8 @@ test('tasks, questions, nodes and money are told of as well', async () => {
     items: [{ kind: 'count', column: null }],
   }
   const asked = await client.stats.ask({ question })
-  expectView(schemas.statsQueryView, asked)
-  await expectViews(schemas.statsQueryView, client.stats.list(), 1)
+  expectView(runViews.statsQueryView, asked)
+  await expectViews(runViews.statsQueryView, client.stats.list(), 1)
   expect((await client.stats.get(asked.id)).question).toBe(asked.question)
 })
 
@@ -133,7 +135,7 @@ test('a run is paused, extended once, resumed and stopped', async () => {
   expect((await client.runs.resume(id)).view.reason).toBeNull()
   const told = client.changes()[Symbol.asyncIterator]()
   expect((await told.next()).value).toEqual({ type: 'reset' })
-  expectView(schemas.runView, (await client.runs.stop(id, 'enough')).view)
+  expectView(runViews.runView, (await client.runs.stop(id, 'enough')).view)
   expect((await told.next()).value).toMatchObject({ type: 'run.event', run: id })
   await told.return?.()
   const late = await client.runs.pause(id, 'late').catch((cause) => cause)

@@ -15,9 +15,11 @@ import type { apiKeyView, madeKeyView, whoamiView } from '#coordinator/api/keys.
 import type { matrixRowView } from '#coordinator/api/matrix.ts'
 import type { metricsView } from '#coordinator/api/metrics.ts'
 import type { modelView } from '#coordinator/api/models.ts'
+import type { checkView, nodeView, nodeWithHistoryView } from '#coordinator/api/node-views.ts'
 import type { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import type { providerView, publicationsPage, publicationView } from '#coordinator/api/publications.ts'
-import type * as schemas from '#coordinator/api/schemas.ts'
+import type * as runViews from '#coordinator/api/run-views.ts'
+import type { fileView, page } from '#coordinator/api/schemas.ts'
 import type { taskView } from '#coordinator/api/tasks.ts'
 import type { verificationView } from '#coordinator/api/verification.ts'
 import type { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
@@ -30,7 +32,7 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 type Plain<T> = T extends object ? { -readonly [K in keyof T]: Plain<T[K]> } : T
 
 type Held<Told, View extends z.ZodType> = Same<Plain<Told>, Plain<z.output<View>>>
-type RunSchema = typeof schemas.runView
+type RunSchema = typeof runViews.runView
 
 const held: Readonly<{
   ApiKeyView: Held<views.ApiKeyView, typeof apiKeyView>
@@ -41,7 +43,7 @@ const held: Readonly<{
   DryRunView: Held<views.DryRunView, typeof dryRunView>
   EvaluationView: Same<Plain<views.EvaluationView>, Plain<NonNullable<z.output<RunSchema>['evaluation']>>>
   FederationView: Held<views.FederationView, typeof federationView>
-  FileView: Held<views.FileView, typeof schemas.fileView>
+  FileView: Held<views.FileView, typeof fileView>
   InviteView: Held<views.InviteView, typeof inviteView>
   InviteWithCodeView: Held<views.InviteWithCodeView, typeof inviteWithCodeView>
   MadeApiKeyView: Held<views.MadeApiKeyView, typeof madeKeyView>
@@ -49,22 +51,22 @@ const held: Readonly<{
   MemberView: Held<views.MemberView, typeof memberView>
   MetricsView: Held<views.MetricsView, typeof metricsView>
   ModelView: Held<views.ModelView, typeof modelView>
-  NodeView: Held<views.NodeView, typeof schemas.nodeView>
-  NodeWithHistoryView: Held<views.NodeWithHistoryView, typeof schemas.nodeWithHistoryView>
-  PageView: Same<Plain<views.PageView<views.RunView>>, Plain<z.output<ReturnType<typeof schemas.page<RunSchema>>>>>
+  NodeView: Held<views.NodeView, typeof nodeView>
+  NodeWithHistoryView: Held<views.NodeWithHistoryView, typeof nodeWithHistoryView>
+  PageView: Same<Plain<views.PageView<views.RunView>>, Plain<z.output<ReturnType<typeof page<RunSchema>>>>>
   ProviderView: Held<views.ProviderView, typeof providerView>
   PublicationView: Held<views.PublicationView, typeof publicationView>
   PublicationsPageView: Held<PublicationsPageView, typeof publicationsPage>
   ReceiptView: Held<views.ReceiptView, typeof payoutView>
-  RoundView: Held<views.RoundView, typeof schemas.roundView>
-  RoundWithSeatsView: Held<views.RoundWithSeatsView, typeof schemas.roundWithSeatsView>
+  RoundView: Held<views.RoundView, typeof runViews.roundView>
+  RoundWithSeatsView: Held<views.RoundWithSeatsView, typeof runViews.roundWithSeatsView>
   RunStatus: Same<views.RunStatus, z.output<RunSchema>['status']>
   RunView: Held<views.RunView, RunSchema>
-  SeatView: Held<views.SeatView, typeof schemas.seatView>
-  SpeedView: Same<views.SpeedView, NonNullable<z.output<typeof schemas.nodeView>['capability']>['speeds'][number]>
-  SpotCheckView: Held<views.SpotCheckView, typeof schemas.checkView>
-  Standing: Same<views.Standing, z.output<typeof schemas.nodeView>['standing']>
-  StatsQueryView: Held<views.StatsQueryView, typeof schemas.statsQueryView>
+  SeatView: Held<views.SeatView, typeof runViews.seatView>
+  SpeedView: Same<views.SpeedView, NonNullable<z.output<typeof nodeView>['capability']>['speeds'][number]>
+  SpotCheckView: Held<views.SpotCheckView, typeof checkView>
+  Standing: Same<views.Standing, z.output<typeof nodeView>['standing']>
+  StatsQueryView: Held<views.StatsQueryView, typeof runViews.statsQueryView>
   TaskView: Held<views.TaskView, typeof taskView>
   VerificationView: Held<views.VerificationView, typeof verificationView>
   WebhookDeliveryView: Held<views.WebhookDeliveryView, typeof deliveryView>

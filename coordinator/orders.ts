@@ -1,8 +1,8 @@
 import type { RunId } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { Recent } from '../recent.ts'
-import { type Ordered, orderOf } from '../record.ts'
-import type { Run } from '../run.ts'
+import { Recent } from './recent.ts'
+import { type Ordered, orderOf } from './record.ts'
+import type { Run } from './run.ts'
 
 /** Runs of which it is remembered: a task may be a few hundred kilobytes, and runs are never forgotten. */
 const KEPT_MAX = 512
