@@ -8,6 +8,7 @@ import { providerView, publicationsPage, type publicationView } from '#coordinat
 import type { extendSchema, pauseSchema, stopSchema } from '#coordinator/api/run-schemas.ts'
 import { roundView, roundWithSeatsView, runView, type seatView, statsQueryView } from '#coordinator/api/run-views.ts'
 import { eventView, fileView, page } from '#coordinator/api/schemas.ts'
+import type { Relabelling } from '#coordinator/labels.ts'
 import { ApiError, ConnectionError } from '#sdk/errors.ts'
 import { follow } from '#sdk/follow.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
@@ -70,8 +71,10 @@ export class ApiClient {
     return this.#json(`/v1/nodes/${encodeURIComponent(id)}`, nodeWithHistoryView)
   }
 
-  runs(limit: number): Promise<{ data: RunView[]; has_more: boolean; next: string | null }> {
-    return this.#json(`/v1/runs?limit=${limit}`, page(runView))
+  /** @param label `key:value`, of those alone */
+  runs(limit: number, label?: string): Promise<{ data: RunView[]; has_more: boolean; next: string | null }> {
+    const query = new URLSearchParams({ limit: String(limit), ...(label !== undefined && { label }) })
+    return this.#json(`/v1/runs?${query}`, page(runView))
   }
 
   run(id: string): Promise<RunView> {
@@ -127,6 +130,10 @@ export class ApiClient {
   pause(id: string, reason: string): Promise<RunView> {
     const body: z.input<typeof pauseSchema> = { reason }
     return this.#json(`/v1/runs/${encodeURIComponent(id)}/pause`, runView, post(JSON.stringify(body), undefined))
+  }
+
+  relabel(id: string, json: Relabelling): Promise<RunView> {
+    return this.#json(`/v1/runs/${encodeURIComponent(id)}`, runView, { method: 'PATCH', json })
   }
 
   extend(id: string, added: z.input<typeof extendSchema>, idempotencyKey: string | undefined): Promise<RunView> {

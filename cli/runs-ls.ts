@@ -6,11 +6,13 @@ import { plain } from './render/width.ts'
 /** `consilium runs ls` */
 export async function execute({ args, output }: Call): Promise<number> {
   const limit = args.integer('limit', { min: 1, max: 200 })
-  const runs = await (await openApiClient(args)).runs(limit)
+  const label = args.text('label')?.replace('=', ':')
+  const runs = await (await openApiClient(args)).runs(limit, label)
   if (output.json) output.object(runs)
   else {
     for (const run of runs.data) output.line(rowOf(run))
-    if (runs.data.length === 0) output.note('no runs yet: consilium run task.json')
+    if (runs.data.length === 0)
+      output.note(label === undefined ? 'no runs yet: consilium run task.json' : `no run is labelled ${label}`)
     if (runs.has_more) output.note(`more runs are older: --limit ${Math.min(200, limit * 2)}`)
   }
   return EXIT.ok

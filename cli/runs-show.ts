@@ -62,12 +62,18 @@ function vectorsLine({ vectors, vectors_until }: RunView): string | null {
   return vectors_until && `kept until ${vectors_until}`
 }
 
+function labelsLine({ labels }: RunView): string | null {
+  const all = Object.entries(labels)
+  return all.length === 0 ? null : all.map((label) => label.join('=')).join(', ')
+}
+
 export function describeRun(run: RunView): string {
   const { evaluation } = run
   const credits = (micro: string) => formatCredits(BigInt(micro))
   const rows: readonly (readonly [string, string | null])[] = [
     ['run', run.id],
     ['name', run.name],
+    ['labels', labelsLine(run)],
     ['status', run.reason === null ? run.status : `${run.status}: ${run.reason}`],
     ['round', run.round === null ? null : `${run.round}, ${run.phase}`],
     ['from', run.origin && `round ${run.origin.round} of ${run.origin.run}`],

@@ -60,8 +60,16 @@ export const RUNS: readonly Command[] = [
   {
     name: 'runs ls',
     summary: 'list runs, the newest first',
-    options: [...api, { name: 'limit', value: '<n>', default: '50', summary: 'how many' }],
-    examples: ['consilium runs ls', 'consilium runs ls --json=data.id,data.status'],
+    options: [
+      ...api,
+      { name: 'limit', value: '<n>', default: '50', summary: 'how many' },
+      { name: 'label', value: '<key=value>', summary: 'those with this label alone' },
+    ],
+    examples: [
+      'consilium runs ls',
+      'consilium runs ls --label study=heart-failure',
+      'consilium runs ls --json=data.id,data.status',
+    ],
     prints: 'runs',
     load: () => import('../runs-ls.ts'),
   },
@@ -90,6 +98,20 @@ export const RUNS: readonly Command[] = [
     examples: ['consilium runs watch run_01KQ7', 'consilium runs watch run_01KQ7 --json'],
     prints: 'events',
     load: () => import('../runs-watch.ts'),
+  },
+  {
+    name: 'runs label',
+    summary: 'name a run and label it, to find it again: it changes nothing of the run, nor of its record',
+    positional: { name: '<run>', required: true },
+    options: [
+      ...change,
+      { name: 'name', value: '<text>', summary: "what it is called; '' for its task's name again" },
+      { name: 'set', value: '<key=value>', summary: 'a label; again for another one' },
+      { name: 'unset', value: '<key>', summary: 'take a label off; again for another one' },
+    ],
+    examples: ['consilium runs label run_01KQ7 --set study=heart-failure --set arm=b --unset draft'],
+    prints: 'run',
+    load: () => import('../runs-label.ts'),
   },
   {
     name: 'runs pause',

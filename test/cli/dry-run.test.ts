@@ -47,6 +47,12 @@ const CHANGES: readonly (readonly [line: string, method: string, path: string, b
   ['webhooks create https://a.example.org/', 'POST', '/v1/webhook-endpoints', { url: 'https://a.example.org/' }],
   [`webhooks rm ${ENDPOINT}`, 'DELETE', `/v1/webhook-endpoints/${ENDPOINT}`, null],
   [`webhooks test ${ENDPOINT}`, 'POST', `/v1/webhook-endpoints/${ENDPOINT}/test`, null],
+  [
+    `runs label ${RUN} --name n --set a=b=c --unset d`,
+    'PATCH',
+    `/v1/runs/${RUN}`,
+    { name: 'n', labels: { a: 'b=c', d: null } },
+  ],
   [`runs pause ${RUN} --reason night`, 'POST', `/v1/runs/${RUN}/pause`, { reason: 'night' }],
   [`runs extend ${RUN} --rounds 3`, 'POST', `/v1/runs/${RUN}/extend`, { rounds: 3, budget: '0' }],
   [`runs resume ${RUN} --wait`, 'POST', `/v1/runs/${RUN}/resume`, null],

@@ -136,6 +136,12 @@ describe('what is printed is as its schema says', () => {
     const { id: other, status } = await says(`run ${task} --wait`, 7)
     expect(status).toBe('failed')
     await says(`runs compare ${id} ${other}`)
+    expect(await says(`runs label ${id} --name one --set study=heart --set arm=b`)).toMatchObject({ name: 'one' })
+    expect(await says(`runs label ${id} --unset arm`)).toMatchObject({ name: 'one', labels: { study: 'heart' } })
+    expect(await says('runs ls --label study=heart')).toMatchObject({ data: [{ id }] })
+    expect(await says('runs ls --label study=lung')).toMatchObject({ data: [] })
+    await says(`runs label ${id}`, 2)
+    await says(`runs label ${id} --set study`, 2)
     await says('runs ls')
   })
 
