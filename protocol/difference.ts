@@ -27,7 +27,8 @@ export function differenceOf({ parent, next, grid }: Pair): Bytes {
     const at = 4 * index
     const moved = to.getFloat32(at, true) - from.getFloat32(at, true)
     const nearest = Math.round((moved - grid.offset) / grid.unit)
-    const step = Math.abs(nearest) <= STEPS_MAX ? nearest : 0
+    // Whole, and never minus nothing, as which it would not be read.
+    const step = Math.abs(nearest) <= STEPS_MAX ? nearest | 0 : 0
     spread(steps, count, index, zigzag(step))
     spread(rest, count, index, zigzag((ordered(to.getInt32(at, true)) - ordered(guessAt(from, at, step, grid))) | 0))
   }
