@@ -3,12 +3,14 @@
 import { existsSync } from 'node:fs'
 // The whole module, not its names: an older Node lacks some, and would stop here before it reached the sentence.
 import module from 'node:module'
+import { fileURLToPath } from 'node:url'
 
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
+  const pinned = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url))
   process.stderr.write(
     `error  consilium runs on Node 24 or later; this is ${process.versions.node} (${process.execPath})\n` +
-      '  fix  install Node 24; in a clone, npm run demo and npm test bring their own\n',
+      `  fix  install Node 24; in a clone, after npm run demo: ${pinned} ${fileURLToPath(import.meta.url)} …\n`,
   )
   process.exit(1)
 }

@@ -114,7 +114,13 @@ function cannotStart(cause: unknown, host: string, port: number): Failure {
     const fix = [...cause.unmet.map((unmet) => unmet.fix), 'and start the daemon again'].join('\n           ')
     return new Failure(EXIT.unexpected, 'kubo_not_as_promised', message, { fix, cause })
   }
-  const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+  const { code } = cause as NodeJS.ErrnoException
+  if (code === 'FOLDER_IN_USE')
+    return new Failure(EXIT.unexpected, 'folder_in_use', message, {
+      fix: 'end that process, or give another --state; several coordinators share one folder where CONSILIUM_REDIS is set',
+      cause,
+    })
+  const inUse = code === 'EADDRINUSE'
   const fix = inUse ? 'another process listens there: choose another --port, or 0 for a free one' : undefined
   const what = inUse ? `${host}:${port} is in use` : message
   return new Failure(EXIT.unexpected, inUse ? 'address_in_use' : 'cannot_start', what, { fix, cause })

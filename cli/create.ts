@@ -31,7 +31,9 @@ export async function execute({ args, output }: Call): Promise<number> {
   if (output.json) output.object({ folder, template, files: made })
   else {
     output.line(`${folder}  ${made.join(' ')}`)
-    output.note(`next: cd ${name}, and README.md has the commands`)
+    output.note(
+      `next: cd ${name}${made.includes('data.ts') ? ' && node data.ts, which makes the data' : ''}; README.md has the commands`,
+    )
   }
   return EXIT.ok
 }

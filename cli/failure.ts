@@ -62,6 +62,11 @@ export function failureOf(cause: unknown): Failure {
     return new Failure(EXIT.notFound, 'not_found', `there is no ${path}`, { cause })
   if (code === 'EACCES' && path !== undefined)
     return new Failure(EXIT.unexpected, 'not_permitted', `${path} may not be read or written`, { cause })
+  if (code === 'FOLDER_IN_USE')
+    return new Failure(EXIT.unexpected, 'folder_in_use', cause.message, {
+      fix: 'end that process, or give another folder as --state',
+      cause,
+    })
   const where = cause.stack?.split('\n')[1]?.trim()
   const lines = where === undefined ? [] : [['where', where] as const]
   return new Failure(EXIT.unexpected, 'unexpected', cause.message, { lines, cause })

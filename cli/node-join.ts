@@ -36,9 +36,10 @@ export async function execute({ args, output }: Call): Promise<number> {
   output.line(
     `member of    ${accepted.name}  ${accepted.federation}${accepted.operator ? `  as ${accepted.operator}` : ''}`,
   )
+  const folder = args.text('state') === undefined ? '' : ` --state ${state}`
   output.note('nothing of your data has been read or told. Next:')
   output.note(
-    `  consilium node up --coordinator ${url} --coordinator-key ${coordinator} --data <file> --population <kind>`,
+    `  consilium node up${folder} --coordinator ${url} --coordinator-key ${coordinator} --data <file> --population <kind>`,
   )
   return EXIT.ok
 }

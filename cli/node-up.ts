@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import type { DataSource } from '#client/data/dataset.ts'
 import { type BandwidthRule, type NodeConfig, nodeSecret, type RunningNode, startNode } from '#client/node.ts'
 import type { Progress } from '#client/progress.ts'
+import { LOOPBACK } from '#client/sharing.ts'
 import { type SiteTerms, siteTerms } from '#client/site.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import { signerOf } from '#protocol/envelope.ts'
@@ -27,6 +28,7 @@ import { tlsFilesOf } from './tls-files.ts'
 /** `consilium node up`: takes part until it is told to stop; then it finishes the seat that it has. */
 export async function execute({ args, output }: Call): Promise<number> {
   const urls = urlsOf(args, 'coordinator')
+  checkPrivate(urls)
   const coordinator = coordinatorOf(args)
   const population = args.oneOf(
     'population',
@@ -127,6 +129,13 @@ function urlsOf(args: Arguments, name: 'coordinator' | 'gateway'): readonly stri
   return urls
 }
 
+/** The node would refuse as well, in words for a program. */
+function checkPrivate(urls: readonly string[]): void {
+  for (const { protocol, hostname, host } of urls.map((url) => new URL(url)))
+    if (protocol !== 'https:' && !LOOPBACK.has(hostname))
+      throw usage('no_tls', `refusing to talk to ${host} without TLS`, 'use https://')
+}
+
 /** What it shows the other nodes of its site, and where those are. */
 function sharingOf(args: Arguments): Pick<NodeConfig, 'share' | 'siteNodes' | 'sharedBytes'> {
   const siteNodes = args.texts('site-nodes').flatMap((text) => text.split(','))
@@ -192,7 +201,11 @@ async function dataOf(args: Arguments): Promise<DataSource> {
       fix: 'give a CSV file as --data, and an IDX file with an image for each of its rows as --images',
     })
   }
-  if (await isFile(path)) return { kind: 'csv', path: resolve(path) }
+  if (await isFile(path)) {
+    // Else it would link, take seats and lose each of them.
+    if ((await stat(path)).size === 0) throw new Failure(EXIT.data, 'no_data', `${path} is empty`, { fix: DATA_FIX })
+    return { kind: 'csv', path: resolve(path) }
+  }
   const both = { images: join(resolve(path), 'images.idx'), labels: join(resolve(path), 'labels.idx') }
   if (await isFile(both.images, both.labels)) return { kind: 'idx', ...both }
   const isThere = await stat(path).catch(() => undefined)
@@ -200,11 +213,11 @@ async function dataOf(args: Arguments): Promise<DataSource> {
     EXIT.data,
     'no_data',
     isThere ? `${path} holds no images.idx and labels.idx` : `there is no ${path}`,
-    {
-      fix: 'give a CSV file with a header line, or a folder with images.idx and labels.idx',
-    },
+    { fix: DATA_FIX },
   )
 }
+
+const DATA_FIX = 'give a CSV file with a header line, or a folder with images.idx and labels.idx'
 
 /** Each of them. */
 async function isFile(...paths: readonly string[]): Promise<boolean> {
@@ -228,9 +241,16 @@ function linkTeller(output: Output): (state: LinkState, detail: string) => void 
     if (last === `${state} ${detail}`) return
     last = `${state} ${detail}`
     if (output.json) output.object({ type: 'node.link', state, detail })
-    else if (!output.quiet) output.line(`${LINK_MEANS[state]} ${detail}`)
+    else if (!output.quiet) {
+      output.line(`${LINK_MEANS[state]} ${detail}`)
+      if (state === 'refused' && detail === 'not-admitted') output.line(NOT_ADMITTED)
+    }
   }
 }
+
+const NOT_ADMITTED =
+  "  it knows no such node: whoever runs it adds this node's id to its --allow file and starts it again, or makes an " +
+  'invite for consilium node join'
 
 function sayReady(
   output: Output,

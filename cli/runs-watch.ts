@@ -100,8 +100,9 @@ export function runPaused({ run, reason, paused, round, type }: ApiEvent): Failu
 
 /** What to do about a run that is paused. */
 export function waysOn(run: string, round: number | undefined): string {
-  const look = round === undefined ? '' : `consilium runs show ${run} --round ${round} tells what became of each seat; `
-  return `${look}then consilium runs resume ${run}, or runs stop ${run}`
+  const look =
+    round === undefined ? '' : `consilium runs show ${run} --round ${round} tells what became of each seat; then `
+  return `${look}consilium runs resume ${run}, or runs stop ${run}`
 }
 
 export function runFailed(run: string, { outcome, reason }: Pick<RunEnd, 'outcome' | 'reason'>): Failure {

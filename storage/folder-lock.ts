@@ -61,5 +61,5 @@ function takes(database: DatabaseSync, lock: string): boolean {
 }
 
 function inUse(folder: string, cause?: unknown): Error {
-  return new Error(`${folder} is in use by another process`, { cause })
+  return Object.assign(new Error(`${folder} is in use by another process`, { cause }), { code: 'FOLDER_IN_USE' })
 }

@@ -63,12 +63,24 @@ export async function tables(
 
 /** One CSV file a site, in the order of their names. */
 export async function tablePaths(source: string): Promise<readonly string[]> {
-  const files = (await readdir(source)).filter((name) => name.toLowerCase().endsWith('.csv')).sort()
+  const files = (await namesIn(source)).filter((name) => name.toLowerCase().endsWith('.csv')).sort()
   if (files.length < 2)
     throw new Failure(EXIT.data, 'too_few_sites', `${source} holds ${files.length} CSV files, at least 2 are needed`, {
       fix: 'put one CSV file for each site into the folder',
     })
   return files.map((name) => resolve(source, name))
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    throw new Failure(EXIT.notFound, 'not_found', `there is no ${folder}`, {
+      fix: 'name a folder with one CSV file for each site; in a folder of consilium create, node data.ts makes one',
+      cause,
+    })
+  }
 }
 
 function siteNumbers(count: number): readonly number[] {
