@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import type { ServerOptions } from 'socket.io'
 import type { EventLog, Presence, Queue, SharedLog, Snapshots } from '#protocol/ports.ts'
 import { systemClock } from '#storage/clock.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
@@ -18,7 +17,6 @@ export type Keeping = {
   readonly jobs: () => number
   readonly presence: Presence
   readonly snapshots: Snapshots
-  readonly adapter?: ServerOptions['adapter']
 }
 export type KeepingConfig = {
   readonly state: string

@@ -161,7 +161,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const { blobs, vault, withheld } = await openStores({ ...config, shared, report }, doors)
   const peer = config.libp2p && doors.use(await openPeer(config.libp2p, { state, blobs, logger }))
   const sessions = new Sessions(blobs, signer.id)
-  const { log, queue, jobs, presence, snapshots, adapter } = await openKeeping({ config, logger, doors })
+  const { log, queue, jobs, presence, snapshots } = await openKeeping({ config, logger, doors })
   const load = doors.use(new Load(bounds, jobs))
   const settlement = openRecordSettlement(log)
   const failed = (err: unknown) =>
@@ -271,7 +271,6 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       isOverloaded: () => load.isOver,
       count: counters.count.bind(counters),
       presence,
-      ...(adapter && { adapter }),
     }),
   )
   counters.watch(() => ({ ...transport.gauges(), ...load.gauges(), ...blocks.gauges(), sums_bytes: tally.sizeBytes }))

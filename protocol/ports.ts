@@ -127,6 +127,8 @@ export interface Presence extends AsyncDisposable {
   /** Ascending. */
   nodes(): Promise<readonly NodeId[]>
   count(): Promise<number>
+  /** Nodes that had a link to this process, not departed yet, and have a newer one to another. Ascending. */
+  moved(): Promise<readonly NodeId[]>
   /** Nodes that were linked to processes found dead since, and are linked nowhere: each is told to one caller, once. */
   orphans(): Promise<readonly NodeId[]>
 }

@@ -21,6 +21,7 @@ export class LocalLink {
     has: async (node) => this.#nodes.has(node),
     nodes: async () => [...this.#nodes.keys()].sort(),
     count: async () => this.#nodes.size,
+    moved: async () => [],
     orphans: async () => [],
     async [Symbol.asyncDispose]() {},
   }

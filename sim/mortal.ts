@@ -113,6 +113,7 @@ export function mortalPresence(presence: Presence, life: Life): Presence {
     has: (node) => life.pass(call('has', false), () => presence.has(node)),
     nodes: () => life.pass(call('nodes', false), () => presence.nodes()),
     count: () => life.pass(call('count', false), () => presence.count()),
+    moved: () => life.pass(call('moved', false), () => presence.moved()),
     orphans: () => life.pass(call('orphans', true), () => presence.orphans()),
     [Symbol.asyncDispose]: () => presence[Symbol.asyncDispose](),
   }

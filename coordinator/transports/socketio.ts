@@ -1,5 +1,5 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
-import { Server, type ServerOptions, type Socket } from 'socket.io'
+import { Server, type Socket } from 'socket.io'
 import { randomBytes } from '#crypto'
 import { Allowance, type Rate } from '#protocol/allowance.ts'
 import { equalBytes } from '#protocol/bytes.ts'
@@ -40,8 +40,6 @@ export type LinkOptions = {
   readonly count: Counters['count']
   /** What is told of who is linked here, and so to none of the other processes. */
   readonly presence: Presence
-  /** Reaches the sockets of other processes; left out where there are none. */
-  readonly adapter?: ServerOptions['adapter']
 }
 
 /** Of sockets that have not said hello yet; an address may be that of a whole network behind one router. */
@@ -53,6 +51,9 @@ const LINKINGS: Rate = { perSecond: 0.5, burst: 20 }
 /** How long a refusal has to get to whoever is turned away. */
 const TOLD_MILLIS = 1000
 
+/** How often it is asked whose newer link is to another process. */
+const MOVED_MILLIS = 1000
+
 /** For how long whoever sends is left unread while too much waits. */
 const CROWDED_MILLIS = 100
 
@@ -60,6 +61,8 @@ type Link = {
   readonly socket: Socket
   readonly flow: Flow
   readonly arrived: Promise<boolean>
+  /** The how many-th of this process it is. */
+  readonly turn: number
   unreadFrames: number
   unreadBytes: number
 }
@@ -81,6 +84,9 @@ export class SocketTransport implements CoordinatorTransport {
   #draining = false
   #closed = false
   #sockets = 0
+  #turns = 0
+  readonly #looking: NodeJS.Timeout
+  #isLooking = false
   #unreadBytes = 0
 
   constructor(http: HttpServer, options: LinkOptions) {
@@ -96,12 +102,12 @@ export class SocketTransport implements CoordinatorTransport {
       serveClient: false,
       connectTimeout: options.helloMillis,
       allowRequest: (request, answer) => this.#knock(request, answer),
-      ...(options.adapter && { adapter: options.adapter }),
     })
     this.#io.engine.on('connection', (connection: Socket['conn']) =>
       this.#flows.set(connection, this.#flowOf(connection)),
     )
     this.#io.on('connection', (socket) => this.#meet(socket))
+    this.#looking = setInterval(() => void this.#dropMoved(), MOVED_MILLIS)
   }
 
   async send(to: NodeId, frame: Bytes): Promise<void> {
@@ -138,10 +144,10 @@ export class SocketTransport implements CoordinatorTransport {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
+    clearInterval(this.#looking)
     for (const timer of this.#leaving.values()) clearTimeout(timer)
     this.#leaving.clear()
-    // Only those of this process: the others go on.
-    this.#io.local.disconnectSockets(true)
+    this.#io.disconnectSockets(true)
     this.#io.of('/').adapter.close()
     this.#io.engine.close()
   }
@@ -243,7 +249,7 @@ export class SocketTransport implements CoordinatorTransport {
     )
     const older = this.#links.get(node)
     if (older) this.#read(older)
-    const link: Link = { socket, flow, arrived, unreadFrames: 0, unreadBytes: 0 }
+    const link: Link = { socket, flow, arrived, turn: this.#turns++, unreadFrames: 0, unreadBytes: 0 }
     this.#links.set(node, link)
     flow.admit()
     void socket.join(node)
@@ -257,6 +263,25 @@ export class SocketTransport implements CoordinatorTransport {
       socket.emit('linked')
       this.#inbox.push({ kind: 'linked', node })
     })
+  }
+
+  /**
+   * Which of a node's links is the newest, presence knows, which all processes share. A word from one to another that a node
+   * has come would be heard too late by whom it has left for meanwhile.
+   */
+  async #dropMoved(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
+    const { presence } = this.#options
+    const turn = this.#turns
+    const moved = await presence.moved().catch(() => [])
+    this.#isLooking = false
+    for (const node of moved) {
+      const link = this.#links.get(node)
+      if (!link) void presence.departed(node).catch(() => undefined)
+      // One that came back here meanwhile is newer than the answer.
+      else if (link.turn < turn) link.socket.disconnect(true)
+    }
   }
 
   #read(link: Link): void {

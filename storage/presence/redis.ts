@@ -77,6 +77,7 @@ export function openRedisPresence({
     has: async (node) => (await say.has(node)) === 1,
     nodes: async () => (await say.nodes()).toSorted(),
     count: () => say.count(),
+    moved: async () => (await say.moved()).toSorted(),
     orphans: async () => (await say.orphans(toHex(randomBytes(8)))).toSorted(),
     async [Symbol.asyncDispose]() {
       stop.abort(new DOMException('the process says farewell', 'AbortError'))

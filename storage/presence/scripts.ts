@@ -31,6 +31,7 @@ export function openPresenceScripts(redis: SharedRedis, me: string, renewMillis:
     has: define<number>('has', HAS),
     nodes: define<NodeId[]>('nodes', NODES),
     count: define<number>('count', COUNT),
+    moved: define<NodeId[]>('moved', MOVED),
     /** @param token the same when the question is asked again because the answer was lost */
     orphans: define<NodeId[]>('orphans', ORPHANS),
     farewell: define<void>('farewell', FAREWELL),
@@ -103,6 +104,7 @@ for index = 4, #ARGV do
   local process = call('HGET', links, node)
   if (process and process ~= me) or call('SISMEMBER', movedOf(me), node) == 1 then
     moved[#moved + 1] = node
+    call('SADD', movedOf(me), node)
   else
     link(node)
   end
@@ -134,6 +136,8 @@ for _, process in ipairs(call('SMEMBERS', processes)) do
 end
 return count
 `
+
+const MOVED = `return call('SMEMBERS', movedOf(me))`
 
 const ORPHANS = `
 local told = base .. 'told:' .. ARGV[4]

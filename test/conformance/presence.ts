@@ -58,6 +58,22 @@ export function presenceConformance(name: string, open: () => Promise<Processes>
       expect(await seen(two)).toEqual([])
     })
 
+    test('a process is told whose newer link is elsewhere, until the older one has departed or is the newest again', async () => {
+      await using processes = await open()
+      const [one, two] = [await processes.enter(), await processes.enter()]
+      for (const node of [cat, ann, ben]) await one.arrived(node)
+      expect(await one.moved()).toEqual([])
+      for (const node of [cat, ann, ben]) await two.arrived(node)
+      for (const _ of [1, 2]) expect(await one.moved()).toEqual([ann, ben, cat])
+      expect(await two.moved()).toEqual([])
+      expect(await one.departed(ann)).toBe(false)
+      await one.arrived(ben)
+      expect(await one.moved()).toEqual([cat])
+      expect(await two.moved()).toEqual([ben])
+      expect(await two.departed(cat)).toBe(true)
+      expect(await one.moved()).toEqual([cat])
+    })
+
     test('a process that says farewell takes its links with it, and leaves no orphans', async () => {
       await using processes = await open()
       const [one, two] = [await processes.enter(), await processes.enter()]

@@ -92,6 +92,8 @@ function withFaults(server: RedisServer): void {
       wire.mend()
       await comesTrue(async () => (await one.has(ann)) && (await two.has(ann)))
       expect(await one.nodes()).toEqual([ann, ben])
+      await comesTrue(async () => (await two.moved()).length === 2)
+      expect(await two.moved()).toEqual([ben, cat])
       expect(await two.departed(ben)).toBe(false)
       expect(await two.departed(cat)).toBe(false)
       expect(await two.departed(ann)).toBe(true)
