@@ -39,11 +39,13 @@ export async function textOf(page: Page, id: string): Promise<string> {
   return page.$eval(`#${id}`, (found) => found.textContent ?? '')
 }
 
-/** Until an element says that. */
-export async function says(page: Page, id: string, pattern: RegExp, timeout = 30_000): Promise<void> {
+const SAID_MILLIS = 120_000
+
+/** Until an element says that, however busy the machine is. */
+export async function says(page: Page, id: string, pattern: RegExp): Promise<void> {
   const until = ([where, source]: readonly [string, string]) =>
     new RegExp(source).test(document.getElementById(where)?.textContent ?? '')
-  await page.waitForFunction(until, { polling: 'mutation', timeout }, [id, pattern.source] as const)
+  await page.waitForFunction(until, { polling: 'mutation', timeout: SAID_MILLIS }, [id, pattern.source] as const)
 }
 
 /** Launches a run on public data, and answers its verdict when it has ended. */
