@@ -5,9 +5,10 @@ import { roundView, runView } from '#coordinator/api/run-views.ts'
 import { text } from '#coordinator/api/schemas.ts'
 
 /** What is printed of runs and federations, where it is more than the API answers. */
-export const runWithHistoryShape = runView
-  .extend({ history: z.array(roundView), publications: z.array(publicationView) })
-  .meta({ id: 'RunWithHistory', examples: [] })
+export const runWithHistoryShape = runView.extend({
+  history: z.array(roundView),
+  publications: z.array(publicationView),
+})
 
 const figures = z.object({
   accuracy: z.number().nullable(),
@@ -42,13 +43,15 @@ export const comparedShape = z.object({
     .meta({ description: 'between the tasks, by JSON pointer; null where a run has no such value' }),
 })
 
-export const federationWithMembersShape = federationView
-  .extend({ members: z.array(memberView), invites: z.array(inviteView) })
-  .meta({ id: 'FederationWithMembers', examples: [] })
+export const federationWithMembersShape = federationView.extend({
+  members: z.array(memberView),
+  invites: z.array(inviteView),
+})
 
-export const invitedShape = inviteWithCodeView
-  .extend({ federation: z.string(), fingerprint: text('of the coordinator, as six words') })
-  .meta({ id: 'Invited', examples: [] })
+export const invitedShape = inviteWithCodeView.extend({
+  federation: z.string(),
+  fingerprint: text('of the coordinator, as six words'),
+})
 
 export const dissolvedShape = z.object({ federation: z.string(), dissolved: z.literal(true) })
 export const inviteRevokedShape = z.object({ federation: z.string(), invite: z.string(), revoked: z.literal(true) })

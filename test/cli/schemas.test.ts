@@ -75,6 +75,12 @@ describe('what is printed is as its schema says', () => {
     return JSON.parse(stdout.split('\n')[0] || '{}')
   }
 
+  test('and is no part of what the API says of itself, in a process that has both', async () => {
+    const served = await (await fetch(`${at.coordinator.url}/openapi.json`)).json()
+    const committed = JSON.parse(await readFile(join(ROOT, 'docs/openapi.json'), 'utf8'))
+    expect(Object.keys(served.components.schemas)).toEqual(Object.keys(committed.components.schemas))
+  })
+
   test('of keys, settings and this machine', async () => {
     await says('whoami')
     const { id } = await says('keys create --name nightly --scopes runs:read')
