@@ -278,9 +278,9 @@ export class SocketTransport implements CoordinatorTransport {
     this.#isLooking = false
     for (const node of moved) {
       const link = this.#links.get(node)
-      if (!link) void presence.departed(node).catch(() => undefined)
-      // One that came back here meanwhile is newer than the answer.
-      else if (link.turn < turn) link.socket.disconnect(true)
+      // One that came back here meanwhile is newer than the answer; and where any did, one that is gone again may have.
+      if (link && link.turn < turn) link.socket.disconnect(true)
+      else if (!link && this.#turns === turn) void presence.departed(node).catch(() => undefined)
     }
   }
 

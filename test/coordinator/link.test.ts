@@ -6,7 +6,7 @@ import { expect, test } from '@jest/globals'
 import { Counters } from '#coordinator/counters.ts'
 import { type LinkOptions, SocketTransport } from '#coordinator/transports/socketio.ts'
 import { frameOf } from '#protocol/envelope.ts'
-import { publicKeyOf } from '#protocol/ids.ts'
+import { type NodeId, publicKeyOf } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX, NODE_FRAMES, UNREAD_BYTES_MAX } from '#protocol/limits.ts'
 import { MemoryPresence } from '#storage/presence/memory.ts'
 import { capability } from './capability.ts'
@@ -200,4 +200,42 @@ test('half a request for a link holds nothing of the link', async () => {
   await once(half, 'connect')
   expect((await knock(at.port)).status).toBe(101)
   half.destroy()
+})
+
+test('of links to two processes the older one ends, however soon the newer one came', async () => {
+  const shared = new MemoryPresence()
+  await using first = await serving({ presence: shared.openIn({}) })
+  await using second = await serving({ presence: shared.openIn({}) })
+  await using older = first.node('moving')
+  expect(await older.link()).toBe('linked')
+  await using newer = second.node('moving')
+  expect(await newer.link()).toBe('linked')
+  await older.lost()
+  expect([first.transport.linked(), second.transport.linked()]).toEqual([[], [newer.signer.id]])
+})
+
+test('a link that was made while it was asked who has moved away is none that moved', async () => {
+  const presence = new MemoryPresence().openIn({})
+  const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<readonly NodeId[]>()]
+  const departed: NodeId[] = []
+  const told = {
+    moved: () => {
+      asked.resolve()
+      return answered.promise
+    },
+    departed: (node: NodeId) => {
+      departed.push(node)
+      return presence.departed(node)
+    },
+  }
+  await using at = await serving({ presence: { ...presence, ...told } })
+  await asked.promise
+  await using node = at.node('came back')
+  expect(await node.link()).toBe('linked')
+  const gone = signer('gone').id
+  answered.resolve([gone, node.signer.id])
+  await answered.promise
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(at.transport.linked()).toEqual([node.signer.id])
+  expect(departed).toEqual([])
 })
