@@ -16,6 +16,7 @@ export type Schema = {
   readonly default?: unknown
   readonly minimum?: number
   readonly maximum?: number
+  readonly exclusiveMinimum?: number
   readonly minLength?: number
   readonly maxLength?: number
   readonly minItems?: number

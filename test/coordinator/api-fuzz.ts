@@ -4,13 +4,14 @@ import type { Scope } from '#coordinator/api/caller.ts'
 import { failureView } from '#coordinator/api/pin-schemas.ts'
 import { problemView } from '#coordinator/api/schemas.ts'
 import { BOUNDS } from '#coordinator/bounds.ts'
+import type { Schema } from '#dashboard/reference.ts'
 import type { EventLog } from '#protocol/ports.ts'
 import { request } from './live.ts'
 import { type Asked, type Said, served } from './served.ts'
-import { type Shape, valuesOf } from './shaped.ts'
+import { valuesOf } from './shaped.ts'
 
-type Body = { readonly content: Readonly<Record<string, { readonly schema: Shape; readonly example?: unknown }>> }
-type Parameter = { readonly in: 'query' | 'path' | 'header'; readonly name: string; readonly schema: Shape }
+type Body = { readonly content: Readonly<Record<string, { readonly schema: Schema; readonly example?: unknown }>> }
+type Parameter = { readonly in: 'query' | 'path' | 'header'; readonly name: string; readonly schema: Schema }
 export type Operation = {
   readonly path: string
   readonly method: NonNullable<Asked['method']>
@@ -21,7 +22,7 @@ export type Operation = {
 }
 
 const description = JSON.parse(readFileSync('docs/openapi.json', 'utf8'))
-export const SHAPES: Readonly<Record<string, Shape>> = description.components.schemas
+export const SHAPES: Readonly<Record<string, Schema>> = description.components.schemas
 export const OPERATIONS: readonly Operation[] = Object.entries(description.paths as Record<string, object>).flatMap(
   ([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({

@@ -1,39 +1,18 @@
 import fc from 'fast-check'
-
-/** As much of JSON Schema as docs/openapi.json has. */
-export type Shape = {
-  readonly $ref?: string
-  readonly type?: string | readonly string[]
-  readonly enum?: readonly unknown[]
-  readonly const?: unknown
-  readonly anyOf?: readonly Shape[]
-  readonly oneOf?: readonly Shape[]
-  readonly allOf?: readonly Shape[]
-  readonly properties?: Readonly<Record<string, Shape>>
-  readonly required?: readonly string[]
-  readonly additionalProperties?: boolean | Shape
-  readonly items?: Shape
-  readonly prefixItems?: readonly Shape[]
-  readonly minItems?: number
-  readonly maxItems?: number
-  readonly minLength?: number
-  readonly maxLength?: number
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly exclusiveMinimum?: number
-  readonly pattern?: string
-  readonly format?: string
-  readonly examples?: readonly unknown[]
-}
+import type { Schema } from '#dashboard/reference.ts'
 
 /** How deep a value of a shape that holds itself may go. */
 const DEPTH = 6
 
 /** Values of a shape: what the shape alone asks for, and not what validators ask beyond it. */
-export function valuesOf(shape: Shape, shapes: Readonly<Record<string, Shape>>, depth = DEPTH): fc.Arbitrary<unknown> {
-  const of = (inner: Shape) => valuesOf(inner, shapes, depth - 1)
+export function valuesOf(
+  shape: Schema,
+  shapes: Readonly<Record<string, Schema>>,
+  depth = DEPTH,
+): fc.Arbitrary<unknown> {
+  const of = (inner: Schema) => valuesOf(inner, shapes, depth - 1)
   if (depth === 0) return fc.constant(null)
-  if (shape.$ref !== undefined) return of(shapes[shape.$ref.split('/').at(-1) as string] as Shape)
+  if (shape.$ref !== undefined) return of(shapes[shape.$ref.split('/').at(-1) as string] as Schema)
   if (shape.const !== undefined) return fc.constant(shape.const)
   if (shape.enum) return fc.constantFrom(...shape.enum)
   const choices = shape.anyOf ?? shape.oneOf
@@ -67,7 +46,7 @@ export function valuesOf(shape: Shape, shapes: Readonly<Record<string, Shape>>, 
   }
 }
 
-function objectsOf(shape: Shape, of: (inner: Shape) => fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
+function objectsOf(shape: Schema, of: (inner: Schema) => fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   const { properties = {}, required = [], additionalProperties } = shape
   const fields = Object.fromEntries(Object.entries(properties).map(([name, inner]) => [name, of(inner)]))
   const named = fc.record(fields, { requiredKeys: [...required] } as { requiredKeys: never[] })
@@ -76,7 +55,7 @@ function objectsOf(shape: Shape, of: (inner: Shape) => fc.Arbitrary<unknown>): f
   return fc.tuple(others, named).map(([more, own]) => ({ ...more, ...own }))
 }
 
-function textsOf({ pattern, format, minLength = 0, maxLength = 60 }: Shape): fc.Arbitrary<string> {
+function textsOf({ pattern, format, minLength = 0, maxLength = 60 }: Schema): fc.Arbitrary<string> {
   if (format === 'date-time') return fc.date({ noInvalidDate: true }).map((date) => date.toISOString())
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern))
   return fc.string({ minLength, maxLength: Math.min(maxLength, minLength + 40), unit: 'grapheme' })
