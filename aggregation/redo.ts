@@ -52,7 +52,7 @@ export function nextModel(round: {
 
 function withFrozen(trained: Float32Array, model: Float32Array): Float32Array {
   if (trained.length === model.length) return trained
-  const whole = model.slice()
+  const whole = new Float32Array(model)
   whole.set(trained)
   return whole
 }

@@ -1,4 +1,5 @@
 import { assert } from '#protocol/assert.ts'
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { Purpose } from '#protocol/plan.ts'
 import { type Scoring, scoreLanesOf } from './metrics/scoring.ts'
@@ -89,7 +90,7 @@ export function laneReader(): (piece: Bytes) => RingVector {
       bytes.set(piece, rest.length)
     }
     const whole = bytes.length - (bytes.length % 4)
-    rest = bytes.slice(whole)
+    rest = copyOf(bytes.subarray(whole))
     return decodeLanes(bytes.subarray(0, whole))
   }
 }

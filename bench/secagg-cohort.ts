@@ -6,7 +6,7 @@ import { openSession, openSharing } from '#aggregation/secagg/session.ts'
 import type { Site } from '#aggregation/secagg/states.ts'
 import { keystream, sha256 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
-import { utf8 } from '#protocol/bytes.ts'
+import { copyOf, utf8 } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { type Signer, signerOf } from '#protocol/envelope.ts'
 import type { Bytes } from '#protocol/ids.ts'
@@ -95,7 +95,7 @@ export function claimedInputs(
 
 export function chanceOf(name: string): (lengthBytes: number) => Bytes {
   const next = keystream(sha256(utf8(name)), new Uint8Array(16))
-  return (lengthBytes) => next(lengthBytes).slice()
+  return (lengthBytes) => copyOf(next(lengthBytes))
 }
 
 export function sure<T>(result: Result<T>): T {

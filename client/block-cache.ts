@@ -1,4 +1,4 @@
-import { once } from '#protocol/bytes.ts'
+import { copyOf, once } from '#protocol/bytes.ts'
 import { cidOf, codecOf, DAG_PB } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
@@ -21,7 +21,7 @@ export function cachedBlobs<Store extends BlobStore>(blobs: Store, limitBytes: n
   function found(cid: Cid): Bytes | undefined {
     const bytes = kept.get(cid)
     if (!bytes) return undefined
-    if (isNamed(cid, bytes)) return bytes.slice()
+    if (isNamed(cid, bytes)) return copyOf(bytes)
     kept.drop(cid)
     return undefined
   }
@@ -29,7 +29,7 @@ export function cachedBlobs<Store extends BlobStore>(blobs: Store, limitBytes: n
   return {
     ...blobs,
     remember(blocks) {
-      for (const { cid, bytes } of blocks) if (isNamed(cid, bytes)) kept.keep(cid, bytes.slice())
+      for (const { cid, bytes } of blocks) if (isNamed(cid, bytes)) kept.keep(cid, copyOf(bytes))
     },
     async getBlock(cid, limit) {
       const here = found(cid)
@@ -37,7 +37,7 @@ export function cachedBlobs<Store extends BlobStore>(blobs: Store, limitBytes: n
       if (here) return here
       const bytes = await blobs.getBlock(cid, limit)
       if (!isNamed(cid, bytes)) throw new BlobCorrupt(`these are not the bytes of ${cid}`)
-      kept.keep(cid, bytes.slice())
+      kept.keep(cid, copyOf(bytes))
       return bytes
     },
     get(cid, range, signal) {

@@ -10,6 +10,19 @@ export function concat(...parts: readonly Bytes[]): Bytes {
   return out
 }
 
+/**
+ * Memory of its own. A Buffer's own `slice` is no copy: it shows the same memory, and keeps the whole of a pool that it is a
+ * little part of.
+ */
+export function copyOf(bytes: Bytes): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
+}
+
+/** The bytes as they are where nothing else lies in their memory, else a {@link copyOf} them. To keep, or to give away. */
+export function ownOf(bytes: Bytes): Bytes {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : copyOf(bytes)
+}
+
 /** Not constant-time: for public values. */
 export function equalBytes(a: Bytes, b: Bytes): boolean {
   if (a.length !== b.length) return false

@@ -215,6 +215,7 @@ const planted: readonly (readonly [name: string, path: string, source: string, r
   ['a test still to be written', 'test/c.test.ts', "test.todo('c')\n", 'focused-or-hidden-test'],
   ['a path of one machine', 'docs/b.md', `see ${'/ho'}${'me/ada/consilium'}\n`, 'machine-path'],
   ["a registry's host", '.ci/run', `npm ci --registry=https://${'registry'}.example.org\n`, 'machine-path'],
+  ['a copy that is none of a Buffer', 'storage/s.ts', 'export const s = (b: Uint8Array) => b.slice()\n', 'no-copy'],
   ['a file of 401 lines', 'storage/j.ts', 'export {}\n'.repeat(401), 'too-long'],
 ]
 

@@ -18,6 +18,7 @@ export type Rule =
   | 'focused-or-hidden-test'
   | 'machine-path'
   | 'too-long'
+  | 'no-copy'
 
 /** What each room may import, by room or by file. A room always sees itself; `#crypto` is part of protocol. */
 const SEES: Readonly<Record<string, readonly string[]>> = {
@@ -139,7 +140,10 @@ function everySource(path: string, text: string, { code }: Source, say: Say): vo
   const forwards = /^\s*export\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from)/m.test(code)
   if (/^\s*export\s+\*/m.test(code) || (forwards && rest.trim() === ''))
     say('barrel', 'import from the file that owns it')
-  if (!inside(path, ['test/'])) return
+  if (!inside(path, ['test/'])) {
+    if (/\.slice\(\)/.test(code)) say('no-copy', 'of a Buffer .slice() is no copy: copyOf(bytes), or [...list]')
+    return
+  }
   const focused =
     /\b(?:test|it|describe)\s*\.\s*only\b|\bdescribe\s*\.\s*skip\b|\b(?:test|it)\s*\.\s*todo\b|\bfdescribe\s*\(|\bx(?:it|test|describe)\s*\(/
   const hidden = focused.exec(code)

@@ -1,5 +1,6 @@
 import { MessageChannel } from 'node:worker_threads'
-import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import { ownOf } from '#protocol/bytes.ts'
+import type { Cid, NodeId } from '#protocol/ids.ts'
 import type { BlockSource } from '#verify/blocks.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { startThread, type Thread } from './thread.ts'
@@ -44,9 +45,4 @@ export function openVerifying(): Verifying {
       await Promise.all([...running].map((thread) => thread.end()))
     },
   }
-}
-
-/** A view into larger memory would be copied with all of it. */
-function ownOf(bytes: Bytes): Bytes {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
 }

@@ -1,6 +1,6 @@
 import { gcmOpen, gcmSeal, sha256, x25519 } from '#crypto'
 import { assert } from '#protocol/assert.ts'
-import { concat } from '#protocol/bytes.ts'
+import { concat, copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { boxContext, channelKey, type KeyPair, kemCoins, pairSecret, type SessionId } from './derive.ts'
@@ -63,7 +63,7 @@ export function openShares(
   const opened = gcmOpen(key, nonce, boxContext(way.sid, way.from, way.to), sealed.box.subarray(NONCE_BYTES))
   for (const secret of [classic, key]) secret.fill(0)
   if (!opened) return refuse('box')
-  const pair = { root: opened.slice(2, 34), self: opened.slice(34, 66) }
+  const pair = { root: copyOf(opened.subarray(2, 34)), self: copyOf(opened.subarray(34, 66)) }
   const sound = opened.length === 66 && opened[0] === BOX_VERSION && opened[1] === way.to
   opened.fill(0)
   return sound ? accept(pair) : refuse('plaintext')

@@ -1,5 +1,5 @@
 import { assert } from '#protocol/assert.ts'
-import { equalBytes } from '#protocol/bytes.ts'
+import { copyOf, equalBytes } from '#protocol/bytes.ts'
 import type { Signer } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis, Round } from '#protocol/ids.ts'
 import type { Quantiser } from '#protocol/plan.ts'
@@ -250,7 +250,7 @@ export async function mask(
   const { site, sharing, u } = state
   const { session } = sharing
   const sizeBytes = vectorBytesOf(session.params.d)
-  const kept = { self: agreed.secrets.self.slice(), shares: agreed.shares }
+  const kept = { self: copyOf(agreed.secrets.self), shares: agreed.shares }
   const weight = session.members[u - 1]?.weight ?? 0
   try {
     const made = await maskInto(plain, { weight, sizeBytes, masks: [...agreed.masks.values()] }, keep)
@@ -315,13 +315,13 @@ export function unmask(
   const shareOf = (v: number, of: 'root' | 'self') => {
     const pair = kept.shares.get(v)
     assert(pair, 'a member holds shares of all of U2')
-    return { u: v, share: pair[of].slice() }
+    return { u: v, share: copyOf(pair[of]) }
   }
   const said = say(site.signer, 'Unmask', {
     sid: survival.sharing.session.sid,
     u,
     u3Hash: survival.hash,
-    self: kept.self.slice(),
+    self: copyOf(kept.self),
     bShares: [...survival.inputs.keys()].filter((v) => v !== u).map((v) => shareOf(v, 'self')),
     rootShares: survival.dropouts.map((v) => shareOf(v, 'root')),
   })

@@ -27,7 +27,7 @@ export function dirichletSplit(options: {
   const classes = [...Map.groupBy(rows, (row) => labels[row] as number)].sort(([a], [b]) => a - b)
   for (let draw = 0; draw < DRAWS_MAX; draw++) {
     const split: number[][] = Array.from({ length: sites }, () => [])
-    for (const [, members] of classes) deal(shuffle(members.slice(), next), dirichlet(sites, alpha, next), split)
+    for (const [, members] of classes) deal(shuffle([...members], next), dirichlet(sites, alpha, next), split)
     if (split.every((site) => site.length >= minimum)) return split.map((site) => site.sort((a, b) => a - b))
   }
   throw new RangeError(`no draw in ${DRAWS_MAX} left every site ${minimum} rows: ask for fewer rows, or a larger alpha`)

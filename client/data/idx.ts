@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { WEIGHT_MAX } from '#protocol/limits.ts'
 import { DataFault } from './fault.ts'
@@ -57,7 +58,7 @@ export async function openIdx(file: RandomAccess, keptBytesMax = FILE_BYTES_MAX)
       }
       await file.read(missing)
       for (const { offset, into } of missing)
-        if ((kept.size + 1) * size <= keptBytesMax) kept.set((offset - header) / size, into.slice())
+        if ((kept.size + 1) * size <= keptBytesMax) kept.set((offset - header) / size, copyOf(into))
       return bytes
     },
   }

@@ -159,7 +159,7 @@ async function trainNetwork(
   let steps = 0
   try {
     for (let epoch = 1; epoch <= task.epochs; epoch++) {
-      const order = shuffle(dataset.train.slice(), next)
+      const order = shuffle(new Int32Array(dataset.train), next)
       for await (const batch of batchesOf(dataset, order, task.batchSize)) {
         await doors.checkpoint()
         const loss = tidy(() => {

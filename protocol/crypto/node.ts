@@ -12,6 +12,7 @@ import nodeCrypto, {
   sign as nodeSign,
   verify as nodeVerify,
 } from 'node:crypto'
+import { copyOf } from '../bytes.ts'
 import type { Bytes } from '../ids.ts'
 import { isSoundBy, isSoundSignature } from './ed25519.ts'
 import type { Hash } from './hash.ts'
@@ -204,7 +205,7 @@ export const nativeKem: NativeKem | undefined = hasKem() ? { keys: kemKeys, deca
 
 function kemKeys(seed: Bytes): ReturnType<NativeKem['keys']> {
   const spki = untraced(() => createPublicKey(kemPrivateKey(seed))).export({ format: 'der', type: 'spki' })
-  return { publicKey: plain(spki.subarray(KEM_SPKI_BYTES)), secretKey: seed.slice() }
+  return { publicKey: plain(spki.subarray(KEM_SPKI_BYTES)), secretKey: copyOf(seed) }
 }
 
 function kemDecapsulate(seed: Bytes, ciphertext: Bytes): Bytes {

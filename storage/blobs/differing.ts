@@ -1,4 +1,5 @@
 import { Allowance, type Rate } from '#protocol/allowance.ts'
+import { ownOf } from '#protocol/bytes.ts'
 import { codecOf, RAW } from '#protocol/cid.ts'
 import { isPairable } from '#protocol/difference.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
@@ -23,7 +24,7 @@ export function openDiffering({ blobs, differ, clock, report }: DifferingDoors, 
 
   async function make(name: string, parent: Bytes, next: Bytes): Promise<Bytes> {
     try {
-      const deflated = await differ(parent, next)
+      const deflated = ownOf(await differ(parent, next))
       const kept = deflated.length < next.length * WORTH_SHARE ? deflated : NOTHING
       made.keep(name, kept)
       return kept

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { copyOf } from '#protocol/bytes.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -57,7 +58,7 @@ export async function openFileBlobs({ folder, quotaBytes, shared = false }: File
           throw new StorageFull(`${quotaBytes} bytes are in use`)
         bytes += size
         stagedBytes += size
-        if (size <= SMALL_BYTES_MAX) return void small.set(block.cid, block.bytes.slice())
+        if (size <= SMALL_BYTES_MAX) return void small.set(block.cid, copyOf(block.bytes))
         large.set(block.cid, size)
         await mkdir(place, { recursive: true })
         await writeDurably(join(place, block.cid), block.bytes)

@@ -1,3 +1,4 @@
+import { ownOf } from '#protocol/bytes.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { LruCache } from '#protocol/lru-cache.ts'
@@ -18,7 +19,7 @@ export function hotBlocks(store: Readable, { clock, limitBytes, freshMillis, cou
 
   async function read(cid: Cid): Promise<Bytes> {
     try {
-      const bytes = await store.getBlock(cid, BLOCK_BYTES_MAX)
+      const bytes = ownOf(await store.getBlock(cid, BLOCK_BYTES_MAX))
       kept.keep(cid, { bytes, readAt: clock.now() })
       return bytes
     } catch (cause) {

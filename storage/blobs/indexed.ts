@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
@@ -28,14 +29,14 @@ export function openIndexedBlobs(database: IDBDatabase): BlobStore {
     async put(source, limitBytes, signal, expected) {
       const staged: Block[] = []
       const cid = await importBounded(source, limitBytes, signal, expected, async ({ cid, bytes }) => {
-        staged.push({ cid, bytes: bytes.slice() })
+        staged.push({ cid, bytes: copyOf(bytes) })
       })
       await keep([cid], staged)
       return cid
     },
     async putBlocks(given) {
       for (const { cid, bytes } of given) checkBlock(cid, bytes)
-      const copies = given.map(({ cid, bytes }) => ({ cid, bytes: bytes.slice() }))
+      const copies = given.map(({ cid, bytes }) => ({ cid, bytes: copyOf(bytes) }))
       await keep(
         copies.map(({ cid }) => cid),
         copies,

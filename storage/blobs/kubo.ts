@@ -1,4 +1,5 @@
 import { randomBytes } from '#crypto'
+import { copyOf } from '#protocol/bytes.ts'
 import { type BlockCodec, codecOf, DAG_CBOR, DAG_PB, digestOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
@@ -109,7 +110,7 @@ export function openKuboBlobs({ rpc, space, quotaBytes, hidden, clock = systemCl
       const cid = await fill(async (block) => {
         // A file of one block is told from a longer one's first only by what follows.
         if (!first && kept.size === 0) {
-          first = { cid: block.cid, bytes: block.bytes.slice() }
+          first = { cid: block.cid, bytes: copyOf(block.bytes) }
           return
         }
         const before = first

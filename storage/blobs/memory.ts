@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
 import { type PartsStore, StorageFull } from '#protocol/ports.ts'
@@ -23,7 +24,10 @@ export function openMemoryBlobs({
   const inTurn = turns()
   let usedBytes = 0
 
-  const load: Load = async (cid) => blocks.get(cid)?.slice()
+  const load: Load = async (cid) => {
+    const block = blocks.get(cid)
+    return block && copyOf(block)
+  }
 
   /** In turn with `delete`, which must see every root there is while it looks for blocks that nobody needs. */
   async function keep(put: readonly Cid[], staged: ReadonlyMap<Cid, Bytes>): Promise<void> {
@@ -37,7 +41,7 @@ export function openMemoryBlobs({
 
   function copied(given: readonly Block[]): ReadonlyMap<Cid, Bytes> {
     for (const { cid, bytes } of given) checkBlock(cid, bytes)
-    return new Map(given.map(({ cid, bytes }) => [cid, bytes.slice()]))
+    return new Map(given.map(({ cid, bytes }) => [cid, copyOf(bytes)]))
   }
 
   /** Forgets those of the blocks that no root reaches and no blob waits for. @returns their bytes */
@@ -68,7 +72,7 @@ export function openMemoryBlobs({
       const cid = await importBounded(source, limitBytes, signal, expected, async (block) => {
         stagedBytes += block.bytes.length
         if (stagedBytes > quotaBytes) throw new StorageFull(`more than ${quotaBytes} bytes`)
-        staged.set(block.cid, block.bytes.slice())
+        staged.set(block.cid, copyOf(block.bytes))
       })
       await inTurn(() => keep([cid], staged))
       return cid

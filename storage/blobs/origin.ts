@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import { applyDeflated } from '#protocol/difference.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid, Millis } from '#protocol/ids.ts'
@@ -64,7 +65,7 @@ export function openOrigin({ exchange, at, headers, attemptMillis, keeping, pare
     const shared = running && (await endedBy(running, signal).catch(() => undefined))
     signal?.throwIfAborted()
     // Memory of one's own: whoever reads may change what it was given.
-    if (shared) return within(shared.slice(), limitBytes)
+    if (shared) return within(copyOf(shared), limitBytes)
     const loading = load(cid, limitBytes, signal)
     coming.set(cid, loading)
     try {

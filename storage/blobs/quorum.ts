@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
@@ -97,7 +98,7 @@ function over<Store extends BlobStore>(
     },
     async putBlocks(blocks) {
       for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
-      const copies: readonly Block[] = blocks.map(({ cid, bytes }) => ({ cid, bytes: bytes.slice() }))
+      const copies: readonly Block[] = blocks.map(({ cid, bytes }) => ({ cid, bytes: copyOf(bytes) }))
       const cids = copies.map(({ cid }) => cid)
       await kept(
         askEach((store) => store.putBlocks(copies)),

@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { readFrom, write } from './database.ts'
 
@@ -20,7 +21,7 @@ export async function openSealedSecret(database: IDBDatabase, name: string, make
   const sealer = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
   // The first and only one under this key.
   const nonce = crypto.getRandomValues(new Uint8Array(12))
-  const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce }, sealer, secret.slice()))
+  const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce }, sealer, copyOf(secret)))
   await write(database, ['settings'], async (open) => {
     open('settings').add({ sealer, nonce, sealed } satisfies Sealed, name)
   })
@@ -28,6 +29,6 @@ export async function openSealedSecret(database: IDBDatabase, name: string, make
 }
 
 async function openSealed({ sealer, nonce, sealed }: Sealed): Promise<Bytes> {
-  const algorithm = { name: 'AES-GCM', iv: nonce.slice() }
-  return new Uint8Array(await crypto.subtle.decrypt(algorithm, sealer, sealed.slice()))
+  const algorithm = { name: 'AES-GCM', iv: copyOf(nonce) }
+  return new Uint8Array(await crypto.subtle.decrypt(algorithm, sealer, copyOf(sealed)))
 }

@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { EventLog } from '#protocol/ports.ts'
 import { answered, readFrom, write } from '../indexed/database.ts'
@@ -8,7 +9,7 @@ export function openIndexedLog(database: IDBDatabase): EventLog {
   return {
     async append(stream, position, entries) {
       checkAppend(stream, position, entries)
-      const kept = entries.map((entry) => entry.slice())
+      const kept = entries.map((entry) => copyOf(entry))
       return write(database, ['streams'], async (open) => {
         const streams = open('streams')
         if ((await headOf(streams, stream)) !== position) return 'conflict'

@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import type { SharedLog } from '#protocol/ports.ts'
 import { checkAppend } from './bounds.ts'
@@ -13,7 +14,7 @@ export function openMemoryLog(): SharedLog {
       checkAppend(stream, position, entries)
       const kept = streams.get(stream) ?? []
       if (kept.length !== position) return 'conflict'
-      kept.push(...entries.map((entry) => entry.slice()))
+      kept.push(...entries.map((entry) => copyOf(entry)))
       streams.set(stream, kept)
       news.tell(stream)
       return 'appended'
@@ -22,7 +23,7 @@ export function openMemoryLog(): SharedLog {
       for (let at = from; ; at++) {
         const entry = streams.get(stream)?.[at]
         if (!entry) return
-        yield entry.slice()
+        yield copyOf(entry)
       }
     },
     head: async (stream) => streams.get(stream)?.length ?? 0,

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { type EventLog, StorageFull } from '#protocol/ports.ts'
 import { createTables, schemaVersion } from '../sqlite-schema.ts'
@@ -51,7 +52,7 @@ export function openSqliteLog({ file, busyMillis = 5000 }: SqliteLogOptions): Ev
       checkAppend(stream, position, entries)
       if (closed) throw new Error('the log is closed')
       const answer = Promise.withResolvers<'appended' | 'conflict'>()
-      waiting.push({ stream, position, entries: entries.map((entry) => entry.slice()), answer })
+      waiting.push({ stream, position, entries: entries.map((entry) => copyOf(entry)), answer })
       if (waiting.length === 1) setImmediate(commitWaiting)
       return answer.promise
     },

@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Snapshot, Snapshots } from '#protocol/ports.ts'
 import { checkState } from './sealed.ts'
 
@@ -7,11 +8,11 @@ export function openMemorySnapshots(): Snapshots {
   return {
     async latest(stream) {
       const snapshot = kept.get(stream)
-      return snapshot && { ...snapshot, state: snapshot.state.slice() }
+      return snapshot && { ...snapshot, state: copyOf(snapshot.state) }
     },
     async keep(stream, { position, state }) {
       checkState(state)
-      if (position > (kept.get(stream)?.position ?? -1)) kept.set(stream, { position, state: state.slice() })
+      if (position > (kept.get(stream)?.position ?? -1)) kept.set(stream, { position, state: copyOf(state) })
     },
   }
 }

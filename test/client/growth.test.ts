@@ -7,11 +7,11 @@ test.each(['wasm', 'cpu'])('a hundred fits leave no tensor behind (%s)', async (
   const held = await heldBy(join(import.meta.dirname, 'trainers/growth-process.ts'), 100, backend)
   expect(held.at(-1)).toMatchObject({ turn: 100, tensors: 0 })
   // Cold code is still being compiled: only what is large would be seen.
-  expectFlat(held, { heapBytesMax: 20_000, residentBytesMax: 200_000 })
+  expectFlat(held, { heapBytes: 20_000, externalBytes: 20_000, residentBytes: 200_000 })
 })
 
 test('what grows is found: tensors, the heap, and what lies outside of it', () => {
-  const limits = { heapBytesMax: 1000, residentBytesMax: 4000 }
+  const limits = { heapBytes: 1000, externalBytes: 500, residentBytes: 4000 }
   const some = (grown: (turn: number) => Partial<Held>): readonly Held[] =>
     Array.from({ length: 20 }, (_, index) => {
       const turn = 50 * (index + 1)
@@ -19,6 +19,7 @@ test('what grows is found: tensors, the heap, and what lies outside of it', () =
         turn,
         tensors: 3,
         heapBytes: 2e7 + 1000 * (turn % 7),
+        externalBytes: 4e7,
         residentBytes: 1e8 + 100_000 * (turn % 3),
         ...grown(turn),
       }
@@ -40,6 +41,12 @@ test('what grows is found: tensors, the heap, and what lies outside of it', () =
   expect(() =>
     expectFlat(
       some((turn) => ({ heapBytes: 2e7 + 1100 * turn })),
+      limits,
+    ),
+  ).toThrow()
+  expect(() =>
+    expectFlat(
+      some((turn) => ({ externalBytes: 4e7 + 600 * turn })),
       limits,
     ),
   ).toThrow()

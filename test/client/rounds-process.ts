@@ -107,7 +107,7 @@ const store = asRemote(forwarding())
     tell({ kind: 'ended', run: RUN, round, outcome: 'closed', reason: '' })
     const receipt = { v: 1, run: RUN, round, seat: 0, node: signerOf(secret).id, update: plan, manifest: plan } as const
     tell({ kind: 'receipt', ...receipt, amount: 7n })
-    if (round % every === 0) tellHeld(round)
+    if (round % every === 0) await tellHeld(round, { threads: 1 })
   }
   end.abort()
   await living

@@ -179,7 +179,7 @@ export function blobStoreConformance(
 
     test('nobody can change what is kept through the arrays that went in or came out', async () => {
       const bytes = contentOf('mutable', 1000)
-      const given = bytes.slice()
+      const given = Buffer.from(bytes)
       const cid = await store.put(once(given), 1000)
       given.fill(0)
       const block = await store.getBlock(cid, MIB)

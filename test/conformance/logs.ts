@@ -152,7 +152,7 @@ export function eventLogConformance(
     })
 
     test('what was appended is not changed by who holds the array', async () => {
-      const entry = utf8('as it was')
+      const entry = Buffer.from('as it was')
       const appended = log.append('mutable', 0, [entry])
       entry.fill(0)
       await appended

@@ -61,7 +61,7 @@ export function snapshotsConformance(
     })
 
     test('what is kept is not changed by who holds the array', async () => {
-      const state = utf8('as it was')
+      const state = Buffer.from('as it was')
       const kept = snapshots.keep('mutable', { position: 1, state })
       state.fill(0)
       await kept

@@ -1,4 +1,5 @@
 import { assert } from '#protocol/assert.ts'
+import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Clock } from '#protocol/ports.ts'
@@ -66,7 +67,7 @@ export function fanOut(source: AsyncIterable<Bytes>, { follow, pace, clock }: Fa
       (next) => {
         isReading = false
         if (next.done) return end()
-        give(next.value.slice())
+        give(copyOf(next.value))
       },
       (cause) => end(cause ?? new Error('the source failed')),
     )

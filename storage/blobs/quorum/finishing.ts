@@ -1,3 +1,4 @@
+import { copyOf } from '#protocol/bytes.ts'
 import type { Cid, Millis } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { BlobCorrupt, BlobMissing, type PartsStore } from '#protocol/ports.ts'
@@ -25,7 +26,7 @@ export function finishing(
   return {
     async putParts(blob, blocks, until) {
       for (const { cid, bytes } of blocks) checkBlock(cid, bytes)
-      const copies = blocks.map(({ cid, bytes }) => ({ cid, bytes: bytes.slice() }))
+      const copies = blocks.map(({ cid, bytes }) => ({ cid, bytes: copyOf(bytes) }))
       await tally(
         askEach((store) => store.putParts(blob, copies, until)),
         quorum,

@@ -28,5 +28,5 @@ let model = someModel(architecture, 1)
 for (let turn = 1; turn <= turns; turn++) {
   const { delta } = await fitHere(model, task, dataset)
   model = model.map((weight, index) => weight + (delta[index] as number))
-  if (turn % every === 0) tellHeld(turn, memory().numTensors)
+  if (turn % every === 0) await tellHeld(turn, { tensors: memory().numTensors })
 }
