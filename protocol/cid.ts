@@ -1,6 +1,7 @@
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
 import { sha256 } from '#crypto'
+import { flatText } from './flat-text.ts'
 import type { Bytes, Cid } from './ids.ts'
 import { accept, type Result, refuse } from './result.ts'
 
@@ -22,7 +23,7 @@ export function cidOfDigest(codec: BlockCodec, digest: Bytes): Cid {
 }
 
 export function textOf(cid: CID): Cid {
-  return cid.toString() as string as Cid
+  return flatText(cid.toString() as string as Cid)
 }
 
 /** Any text from outside. Only what this project writes is read: CIDv1, base32, SHA-256; raw, dag-pb or dag-cbor. */

@@ -1,5 +1,6 @@
 import { base58btc } from 'multiformats/bases/base58'
 import { assert } from './assert.ts'
+import { flatText } from './flat-text.ts'
 import { accept, type Result, refuse } from './result.ts'
 
 declare const brand: unique symbol
@@ -31,7 +32,7 @@ const ED25519_PUB = [0xed, 0x01]
 /** @param publicKey 32 bytes */
 export function nodeIdOf(publicKey: Bytes): NodeId {
   assert(publicKey.length === 32, 'a public key is 32 bytes')
-  return base58btc.encode(Uint8Array.from([...ED25519_PUB, ...publicKey])) as string as NodeId
+  return flatText(base58btc.encode(Uint8Array.from([...ED25519_PUB, ...publicKey])) as string as NodeId)
 }
 
 /** @returns the 32 bytes of the key */

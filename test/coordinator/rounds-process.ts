@@ -1,0 +1,20 @@
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { eventsIn } from '#sdk/sse.ts'
+import { tellHeld } from '#test/client/holding.ts'
+import { live } from './live.ts'
+
+/** A coordinator's rounds, one after another, with a durable log and blobs; its two nodes, which train nothing, are a process of their own. */
+const [rounds, every] = [Number(process.argv[2]), Number(process.argv[3])]
+await using here = await live({ graceMillis: 60_000, quotaBytes: 2 ** 30 })
+const file = fileURLToPath(new URL('../../bench/round-overhead-nodes.ts', import.meta.url))
+const nodes = fork(file, [here.coordinator.url, here.coordinator.id, '0', '2'], { execArgv: [] })
+const launched = await here.launch({ rounds, budget: '1000000', cohort: { min: 2, max: 2, quorum: 2 } })
+if (!launched.ok) throw new Error(await launched.text())
+const { id } = (await launched.json()) as { readonly id: string }
+const { body } = await here.api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })
+if (!body) throw new Error('no events')
+let closed = 0
+for await (const { type } of eventsIn(body))
+  if (type === 'round.completed' && ++closed % every === 0) await tellHeld(closed)
+nodes.disconnect()
