@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { chromiumPath } from '#test/chromium.ts'
 import { noOpRun } from './no-op.ts'
+import { openPageLoads } from './page-load.ts'
 import type { Report } from './report.ts'
 
 const BIN = join(import.meta.dirname, '../cli/bin.js')
@@ -21,6 +23,7 @@ export async function bench(): Promise<Report> {
     const version = await median(() => timeOf([BIN, 'version']))
     const complete = await median(() => timeOf([BIN, 'complete', '--', 'runs', '']))
     const served = await ofCoordinator(folder)
+    const { page } = served
     const round = await firstRound(folder)
     const waited = [
       ['node -e 0', bare],
@@ -29,12 +32,21 @@ export async function bench(): Promise<Report> {
       ['consilium complete -- runs', complete],
       ['coordinator up, to the first answer of /healthz', served.answersMillis],
       ['demo, to the first round that has closed', round],
+      ...(page
+        ? ([
+            ['the dashboard, to its first paint in Chromium', page.paintMillis],
+            ['the dashboard, until it has loaded', page.loadMillis],
+          ] as const)
+        : []),
     ] as const
     return {
       bench: 'first-minute',
       notes: [
         `Processes of their own, with Node's cache of compiled code; the median of ${TIMES}, of one coordinator and one demo.`,
         'Event to line: from the time of an event to its line of runs watch --json, the median of a run.',
+        page
+          ? 'Each page in a browser context of its own, nothing cached. Event to pixel: until the frame after the one in which its row came.'
+          : 'No Chromium: nothing is said of the dashboard.',
       ],
       tables: [
         {
@@ -47,7 +59,12 @@ export async function bench(): Promise<Report> {
           columns: ['what', 'figure'],
           rows: [
             ['event to line, ms', served.lineMillis.toFixed(1)],
-            ['the page at / with its files, compressed, bytes', served.pageBytes],
+            ...(page
+              ? [
+                  ['event to pixel, ms', page.pixelMillis.toFixed(1)],
+                  ['the dashboard with its first files, on the line, bytes', page.transferredBytes],
+                ]
+              : []),
           ],
         },
       ],
@@ -58,10 +75,14 @@ export async function bench(): Promise<Report> {
 }
 
 async function median(measure: () => Promise<number>): Promise<number> {
-  const found: number[] = []
+  return middle(await each(measure))
+}
+
+async function each<T>(measure: () => Promise<T>): Promise<readonly T[]> {
+  const found: T[] = []
   // The first one fills the caches.
   for (let time = 0; time <= TIMES; time++) found.push(await measure())
-  return middle(found.slice(1))
+  return found.slice(1)
 }
 
 function middle(values: readonly number[]): number {
@@ -94,7 +115,6 @@ async function ofCoordinator(folder: string) {
   const { url } = JSON.parse((await up.lines.next()).value)
   await fetch(`${url}/healthz`)
   const answersMillis = performance.now() - began
-  const pageBytes = await pageOf(url)
   const timing = { selectionMillis: 100 }
   const cohort = { min: 2, max: 2, quorum: 2 }
   const order = { ...noOpRun(10), rounds: 1, cohort, timing, failuresMax: ROUNDS, onFailures: 'end' }
@@ -107,20 +127,32 @@ async function ofCoordinator(folder: string) {
     const { type, time } = JSON.parse(read.value)
     if (type === 'round.aborted') late.push(now - Date.parse(time))
   }
-  return { answersMillis, pageBytes, lineMillis: middle(late) }
+  const key = (await readFile(join(state, 'api-key'), 'utf8')).trim()
+  return { answersMillis, lineMillis: middle(late), page: await ofPage({ url, key, order }) }
 }
 
-/** All that a browser fetches before it shows something. */
-async function pageOf(url: string): Promise<number> {
-  const get = async (path: string) => {
-    const response = await fetch(new URL(path, url), { headers: { 'accept-encoding': 'gzip' } })
-    const text = await response.text()
-    return { text, bytes: Number(response.headers.get('content-length') ?? text.length) }
+type Served = { readonly url: string; readonly key: string; readonly order: object }
+
+/** The dashboard in a browser, where there is one: how soon it shows something, and how soon what happens. */
+async function ofPage({ url, key, order }: Served) {
+  const chromium = chromiumPath()
+  if (!chromium) return undefined
+  await using pages = await openPageLoads(chromium)
+  const loads = await each(() => pages.load(url))
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const launched = await fetch(`${url}/v1/runs`, { method: 'POST', headers, body: JSON.stringify(order) })
+  const { id } = (await launched.json()) as { readonly id: string }
+  const painted = await pages.watch(`${url}/runs/${id}/logs#key=${key}`, 'run.failed')
+  const { data } = (await (await fetch(`${url}/v1/runs/${id}/events?limit=1000`, { headers })).json()) as {
+    readonly data: readonly { readonly seq: number; readonly time: string }[]
   }
-  const { text, bytes } = await get('/')
-  let sum = bytes
-  for (const [, path] of text.matchAll(/(?:src|href)="([^"#:]+)"/g)) sum += (await get(path ?? '')).bytes
-  return sum
+  const times = new Map(data.map(({ seq, time }) => [seq, Date.parse(time)]))
+  return {
+    paintMillis: middle(loads.map(({ paintMillis }) => paintMillis)),
+    loadMillis: middle(loads.map(({ loadMillis }) => loadMillis)),
+    transferredBytes: middle(loads.map(({ transferredBytes }) => transferredBytes)),
+    pixelMillis: middle(painted.map(([seq, at]) => at - (times.get(seq) ?? Number.NaN))),
+  }
 }
 
 async function firstRound(folder: string): Promise<number> {
