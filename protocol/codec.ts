@@ -1,7 +1,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { z } from 'zod'
-import { equalBytes } from './bytes.ts'
+import { equalBytes, ownOf } from './bytes.ts'
 import { checkCid, textOf } from './cid.ts'
 import {
   type Amount,
@@ -24,8 +24,9 @@ import { accept, type Result, refuse } from './result.ts'
  */
 export type DecodeRefusal = 'too-large' | 'malformed' | 'not-canonical' | 'wrong-shape'
 
+/** @returns memory of its own: in Node the library answers a part of a pool, and whoever keeps that keeps the pool */
 export function encode<S extends z.ZodType>(schema: S, value: z.output<S>): Bytes {
-  return dagCbor.encode(z.encode(schema, value))
+  return ownOf(dagCbor.encode(z.encode(schema, value)))
 }
 
 export function decode<S extends z.ZodType>(

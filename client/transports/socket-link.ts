@@ -1,4 +1,5 @@
 import { assert } from '#protocol/assert.ts'
+import { ownOf } from '#protocol/bytes.ts'
 import { isBytes } from '#protocol/codec.ts'
 import { open, type Signer } from '#protocol/envelope.ts'
 import type { Bytes, Millis, NodeId } from '#protocol/ids.ts'
@@ -126,7 +127,7 @@ export class SocketLink implements ClientTransport {
     const bytes = frame instanceof ArrayBuffer ? new Uint8Array(frame) : frame
     if (line !== this.#line || !isBytes(bytes) || bytes.length > FRAME_BYTES_MAX) return
     if (!this.#linked) return this.#answer(line, bytes)
-    if (!this.#inbox.push({ kind: 'frame', frame: bytes })) this.#lose(line, 'more than can be heard')
+    if (!this.#inbox.push({ kind: 'frame', frame: ownOf(bytes) })) this.#lose(line, 'more than can be heard')
   }
 
   /** Once a connection. */
