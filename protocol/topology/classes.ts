@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Activation, Layer } from '../layers.ts'
 import { type Result, refuse } from '../result.ts'
 import { sizeOf } from '../shapes.ts'
-import { type Convert, type Converted, frozenOf, of, type Told, type Weighed } from './conversion.ts'
+import { multiHeadAttention } from './attention.ts'
+import { type Convert, type Converted, frozenOf, of, optionsOf, type Told } from './conversion.ts'
 import {
   absent,
   activationIn,
@@ -39,15 +40,13 @@ const FIXES: ReadonlyMap<string, string> = new Map([
   ),
   ['Lambda', 'it is code, which nobody runs for another: write it as layers'],
   ['Masking', 'steps are not masked: pad what is put in, and pool it'],
-  ['MultiHeadAttention', 'write its queries, keys and values as Dense layers in our own language'],
+  ...['Attention', 'AdditiveAttention', 'GroupedQueryAttention'].map(
+    (kind) => [kind, 'take MultiHeadAttention'] as const,
+  ),
 ])
 
 const micro = (value: number) => Math.round(value * 1e6)
 
-const optionsOf = (config: Weighed) => ({
-  ...(config.use_bias === false ? { bias: false as const } : {}),
-  ...frozenOf(config),
-})
 const paddedOf = (padding: 'valid' | 'same') => (padding === 'same' ? { padding } : {})
 
 const dense = of(
@@ -304,6 +303,7 @@ const CLASSES: ReadonlyMap<string, Convert> = new Map([
   ['GRU', recurrent('GRU')],
   ['SimpleRNN', recurrent('SimpleRNN')],
   ['Bidirectional', bidirectional],
+  ['MultiHeadAttention', multiHeadAttention],
   ['Add', of(merged, (_, { name }) => ({ layer: 'add', name }))],
   ['Multiply', of(merged, (_, { name }) => ({ layer: 'multiply', name }))],
   ['Concatenate', concatenate],

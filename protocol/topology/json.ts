@@ -44,6 +44,8 @@ export type RawLayer = {
   readonly from: readonly RawSource[]
   /** Where it is called as in training or as not in training, whatever is done with the model. */
   readonly training?: boolean | undefined
+  /** What an attention is told where it is called, and not where it is made. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** What a layer puts out; a model may put out several things. */
@@ -189,17 +191,34 @@ const nodes2 = z.array(z.tuple([layerName, z.int(), z.int(), call])).max(100)
 const tensor3 = z
   .looseObject({ class_name: z.literal('__keras_tensor__'), config: z.looseObject({ keras_history: place }) })
   .transform((tensor) => sourceAt(tensor.config.keras_history))
-const node3 = z.looseObject({
-  args: z.array(z.union([tensor3, z.array(tensor3).max(100)])).max(100),
-  kwargs: call.optional(),
-})
+const args3 = z.array(z.union([tensor3, z.array(tensor3).max(100)])).max(100)
+const node3 = z.looseObject({ args: args3, kwargs: call.optional() })
+
+/** An attention may be told by name what it takes, in either of their ways. */
+const named = z.union([tensor3, place.transform(sourceAt)]).nullish()
+const attended = z
+  .object({ query: named, value: named, key: named, training: z.boolean().nullish() })
+  .catchall(z.unknown())
+const attention = z.union([
+  z.tuple([z.tuple([layerName, z.int(), z.int(), attended])]).transform(([[layer, , tensor, told]]) => ({
+    given: [{ layer, tensor }],
+    told,
+    training: told.training ?? undefined,
+  })),
+  z.looseObject({ args: args3, kwargs: attended.default({}) }).transform(({ args, kwargs }) => ({
+    ...{ given: args.flat(), told: kwargs, training: undefined },
+  })),
+])
 
 function sourceAt([layer, , tensor]: z.output<typeof place>): RawSource {
   return { layer, tensor }
 }
 
+type Node = Pick<RawLayer, 'from' | 'training' | 'options'>
+
 /** Keras 3 keeps of each layer how it was called when the model was built, and calls it otherwise: only of a model is it meant. */
-function nodeOf(node: unknown, kind: string): Pick<RawLayer, 'from' | 'training'> | undefined {
+function nodeOf(node: unknown, kind: string): Node | undefined {
+  if (kind === 'MultiHeadAttention') return attentionOf(node)
   const old = nodes2.safeParse(node)
   if (old.success)
     return {
@@ -209,4 +228,14 @@ function nodeOf(node: unknown, kind: string): Pick<RawLayer, 'from' | 'training'
   const now = node3.safeParse(node)
   if (!now.success) return undefined
   return { from: now.data.args.flat(), ...(isModel(kind) && { training: now.data.kwargs }) }
+}
+
+/** Its queries, its values, and its keys, which are the values where nobody says otherwise. */
+function attentionOf(node: unknown): Node | undefined {
+  const read = attention.safeParse(node)
+  if (!read.success) return undefined
+  const { given, told, training } = read.data
+  const { query = given[0], value = given[1], key = given[2], training: _, ...options } = told
+  if (!query || !value || given.length > 3) return undefined
+  return { from: [query, value, key ?? value], training, options }
 }
