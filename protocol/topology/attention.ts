@@ -6,7 +6,7 @@ const UNMASKED = 'steps are not masked: leave it out'
 
 /**
  * Four dense layers around what we call attention, which is exact: a kernel [width, heads, depth] is one of [width, heads · depth] to
- * the value. What it takes are its queries, its values and its keys, in the order of Keras.
+ * the value. It takes queries, values and, where they are no values, keys.
  */
 export const multiHeadAttention = of(
   z.strictObject({
@@ -27,7 +27,7 @@ export const multiHeadAttention = of(
     /** What it was told when it was called. */
     called: z.strictObject(
       {
-        use_causal_mask: z.boolean().nullish(),
+        use_causal_mask: z.boolean().default(false),
         return_attention_scores: only(false, 'only what a layer puts out is passed on'),
         attention_mask: absent(UNMASKED),
         ...{ query_mask: absent(UNMASKED), key_mask: absent(UNMASKED), value_mask: absent(UNMASKED) },
@@ -44,7 +44,7 @@ export const multiHeadAttention = of(
       layer: { ...dense, name: `${name}_${part}`, from: [sources[at] as string], units: heads * size },
       ...{ inner: part, shapes: { kernel: [from[at]?.at(-1) ?? 0, heads, size], bias: [heads, size] } },
     })
-    const sides = [side('query', 0, depth), side('key', 2, depth), side('value', 1, width)]
+    const sides = [side('query', 0, depth), side('key', from.length - 1, depth), side('value', 1, width)]
     const attention: Converted = {
       layer: {
         ...{ layer: 'attention', name: `${name}_heads`, from: sides.map(({ layer }) => layer.name), heads },

@@ -262,6 +262,15 @@ const embedding = of(
 )
 
 const merged = z.strictObject(common)
+/** What Keras 2 writes for `x + y` of what two layers put out, where Keras 3 writes an Add. */
+const operation = of(
+  z.strictObject({
+    ...common,
+    function: z.enum(['__operators__.add', 'math.add', 'math.multiply'], 'only sums and products: write it as layers'),
+    called: z.strictObject({}).optional(),
+  }),
+  (config, { name }) => ({ layer: config.function === 'math.multiply' ? 'multiply' : 'add', name }),
+)
 const concatenate = of(z.strictObject({ ...common, axis: axisIn }), ({ axis }, { name, from }) =>
   isLast(axis, from) ? { layer: 'concatenate', name } : 'only along the last axis',
 )
@@ -306,5 +315,6 @@ const CLASSES: ReadonlyMap<string, Convert> = new Map([
   ['MultiHeadAttention', multiHeadAttention],
   ['Add', of(merged, (_, { name }) => ({ layer: 'add', name }))],
   ['Multiply', of(merged, (_, { name }) => ({ layer: 'multiply', name }))],
+  ['TFOpLambda', operation],
   ['Concatenate', concatenate],
 ])

@@ -44,7 +44,7 @@ export type RawLayer = {
   readonly from: readonly RawSource[]
   /** Where it is called as in training or as not in training, whatever is done with the model. */
   readonly training?: boolean | undefined
-  /** What an attention is told where it is called, and not where it is made. */
+  /** What some are told where they are called, and not where they are made. */
   readonly options?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -191,24 +191,10 @@ const nodes2 = z.array(z.tuple([layerName, z.int(), z.int(), call])).max(100)
 const tensor3 = z
   .looseObject({ class_name: z.literal('__keras_tensor__'), config: z.looseObject({ keras_history: place }) })
   .transform((tensor) => sourceAt(tensor.config.keras_history))
-const args3 = z.array(z.union([tensor3, z.array(tensor3).max(100)])).max(100)
-const node3 = z.looseObject({ args: args3, kwargs: call.optional() })
-
-/** An attention may be told by name what it takes, in either of their ways. */
-const named = z.union([tensor3, place.transform(sourceAt)]).nullish()
-const attended = z
-  .object({ query: named, value: named, key: named, training: z.boolean().nullish() })
-  .catchall(z.unknown())
-const attention = z.union([
-  z.tuple([z.tuple([layerName, z.int(), z.int(), attended])]).transform(([[layer, , tensor, told]]) => ({
-    given: [{ layer, tensor }],
-    told,
-    training: told.training ?? undefined,
-  })),
-  z.looseObject({ args: args3, kwargs: attended.default({}) }).transform(({ args, kwargs }) => ({
-    ...{ given: args.flat(), told: kwargs, training: undefined },
-  })),
-])
+const node3 = z.looseObject({
+  args: z.array(z.union([tensor3, z.array(tensor3).max(100)])).max(100),
+  kwargs: call.optional(),
+})
 
 function sourceAt([layer, , tensor]: z.output<typeof place>): RawSource {
   return { layer, tensor }
@@ -218,7 +204,8 @@ type Node = Pick<RawLayer, 'from' | 'training' | 'options'>
 
 /** Keras 3 keeps of each layer how it was called when the model was built, and calls it otherwise: only of a model is it meant. */
 function nodeOf(node: unknown, kind: string): Node | undefined {
-  if (kind === 'MultiHeadAttention') return attentionOf(node)
+  const names = NAMED.get(kind)
+  if (names) return namedOf(node, names)
   const old = nodes2.safeParse(node)
   if (old.success)
     return {
@@ -230,12 +217,36 @@ function nodeOf(node: unknown, kind: string): Node | undefined {
   return { from: now.data.args.flat(), ...(isModel(kind) && { training: now.data.kwargs }) }
 }
 
-/** Its queries, its values, and its keys, which are the values where nobody says otherwise. */
-function attentionOf(node: unknown): Node | undefined {
-  const read = attention.safeParse(node)
-  if (!read.success) return undefined
-  const { given, told, training } = read.data
-  const { query = given[0], value = given[1], key = given[2], training: _, ...options } = told
-  if (!query || !value || given.length > 3) return undefined
-  return { from: [query, value, key ?? value], training, options }
+/** What these take is told by place or by name, in either version's way; of three the last may be left out. */
+const NAMED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['MultiHeadAttention', ['query', 'value', 'key']],
+  ['TFOpLambda', ['x', 'y']],
+])
+const source = z.union([tensor3, place.transform(sourceAt)])
+const taken = z.tuple([source, source, source.nullish()])
+const told = z.record(z.string(), z.unknown())
+const first2 = z.tuple([layerName, z.int(), z.int(), told])
+const named = z.union([
+  z.union([first2, z.tuple([first2]).transform(([one]) => one)]).transform(([layer, node, tensor, options]) => ({
+    ...{ given: [[layer, node, tensor]], options, isOld: true },
+  })),
+  z.looseObject({ args: z.array(z.unknown()).max(100), kwargs: told.default({}) }).transform(({ args, kwargs }) => ({
+    ...{ given: args, options: kwargs, isOld: false },
+  })),
+])
+
+function namedOf(node: unknown, names: readonly string[]): Node | undefined {
+  const read = named.safeParse(node)
+  if (!read.success || read.data.given.length > names.length) return undefined
+  const { given, options, isOld } = read.data
+  const takes = taken.safeParse(names.map((name, at) => options[name] ?? given[at]))
+  if (!takes.success) return undefined
+  const training = typeof options['training'] === 'boolean' ? options['training'] : undefined
+  const isSaid = ([name, value]: readonly [string, unknown]) =>
+    value !== null && !names.includes(name) && !(name === 'training' && training !== undefined)
+  return {
+    from: takes.data.filter((each) => each !== null && each !== undefined),
+    options: Object.fromEntries(Object.entries(options).filter(isSaid)),
+    ...(isOld && { training }),
+  }
 }

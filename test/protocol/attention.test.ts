@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { openBackend } from '#client/trainers/backend.ts'
+import { utf8 } from '#protocol/bytes.ts'
 import { architectureOf } from '#protocol/topology/topology.ts'
-import { bytesOf, expectAnswers, keptOf, layer, sequential } from './topologies.ts'
+import { bytesOf, expectAnswers, graph, keptOf, layer, sequential } from './topologies.ts'
 
 beforeAll(async () => {
   await openBackend('cpu')
@@ -53,6 +55,38 @@ describe('attention of several heads', () => {
     expect(out).toMatchObject({ name: 'odd', units: 5, frozen: true })
   })
 
+  test('in a Keras that is told what it takes by name, by place, or in part', () => {
+    const kwargs = { query: place, value: place, key: null, query_mask: null, training: true }
+    for (const node of [
+      { args: [], kwargs },
+      { args: [place, place, null] },
+      { args: [place], kwargs: { value: place } },
+    ])
+      expect(architectureOf(bytesOf(model(node)))).toMatchObject({
+        ok: true,
+        value: { architecture: { layers: { length: 5 } } },
+      })
+  })
+
+  test('in no other way than by a refusal is not read, whatever is in it', () => {
+    const good = JSON.stringify(model(old({ use_causal_mask: true })))
+    let read = 0
+    fc.assert(
+      fc.property(fc.nat(good.length), fc.nat(20), fc.string({ maxLength: 6 }), (at, length, text) => {
+        if (architectureOf(utf8(good.slice(0, at) + text + good.slice(at + length))).ok) read++
+      }),
+      { numRuns: 300 },
+    )
+    expect(read).toBeGreaterThan(0)
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (node, config) => {
+        architectureOf(bytesOf(model(node)))
+        architectureOf(bytesOf(model([['rows', 0, 0, node]], { called: config })))
+        architectureOf(bytesOf(model(old(), config as object)))
+      }),
+    )
+  })
+
   test.each([
     ['with a mask', model(old({ attention_mask: ['rows', 0, 0] })), 'odd: called.attention_mask: steps are not masked'],
     [
@@ -68,6 +102,16 @@ describe('attention of several heads', () => {
     ['of several sides at its end', model(old(), { output_shape: [2, 3] }), 'odd: output_shape: one number'],
     ['of more heads than anybody has', model(old(), { num_heads: 10 ** 9, key_dim: 10 ** 9 }), 'odd: units'],
     ['that drops where nobody trains', model(old({ training: true }), { dropout: 0.5 }), 'as in training even where'],
+    [
+      'that takes its keys for values',
+      model([['rows', 0, 0, { key: ['rows', 0, 0] }]]),
+      'what odd takes cannot be read',
+    ],
+    [
+      'of Keras 3 that takes four things',
+      model({ args: [place, place, place, place] }),
+      'what odd takes cannot be read',
+    ],
     ['that takes one thing', model([['rows', 0, 0, {}]]), 'what odd takes cannot be read'],
     ['that takes what is no layer', model(old({ key: 7 })), 'what odd takes cannot be read'],
     [
@@ -77,6 +121,34 @@ describe('attention of several heads', () => {
     ],
   ])('is refused %s', (_, told, message) => {
     const read = architectureOf(bytesOf(told))
+    if (read.ok) throw new Error('it was read')
+    expect(`${read.refusal}: ${read.detail}`).toContain(message)
+  })
+})
+
+describe('what Keras 2 writes for an operator', () => {
+  const written = (fn: string, told: object) =>
+    graph({
+      ...{ class_name: 'TFOpLambda', name: 'odd', config: { name: 'odd', trainable: true, function: fn } },
+      inbound_nodes: [['in', 0, 0, told]],
+    })
+
+  test.each([
+    ['__operators__.add', 'add'],
+    ['math.multiply', 'multiply'],
+  ])('%s of two layers is one', (fn, kind) => {
+    const read = architectureOf(bytesOf(written(fn, { y: ['in', 0, 0], name: null })))
+    expect(read).toMatchObject({
+      value: { architecture: { layers: [{ layer: kind, name: 'odd', from: ['input', 'input'] }] } },
+    })
+  })
+
+  test.each([
+    ['of a number', '__operators__.add', { y: 1 }, 'what odd takes cannot be read'],
+    ['that is another', 'math.subtract', { y: ['in', 0, 0] }, 'odd: function: only sums and products'],
+    ['in another way', 'math.add', { y: ['in', 0, 0], odd: 3 }, 'odd: called'],
+  ])('is refused %s', (_, fn, told, message) => {
+    const read = architectureOf(bytesOf(written(fn, told)))
     if (read.ok) throw new Error('it was read')
     expect(`${read.refusal}: ${read.detail}`).toContain(message)
   })

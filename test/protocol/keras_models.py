@@ -65,7 +65,7 @@ def attended():
     """Attention of steps to those before them, of one thing to another by a third, and GRUs as they come."""
     rows = keras.Input(SIDES[:2], name="rows")
     seen = L.MultiHeadAttention(2, 3, name="self")(rows, rows, use_causal_mask=True)
-    steps = L.GRU(4, return_sequences=True, name="steps")(L.LayerNormalization(name="even")(L.Add(name="sum")([seen, rows])))
+    steps = L.GRU(4, return_sequences=True, name="steps")(L.LayerNormalization(name="even")(seen + rows))
     crossed = L.MultiHeadAttention(2, 3, value_dim=2, output_shape=3, use_bias=False, dropout=0.1, name="cross")
     ends = [
         L.Bidirectional(L.GRU(3), name="both")(steps),
