@@ -141,7 +141,8 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
     }
     case 'attention': {
       const scores = layer.heads * (from[0]?.[0] ?? 0) * (from[1]?.[0] ?? 0)
-      return (layer.heads > 1 ? 7 : 3) * (taken + out) + (layer.causal ? 9 : 7) * scores
+      const each = 7 + (layer.causal ? 2 : 0) + (layer.dropoutMicro ? 3 : 0)
+      return (layer.heads > 1 ? 7 : 3) * (taken + out) + each * scores
     }
     case 'add':
     case 'multiply':

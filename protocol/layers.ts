@@ -156,8 +156,13 @@ const recurrent = {
 }
 /** Hochreiter and Schmidhuber 1997 with forget gates; gates in the order i, f, c, o. */
 const lstm = z.strictObject({ layer: z.literal('lstm'), ...recurrent })
-/** Cho et al. 2014; gates in the order z, r, h, the reset gate before the product. */
-const gru = z.strictObject({ layer: z.literal('gru'), ...recurrent })
+/** Cho et al. 2014; gates in the order z, r, h. */
+const gru = z.strictObject({
+  layer: z.literal('gru'),
+  ...recurrent,
+  /** The reset gate is of the product and not of what goes into it, and each product has biases of its own, as cuDNN has it. */
+  resetAfter: z.literal(true).optional(),
+})
 /** Elman 1990: tanh of what is put in and of what the step before put out. */
 const simpleRnn = z.strictObject({ layer: z.literal('simpleRnn'), ...recurrent })
 /** Vaswani et al. 2017, equation 1, of queries, keys and values [steps, heads × depth]. */
@@ -166,6 +171,8 @@ const attention = z.strictObject({
   ...placed,
   heads: count(256, 1),
   causal: z.literal(true).optional(),
+  /** Of what the softmax gives, only while training. */
+  dropoutMicro: count(999_999, 1).optional(),
 })
 const add = z.strictObject({ layer: z.literal('add'), ...placed })
 const multiply = z.strictObject({ layer: z.literal('multiply'), ...placed })

@@ -174,7 +174,13 @@ function inferRecurrent(layer: Of<'lstm' | 'gru' | 'simpleRnn'>, shape: Sides): 
   const tensors = [
     tensor(layer, 'kernel', [width, gates * units], { kind: 'glorot', in: width, out: gates * units }),
     tensor(layer, 'recurrent_kernel', [units, gates * units], { kind: 'glorot', in: units, out: gates * units }),
-    tensor(layer, 'bias', [gates * units], layer.layer === 'lstm' ? { kind: 'forget' } : ZEROS),
+    // Of what is put in and of what the step before put out, where each has its own.
+    tensor(
+      layer,
+      'bias',
+      'resetAfter' in layer && layer.resetAfter ? [2, gates * units] : [gates * units],
+      layer.layer === 'lstm' ? { kind: 'forget' } : ZEROS,
+    ),
   ]
   return { tensors, shape: layer.sequences ? [steps, units] : [units] }
 }

@@ -162,16 +162,29 @@ export function simpleRnn(units: number, more: Recurrent = {}): Unnamed {
   return { layer: 'simpleRnn', units, ...more }
 }
 
-export function gru(units: number, more: Recurrent = {}): Unnamed {
+/** @property resetAfter as Keras has it unless it is told otherwise */
+export function gru(units: number, more: Recurrent & { readonly resetAfter?: true } = {}): Unnamed {
   return { layer: 'gru', units, ...more }
 }
 
-/** @property from queries, keys and values, in this order */
+/**
+ * @property from queries, keys and values, in this order
+ * @property dropout of what the softmax gives, while training
+ */
 export function attention(
   heads: number,
-  more: { readonly name?: string; readonly from: readonly [string, string, string]; readonly causal?: true },
+  {
+    dropout,
+    ...more
+  }: {
+    readonly name?: string
+    readonly from: readonly [string, string, string]
+    readonly causal?: true
+    readonly dropout?: number
+  },
 ): Unnamed {
-  return { layer: 'attention', heads, ...more }
+  const dropped = dropout !== undefined && { dropoutMicro: micro(dropout, 'a dropout rate') }
+  return { layer: 'attention', heads, ...dropped, ...more }
 }
 
 /** Of layers that are told: `add(['trunk', 'branch'])`. */

@@ -32,9 +32,11 @@ export function buildNetwork(architecture: Architecture): Network {
   if (!shaped.ok) throw new TrainingRefused(shaped.refusal, shaped.detail ?? '')
   const { tensors, output, parameters, trained } = shaped.value
   if (trained === 0) throw new TrainingRefused('nothing-to-train', 'every weight is frozen, or there is none')
-  const variables = tensors.map((each) =>
-    tidy(() => variable(tensor(new Float32Array(sizeOf(each)), [...each.shape]), each.role === 'trainable')),
-  )
+  const variables = tensors.map((each) => {
+    // In one row, also where a layer has two of them: what has more axes is decayed.
+    const shape = each.name.endsWith('/bias') ? [sizeOf(each)] : [...each.shape]
+    return tidy(() => variable(tensor(new Float32Array(sizeOf(each)), shape), each.role === 'trainable'))
+  })
   const byName = new Map(tensors.map(({ name }, index) => [name, variables[index] as Variable]))
   return {
     output,

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Activation, Layer } from '../layers.ts'
 import { type Result, refuse } from '../result.ts'
 import { sizeOf } from '../shapes.ts'
-import { type Convert, type Converted, frozenOf, of, type Told, type Weighed } from './conversion.ts'
+import { multiHeadAttention } from './attention.ts'
+import { type Convert, type Converted, frozenOf, of, optionsOf, type Told } from './conversion.ts'
 import {
   absent,
   activationIn,
@@ -39,15 +40,13 @@ const FIXES: ReadonlyMap<string, string> = new Map([
   ),
   ['Lambda', 'it is code, which nobody runs for another: write it as layers'],
   ['Masking', 'steps are not masked: pad what is put in, and pool it'],
-  ['MultiHeadAttention', 'write its queries, keys and values as Dense layers in our own language'],
+  ...['Attention', 'AdditiveAttention', 'GroupedQueryAttention'].map(
+    (kind) => [kind, 'take MultiHeadAttention'] as const,
+  ),
 ])
 
 const micro = (value: number) => Math.round(value * 1e6)
 
-const optionsOf = (config: Weighed) => ({
-  ...(config.use_bias === false ? { bias: false as const } : {}),
-  ...frozenOf(config),
-})
 const paddedOf = (padding: 'valid' | 'same') => (padding === 'same' ? { padding } : {})
 
 const dense = of(
@@ -263,6 +262,15 @@ const embedding = of(
 )
 
 const merged = z.strictObject(common)
+/** What Keras 2 writes for `x + y` of what two layers put out, where Keras 3 writes an Add. */
+const operation = of(
+  z.strictObject({
+    ...common,
+    function: z.enum(['__operators__.add', 'math.add', 'math.multiply'], 'only sums and products: write it as layers'),
+    called: z.strictObject({}).optional(),
+  }),
+  (config, { name }) => ({ layer: config.function === 'math.multiply' ? 'multiply' : 'add', name }),
+)
 const concatenate = of(z.strictObject({ ...common, axis: axisIn }), ({ axis }, { name, from }) =>
   isLast(axis, from) ? { layer: 'concatenate', name } : 'only along the last axis',
 )
@@ -304,7 +312,9 @@ const CLASSES: ReadonlyMap<string, Convert> = new Map([
   ['GRU', recurrent('GRU')],
   ['SimpleRNN', recurrent('SimpleRNN')],
   ['Bidirectional', bidirectional],
+  ['MultiHeadAttention', multiHeadAttention],
   ['Add', of(merged, (_, { name }) => ({ layer: 'add', name }))],
   ['Multiply', of(merged, (_, { name }) => ({ layer: 'multiply', name }))],
+  ['TFOpLambda', operation],
   ['Concatenate', concatenate],
 ])

@@ -3,9 +3,22 @@ import { type Layer, layerSchema } from '../layers.ts'
 import { accept, type Result, refuse } from '../result.ts'
 import { firstOf } from './json.ts'
 
-/** One of our layers, and under which name Keras keeps its kernel, or the layer within a layer, where that is another. */
-export type Converted = { readonly layer: Layer; readonly kernel?: string; readonly inner?: string }
-export type Told = { readonly name: string; readonly from: readonly (readonly number[])[] }
+/** One of our layers, and how Keras keeps its weights where that is otherwise. */
+export type Converted = {
+  readonly layer: Layer
+  /** What the kernel is called. */
+  readonly kernel?: string
+  /** What the layer within a layer is called. */
+  readonly inner?: string
+  /** Shapes of the same values in the same order, by what comes after the layer's name. */
+  readonly shapes?: Readonly<Record<string, readonly number[]>>
+}
+/** What a layer is called, the shapes of what it takes, and what these are called. */
+export type Told = {
+  readonly name: string
+  readonly from: readonly (readonly number[])[]
+  readonly sources: readonly string[]
+}
 export type Convert = (config: unknown, told: Told) => Result<readonly Converted[], 'unsupported-option'>
 
 /** @param make of checked options; undefined where they cannot be said here */
@@ -29,3 +42,7 @@ export function of<S extends z.ZodType>(
 
 export type Weighed = { readonly trainable: boolean; readonly use_bias?: boolean | null | undefined }
 export const frozenOf = ({ trainable }: Weighed) => (trainable ? {} : { frozen: true as const })
+export const optionsOf = (config: Weighed) => ({
+  ...(config.use_bias === false ? { bias: false as const } : {}),
+  ...frozenOf(config),
+})

@@ -8,7 +8,7 @@ type Json = null | boolean | number | string | readonly Json[] | { readonly [key
 
 /**
  * The model as a LayersModel's topology, to be trained on or served elsewhere; weights have the names `<layer>/<part>` in
- * both, but for a depthwise kernel. What Keras 2 and TF.js have no layer for is refused.
+ * both, but for a depthwise kernel. What TF.js has no layer for is refused.
  */
 export function topologyOf(architecture: Architecture): Result<Json, 'no-counterpart'> {
   const sources = sourcesOf(architecture)
@@ -23,7 +23,7 @@ export function topologyOf(architecture: Architecture): Result<Json, 'no-counter
   for (const [index, layer] of architecture.layers.entries()) {
     if (inputs.some(({ name }) => name === layer.name)) continue
     const options = optionsOf(layer, shapes[index]?.from[0] ?? [])
-    if (!options) return refuse('no-counterpart', `${layer.name} (${layer.layer}) has none in Keras 2`)
+    if (!options) return refuse('no-counterpart', `${layer.name} (${layer.layer}) has none in TF.js`)
     const { class_name, ...config } = options
     const from = (sources[index] as readonly string[]).map((source) => [source === INPUT ? WHOLE : source, 0, 0, {}])
     const trainable = !('frozen' in layer && layer.frozen)
@@ -152,7 +152,7 @@ function weighed(layer: Of<'dense' | 'conv1d' | 'conv2d' | 'depthwiseConv2d'>, o
 /** Keras turns what a layer puts out that goes backwards; here each step's stays in its place. */
 function recurrent(layer: Of<'lstm' | 'gru' | 'simpleRnn'>): Options | undefined {
   const { units, sequences = false, backwards = false } = layer
-  if (sequences && backwards) return undefined
+  if ((sequences && backwards) || ('resetAfter' in layer && layer.resetAfter)) return undefined
   // Its own start would be an orthogonal matrix, which costs it minutes and is overwritten.
   const shared = {
     ...{ units, activation: 'tanh', use_bias: true, recurrent_initializer: ZEROS },

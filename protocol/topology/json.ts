@@ -44,6 +44,8 @@ export type RawLayer = {
   readonly from: readonly RawSource[]
   /** Where it is called as in training or as not in training, whatever is done with the model. */
   readonly training?: boolean | undefined
+  /** What some are told where they are called, and not where they are made. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** What a layer puts out; a model may put out several things. */
@@ -198,8 +200,12 @@ function sourceAt([layer, , tensor]: z.output<typeof place>): RawSource {
   return { layer, tensor }
 }
 
+type Node = Pick<RawLayer, 'from' | 'training' | 'options'>
+
 /** Keras 3 keeps of each layer how it was called when the model was built, and calls it otherwise: only of a model is it meant. */
-function nodeOf(node: unknown, kind: string): Pick<RawLayer, 'from' | 'training'> | undefined {
+function nodeOf(node: unknown, kind: string): Node | undefined {
+  const names = NAMED.get(kind)
+  if (names) return namedOf(node, names)
   const old = nodes2.safeParse(node)
   if (old.success)
     return {
@@ -209,4 +215,38 @@ function nodeOf(node: unknown, kind: string): Pick<RawLayer, 'from' | 'training'
   const now = node3.safeParse(node)
   if (!now.success) return undefined
   return { from: now.data.args.flat(), ...(isModel(kind) && { training: now.data.kwargs }) }
+}
+
+/** What these take is told by place or by name, in either version's way; of three the last may be left out. */
+const NAMED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['MultiHeadAttention', ['query', 'value', 'key']],
+  ['TFOpLambda', ['x', 'y']],
+])
+const source = z.union([tensor3, place.transform(sourceAt)])
+const taken = z.tuple([source, source, source.nullish()])
+const told = z.record(z.string(), z.unknown())
+const first2 = z.tuple([layerName, z.int(), z.int(), told])
+const named = z.union([
+  z.union([first2, z.tuple([first2]).transform(([one]) => one)]).transform(([layer, node, tensor, options]) => ({
+    ...{ given: [[layer, node, tensor]], options, isOld: true },
+  })),
+  z.looseObject({ args: z.array(z.unknown()).max(100), kwargs: told.default({}) }).transform(({ args, kwargs }) => ({
+    ...{ given: args, options: kwargs, isOld: false },
+  })),
+])
+
+function namedOf(node: unknown, names: readonly string[]): Node | undefined {
+  const read = named.safeParse(node)
+  if (!read.success || read.data.given.length > names.length) return undefined
+  const { given, options, isOld } = read.data
+  const takes = taken.safeParse(names.map((name, at) => options[name] ?? given[at]))
+  if (!takes.success) return undefined
+  const training = typeof options['training'] === 'boolean' ? options['training'] : undefined
+  const isSaid = ([name, value]: readonly [string, unknown]) =>
+    value !== null && !names.includes(name) && !(name === 'training' && training !== undefined)
+  return {
+    from: takes.data.filter((each) => each !== null && each !== undefined),
+    options: Object.fromEntries(Object.entries(options).filter(isSaid)),
+    ...(isOld && { training }),
+  }
 }

@@ -88,15 +88,17 @@ function lay(graph: RawGraph, around: Around, places: Places): Result<void, Json
 
 /** The options of a layer that is called so; or why it cannot be. */
 function called(
-  { kind, config }: RawLayer,
+  { kind, config, options }: RawLayer,
   training: boolean | undefined,
   frozen: boolean,
 ): RawLayer['config'] | string {
-  const own = frozen ? { ...config, trainable: false } : config
-  if (kind !== 'Dropout' && kind !== 'BatchNormalization') return own
+  const own = { ...config, ...(frozen && { trainable: false }), ...(options && { called: options }) }
+  const rate = kind === 'Dropout' ? 'rate' : kind === 'MultiHeadAttention' ? 'dropout' : undefined
+  const isSame = rate === undefined ? kind !== 'BatchNormalization' : !config[rate]
+  if (isSame) return own
   if (training) return 'it is called as in training even where it is not: leave that out'
   if (training === undefined) return own
-  if (kind === 'Dropout') return { ...own, rate: 0 }
+  if (rate) return { ...own, [rate]: 0 }
   return frozen ? own : 'it is called as not in training even where it is: freeze it, or leave that out'
 }
 

@@ -29,7 +29,7 @@ function optionsOf(kind: Kind) {
     time_major: only(false, 'rows come first'),
     dropout: only(0, 'put a Dropout before it'),
     recurrent_dropout: only(0, 'put a Dropout after it'),
-    reset_after: kind === 'GRU' ? z.literal(false, 'set it false: the reset gate comes before the product') : ignored,
+    reset_after: kind === 'GRU' ? z.boolean('say whether the reset gate comes after the product') : ignored,
     input_length: ignored,
     input_dim: ignored,
   })
@@ -42,6 +42,7 @@ function layerOf(kind: Kind, name: string, config: Options): Layer {
     ...{ layer: OURS[kind], name, units: config.units },
     ...(config.return_sequences && { sequences: true }),
     ...(config.go_backwards && { backwards: true }),
+    ...(kind === 'GRU' && config.reset_after === true && { resetAfter: true }),
     ...frozenOf(config),
   }
 }

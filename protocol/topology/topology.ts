@@ -18,7 +18,13 @@ export type Topology = {
   readonly origins: ReadonlyMap<string, Origin>
 }
 /** The layer there, the models that it is in, the outermost first, and the last part of the weight's name. */
-export type Origin = { readonly layer: string; readonly within: readonly string[]; readonly part: string }
+export type Origin = {
+  readonly layer: string
+  readonly within: readonly string[]
+  readonly part: string
+  /** Where it is not ours: of the same values in the same order. */
+  readonly shape?: readonly number[] | undefined
+}
 
 export type TopologyRefusal = JsonRefusal | 'unsupported-layer' | 'unsupported-option' | 'bad-shape'
 
@@ -131,9 +137,9 @@ function build(raw: readonly FlatLayer[], { input, parts, names }: Inputs): Resu
     const given = sources.map((source) => shapes.get(source))
     if (!given.every((shape) => shape !== undefined))
       return refuse('unsupported-model', `${name} takes what is not put in`)
-    const converted = convertLayer(kind, config, { name, from: given })
+    const converted = convertLayer(kind, config, { name, from: given, sources })
     if (!converted.ok) return converted
-    for (const { layer, kernel, inner } of converted.value) {
+    for (const { layer, kernel, inner, shapes: others } of converted.value) {
       const placed = layer.from || isNext(sources, layers) ? layer : { ...layer, from: sources }
       const takes = layer.from ? layer.from.map((source) => shapes.get(source) as readonly number[]) : given
       const next = infer(placed, takes)
@@ -143,7 +149,7 @@ function build(raw: readonly FlatLayer[], { input, parts, names }: Inputs): Resu
       for (const tensor of next.tensors) {
         const part = tensor.name.slice(placed.name.length + 1)
         const kept = inner === undefined ? { layer: own, within } : { layer: inner, within: [...within, own] }
-        origins.set(tensor.name, { ...kept, part: part === 'kernel' ? (kernel ?? part) : part })
+        origins.set(tensor.name, { ...kept, part: part === 'kernel' ? (kernel ?? part) : part, shape: others?.[part] })
       }
     }
   }

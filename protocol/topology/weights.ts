@@ -54,8 +54,9 @@ export function weightsOf(
   for (const tensor of shape.value.tensors) {
     const origin = origins.get(tensor.name)
     const place = origin && placeOf(places, origin, models)
-    if (!place || taken.has(place) || String(place.shape) !== String(tensor.shape))
-      return refuse('missing-weight', `${tensor.name}, of shape [${tensor.shape.join(', ')}]`)
+    const shape = origin?.shape ?? tensor.shape
+    if (!place || taken.has(place) || String(place.shape) !== String(shape))
+      return refuse('missing-weight', `${tensor.name}, of shape [${shape.join(', ')}]`)
     taken.add(place)
     for (let index = 0; index < sizeOf(tensor); index++, to++)
       weights[to] = view.getFloat32(place.at + index * FLOAT_BYTES, true)

@@ -61,9 +61,23 @@ def both_ways():
     return keras.Model(rows, L.Dense(2, activation="sigmoid", name="out")(L.Concatenate(name="ends")(ends)))
 
 
-def told(model):
+def attended():
+    """Attention of steps to those before them, of one thing to another by a third, and GRUs as they come."""
+    rows = keras.Input(SIDES[:2], name="rows")
+    seen = L.MultiHeadAttention(2, 3, name="self")(rows, rows, use_causal_mask=True)
+    steps = L.GRU(4, return_sequences=True, name="steps")(L.LayerNormalization(name="even")(seen + rows))
+    crossed = L.MultiHeadAttention(2, 3, value_dim=2, output_shape=3, use_bias=False, dropout=0.1, name="cross")
+    ends = [
+        L.Bidirectional(L.GRU(3), name="both")(steps),
+        L.GlobalAveragePooling1D(name="mean")(crossed(seen, value=steps, key=rows)),
+    ]
+    return keras.Model(rows, L.Dense(2, activation="sigmoid", name="out")(L.Concatenate(name="ends")(ends)))
+
+
+def told(model, bend=np.abs):
+    """:param bend: what is done to the noise that its weights are; variances have to be above zero"""
     noise = np.random.default_rng(8)
-    model.set_weights([np.abs(noise.normal(0.2, 0.5, w.shape)).astype("float32") for w in model.get_weights()])
+    model.set_weights([bend(noise.normal(0.2, 0.5, w.shape)).astype("float32") for w in model.get_weights()])
     x = noise.normal(size=(2, *model.input_shape[1:])).astype("float32")
     topology, specs, values = listed(model)
     return {
@@ -94,4 +108,5 @@ kept = json.load(open(FILE)) if os.path.exists(FILE) else {}
 kept[f"Keras {keras.__version__}, a frozen base with a head"] = told(frozen_with_head())
 kept[f"Keras {keras.__version__}, models within models within models"] = told(chain_in_chain())
 kept[f"Keras {keras.__version__}, read both ways"] = told(both_ways())
+kept[f"Keras {keras.__version__}, attention and GRUs"] = told(attended(), np.positive)
 json.dump(kept, open(FILE, "w"))

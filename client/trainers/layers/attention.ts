@@ -1,16 +1,20 @@
 import { add, matMul, mul, reshape, softmax, type Tensor, tensor, transpose } from '@tensorflow/tfjs-core'
 import type { Layer } from '#protocol/layers.ts'
+import { applyDropout } from './dropout.ts'
+import type { Pass } from './pass.ts'
 
 /** softmax(Q·Kᵀ ÷ √depth)·V for each head. @param from queries, keys and values, [rows, steps, heads × depth] each */
 export function applyAttention(
-  { heads, causal }: Extract<Layer, { layer: 'attention' }>,
+  { heads, causal, dropoutMicro }: Extract<Layer, { layer: 'attention' }>,
   from: readonly [Tensor, Tensor, Tensor],
+  pass: Pass,
 ): Tensor {
   const [queries, keys, values] = from.map((each) => split(each, heads)) as [Tensor, Tensor, Tensor]
   const depth = queries.shape[2] as number
   const scores = mul(matMul(queries, keys, false, true), 1 / Math.sqrt(depth))
   const seen = causal ? add(scores, later(scores.shape[1] as number, scores.shape[2] as number)) : scores
-  return join(matMul(softmax(seen), values), heads)
+  const shares = softmax(seen)
+  return join(matMul(dropoutMicro ? applyDropout(dropoutMicro, shares, pass) : shares, values), heads)
 }
 
 /** [rows, steps, heads × depth] → [rows × heads, steps, depth] */

@@ -1,13 +1,8 @@
 import { mul, type Tensor, tensor } from '@tensorflow/tfjs-core'
-import type { Layer } from '#protocol/layers.ts'
 import type { Pass } from './pass.ts'
 
 /** Each value with probability 1 − rate, scaled up so that its expectation stays: Srivastava et al. 2014, §10. */
-export function applyDropout(
-  { rateMicro }: Extract<Layer, { layer: 'dropout' }>,
-  x: Tensor,
-  { training }: Pass,
-): Tensor {
+export function applyDropout(rateMicro: number, x: Tensor, { training }: Pass): Tensor {
   if (!training) return x
   const { next } = training
   const threshold = Math.round((rateMicro / 1e6) * 2 ** 32)

@@ -50,7 +50,7 @@ export function applyLayer(layer: Layer, from: readonly Tensor[], pass: Pass): T
     case 'activation':
       return activate(layer.activation, x, layer.slopeMicro === undefined ? undefined : layer.slopeMicro / 1e6)
     case 'dropout':
-      return applyDropout(layer, x, pass)
+      return applyDropout(layer.rateMicro, x, pass)
     case 'batchNormalization':
       return applyBatchNormalization(layer, x, pass)
     case 'layerNormalization':
@@ -64,7 +64,7 @@ export function applyLayer(layer: Layer, from: readonly Tensor[], pass: Pass): T
     case 'simpleRnn':
       return applyRecurrent(layer, x, pass)
     case 'attention':
-      return applyAttention(layer, from as readonly [Tensor, Tensor, Tensor])
+      return applyAttention(layer, from as readonly [Tensor, Tensor, Tensor], pass)
     case 'add':
       return from.reduce((sum, each) => add(sum, each))
     case 'multiply':

@@ -3,7 +3,6 @@ import {
   mul,
   reshape,
   sigmoid,
-  slice,
   split,
   stack,
   sub,
@@ -24,22 +23,24 @@ type Cell = (gates: Tensor2D) => Tensor
 /** Unrolled; the input's share of every step is one product. What a backwards layer puts out stays in its step's place. */
 export function applyRecurrent(layer: Recurrent, x: Tensor, { weight }: Pass): Tensor {
   const [rows, steps, width] = x.shape as [number, number, number]
-  const shares = multiply(rowsBy(x, width), weight('kernel'), weight('bias'))
+  const bias = weight('bias')
+  const [first, after] = layer.layer === 'gru' && layer.resetAfter ? split(bias, 2) : [bias]
+  const shares = multiply(rowsBy(x, width), weight('kernel'), first)
   // TF.js's gradient of a pile of one is none.
   const gates = (steps === 1 ? [shares] : unstack(reshape(shares, [rows, steps, -1]), 1)) as Tensor2D[]
   const start = zeros([rowsOf(x), layer.units])
-  const cell = cellOf(layer, weight, start)
+  const cell = cellOf(layer, weight, start, after)
   const out = (layer.backwards ? gates.toReversed() : gates).map(cell)
   if (!layer.sequences) return out.at(-1) as Tensor
   return stack(layer.backwards ? out.toReversed() : out, 1)
 }
 
-function cellOf({ layer, units }: Recurrent, weight: Pass['weight'], start: Tensor): Cell {
+function cellOf({ layer, units }: Recurrent, weight: Pass['weight'], start: Tensor, after: Tensor | undefined): Cell {
   switch (layer) {
     case 'lstm':
       return lstmCell(weight, start)
     case 'gru':
-      return gruCell(weight, start, units)
+      return gruCell(weight('recurrent_kernel'), start, units, after)
     case 'simpleRnn':
       return simpleCell(weight, start)
   }
@@ -67,16 +68,16 @@ function lstmCell(weight: Pass['weight'], start: Tensor): Cell {
 
 type Four = [Tensor, Tensor, Tensor, Tensor]
 
-function gruCell(weight: Pass['weight'], start: Tensor, units: number): Cell {
-  const recurrent = weight('recurrent_kernel')
-  const both = slice(recurrent, [0, 0], [units, 2 * units])
-  const own = slice(recurrent, [0, 2 * units], [units, units])
+/** @param after biases of what the step before put out: the reset gate is then of the product, which is one for all gates */
+function gruCell(recurrent: Tensor, start: Tensor, units: number, after: Tensor | undefined): Cell {
+  const apart = (x: Tensor) => split(x, [2 * units, units], 1) as [Tensor, Tensor]
+  const [both, own] = after ? [] : apart(recurrent)
   let hidden = start
   return (gates) => {
-    const [shareOfBoth, share] = split(gates, [2 * units, units], 1) as [Tensor, Tensor]
-    const opened = sigmoid(add(shareOfBoth, multiply(hidden, both, undefined)))
-    const [update, reset] = split(opened, 2, 1) as [Tensor, Tensor]
-    const change = tanh(add(share, multiply(mul(reset, hidden), own, undefined)))
+    const [shareOfBoth, share] = apart(gates)
+    const [backOfBoth, back] = both ? [multiply(hidden, both, undefined)] : apart(multiply(hidden, recurrent, after))
+    const [update, reset] = split(sigmoid(add(shareOfBoth, backOfBoth)), 2, 1) as [Tensor, Tensor]
+    const change = tanh(add(share, own ? multiply(mul(reset, hidden), own, undefined) : mul(reset, back as Tensor)))
     hidden = add(change, mul(update, sub(hidden, change)))
     return hidden
   }

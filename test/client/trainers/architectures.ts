@@ -95,7 +95,7 @@ function someLayers(dice: Dice, shape: readonly number[], name: string, before: 
         [{ layer: 'maxPooling1d', ...pool }],
         [{ layer: 'averagePooling1d', ...pool }],
         [{ layer: 'lstm', ...recurrent }],
-        [{ layer: 'gru', ...recurrent }],
+        [{ layer: 'gru', ...recurrent, ...flag(dice, 'resetAfter') }],
         [{ layer: 'simpleRnn', ...recurrent }],
         attended(dice, name, before),
         [{ layer: 'positionEmbedding', name, ...frozen }],
@@ -139,5 +139,6 @@ function attended(dice: Dice, name: string, before: string): Layer[] {
   const queries = part('q')
   const keys = { ...queries, name: `${name}k` }
   const from = ['q', 'k', 'v'].map((which) => `${name}${which}`)
-  return [queries, keys, part('v'), { layer: 'attention', name, from, heads, ...flag(dice, 'causal') }]
+  const dropped = dice.maybe({ dropoutMicro: 100_000 })
+  return [queries, keys, part('v'), { layer: 'attention', name, from, heads, ...flag(dice, 'causal'), ...dropped }]
 }

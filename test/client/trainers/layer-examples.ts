@@ -36,10 +36,10 @@ const batchNorm = (name: string, rest: Rest<'batchNormalization'> = {}): Layer =
 const layerNorm = (name: string, rest: Rest<'layerNormalization'> = {}): Layer => ({
   ...{ layer: 'layerNormalization', name, epsilonNano: 1_000_000, ...rest },
 })
-const recurrent = (layer: 'lstm' | 'gru' | 'simpleRnn', name: string, units: number, rest: Rest<'lstm'> = {}): Layer =>
+const recurrent = (layer: 'lstm' | 'gru' | 'simpleRnn', name: string, units: number, rest: Rest<'gru'> = {}): Layer =>
   ({ ...rest, layer, name, units }) as Layer
-const attention = (name: string, from: readonly string[], heads: number, causal?: true): Layer => ({
-  ...{ layer: 'attention', name, from, heads, ...(causal ? { causal } : {}) },
+const attention = (name: string, from: readonly string[], heads: number, rest: Rest<'attention'> = {}): Layer => ({
+  ...{ layer: 'attention', name, from, heads, ...rest },
 })
 const activation = (name: string, rest: Omit<Of<'activation'>, 'layer' | 'name'>): Layer => ({
   ...{ layer: 'activation', name, ...rest },
@@ -222,7 +222,7 @@ export const examples: Readonly<Record<string, Example>> = {
       { ...dense('q', 4), from: ['input'] },
       { ...dense('k', 4), from: ['input'] },
       { ...dense('v', 2), from: ['input'] },
-      attention('seen', ['q', 'k', 'v'], 1, true),
+      attention('seen', ['q', 'k', 'v'], 1, { causal: true }),
       flat,
       dense('out', 3),
     ],
@@ -243,6 +243,15 @@ export const examples: Readonly<Record<string, Example>> = {
       recurrent('gru', 'a', 3, { sequences: true, backwards: true }),
       recurrent('gru', 'b', 4, { sequences: true }),
       recurrent('gru', 'c', 3, { backwards: true }),
+      dense('out', 3),
+    ],
+  },
+  'GRUs whose reset gate comes after the product': {
+    input: [4, 2],
+    layers: [
+      recurrent('gru', 'a', 3, { sequences: true, backwards: true, resetAfter: true }),
+      recurrent('gru', 'b', 4, { sequences: true, resetAfter: true, frozen: true }),
+      recurrent('gru', 'c', 3, { resetAfter: true }),
       dense('out', 3),
     ],
   },
@@ -296,5 +305,17 @@ export const examples: Readonly<Record<string, Example>> = {
   'dropout of nearly nothing': {
     input: [5],
     layers: [dense('a', 6, 'relu'), { layer: 'dropout', name: 'b', rateMicro: 1 }, dense('out', 3)],
+  },
+  'attention to other steps than its own, nearly nothing of it dropped': {
+    input: [4, 3],
+    layers: [
+      { ...dense('q', 4), from: ['input'] },
+      { layer: 'reshape', name: 'turned', from: ['input'], shape: [3, 4] },
+      dense('k', 4),
+      { ...dense('v', 6), from: ['turned'] },
+      attention('seen', ['q', 'k', 'v'], 2, { dropoutMicro: 1 }),
+      globally('max'),
+      dense('out', 3),
+    ],
   },
 }

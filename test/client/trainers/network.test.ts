@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { ones, tensor, tidy } from '@tensorflow/tfjs-core'
+import { ones, tensor, tidy, zerosLike } from '@tensorflow/tfjs-core'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
+import { openOptimiser } from '#client/trainers/optimiser.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
 import { backendsHere } from './backends.ts'
@@ -74,6 +75,25 @@ describe('dropout', () => {
     }
   })
 
+  test('of what is attended to leaves whole shares, scaled up, and all of them outside training', async () => {
+    await openBackend('wasm')
+    const from = ['input', 'input', 'input']
+    const layers: Layer[] = [
+      { layer: 'attention', name: 'a', from, heads: 1, dropoutMicro: 250_000 },
+      { layer: 'positionEmbedding', name: 'b' },
+    ]
+    const network = buildNetwork({ v: 1, input: [40, 40], layers })
+    // Of values that are one at their own step alone, what is put out are the shares.
+    const one = Float32Array.from({ length: 1600 }, (_, at) => (at % 41 === 0 ? 1 : 0))
+    const sharesOf = (training?: { readonly next: () => number }) =>
+      tidy(() => [...network.predict(tensor(one, [1, 40, 40]), training).dataSync()])
+    const [whole, left] = [sharesOf(), sharesOf({ next: uint32Stream(new Uint8Array(32).fill(3)) })]
+    expect(whole.slice(0, 40).reduce((sum, each) => sum + each, 0)).toBeCloseTo(1, 6)
+    expect(Math.abs(left.filter((share) => share === 0).length - 400)).toBeLessThan(87)
+    for (const [at, share] of left.entries()) if (share) expect(share * 0.75).toBeCloseTo(whole[at] as number, 6)
+    network.dispose()
+  })
+
   test('of a fit follows the seed of the round, and is no part of the order of rows', async () => {
     await openBackend('wasm')
     const net: Architecture = { v: 1, input: [6], layers: [{ ...dense, name: 'a', units: 8 } as Layer, dense] }
@@ -96,6 +116,19 @@ describe('dropout', () => {
     expect(apart(first.delta, (await learn(dropped, 2)).delta)).toBeGreaterThan(1e-3)
     expect(first.evaluation).toEqual((await learn(net, 1)).evaluation)
   })
+})
+
+test('a bias is not decayed, nor where a layer has two rows of them', async () => {
+  await openBackend('wasm')
+  const layers: Layer[] = [{ layer: 'gru', name: 'g', units: 2, resetAfter: true }]
+  const network = buildNetwork({ v: 1, input: [3, 1], layers })
+  network.write(new Float32Array(6 + 12 + 12).fill(1))
+  const terms = { rateMicro: 500_000, beta1Micro: 0, beta2Micro: 0, epsilonNano: 1 } as const
+  const optimiser = openOptimiser(network.trainable, { kind: 'adamw', ...terms, weightDecayMicro: 1_000_000 })
+  optimiser.step(network.trainable.map((weights) => zerosLike(weights)))
+  expect([...(await network.readTrained())]).toEqual([...Array(18).fill(0.5), ...Array(12).fill(1)])
+  optimiser.dispose()
+  network.dispose()
 })
 
 test('moving statistics follow each batch by the momentum, its variance unbiased, and are part of the update', async () => {

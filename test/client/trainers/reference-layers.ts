@@ -217,6 +217,16 @@ function recur(layer: Of<'lstm' | 'gru' | 'simpleRnn'>, { shape, values }: Volum
       const before = carry
       carry = before.map((value, at) => (f[at] as number) * value + (i[at] as number) * (c[at] as number))
       hidden = carry.map((value, at) => (o[at] as number) * Math.tanh(value))
+    } else if (layer.resetAfter) {
+      const before = hidden
+      const [x, h] = [given, times(before, weight('recurrent_kernel'), 3 * units)].map((sums, row) =>
+        sums.map((sum, at) => sum + (weight('bias')[row * 3 * units + at] as number)),
+      ) as [Float64Array, Float64Array]
+      const of = (sums: Float64Array, gate: number, unit: number) => sums[gate * units + unit] as number
+      hidden = before.map((value, unit) => {
+        const [z, r] = [0, 1].map((gate) => sigmoid(of(x, gate, unit) + of(h, gate, unit))) as [number, number]
+        return z * value + (1 - z) * Math.tanh(of(x, 2, unit) + r * of(h, 2, unit))
+      })
     } else {
       const before = hidden
       const [z, r] = [share(0, before).map(sigmoid), share(1, before).map(sigmoid)]
