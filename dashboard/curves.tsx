@@ -5,6 +5,7 @@ import { ChartBox } from './chart-box.tsx'
 import { type Follower, useFollower } from './follow.ts'
 import { formatFigure } from './format.ts'
 import type { RunHistory } from './history.ts'
+import { LabelCurves } from './label-curves.tsx'
 import { useLoad } from './load.ts'
 import { Card, Empty, Sideways } from './parts.tsx'
 import { query, refine } from './place.ts'
@@ -12,7 +13,7 @@ import { type Curve, curvesOf, smooth } from './series.ts'
 import { WORDS } from './words.ts'
 
 /** Loss, scores and times by round, drawn as they come in, beside those of another run if you like. */
-export function Curves({ run, follower }: { readonly run: string; readonly follower: Follower }) {
+export function Curves({ run: { id: run, task }, follower }: { readonly run: RunView; readonly follower: Follower }) {
   const [isLog, setLog] = useState(false)
   const [smoothing, setSmoothing] = useState(0)
   const other = query.value.get('compare')
@@ -44,6 +45,7 @@ export function Curves({ run, follower }: { readonly run: string; readonly follo
       ) : (
         <Charts history={follower.history} {...{ isLog, smoothing }} />
       )}
+      <LabelCurves history={follower.history} {...{ task, smoothing }} />
     </>
   )
 }
