@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { get } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
+import { CurveTable } from './curve-table.tsx'
 import type { RunHistory } from './history.ts'
 import { useLoad } from './load.ts'
 import { labelCurves, labelFigures, smooth } from './series.ts'
@@ -44,6 +45,7 @@ function OfFigures({ history, task, smoothing, figures }: Props & { readonly fig
         curves={curves.map((curve) => ({ ...curve, values: smooth(curve.values, smoothing) }))}
         isLog={false}
       />
+      <CurveTable curves={curves} />
     </>
   )
 }
