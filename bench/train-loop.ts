@@ -12,6 +12,7 @@ import {
   variableGrads,
   zerosLike,
 } from '@tensorflow/tfjs-core'
+import type { Dataset } from '#client/data/dataset.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { fitModel } from '#client/trainers/fit.ts'
@@ -19,9 +20,10 @@ import { momentumStep } from '#client/trainers/kernels/fused.ts'
 import { lossSum } from '#client/trainers/loss.ts'
 import { buildNetwork } from '#client/trainers/network.ts'
 import { assert } from '#protocol/assert.ts'
-import { datasetOf, type RowsInMemory, someDataset, someModel, trainingOf } from '#test/client/trainers/tasks.ts'
+import { someModel, trainingOf } from '#test/client/trainers/tasks.ts'
 import { timed } from './cpu.ts'
 import { CLASSES, MODELS, type Model, type ModelName } from './train-models.ts'
+import { arraysOf, noiseRows } from './train-rows.ts'
 
 /**
  * `node train-loop.ts ours|stock <backend> <model> <batch> <seconds> cpu|gpu`: trains and prints a line of JSON. `ours` takes turns
@@ -52,7 +54,7 @@ const [loop, backend, name, batchText, secondsText, device] = process.argv.slice
   'cpu' | 'gpu',
 ]
 const [batch, millis] = [Number(batchText), Number(secondsText) * 1000]
-const { architecture, stock, tokens }: Model = MODELS[name]
+const { architecture, stock, kind }: Model = MODELS[name]
 /** Looked at after every turn. The operating system's own peak would do, but a new process inherits its parent's. */
 let peakBytes = 0
 const trained = loop === 'ours' ? await trainOurs() : await trainStock()
@@ -60,11 +62,11 @@ process.stdout.write(JSON.stringify({ ...trained, peakBytes } satisfies Trained)
 
 async function trainOurs() {
   await openBackend(backend as BackendChoice)
-  const warm = bareLoop(noiseRows(3 * batch))
+  const warm = await bareLoop(noiseRows(kind, architecture.input, 3 * batch))
   for (let turn = 0; turn < WARM_TURNS; turn++) await warm()
   const steps = Math.max(2, Math.round((3 * TURN_MILLIS) / (await millisOf(warm))))
-  const dataset = { ...noiseRows(steps * batch), heldOut: Int32Array.of(0) }
-  const bare = bareLoop(dataset)
+  const dataset = noiseRows(kind, architecture.input, steps * batch)
+  const bare = await bareLoop(dataset)
   const training = trainingOf(architecture, 'softmax-cross-entropy', CLASSES, {
     batchSize: batch,
     optimiser: OPTIMISER,
@@ -80,12 +82,12 @@ async function trainOurs() {
  * What a user of TF.js writes around our layers: rows in one array, in one order; nothing shuffled, reported or held out. Each
  * turn from the same weights, as a fit: what a trained model works with takes other branches, and other time.
  */
-function bareLoop(dataset: RowsInMemory): () => Promise<void> {
+async function bareLoop(dataset: Dataset): Promise<() => Promise<void>> {
   const network = buildNetwork(architecture)
   const model = someModel(architecture, 5).map((weight) => weight / 10)
   const attrs = { rate: OPTIMISER.rateMicro / 1e6, momentum: OPTIMISER.momentumMicro / 1e6, nesterov: false }
   const velocities: Tensor[] = network.trainable.map((each) => keep(zerosLike(each)))
-  const [x, y] = arraysOf(dataset)
+  const [x, y] = await arraysOf(dataset)
   const width = x.length / dataset.labels.length
   return async () => {
     network.write(model)
@@ -125,7 +127,7 @@ async function trainStock() {
   const model = stock()
   const optimiser = train.momentum(OPTIMISER.rateMicro / 1e6, OPTIMISER.momentumMicro / 1e6)
   const variables = model.trainableWeights.map((each) => each.read() as Variable)
-  const [x, y] = arraysOf(noiseRows(batch))
+  const [x, y] = await arraysOf(noiseRows(kind, architecture.input, batch))
   const step = async () => {
     const value = tidy(() => {
       const [inputs, targets] = [tensor(x, [batch, ...architecture.input]), tensor(y, [batch, CLASSES])]
@@ -139,25 +141,6 @@ async function trainStock() {
   await step()
   const [turn] = await takeTurns([step])
   return { perSecond: (batch * 1000) / (turn as number) }
-}
-
-/** Numbers in −1…1, or tokens. */
-function noiseRows(rows: number): RowsInMemory {
-  const numbers = someDataset(architecture.input, rows, CLASSES, 3)
-  if (!tokens) return numbers
-  const whole = numbers.rows.map((row) => row.map((value) => Math.floor(((value + 1) / 2) * tokens)))
-  return datasetOf(architecture.input, whole, [...numbers.labels], [...numbers.heldOut])
-}
-
-/** All its rows, and their labels one-hot. */
-function arraysOf({ labels, rows }: RowsInMemory): readonly [x: Float32Array, y: Float32Array] {
-  const width = architecture.input.reduce((product, side) => product * side, 1)
-  const [x, y] = [new Float32Array(labels.length * width), new Float32Array(labels.length * CLASSES)]
-  for (const [row, label] of labels.entries()) {
-    x.set(rows[row] as Float32Array, row * width)
-    y[row * CLASSES + label] = 1
-  }
-  return [x, y]
 }
 
 /** One after the other until the time is over, twice at least. @returns milliseconds of the turn after the fastest quarter, of each */

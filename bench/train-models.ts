@@ -3,13 +3,15 @@ import type { Architecture } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
 
 export const CLASSES = 10
+export const TOKENS = 256
 
 /** The models that bench/train.py has too, as we write them and as a user of TF.js's layers does. */
 export type ModelName = keyof typeof MODELS
 
 export const MODELS = {
   mlp: {
-    what: '784-128-10, ReLU',
+    what: '784-128-10, ReLU, on a table of numbers',
+    kind: 'numbers',
     architecture: {
       v: 1,
       input: [784],
@@ -24,11 +26,13 @@ export const MODELS = {
       }),
   },
   'cnn-plain': {
+    kind: 'images',
     what: '28 × 28: conv8-ReLU-pool-conv16-ReLU-pool-dense10, 3 × 3, same',
     architecture: imagesThrough([...block('a', 8, false), ...block('b', 16, false)]),
     stock: () => stockCnn(false),
   },
   cnn: {
+    kind: 'images',
     what: 'the same with batch normalisation before each ReLU',
     architecture: imagesThrough([...block('a', 8, true), ...block('b', 16, true)]),
     stock: () => stockCnn(true),
@@ -39,7 +43,7 @@ export const MODELS = {
       v: 1,
       input: [64],
       layers: [
-        { layer: 'embedding', name: 'tokens', vocabulary: 256, units: 64 },
+        { layer: 'embedding', name: 'tokens', vocabulary: TOKENS, units: 64 },
         { layer: 'positionEmbedding', name: 'start' },
         ...transformerBlock('a', 'start'),
         ...transformerBlock('b', 'a-end'),
@@ -47,17 +51,19 @@ export const MODELS = {
         { layer: 'dense', name: 'out', units: CLASSES, activation: 'linear' },
       ],
     },
-    tokens: 256,
+    kind: 'tokens',
   },
 } as const satisfies Record<string, Model>
+
+/** What a site's rows are before a contract makes numbers of them: {@link file://./train-rows.ts}. */
+export type RowKind = 'numbers' | 'images' | 'tokens'
 
 export type Model = {
   readonly what: string
   readonly architecture: Architecture
   /** Left out where TF.js's layers have no such model. */
   readonly stock?: () => LayersModel
-  /** Inputs are whole numbers below this; else numbers in −1…1. */
-  readonly tokens?: number
+  readonly kind: RowKind
 }
 
 function imagesThrough(blocks: readonly Layer[]): Architecture {

@@ -120,7 +120,7 @@ type Prepared = { readonly sites: readonly Site[]; readonly launch: LaunchReques
 function dealt({ data }: DemoOptions, { task }: LaunchRequest, sites: number): string {
   if (data.kind === 'digits') return `10,000 handwritten digits, dealt unevenly to ${sites} sites`
   const columns = task.data.kind === 'table' ? task.data.columns.length : 0
-  return `${sites} sites agree on ${columns} columns that predict ${data.label}`
+  return `${sites} sites agree on ${columns} columns that predict ${[data.label].flat().join(', ')}`
 }
 
 /** Here, in this process, from the file that was downloaded: as anybody else would. */

@@ -3,7 +3,7 @@ import type { Chart } from './chart.ts'
 import { useChartLibrary } from './chart-library.ts'
 import { formatFigure } from './format.ts'
 import { Card } from './parts.tsx'
-import { bestOf, type Curve, joined } from './series.ts'
+import { bestOf, type Curve, joined, strokeOf } from './series.ts'
 import { WORDS } from './words.ts'
 
 /** A chart with its legend, which says what is under the cursor. By the keyboard a slider moves the cursor. */
@@ -74,19 +74,17 @@ function Legend(props: {
   return (
     <p class="legend">
       {shown !== undefined && <span>{WORDS.curves.at(rounds[shown] ?? 0)}</span>}
-      {curves.map(({ name, isOther }, index) => (
-        <span key={name}>
-          <svg
-            width="22"
-            height="8"
-            aria-hidden="true"
-            class={`key ink-${1 + ((isOther ? index % own : index) % 5)} ${isOther ? 'other' : ''}`}
-          >
-            <line x1="0" y1="4" x2="22" y2="4" />
-          </svg>{' '}
-          {name} <b>{formatFigure(shown === undefined ? props.last(lines[index] ?? []) : lines[index]?.[shown])}</b>
-        </span>
-      ))}
+      {curves.map(({ name, isOther }, index) => {
+        const { ink, dash } = strokeOf(isOther ? index % own : index)
+        return (
+          <span key={name}>
+            <svg width="22" height="8" aria-hidden="true" class={`key ink-${ink} ${isOther ? 'other' : ''}`}>
+              <line x1="0" y1="4" x2="22" y2="4" stroke-dasharray={dash} />
+            </svg>{' '}
+            {name} <b>{formatFigure(shown === undefined ? props.last(lines[index] ?? []) : lines[index]?.[shown])}</b>
+          </span>
+        )
+      })}
     </p>
   )
 }

@@ -1,9 +1,5 @@
 import UPlot from 'uplot'
-import { bestOf, type Curve, joined } from './series.ts'
-
-/** Colours that differ for all who see them differently (Okabe and Ito), as the style has them; and dashes besides. */
-const INKS = ['--ink-1', '--ink-2', '--ink-3', '--ink-4', '--ink-5'] as const
-const DASHES: readonly (readonly number[])[] = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2]]
+import { bestOf, type Curve, joined, strokeOf } from './series.ts'
 
 export type ChartOptions = {
   readonly curves: readonly Curve[]
@@ -61,11 +57,12 @@ export class Chart implements Disposable {
           {},
           ...options.curves.map(({ name, isOther }, index) => {
             const main = isOther ? index % Math.max(1, options.curves.filter((curve) => !curve.isOther).length) : index
+            const stroke = strokeOf(main)
             return {
               label: name,
-              stroke: () => ink(INKS[main % INKS.length] as string),
+              stroke: () => ink(`--ink-${stroke.ink}`),
               width: isOther ? 1.5 : 2,
-              dash: [...(isOther ? [3, 4] : (DASHES[main % DASHES.length] as readonly number[]))],
+              dash: isOther ? [3, 4] : stroke.dash.split(' ').filter(Boolean).map(Number),
               spanGaps: true,
               points: { show: (plot: UPlot) => (plot.data[0].length < 40) as boolean, size: 5 },
             }

@@ -2,17 +2,18 @@ import { useState } from 'preact/hooks'
 import type { RunView } from '#sdk/views.ts'
 import { get, type Page } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
+import { CurveTable } from './curve-table.tsx'
 import { type Follower, useFollower } from './follow.ts'
-import { formatFigure } from './format.ts'
 import type { RunHistory } from './history.ts'
+import { LabelCurves } from './label-curves.tsx'
 import { useLoad } from './load.ts'
-import { Card, Empty, Sideways } from './parts.tsx'
+import { Empty } from './parts.tsx'
 import { query, refine } from './place.ts'
 import { type Curve, curvesOf, smooth } from './series.ts'
 import { WORDS } from './words.ts'
 
 /** Loss, scores and times by round, drawn as they come in, beside those of another run if you like. */
-export function Curves({ run, follower }: { readonly run: string; readonly follower: Follower }) {
+export function Curves({ run: { id: run, task }, follower }: { readonly run: RunView; readonly follower: Follower }) {
   const [isLog, setLog] = useState(false)
   const [smoothing, setSmoothing] = useState(0)
   const other = query.value.get('compare')
@@ -44,6 +45,7 @@ export function Curves({ run, follower }: { readonly run: string; readonly follo
       ) : (
         <Charts history={follower.history} {...{ isLog, smoothing }} />
       )}
+      <LabelCurves history={follower.history} {...{ task, smoothing }} />
     </>
   )
 }
@@ -111,51 +113,7 @@ function Charts({
         />
       </div>
       <ChartBox title={words.timeTitle} curves={curves.times} isLog={false} low />
-      <Twin curves={[curves.loss, ...curves.scores, ...curves.times]} />
+      <CurveTable curves={[curves.loss, ...curves.scores, ...curves.times]} />
     </>
-  )
-}
-
-/** The same numbers as a table, for whoever does not see curves, or does not trust them. */
-function Twin({ curves }: { readonly curves: readonly Curve[] }) {
-  const rounds = [...new Set(curves.flatMap(({ rounds }) => rounds))].sort((a, b) => a - b)
-  const [isOpen, setOpen] = useState(false)
-  const maps = isOpen
-    ? curves.map(({ rounds: at, values }) => new Map(at.map((round, index) => [round, values[index]])))
-    : []
-  return (
-    <Card>
-      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>{WORDS.curves.table}</summary>
-        {isOpen && (
-          <Sideways label={WORDS.curves.table}>
-            <table class="plain-table">
-              <thead>
-                <tr>
-                  <th scope="col">{WORDS.curves.round}</th>
-                  {curves.map(({ name }) => (
-                    <th key={name} scope="col" class="number">
-                      {name}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {rounds.map((round) => (
-                  <tr key={round}>
-                    <th scope="row">{round}</th>
-                    {maps.map((map, index) => (
-                      <td key={curves[index]?.name} class="number">
-                        {formatFigure(map.get(round))}
-                      </td>
-                    ))}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Sideways>
-        )}
-      </details>
-    </Card>
   )
 }

@@ -3,10 +3,12 @@ import type { ApiEvent } from '#sdk/sse.ts'
 /** Milliseconds since 1970, by the coordinator's clock. */
 type At = number
 
+type Value = { readonly value: number | null }
+
 export type Figures = {
   readonly accuracy: number
   readonly loss: number
-  readonly figures?: readonly { readonly name: string; readonly value: number | null }[]
+  readonly figures?: readonly (Value & { readonly name: string; readonly by_label?: readonly Value[] })[]
 }
 
 export type SiteTrace = {

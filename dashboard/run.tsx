@@ -74,7 +74,7 @@ function Run({ view, tab, again }: { readonly view: RunView; readonly tab: RunTa
           </a>
         ))}
       </nav>
-      {tab === 'curves' && <Curves run={view.id} follower={follower} />}
+      {tab === 'curves' && <Curves run={view} follower={follower} />}
       {tab === 'timeline' && <TimelineView follower={follower} />}
       {tab === 'rounds' && <Rounds run={view.id} follower={follower} />}
       {tab === 'matrix' && <Matrix run={view} follower={follower} />}

@@ -12,10 +12,43 @@ export type Curve = {
 
 export type Curves = { readonly loss: Curve; readonly scores: readonly Curve[]; readonly times: readonly Curve[] }
 
-/** What a run's models were measured to be: round n's point is of the model that it made, round 0's of the first one. */
-export function curvesOf({ genesis, rounds: all }: RunHistory): Curves {
-  const trained = all.filter(({ purpose, outcome }) => purpose === 'train' && outcome === 'closed')
-  const tested = [{ round: 0, made: genesis }, ...trained].filter(({ made }) => made !== null)
+const INKS = 5
+const DASHES = ['', '7 3', '2 3', '9 3 2 3', '4 2'] as const
+
+/** How the nth line is told from the others: no two of twenty-five are alike, and no two neighbours in either. */
+export function strokeOf(line: number): { readonly ink: number; readonly dash: string } {
+  return { ink: 1 + (line % INKS), dash: DASHES[(line + Math.floor(line / INKS)) % DASHES.length] as string }
+}
+
+function trainedIn({ rounds }: RunHistory) {
+  return rounds.filter(({ purpose, outcome }) => purpose === 'train' && outcome === 'closed')
+}
+
+/** Round n's point is of the model that it made, round 0's of the first one. */
+function testedIn(history: RunHistory) {
+  return [{ round: 0, made: history.genesis }, ...trainedIn(history)].filter(({ made }) => made !== null)
+}
+
+/** Figures that a run tells of each label by itself, where its rows have several. */
+export function labelFigures(history: RunHistory): readonly string[] {
+  const figures = testedIn(history).flatMap(({ made }) => made?.figures ?? [])
+  return [...new Set(figures.flatMap(({ name, by_label: each }) => (each ? [name] : [])))]
+}
+
+/** One of those, a line for each label. @param columns what the labels are called; as long as that is not known, they are counted */
+export function labelCurves(history: RunHistory, figure: string, columns: readonly string[]): readonly Curve[] {
+  const tested = testedIn(history)
+  const rounds = tested.map(({ round }) => round)
+  const lines = tested.map(({ made }) => made?.figures?.find(({ name }) => name === figure)?.by_label ?? [])
+  return Array.from({ length: Math.max(0, ...lines.map(({ length }) => length)) }, (_, label) => ({
+    name: columns[label] ?? WORDS.curves.label(label + 1),
+    ...{ rounds, values: lines.map((each) => each[label]?.value ?? null) },
+  }))
+}
+
+/** What a run's models were measured to be. */
+export function curvesOf(history: RunHistory): Curves {
+  const [trained, tested] = [trainedIn(history), testedIn(history)]
   const rounds = tested.map(({ round }) => round)
   const figures = [...new Set(tested.flatMap(({ made }) => made?.figures?.map(({ name }) => name) ?? []))]
   const seconds = (millis: number) => millis / 1000

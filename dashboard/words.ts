@@ -138,6 +138,9 @@ export const WORDS = {
   curves: {
     lossTitle: 'Loss',
     scoreTitle: 'Accuracy and figures',
+    labelTitle: (figure: string) => `${figure} by label`,
+    label: (number: number) => `label ${number}`,
+    byLabel: 'By label',
     timeTitle: 'Time a round',
     trainSeries: 'slowest training',
     overheadSeries: 'overhead',

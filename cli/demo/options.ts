@@ -20,8 +20,13 @@ export type DemoOptions = {
   readonly backend: BackendChoice
   readonly data:
     | { readonly kind: 'digits'; readonly nodes: number }
-    | { readonly kind: 'tables'; readonly folder: string; readonly label: string; readonly classes: number | undefined }
+    | ({ readonly kind: 'tables'; readonly folder: string } & Target)
 }
+
+/** The column to predict; or several, each of which is 1 or 0, or unknown. */
+export type Predicted = string | readonly string[]
+/** @param classes that a label has, where that is not to be seen */
+export type Target = { readonly label: Predicted; readonly classes: number | undefined }
 
 const NODES_MAX = 20
 const NODES = 5
@@ -58,9 +63,17 @@ function dataOf(args: Arguments): DemoOptions['data'] {
   }
   if (args.text('nodes') !== undefined)
     throw usage('unexpected_flag', '--nodes is not for your own data', 'there is one node for each CSV file')
+  return { kind: 'tables', folder: resolve(folder), ...targetOf(args) }
+}
+
+export function targetOf(args: Arguments): Target {
   const label = args.required('label', '--label <column>: the column to predict')
+  const labels = args.texts('label')
   const classes = args.text('classes') === undefined ? undefined : args.integer('classes', { min: 2, max: 10 })
-  return { kind: 'tables', folder: resolve(folder), label, classes }
+  if (labels.length < 2) return { label, classes }
+  if (classes !== undefined)
+    throw usage('unexpected_flag', '--classes is about one label', 'several are each 1 or 0: leave it out')
+  return { label: labels, classes }
 }
 
 /** A new folder each time: what a demo left is never written over. */

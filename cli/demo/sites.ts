@@ -10,6 +10,7 @@ import type { TableContract } from '#protocol/task.ts'
 import { leastOf, readDigits, writeDigits } from '../digits.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { makeSite, type Site } from './federation.ts'
+import type { Predicted } from './options.ts'
 
 /** Sites that own handwritten digits, dealt unevenly: what one site sees often, another has hardly seen. */
 export async function digitSites(folder: string, count: number, seed: Bytes): Promise<readonly Site[]> {
@@ -27,7 +28,7 @@ export async function digitSites(folder: string, count: number, seed: Bytes): Pr
 export async function tableSites(
   folder: string,
   source: string,
-  label: string,
+  label: Predicted,
   classes: number | undefined,
   seed: Bytes,
 ): Promise<{ readonly sites: readonly Site[]; readonly contract: TableContract }> {
@@ -44,7 +45,7 @@ export async function tableSites(
 /** One CSV file a site, and the contract that all of them can keep. */
 export async function tables(
   source: string,
-  label: string,
+  label: Predicted,
   classes: number | undefined,
 ): Promise<{ readonly paths: readonly string[]; readonly contract: TableContract }> {
   const paths = await tablePaths(source)

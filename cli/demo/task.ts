@@ -57,14 +57,17 @@ export function digitsRun(nodes: number, rounds: number, seed: Bytes): LaunchReq
 
 /** A linear model: what a few hundred rows a site can carry. */
 export function tableRun(contract: TableContract, nodes: number, rounds: number, seed: Bytes): LaunchRequest {
-  const loss: Loss = classesOf(contract) === 2 ? 'sigmoid-cross-entropy' : 'softmax-cross-entropy'
-  const units = outputsOf(loss, contract)
   const { label } = contract
-  assert(units.ok && label.rule !== 'multi-label', 'a demo tells classes apart')
+  assert(label.rule !== 'number', 'a demo tells classes apart')
+  const ofTwo = classesOf(contract) === 2 || label.rule === 'multi-label'
+  const loss: Loss = ofTwo ? 'sigmoid-cross-entropy' : 'softmax-cross-entropy'
+  const units = outputsOf(loss, contract)
+  assert(units.ok, 'such a loss is of such labels')
+  const what = label.rule === 'multi-label' ? `${label.labels.length} labels` : label.column
   return {
     ...terms(nodes, rounds),
     task: {
-      name: `${label.column} from ${contract.columns.length} columns`.slice(0, 100),
+      name: `${what} from ${contract.columns.length} columns`.slice(0, 100),
       seed: toHex(demoTaskSeed(seed)),
       architecture: {
         v: 1,
@@ -77,7 +80,7 @@ export function tableRun(contract: TableContract, nodes: number, rounds: number,
       epochs: 4,
       batchSize: 16,
       clipNormMicro: 10_000_000,
-      ...(classesOf(contract) === 2 && { metrics: ['auroc'] }),
+      ...(ofTwo && { metrics: ['auroc'] }),
     },
   }
 }

@@ -20,7 +20,11 @@ export const PROCESSES: readonly Command[] = [
       { name: 'rounds', value: '<n>', default: '8', summary: 'training rounds' },
       { name: 'seed', value: '<text>', default: '1', summary: 'root of all randomness: the same seed, the same model' },
       { name: 'data', value: '<folder>', summary: 'your own data, one CSV file a site, instead of handwritten digits' },
-      { name: 'label', value: '<column>', summary: 'with --data: the column to predict' },
+      {
+        name: 'label',
+        value: '<column>',
+        summary: 'with --data: the column to predict; given again: several, each of 1, 0 or nothing',
+      },
       {
         name: 'classes',
         value: '<n>',

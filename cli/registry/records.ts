@@ -138,7 +138,11 @@ export const RECORDS: readonly Command[] = [
         value: '<file>',
         summary: 'with --sites or --data: train this task, as for consilium run; a .ts file is code and is run',
       },
-      { name: 'label', value: '<column>', summary: 'with --data and no --task: the column to predict' },
+      {
+        name: 'label',
+        value: '<column>',
+        summary: 'with --data and no --task: the column to predict; given again: several, each of 1, 0 or nothing',
+      },
       {
         name: 'classes',
         value: '<n>',
@@ -159,6 +163,7 @@ export const RECORDS: readonly Command[] = [
       'consilium sim --seeds 1..200 --masking secagg/1',
       'consilium sim --sites 1000 --rounds 10 --bundle run.car',
       'consilium sim --task task.ts --data ./data',
+      'consilium sim --data ./hospitals --label edema --label effusion',
     ],
     prints: 'sim',
     load: () => import('../sim.ts'),

@@ -1,13 +1,13 @@
 import { z } from 'zod'
+import { figuresView } from '#coordinator/api/run-views.ts'
 import { eventView, text, time } from '#coordinator/api/schemas.ts'
-import { figureField } from '#protocol/metrics.ts'
 import { maskingField } from '#protocol/plan.ts'
 import { verdictShape } from './records.ts'
 
 /** What is printed by what runs processes, or plays them. */
 const amount = text('micro-credits, as a decimal text')
 const ledger = z.object({ budget: amount, paid: amount, released: amount })
-const figures = z.array(z.object({ name: figureField, value: z.number().nullable(), within: z.number() })).optional()
+const figures = figuresView.optional()
 
 /** `consilium coordinator up`: once it listens. */
 export const coordinatorShape = z.object({

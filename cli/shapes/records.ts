@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { figuresView } from '#coordinator/api/run-views.ts'
 import { text } from '#coordinator/api/schemas.ts'
 import { originView } from '#coordinator/api/stop-when.ts'
-import { figureField } from '#protocol/metrics.ts'
 import { maskingField, populationField, purposeField } from '#protocol/plan.ts'
 import { answerShape } from './answer.ts'
 
@@ -17,7 +17,7 @@ const evaluationShape = z
     correct: z.int().nullable(),
     accuracy: z.number().nullable(),
     loss: z.number().nullable(),
-    figures: z.array(z.object({ name: figureField, value: z.number().nullable(), within: z.number() })).optional(),
+    figures: figuresView.optional(),
   })
   .nullable()
 

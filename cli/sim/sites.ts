@@ -24,7 +24,7 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import type { Proof } from '#verify/verdict.ts'
 import { verifyRecord } from '#verify/verify.ts'
 import { type Arguments, usage } from '../arguments.ts'
-import { demoSeed } from '../demo/options.ts'
+import { demoSeed, type Target, targetOf } from '../demo/options.ts'
 import { tablePaths, tables } from '../demo/sites.ts'
 import { digitsRun, type LaunchRequest, tableRun } from '../demo/task.ts'
 import { readDigits, shareDigits } from '../digits.ts'
@@ -44,7 +44,7 @@ type SitesOptions = {
   readonly bundle: string | undefined
   readonly data:
     | { readonly kind: 'digits'; readonly sites: number; readonly alpha: number }
-    | { readonly kind: 'tables'; readonly folder: string; readonly label: string; readonly classes: number | undefined }
+    | ({ readonly kind: 'tables'; readonly folder: string } & Target)
     | { readonly kind: 'own'; readonly folder: string }
   /** Trained instead of the one that fits the data. */
   readonly task: LaunchRequest | undefined
@@ -158,9 +158,7 @@ function dataOf(args: Arguments, least: number, hasTask: boolean): SitesOptions[
     if (told) throw usage('unexpected_flag', `--${told} is said by the task`, 'leave it out, or leave --task out')
     return { kind: 'own', folder: resolve(folder) }
   }
-  const label = args.required('label', '--label <column>: the column to predict')
-  const classes = args.text('classes') === undefined ? undefined : args.integer('classes', { min: 2, max: 10 })
-  return { kind: 'tables', folder: resolve(folder), label, classes }
+  return { kind: 'tables', folder: resolve(folder), ...targetOf(args) }
 }
 
 async function prepare({ seed, cohort: asked, rounds: told, masking, data, task }: SitesOptions): Promise<{

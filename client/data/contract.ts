@@ -97,13 +97,16 @@ function datasetOf(
     heldOut,
     dropped: rows - known,
     inMemory: features.every((each) => each.inMemory),
-    async read(batch, into) {
+    read(batch, into) {
       assert(into.length === batch.length * stride, 'rows are read into as much as they take')
+      const waited: Promise<void>[] = []
       let offset = 0
       for (const each of features) {
-        await each.read(batch, into, { offset, stride })
+        const reading = each.read(batch, into, { offset, stride })
+        if (reading) waited.push(reading)
         offset += each.width
       }
+      return waited.length > 0 ? Promise.all(waited).then(() => undefined) : undefined
     },
   }
 }

@@ -62,8 +62,8 @@ export type Dataset = {
   readonly dropped: number
   /** Whether they are there without waiting for a disk. */
   readonly inMemory: boolean
-  /** Writes the rows' values, one row after another. @param into as long as they are */
-  read(rows: Int32Array, into: Float32Array): Promise<void>
+  /** Writes the rows' values, one row after another: at once, where they are in memory. @param into as long as they are */
+  read(rows: Int32Array, into: Float32Array): void | Promise<void>
 }
 
 /**
@@ -85,7 +85,7 @@ export function openDataset(
     if (last?.key === key) return last.dataset
     opened ??= openSource(source, open)
     const applied = await opened.then((found) => apply(found, contract, holdoutSeed)).catch(forget)
-    const dataset: Dataset = { ...applied, read: (rows, into) => applied.read(rows, into).catch(forget) }
+    const dataset: Dataset = { ...applied, read: (rows, into) => applied.read(rows, into)?.catch(forget) }
     last = { key, dataset }
     return dataset
   }

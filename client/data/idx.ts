@@ -24,13 +24,11 @@ export function parseIdx(path: string, file: Bytes): Idx {
   return { sides, bytes: file.subarray(header) }
 }
 
-/** A file's elements, row by row. */
-export type IdxRows = {
-  readonly sides: readonly number[]
-  readonly inMemory: boolean
-  /** One row after another. */
-  read(rows: Int32Array): Promise<Bytes>
-}
+/** A file's elements, row by row: one row after another. */
+export type IdxRows = { readonly sides: readonly number[] } & (
+  | { readonly inMemory: true; readonly read: (rows: Int32Array) => Bytes }
+  | { readonly inMemory: false; readonly read: (rows: Int32Array) => Promise<Bytes> }
+)
 
 /**
  * A file that fits is read whole, by whoever first asks for a row. Of a larger one rows are read by their position; the first
@@ -66,7 +64,7 @@ export async function openIdx(file: RandomAccess, keptBytesMax = FILE_BYTES_MAX)
 
 /** Of elements in memory. */
 export function rowsIn(idx: Idx): IdxRows {
-  return { sides: idx.sides, inMemory: true, read: async (rows) => rowsOf(idx, rows).bytes }
+  return { sides: idx.sides, inMemory: true, read: (rows) => rowsOf(idx, rows).bytes }
 }
 
 const HEADER_BYTES_MAX = 4 + 4 * SIDES_MAX

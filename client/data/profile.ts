@@ -1,4 +1,4 @@
-import { LEVELS_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
+import { LABELS_MAX, LEVELS_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { TableContract } from '#protocol/task.ts'
 import type { Column, Table } from './csv.ts'
@@ -52,19 +52,22 @@ export type ContractRefusal = 'no-label' | 'bad-label' | 'no-columns'
  * One contract for all sites, in the first site's order of columns. Left out: a column that some site lacks or has for
  * less than half of its rows, one of text, and one with a single level everywhere. A category at every site is the union
  * of its levels; a column that is a number anywhere is a number. A label of more than two values is "not 0", unless
- * `classes` says that the values are the classes.
+ * `classes` says that the values are the classes. Several labels are each 1 or 0, or unknown: at a site perhaps of every row.
  */
 export function contractOf(
   profiles: readonly Profile[],
-  labelColumn: string,
+  predicted: string | readonly string[],
   { classes, rowsMax = WEIGHT_MAX }: { readonly classes?: number; readonly rowsMax?: number } = {},
 ): Result<TableContract, ContractRefusal> {
   const sites = profiles.map(({ columns }) => new Map(columns.map((column) => [column.name, column])))
   const at = (name: string) => sites.flatMap((site) => site.get(name) ?? [])
-  const label = labelOf(labelColumn, at(labelColumn), sites.length, classes)
+  const label =
+    typeof predicted === 'string'
+      ? labelOf(predicted, at(predicted), sites.length, classes)
+      : labelsOf(predicted, at, sites.length)
   if (!label.ok) return label
   const columns = [...(sites[0]?.keys() ?? [])]
-    .filter((name) => name !== labelColumn)
+    .filter((name) => !(typeof predicted === 'string' ? [predicted] : predicted).includes(name))
     .flatMap((name) => (at(name).length === sites.length ? unite(name, at(name)) : []))
   if (columns.length === 0) return refuse('no-columns', 'no column that every site has for half of its rows')
   return accept({ kind: 'table', columns, label: label.value, rowsMax })
@@ -85,8 +88,8 @@ function labelOf(
   sites: number,
   classes: number | undefined,
 ): Result<TableContract['label'], ContractRefusal> {
-  if (found.length < sites || sites === 0)
-    return refuse('no-label', `${sites - found.length} of ${sites} sites have no column ${column}`)
+  const missing = missingAt(column, found, sites)
+  if (missing) return missing
   if (found.some(({ kind }) => kind !== 'category'))
     return refuse(
       'bad-label',
@@ -98,6 +101,28 @@ function labelOf(
   if (levels.every((level) => level >= 0 && level < count)) return accept({ column, rule: 'integer', classes: count })
   if (classes === undefined && levels.includes(0)) return accept({ column, rule: 'not-zero', classes: 2 })
   return refuse('bad-label', `${column} holds [${levels.join(', ')}], where classes are 0 to ${count - 1}`)
+}
+
+function missingAt(column: string, found: readonly ColumnProfile[], sites: number) {
+  if (found.length === sites && sites > 0) return undefined
+  return refuse('no-label', `${sites - found.length} of ${sites} sites have no column ${column}`)
+}
+
+function labelsOf(
+  names: readonly string[],
+  at: (name: string) => readonly ColumnProfile[],
+  sites: number,
+): Result<TableContract['label'], ContractRefusal> {
+  if (names.length < 2 || names.length > LABELS_MAX || new Set(names).size < names.length)
+    return refuse('bad-label', `several labels are 2 to ${LABELS_MAX} columns, each named once`)
+  for (const column of names) {
+    const found = at(column)
+    const missing = missingAt(column, found, sites)
+    if (missing) return missing
+    if (found.some(({ kind }) => kind !== 'category') || union(found).some((level) => level !== 0 && level !== 1))
+      return refuse('bad-label', `${column} holds others than 1, 0 and nothing, where one of several labels belongs`)
+  }
+  return accept({ rule: 'multi-label', labels: names.map((column) => ({ column })) })
 }
 
 function union(columns: readonly ColumnProfile[]): readonly number[] {

@@ -11,6 +11,7 @@ import { shuffle } from '../data/shuffle.ts'
 import { type Batch, batchesOf } from './batches.ts'
 import { openDescent } from './descent.ts'
 import { Evaluation } from './evaluation.ts'
+import { tensorOf } from './kernels/fused.ts'
 import { labelWeights, lossSum } from './loss.ts'
 import { buildNetwork, type Network } from './network.ts'
 import { openOptimiser } from './optimiser.ts'
@@ -204,7 +205,7 @@ async function valuesOf(once: Tensor): Promise<ArrayLike<number>> {
 }
 
 function inputOf({ shape }: Dataset, { rows, values }: Batch): Tensor {
-  return tensor(values, [rows.length, ...shape])
+  return tensorOf({ shape: [rows.length, ...shape], values })
 }
 
 /** @param each how many a row has */

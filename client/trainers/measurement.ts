@@ -101,6 +101,6 @@ function datasetOf(model: ReferenceModel, seed: Bytes, repetition: number): Data
     ...{ shape: REFERENCE_MODELS[model].input, dropped: 0, inMemory: true, heldOut: new Int32Array(0) },
     labels: Float32Array.from(labels),
     train: Int32Array.from(labels.keys()),
-    read: async (rows, into) => copyRows({ values, width }, rows, into, { offset: 0, stride: width }),
+    read: (rows, into) => copyRows({ values, width }, rows, into, { offset: 0, stride: width }),
   }
 }

@@ -10,25 +10,25 @@ const figureView = {
   within: z.number().meta({ description: 'how far that of the unbinned rows can be from it' }),
 }
 
+/** As the command line prints them too. */
+export const figuresView = z.array(
+  z.object({
+    name: figureField,
+    ...figureView,
+    by_label: z
+      .array(z.object(figureView))
+      .optional()
+      .meta({ description: 'of several labels, in the order of the contract; the figure itself is their mean' }),
+  }),
+)
+
 const evaluationView = z
   .object({
     rows: z.int().nullable().meta({ description: 'held-out rows of all sites; null under masks' }),
     sites: z.int().nullable().meta({ description: 'under masks: sites, each of which counts alike; else null' }),
     accuracy: z.number(),
     loss: z.number().meta({ description: 'nats per row' }),
-    figures: z
-      .array(
-        z.object({
-          name: figureField,
-          ...figureView,
-          by_label: z
-            .array(z.object(figureView))
-            .optional()
-            .meta({ description: 'of several labels, in the order of the contract; the figure itself is their mean' }),
-        }),
-      )
-      .optional()
-      .meta({ description: 'where the task asks for metrics' }),
+    figures: figuresView.optional().meta({ description: 'where the task asks for metrics' }),
   })
   .meta({ id: 'Evaluation' })
 

@@ -1,5 +1,9 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { Telling } from '#cli/sim/telling.ts'
+import { noise } from '#test/client/trainers/tasks.ts'
+import { temporaryFolder } from '#test/folder.ts'
 import { consilium, jsonLines } from './command.ts'
 import { here } from './here.ts'
 
@@ -43,6 +47,25 @@ describe('consilium sim', () => {
     expect(telling.object(pause)).toMatchObject({ who: 'coordinator 1', for_ms: 10 })
   })
 
+  test('learns several labels at once from tables that know some of them only', async () => {
+    await using folder = await temporaryFolder()
+    await writeWards(folder.path)
+    const labels = ['--label', 'edema', '--label', 'effusion', '--label', 'rare']
+    const { code, stdout } = await here(['sim', '--data', folder.path, ...labels, '--rounds', '2', '--json'])
+    expect(code).toBe(0)
+    const { figures } = jsonLines(stdout).at(-1) as {
+      readonly figures: readonly {
+        readonly name: string
+        readonly value: number
+        readonly by_label: readonly object[]
+      }[]
+    }
+    expect(figures).toMatchObject([{ name: 'auroc', by_label: [{}, {}, {}] }])
+    expect(figures[0]?.value).toBeGreaterThan(0.85)
+    const none = await here(['sim', '--data', folder.path, ...labels, '--classes', '2'])
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('--classes is about one label') })
+  })
+
   test('says which values it takes', async () => {
     for (const [flag, value, fix] of [
       ['--seeds', '9..1', '--seeds 1..100'],
@@ -55,3 +78,16 @@ describe('consilium sim', () => {
     }
   })
 })
+
+/** Three wards that measure the same, of which the second never looked for what is rare. */
+async function writeWards(folder: string): Promise<void> {
+  for (let ward = 1; ward <= 3; ward++) {
+    const next = noise(ward)
+    const rows = Array.from({ length: 80 }, (_, row) => {
+      const [x, y, z] = [next(), next(), next()]
+      const [edema, effusion, rare] = [row % 7 === 0 ? '' : +(x > 0), +(y > z), ward === 2 ? '' : +(z > 0.5)]
+      return [x.toFixed(3), y.toFixed(3), z.toFixed(3), edema, effusion, rare].join()
+    })
+    await writeFile(join(folder, `ward-${ward}.csv`), ['x,y,z,edema,effusion,rare', ...rows, ''].join('\n'))
+  }
+}

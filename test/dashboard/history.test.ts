@@ -5,7 +5,7 @@ import { formatCredits } from '#dashboard/format.ts'
 import { RunHistory } from '#dashboard/history.ts'
 import { readMarkdown } from '#dashboard/markdown.ts'
 import { RUN_TABS, routeOf } from '#dashboard/route.ts'
-import { curvesOf, joined, smooth } from '#dashboard/series.ts'
+import { curvesOf, joined, labelCurves, labelFigures, smooth, strokeOf } from '#dashboard/series.ts'
 import { timelineOf } from '#dashboard/timeline-bars.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 
@@ -50,6 +50,29 @@ describe('a run as its events tell it', () => {
     expect(closed).toBe(2)
     expect(rounds.map(({ paid }) => paid)).toEqual([7n, 7n])
     expect(curvesOf(two()).loss).toMatchObject({ rounds: [0, 1], values: [5, 3] })
+  })
+
+  test('of several labels each has its line, by its column where that is known, and a gap where it has no figure', () => {
+    const figure = (...values: readonly (number | null)[]) => ({
+      figures: [{ name: 'auroc', value: 0.5, within: 0, by_label: values.map((value) => ({ value, within: 0 })) }],
+    })
+    const each = told([
+      [0, 'run.created', { rounds: 2, masking: 'none' }],
+      ...[round(1, 100, 5), round(2, 2000, 3)].flatMap((events, index) =>
+        events.map(([at, type, fields]) => {
+          const evaluated = { ...figures(1), ...(index === 0 ? figure(0.5, null) : figure(0.75, 1)) }
+          return [at, type, type === 'model.aggregated' ? { ...fields, evaluated } : fields] as const
+        }),
+      ),
+    ])
+    expect(labelFigures(each)).toEqual(['auroc'])
+    expect(labelCurves(each, 'auroc', ['edema'])).toEqual([
+      { name: 'edema', rounds: [0, 1], values: [0.5, 0.75] },
+      { name: 'label 2', rounds: [0, 1], values: [null, 1] },
+    ])
+    expect([labelFigures(two()), labelCurves(two(), 'auroc', [])]).toEqual([[], []])
+    const strokes = Array.from({ length: 25 }, (_, line) => JSON.stringify(strokeOf(line)))
+    expect(new Set(strokes).size).toBe(25)
   })
 
   test('the last to report is critical, and overhead is what came on top of the slowest training', () => {

@@ -1,9 +1,14 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import type { AdamAttrs, FusedName, MomentumAttrs } from './fused.ts'
+import type { AdamAttrs, FusedName, MomentumAttrs, TensorAttrs } from './fused.ts'
 import type { Heap } from './heap.ts'
 
 /** The kernels of {@link file://./fused.ts} on TF.js's wasm memory. */
 export const FUSED = {
+  ConsiliumTensor(heap, _: object, { shape, values }: TensorAttrs) {
+    const out = heap.tensor(shape, 'anything')
+    values(heap.view(out))
+    return [out]
+  },
   ConsiliumSoftmaxLoss(heap, { logits, targets }: Inputs<'logits' | 'targets'>) {
     const [value, gradient] = [heap.tensor([], 'anything'), heap.tensor(logits.shape, 'anything')]
     const classes = logits.shape.at(-1) as number

@@ -21,6 +21,17 @@ import { PLAIN } from './plain.ts'
  */
 export type FusedName = keyof typeof PLAIN
 
+export type TensorAttrs = {
+  readonly shape: readonly number[]
+  /** As many, written into what is given, or else where they already lie. It makes no tensors. */
+  readonly values: (into?: Float32Array) => Float32Array
+}
+
+/** A tensor of numbers that are written where it will lie, where that is memory of this process. */
+export function tensorOf(attrs: TensorAttrs): Tensor {
+  return run('ConsiliumTensor', {}, attrs)[0] as Tensor
+}
+
 /**
  * Σ over rows of −Σ targets · log softmax(logits).
  * @param targets [rows, classes] as the logits; one-hot, or anything whose rows sum to 1

@@ -15,6 +15,8 @@ export type Heap = {
   free(tensor: TensorInfo): void
   /** The whole memory as floats, valid until the next allocation. */
   floats(): Float32Array
+  /** A tensor's part of it. */
+  view(tensor: TensorInfo): Float32Array
 }
 
 const heaps = new WeakMap<BackendWasm, Heap>()
@@ -44,6 +46,7 @@ export function heapOf(backend: unknown): Heap {
       }
       return made
     },
+    view: (tensor) => new Float32Array(memory.buffer, address(tensor), util.sizeFromShape(tensor.shape)),
     free: (tensor) => void wasm.disposeData(tensor.dataId),
     floats,
   }

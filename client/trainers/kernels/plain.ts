@@ -13,12 +13,14 @@ import {
   sub,
   sum,
   type Tensor,
+  tensor,
   tidy,
 } from '@tensorflow/tfjs-core'
-import type { AdamAttrs, MomentumAttrs } from './fused.ts'
+import type { AdamAttrs, MomentumAttrs, TensorAttrs } from './fused.ts'
 
 /** The kernels of {@link file://./fused.ts} as operations that every backend of TF.js has. */
 export const PLAIN = {
+  ConsiliumTensor: (_: object, { shape, values }: TensorAttrs) => [tensor(values(), [...shape])],
   ConsiliumSoftmaxLoss({ logits, targets }: Inputs<'logits' | 'targets'>) {
     const logs = logSoftmax(logits)
     return [neg(sum(mul(logs, targets))), sub(exp(logs), targets)]

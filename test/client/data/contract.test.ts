@@ -55,6 +55,15 @@ test('rows become features as the contract says, by what the training rows alone
   }
 })
 
+test('rows of a batch are what each is alone, in any order and as often as it is asked for', async () => {
+  for (const columns of [contract.columns, contract.columns.filter(({ kind }) => kind === 'number')]) {
+    const dataset = applyTableContract(tableFrom(text), { ...contract, columns }, seed)
+    const order = [3, 0, 3, 2, 4, 1]
+    const alone = await Promise.all(order.map((row) => rowOf(dataset, row)))
+    expect([...(await valuesOf(dataset, Int32Array.from(order)))]).toEqual(alone.flat())
+  }
+})
+
 test('a column that says one thing everywhere is zero, not no number', async () => {
   const flat = `age,num\n${'7,0\n7,1\n'.repeat(5)}`
   const columns = [{ kind: 'number', name: 'age', gaps: false }] as const

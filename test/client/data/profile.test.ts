@@ -113,3 +113,18 @@ test('sites that share no label or no column are told so', () => {
   const alone = profileOf(table(['w,y', '0,0', '1,1']))
   expect(contractOf([labelled(0, 1), alone], 'y')).toMatchObject({ refusal: 'no-columns' })
 })
+
+test('several labels are each 1, 0 or unknown, at a site perhaps of every row, and are learned from nowhere', () => {
+  const sites = ['x,a,b\n1,0,1\n2,1,', 'x,a,b\n1,1,\n3,0,'].map((text) => profileOf(tableFrom(text)))
+  const several = contractOf(sites, ['a', 'b'])
+  expect(several).toMatchObject({
+    value: {
+      columns: [{ name: 'x' }],
+      label: { rule: 'multi-label', labels: [{ column: 'a' }, { column: 'b' }] },
+    },
+  })
+  if (several.ok) expect(dataContractSchema.parse(several.value)).toEqual(several.value)
+  for (const labels of [['a'], ['a', 'a'], ['a', 'x'], numbers(29).map(String)])
+    expect(contractOf(sites, labels)).toMatchObject({ refusal: 'bad-label' })
+  expect(contractOf(sites, ['a', 'c'])).toMatchObject({ refusal: 'no-label' })
+})

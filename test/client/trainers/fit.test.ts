@@ -169,7 +169,7 @@ describe('a fit', () => {
     })
     const steep = {
       ...dataset,
-      read: async (_rows: Int32Array, into: Float32Array) => void into.fill(1e30),
+      read: (_rows: Int32Array, into: Float32Array) => void into.fill(1e30),
     }
     await expect(fitHere(someModel(linear, 1), training, steep)).rejects.toThrow(/^not-finite: /)
   })

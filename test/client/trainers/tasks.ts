@@ -49,7 +49,7 @@ export function datasetOf(
     heldOut: Int32Array.from(heldOut),
     dropped: 0,
     inMemory: true,
-    read: async (batch, into) => copyRows({ values, width }, batch, into, { offset: 0, stride: width }),
+    read: (batch, into) => copyRows({ values, width }, batch, into, { offset: 0, stride: width }),
   }
 }
 
