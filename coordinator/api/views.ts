@@ -1,6 +1,7 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { roundPayouts, totalOf } from '#payments/allocate.ts'
+import type { EventType } from '#protocol/event-types.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import { shown } from '#protocol/metrics.ts'
 import type { Question } from '#protocol/question.ts'
@@ -96,7 +97,7 @@ export function timeOf(millis: number): string {
 }
 
 /** One entry of the log as one public event: its type says what it led to. */
-export function eventOf(transition: Advanced, payload: Payload): Record<string, unknown> & { type: string } {
+export function eventOf(transition: Advanced, payload: Payload): Record<string, unknown> & { type: EventType } {
   const { before, after, event, position } = transition
   const { type, ...fields } = meaningOf(before, after, event, payload)
   return { type, run: after.spec.run, seq: position, time: timeOf(event.at), ...fields }
@@ -107,7 +108,7 @@ function meaningOf(
   after: Run,
   event: RunEvent,
   payload: Payload,
-): { type: string; [key: string]: unknown } {
+): { type: EventType; [key: string]: unknown } {
   const round = 'round' in event ? { round: event.round } : {}
   const ended = before?.round && !after.round ? after.past[before.round.round - 1] : undefined
   if (event.kind === 'stopped')

@@ -117,7 +117,8 @@ describe('what is printed is as its schema says', () => {
     await says(`members add cardio ${joined} --operator st-elsewhere`)
     await says('invite ls cardio')
     await says(`invite revoke cardio ${invite}`)
-    for (const line of ['federations show cardio', 'federations ls', 'federations rm cardio']) await says(line)
+    expect(await says('federations rename cardio heart --description all')).toMatchObject({ description: 'all' })
+    for (const line of ['federations show heart', 'federations ls', 'federations rm heart']) await says(line)
     await using node = new RawNode(at.coordinator.url, at.coordinator.id, 'linked, and no more')
     await node.link()
     for (const line of ['nodes ls', `nodes show ${node.signer.id}`, 'datasets ls']) await says(line)
@@ -156,6 +157,7 @@ describe('what is printed is as its schema says', () => {
     await says('webhooks ls')
     await says(`webhooks test ${String(id).slice(3, 20)}`, 10)
     await says(`webhooks deliveries ${id}`)
+    expect(await says(`webhooks rotate ${id} --overlap 0`)).toMatchObject({ id, old_secret_until: null })
     await says(`webhooks rm ${id}`)
   })
 
