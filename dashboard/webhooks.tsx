@@ -249,9 +249,9 @@ function RotateSecret({ endpoint, close, changed }: Dialog & { readonly endpoint
     <FormDialog title={words.rotateTitle} lead={words.rotateLead} act={words.rotate} close={close} submit={submit}>
       <Field name="overlapSeconds" label={words.overlap} hint={words.overlapHint}>
         {(named) => (
-          <select {...named} defaultValue="86400">
+          <select {...named}>
             {OVERLAPS_SECONDS.map((seconds) => (
-              <option key={seconds} value={seconds}>
+              <option key={seconds} value={seconds} selected={seconds === 86_400}>
                 {words.overlaps[seconds]}
               </option>
             ))}

@@ -109,5 +109,9 @@ describe('stats ask', () => {
       ],
     })
     expect(code).toBe(EXIT.policyDenied)
+    // All of those there are, though they would be too few.
+    await using few = await pretender(new Uint8Array(0), { type: 'round.opened', invited: 2 }, ...declined, failed)
+    const all = await here([...args.slice(0, -2), few.url, '--json'], { CONSILIUM_API_KEY: 'key' })
+    expect(JSON.parse(all.stderr)).toMatchObject({ code: 'policy_denied', exit: EXIT.policyDenied })
   })
 })
