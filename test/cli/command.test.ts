@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '#cli/commands.ts'
 import { commandHelp } from '#cli/help.ts'
@@ -73,7 +74,7 @@ describe('help', () => {
     const { stderr, stdout } = await consilium(['--help'], { env: { NODE_OPTIONS: options } })
     expect(stdout).toContain('consilium runs watch')
     const [files, builtin] = JSON.parse(stderr) as [string[], string[]]
-    const root = new URL('../..', import.meta.url).href
+    const root = pathToFileURL(`${process.cwd()}/`).href
     const own = files.filter((url) => url.startsWith('file:')).map((url) => url.slice(root.length))
     // What is written is made plain on its way, whatever it is.
     const table = [

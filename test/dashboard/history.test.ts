@@ -75,6 +75,20 @@ describe('a run as its events tell it', () => {
     expect(new Set(strokes).size).toBe(25)
   })
 
+  test('what sites do in a round is called what it is: they train, test the model, or count', () => {
+    for (const [purpose, work] of [
+      ['train', 'train'],
+      ['evaluate', 'test'],
+      ['ask', 'count'],
+    ] as const) {
+      const [opened, ...rest] = round(1, 100, 5)
+      const { rounds } = told([[100, 'round.opened', { ...opened[2], purpose }], ...rest.slice(0, -1)])
+      const { rows } = timelineOf(rounds[0] as NonNullable<(typeof rounds)[0]>, 2000)
+      const kinds = new Set(rows.flatMap(({ bars }) => bars.map(({ kind }) => kind)))
+      expect((['train', 'test', 'count'] as const).filter((kind) => kinds.has(kind))).toEqual([work])
+    }
+  })
+
   test('the last to report is critical, and overhead is what came on top of the slowest training', () => {
     const [first] = two().rounds
     const { rows, spanMillis } = timelineOf(first as NonNullable<typeof first>, 0)
