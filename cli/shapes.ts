@@ -68,6 +68,7 @@ export const SHAPES = {
   'made-key': one(madeKeyView),
   keys: list(apiKeyView),
   audited: one(page(auditEventView)),
+  'audit-verified': one(records.auditVerifiedShape),
   endpoints: one(page(endpointView)),
   'made-endpoint': one(endpointWithSecretView),
   'endpoint-removed': one(runs.endpointRemovedShape),

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import type { FederationView } from '#sdk/views.ts'
 import { ApiProblem, call, create, send } from './api.ts'
 import { Confirm, Field, FormDialog, textIn } from './form.tsx'
@@ -146,15 +146,15 @@ function Rename(props: {
   readonly changed: () => void
 }) {
   const { federation, close, changed } = props
+  const seen = useRef(federation)
   const words = SETTINGS.federations
   const submit = async (data: FormData): Promise<undefined> => {
     const path = `${PATH}/${federation.id}`
     const response = await call(path)
-    const { name, description } = (await response.json()) as FederationView
-    if (name !== federation.name || description !== federation.description) {
-      changed()
-      throw new ApiProblem(412, 'precondition_failed', words.changedSince(name))
-    }
+    const { name, description } = seen.current
+    seen.current = (await response.json()) as FederationView
+    if (name !== seen.current.name || description !== seen.current.description)
+      throw new ApiProblem(412, 'precondition_failed', words.changedSince(seen.current.name))
     await send('PATCH', path, calledIn(data), response.headers.get('etag') ?? undefined)
     changed()
   }

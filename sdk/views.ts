@@ -294,6 +294,12 @@ export type AuditEventView = {
   target: string | null
   status: number
   request_id: string
+  /** The only one of the key, where it had one. */
+  federation: string | null
+  /** Its place in the log, from 0, and the SHA-256 of its entry there, by which the next one names it as `before`. */
+  seq: number
+  hash: string
+  before: string | null
 }
 
 export type PublicationView = {

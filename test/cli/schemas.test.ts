@@ -87,6 +87,7 @@ describe('what is printed is as its schema says', () => {
     await says('keys ls')
     await says(`keys revoke ${id}`)
     await says('audit ls')
+    await says('audit verify')
     await says(`login ${at.coordinator.url} --key ${join(at.state, 'api-key')}`)
     await says('config set timeout 30')
     await says('config get')
