@@ -93,6 +93,12 @@ describe('stats ask', () => {
     const ran = await ask(at.url, ASKED)
     expect(ran).toMatchObject({ code: EXIT.runFailed, stdout: '' })
     expect(ran.stderr).toMatch(/no_answer.*too-few-nodes/)
+    const lacking = { type: 'run.failed', reason: '1 round was aborted, the last one: refused-by-sites: no-column' }
+    await using elsewhere = await pretender(new Uint8Array(0), lacking)
+    const args = ['stats', 'ask', '--count', '--coordinator', elsewhere.url]
+    expect((await here(args, { CONSILIUM_API_KEY: 'key' })).stderr).toMatch(
+      /fix +ask about a column that the sites have/,
+    )
   })
 
   test('names the rules by which sites would not answer, where there would have been enough of them', async () => {
