@@ -58,12 +58,15 @@ export class Declined {
   #invited = 0
   #refusing: Refusing[] = []
 
-  follow({ type, node, reason, invited }: ApiEvent): void {
+  follow({ type, node, reason, invited, cause, node_reason }: ApiEvent): void {
     if (type === 'round.opened') {
       this.#invited = Number(invited)
       this.#refusing = []
     }
-    if (type === 'node.declined') this.#refusing.push({ site: String(node), rule: String(reason), detail: null })
+    const isLast = type === 'round.aborted' && cause === 'declined'
+    const rule = isLast ? node_reason : reason
+    if (isLast || type === 'node.declined')
+      this.#refusing.push({ site: String(node), rule: String(rule), detail: null })
   }
 
   /** Undefined where there were too few sites, or enough, whatever their policies say; not so where all of them refuse. */

@@ -109,8 +109,11 @@ function noteOf(event: ApiEvent): string | undefined {
       return 'counted   every site that is left; they confirm the set'
     case 'session.certified':
       return 'confirmed the set, and masks come off its sum'
-    case 'round.aborted':
-      return `aborted   ${String(event['reason'])}`
+    case 'round.aborted': {
+      const last =
+        event['cause'] === 'declined' ? ` (declined by ${event['node']}: ${event['node_reason']}, the last)` : ''
+      return `aborted   ${String(event['reason'])}${last}`
+    }
     default:
       return undefined
   }

@@ -14,7 +14,7 @@ export const EVENTS = {
   'run.stopped': 'it was ended, and its record is sealed',
   'round.opened': 'nodes are invited under a plan',
   'round.completed': 'it has closed, with what it came to',
-  'round.aborted': 'it came to nothing, for a reason',
+  'round.aborted': 'it came to nothing, for a reason; by the last word of a node, where it is named',
   'round.recorded': 'what became of one that came to nothing is sealed',
   'round.settled': 'its receipts are signed',
   'phase.ended': 'its time was over, with some still awaited',

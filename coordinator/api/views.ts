@@ -114,7 +114,7 @@ function meaningOf(
   if (event.kind === 'stopped')
     return { type: 'run.stopping', reason: event.reason, round: ended?.round ?? null, purpose: ended?.purpose ?? null }
   if (ended && before?.round && ended.manifest === null)
-    return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, cause: event.kind }
+    return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, ...causedBy(event) }
   if (ended && before?.round)
     return { type: 'round.completed', ...round, ...completed(before, before.round, after, event.at, payload) }
   switch (event.kind) {
@@ -210,6 +210,12 @@ function meaningOf(
     case 'cleared':
       return { type: 'vectors.deleted', through: event.through }
   }
+}
+
+/** What ended a round; of a node that declined or left, with what it said, since no other event tells of it. */
+function causedBy(event: RunEvent) {
+  const says = event.kind === 'declined' || event.kind === 'left'
+  return { cause: event.kind, ...(says && { node: event.node, node_reason: event.reason }) }
 }
 
 function pausedBy(run: Run) {

@@ -89,6 +89,18 @@ describe('a run as its events tell it', () => {
     }
   })
 
+  test('whoever ended a round by declining is told of as the others who declined are', () => {
+    const { rounds } = told([
+      [0, 'round.opened', { round: 1, purpose: 'ask', invited: 2, plan: 'b' }],
+      [10, 'node.declined', { round: 1, node: 'a', reason: 'no-column' }],
+      [20, 'round.aborted', { round: 1, reason: 'r', cause: 'declined', node: 'b', node_reason: 'cells-too-small' }],
+    ])
+    expect([...(rounds[0]?.sites.values() ?? [])]).toMatchObject([
+      { node: 'a', leftAt: 10, reason: 'no-column' },
+      { node: 'b', leftAt: 20, reason: 'cells-too-small' },
+    ])
+  })
+
   test('the last to report is critical, and overhead is what came on top of the slowest training', () => {
     const [first] = two().rounds
     const { rows, spanMillis } = timelineOf(first as NonNullable<typeof first>, 0)

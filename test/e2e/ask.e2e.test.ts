@@ -36,7 +36,8 @@ test('three hospitals are asked, as real processes: what is printed is what thei
   const began = performance.now()
   const refused = await consilium(['stats', 'ask', ...at, '--count', '--min-cell', '1'])
   expect(refused).toMatchObject({ code: 6, stdout: '' })
-  expect(refused.stderr).toMatch(/rule +cells-too-small, of z6Mk[\s\S]*fix +raise --min-cell/)
+  expect(refused.stderr).toMatch(/3 sites refuse this: 3 are needed, 0 may come[\s\S]*fix +raise --min-cell/)
+  expect(refused.stderr.match(/rule +cells-too-small, of z6Mk/g)).toHaveLength(3)
   expect(refused.stderr.match(/^asked /gm)).toHaveLength(1)
   expect(performance.now() - began).toBeLessThan(15_000)
 
