@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { nearest } from '#protocol/nearest.ts'
 import type { Command, Option } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
-import { nearest } from './nearest.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -44,6 +44,10 @@ export class FederationClient {
     return this.#api.request('/v1/federations', federationView, { ...post({ name, description }), idempotencyKey })
   }
 
+  amend(id: string, change: { readonly name: string; readonly description?: string | null }): Promise<FederationView> {
+    return this.#api.request(`/v1/federations/${id}`, federationView, { ...post(change), method: 'PATCH' })
+  }
+
   async dissolve(id: string): Promise<void> {
     await this.#api.request(`/v1/federations/${id}`, NOTHING, { method: 'DELETE' })
   }

@@ -1,7 +1,7 @@
+import { nearest } from '#protocol/nearest.ts'
 import { usage } from './arguments.ts'
 import type { Command } from './command.ts'
 import type { Failure } from './failure.ts'
-import { nearest } from './nearest.ts'
 import { type JsonSchema, outputSchema } from './shapes.ts'
 
 /** Fields by name, and those below them; none below one that is wanted whole. */

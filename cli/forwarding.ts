@@ -25,7 +25,7 @@ export async function* forward(
   const id = messageIdOf(run, seq)
   for (let attempt = 1; !signal.aborted; attempt++) {
     const began = now()
-    const { headers, body } = signedRequest(secret, { id, type, at: Date.parse(event.time), data: event }, began)
+    const { headers, body } = signedRequest([secret], { id, type, at: Date.parse(event.time), data: event }, began)
     const { status, reason } = await post(
       headers,
       body,

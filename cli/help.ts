@@ -1,8 +1,8 @@
+import { nearest } from '#protocol/nearest.ts'
 import { COMMON, usage } from './arguments.ts'
 import type { Call, Command, Option } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT } from './failure.ts'
-import { nearest } from './nearest.ts'
 
 /** `consilium help [command or topic]` */
 export async function execute({ args, output }: Call): Promise<number> {

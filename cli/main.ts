@@ -1,9 +1,9 @@
+import { nearest } from '#protocol/nearest.ts'
 import { type Arguments, COMMON, parseArguments } from './arguments.ts'
 import type { Command } from './command.ts'
 import { COMMANDS, commandFirst, commandIn } from './commands.ts'
 import { EXIT, Failure, failureLines, failureOf, failureProblem } from './failure.ts'
 import { commandHelp, overview } from './help.ts'
-import { nearest } from './nearest.ts'
 import { COLOURS, jsonLine, type Manner, type Output, outputTo } from './output.ts'
 import { plainLines } from './render/width.ts'
 

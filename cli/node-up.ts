@@ -10,6 +10,7 @@ import { signerOf } from '#protocol/envelope.ts'
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { COHORT_MAX, COHORT_MIN, MIN_CELL_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import type { Population } from '#protocol/plan.ts'
+import { WORK } from '#protocol/work.ts'
 import { readAllowList } from './allow-list.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { backendFields, backendLines, backendOf, sayLoss } from './backend.ts'
@@ -287,7 +288,7 @@ function eventOf(made: Progress): object {
     case 'joined':
       return base
     case 'seated':
-      return { ...base, seat: made.seat }
+      return { ...base, seat: made.seat, purpose: made.purpose }
     case 'training':
       return { ...base, epoch: made.epoch, epochs: made.epochs, loss: made.loss }
     case 'agreed':
@@ -319,7 +320,7 @@ function textOf(made: Progress): string {
     case 'joined':
       return 'joined'
     case 'seated':
-      return `seat ${made.seat}, training`
+      return `seat ${made.seat}, ${WORK[made.purpose]}`
     case 'training':
       return `trained   epoch ${made.epoch}/${made.epochs}  loss ${made.loss.toFixed(4)}`
     case 'agreed':

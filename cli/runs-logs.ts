@@ -1,7 +1,9 @@
+import { isMeant } from '#protocol/event-types.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
+import { checkPatterns } from './event-patterns.ts'
 import { EXIT } from './failure.ts'
 import { eventLine } from './render/events.ts'
 import { listenForStop } from './stopping.ts'
@@ -24,11 +26,11 @@ export async function execute({ args, output }: Call): Promise<number> {
 /** @param now by our clock, for a --since that counts back */
 export function filterOf(args: Arguments, now: number): (event: ApiEvent) => boolean {
   const [site, types] = [args.text('site'), args.texts('type')]
+  checkPatterns('type', types)
   const since = sinceOf(args.text('since'), now)
   return ({ type, time, ...fields }) =>
     (since === undefined || Date.parse(time) >= since) &&
-    (types.length === 0 ||
-      types.some((other) => (other.endsWith('*') ? type.startsWith(other.slice(0, -1)) : type === other))) &&
+    (types.length === 0 || types.some((pattern) => isMeant(pattern, type))) &&
     (site === undefined || String(fields['node'] ?? '').startsWith(site) || fields['operator'] === site)
 }
 

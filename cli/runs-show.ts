@@ -37,7 +37,7 @@ export async function execute({ args, output }: Call): Promise<number> {
 export async function showRound(api: ApiClient, id: string, number: number, output: Output): Promise<number> {
   const round = await api.round(id, number)
   if (output.json) output.object(round)
-  else for (const line of [roundLine(round), '', ...seatLines(round.seats)]) output.line(line)
+  else for (const line of [roundLine(round), '', ...seatLines(round.seats, round.purpose)]) output.line(line)
   return EXIT.ok
 }
 

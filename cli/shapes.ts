@@ -14,7 +14,7 @@ import { balanceView, payoutView } from '#coordinator/api/payouts.ts'
 import { providerView, publicationsPage } from '#coordinator/api/publications.ts'
 import { roundView, roundWithSeatsView, runView } from '#coordinator/api/run-views.ts'
 import { eventView, page, problemView } from '#coordinator/api/schemas.ts'
-import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
+import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
 import { type Command, dryRun } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { schemaFile } from './help.ts'
@@ -68,6 +68,7 @@ export const SHAPES = {
   'made-key': one(madeKeyView),
   keys: list(apiKeyView),
   audited: one(page(auditEventView)),
+  'audit-verified': one(records.auditVerifiedShape),
   endpoints: one(page(endpointView)),
   'made-endpoint': one(endpointWithSecretView),
   'endpoint-removed': one(runs.endpointRemovedShape),

@@ -1,9 +1,9 @@
-import type { PolicyRefusal } from '#client/policy.ts'
+import type { SiteRule } from '#protocol/refusals.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { EXIT, Failure } from './failure.ts'
 
 /** What a site's own policy refuses a run for, and what whoever launches it can change so that it does not. */
-const FIXES: Readonly<Record<PolicyRefusal | 'task-too-large', string>> = {
+const FIXES: Readonly<Record<SiteRule, string>> = {
   'masking-required': 'ask for "masking": "secagg/1"',
   'no-public-data': 'name data that anybody may read: --public-table, or --public-images and --public-labels',
   'foreign-population': 'ask for the "population" that these sites are of',
@@ -58,18 +58,22 @@ export class Declined {
   #invited = 0
   #refusing: Refusing[] = []
 
-  follow({ type, node, reason, invited }: ApiEvent): void {
+  follow({ type, node, reason, invited, cause, node_reason }: ApiEvent): void {
     if (type === 'round.opened') {
       this.#invited = Number(invited)
       this.#refusing = []
     }
-    if (type === 'node.declined') this.#refusing.push({ site: String(node), rule: String(reason), detail: null })
+    const isLast = type === 'round.aborted' && cause === 'declined'
+    const rule = isLast ? node_reason : reason
+    if (isLast || type === 'node.declined')
+      this.#refusing.push({ site: String(node), rule: String(rule), detail: null })
   }
 
-  /** Undefined where there were too few sites, or enough, whatever their policies say. */
+  /** Undefined where there were too few sites, or enough, whatever their policies say; not so where all of them refuse. */
   denied(needed: number): Failure | undefined {
     const byPolicy = this.#refusing.filter(isByPolicy)
     const come = this.#invited - byPolicy.length
-    return this.#invited >= needed && come < needed ? policyDenied(byPolicy, { needed, come }) : undefined
+    const wouldDo = this.#invited >= needed || (byPolicy.length > 0 && come <= 0)
+    return wouldDo && come < needed ? policyDenied(byPolicy, { needed, come }) : undefined
   }
 }

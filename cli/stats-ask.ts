@@ -7,6 +7,7 @@ import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
+import { DATA_LACKS } from '#protocol/refusals.ts'
 import { type ApiEvent, isLast } from '#sdk/sse.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { type Proof, unaddedIn } from '#verify/verdict.ts'
@@ -49,9 +50,19 @@ export async function execute({ args, output }: Call): Promise<number> {
 }
 
 function noAnswer(id: string, { reason }: ApiEvent): Failure {
-  return new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(reason)}`, {
-    fix: `consilium runs show ${id} tells its rounds; do enough sites answer questions of these cells?`,
-  })
+  const lack = DATA_LACKS.find((lack) => String(reason).includes(lack))
+  const fix = lack
+    ? LACKS[lack]
+    : `consilium runs show ${id} tells its rounds; do enough sites answer questions of these cells?`
+  return new Failure(EXIT.runFailed, 'no_answer', `${id} has no answer: ${String(reason)}`, { fix })
+}
+
+/** What sites find when they count, and what to ask instead. */
+const LACKS: Readonly<Record<(typeof DATA_LACKS)[number], string>> = {
+  'no-column': 'ask about a column that the sites have: consilium datasets ls lists what they publish',
+  'text-column': 'ask about a column of numbers',
+  'too-few-rows': 'lower --min-cell, as far as the rules of the sites allow',
+  'too-few-values': 'lower --min-cell, as far as the rules of the sites allow; or ask about another column',
 }
 
 async function asked(args: Arguments): Promise<Question> {
@@ -98,8 +109,11 @@ function noteOf(event: ApiEvent): string | undefined {
       return 'counted   every site that is left; they confirm the set'
     case 'session.certified':
       return 'confirmed the set, and masks come off its sum'
-    case 'round.aborted':
-      return `aborted   ${String(event['reason'])}`
+    case 'round.aborted': {
+      const last =
+        event['cause'] === 'declined' ? ` (declined by ${event['node']}: ${event['node_reason']}, the last)` : ''
+      return `aborted   ${String(event['reason'])}${last}`
+    }
     default:
       return undefined
   }

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { page } from '#coordinator/api/schemas.ts'
-import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
+import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Arguments } from './arguments.ts'
 import { idOf, KINDS } from './identified.ts'
@@ -27,6 +27,15 @@ export class WebhooksClient {
     idempotencyKey: string | undefined,
   ): Promise<z.output<typeof endpointWithSecretView>> {
     return this.#api.request(ROOT, endpointWithSecretView, { method: 'POST', json: endpoint, idempotencyKey })
+  }
+
+  async rotate(
+    text: string,
+    overlapSeconds: number,
+    idempotencyKey: string | undefined,
+  ): Promise<z.output<typeof endpointWithSecretView>> {
+    const path = `${ROOT}/${encodeURIComponent(await this.#idOf(text))}/rotate-secret`
+    return this.#api.request(path, endpointWithSecretView, { method: 'POST', json: { overlapSeconds }, idempotencyKey })
   }
 
   /** By its id, or a start of it that no other has, as the others here. @returns its id */

@@ -7,6 +7,7 @@ import { SYSTEM_DOORS } from '#sdk/transport.ts'
 import { openApiClient } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
+import { checkPatterns } from './event-patterns.ts'
 import { EXIT } from './failure.ts'
 import { type ForwardingDoors, forward } from './forwarding.ts'
 import { listenForStop } from './stopping.ts'
@@ -60,7 +61,8 @@ function urlOf(args: Arguments): URL {
 }
 
 function eventsOf(args: Arguments): readonly string[] {
-  const types = (args.text('events') ?? '').split(',')
+  const types = (args.text('events') ?? '').split(',').map((type) => type.trim())
+  checkPatterns('events', types)
   const events = endpointFields.events.safeParse(types)
   if (events.success) return events.data
   throw usage('bad_value', `--events is types of events, not ${types.join(',')}`, '--events round.completed,run.*')

@@ -6,6 +6,7 @@ import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore } from '#protocol/ports.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
+import type { DATA_LACKS } from '#protocol/refusals.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Assignment } from './assignment.ts'
 import { reasonOf } from './progress.ts'
@@ -16,7 +17,7 @@ export interface Statistician {
   /** Throws the world's faults (a file that cannot be read). */
   tally(question: Question): Promise<Result<Tallied, TallyRefusal>>
 }
-export type TallyRefusal = 'no-column' | 'text-column' | 'too-few-rows' | 'too-few-values'
+export type TallyRefusal = (typeof DATA_LACKS)[number]
 /** What a site says to a question, and of which version of its data. */
 export type Tallied = { readonly version: string; readonly tallies: readonly Tally[] }
 

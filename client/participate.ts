@@ -261,7 +261,7 @@ class Participant {
   #begin(seat: Seat, { seat: number }: Hear<'seated'>): void {
     seat.stage = 'training'
     this.#measuring?.interrupt()
-    this.#tell(seat, { kind: 'seated', seat: number })
+    this.#tell(seat, { kind: 'seated', seat: number, purpose: seat.assignment.plan.purpose })
     void this.#work(seat, number)
   }
 

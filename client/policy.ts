@@ -1,5 +1,6 @@
-import { type RuleRefusal, secureRule } from '#aggregation/secagg/parameters.ts'
+import { secureRule } from '#aggregation/secagg/parameters.ts'
 import type { Plan, Population } from '#protocol/plan.ts'
+import type { SiteRule } from '#protocol/refusals.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Asking } from './asking.ts'
 import type { Assignment } from './assignment.ts'
@@ -7,16 +8,7 @@ import type { SiteTerms } from './site.ts'
 
 /** A site's own rule over what it is asked to do. It is judged here, at the site, and never by the coordinator. */
 export type Policy = (assignment: Assignment) => Result<void, PolicyRefusal>
-export type PolicyRefusal =
-  | 'masking-required'
-  | 'no-public-data'
-  | 'foreign-population'
-  | 'cohort-too-small'
-  | 'given-start-not-allowed'
-  | 'publication-not-allowed'
-  | 'questions-not-taken'
-  | 'cells-too-small'
-  | RuleRefusal
+export type PolicyRefusal = Exclude<SiteRule, 'task-too-large'>
 
 /**
  * The built-in rule. A node of a hospital population sends nothing unmasked; a node of an open one takes open runs only,

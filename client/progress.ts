@@ -1,4 +1,5 @@
 import type { Amount, Cid, Millis, Round, RunId } from '#protocol/ids.ts'
+import type { Purpose } from '#protocol/plan.ts'
 import type { TrainProgress } from '#protocol/ports.ts'
 
 /** What a node tells its operator, and of which round. */
@@ -6,8 +7,8 @@ export type Progress = Told & { readonly run: RunId; readonly round: Round }
 
 export type Told =
   | { readonly kind: 'joined' }
-  /** Training begins. */
-  | { readonly kind: 'seated'; readonly seat: number }
+  /** Its work begins. */
+  | { readonly kind: 'seated'; readonly seat: number; readonly purpose: Purpose }
   | ({ readonly kind: 'training' } & TrainProgress)
   /** Keys are shared with so many, oneself among them: what this node gives will be masked against all of them. */
   | { readonly kind: 'agreed'; readonly members: number }

@@ -55,6 +55,7 @@ export async function createAsk(
     timing: termsOf(request.timing),
     failuresMax,
     onFailures,
+    heedsRefusals: true,
     idempotency,
   })
 }

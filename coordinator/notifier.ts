@@ -6,8 +6,8 @@ import type { Duty } from './keeper.ts'
 import { within } from './pause.ts'
 import type { Run } from './run.ts'
 import type { Advanced, Runner } from './runner.ts'
-import { messageIdOf, signedRequest, type WebhookMessage } from './webhook-signature.ts'
-import { type Endpoint, isWanted, type Webhooks } from './webhooks.ts'
+import { messageIdOf, type SecretOf, signedRequest, type WebhookMessage } from './webhook-signature.ts'
+import { type Endpoint, isWanted, versionsAt, type Webhooks } from './webhooks.ts'
 
 /** Posts a body, follows no redirect, reads no answer. @returns the status @throws where there is none */
 export type Post = (
@@ -21,7 +21,7 @@ export type NotifierDoors = {
   readonly webhooks: Webhooks
   readonly runner: Pick<Runner, 'runs' | 'position' | 'follow'>
   readonly payloadOf: (run: Run) => Promise<Payload>
-  readonly secretOf: (endpoint: string) => string
+  readonly secretOf: SecretOf
   readonly post: Post
   readonly clock: Clock
   readonly count: (outcome: 'delivered' | 'failed' | 'gave-up') => void
@@ -168,11 +168,14 @@ export class Notifier {
 
   async #send(endpoint: Endpoint, message: Message, signal: AbortSignal): Promise<Delivery> {
     const { id, type, run, seq } = message
-    const { clock, post, secretOf, count } = this.#doors
+    const { webhooks, clock, post, secretOf, count } = this.#doors
+    // Its secret may have been changed since it began to be told.
+    const signer = (await webhooks.get(endpoint.id)) ?? endpoint
     const began = clock.now()
     const trouble = this.#troubles.get(endpoint.id)
     const attempt = (trouble?.attempts ?? 0) + 1
-    const { headers, body } = signedRequest(secretOf(endpoint.id), message, began)
+    const secrets = versionsAt(signer, began).map((version) => secretOf(endpoint.id, version))
+    const { headers, body } = signedRequest(secrets, message, began)
     const { status, reason } = await post(
       endpoint.url,
       headers,

@@ -1,6 +1,7 @@
 import { totalOf } from '#payments/allocate.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import type { RunManifest } from '#protocol/manifest.ts'
+import { isRefused } from '#protocol/refusals.ts'
 import type { Run } from './run.ts'
 
 /** How a run ends, or would if it ended now. Done is done: who stops a run whose last round closes has a whole one. */
@@ -25,9 +26,9 @@ function isPlannedOut({ spec, extensions, trained }: Run): boolean {
   return spec.purpose === 'ask' || trained >= totalOf({ ...spec, extensions }).rounds
 }
 
-/** Too many rounds in a row came to nothing. */
-export function hasFailed({ failures, spec }: Run): boolean {
-  return failures >= spec.failuresMax
+/** Too many rounds in a row came to nothing, or one did for what would be the same again. */
+export function hasFailed({ failures, spec, past }: Run): boolean {
+  return failures >= spec.failuresMax || (failures > 0 && isRefused(past.at(-1)?.reason ?? ''))
 }
 
 /** Why a run that is paused waits, or is about to; null while it does not. */

@@ -35,6 +35,8 @@ export const runSpecSchema = z.strictObject({
   /** Aborted rounds in a row that are too many. */
   failuresMax: count(1000, 1),
   onFailures: onFailuresField,
+  /** Of a question: that too few may be asked, since the others decline for good, ends it. Runs of earlier versions asked again. */
+  heedsRefusals: z.literal(true).optional(),
   /** When it has trained enough before all planned rounds have closed. */
   stopWhen: stopRuleSchema.optional(),
   /** The closed round of another run whose model it starts from. */

@@ -242,8 +242,8 @@ function create(spec: RunSpec, at: Millis): Run {
 }
 
 function openedBy(run: Run, round: RoundNumber, plan: Cid, at: Millis): Opened {
-  const { cohort: rule, secure } = run.spec
-  const terms = { cohortSeed: seedOf(run, round), rule, timing: timingFor(run), secure }
+  const { cohort: rule, secure, heedsRefusals = false } = run.spec
+  const terms = { cohortSeed: seedOf(run, round), rule, timing: timingFor(run), secure, heedsRefusals }
   return { round, purpose: purposeOf(run), plan, ...terms, openedAt: at, took: {} }
 }
 

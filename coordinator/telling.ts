@@ -8,7 +8,7 @@ import { Notifier } from './notifier.ts'
 import type { Orders } from './orders.ts'
 import type { Runner } from './runner.ts'
 import { openWebhookTransport } from './transports/webhooks.ts'
-import { webhookSecretOf } from './webhook-signature.ts'
+import { type SecretOf, webhookSecretOf } from './webhook-signature.ts'
 import { Webhooks } from './webhooks.ts'
 
 export type TellingDoors = {
@@ -28,7 +28,7 @@ export function openTelling(doors: TellingDoors): WebhookDoors & AsyncDisposable
   const { log, clock, orders, runner, counters, secret, hosts } = doors
   const transport = openWebhookTransport(hosts)
   const webhooks = new Webhooks({ log, clock, newEndpointId: () => `we_${ulid(clock.now())}` })
-  const secretOf = (endpoint: string) => webhookSecretOf(webhookKey(secret, endpoint))
+  const secretOf: SecretOf = (endpoint, version) => webhookSecretOf(webhookKey(secret, endpoint, version))
   const notifier = new Notifier({
     ...{ webhooks, runner, secretOf, clock, post: transport.post },
     payloadOf: async (run) => (await orders.of(run)).payload,

@@ -4,6 +4,9 @@ import type { Bytes, Millis } from '#protocol/ids.ts'
 
 const PREFIX = 'whsec_'
 
+/** An endpoint's secret, by how often it had been changed before. */
+export type SecretOf = (endpoint: string, version: number) => string
+
 /** What an endpoint is told, under the id that it goes by however often it is sent. */
 export type WebhookMessage = {
   readonly id: string
@@ -18,9 +21,9 @@ export function messageIdOf(run: string, seq: number): string {
   return `msg_${run.slice('run_'.length)}_${seq}`
 }
 
-/** A message as it is posted, signed for the time at which it is. */
+/** A message as it is posted, signed for the time at which it is, by each secret: whoever receives it knows one of them. */
 export function signedRequest(
-  secret: string,
+  secrets: readonly string[],
   { id, type, at, data }: WebhookMessage,
   now: Millis,
 ): { readonly headers: Readonly<Record<string, string>>; readonly body: string } {
@@ -30,7 +33,7 @@ export function signedRequest(
     headers: {
       ...{ 'content-type': 'application/json', 'user-agent': 'consilium' },
       ...{ 'webhook-id': id, 'webhook-timestamp': String(timestamp) },
-      'webhook-signature': webhookSignature(secret, id, timestamp, body),
+      'webhook-signature': secrets.map((secret) => webhookSignature(secret, id, timestamp, body)).join(' '),
     },
     body,
   }

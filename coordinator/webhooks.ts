@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { assert } from '#protocol/assert.ts'
 import { count, millisField, reasonField, runIdField } from '#protocol/codec.ts'
+import { isMeant } from '#protocol/event-types.ts'
 import type { Millis, RunId } from '#protocol/ids.ts'
 import { RUN_EVENTS_MAX } from '#protocol/limits.ts'
 import { shareOf } from '#protocol/places.ts'
@@ -21,8 +23,12 @@ export type WebhookBounds = {
 }
 const BOUNDS: WebhookBounds = { passes: 500_000, entries: 600_000, changesEach: 10_000 }
 const ENTRY_BYTES_MAX = 4096
+/** How long messages may be signed by an old secret as well. */
+export const OVERLAP_SECONDS_MAX = 7 * 86_400
+/** Of one endpoint at a time: each is a signature in every message. */
+const SECRETS_MAX = 4
 
-/** `round.completed`, or `run.*` for all that start like that. */
+/** `round.completed`, or `run.*` for all that start like that; also types that there are no more, as the log has them. */
 const patternField = z.string().regex(/^([a-z]+\.[a-z]+|[a-z]+\.\*|\*)$/)
 export const endpointFields = {
   url: z.url({ protocol: /^https?$/ }).max(2000),
@@ -47,6 +53,14 @@ const webhookEventSchema = z.discriminatedUnion('kind', [
     ...endpointFields,
     enabled: z.boolean(),
   }),
+  /** From then on there is another secret; the one before signs as well for so long, and older ones no longer than that. */
+  z.strictObject({
+    kind: z.literal('rotated'),
+    id: idField,
+    at: millisField,
+    once: onceField.nullable(),
+    overlapMillis: count(1000 * OVERLAP_SECONDS_MAX),
+  }),
   z.strictObject({ kind: z.literal('removed'), id: idField }),
   /** All events of a run before this position are delivered, or no longer tried. */
   z.strictObject({ kind: z.literal('passed'), id: idField, run: runIdField, position: count(RUN_EVENTS_MAX) }),
@@ -68,6 +82,8 @@ export type Endpoint = EndpointBody & {
   readonly enabled: boolean
   readonly createdAt: Millis
   readonly updatedAt: Millis
+  /** What messages are signed with, the present one first. */
+  readonly secrets: readonly EndpointSecret[]
   /** Where each run stands: what comes before is delivered. Runs of before the endpoint are not told. */
   readonly passed: ReadonlyMap<RunId, number>
   /** The latest event that was given up. */
@@ -78,9 +94,13 @@ export type Endpoint = EndpointBody & {
     readonly reason: string
   } | null
 }
+/** By how often it had been changed before, and when it ends: null of the present one. */
+type EndpointSecret = { readonly version: number; readonly until: Millis | null }
 export type EndpointChange = Partial<Pick<Endpoint, 'url' | 'events' | 'description' | 'enabled'>>
 
 type Added = { readonly endpoint: Endpoint; readonly isReplayed: boolean }
+type Rotated = Added & { readonly version: number }
+type RotateRefusal = 'no-endpoint' | 'stale' | 'too-many' | 'too-many-secrets' | 'key-reused'
 type State = {
   readonly endpoints: Map<string, Endpoint>
   readonly onces: Onces
@@ -156,6 +176,35 @@ export class Webhooks {
     })
   }
 
+  /**
+   * Makes another secret. Those before sign as well for as long as is said, and one whose time was to end sooner until then.
+   *
+   * @param may judges the endpoint as it stands
+   * @returns the endpoint as it is then, and which secret this request has made
+   */
+  rotate(
+    id: string,
+    overlapMillis: Millis,
+    once: Once | null,
+    may: (endpoint: Endpoint) => boolean = () => true,
+  ): Promise<Result<Rotated, RotateRefusal>> {
+    return this.#chronicle.write<Result<Rotated, RotateRefusal>>((state) => {
+      const none = (answer: Result<Rotated, RotateRefusal>) => ({ events: [], answer })
+      const standing = state.endpoints.get(id)
+      if (!standing) return none(refuse('no-endpoint'))
+      const made = state.onces.madeBy(once)
+      if (made === 'reused') return none(refuse('key-reused'))
+      if (made) return none(accept({ endpoint: standing, version: Number(made.id), isReplayed: true }))
+      if (!may(standing)) return none(refuse('stale'))
+      if (this.#hasChanged(state, standing)) return none(refuse('too-many'))
+      const at = Math.max(this.#doors.clock.now(), standing.updatedAt + 1)
+      const rotated = { kind: 'rotated' as const, id, at, once, overlapMillis }
+      const endpoint = rotatedBy(standing, rotated)
+      if (endpoint.secrets.length > SECRETS_MAX) return none(refuse('too-many-secrets'))
+      return { events: [rotated], answer: accept({ endpoint, version: versionOf(endpoint), isReplayed: false }) }
+    })
+  }
+
   /** Whether a federation's endpoints were changed as often as they may be: others are to have room for theirs. */
   #hasChanged({ changes }: State, { federation }: Pick<Endpoint, 'federation'>): boolean {
     return federation !== null && (changes.get(federation) ?? 0) >= this.#bounds.changesEach
@@ -189,7 +238,7 @@ export class Webhooks {
 }
 
 export function isWanted({ events }: Pick<Endpoint, 'events'>, type: string): boolean {
-  return events.some((pattern) => (pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type))
+  return events.some((pattern) => isMeant(pattern, type))
 }
 
 function step({ endpoints: known, onces, changes }: State, event: WebhookEvent): void {
@@ -205,6 +254,12 @@ function step({ endpoints: known, onces, changes }: State, event: WebhookEvent):
     changes.set(standing.federation, (changes.get(standing.federation) ?? 0) + 1)
     return void known.set(event.id, changedBy(standing, event))
   }
+  if (event.kind === 'rotated') {
+    changes.set(standing.federation, (changes.get(standing.federation) ?? 0) + 1)
+    const rotated = rotatedBy(standing, event)
+    onces.note(event.once, String(versionOf(rotated)))
+    return void known.set(event.id, rotated)
+  }
   const { run, position } = event
   if (event.kind === 'passed')
     return void known.set(event.id, { ...standing, passed: new Map(standing.passed).set(run, position) })
@@ -213,9 +268,30 @@ function step({ endpoints: known, onces, changes }: State, event: WebhookEvent):
 }
 
 function endpointOf({ kind: _, once: _once, at, ...body }: Extract<WebhookEvent, { kind: 'added' }>): Endpoint {
-  return { ...body, enabled: true, createdAt: at, updatedAt: at, passed: new Map(), gaveUp: null }
+  const secrets = [{ version: 0, until: null }]
+  return { ...body, enabled: true, createdAt: at, updatedAt: at, secrets, passed: new Map(), gaveUp: null }
 }
 
 function changedBy(standing: Endpoint, { kind: _, at, ...body }: Extract<WebhookEvent, { kind: 'changed' }>): Endpoint {
   return { ...standing, ...body, updatedAt: at }
+}
+
+function rotatedBy(
+  standing: Endpoint,
+  { at, overlapMillis }: Pick<Extract<WebhookEvent, { kind: 'rotated' }>, 'at' | 'overlapMillis'>,
+): Endpoint {
+  const last = at + overlapMillis
+  const old = standing.secrets.map(({ version, until }) => ({ version, until: Math.min(until ?? last, last) }))
+  const secrets = [{ version: versionOf(standing) + 1, until: null }, ...old.filter(({ until }) => until > at)]
+  return { ...standing, secrets, updatedAt: at }
+}
+
+function versionOf({ secrets: [present] }: Endpoint): number {
+  assert(present, 'an endpoint has a secret')
+  return present.version
+}
+
+/** What a message is signed with at this time, the present one first. */
+export function versionsAt({ secrets }: Pick<Endpoint, 'secrets'>, now: Millis): readonly number[] {
+  return secrets.filter(({ until }) => until === null || now < until).map(({ version }) => version)
 }

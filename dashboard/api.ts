@@ -58,14 +58,21 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await call(path, signal ? { signal } : {})).json()) as T
 }
 
-/** Changes something. @returns undefined where there is nothing to tell of it */
+/**
+ * Changes something.
+ *
+ * @param seen its tag when it was read: what somebody has changed since is not changed
+ * @returns undefined where there is nothing to tell of it
+ */
 export async function send<T>(
   method: 'POST' | 'PATCH' | 'DELETE',
   path: string,
   body?: object,
+  seen?: string,
 ): Promise<T | undefined> {
-  const content = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
-  const response = await call(path, { method, ...content })
+  const content = body && { body: JSON.stringify(body) }
+  const headers = { ...(body && { 'content-type': 'application/json' }), ...(seen && { 'if-match': seen }) }
+  const response = await call(path, { method, ...content, headers })
   return response.status === 204 ? undefined : ((await response.json()) as T)
 }
 

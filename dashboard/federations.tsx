@@ -1,6 +1,6 @@
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import type { FederationView } from '#sdk/views.ts'
-import { create, send } from './api.ts'
+import { ApiProblem, call, create, send } from './api.ts'
 import { Confirm, Field, FormDialog, textIn } from './form.tsx'
 import { formatDay } from './format.ts'
 import { Invites } from './invites.tsx'
@@ -72,6 +72,7 @@ function Federation(props: {
   const { id, name, description, members, created_at } = federation
   const [isOpen, setOpen] = useState(props.isOnly)
   const [isDissolving, setDissolving] = useState(false)
+  const [isRenaming, setRenaming] = useState(false)
   const words = SETTINGS.federations
   const title = (
     <>
@@ -79,9 +80,14 @@ function Federation(props: {
     </>
   )
   const actions = may('federations:admin') && (
-    <button type="button" class="danger" aria-label={`${words.dissolve} ${name}`} onClick={() => setDissolving(true)}>
-      {words.dissolve}
-    </button>
+    <>
+      <button type="button" aria-label={`${words.rename} ${name}`} onClick={() => setRenaming(true)}>
+        {words.rename}
+      </button>
+      <button type="button" class="danger" aria-label={`${words.dissolve} ${name}`} onClick={() => setDissolving(true)}>
+        {words.dissolve}
+      </button>
+    </>
   )
   return (
     <Entry
@@ -103,6 +109,7 @@ function Federation(props: {
           </>
         )}
       </details>
+      {isRenaming && <Rename federation={federation} close={() => setRenaming(false)} changed={changed} />}
       {isDissolving && (
         <Confirm
           title={words.dissolveTitle}
@@ -122,17 +129,56 @@ function Federation(props: {
 function Found({ close, changed }: { readonly close: () => void; readonly changed: () => void }) {
   const words = SETTINGS.federations
   const submit = async (data: FormData, once: string): Promise<undefined> => {
-    await create(PATH, { name: textIn(data, 'name'), description: textIn(data, 'description') || null }, once)
+    await create(PATH, calledIn(data), once)
     changed()
   }
   return (
     <FormDialog title={words.found} lead={words.hint} act={words.found} close={close} submit={submit}>
+      <Called name="" description={null} />
+    </FormDialog>
+  )
+}
+
+/** What somebody else has changed since the list was read is told of first. */
+function Rename(props: {
+  readonly federation: FederationView
+  readonly close: () => void
+  readonly changed: () => void
+}) {
+  const { federation, close, changed } = props
+  const seen = useRef(federation)
+  const words = SETTINGS.federations
+  const submit = async (data: FormData): Promise<undefined> => {
+    const path = `${PATH}/${federation.id}`
+    const response = await call(path)
+    const { name, description } = seen.current
+    seen.current = (await response.json()) as FederationView
+    if (name !== seen.current.name || description !== seen.current.description)
+      throw new ApiProblem(412, 'precondition_failed', words.changedSince(seen.current.name))
+    await send('PATCH', path, calledIn(data), response.headers.get('etag') ?? undefined)
+    changed()
+  }
+  return (
+    <FormDialog title={words.renameTitle} lead={words.renameLead} act={words.save} close={close} submit={submit}>
+      <Called {...federation} />
+    </FormDialog>
+  )
+}
+
+function calledIn(data: FormData) {
+  return { name: textIn(data, 'name'), description: textIn(data, 'description') || null }
+}
+
+function Called({ name, description }: Pick<FederationView, 'name' | 'description'>) {
+  const words = SETTINGS.federations
+  return (
+    <>
       <Field name="name" label={words.name}>
-        {(named) => <input {...named} required autocomplete="off" />}
+        {(named) => <input {...named} required autocomplete="off" defaultValue={name} />}
       </Field>
       <Field name="description" label={words.description}>
-        {(named) => <input {...named} autocomplete="off" />}
+        {(named) => <input {...named} autocomplete="off" defaultValue={description ?? ''} />}
       </Field>
-    </FormDialog>
+    </>
   )
 }

@@ -172,6 +172,8 @@ export class RunHistory {
           ...{ overheadMillis: count(event, 'overhead_ms'), record: text(event, 'manifest'), paid: paidIn(event) },
         }))
       case 'round.aborted':
+        // No other event tells of a node whose word ended it.
+        if (text(event, 'node')) this.#site(event, { leftAt: at, reason: text(event, 'node_reason') })
         return this.#change(event, () => ({ outcome: 'aborted', endedAt: at, reason: text(event, 'reason') }))
       case 'round.recorded':
         return this.#change(event, () => ({ record: text(event, 'record') }))

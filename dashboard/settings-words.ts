@@ -58,8 +58,18 @@ export const SETTINGS = {
     add: 'Add an endpoint',
     added: 'The endpoint is added',
     secret: 'Signing secret',
-    secretHint:
-      'Check each message by it, after Standard Webhooks. For another secret add another endpoint, and delete this one.',
+    secretHint: 'Check each message by it, after Standard Webhooks.',
+    rotate: 'New secret',
+    rotateTitle: 'Make a new secret for this endpoint?',
+    rotateLead:
+      'It is shown once. Until the overlap ends messages are signed by the old one as well, so that none is missed.',
+    rotated: 'The secret is made',
+    overlap: 'The old one signs for',
+    overlapHint: 'Not at all where it has leaked.',
+    overlaps: { 86400: 'another day', 3600: 'another hour', 604800: 'another week', 0: 'no longer' } as Readonly<
+      Record<number, string>
+    >,
+    oldUntil: (time: string) => `the old secret signs until ${time}`,
     url: 'Address',
     urlHint: 'A public host over HTTPS, or one that the operator has listed (--webhook-host).',
     events: 'Events that it is told of',
@@ -108,6 +118,12 @@ export const SETTINGS = {
     name: 'Name',
     description: 'Description',
     members: (count: number) => (count === 1 ? '1 member' : `${count} members`),
+    rename: 'Rename',
+    renameTitle: 'Rename this federation',
+    renameLead: 'Its id stays, and its members, invites and runs with it.',
+    save: 'Save',
+    changedSince: (name: string) =>
+      `Somebody has changed it meanwhile: it is called ${name} now. Save again, if yours is to stand.`,
     dissolve: 'Dissolve',
     dissolveTitle: 'Dissolve this federation?',
     dissolveLead: (name: string) => `${name} is no more, with its members and invites. Runs that have ended stay.`,

@@ -8,6 +8,8 @@ export type BarKind =
   | 'joined'
   | 'fetch'
   | 'train'
+  | 'test'
+  | 'count'
   | 'unmask'
   | 'select'
   | 'collect'
@@ -25,7 +27,7 @@ export type Row = {
 export type Timeline = { readonly rows: readonly Row[]; readonly spanMillis: number }
 
 /**
- * A round as bars: a row for each site, the coordinator's last. Of training the log knows how long it took, by the site's own
+ * A round as bars: a row for each site, the coordinator's last. Of a site's work the log knows how long it took, by the site's own
  * clock, and when its report came: the bar ends there, so it is never drawn too late.
  * @param now by the coordinator's clock, for a round that is open
  */
@@ -42,6 +44,9 @@ export function timelineOf(round: RoundTrace, now: number): Timeline {
   }
 }
 
+/** What sites do in a round, by its purpose. */
+const WORK: Readonly<Record<string, BarKind>> = { train: 'train', evaluate: 'test', ask: 'count' }
+
 type Scale = { readonly since: (at: number) => Since; readonly end: Since; readonly lastReport: number | null }
 
 function siteRow(site: SiteTrace, round: RoundTrace, { since, end, lastReport }: Scale): Row {
@@ -55,7 +60,7 @@ function siteRow(site: SiteTrace, round: RoundTrace, { since, end, lastReport }:
     const reported = reportedAt === null ? until : since(reportedAt)
     const began = reportedAt === null ? reported : Math.max(seated, reported - (trainMillis ?? 0))
     bars.push({ kind: 'fetch', from: seated, to: began })
-    if (reportedAt !== null) bars.push({ kind: 'train', from: began, to: reported })
+    if (reportedAt !== null) bars.push({ kind: WORK[round.purpose] ?? 'train', from: began, to: reported })
     if (reportedAt !== null && unmaskedAt !== null)
       bars.push({ kind: 'unmask', from: since(lastReport ?? reportedAt), to: since(unmaskedAt) })
   }

@@ -15,7 +15,7 @@ const MARK_PIXELS = 104
 /** An open round grows by itself, also while nothing happens in it. */
 const TICK_MILLIS = 500
 
-/** One round as bars: who was waited for, and what came on top of the training. */
+/** One round as bars: who was waited for, and what came on top of the sites' work. */
 export function TimelineView({ follower }: { readonly follower: Follower }) {
   const { history, pulse } = follower
   void pulse.beats.value
@@ -63,7 +63,8 @@ function headline(round: RoundTrace, { spanMillis }: Timeline): string {
   if (round.outcome === 'open')
     return words.running(formatMillis(spanMillis), round.reports, round.cohort || round.invited)
   if (round.outcome === 'aborted') return words.aborted(round.reason ?? '')
-  return words.overhead(formatMillis(round.overheadMillis), formatMillis(spanMillis), formatMillis(round.trainMillis))
+  const slowest = words.slowest(round.purpose, formatMillis(round.trainMillis))
+  return words.overhead(formatMillis(round.overheadMillis), formatMillis(spanMillis), slowest)
 }
 
 function useTicking(isOn: boolean): void {

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { z } from 'zod'
-import type { deliveryView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
-import type { WebhookEndpointView } from '#sdk/views.ts'
+import type { deliveryView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
+import type { WebhookEndpointView } from '#sdk/webhook-views.ts'
 import { create, send } from './api.ts'
 import { Choice, Choices, Confirm, Field, FormDialog, type Shown, ToCopy, textIn } from './form.tsx'
 import { formatDay, formatMillis } from './format.ts'
@@ -12,7 +12,9 @@ import { SETTINGS } from './settings-words.ts'
 import { type Column, Table } from './table.tsx'
 
 type Delivery = z.output<typeof deliveryView>
-type Asked = { readonly what: 'add' } | { readonly what: 'edit' | 'remove'; readonly endpoint: WebhookEndpointView }
+type Asked =
+  | { readonly what: 'add' }
+  | { readonly what: 'edit' | 'rotate' | 'remove'; readonly endpoint: WebhookEndpointView }
 
 const PATH = '/v1/webhook-endpoints'
 /** What is sent is seen as it goes, by whoever looks at the list. */
@@ -35,6 +37,7 @@ export function Webhooks() {
       </Needs>
       {asked?.what === 'add' && <AddEndpoint {...dialog} />}
       {asked?.what === 'edit' && <EditEndpoint {...dialog} endpoint={asked.endpoint} />}
+      {asked?.what === 'rotate' && <RotateSecret {...dialog} endpoint={asked.endpoint} />}
       {asked?.what === 'remove' && (
         <Confirm
           title={words.removeTitle}
@@ -79,7 +82,8 @@ function Endpoint(props: {
   readonly changed: () => void
 }) {
   const { endpoint, ask } = props
-  const { id, url, enabled, events, description, gave_up } = endpoint
+  const { id, url, enabled, events, description, old_secret_until, gave_up } = endpoint
+  const overlap = old_secret_until !== null && Date.parse(old_secret_until) > Date.now() && old_secret_until
   const [said, setSaid] = useState('')
   const [sent, setSent] = useState(0)
   const [isOpen, setOpen] = useState(false)
@@ -106,11 +110,17 @@ function Endpoint(props: {
           <code>{url}</code> <Chip state={enabled ? 'live' : 'stopped'} text={enabled ? words.isOn : words.isOff} />
         </>
       }
-      facts={[events.join(', '), description, SETTINGS.made(formatDay(endpoint.created_at))]}
+      facts={[
+        events.join(', '),
+        description,
+        SETTINGS.made(formatDay(endpoint.created_at)),
+        overlap && words.oldUntil(formatDay(overlap)),
+      ]}
       actions={
         <>
           {button(words.test, () => void act(test))}
           {button(words.edit, () => ask({ what: 'edit', endpoint }))}
+          {button(words.rotate, () => ask({ what: 'rotate', endpoint }))}
           {button(enabled ? words.off : words.on, () => void act(turn))}
           {button(words.remove, () => ask({ what: 'remove', endpoint }), 'danger')}
         </>
@@ -206,14 +216,7 @@ function AddEndpoint({ close, changed }: Dialog) {
   const submit = async (data: FormData, once: string): Promise<Shown> => {
     const { secret } = await create<z.output<typeof endpointWithSecretView>>(PATH, bodyOf(data), once)
     changed()
-    const content = (
-      <>
-        <p class="banner warn">{SETTINGS.onceLead}</p>
-        <ToCopy name={words.secret} text={secret} />
-        <p class="note">{words.secretHint}</p>
-      </>
-    )
-    return { title: words.added, content }
+    return { title: words.added, content: <Secret text={secret} /> }
   }
   return (
     <FormDialog title={words.add} act={words.add} close={close} submit={submit}>
@@ -221,6 +224,45 @@ function AddEndpoint({ close, changed }: Dialog) {
     </FormDialog>
   )
 }
+
+function Secret({ text }: { readonly text: string }) {
+  const words = SETTINGS.webhooks
+  return (
+    <>
+      <p class="banner warn">{SETTINGS.onceLead}</p>
+      <ToCopy name={words.secret} text={text} />
+      <p class="note">{words.secretHint}</p>
+    </>
+  )
+}
+
+function RotateSecret({ endpoint, close, changed }: Dialog & { readonly endpoint: WebhookEndpointView }) {
+  const words = SETTINGS.webhooks
+  const submit = async (data: FormData, once: string): Promise<Shown> => {
+    const path = `${PATH}/${endpoint.id}/rotate-secret`
+    const body = { overlapSeconds: Number(textIn(data, 'overlapSeconds')) }
+    const { secret } = await create<z.output<typeof endpointWithSecretView>>(path, body, once)
+    changed()
+    return { title: words.rotated, content: <Secret text={secret} /> }
+  }
+  return (
+    <FormDialog title={words.rotateTitle} lead={words.rotateLead} act={words.rotate} close={close} submit={submit}>
+      <Field name="overlapSeconds" label={words.overlap} hint={words.overlapHint}>
+        {(named) => (
+          <select {...named}>
+            {OVERLAPS_SECONDS.map((seconds) => (
+              <option key={seconds} value={seconds} selected={seconds === 86_400}>
+                {words.overlaps[seconds]}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+    </FormDialog>
+  )
+}
+
+const OVERLAPS_SECONDS = [0, 3600, 86_400, 604_800] as const
 
 function EditEndpoint({ endpoint, close, changed }: Dialog & { readonly endpoint: WebhookEndpointView }) {
   const words = SETTINGS.webhooks

@@ -163,8 +163,12 @@ export const WORDS = {
     newer: 'Round after',
     follow: 'Newest',
     coordinator: 'Coordinator',
-    overhead: (overhead: string, duration: string, train: string) =>
-      `Overhead ${overhead}: the round took ${duration}, the slowest training ${train}`,
+    overhead: (overhead: string, duration: string, slowest: string) =>
+      `Overhead ${overhead}: the round took ${duration}, ${slowest}`,
+    slowest: (purpose: string, took: string) =>
+      purpose === 'evaluate'
+        ? `the slowest test ${took}`
+        : `the slowest ${purpose === 'ask' ? 'count' : 'training'} ${took}`,
     running: (took: string, reports: number, cohort: number) => `Open for ${took}, ${reports} of ${cohort} reports in`,
     aborted: (reason: string) => `Came to nothing: ${reason}`,
     critical: 'critical path',
@@ -183,6 +187,8 @@ export const WORDS = {
       joined: 'joined, awaiting the draw',
       fetch: 'fetch, keys and waiting',
       train: 'training, by the site’s clock',
+      test: 'testing the model, by the site’s clock',
+      count: 'counting, by the site’s clock',
       unmask: 'confirm and unmask',
       select: 'select',
       collect: 'collect reports',
@@ -197,7 +203,7 @@ export const WORDS = {
     reports: 'Reports',
     bytes: 'Upload',
     took: 'Took',
-    train: 'Training',
+    train: 'Slowest site',
     overhead: 'Overhead',
     loss: 'Loss',
     accuracy: 'Accuracy',

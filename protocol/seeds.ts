@@ -64,9 +64,12 @@ export function ticketKey(coordinatorSecret: Bytes): Bytes {
   return derive(coordinatorSecret, 'ticket')
 }
 
-/** The key of what is sent to a webhook endpoint: made of the endpoint's id, so that it is kept nowhere. */
-export function webhookKey(coordinatorSecret: Bytes, endpoint: string): Bytes {
-  return derive(coordinatorSecret, 'webhook', utf8(endpoint))
+/**
+ * The key of what is sent to a webhook endpoint: made of the endpoint's id, which has no space in it, and of how often its
+ * secret was changed, so that it is kept nowhere.
+ */
+export function webhookKey(coordinatorSecret: Bytes, endpoint: string, version: number): Bytes {
+  return derive(coordinatorSecret, 'webhook', utf8(version === 0 ? endpoint : `${endpoint} ${version}`))
 }
 
 /** What the API's keys and cookies are made from: all processes of one coordinator make the same. */

@@ -55,6 +55,7 @@ export const CODES = [
   'too_many_connections',
   'too_many_dry_runs',
   'too_many_endpoints',
+  'too_many_secrets',
   'too_many_extensions',
   'too_many_files',
   'too_many_keys',

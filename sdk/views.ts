@@ -284,34 +284,6 @@ export type WhoamiView = {
   expires_at: string | null
 }
 
-export type WebhookEndpointView = {
-  id: string
-  url: string
-  events: string[]
-  description: string
-  enabled: boolean
-  created_at: string
-  updated_at: string
-  /** The latest event that was not delivered within a day. */
-  gave_up: { at: string; run: string; seq: number; reason: string } | null
-}
-
-export type WebhookEndpointWithSecretView = WebhookEndpointView & { secret: string }
-
-export type WebhookDeliveryView = {
-  /** The message, and its webhook-id. */
-  id: string
-  type: string
-  run: string | null
-  seq: number | null
-  at: string
-  attempt: number
-  status: number | null
-  outcome: 'delivered' | 'failed' | 'gave-up'
-  reason: string | null
-  elapsed_ms: number
-}
-
 export type AuditEventView = {
   id: string
   time: string
@@ -322,6 +294,12 @@ export type AuditEventView = {
   target: string | null
   status: number
   request_id: string
+  /** The only one of the key, where it had one. */
+  federation: string | null
+  /** Its place in the log, from 0, and the SHA-256 of its entry there, by which the next one names it as `before`. */
+  seq: number
+  hash: string
+  before: string | null
 }
 
 export type PublicationView = {

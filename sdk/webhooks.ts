@@ -1,7 +1,7 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
-import type { WebhookDeliveryView, WebhookEndpointView, WebhookEndpointWithSecretView } from './views.ts'
 import { verifySignature } from './webhook-signature.ts'
+import type { WebhookDeliveryView, WebhookEndpointView, WebhookEndpointWithSecretView } from './webhook-views.ts'
 
 export type NewEndpoint = {
   readonly url: string
@@ -41,6 +41,19 @@ export class Webhooks {
     options: ChangeOptions = {},
   ): Promise<WebhookEndpointView> {
     return this.#transport.json(of(id), { method: 'PATCH', json: change, ...options })
+  }
+
+  /**
+   * Makes another secret. Until the old one's time is over, a day unless it is said, messages are signed by both.
+   *
+   * @returns with `secret`, which is told this once
+   */
+  rotateSecret(
+    id: string,
+    { overlapSeconds, ...options }: CreateOptions & ChangeOptions & { readonly overlapSeconds?: number } = {},
+  ): Promise<WebhookEndpointWithSecretView> {
+    const json = overlapSeconds === undefined ? {} : { overlapSeconds }
+    return this.#transport.json(`${of(id)}/rotate-secret`, { method: 'POST', json, ...options })
   }
 
   remove(id: string, options: CallOptions = {}): Promise<void> {

@@ -1,3 +1,5 @@
+import { purposeField } from '#protocol/plan.ts'
+import { WORK } from '#protocol/work.ts'
 import type { SiteState } from '../render/board.ts'
 import type { Said } from './process.ts'
 
@@ -11,7 +13,7 @@ export function siteAfter(site: SiteState, said: Said): SiteState {
     case 'node.joined':
       return { name, doing: 'joined' }
     case 'node.seated':
-      return { name, doing: 'training' }
+      return { name, doing: WORK[purposeField.parse(said['purpose'])] }
     case 'node.training':
       return {
         name,

@@ -50,4 +50,15 @@ export const ACCESS: readonly Command[] = [
     prints: 'audited',
     load: () => import('../audit-ls.ts'),
   },
+  {
+    name: 'audit verify',
+    summary: 'check that no entry of the audit log was changed, left out or put in, and show its head to be noted',
+    options: [
+      ...api,
+      { name: 'head', value: '<seq:hash>', summary: 'as it was printed once: all up to that one are what they were' },
+    ],
+    examples: ['consilium audit verify', `consilium audit verify --head 41:${'7c'.repeat(32)}`],
+    prints: 'audit-verified',
+    load: () => import('../audit-verify.ts'),
+  },
 ]

@@ -66,6 +66,18 @@ export const FEDERATIONS: readonly Command[] = [
     load: () => import('../federations-show.ts'),
   },
   {
+    name: 'federations rename',
+    summary: 'call a federation otherwise; its id stays, and its runs, members and invites with it',
+    positional: { name: '<federation> <name>', required: true, max: 2 },
+    options: [...change, { name: 'description', value: '<text>', summary: "what it is for; '' for nothing" }],
+    examples: [
+      'consilium federations rename cardio cardio-eu',
+      'consilium federations rename cardio cardio --description "heart failure, eight hospitals"',
+    ],
+    prints: 'federation',
+    load: () => import('../federations-rename.ts'),
+  },
+  {
     name: 'federations rm',
     summary: 'dissolve a federation without unfinished runs, with its members and invites',
     positional: { name: '<federation>', required: true },

@@ -27,6 +27,27 @@ export const WEBHOOKS: readonly Command[] = [
     load: () => import('../webhooks-create.ts'),
   },
   {
+    name: 'webhooks rotate',
+    summary: 'make another secret, which is shown once; for a time messages are signed by the old one as well',
+    positional,
+    options: [
+      ...change,
+      {
+        name: 'overlap',
+        value: '<seconds>',
+        default: '86400',
+        summary: 'how long the old secret signs as well; 0 where it has leaked',
+      },
+      idempotencyKey,
+    ],
+    examples: [
+      'consilium webhooks rotate we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N',
+      'consilium webhooks rotate we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N --overlap 0',
+    ],
+    prints: 'made-endpoint',
+    load: () => import('../webhooks-rotate.ts'),
+  },
+  {
     name: 'webhooks rm',
     summary: 'tell an address nothing more',
     positional,

@@ -1,3 +1,5 @@
+import type { Purpose } from '#protocol/plan.ts'
+import type { WORK } from '#protocol/work.ts'
 import { etaMillis, type RunProgress, roundsIn } from '../run-progress.ts'
 import { bar } from './bar.ts'
 import { curveLines } from './curve.ts'
@@ -8,7 +10,7 @@ import { shorten, widthOf } from './width.ts'
 /** What one node does: by its own words where it is a process of ours, else by the run's events. */
 export type SiteState = {
   readonly name: string
-  readonly doing: 'starting' | 'waiting' | 'joined' | 'training' | 'reported' | 'gone'
+  readonly doing: 'starting' | 'waiting' | 'joined' | (typeof WORK)[Purpose] | 'reported' | 'gone'
   readonly operator?: string
   /** Epochs done of how many, and the last one's loss; while training. */
   readonly epoch?: number

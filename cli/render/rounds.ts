@@ -1,3 +1,5 @@
+import type { Purpose } from '#protocol/plan.ts'
+import { WORK } from '#protocol/work.ts'
 import type { RoundView, SeatView } from '../api-client.ts'
 import { figuresText } from './figures.ts'
 import { formatSeconds } from './units.ts'
@@ -26,14 +28,14 @@ export function roundLine(view: RoundView): string {
   return rowOf([String(round), purpose, outcome, seats, took, evaluation?.accuracy.toFixed(4) ?? '', why], ROUND_WIDTHS)
 }
 
-/** A line for each seat: what it did, how long it trained, and why not. */
-export function seatLines(seats: readonly SeatView[]): readonly string[] {
+/** A line for each seat: what it did, how long it worked, and why not. */
+export function seatLines(seats: readonly SeatView[], purpose: Purpose): readonly string[] {
   if (seats.length === 0) return ['no seats: the cohort was not drawn']
   const rows = seats.map(({ seat, node, outcome, reason, train_ms }) => {
     const trained = train_ms === null ? '' : formatSeconds(train_ms)
     return rowOf([String(seat), node, outcome, trained, reason ?? ''], SEAT_WIDTHS)
   })
-  return [rowOf(['seat', 'node', 'outcome', 'train', 'why'], SEAT_WIDTHS), ...rows]
+  return [rowOf(['seat', 'node', 'outcome', WORK[purpose], 'why'], SEAT_WIDTHS), ...rows]
 }
 
 const SEAT_WIDTHS = [5, 48, 8, 9, 0] as const

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { text, time } from '#coordinator/api/schemas.ts'
+import { purposeField } from '#protocol/plan.ts'
 import { referenceModelField } from '#protocol/reference-models.ts'
 
 /** What is printed of a machine that trains, and line by line by a node that runs. */
@@ -63,7 +64,7 @@ export const nodeLineShape = z.union([
   }),
   z.object({ type: z.literal('node.resumed'), time }),
   told('node.joined', {}),
-  told('node.seated', { seat: z.int() }),
+  told('node.seated', { seat: z.int(), purpose: purposeField }),
   told('node.training', { epoch: z.int(), epochs: z.int(), loss: z.number().nullable() }),
   told('node.agreed', { members: z.int() }),
   told('node.masked', { bytes: z.int() }),

@@ -128,3 +128,9 @@ export const receiptShape = z.object({
   signed_by: z.string(),
   pinned: z.boolean(),
 })
+
+export const auditVerifiedShape = z.object({
+  entries: z.int(),
+  head: z.object({ seq: z.int(), hash: z.string() }).nullable(),
+  linked_from: z.int().nullable().meta({ description: 'the first entry that names the one before it' }),
+})

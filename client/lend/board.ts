@@ -2,6 +2,7 @@ import { formatCredits } from '#protocol/amount.ts'
 import type { Capability } from '#protocol/capability.ts'
 import type { Cid } from '#protocol/ids.ts'
 import type { ReferenceModel } from '#protocol/reference-models.ts'
+import { WORK } from '#protocol/work.ts'
 import type { Earned, RunningPageNode } from '../browser.ts'
 import type { Progress } from '../progress.ts'
 import type { OpenBackend } from '../trainers/backends/choice.ts'
@@ -10,6 +11,7 @@ import { element, show } from './element.ts'
 /** What the node does, for a person to see, and in the tab's title for one who looks elsewhere. */
 export class Board {
   #tasks = 0
+  #work: string = WORK.train
   #samplesPerSecond: number | undefined
   #total = 0n
   #state = ''
@@ -74,15 +76,16 @@ export class Board {
       case 'joined':
         return this.state('asked to take part, and joined')
       case 'seated':
+        this.#work = WORK[made.purpose]
         show('epoch', 'begins')
-        return this.state('training')
+        return this.state(this.#work)
       case 'training':
         show('epoch', `${made.epoch} of ${made.epochs}`)
         return show('loss', made.loss.toFixed(4))
       case 'agreed':
-        return this.state(`training: masks are agreed with ${made.members - 1} others`)
+        return this.state(`${this.#work}: masks are agreed with ${made.members - 1} others`)
       case 'recomputed':
-        return this.state(`training: round ${made.past} was recomputed, and its model is the right one`)
+        return this.state(`${this.#work}: round ${made.past} was recomputed, and its model is the right one`)
       case 'masked':
         return this.state('the masked change is on its way')
       case 'reported':

@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ulid } from 'ulid'
 import { z } from 'zod'
+import { toHex } from '#protocol/bytes.ts'
 import { Allowances } from '../allowances.ts'
-import type { AuditEntry } from '../audit.ts'
+import type { AuditEntry, AuditRecord } from '../audit.ts'
 import { type Caller, mayCall, sees } from './caller.ts'
 import type { ApiDoors } from './doors.ts'
 import { isReplayed } from './idempotency.ts'
@@ -23,6 +24,13 @@ export const auditEventView = z
     target: z.string().nullable().meta({ description: 'the path of what was made or changed' }),
     status: z.int().meta({ description: 'of the answer; 403: the key had not the scope for it' }),
     request_id: z.string(),
+    federation: z.string().nullable().meta({ description: 'the only one of the key, where it had one' }),
+    seq: z.int().meta({ description: 'its place in the log, from 0' }),
+    hash: text('SHA-256 of its entry in the log, by which the next one names it'),
+    before: z
+      .string()
+      .nullable()
+      .meta({ description: 'hash of the entry before; null of the first one, and of those of earlier versions' }),
   })
   .meta({
     id: 'AuditEvent',
@@ -32,6 +40,7 @@ export const auditEventView = z
         actor: { id: 'key_01KQ7ZT2B4C6D8E0F1G2H3J4K5', name: 'nightly' },
         ...{ action: 'POST /v1/runs/{id}/stop', target: '/v1/runs/run_01KQ7ZV0A1B2C3D4E5F6G7H8J9/stop', status: 200 },
         request_id: 'req_01KQ7ZV6S2T3V4W5X6Y7Z8A9B0',
+        ...{ federation: null, seq: 41, hash: '7c'.repeat(32), before: 'e5'.repeat(32) },
       },
     ],
   })
@@ -108,6 +117,9 @@ function targetOf({ url, params }: FastifyRequest, reply: FastifyReply): string 
 /** Somebody may have taken a key for its id: what is written here is read by others. */
 const KEY = /ck_\w{40,}/g
 
-function viewOf({ id, at, actor, action, target, status, request }: AuditEntry) {
-  return { ...{ id, time: timeOf(at), actor: { ...actor } }, ...{ action, target, status, request_id: request } }
+function viewOf({ id, at, actor, action, target, status, request, federation, position, hash, before }: AuditRecord) {
+  return {
+    ...{ id, time: timeOf(at), actor: { ...actor }, action, target, status, request_id: request, federation },
+    ...{ seq: position, hash: toHex(hash), before: before ? toHex(before) : null },
+  }
 }

@@ -6,7 +6,7 @@ import type { Invite, Member } from '../federation-events.ts'
 import type { Federation, FederationRefusal } from '../federations.ts'
 import { type Caller, sees } from './caller.ts'
 import type { ApiDoors } from './doors.ts'
-import { ifMatch, preconditionFailed, tagged } from './etag.ts'
+import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
 import {
   addMemberSchema,
   amendFederationSchema,
@@ -107,11 +107,12 @@ export function federationRoutes(routes: Routes, doors: ApiDoors): void {
         response: { 200: federationView, ...problems, 412: problemView },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { id } = await findFederation(request.caller, request.params.id)
       const isMet = ifMatch(request)
       const amending = federations.amend(id, definedIn(request.body), (known) => isMet(federationOf(known)))
-      return federationOf(taken(await inTime(clock, amending, MAYBE), id))
+      const view = federationOf(taken(await inTime(clock, amending, MAYBE), id))
+      return reply.header('etag', etagOf(view)).send(view)
     },
   )
 

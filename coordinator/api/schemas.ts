@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { parseCid } from '#protocol/cid.ts'
 import { count, nameField } from '#protocol/codec.ts'
+import { EVENT_TYPES } from '#protocol/event-types.ts'
 import { type Cid, type FederationId, parseFederationId } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { metricsField } from '#protocol/metrics.ts'
@@ -193,8 +194,8 @@ export const problemView = z
   .meta({ id: 'Problem', examples: [example.PROBLEM] })
 
 export const eventView = z
-  .looseObject({ type: z.string(), run: z.string(), seq: z.int(), time })
-  .meta({ id: 'Event', examples: [example.EVENT], description: 'docs/protocol.md lists the types and their fields' })
+  .looseObject({ type: text(`one of ${EVENT_TYPES.join(', ')}`), run: z.string(), seq: z.int(), time })
+  .meta({ id: 'Event', examples: [example.EVENT], description: 'docs/webhooks.md says what each type tells of' })
 
 /** Its example is a page of the item's. */
 export const page = <T extends z.ZodType>(item: T) =>

@@ -33,6 +33,8 @@ export const taskView = z
   })
   .meta({ id: 'Task', examples: [TASK] })
 
+/** Once for all servers of a process: made anew, its name in the description would depend on which of them came first. */
+const newTaskSchema = createRunSchema.shape.task.meta({ id: 'NewTask', examples: [CREATE_RUN.task] })
 export const taskParams = z.object({ cid: z.string().max(200) })
 
 /** What to train, apart from any run of it: by content, so that the same task is the same CID, whoever posts it. */
@@ -47,7 +49,7 @@ export function taskRoutes(routes: Routes, doors: ApiDoors): void {
         summary: 'Check a task and keep it, without a run',
         description:
           'What is under task in a request for a run. The same task has the same CID: a repeat answers it again.',
-        body: createRunSchema.shape.task.meta({ id: 'NewTask', examples: [CREATE_RUN.task] }),
+        body: newTaskSchema,
         response: { 201: taskView, ...problems },
       },
     },

@@ -1,6 +1,7 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { roundPayouts, totalOf } from '#payments/allocate.ts'
+import type { EventType } from '#protocol/event-types.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import { shown } from '#protocol/metrics.ts'
 import type { Question } from '#protocol/question.ts'
@@ -96,7 +97,7 @@ export function timeOf(millis: number): string {
 }
 
 /** One entry of the log as one public event: its type says what it led to. */
-export function eventOf(transition: Advanced, payload: Payload): Record<string, unknown> & { type: string } {
+export function eventOf(transition: Advanced, payload: Payload): Record<string, unknown> & { type: EventType } {
   const { before, after, event, position } = transition
   const { type, ...fields } = meaningOf(before, after, event, payload)
   return { type, run: after.spec.run, seq: position, time: timeOf(event.at), ...fields }
@@ -107,13 +108,13 @@ function meaningOf(
   after: Run,
   event: RunEvent,
   payload: Payload,
-): { type: string; [key: string]: unknown } {
+): { type: EventType; [key: string]: unknown } {
   const round = 'round' in event ? { round: event.round } : {}
   const ended = before?.round && !after.round ? after.past[before.round.round - 1] : undefined
   if (event.kind === 'stopped')
     return { type: 'run.stopping', reason: event.reason, round: ended?.round ?? null, purpose: ended?.purpose ?? null }
   if (ended && before?.round && ended.manifest === null)
-    return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, cause: event.kind }
+    return { type: 'round.aborted', ...round, purpose: ended.purpose, reason: ended.reason, ...causedBy(event) }
   if (ended && before?.round)
     return { type: 'round.completed', ...round, ...completed(before, before.round, after, event.at, payload) }
   switch (event.kind) {
@@ -209,6 +210,12 @@ function meaningOf(
     case 'cleared':
       return { type: 'vectors.deleted', through: event.through }
   }
+}
+
+/** What ended a round; of a node that declined or left, with what it said, since no other event tells of it. */
+function causedBy(event: RunEvent) {
+  const says = event.kind === 'declined' || event.kind === 'left'
+  return { cause: event.kind, ...(says && { node: event.node, node_reason: event.reason }) }
 }
 
 function pausedBy(run: Run) {

@@ -3,7 +3,8 @@ import { parseRunId, type RunId } from '#protocol/ids.ts'
 import { Places, type PlacesRule } from '#protocol/places.ts'
 import type { Delivery, Notifier } from '../notifier.ts'
 import type { WebhookTransport } from '../transports/webhooks.ts'
-import { type Endpoint, type EndpointChange, endpointFields, type Webhooks } from '../webhooks.ts'
+import type { SecretOf } from '../webhook-signature.ts'
+import type { Endpoint, EndpointChange, Webhooks } from '../webhooks.ts'
 import { type Caller, sees } from './caller.ts'
 import type { ApiDoors } from './doors.ts'
 import { etagOf, ifMatch, preconditionFailed, tagged } from './etag.ts'
@@ -14,93 +15,21 @@ import { pageQuery, problems, type Routes } from './runs.ts'
 import { page, problemView } from './schemas.ts'
 import { tenantOf } from './tenancy.ts'
 import { timeOf } from './views.ts'
+import {
+  changeEndpointSchema,
+  createEndpointSchema,
+  deliveryView,
+  endpointView,
+  endpointWithSecretView,
+  rotateSecretSchema,
+} from './webhook-schemas.ts'
 
 export type WebhookDoors = {
   readonly webhooks: Webhooks
   readonly notifier: Notifier
   readonly mistakeIn: WebhookTransport['mistakeIn']
-  readonly secretOf: (endpoint: string) => string
+  readonly secretOf: SecretOf
 }
-
-const text = (what: string) => z.string().meta({ description: what })
-const time = text('RFC 3339')
-
-const EXAMPLE = {
-  url: 'https://hooks.example.org/consilium',
-  events: ['round.completed', 'run.*'],
-  description: 'the study desk',
-}
-const ENDPOINT_EXAMPLE = {
-  ...{ id: 'we_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N', ...EXAMPLE, enabled: true },
-  ...{ created_at: '2026-11-22T09:31:04.120Z', updated_at: '2026-11-22T09:31:04.120Z', gave_up: null },
-}
-const DELIVERY_EXAMPLE = {
-  ...{
-    id: 'msg_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N_12',
-    type: 'round.completed',
-    run: 'run_01KQ7Z8Y9X0W1V2T3S4R5Q6P7N',
-    seq: 12,
-  },
-  ...{
-    at: '2026-11-22T09:31:04.350Z',
-    attempt: 1,
-    status: 204,
-    outcome: 'delivered' as const,
-    reason: null,
-    elapsed_ms: 38,
-  },
-}
-
-export const endpointView = z
-  .object({
-    id: text('we_…'),
-    url: z.string(),
-    events: z.array(z.string()),
-    description: z.string(),
-    enabled: z.boolean(),
-    created_at: time,
-    updated_at: time,
-    gave_up: z
-      .object({ at: time, run: z.string(), seq: z.int(), reason: z.string() })
-      .nullable()
-      .meta({ description: 'the latest event that was not delivered within a day' }),
-  })
-  .meta({ id: 'WebhookEndpoint', examples: [ENDPOINT_EXAMPLE] })
-export const endpointWithSecretView = endpointView
-  .extend({ secret: text('whsec_…, for Standard Webhooks: shown this once') })
-  .meta({
-    id: 'WebhookEndpointWithSecret',
-    examples: [{ ...ENDPOINT_EXAMPLE, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }],
-  })
-export const deliveryView = z
-  .object({
-    id: text('the message, and its webhook-id'),
-    type: z.string(),
-    run: z.string().nullable(),
-    seq: z.int().nullable(),
-    at: time,
-    attempt: z.int(),
-    status: z.int().nullable(),
-    outcome: z.enum(['delivered', 'failed', 'gave-up']),
-    reason: z.string().nullable(),
-    elapsed_ms: z.int(),
-  })
-  .meta({ id: 'WebhookDelivery', examples: [DELIVERY_EXAMPLE] })
-
-const eventsField = endpointFields.events.meta({
-  description: 'types of events: round.completed, run.* for all that start so, or *',
-})
-const createSchema = z
-  .strictObject({
-    url: endpointFields.url,
-    events: eventsField.default(['round.completed', 'run.*']),
-    description: endpointFields.description.default(''),
-  })
-  .meta({ id: 'CreateWebhookEndpoint', examples: [EXAMPLE] })
-const changeSchema = z
-  .strictObject({ ...endpointFields, events: eventsField, enabled: z.boolean() })
-  .partial()
-  .meta({ id: 'ChangeWebhookEndpoint', examples: [{ enabled: false }] })
 
 const params = z.object({ id: z.string().max(100) })
 /** Messages that are sent by hand, at a time: each waits up to ten seconds for somebody else's host. */
@@ -170,7 +99,7 @@ export function webhookRoutes(
         description:
           'Signed after Standard Webhooks; an event is one message under one webhook-id, in the order of its run, and again for a day until it is answered with 2xx.',
         headers: idempotencyHeaders,
-        body: createSchema,
+        body: createEndpointSchema,
         response: { 201: endpointWithSecretView, ...problems },
       },
     },
@@ -187,7 +116,7 @@ export function webhookRoutes(
       return reply
         .code(201)
         .headers({ location: `/v1/webhook-endpoints/${endpoint.id}`, etag: etagOf(view) })
-        .send({ ...view, secret: secretOf(endpoint.id) })
+        .send({ ...view, secret: secretOf(endpoint.id, 0) })
     },
   )
 
@@ -207,7 +136,7 @@ export function webhookRoutes(
       schema: {
         summary: 'Change an endpoint, or switch it off and on',
         params,
-        body: changeSchema,
+        body: changeEndpointSchema,
         response: { 200: endpointView, ...problems, 412: problemView },
       },
     },
@@ -224,16 +153,38 @@ export function webhookRoutes(
         webhooks.change(id, change, (standing) => isMet(viewOf(standing))),
       )
       if (changed === 'stale') throw preconditionFailed()
-      if (changed === 'too-many')
-        throw new Problem(
-          409,
-          'too_many_endpoints',
-          'There are enough',
-          'it was changed too often: it can be taken away',
-        )
+      if (changed === 'too-many') throw changedTooOften()
       if (!changed) throw notFound('endpoint', id)
       const view = viewOf(changed)
       return reply.header('etag', etagOf(view)).send(view)
+    },
+  )
+
+  routes.post(
+    '/v1/webhook-endpoints/:id/rotate-secret',
+    {
+      ...scoped,
+      schema: {
+        summary: 'Make another secret for an endpoint',
+        description:
+          'Until the overlap ends each message has a signature by the new secret and one by the old, so that a receiver can change over without missing any. With 0 what has leaked is good for nothing at once.',
+        headers: idempotencyHeaders,
+        params,
+        body: rotateSecretSchema,
+        response: { 200: endpointWithSecretView, ...problems, 412: problemView },
+      },
+    },
+    async (request, reply) => {
+      const { body, caller } = request
+      const { id } = await find(request.params.id, caller)
+      const isMet = ifMatch(request)
+      const rotating = webhooks.rotate(id, 1000 * body.overlapSeconds, onceOf(request), (one) => isMet(viewOf(one)))
+      const rotated = await inTime(clock, rotating, MAYBE)
+      if (!rotated.ok) throw refusedRotation(rotated.refusal, id)
+      const { endpoint, version, isReplayed } = rotated.value
+      if (isReplayed) markReplayed(reply)
+      const view = viewOf(endpoint)
+      return reply.header('etag', etagOf(view)).send({ ...view, secret: secretOf(id, version) })
     },
   )
 
@@ -309,6 +260,30 @@ export function webhookRoutes(
   )
 }
 
+function changedTooOften(): Problem {
+  return new Problem(409, 'too_many_endpoints', 'There are enough', 'it was changed too often: it can be taken away')
+}
+
+function refusedRotation(
+  refusal: 'no-endpoint' | 'stale' | 'too-many' | 'too-many-secrets' | 'key-reused',
+  id: string,
+): Problem {
+  switch (refusal) {
+    case 'no-endpoint':
+      return notFound('endpoint', id)
+    case 'stale':
+      return preconditionFailed()
+    case 'key-reused':
+      return keyReused()
+    case 'too-many':
+      return changedTooOften()
+    case 'too-many-secrets': {
+      const what = 'several old ones are good still: wait until one is over, or ask for a shorter overlap'
+      return new Problem(409, 'too_many_secrets', 'It has so many secrets already', what)
+    }
+  }
+}
+
 const MAYBE = 'it may still be made: send it again under the same Idempotency-Key, which makes it once'
 
 /** The place of an event, as the message's name has it. */
@@ -326,11 +301,13 @@ function viewOf({
   enabled,
   createdAt,
   updatedAt,
+  secrets,
   gaveUp,
 }: Endpoint): z.output<typeof endpointView> {
   return {
     ...{ id, url, events: [...events], description, enabled },
     ...{ created_at: timeOf(createdAt), updated_at: timeOf(updatedAt) },
+    old_secret_until: secrets[1]?.until ? timeOf(secrets[1].until) : null,
     gave_up: gaveUp && { at: timeOf(gaveUp.at), run: gaveUp.run, seq: gaveUp.position, reason: gaveUp.reason },
   }
 }

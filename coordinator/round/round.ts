@@ -84,6 +84,8 @@ export type Opened = {
   readonly timing: Timing
   /** How the round is masked; null where it is not. */
   readonly secure: Secure | null
+  /** Whether it ends as soon as too many have declined for good. */
+  readonly heedsRefusals: boolean
   readonly openedAt: Millis
   /** How long its nodes took for each kind of answer, as far as it got. */
   readonly took: Took
@@ -231,8 +233,8 @@ export function deadlineOf(round: Round): Millis | undefined {
 
 /** What every phase keeps of the one before. */
 export function openedOf(of: Opened): Opened {
-  const { round, purpose, plan, cohortSeed, rule, timing, secure, openedAt, took } = of
-  return { round, purpose, plan, cohortSeed, rule, timing, secure, openedAt, took }
+  const { round, purpose, plan, cohortSeed, rule, timing, secure, heedsRefusals, openedAt, took } = of
+  return { round, purpose, plan, cohortSeed, rule, timing, secure, heedsRefusals, openedAt, took }
 }
 
 /** How long an answer took whose phase ends now: all that it was given, where some are still awaited. */

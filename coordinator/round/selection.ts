@@ -2,6 +2,7 @@ import type { Attendance } from '#protocol/attendance.ts'
 import { draw, seatable } from '#protocol/draw.ts'
 import type { Millis, NodeId } from '#protocol/ids.ts'
 import { COHORT_MAX, RETURNS_MAX } from '#protocol/limits.ts'
+import { isLasting, refusedFor } from '#protocol/refusals.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { type Selection as Selected, selectionOf } from '#protocol/selection.ts'
 import { abort } from './aborted.ts'
@@ -10,7 +11,10 @@ import type { RoundEvent } from './events.ts'
 import { enrol } from './keys.ts'
 import { isAmong, type Opened, placeOf, type Round, type RoundRefusal, type Selection, withAnswer } from './round.ts'
 
-/** Who wants a seat. Ends when everyone invited has answered and enough joined, or at its deadline. */
+/**
+ * Who wants a seat. Ends when everyone invited has answered and enough joined, or at its deadline; a question's also when too
+ * many have declined for good.
+ */
 export function openSelection(opened: Opened, invited: number, attendance: readonly Attendance[]): Selection {
   return {
     ...opened,
@@ -68,11 +72,24 @@ function conclude(round: Selection, at: Millis): Round {
   const heardAll = answered(round) >= round.invited
   if (!due && !heardAll) return round
   const enough = seatable(joined, rule.operatorSeatsMax) >= rule.min
+  const refused = refusalsOf(round)
+  if (!enough && refused) return abort(round, refusedFor(refused), at)
   if (!enough) return due ? abort(round, joined.length < rule.min ? 'too-few-nodes' : 'too-few-operators', at) : round
   const selection = selected(round)
   const cohort = draw(selection, rule)
   const over = withAnswer(round, 'selectionMillis', heardAll ? at - round.openedAt : 'all')
   return round.secure ? enrol(over, round.secure, { selection, cohort }, at) : collect(over, { selection, cohort }, at)
+}
+
+/** What sites declined for good for, where too few are left of those who were asked: it would be the same again. */
+function refusalsOf(round: Selection): readonly string[] | undefined {
+  const { rule, invited, declined } = round
+  if (!round.heedsRefusals) return undefined
+  const lasting = declined.map(({ reason }) => reason).filter(isLasting)
+  const mayCome = Math.max(invited, answered(round)) - lasting.length
+  // Where fewer were invited than are needed, others are waited for to link, unless all of them have declined.
+  const isTold = invited >= rule.min || (invited > 0 && mayCome === 0)
+  return isTold && lasting.length > 0 && mayCome < rule.min ? lasting : undefined
 }
 
 /** The record of the draw. */

@@ -5,7 +5,7 @@
 A model is checked before it is written: the signature of the record that names it, its manifest against its CID by SHA-256,
 its weights against the CID that the manifest names, leaf by leaf. How it was made `consilium verify` redoes, of the bundle.
 """
-import argparse, contextlib, hashlib, http.client, io, json, math, os, random, re, struct, sys, time, uuid, zlib
+import argparse, base64, contextlib, hashlib, hmac, http.client, io, json, math, os, random, re, struct, sys, time, uuid, zlib
 import urllib.error, urllib.parse, urllib.request
 
 RETRIES, AWAY_SECONDS_MAX, SILENT_SECONDS_MAX = 3, 300, 60
@@ -101,6 +101,18 @@ class Consilium:
 
     def receipts(self, run, round_number):
         return self.all(_of(run, "/rounds/%d/receipts" % round_number))
+
+    def federations(self):
+        return self.all("/v1/federations")
+
+    def amend_federation(self, federation, **change):
+        """Its name=, and its description=: what is left out stays as it is."""
+        return self.call("/v1/federations/" + _part(federation), change, method="PATCH")
+
+    def rotate_webhook_secret(self, endpoint, overlap_seconds=86400, idempotency_key=None):
+        """With "secret", shown this once. For so long messages are signed by the old one as well; 0: not at all."""
+        path, body = "/v1/webhook-endpoints/%s/rotate-secret" % _part(endpoint), {"overlapSeconds": overlap_seconds}
+        return self.call(path, body, idempotency_key=idempotency_key)
 
     def card(self, run):
         """Its model card, in Markdown."""
@@ -376,6 +388,16 @@ def _entry(name):
     plain = re.sub(r'[%\\:*?"<>|\x00-\x1f\x7f-\x9f]', lambda mark: "%%%02X" % ord(mark[0]), name)
     spelt = ("%" + (part.replace(".", "2E") or "00") if part.strip(".") == "" else part for part in plain.split("/"))
     return "/".join(spelt)
+
+def verify_signature(secret, headers, body, now=None, tolerance=300):
+    """Whether a webhook is signed with the endpoint's secret, lately; headers by their names in lower case, body as it came."""
+    told = [headers.get("webhook-" + name) or "" for name in ("id", "timestamp", "signature")]
+    key = base64.b64decode(secret[6:] if secret.startswith("whsec_") else secret)
+    if not key or not re.fullmatch("[0-9]{1,12}", told[1]) or abs(int(told[1]) - (time.time() if now is None else now)) > tolerance:
+        return False
+    due = base64.b64encode(hmac.digest(key, ("%s.%s." % (told[0], told[1])).encode() + body, "sha256")).decode()
+    # Several, while the secret is being changed.
+    return any(hmac.compare_digest(("v1," + due).encode(), one.encode()) for one in told[2].split(" ")[:16])
 
 _P, _L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 _D, _ROOT = -121665 * pow(121666, -1, _P) % _P, pow(2, (_P - 1) // 4, _P)

@@ -37,6 +37,18 @@ test('a key is made for somebody, is good for what it was made for, and good no 
     `201  root  POST /v1/api-keys  /v1/api-keys/${id}`,
     '',
   ])
+  const verified = await here(['audit', 'verify'], root)
+  const [, head = ''] = /^entries {4}3\nhead {7}(2:[0-9a-f]{64})\n$/.exec(verified.stdout) ?? []
+  expect(verified.stderr).toContain(`audit verify --head ${head}`)
+  await here(['keys', 'create', '--name', 'later', '--scopes', 'runs:read'], root)
+  expect((await here(['audit', 'verify', '--head', head], root)).stdout).toMatch(/^entries {4}4\nhead {7}3:/)
+  const other = head.replace(/.$/, (letter) => (letter === '0' ? '1' : '0'))
+  for (const [noted, code] of [
+    [other, 8],
+    [head.replace('2:', '4:'), 8],
+    [head.slice(2), 2],
+  ] as const)
+    expect(await here(['audit', 'verify', '--head', noted], root)).toMatchObject({ code, stdout: '' })
   for (const { stdout, stderr } of [who, listed, revoked, audited])
     expect(stdout + stderr).not.toContain(made.stdout.slice(-57, -9))
 }, 60_000)

@@ -3,7 +3,7 @@ import { parseArguments } from '#cli/arguments.ts'
 import type { Command } from '#cli/command.ts'
 import { COMMANDS } from '#cli/commands.ts'
 import type { Failure } from '#cli/failure.ts'
-import { nearest } from '#cli/nearest.ts'
+import { nearest } from '#protocol/nearest.ts'
 
 function commandCalled(name: string): Command {
   const command = COMMANDS.find((other) => other.name === name)

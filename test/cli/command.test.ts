@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '#cli/commands.ts'
 import { commandHelp } from '#cli/help.ts'
@@ -73,20 +74,16 @@ describe('help', () => {
     const { stderr, stdout } = await consilium(['--help'], { env: { NODE_OPTIONS: options } })
     expect(stdout).toContain('consilium runs watch')
     const [files, builtin] = JSON.parse(stderr) as [string[], string[]]
-    const own = files.filter((url) => url.startsWith('file:')).map((url) => url.slice(url.lastIndexOf('/cli/') + 5))
+    const root = pathToFileURL(`${process.cwd()}/`).href
+    const own = files.filter((url) => url.startsWith('file:')).map((url) => url.slice(root.length))
     // What is written is made plain on its way, whatever it is.
     const table = [
-      'main',
-      'arguments',
-      'command',
-      'commands',
-      'failure',
-      'help',
-      'nearest',
-      'output',
-      'render/width',
-    ].map((name) => `${name}.ts`)
-    expect(own.filter((file) => !/^(bin\.js|registry\/\w+\.ts)$/.test(file) && !table.includes(file))).toEqual([])
+      ...['main', 'arguments', 'command', 'commands', 'failure', 'help', 'output', 'render/width'].map(
+        (name) => `cli/${name}.ts`,
+      ),
+      'protocol/nearest.ts',
+    ]
+    expect(own.filter((file) => !/^cli\/(bin\.js|registry\/\w+\.ts)$/.test(file) && !table.includes(file))).toEqual([])
     expect(own.length).toBeLessThan(30)
     expect(builtin.filter((name) => /sqlite|tls|http/.test(name))).toEqual([])
   })

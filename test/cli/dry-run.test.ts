@@ -40,11 +40,18 @@ const CHANGES: readonly (readonly [line: string, method: string, path: string, b
   ['keys create --name a --scopes runs:read', 'POST', '/v1/api-keys', { name: 'a', scopes: ['runs:read'] }],
   [`keys revoke ${KEY}`, 'DELETE', `/v1/api-keys/${KEY}`, null],
   ['federations create other', 'POST', '/v1/federations', { name: 'other' }],
+  ['federations rename cardio heart', 'PATCH', `/v1/federations/${FEDERATION}`, { name: 'heart' }],
   ['federations rm cardio', 'DELETE', `/v1/federations/${FEDERATION}`, null],
   [`invite revoke cardio ${INVITE}`, 'DELETE', `/v1/federations/${FEDERATION}/invites/${INVITE}`, null],
   [`members add cardio ${NODE}`, 'POST', `/v1/federations/${FEDERATION}/members`, { node: NODE }],
   [`members rm cardio ${NODE}`, 'DELETE', `/v1/federations/${FEDERATION}/members/${NODE}`, null],
   ['webhooks create https://a.example.org/', 'POST', '/v1/webhook-endpoints', { url: 'https://a.example.org/' }],
+  [
+    `webhooks rotate ${ENDPOINT} --overlap 60`,
+    'POST',
+    `/v1/webhook-endpoints/${ENDPOINT}/rotate-secret`,
+    { overlapSeconds: 60 },
+  ],
   [`webhooks rm ${ENDPOINT}`, 'DELETE', `/v1/webhook-endpoints/${ENDPOINT}`, null],
   [`webhooks test ${ENDPOINT}`, 'POST', `/v1/webhook-endpoints/${ENDPOINT}/test`, null],
   [

@@ -47,6 +47,13 @@ test('runs logs tells what happened, or what of it is asked for', async () => {
   expect(await run('runs', 'logs', one, '--since', '2999-01-01T00:00:00Z')).toMatchObject({ code: 0, stdout: '' })
   expect(await run('runs', 'logs', one, '--site', 'z6Mk')).toMatchObject({ code: 0, stdout: '' })
   expect(await run('runs', 'logs', one, '--since', 'yesterday')).toMatchObject({ code: 2 })
+  const unknown = await run('runs', 'logs', one, '--type', 'round.*', '--type', 'round.complete')
+  expect(unknown).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/there is no event "round.complete"/),
+  })
+  expect(unknown.stderr).toMatch(/ events +run\.created, .*vectors\.deleted; [\s\S]* fix +--type round\.completed$/m)
   const followed = jsonLines((await run('events', 'tail', one, '--json')).stdout)
   expect(followed).toEqual(all.slice(-10))
 })
@@ -98,6 +105,11 @@ test('webhooks are made, listed and taken away', async () => {
   expect(await run('webhooks', 'rm', String(id))).toMatchObject({ code: 0 })
   expect(await run('webhooks', 'rm', String(id))).toMatchObject({ code: 4 })
   expect(await run('webhooks', 'create', 'http://127.0.0.1:9/')).toMatchObject({ code: 2 })
+  const unknown = await run('webhooks', 'create', 'http://hooks.example.org:8443/x', '--event', 'rounds.*')
+  expect(unknown).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/such as round\.\*; there are run\.created, /),
+  })
 })
 
 test('webhooks listen tells a receiver here what an endpoint would be told, signed, and what became of each', async () => {
@@ -137,6 +149,7 @@ test('webhooks listen tells a receiver here what an endpoint would be told, sign
     ['not_loopback', '--forward', 'http://127.0.0.1.example.org/'],
     ['bad_value', '--forward', 'localhost:3000'],
     ['bad_value', '--forward', hook, '--events', 'round completed'],
+    ['--events round.completed', '--forward', hook, '--events', 'run.*,round.complete'],
     ['bad_secret', '--forward', hook, '--secret', join(at.state, 'api-key')],
   ] as const)
     expect(await run('webhooks', 'listen', ...more)).toMatchObject({ code: 2, stderr: expect.stringContaining(code) })

@@ -63,7 +63,8 @@ describe('what others named', () => {
 
   test('begins no line of its own in a list', () => {
     const event = { id: 'aud_1', time: 't', actor: { id: 'key_1', name: 'x\n200  root' }, action: 'a', target: null }
-    expect(auditLine({ ...event, status: 200, request_id: 'r' })).toBe('t  200  x 200  root  a')
+    const kept = { federation: null, seq: 0, hash: '', before: null }
+    expect(auditLine({ ...event, ...kept, status: 200, request_id: 'r' })).toBe('t  200  x 200  root  a')
     expect(rowOf(['a\nb'], [3])).toBe('a b')
   })
 })

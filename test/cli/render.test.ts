@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { siteAfter } from '#cli/demo/site-state.ts'
 import { bar } from '#cli/render/bar.ts'
 import { boardLines, type SiteState } from '#cli/render/board.ts'
 import { curveLines } from '#cli/render/curve.ts'
@@ -37,6 +38,16 @@ const sites: readonly SiteState[] = [
   { name: 'site-3', doing: 'gone', reason: 'SIGKILL' },
   { name: 'site-4', doing: 'waiting', reason: `data-contract: ${'a long reason '.repeat(10)}` },
 ]
+
+test('what a site does once it is seated is called what it is', () => {
+  const seated = (purpose: string) =>
+    siteAfter({ name: 'a', doing: 'joined' }, { type: 'node.seated', seat: 0, purpose })
+  expect(['train', 'evaluate', 'ask'].map((purpose) => seated(purpose).doing)).toEqual([
+    'training',
+    'testing',
+    'counting',
+  ])
+})
 
 describe('the block of a run', () => {
   test('at 60 columns, without letters beyond ASCII', () => {

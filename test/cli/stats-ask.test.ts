@@ -93,6 +93,12 @@ describe('stats ask', () => {
     const ran = await ask(at.url, ASKED)
     expect(ran).toMatchObject({ code: EXIT.runFailed, stdout: '' })
     expect(ran.stderr).toMatch(/no_answer.*too-few-nodes/)
+    const lacking = { type: 'run.failed', reason: '1 round was aborted, the last one: refused-by-sites: no-column' }
+    await using elsewhere = await pretender(new Uint8Array(0), lacking)
+    const args = ['stats', 'ask', '--count', '--coordinator', elsewhere.url]
+    expect((await here(args, { CONSILIUM_API_KEY: 'key' })).stderr).toMatch(
+      /fix +ask about a column that the sites have/,
+    )
   })
 
   test('names the rules by which sites would not answer, where there would have been enough of them', async () => {
@@ -109,5 +115,20 @@ describe('stats ask', () => {
       ],
     })
     expect(code).toBe(EXIT.policyDenied)
+    // The last of them to decline ends the round by that.
+    const end = { type: 'round.aborted', cause: 'declined', node: 'z6Mk3', node_reason: 'cells-too-small', reason: 'r' }
+    await using last = await pretender(
+      new Uint8Array(0),
+      { type: 'round.opened', invited: 3 },
+      ...declined,
+      end,
+      failed,
+    )
+    const three = await here([...args.slice(0, -2), last.url, '--json'], { CONSILIUM_API_KEY: 'key' })
+    expect(three.stderr).toMatch(/3 sites refuse this: 3 are needed, 0 may come[\s\S]*cells-too-small, of z6Mk3/)
+    // All of those there are, though they would be too few.
+    await using few = await pretender(new Uint8Array(0), { type: 'round.opened', invited: 2 }, ...declined, failed)
+    const all = await here([...args.slice(0, -2), few.url, '--json'], { CONSILIUM_API_KEY: 'key' })
+    expect(JSON.parse(all.stderr)).toMatchObject({ code: 'policy_denied', exit: EXIT.policyDenied })
   })
 })

@@ -268,7 +268,7 @@ export const maskedSpecs: fc.Arbitrary<RunSpec> = fc
 
 /** Runs that ask one question. */
 export const askSpecs: fc.Arbitrary<RunSpec> = maskedSpecs.map((spec) => ({
-  ...{ ...spec, purpose: 'ask', planned: 1, budget: 0n, genesis: spec.task },
+  ...{ ...spec, purpose: 'ask', planned: 1, budget: 0n, genesis: spec.task, heedsRefusals: true },
 }))
 
 /** Every round of these histories tests the same: a rule of patience is met once that runs out, and one of a bound at once or never. */

@@ -15,7 +15,7 @@ function open(change: Partial<Opened> = {}, invited = 4): Round {
     purpose: 'train',
     plan: cid('plan'),
     cohortSeed: new Uint8Array(32),
-    ...{ rule, timing, secure },
+    ...{ rule, timing, secure, heedsRefusals: false },
     openedAt: 0,
     took: {},
   } as const

@@ -3,6 +3,7 @@ import { readSignIn, type SignIn, SignIns } from '#coordinator/sign-ins.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import type { AuditEventView } from '#sdk/views.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { request } from './live.ts'
@@ -165,7 +166,9 @@ describe('a browser that has signed in', () => {
 describe('the audit log', () => {
   const events = async (api: Api, query = '', more: Asked = {}) =>
     (await api.ask(`/v1/audit-events${query}`, more)).body as {
-      data: { action: string; actor: { id: string }; target: string | null; status: number }[]
+      data: (Pick<AuditEventView, 'action' | 'target' | 'status' | 'seq' | 'hash' | 'before'> & {
+        actor: { id: string }
+      })[]
       next: string | null
     }
   const told = ({ data }: Awaited<ReturnType<typeof events>>) =>
@@ -190,10 +193,15 @@ describe('the audit log', () => {
       [id, 'POST /v1/api-keys', null, 403],
       ['root', 'POST /v1/api-keys', path, 201],
     ])
-    expect((await events(api)).data[0]).toEqual({
+    const { data } = await events(api)
+    expect(data.map(({ seq, before }) => [seq, before])).toEqual(
+      [1, 2, 3, 4, 5].map((next) => [5 - next, data[next]?.hash ?? null]),
+    )
+    expect(data[0]).toEqual({
       ...{ id: expect.stringMatching(/^aud_[0-9A-Z]{26}$/), time: '2026-11-22T00:00:00.000Z' },
       ...{ actor: { id: 'root', name: 'root' }, action: 'DELETE /v1/api-keys/{id}', target: path, status: 200 },
-      request_id: expect.stringMatching(/^req_/),
+      ...{ request_id: expect.stringMatching(/^req_/), federation: null, seq: 4 },
+      ...{ hash: expect.stringMatching(/^[0-9a-f]{64}$/), before: expect.any(String) },
     })
   })
 

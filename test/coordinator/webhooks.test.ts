@@ -7,8 +7,9 @@ import type { Run } from '#coordinator/run.ts'
 import type { RunEvent } from '#coordinator/run-events.ts'
 import type { Advanced } from '#coordinator/runner.ts'
 import { isInside, openWebhookTransport } from '#coordinator/transports/webhooks.ts'
-import { webhookSignature } from '#coordinator/webhook-signature.ts'
-import { Webhooks } from '#coordinator/webhooks.ts'
+import { webhookSecretOf, webhookSignature } from '#coordinator/webhook-signature.ts'
+import { versionsAt, Webhooks } from '#coordinator/webhooks.ts'
+import { verifySignature } from '#sdk/webhook-signature.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { comesTrue } from '#test/eventually.ts'
@@ -41,9 +42,25 @@ function history(): readonly Advanced[] {
   })
 }
 
-type Sent = { readonly url: string; readonly id: string; readonly type: string; readonly attempt: string }
+type Sent = {
+  readonly url: string
+  readonly id: string
+  readonly type: string
+  readonly attempt: string
+  readonly signed: readonly number[]
+}
 
 /** A process over a log, which may be one of several, or the next one after its death. */
+/** Every change makes another secret, and each is known by its number. */
+const secretOf = (_endpoint: string, version: number) => webhookSecretOf(new Uint8Array(24).fill(version))
+
+function signersOf(headers: Readonly<Record<string, string>>, body: string): readonly number[] {
+  const [id = '', time] = [headers['webhook-id'], Number(headers['webhook-timestamp'])]
+  const of = (signature: string) => (version: number) =>
+    webhookSignature(secretOf('', version), id, time, body) === signature
+  return (headers['webhook-signature'] ?? '').split(' ').map((one) => [0, 1, 2, 3, 4, 5].findIndex(of(one)))
+}
+
 function process(
   log = openMemoryLog(),
   clock = virtualClock(10_000),
@@ -53,7 +70,8 @@ function process(
   const all = history()
   const post: Post = async (url, headers, body) => {
     const { type } = JSON.parse(body) as { readonly type: string }
-    sent.push({ url, id: headers['webhook-id'] ?? '', type, attempt: headers['webhook-timestamp'] ?? '' })
+    const signed = signersOf(headers, body)
+    sent.push({ url, id: headers['webhook-id'] ?? '', type, attempt: headers['webhook-timestamp'] ?? '', signed })
     const status = await answer(url)
     if (status === 0) throw new Error('nobody listens')
     return status
@@ -62,7 +80,7 @@ function process(
   const webhooks = new Webhooks({ log, clock, newEndpointId: () => `we_${endpoints++}` })
   const shown = { events: all.length }
   const notifier = new Notifier({
-    ...{ webhooks, clock, post, secretOf: () => SECRET, count: () => undefined },
+    ...{ webhooks, clock, post, secretOf, count: () => undefined },
     payloadOf: async () => ({ parameters: 1, scores: { lanes: 0 } }) as never,
     runner: {
       runs: () => [(all[shown.events - 1] as Advanced).after],
@@ -78,6 +96,75 @@ function process(
 
 const body = (url: string, events = ['*']) => ({ url, events, description: '', federation: null })
 const seqs = (sent: readonly Sent[]) => sent.map(({ id }) => Number(id.split('_')[2]))
+
+describe('a secret that is changed', () => {
+  const DAY = 86_400_000
+  const rotating = async (...overlaps: readonly number[]) => {
+    const at = process(openMemoryLog(), virtualClock(0))
+    await at.webhooks.add(body('https://one.example/'), null)
+    for (const overlap of overlaps) await at.webhooks.rotate('we_0', overlap, null)
+    return at
+  }
+  const signersAfter = async (at: Awaited<ReturnType<typeof rotating>>, millis: number) => {
+    await at.clock.advance(millis)
+    const endpoint = await at.webhooks.get('we_0')
+    if (endpoint) await at.notifier.test(endpoint, 'msg_test', new AbortController().signal)
+    return at.sent.at(-1)?.signed
+  }
+
+  test('signs beside the old one for as long as was said, and alone from then on; the next process knows', async () => {
+    const at = await rotating(DAY)
+    expect(await signersAfter(at, 0)).toEqual([1, 0])
+    expect(await signersAfter(at, DAY)).toEqual([1, 0])
+    expect(await signersAfter(at, 2)).toEqual([1])
+    const next = process(at.log, at.clock)
+    expect(await signersAfter(next, 0)).toEqual([1])
+  })
+
+  test('is alone at once where it leaked, also of the ones before; a shorter overlap shortens theirs, and no longer one', async () => {
+    expect(await signersAfter(await rotating(DAY, 0), 0)).toEqual([2])
+    const at = await rotating(DAY, 1000)
+    expect(await signersAfter(at, 0)).toEqual([2, 1, 0])
+    expect(await signersAfter(at, 2000)).toEqual([2])
+    const longer = await rotating(1000, DAY)
+    expect(await signersAfter(longer, 2000)).toEqual([2, 1])
+  })
+
+  test('is changed once for one request, as it was seen, and not for a fifth signature', async () => {
+    const at = await rotating()
+    const once = { key: new Uint8Array(32).fill(1), body: new Uint8Array(32) }
+    const first = await at.webhooks.rotate('we_0', DAY, once)
+    expect(await at.webhooks.rotate('we_0', DAY, once, () => false)).toEqual({
+      ok: true,
+      value: { ...(first.ok && first.value), isReplayed: true },
+    })
+    const refusal = async (...args: Parameters<typeof at.webhooks.rotate>) => {
+      const rotated = await at.webhooks.rotate(...args)
+      return rotated.ok ? versionsAt(rotated.value.endpoint, at.clock.now()).length : rotated.refusal
+    }
+    expect(await refusal('we_0', 1, { ...once, body: new Uint8Array(32).fill(1) })).toBe('key-reused')
+    expect(await refusal('we_0', 1, null, () => false)).toBe('stale')
+    expect(await refusal('we_9', 1, null)).toBe('no-endpoint')
+    expect([await refusal('we_0', DAY, null), await refusal('we_0', DAY, null)]).toEqual([3, 4])
+    expect(await refusal('we_0', DAY, null)).toBe('too-many-secrets')
+    expect(await refusal('we_0', 0, null)).toBe(1)
+    expect((await process(at.log, at.clock).webhooks.get('we_0'))?.secrets).toEqual([{ version: 4, until: null }])
+  })
+
+  test('is signed with at once, also by who was telling events already', async () => {
+    const at = await rotating()
+    await at.turn()
+    at.sent.length = 0
+    const telling = process(at.log, at.clock, async () => {
+      if (telling.sent.length === 1) await at.webhooks.rotate('we_0', 0, null)
+      return 204
+    })
+    await at.webhooks.add(body('https://two.example/'), null)
+    await telling.turn()
+    const all = telling.sent.filter(({ url }) => url.includes('one'))
+    expect(all.map(({ signed }) => signed)).toEqual(all.map((_, index) => (index === 0 ? [0] : [1])))
+  })
+})
 
 describe('an endpoint', () => {
   test('is told each event once, in order, and those of before it not at all; also by the next process', async () => {
@@ -271,7 +358,27 @@ test('over the API: made, signed, in order, changed, tried, sent again and gone'
       outcome: 'delivered',
     })
     expect((await call('POST', `/${id}/deliveries/msg_${run.slice(4)}_999/redeliver`)).status).toBe(404)
+    const standing = await call('GET', `/${id}`)
+    const rotate = (overlapSeconds: number, headers = {}) =>
+      call('POST', `/${id}/rotate-secret`, { overlapSeconds }, headers)
+    const rotated = await rotate(60, { 'if-match': standing.etag, 'idempotency-key': 'two' })
+    expect(rotated).toMatchObject({ status: 200, json: { id, secret: expect.stringMatching(/^whsec_\S{44}$/) } })
+    expect(rotated.json.secret).not.toBe(secret)
+    expect(Date.parse(rotated.json.old_secret_until) - Date.parse(rotated.json.updated_at)).toBe(60_000)
+    // A repeat is answered the same, though it is another one now than was seen.
+    expect((await rotate(60, { 'if-match': standing.etag, 'idempotency-key': 'two' })).json).toEqual(rotated.json)
+    expect((await rotate(61, { 'idempotency-key': 'two' })).status).toBe(422)
+    expect((await rotate(60, { 'if-match': standing.etag })).status).toBe(412)
+    for (const overlap of [-1, 604_801, 0.5]) expect((await rotate(overlap)).status).toBe(400)
+    await call('POST', `/${id}/test`)
+    const { headers: told, body: text } = got.at(-1) ?? { headers: {}, body: '' }
+    for (const known of [rotated.json.secret, secret])
+      expect(await verifySignature({ secret: known, headers: told as Record<string, string>, body: text })).toBe(true)
+    expect((await rotate(0)).json.old_secret_until).toBeNull()
+    await call('POST', `/${id}/test`)
+    expect(got.at(-1)?.headers['webhook-signature']).toMatch(/^v1,\S{44}$/)
     expect((await call('DELETE', `/${id}`)).status).toBe(204)
+    expect((await rotate(0)).status).toBe(404)
     expect((await call('GET', `/${id}`)).status).toBe(404)
   } finally {
     receiver.close()

@@ -75,6 +75,32 @@ describe('a run as its events tell it', () => {
     expect(new Set(strokes).size).toBe(25)
   })
 
+  test('what sites do in a round is called what it is: they train, test the model, or count', () => {
+    for (const [purpose, work] of [
+      ['train', 'train'],
+      ['evaluate', 'test'],
+      ['ask', 'count'],
+    ] as const) {
+      const [opened, ...rest] = round(1, 100, 5)
+      const { rounds } = told([[100, 'round.opened', { ...opened[2], purpose }], ...rest.slice(0, -1)])
+      const { rows } = timelineOf(rounds[0] as NonNullable<(typeof rounds)[0]>, 2000)
+      const kinds = new Set(rows.flatMap(({ bars }) => bars.map(({ kind }) => kind)))
+      expect((['train', 'test', 'count'] as const).filter((kind) => kinds.has(kind))).toEqual([work])
+    }
+  })
+
+  test('whoever ended a round by declining is told of as the others who declined are', () => {
+    const { rounds } = told([
+      [0, 'round.opened', { round: 1, purpose: 'ask', invited: 2, plan: 'b' }],
+      [10, 'node.declined', { round: 1, node: 'a', reason: 'no-column' }],
+      [20, 'round.aborted', { round: 1, reason: 'r', cause: 'declined', node: 'b', node_reason: 'cells-too-small' }],
+    ])
+    expect([...(rounds[0]?.sites.values() ?? [])]).toMatchObject([
+      { node: 'a', leftAt: 10, reason: 'no-column' },
+      { node: 'b', leftAt: 20, reason: 'cells-too-small' },
+    ])
+  })
+
   test('the last to report is critical, and overhead is what came on top of the slowest training', () => {
     const [first] = two().rounds
     const { rows, spanMillis } = timelineOf(first as NonNullable<typeof first>, 0)

@@ -32,6 +32,15 @@ test('three hospitals are asked, as real processes: what is printed is what thei
     },
   ])
 
+  // One that all of them refuse by their own rule is over at once: no deadline is waited for, and it is not asked again.
+  const began = performance.now()
+  const refused = await consilium(['stats', 'ask', ...at, '--count', '--min-cell', '1'])
+  expect(refused).toMatchObject({ code: 6, stdout: '' })
+  expect(refused.stderr).toMatch(/3 sites refuse this: 3 are needed, 0 may come[\s\S]*fix +raise --min-cell/)
+  expect(refused.stderr.match(/rule +cells-too-small, of z6Mk/g)).toHaveLength(3)
+  expect(refused.stderr.match(/^asked /gm)).toHaveLength(1)
+  expect(performance.now() - began).toBeLessThan(15_000)
+
   // The same sites answer the next question; one about what they do not have, none of them does.
   const next = await consilium(['stats', 'ask', ...at, '--histogram', 'dose:0,5,10', '--quantiles', 'dose:500'])
   expect(next.code).toBe(0)

@@ -17,6 +17,7 @@ import {
   shareSeed,
   shuffleSeed,
   ticketKey,
+  webhookKey,
 } from '#protocol/seeds.ts'
 import { bytesOf } from './arbitraries.ts'
 
@@ -38,6 +39,8 @@ describe('every seed', () => {
     expect(toHex(quantiseSeed(secret, task, 300))).toBe(derived('quantise', digestOf(task), u64(300)))
     expect(toHex(ticketKey(secret))).toBe(derived('ticket'))
     expect(toHex(accessKey(secret))).toBe(derived('access'))
+    expect(toHex(webhookKey(secret, 'we_1', 0))).toBe(derived('webhook', utf8('we_1')))
+    expect(toHex(webhookKey(secret, 'we_1', 2))).toBe(derived('webhook', utf8('we_1 2')))
     expect(toHex(demoSecret(secret, 4))).toBe(derived('demo node', u64(4)))
     expect(toHex(demoTaskSeed(secret))).toBe(derived('demo task'))
     expect(toHex(demoSplitSeed(secret))).toBe(derived('demo split'))

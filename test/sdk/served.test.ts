@@ -18,7 +18,7 @@ import * as runViews from '#coordinator/api/run-views.ts'
 import * as schemas from '#coordinator/api/schemas.ts'
 import { taskView } from '#coordinator/api/tasks.ts'
 import { verificationView } from '#coordinator/api/verification.ts'
-import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
+import { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
 import { MODEL_FORMATS } from '#protocol/formats/model-file.ts'
 import { Consilium } from '#sdk/client.ts'
 import { ApiError } from '#sdk/errors.ts'
@@ -168,6 +168,9 @@ json.dump({
     "listed": new in [one["id"] for one in client.runs()], "rounds": [one["round"] for one in client.rounds(run)],
     "metrics": client.metrics(run, ["reports"]), "paid": len(list(client.receipts(run, 1))),
     "card": client.card(run).startswith("---"), "verdict": client.verify(run)["verdict"],
+    "renamed": client.amend_federation(told["federation"], name="heart", description=None)["name"],
+    "federations": [one["name"] for one in client.federations()],
+    "secrets": [client.rotate_webhook_secret(told["endpoint"], 60, "once")["secret"][:6] for _ in (0, 1)],
     "last": [event["type"] for event in client.follow(run, after=3)][-1],
     "models": [client.model(run)[0], client.save_model(run, "one.npz", 1), client.save_model(run, "two.safetensors")],
     "bundle": client.save_bundle(run, "run.car") or os.path.getsize("run.car") > 0,
@@ -182,16 +185,22 @@ python('the Python client does all of that, with nothing but the standard librar
   const env = { PATH: process.env['PATH'], PYTHONDONTWRITEBYTECODE: '1', PYTHONPATH: path }
   const made = promisify(execFile)('python3', ['script.py'], { cwd: folder.path, env })
   const { url, id } = at.coordinator
-  made.child.stdin?.end(JSON.stringify({ url, key: at.key, coordinator: id, order, run: run.id }))
+  const { id: federation } = await client.federations.create({ name: 'cardio' })
+  const { id: endpoint } = await client.webhooks.create({ url: 'http://127.0.0.1:9/nobody' })
+  const told = { url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint }
+  made.child.stdin?.end(JSON.stringify(told))
   expect(JSON.parse((await made).stdout)).toEqual({
     ...{ ok: true, same: true, refused: [404, 'not_found', false], paused: 'lunch', extended: 3, resumed: null },
     ...{ stopped: true, listed: true, rounds: [1, 2, 3], paid: 3, card: true, verdict: 'proved' },
     ...{ metrics: { round: [0, 1, 2], reports: [null, 3, 3] }, last: 'run.completed', bundle: true, whoami: 'root' },
+    ...{ renamed: 'heart', federations: ['heart'], secrets: ['whsec_', 'whsec_'] },
     models: [run.view.model, (await run.model({ round: 1 })).cid, run.view.model],
   })
   expect(await readFile(join(folder.path, 'two.safetensors'))).toEqual(
     Buffer.from(await (await run.model()).file('safetensors')),
   )
+  await client.federations.remove(federation)
+  await client.webhooks.remove(endpoint)
 })
 
 test('federations, keys, webhooks and what was done with them', async () => {
@@ -229,6 +238,9 @@ test('federations, keys, webhooks and what was done with them', async () => {
   const message = `msg_${run.id.slice('run_'.length)}_1`
   expectView(deliveryView, await client.webhooks.redeliver(endpoint.id, message))
   await expectViews(deliveryView, client.webhooks.deliveries(endpoint.id), 2)
+  const rotated = await client.webhooks.rotateSecret(endpoint.id, { overlapSeconds: 60 })
+  expectView(endpointWithSecretView, rotated)
+  expect(rotated.secret).not.toBe(endpoint.secret)
   expect((await client.webhooks.change(endpoint.id, { enabled: false })).enabled).toBe(false)
   await expectViews(endpointView, client.webhooks.list(), 1)
   expectView(endpointView, await client.webhooks.get(endpoint.id))

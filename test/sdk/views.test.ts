@@ -22,9 +22,10 @@ import type * as runViews from '#coordinator/api/run-views.ts'
 import type { fileView, page } from '#coordinator/api/schemas.ts'
 import type { taskView } from '#coordinator/api/tasks.ts'
 import type { verificationView } from '#coordinator/api/verification.ts'
-import type { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhooks.ts'
+import type { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
 import type { PublicationsPageView } from '#sdk/publications.ts'
 import type * as views from '#sdk/views.ts'
+import type * as webhooks from '#sdk/webhook-views.ts'
 
 /** Fails to compile where the two are not the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -69,9 +70,9 @@ const held: Readonly<{
   StatsQueryView: Held<views.StatsQueryView, typeof runViews.statsQueryView>
   TaskView: Held<views.TaskView, typeof taskView>
   VerificationView: Held<views.VerificationView, typeof verificationView>
-  WebhookDeliveryView: Held<views.WebhookDeliveryView, typeof deliveryView>
-  WebhookEndpointView: Held<views.WebhookEndpointView, typeof endpointView>
-  WebhookEndpointWithSecretView: Held<views.WebhookEndpointWithSecretView, typeof endpointWithSecretView>
+  WebhookDeliveryView: Held<webhooks.WebhookDeliveryView, typeof deliveryView>
+  WebhookEndpointView: Held<webhooks.WebhookEndpointView, typeof endpointView>
+  WebhookEndpointWithSecretView: Held<webhooks.WebhookEndpointWithSecretView, typeof endpointWithSecretView>
   WhoamiView: Held<views.WhoamiView, typeof whoamiView>
 }> = {
   ...{ ApiKeyView: true, AuditEventView: true, BalanceView: true, CoordinatorView: true, DatasetView: true },
@@ -85,7 +86,9 @@ const held: Readonly<{
 }
 
 test('what the SDK says that the API answers is what its validators say: every view, to the last member', async () => {
-  const texts = await Promise.all(['views', 'publications'].map((file) => readFile(`sdk/${file}.ts`, 'utf8')))
+  const texts = await Promise.all(
+    ['views', 'publications', 'webhook-views'].map((file) => readFile(`sdk/${file}.ts`, 'utf8')),
+  )
   const told = [...texts.join('').matchAll(/^export type (\w+)/gm)].map(([, name]) => name as string)
   expect(Object.keys(held).sort()).toEqual(told.sort())
   expect(Object.values(held)).not.toContain(false)

@@ -149,6 +149,8 @@ const CALLS: Readonly<Record<string, (client: Consilium, options: CallOptions) =
     client.webhooks.deliveries('we_1', { ...page, ...options }).page(),
   'POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver': (client, options) =>
     client.webhooks.redeliver('we_1', 'msg_1', options),
+  'POST /v1/webhook-endpoints/{id}/rotate-secret': (client, options) =>
+    client.webhooks.rotateSecret('we_1', { ...options, overlapSeconds: 60 }),
   'POST /v1/webhook-endpoints/{id}/test': (client, options) => client.webhooks.test('we_1', options),
   'POST /v1/files': (client, options) => client.tasks.keepFile(new Blob(['file']), options),
 }

@@ -3,7 +3,7 @@ import { CALM, type Outcome, type SimOptions, simulate } from '#sim/cluster.ts'
 import { question } from '#test/statistics/given.ts'
 import { QUIET } from './play.ts'
 
-const STORM = { delayMillis: 300, duplication: 0.1, loss: 0.03, breaks: 0.02 }
+export const STORM = { delayMillis: 300, duplication: 0.1, loss: 0.03, breaks: 0.02 }
 const ASKED = question([
   { kind: 'count', column: null },
   { kind: 'histogram', column: 'row', edgesMicro: [0, 2_000_000, 100_000_000], quantilesPerMille: [] },
@@ -18,6 +18,11 @@ export async function ask(options: Partial<SimOptions>): Promise<Outcome> {
   expect((verdict.answer === null) === (verdict.outcome === 'failed')).toBe(true)
   return outcome
 }
+
+/** A question that no site can answer. */
+export const STRANGE = question([
+  { kind: 'moments', column: 'elsewhere', lowMicro: 0, highMicro: 1_000_000, resolutionMicro: 1_000_000 },
+])
 
 /** … in such weather and with such troubles as its seed has. @returns whether it was answered */
 export async function askInTrouble(seed: number): Promise<boolean> {

@@ -1,0 +1,29 @@
+export type WebhookEndpointView = {
+  id: string
+  url: string
+  events: string[]
+  description: string
+  enabled: boolean
+  created_at: string
+  updated_at: string
+  /** Until when messages are signed by the secret before as well; null: by no other. */
+  old_secret_until: string | null
+  /** The latest event that was not delivered within a day. */
+  gave_up: { at: string; run: string; seq: number; reason: string } | null
+}
+
+export type WebhookEndpointWithSecretView = WebhookEndpointView & { secret: string }
+
+export type WebhookDeliveryView = {
+  /** The message, and its webhook-id. */
+  id: string
+  type: string
+  run: string | null
+  seq: number | null
+  at: string
+  attempt: number
+  status: number | null
+  outcome: 'delivered' | 'failed' | 'gave-up'
+  reason: string | null
+  elapsed_ms: number
+}
