@@ -161,8 +161,7 @@ function useVerifier(setState: (state: State) => void, setSteps: (next: (last: S
   /** Why there is no thread: it would never answer. */
   const broken = useRef<string>(undefined)
   const open = () => {
-    const { href } = document.getElementById('verifier') as HTMLLinkElement
-    const made = new Worker(href, { type: 'module' })
+    const made = new Worker(document.documentElement.dataset['verifier'] as string, { type: 'module' })
     made.onmessage = ({ data }: MessageEvent<FromVerifier>) => {
       if (data.kind === 'step') {
         const { step, round, rounds } = data.at

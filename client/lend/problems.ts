@@ -15,7 +15,7 @@ export function problemOf(cause: unknown): Problem {
     case 'StorageFull':
     case 'QuotaExceededError':
       return {
-        what: `The browser gives this page no more room: ${message}.`,
+        what: `What this page must keep finds no room: ${message}.`,
         fix: 'Free disk space, or clear data of other sites, and lend again. In a private window there is little room.',
       }
     case 'NotPicked':
@@ -48,5 +48,17 @@ export function missingHere(): Problem | undefined {
       what: 'Something between this browser and the coordinator took off the headers that keep this page apart from others.',
       fix: 'Open it without that proxy, and not inside of another page.',
     }
-  return undefined
+  const lacking = NEEDED.find(([, isHere]) => !isHere())
+  return (
+    lacking && {
+      what: `This browser gives this page no ${lacking[0]}.`,
+      fix: 'Allow site data for this page, update the browser, or use another one: without it the page does not lend.',
+    }
+  )
 }
+
+const NEEDED: readonly (readonly [what: string, isHere: () => boolean])[] = [
+  ['database (IndexedDB)', () => Boolean(globalThis.indexedDB)],
+  ['locks between tabs (Web Locks)', () => 'locks' in navigator],
+  ['memory that its threads share (SharedArrayBuffer)', () => 'SharedArrayBuffer' in globalThis],
+]
