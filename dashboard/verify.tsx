@@ -121,6 +121,8 @@ function FromRun(props: {
         {words.or}
         <select value={run} required onChange={(event) => setRun(event.currentTarget.value)}>
           <option value="">{words.pick}</option>
+          {/* The one in the address may be older than all of the list, which may not be here yet. */}
+          {run !== '' && ended.every(({ id }) => id !== run) && <option value={run}>{run}</option>}
           {ended.map(({ id, name }) => (
             <option key={id} value={id}>
               {`${name} · ${id}`}

@@ -17,6 +17,7 @@ export class LaterStack implements AsyncDisposableStack {
   }
 
   use<T extends AsyncDisposable | Disposable | null | undefined>(value: T): T {
+    this.#open()
     if (value === null || value === undefined) return value
     const end = Symbol.asyncDispose in value ? value[Symbol.asyncDispose] : value[Symbol.dispose]
     if (typeof end !== 'function') throw new TypeError('it cannot be disposed of')

@@ -48,17 +48,11 @@ export function missingHere(): Problem | undefined {
       what: 'Something between this browser and the coordinator took off the headers that keep this page apart from others.',
       fix: 'Open it without that proxy, and not inside of another page.',
     }
-  const lacking = NEEDED.find(([, isHere]) => !isHere())
-  return (
-    lacking && {
-      what: `This browser gives this page no ${lacking[0]}.`,
-      fix: 'Allow site data for this page, update the browser, or use another one: without it the page does not lend.',
+  const lacking = (['indexedDB', 'SharedArrayBuffer'] as const).find((name) => !globalThis[name])
+  if (lacking)
+    return {
+      what: `This browser gives this page no ${lacking}.`,
+      fix: 'Allow site data for it, update the browser, or use another one.',
     }
-  )
+  return undefined
 }
-
-const NEEDED: readonly (readonly [what: string, isHere: () => boolean])[] = [
-  ['database (IndexedDB)', () => Boolean(globalThis.indexedDB)],
-  ['locks between tabs (Web Locks)', () => 'locks' in navigator],
-  ['memory that its threads share (SharedArrayBuffer)', () => 'SharedArrayBuffer' in globalThis],
-]

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { violationsBy } from '#test/axe.ts'
 import { live } from '#test/coordinator/live.ts'
+import { filesHere as dashboard, PLAIN, toysAt } from '#test/dashboard/stage.ts'
 import { displayPath, startDisplay } from '#test/display.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { filesHere, nodeBeside, runOf } from '#test/lend/page.ts'
@@ -45,4 +47,46 @@ inWebKit(
     await webkit.says('node', new RegExp(node as string))
   },
   300_000,
+)
+
+inWebKit(
+  'WebKit without memory that threads share says so, how it is mended, and lends nothing',
+  async () => {
+    await using at = await live({ lend: filesHere })
+    await using display = await startDisplay(xvfb as string)
+    await using webkit = await startWebKit(driver as string, display.environment)
+    await webkit.goTo(`${at.coordinator.url}/lend`)
+    await webkit.says('problem', /no SharedArrayBuffer.*use another one/)
+    expect(await webkit.ask("return document.getElementById('lend').disabled")).toBe(true)
+  },
+  120_000,
+)
+
+inWebKit(
+  'in WebKit the dashboard shows a run live, keeps nobody out, and verifies its record',
+  async () => {
+    await using at = await live({ dashboard })
+    const { url, id } = at.coordinator
+    using _sites = toysAt({ url, key: id }, 3)
+    await using display = await startDisplay(xvfb as string)
+    await using webkit = await startWebKit(driver as string, display.environment)
+    await webkit.goTo(`${url}/#key=${at.key}`)
+    await webkit.says('app', /No run has been launched yet/)
+    const { id: run } = (await (await at.launch({ ...PLAIN, rounds: 3 })).json()) as { readonly id: string }
+    // By the feed: nothing was loaded again.
+    await webkit.says('app', /toy/)
+    await webkit.goTo(`${url}/runs/${run}`)
+    await webkit.says('app', /Completed[\s\S]*Show as table/)
+    expect(await violationsBy(webkit.ask)).toEqual([])
+    await webkit.goTo(`${url}/docs#post-v1-runs`)
+    await webkit.says('app', /With curl/)
+    await webkit.goTo(`${url}/verify?run=${run}`)
+    await webkit.says('app', /Fetch and verify/)
+    await webkit.ask(`
+      const buttons = [...document.querySelectorAll('button')]
+      buttons.find(({ textContent }) => textContent === 'Fetch and verify').click()`)
+    await webkit.says('app', /The record holds/)
+    expect(await violationsBy(webkit.ask)).toEqual([])
+  },
+  120_000,
 )

@@ -5,7 +5,7 @@ import { startCoordinatorProcess } from '#cli/demo/federation.ts'
 import { live, request } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { LiveSite } from '#test/live-site.ts'
-import { filesHere, isOpenToAll, PLAIN, press, type Stage, settled, toysAt } from './stage.ts'
+import { filesHere, isOpenToAll, PLAIN, press, type Stage, settled, sticksOut, toysAt } from './stage.ts'
 
 /** A browser at the coordinator of that address. */
 export type OpenStage = (url: string) => Promise<Stage>
@@ -61,12 +61,7 @@ export async function everyPage(openAt: OpenStage): Promise<void> {
   for (const place of placesOf(over.id)) {
     await stage.goTo(place)
     await settled(stage.page)
-    // A scroll bar may have its own room.
-    const [wide, beside] = await stage.page.evaluate(() => {
-      const { scrollWidth, clientWidth } = document.documentElement
-      return [innerWidth, scrollWidth - clientWidth] as const
-    })
-    expect([place, wide, beside]).toEqual([place, 400, 0])
+    expect([place, await stage.page.evaluate('innerWidth'), await sticksOut(stage.page)]).toEqual([place, 400, 0])
     await isOpenToAll(stage, `${place}, on a telephone`)
   }
   await stage.page.setViewport({ width: 1280, height: 800 })

@@ -38,8 +38,10 @@ export async function openFirefoxStage(
   url: string,
   theme: Theme = 'light',
   preferences: Preferences = {},
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<Stage> {
-  return stageIn(await startFirefox(firefox, { ...inTheme(theme), ...preferences }), url, [theme])
+  const browser = await startFirefox(firefox, { ...inTheme(theme), ...preferences }, environment)
+  return stageIn(browser, url, [theme])
 }
 
 async function stageIn(browser: Browser, url: string, themes: readonly Theme[]): Promise<Stage> {
@@ -111,6 +113,11 @@ export async function isOpenToAll({ page, themes }: Stage, what: string): Promis
       ])
     expect([what, theme, await violationsOn(page)]).toEqual([what, theme, []])
   }
+}
+
+/** By how many pixels a page is wider than its window: a scroll bar may have its own room there. */
+export function sticksOut(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }
 
 /** Opens what a button asks for, by the keyboard. */
