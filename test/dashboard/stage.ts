@@ -89,7 +89,8 @@ export function toysAt(to: { readonly url: string; readonly key: NodeId }, count
 export async function tabTo(page: Page, pattern: RegExp): Promise<void> {
   for (let pressed = 0; pressed < 80; pressed++) {
     const name = await page.evaluate(() => {
-      const at = document.activeElement
+      // Where nothing has the focus the body has, which says all of the page.
+      const at = document.activeElement === document.body ? null : document.activeElement
       return at?.getAttribute('aria-label') ?? at?.textContent ?? ''
     })
     if (pattern.test(name)) return
