@@ -32,12 +32,18 @@ inWebKit(
     await webkit.press('lend')
     await webkit.says('state', /waiting for a round/)
     const cohort = { min: 3, max: 3, quorum: 3 }
-    for (const masking of ['none', 'secagg/1'])
-      expect(await runOf(at, { masking, cohort })).toMatchObject({ ok: true, masking })
+    const records: (readonly string[])[] = []
+    for (const masking of ['none', 'secagg/1']) {
+      const { nodes, ...redone } = await runOf(at, { masking, cohort })
+      expect(redone).toMatchObject({ ok: true, masking })
+      records.push(nodes)
+    }
     await webkit.says('tasks', /2/)
-    const [node, used, problem] = await webkit.ask<readonly string[]>(
-      "return ['node', 'used', 'problem'].map((id) => document.getElementById(id).textContent)",
+    const [node, used, problem, others] = await webkit.ask<readonly string[]>(
+      "return ['node', 'used', 'problem', 'passed-over'].map((id) => document.getElementById(id).textContent)",
     )
+    process.stderr.write(`${used}, and no ${others}\n`)
+    expect(records.map((nodes) => nodes.includes(node as string))).toEqual([true, true])
     expect([used, problem]).toEqual([expect.stringMatching(/^wasm/), ''])
     await webkit.press('stop')
     await webkit.says('state', /stopped/)
