@@ -146,6 +146,8 @@ async function lockPage(): Promise<AsyncDisposable> {
     taken.resolve(lock !== null)
     return lock ? over.promise : undefined
   })
+  // Where the browser lets the site keep nothing, it gives it no locks either, and asks nobody whether there was one.
+  held.catch(taken.reject)
   if (!(await taken.promise)) throw new LendsElsewhere('another tab lends to this coordinator already')
   return {
     async [Symbol.asyncDispose]() {

@@ -121,6 +121,8 @@ function FromRun(props: {
         {words.or}
         <select value={run} required onChange={(event) => setRun(event.currentTarget.value)}>
           <option value="">{words.pick}</option>
+          {/* The one in the address may be older than all of the list, which may not be here yet. */}
+          {run !== '' && ended.every(({ id }) => id !== run) && <option value={run}>{run}</option>}
           {ended.map(({ id, name }) => (
             <option key={id} value={id}>
               {`${name} · ${id}`}
@@ -161,8 +163,7 @@ function useVerifier(setState: (state: State) => void, setSteps: (next: (last: S
   /** Why there is no thread: it would never answer. */
   const broken = useRef<string>(undefined)
   const open = () => {
-    const { href } = document.getElementById('verifier') as HTMLLinkElement
-    const made = new Worker(href, { type: 'module' })
+    const made = new Worker(document.documentElement.dataset['verifier'] as string, { type: 'module' })
     made.onmessage = ({ data }: MessageEvent<FromVerifier>) => {
       if (data.kind === 'step') {
         const { step, round, rounds } = data.at

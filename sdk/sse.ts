@@ -24,7 +24,7 @@ export async function* eventsIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): 
 export async function* dataIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncIterable<unknown> {
   let waiting = ''
   let data: string[] = []
-  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
+  for await (const piece of piecesOf(body.pipeThrough(new TextDecoderStream()))) {
     waiting += piece
     if (waiting.length > EVENT_CHARS_MAX) throw new RangeError('an event without an end')
     // A line may end in CR LF whose LF is still to come: a CR at the very end waits.
@@ -41,6 +41,16 @@ export async function* dataIn(body: ReadableStream<Uint8Array<ArrayBuffer>>): As
       data = []
       if (value !== undefined) yield value
     }
+  }
+}
+
+/** By its reader: WebKit lets nobody iterate over a stream. Whoever leaves the loop gives the stream back. */
+async function* piecesOf<T>(stream: ReadableStream<T>): AsyncIterable<T> {
+  const reader = stream.getReader()
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value
+  } finally {
+    await reader.cancel()
   }
 }
 

@@ -3,10 +3,13 @@ import type { Page } from 'puppeteer-core'
 
 /** What keeps people out of a page as it is now, by rule and place. */
 export async function violationsOn(page: Page): Promise<readonly string[]> {
-  // By the debugger: a page's own policy lets no script in that is not its own.
-  await page.evaluate(axe.source)
-  const found = (await page.evaluate('axe.run()')) as {
+  return violationsBy((script) => page.evaluate(`(async () => { ${script} })()`) as Promise<never>)
+}
+
+/** The same. @param ask what a script returns that the debugger runs: a page's own policy lets none in that is not its own */
+export async function violationsBy(ask: <T>(script: string) => Promise<T>): Promise<readonly string[]> {
+  const found = await ask<{
     readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly target: unknown }[] }[]
-  }
+  }>(`${axe.source}; return axe.run()`)
   return found.violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id} ${String(target)}`))
 }

@@ -1,23 +1,11 @@
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { build } from 'esbuild'
 import { type Browser, launch, type Page } from 'puppeteer-core'
 import { loopback } from './loopback.ts'
+import { programAt } from './program.ts'
 
 /** The environment's CHROMIUM, or the first on the PATH that goes by one of its names. */
 export function chromiumPath(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  const names = ['chromium', 'chromium-browser', 'google-chrome']
-  return process.env['CHROMIUM'] ?? names.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs)
-}
-
-function runs(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  return programAt('CHROMIUM', 'chromium', 'chromium-browser', 'google-chrome')
 }
 
 /** A page whose module is at `/module.js`, and the sources that went into it. It can reach this process and nobody else. */

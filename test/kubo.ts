@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, test } from '@jest/globals'
 import { base32upper } from 'multiformats/bases/base32'
@@ -10,6 +9,7 @@ import type { Cid } from '#protocol/ids.ts'
 import { settingsOf } from '#storage/blobs/kubo-profile.ts'
 import { temporaryFolder } from './folder.ts'
 import { setIn } from './kubo-double.ts'
+import { programAt } from './program.ts'
 
 /** A real daemon on free loopback ports, its repository in a temporary folder, that dials nobody. Gone with the scope. */
 export type KuboDaemon = AsyncDisposable & {
@@ -31,17 +31,7 @@ export type KuboDaemon = AsyncDisposable & {
 
 /** The environment's IPFS_BIN, or the first on the PATH. */
 export function ipfsPath(): string | undefined {
-  const named = process.env['IPFS_BIN']
-  if (named !== undefined) return named
-  const paths = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'ipfs'))
-  return paths.find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return programAt('IPFS_BIN', 'ipfs')
 }
 
 /**

@@ -18,6 +18,12 @@ export async function loopback(
   }
 }
 
+/** For a server that is told its port: free a moment ago. */
+export async function freePort(): Promise<number> {
+  await using taken = await loopback(() => undefined)
+  return taken.port
+}
+
 /** Lets input and output happen until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; !condition(); turn++) {

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { createServer } from 'node:net'
-import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { openSharedRedis, type SharedRedis, type SharedRedisOptions } from '#storage/redis/connection.ts'
 import { temporaryFolder } from './folder.ts'
+import { freePort } from './loopback.ts'
+import { programAt } from './program.ts'
 
 /** A real server on a free loopback port, its data in a temporary folder. It is gone with the scope. */
 export type RedisServer = AsyncDisposable & {
@@ -22,17 +21,7 @@ export type RedisServer = AsyncDisposable & {
 
 /** The environment's REDIS_SERVER, or the first on the PATH. */
 export function redisPath(): string | undefined {
-  const named = process.env['REDIS_SERVER']
-  if (named !== undefined) return named
-  const paths = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'))
-  return paths.find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return programAt('REDIS_SERVER', 'redis-server')
 }
 
 export async function startRedis(path: string, config: readonly string[] = DURABLE): Promise<RedisServer> {
@@ -91,12 +80,3 @@ export async function startRedis(path: string, config: readonly string[] = DURAB
 }
 
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always']
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
-}

@@ -23,8 +23,10 @@ let running: { readonly node: RunningPageNode; readonly wake: WakeLockSentinel |
 show('host', location.host)
 void offeredHere().then((what) => show('adapter', what))
 const missing = missingHere()
-if (missing) say(missing)
-else
+if (missing) {
+  say(missing)
+  lend.disabled = true
+} else
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     void begin()
@@ -44,25 +46,28 @@ async function begin(): Promise<void> {
     const terms = readTerms()
     board.state('starting: the training thread is loaded and tried out')
     element('work', HTMLElement).hidden = false
+    // Before anything of the node's is evaluated: its classes have methods by these names.
+    if (!('AsyncDisposableStack' in globalThis)) await import('./disposal.ts')
     const { startPageNode } = await import('../browser.ts')
+    const { wasm = '', version = '' } = document.documentElement.dataset
     const node = await startPageNode({
       ...terms,
       url: location.origin,
       coordinator: await servedKey(),
       worker: element('worker', HTMLLinkElement).href,
-      wasm: element('wasm', HTMLLinkElement).href,
+      wasm,
       linkChanged,
       backendLost: ({ to }) => board.backend(to),
       trained: (samplesPerSecond) => board.speed(samplesPerSecond),
       bench: {
-        version: document.documentElement.dataset['version'] ?? '',
+        version,
         report: (capability) => board.measured(capability),
         failed: (cause) => show('measured', `could not be measured: ${problemOf(cause).what}`),
       },
     })
     running = { node, wake: terms.keepsAwake ? await keepAwake() : undefined }
     // Not needed, and kept from filling the disk silently: the browser may ask the person, or say no.
-    void navigator.storage.persist()
+    void navigator.storage?.persist?.().catch(() => undefined)
     form.hidden = true
     isPaused = false
     pause.textContent = 'Pause'

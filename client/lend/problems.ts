@@ -15,7 +15,7 @@ export function problemOf(cause: unknown): Problem {
     case 'StorageFull':
     case 'QuotaExceededError':
       return {
-        what: `The browser gives this page no more room: ${message}.`,
+        what: `What this page must keep finds no room: ${message}.`,
         fix: 'Free disk space, or clear data of other sites, and lend again. In a private window there is little room.',
       }
     case 'NotPicked':
@@ -47,6 +47,12 @@ export function missingHere(): Problem | undefined {
     return {
       what: 'Something between this browser and the coordinator took off the headers that keep this page apart from others.',
       fix: 'Open it without that proxy, and not inside of another page.',
+    }
+  const lacking = (['indexedDB', 'SharedArrayBuffer'] as const).find((name) => !globalThis[name])
+  if (lacking)
+    return {
+      what: `This browser gives this page no ${lacking}.`,
+      fix: 'Allow site data for it, update the browser, or use another one.',
     }
   return undefined
 }

@@ -4,6 +4,7 @@ import { pageFiles } from '#cli/page-files.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { violationsOn } from '#test/axe.ts'
 import { startChromium } from '#test/chromium.ts'
+import { inTheme, type Preferences, startFirefox, type Theme } from '#test/firefox.ts'
 import { LiveSite } from '#test/live-site.ts'
 
 /** Bundled once a process. */
@@ -12,9 +13,11 @@ export const filesHere = pageFiles('dashboard')
 /** A run of three sites whose sums anybody may see. */
 export const PLAIN = { masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
 
-/** A browser at a coordinator's dashboard, and what should not have happened in it. */
+/** A browser at a coordinator's pages, and what should not have happened in it. */
 export type Stage = AsyncDisposable & {
   readonly page: Page
+  /** That it can be looked at in. */
+  readonly themes: readonly Theme[]
   /** What scripts threw, and what the browser refused them. */
   readonly complaints: string[]
   /** Requests to anywhere but the coordinator. */
@@ -26,8 +29,24 @@ export type Stage = AsyncDisposable & {
 }
 
 export async function openStage(chromium: string, url: string): Promise<Stage> {
-  const browser: Browser = await startChromium(chromium)
+  return stageIn(await startChromium(chromium), url, ['light', 'dark'])
+}
+
+/** The same in Firefox, in one theme: it cannot be changed while it runs. */
+export async function openFirefoxStage(
+  firefox: string,
+  url: string,
+  theme: Theme = 'light',
+  preferences: Preferences = {},
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Stage> {
+  const browser = await startFirefox(firefox, { ...inTheme(theme), ...preferences }, environment)
+  return stageIn(browser, url, [theme])
+}
+
+async function stageIn(browser: Browser, url: string, themes: readonly Theme[]): Promise<Stage> {
   const page = await browser.newPage()
+  await page.evaluateOnNewDocument(REFUSED)
   await page.setViewport({ width: 1280, height: 800 })
   const complaints: string[] = []
   const elsewhere: string[] = []
@@ -41,7 +60,7 @@ export async function openStage(chromium: string, url: string): Promise<Stage> {
   })
   const text = () => page.evaluate(() => document.body.textContent ?? '')
   return {
-    ...{ page, complaints, elsewhere, text },
+    ...{ page, themes, complaints, elsewhere, text },
     goTo: async (path) => void (await page.goto(`${url}${path}`, { waitUntil: 'load' })),
     says: async (pattern) => {
       const until = ([source, flags]: readonly [string, string]) =>
@@ -55,6 +74,10 @@ export async function openStage(chromium: string, url: string): Promise<Stage> {
   }
 }
 
+/** What a page's policy refuses it is a complaint in every browser. */
+const REFUSED = `addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) =>
+  console.error('the policy refuses', effectiveDirective, blockedURI))`
+
 /** Toy sites that take part in whatever there is, until they are disposed of. */
 export function toysAt(to: { readonly url: string; readonly key: NodeId }, count: number): Disposable {
   const stop = new AbortController()
@@ -62,15 +85,16 @@ export function toysAt(to: { readonly url: string; readonly key: NodeId }, count
   return { [Symbol.dispose]: () => stop.abort() }
 }
 
-/** Presses Tab until what has the focus says that. */
+/** Presses Tab until what has the focus says that: past a page's last field Firefox would go on to its own. */
 export async function tabTo(page: Page, pattern: RegExp): Promise<void> {
   for (let pressed = 0; pressed < 80; pressed++) {
-    await page.keyboard.press('Tab')
     const name = await page.evaluate(() => {
-      const at = document.activeElement
+      // Where nothing has the focus the body has, which says all of the page.
+      const at = document.activeElement === document.body ? null : document.activeElement
       return at?.getAttribute('aria-label') ?? at?.textContent ?? ''
     })
     if (pattern.test(name)) return
+    await page.keyboard.press('Tab')
   }
   throw new Error(`the keyboard does not get to ${pattern}`)
 }
@@ -80,15 +104,21 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForNetworkIdle({ idleTime: 200, concurrency: 4 })
 }
 
-/** In both colours, and with little motion: nothing keeps anybody out. */
-export async function isOpenToAll({ page }: Stage, what: string): Promise<void> {
-  for (const theme of ['light', 'dark']) {
-    await page.emulateMediaFeatures([
-      { name: 'prefers-color-scheme', value: theme },
-      { name: 'prefers-reduced-motion', value: theme === 'dark' ? 'reduce' : 'no-preference' },
-    ])
+/** In each of its colours, and with little motion: nothing keeps anybody out. */
+export async function isOpenToAll({ page, themes }: Stage, what: string): Promise<void> {
+  for (const theme of themes) {
+    if (themes.length > 1)
+      await page.emulateMediaFeatures([
+        { name: 'prefers-color-scheme', value: theme },
+        { name: 'prefers-reduced-motion', value: theme === 'dark' ? 'reduce' : 'no-preference' },
+      ])
     expect([what, theme, await violationsOn(page)]).toEqual([what, theme, []])
   }
+}
+
+/** By how many pixels a page is wider than its window: a scroll bar may have its own room there. */
+export function sticksOut(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }
 
 /** Opens what a button asks for, by the keyboard. */

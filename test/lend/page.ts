@@ -49,7 +49,7 @@ export async function says(page: Page, id: string, pattern: RegExp): Promise<voi
 }
 
 /** Launches a run on public data, and answers its verdict when it has ended. */
-export async function runOf(at: Live, change: object): Promise<{ readonly ok: boolean; readonly masking: string }> {
+export async function runOf(at: Live, change: object): Promise<Redone> {
   const table = tableText(120)
   const file = await at.api('/v1/files', {
     method: 'POST',
@@ -66,5 +66,8 @@ export async function runOf(at: Live, change: object): Promise<{ readonly ok: bo
   await events.text()
   const bundle = new Uint8Array(await (await at.api(`/v1/runs/${id}/bundle`)).arrayBuffer())
   if (Buffer.from(bundle).includes(table)) throw new Error('a record holds the data that nodes trained on')
-  return (await verifyBundle(fileOf(bundle), {})) as unknown as { readonly ok: boolean; readonly masking: string }
+  return (await verifyBundle(fileOf(bundle), {})) as unknown as Redone
 }
+
+/** @property nodes whose signed updates are in the record */
+type Redone = { readonly ok: boolean; readonly masking: string; readonly nodes: readonly string[] }

@@ -81,3 +81,26 @@ test('an event that was cut off by the end of the stream is not told', async () 
 test('a line without an end is refused, not collected for ever', async () => {
   await expect(read(...Array.from({ length: 40 }, () => 'x'.repeat(65_536)))).rejects.toThrow(/without an end/)
 })
+
+test('a stream is read where streams cannot be iterated over, as in WebKit, and is given back by whoever leaves early', async () => {
+  const { prototype } = ReadableStream
+  const iterating = Object.getOwnPropertyDescriptor(prototype, Symbol.asyncIterator) as PropertyDescriptor
+  Reflect.deleteProperty(prototype, Symbol.asyncIterator)
+  try {
+    const said = utf8([1, 2, 3].map((seq) => `data: ${JSON.stringify(event(seq))}\n\n`).join(''))
+    expect(await read(said)).toEqual([event(1), event(2), event(3)])
+    let isGivenBack = false
+    const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: (controller) => controller.enqueue(new Uint8Array(said)),
+      cancel: () => {
+        isGivenBack = true
+      },
+    })
+    for await (const { seq } of eventsIn(endless)) if (seq === 2) break
+    expect(isGivenBack).toBe(true)
+    const broken = new ReadableStream<Uint8Array<ArrayBuffer>>({ pull: () => Promise.reject(new Error('it broke')) })
+    await expect(Array.fromAsync(eventsIn(broken))).rejects.toThrow('it broke')
+  } finally {
+    Object.defineProperty(prototype, Symbol.asyncIterator, iterating)
+  }
+})
