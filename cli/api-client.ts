@@ -18,6 +18,7 @@ import type { Arguments } from './arguments.ts'
 import { dryRun } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
+import { trustFix } from './trust.ts'
 import { Unsent } from './unsent.ts'
 
 export type DryRunView = z.output<typeof dryRunView>
@@ -318,7 +319,7 @@ export function unreachable(url: string, cause: unknown): Failure {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   const why = inner instanceof Error ? inner.message || inner.name : String(inner)
   return new Failure(EXIT.network, 'unreachable', `${url} cannot be reached: ${why}`, {
-    fix: 'is the coordinator up? consilium coordinator up; or point --coordinator elsewhere',
+    fix: trustFix(why) ?? 'is the coordinator up? consilium coordinator up; or point --coordinator elsewhere',
     cause,
   })
 }

@@ -99,7 +99,12 @@ test('of several labels each is read by itself, a row that has none is left out,
 test.each<[string, string, Partial<TableContract>, string]>([
   ['a missing column', text.replace('age', 'years'), {}, 'data-contract: no column age'],
   ['a missing label', text.replace('num', 'target'), {}, 'data-contract: no column num'],
-  ['text', text.replace('60,', 'sixty,'), {}, 'data-contract: column age holds text'],
+  [
+    'text',
+    text.replace('60,', 'sixty,'),
+    {},
+    'data-contract: column age holds text, first in line 3: numbers are read, and an empty cell is a gap',
+  ],
   [
     'an unexpected gap',
     text.replace('220', ''),
@@ -110,7 +115,7 @@ test.each<[string, string, Partial<TableContract>, string]>([
     'an unknown level',
     text.replace('60,2', '60,77'),
     {},
-    'data-contract: column cp holds a level that its contract does not name',
+    'data-contract: column cp holds a level other than 1, 2, 4',
   ],
   [
     'a label too high',
