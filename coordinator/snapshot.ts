@@ -8,7 +8,7 @@ import type { Standing } from './live.ts'
  * does not: what is of another format, or cannot be read, is as good as none. To be raised whenever the state's shape or
  * the meaning of an event changes; a test holds the number to the shape.
  */
-export const SNAPSHOT_FORMAT = 6
+export const SNAPSHOT_FORMAT = 7
 
 /** Undefined where it would be larger than a snapshot may be. */
 export function encodeStanding(standing: Standing): Bytes | undefined {
