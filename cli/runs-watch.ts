@@ -1,4 +1,5 @@
 import type { ApiEvent } from '#sdk/sse.ts'
+import { Absences } from './absences.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure, failureOf } from './failure.ts'
@@ -36,6 +37,7 @@ export async function watchRun(
   let end: RunEnd | undefined
   let purpose = 'train'
   const declined = new Declined()
+  const absences = new Absences()
   {
     using report = new RunReport(output, run)
     const act = (what: Act) => {
@@ -49,7 +51,8 @@ export async function watchRun(
       if (output.json) output.object(event)
       report.tell(event)
       declined.follow(event)
-      if (await isWaiting(api, event)) throw runPaused(event)
+      absences.follow(event)
+      if (await isWaiting(api, event)) throw runPaused(event, absences.lines())
     }
     ;({ end, purpose } = report.progress)
   }
@@ -91,8 +94,9 @@ export async function isWaiting(api: ApiClient, event: ApiEvent): Promise<boolea
 }
 
 /** @param event the one that says so */
-export function runPaused({ run, reason, paused, round, type }: ApiEvent): Failure {
+export function runPaused({ run, reason, paused, round, type }: ApiEvent, lines: Failure['lines'] = []): Failure {
   return new Failure(EXIT.paused, 'run_paused', `${run} is paused: ${String(reason ?? paused)}`, {
+    lines,
     // Of a round that closed there is nothing to look at.
     fix: waysOn(run, type === 'run.paused' && typeof round === 'number' ? round : undefined),
   })

@@ -13,6 +13,8 @@ export class Board {
   #samplesPerSecond: number | undefined
   #total = 0n
   #state = ''
+  /** Why the round that was last told of came to nothing here: its end comes right after, and would hide it. */
+  #trouble = ''
   readonly #shown = new Set<Cid>()
 
   open({ id, backend, earned }: RunningPageNode): void {
@@ -72,6 +74,7 @@ export class Board {
     show('round', String(made.round))
     switch (made.kind) {
       case 'joined':
+        this.#trouble = ''
         return this.state('asked to take part, and joined')
       case 'seated':
         show('epoch', 'begins')
@@ -92,21 +95,29 @@ export class Board {
       case 'unmasked':
         return this.state('the masks of that sum are given, and nothing of the round is held any more')
       case 'declined':
-        return this.state(`this round is not for this browser: ${made.reason}`)
+        return this.#fail(`this round is not for this browser: ${made.reason}`)
       case 'left':
-        return this.state(`its seat is given up: ${made.reason}`)
+        return this.#fail(`its seat is given up: ${made.reason}`)
       case 'refused':
-      case 'failed':
         return this.state(`this round went wrong: ${made.reason}`)
-      case 'ended':
+      case 'failed':
+        return this.#fail(`this round went wrong: ${made.reason}`)
+      case 'ended': {
         show('epoch', 'none')
-        return this.state(`the round is over (${made.outcome}), waiting for the next`)
+        const trouble = this.#trouble && `. Round ${made.round}: ${this.#trouble}`
+        return this.state(`the round is over (${made.outcome}), waiting for the next${trouble}`)
+      }
       case 'paid':
         this.#tasks++
         show('tasks', String(this.#tasks))
         this.#pay(made)
         return this.#title()
     }
+  }
+
+  #fail(trouble: string): void {
+    this.#trouble = trouble
+    this.state(trouble)
   }
 
   #pay({ run, round, amount, receipt }: Earned): void {
