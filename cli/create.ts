@@ -39,13 +39,20 @@ export async function execute({ args, output }: Call): Promise<number> {
   return EXIT.ok
 }
 
-/** The Node.js that runs this: by its name where that is the one that a shell would take, since an older one runs no TypeScript. */
+/**
+ * The Node.js that runs this: by its name where that is the one that a shell would take, since an older one runs no
+ * TypeScript. What npm puts before a shell's own folders, and takes away again, is none of them.
+ */
 function nodeHere({ environment }: Call['args']): string {
-  const [first] = (environment['PATH'] ?? '').split(delimiter).flatMap((folder) => {
+  const [first] = shellFolders(environment).flatMap((folder) => {
     const path = join(folder, 'node')
     return existsSync(path) ? [realpathSync(path)] : []
   })
   return first === realpathSync(process.execPath) ? 'node' : process.execPath
+}
+
+function shellFolders({ PATH = '' }: Call['args']['environment']): readonly string[] {
+  return PATH.split(delimiter).filter((folder) => !folder.endsWith(join('node_modules', '.bin')))
 }
 
 /** As npm takes a name; and the version that made it. */
