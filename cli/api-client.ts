@@ -306,9 +306,15 @@ function post(body: string, idempotencyKey: string | undefined): Init {
   return { method: 'POST', body, headers: { 'content-type': 'application/json' }, idempotencyKey }
 }
 
-export async function openApiClient(args: Arguments): Promise<ApiClient> {
+/** Where the coordinator is: what anybody may read there needs no more. */
+export function coordinatorUrl(args: Arguments): string {
   const url = args.text('coordinator') ?? ''
-  if (!URL.canParse(url)) throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
+  if (URL.canParse(url)) return url
+  throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
+}
+
+export async function openApiClient(args: Arguments): Promise<ApiClient> {
+  const url = coordinatorUrl(args)
   const seconds = args.text('timeout') === undefined ? 0 : args.integer('timeout', { min: 0, max: 86_400 })
   // Of run it is something else: the coordinator is asked what such a run would be.
   const isDry = args.command.options.includes(dryRun) && args.flag('dry-run')
