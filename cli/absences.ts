@@ -12,24 +12,33 @@ const MEANS: ReadonlyMap<string, string> = new Map([
   ['too-many-sums', ALIKE],
 ])
 
-/** Why sites were not in the latest round of a run, or not to its end, as its events tell it. */
+/** Why sites were not in the latest round of a run, or not to its end. */
 export class Absences {
-  readonly #nodes = new Map<string, Set<string>>()
+  readonly #declined = new Map<string, string>()
 
+  /** Whoever declines has no seat: the events of the round alone tell of it. */
   follow({ type, node, reason }: ApiEvent): void {
-    if (type === 'round.opened') this.#nodes.clear()
-    if (type !== 'node.left' && type !== 'node.declined') return
-    const nodes = this.#nodes.get(String(reason)) ?? new Set()
-    this.#nodes.set(String(reason), nodes.add(String(node)))
+    if (type === 'round.opened') this.#declined.clear()
+    if (type === 'node.declined') this.#declined.set(String(node), String(reason))
   }
 
-  /** A line for each reason, that of most sites first. */
-  lines(): readonly (readonly [label: string, text: string])[] {
-    return [...this.#nodes]
-      .toSorted(([, a], [, b]) => b.size - a.size)
-      .map(([reason, { size }]) => {
+  /**
+   * A line for each reason, that of most sites first.
+   *
+   * @param seats of that round, when it is over
+   */
+  lines(seats: readonly Seat[]): readonly (readonly [label: string, text: string])[] {
+    const left = seats.flatMap(({ reason }) => (reason === null || reason === OTHERS_FAILED ? [] : [reason]))
+    const counted = Map.groupBy([...this.#declined.values(), ...left], (reason) => reason)
+    return [...counted]
+      .toSorted(([, a], [, b]) => b.length - a.length)
+      .map(([reason, { length }]) => {
         const means = MEANS.get(reason) ?? ruleFix(reason)
-        return ['away', `${size} ${size === 1 ? 'site' : 'sites'}: ${reason}${means ? `, ${means}` : ''}`] as const
+        return ['away', `${length} ${length === 1 ? 'site' : 'sites'}: ${reason}${means ? `, ${means}` : ''}`] as const
       })
   }
 }
+
+type Seat = { readonly reason: string | null }
+/** Of a seat that did all that it had time for. */
+const OTHERS_FAILED = 'round-ended'

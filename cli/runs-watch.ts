@@ -52,7 +52,7 @@ export async function watchRun(
       report.tell(event)
       declined.follow(event)
       absences.follow(event)
-      if (await isWaiting(api, event)) throw runPaused(event, absences.lines())
+      if (await isWaiting(api, event)) throw runPaused(event, absences.lines(await seatsOf(api, event)))
     }
     ;({ end, purpose } = report.progress)
   }
@@ -91,6 +91,11 @@ export async function isWaiting(api: ApiClient, event: ApiEvent): Promise<boolea
   if (type !== 'run.paused' && (type !== 'round.completed' || typeof event['paused'] !== 'string')) return false
   const { status, over } = await api.run(run)
   return status === 'paused' && over === (round ?? over)
+}
+
+/** Of the round that a run is paused after; none where it is paused for another reason than what became of them. */
+async function seatsOf(api: ApiClient, { run, round, type }: ApiEvent) {
+  return type === 'run.paused' && typeof round === 'number' ? (await api.round(run, round)).seats : []
 }
 
 /** @param event the one that says so */

@@ -65,14 +65,12 @@ test('what came to nothing for want of sites is told from what their policies pr
 test('whoever watches a run that is paused is told why sites were not in its last round, and what that means', () => {
   const absences = new Absences()
   const event = { run: 'run_1', seq: 0, time: '' }
-  const away = (type: string, ...told: readonly (readonly [node: string, reason: string])[]) => {
-    for (const [node, reason] of told) absences.follow({ ...event, type, node, reason })
-  }
-  away('node.left', ['a', 'link-lost'])
+  const decline = (node: string, reason: string) => absences.follow({ ...event, type: 'node.declined', node, reason })
+  decline('a', 'link-lost')
   absences.follow({ ...event, type: 'round.opened' })
-  away('node.declined', ['a', 'given-start-not-allowed'])
-  away('node.left', ['b', 'data-contract'], ['c', 'data-contract'], ['c', 'data-contract'], ['d', 'battery'])
-  expect(absences.lines().map(([label, text]) => `${label}  ${text}`)).toEqual([
+  decline('a', 'given-start-not-allowed')
+  const seats = ['data-contract', 'battery', 'data-contract', 'round-ended', null].map((reason) => ({ reason }))
+  expect(absences.lines(seats).map(([label, text]) => `${label}  ${text}`)).toEqual([
     'away  2 sites: data-contract, the data is not as the task asks, and the terminal of the site says in what',
     'away  1 site: given-start-not-allowed, start from a seed, without --weights and --from',
     'away  1 site: battery',
