@@ -340,7 +340,7 @@ function refused({ status, code, detail, retryable, requestId, errors, problem }
   const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
   return new Failure(EXIT_OF_CODE[code] ?? exitOf(status, retryable), code, detail, {
     lines: requestId === undefined ? lines : [...lines, ['request', requestId]],
-    fix: problem && fixOf(status, code),
+    fix: problem ? fixOf(status, code) : status >= 500 ? IN_BETWEEN : undefined,
     ...(problem && { problem }),
   })
 }
@@ -349,6 +349,9 @@ function fixOf(status: number, code: string): string | undefined {
   if (code === 'vectors_expired') return '--without-vectors takes all the rest'
   return status === 401 ? 'set CONSILIUM_API_KEY, or point --key at the file that the coordinator named' : undefined
 }
+
+/** What stands before a coordinator answers in no words of ours. */
+const IN_BETWEEN = 'what stands before the coordinator says so: is a coordinator up behind it, and ready (/readyz)?'
 
 /** What tells more than the status does. */
 const EXIT_OF_CODE: Readonly<Record<string, number>> = {

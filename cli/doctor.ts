@@ -167,7 +167,7 @@ async function ofKey(args: Arguments, url: string): Promise<Check> {
     return ok('key', `${name}: ${scopes.join(' ')}${until}`)
   } catch (cause) {
     const { message, fix, exit } = failureOf(cause)
-    return failed('key', message, fix ?? 'consilium login <url>', exit)
+    return failed('key', message, `${fix ?? 'consilium login <url>'}; whoever runs a node needs none`, exit)
   }
 }
 

@@ -298,7 +298,8 @@ function sayProgress(output: Output, made: Progress): void {
 }
 
 const ANOTHER_FILE =
-  '  mend the data and start the node again, which reads it once: docs/running-a-node.md tells what a task asks of a file'
+  '  mend the data and start the node again, which reads it once: a gap is an empty cell, and NaN, NA and words are text; ' +
+  'docs/running-a-node.md has more'
 
 /** Flat, snake_case, units in the names, money as text. */
 function eventOf(made: Progress): object {

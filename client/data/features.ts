@@ -130,8 +130,7 @@ function shade(pixels: Bytes, width: number, into: Float32Array, { offset, strid
 export function columnOf(table: Table, name: string): Column {
   const column = table.columns.get(name)
   if (!column) return refuse(`no column ${name}`)
-  if (column.textLine > 0)
-    refuse(`column ${name} holds text, first in line ${column.textLine}: numbers are read, and an empty cell is a gap`)
+  if (column.textLine > 0) refuse(`column ${name} holds text, first in line ${column.textLine}`)
   return column
 }
 

@@ -15,8 +15,6 @@ export class Board {
   #state = ''
   /** Why the round that was last told of came to nothing here: its end comes right after, and would hide it. */
   #trouble = ''
-  /** What was on its way when the round ended is refused after it, and is no trouble. */
-  #isOver = false
   readonly #shown = new Set<Cid>()
 
   open({ id, backend, earned }: RunningPageNode): void {
@@ -77,7 +75,6 @@ export class Board {
     switch (made.kind) {
       case 'joined':
         this.#trouble = ''
-        this.#isOver = false
         return this.state('asked to take part, and joined')
       case 'seated':
         show('epoch', 'begins')
@@ -102,13 +99,14 @@ export class Board {
       case 'left':
         return this.#fail(`its seat is given up: ${made.reason}`)
       case 'refused':
-        return this.#isOver ? undefined : this.state(`this round went wrong: ${made.reason}`)
+        // Or it was on its way when the round ended.
+        this.#trouble ||= made.reason
+        return
       case 'failed':
         return this.#fail(`this round went wrong: ${made.reason}`)
       case 'ended': {
         show('epoch', 'none')
-        this.#isOver = true
-        const trouble = this.#trouble && `. Round ${made.round}: ${this.#trouble}`
+        const trouble = this.#trouble && `. ${this.#trouble}`
         return this.state(`the round is over (${made.outcome}), waiting for the next${trouble}`)
       }
       case 'paid':

@@ -89,7 +89,9 @@ describe('against a network that fails', () => {
     await gone[Symbol.asyncDispose]()
     await expect(new ApiClient(gone.url, 'key').runs(1)).rejects.toMatchObject({ exit: 10, code: 'unreachable' })
     await using busy = await serve((_, response) => void response.writeHead(503).end('<html>'))
-    await expect(new ApiClient(busy.url, 'key').runs(1)).rejects.toMatchObject({ exit: 10, code: 'http_503' })
+    await expect(new ApiClient(busy.url, 'key').runs(1)).rejects.toMatchObject({
+      ...{ exit: 10, code: 'http_503', fix: expect.stringMatching(/before the coordinator/) },
+    })
   })
 
   test.each([
