@@ -64,7 +64,7 @@ export class Board {
     const words = {
       lost: 'the link is lost, and tried again',
       refused: 'the coordinator turned this browser away, and is asked again',
-      unreachable: 'the coordinator cannot be reached, and is tried again: check your connection',
+      unreachable: 'the coordinator cannot be reached, and is asked again',
     } as const
     this.state(`${words[state]} (${detail})`)
   }
@@ -95,7 +95,7 @@ export class Board {
       case 'unmasked':
         return this.state('the masks of that sum are given, and nothing of the round is held any more')
       case 'declined':
-        return this.#fail(`this round is not for this browser: ${made.reason}`)
+        return this.#fail(`not for this browser: ${made.reason}`)
       case 'left':
         return this.#fail(`its seat is given up: ${made.reason}`)
       case 'refused':
@@ -106,7 +106,7 @@ export class Board {
         return this.#fail(`this round went wrong: ${made.reason}`)
       case 'ended': {
         show('epoch', 'none')
-        const trouble = this.#trouble && `. ${this.#trouble}`
+        const trouble = this.#trouble && ` (${this.#trouble})`
         return this.state(`the round is over (${made.outcome}), waiting for the next${trouble}`)
       }
       case 'paid':

@@ -30,7 +30,7 @@ test('why a round came to nothing here still stands when it is over, and until t
   tell({ kind: 'joined' })
   tell({ kind: 'failed', reason: 'data-contract: no column age' })
   tell({ kind: 'ended', outcome: 'aborted' })
-  const told = 'the round is over (aborted), waiting for the next. this round went wrong: data-contract: no column age'
+  const told = 'the round is over (aborted), waiting for the next (this round went wrong: data-contract: no column age)'
   expect(state()).toBe(told)
   // What was on its way is refused.
   tell({ kind: 'refused', reason: 'no-round' })
