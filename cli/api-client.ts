@@ -18,6 +18,7 @@ import type { Arguments } from './arguments.ts'
 import { dryRun } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
+import { trustFix } from './trust.ts'
 import { Unsent } from './unsent.ts'
 
 export type DryRunView = z.output<typeof dryRunView>
@@ -305,9 +306,15 @@ function post(body: string, idempotencyKey: string | undefined): Init {
   return { method: 'POST', body, headers: { 'content-type': 'application/json' }, idempotencyKey }
 }
 
-export async function openApiClient(args: Arguments): Promise<ApiClient> {
+/** Where the coordinator is: what anybody may read there needs no more. */
+export function coordinatorUrl(args: Arguments): string {
   const url = args.text('coordinator') ?? ''
-  if (!URL.canParse(url)) throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
+  if (URL.canParse(url)) return url
+  throw new Failure(EXIT.usage, 'bad_value', `--coordinator is a URL, not ${url}`)
+}
+
+export async function openApiClient(args: Arguments): Promise<ApiClient> {
+  const url = coordinatorUrl(args)
   const seconds = args.text('timeout') === undefined ? 0 : args.integer('timeout', { min: 0, max: 86_400 })
   // Of run it is something else: the coordinator is asked what such a run would be.
   const isDry = args.command.options.includes(dryRun) && args.flag('dry-run')
@@ -318,7 +325,7 @@ export function unreachable(url: string, cause: unknown): Failure {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   const why = inner instanceof Error ? inner.message || inner.name : String(inner)
   return new Failure(EXIT.network, 'unreachable', `${url} cannot be reached: ${why}`, {
-    fix: 'is the coordinator up? consilium coordinator up; or point --coordinator elsewhere',
+    fix: trustFix(why) ?? 'is the coordinator up? consilium coordinator up; or point --coordinator elsewhere',
     cause,
   })
 }
@@ -333,7 +340,7 @@ function refused({ status, code, detail, retryable, requestId, errors, problem }
   const lines = errors.map(({ pointer, message }) => [pointer, message] as const)
   return new Failure(EXIT_OF_CODE[code] ?? exitOf(status, retryable), code, detail, {
     lines: requestId === undefined ? lines : [...lines, ['request', requestId]],
-    fix: problem && fixOf(status, code),
+    fix: problem ? fixOf(status, code) : status >= 500 ? IN_BETWEEN : undefined,
     ...(problem && { problem }),
   })
 }
@@ -342,6 +349,9 @@ function fixOf(status: number, code: string): string | undefined {
   if (code === 'vectors_expired') return '--without-vectors takes all the rest'
   return status === 401 ? 'set CONSILIUM_API_KEY, or point --key at the file that the coordinator named' : undefined
 }
+
+/** What stands before a coordinator answers in no words of ours. */
+const IN_BETWEEN = 'what stands before the coordinator says so: is a coordinator up behind it, and ready (/readyz)?'
 
 /** What tells more than the status does. */
 const EXIT_OF_CODE: Readonly<Record<string, number>> = {

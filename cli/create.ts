@@ -1,5 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, delimiter, join, resolve } from 'node:path'
 import { usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
@@ -32,10 +33,26 @@ export async function execute({ args, output }: Call): Promise<number> {
   else {
     output.line(`${folder}  ${made.join(' ')}`)
     output.note(
-      `next: cd ${name}${made.includes('data.ts') ? ' && node data.ts, which makes the data' : ''}; README.md has the commands`,
+      `next: cd ${name}${made.includes('data.ts') ? ` && ${nodeHere(args)} data.ts, which makes the data` : ''}; README.md has the commands`,
     )
   }
   return EXIT.ok
+}
+
+/**
+ * The Node.js that runs this: by its name where that is the one that a shell would take, since an older one runs no
+ * TypeScript. What npm puts before a shell's own folders, and takes away again, is none of them.
+ */
+function nodeHere({ environment }: Call['args']): string {
+  const [first] = shellFolders(environment).flatMap((folder) => {
+    const path = join(folder, 'node')
+    return existsSync(path) ? [realpathSync(path)] : []
+  })
+  return first === realpathSync(process.execPath) ? 'node' : process.execPath
+}
+
+function shellFolders({ PATH = '' }: Call['args']['environment']): readonly string[] {
+  return PATH.split(delimiter).filter((folder) => !folder.endsWith(join('node_modules', '.bin')))
 }
 
 /** As npm takes a name; and the version that made it. */

@@ -12,6 +12,7 @@ import { EXIT, failureOf } from './failure.ts'
 import { packageOf } from './package.ts'
 import { formatBytes } from './render/units.ts'
 import { apiKey, coordinatorState, isOnThisMachine } from './state.ts'
+import { trustFix } from './trust.ts'
 
 /** What one look came to. The first that fails names the exit code. */
 export type Check = {
@@ -166,7 +167,7 @@ async function ofKey(args: Arguments, url: string): Promise<Check> {
     return ok('key', `${name}: ${scopes.join(' ')}${until}`)
   } catch (cause) {
     const { message, fix, exit } = failureOf(cause)
-    return failed('key', message, fix ?? 'consilium login <url>', exit)
+    return failed('key', message, `${fix ?? 'consilium login <url>'}; whoever runs a node needs none`, exit)
   }
 }
 
@@ -181,7 +182,9 @@ async function certificate(host: string, port: number): Promise<Check> {
   const { promise, resolve } = Promise.withResolvers<Check>()
   const socket = connect({ host, port, servername: host, timeout: 1000 * ANSWER_SECONDS_MAX })
   const fail = (reason: string) =>
-    resolve(failed('tls', reason, 'is the certificate its own, and trusted here? NODE_EXTRA_CA_CERTS', EXIT.network))
+    resolve(
+      failed('tls', reason, trustFix(reason) ?? 'does it speak TLS there? https:// is what was given', EXIT.network),
+    )
   socket.once('secureConnect', () => resolve(certificateUntil(socket.getPeerCertificate().valid_to, Date.now())))
   socket.once('error', ({ message }) => fail(message))
   socket.once('timeout', () => fail('no answer in time'))

@@ -5,6 +5,7 @@ import { type BandwidthRule, type NodeConfig, nodeSecret, type RunningNode, star
 import type { Progress } from '#client/progress.ts'
 import { LOOPBACK } from '#client/sharing.ts'
 import { type SiteTerms, siteTerms } from '#client/site.ts'
+import { TrainerFault } from '#client/trainers/trainer.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
@@ -25,6 +26,7 @@ import { formatBytes, formatSeconds } from './render/units.ts'
 import { nodeState } from './state.ts'
 import { listenForStop, stopped } from './stopping.ts'
 import { tlsFilesOf } from './tls-files.ts'
+import { trustFix } from './trust.ts'
 
 /** `consilium node up`: takes part until it is told to stop; then it finishes the seat that it has. */
 export async function execute({ args, output }: Call): Promise<number> {
@@ -46,7 +48,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const conduct = await conductOf(args, output)
   using stopping = listenForStop(args.flag('tethered'))
   const linkChanged = linkTeller(output)
-  await using node = await startNode({
+  await using node = await started({
     state: nodeState(args),
     urls,
     coordinator,
@@ -74,6 +76,19 @@ export async function execute({ args, output }: Call): Promise<number> {
   // Whoever was told to stop and finished what it was at has done what it was told.
   const asked = stopping.exit()
   return asked === undefined || (asked === EXIT.terminated && !stopping.isGone) ? EXIT.ok : asked
+}
+
+/** That nothing trains here, and why, is known before a coordinator is asked. */
+async function started(config: NodeConfig): Promise<RunningNode> {
+  try {
+    return await startNode(config)
+  } catch (cause) {
+    if (!(cause instanceof TrainerFault)) throw cause
+    throw new Failure(EXIT.unexpected, 'cannot_start', cause.message, {
+      fix: 'consilium node backends tells what works here',
+      cause,
+    })
+  }
 }
 
 /** Tells of what the node does, until it ends. */
@@ -245,6 +260,8 @@ function linkTeller(output: Output): (state: LinkState, detail: string) => void 
     else if (!output.quiet) {
       output.line(`${LINK_MEANS[state]} ${detail}`)
       if (state === 'refused' && detail === 'not-admitted') output.line(NOT_ADMITTED)
+      const fix = state === 'unreachable' ? trustFix(detail) : undefined
+      if (fix) output.line(`  ${fix}`)
     }
   }
 }
@@ -278,7 +295,12 @@ function sayProgress(output: Output, made: Progress): void {
   if (output.json) return output.object(eventOf(made))
   if (output.quiet && made.kind !== 'failed') return
   output.line(`r${made.round}  ${textOf(made)}`)
+  if (made.kind === 'failed' && made.reason.startsWith('data-contract')) output.line(ANOTHER_FILE)
 }
+
+const ANOTHER_FILE =
+  '  mend the data and start the node again, which reads it once: a gap is an empty cell, and NaN, NA and words are text; ' +
+  'docs/running-a-node.md has more'
 
 /** Flat, snake_case, units in the names, money as text. */
 function eventOf(made: Progress): object {

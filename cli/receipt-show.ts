@@ -1,20 +1,19 @@
 import { formatCredits } from '#protocol/amount.ts'
 import { parseCid } from '#protocol/cid.ts'
 import { BadBlock, Blocks } from '#verify/blocks.ts'
-import { openApiClient } from './api-client.ts'
+import { coordinatorUrl } from './api-client.ts'
 import { usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { openRecord } from './record-source.ts'
 import { pinsOf } from './verify.ts'
 
-/** `consilium receipt show <CID>`: one receipt, whose hash and signature are checked here. */
+/** `consilium receipt show <CID>`: one receipt, whose hash and signature are checked here. Whoever was paid has no API key. */
 export async function execute({ args, output }: Call): Promise<number> {
   const cid = parseCid(args.positionals[0] as string)
   if (!cid.ok)
     throw usage('bad_value', `a receipt goes by its CID, not by ${args.positionals[0]}`, 'consilium payouts ls')
-  const { url } = await openApiClient(args)
-  await using source = await openRecord(url, cid.value, args)
+  await using source = await openRecord(coordinatorUrl(args), cid.value, args)
   if (source.kind !== 'blocks') throw new Error('a coordinator has blocks')
   const { coordinator } = args.text('coordinator-key') === undefined ? {} : pinsOf(args, 'coordinator-key')
   const read = await new Blocks(source.block).signed(cid.value, 'receipt', coordinator).catch((cause: unknown) => {

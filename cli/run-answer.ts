@@ -1,3 +1,4 @@
+import { Absences } from './absences.ts'
 import type { ApiClient, RunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -40,7 +41,7 @@ export async function answerRun(
   const reached = await standing(api, run, until, stopping.signal)
   if (!reached) return stopping.exit() ?? EXIT.unexpected
   say(reached)
-  const failure = shortfall(reached, { until, stops })
+  const failure = await shortfall(api, reached, { until, stops })
   if (failure) throw failure
   return EXIT.ok
 
@@ -70,8 +71,16 @@ function isThere(status: string, until: Until): boolean {
 }
 
 /** What came of it, where that is not what was waited for. */
-function shortfall({ id, status, reason }: RunView, { until, stops }: { until: Until; stops: boolean }) {
+async function shortfall(
+  api: ApiClient,
+  { id, status, reason, over }: RunView,
+  { until, stops }: { until: Until; stops: boolean },
+): Promise<Failure | undefined> {
   if (status === 'failed' || (status === 'stopped' && !stops)) return runFailed(id, { outcome: status, reason })
   if (status !== 'paused' || until === 'paused') return undefined
-  return new Failure(EXIT.paused, 'run_paused', `${id} is paused: ${reason}`, { fix: waysOn(id, undefined) })
+  const { seats } = over > 0 ? await api.round(id, over) : { seats: [] }
+  return new Failure(EXIT.paused, 'run_paused', `${id} is paused: ${reason}`, {
+    lines: new Absences().lines(seats),
+    fix: waysOn(id, undefined),
+  })
 }

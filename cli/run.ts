@@ -1,3 +1,4 @@
+import type { RunView } from './api-client.ts'
 import { showForecast } from './check.ts'
 import type { Call } from './command.ts'
 import { orderFrom } from './order.ts'
@@ -10,9 +11,27 @@ export async function execute(call: Call): Promise<number> {
   const { api, order } = await orderFrom(args, output)
   if (args.flag('dry-run')) return showForecast(await api.dryRun(order), output)
   const run = await api.launch(order, args.text('idempotency-key'))
+  // A key that may launch runs may be one that sees none.
+  const before = await api.runs(RUNS_LOOKED_AT).catch(() => undefined)
+  const twin = before && twinOf(run, before.data)
+  if (twin) output.note(`${twin.id} was of this very task: ${AGAIN}`)
   if (args.flag('watch')) {
     const { cohort } = JSON.parse(order) as { readonly cohort: { readonly min: number } }
     return watchRun(api, run.id, output, { keys: !args.flag('no-input'), needed: cohort.min })
   }
   return answerRun(call, api, run, { until: 'ended', note: `follow it with: consilium runs watch ${run.id}` })
+}
+
+const RUNS_LOOKED_AT = 50
+const AGAIN =
+  'sites confirm a sum only of the same sites as then, or of very different ones; another seed makes it another task'
+
+type Sums = Pick<RunView, 'id' | 'task' | 'masking' | 'closed'>
+
+/** A masked run of the same task: it began with the same model, and what a site makes of that is in at most two sums. */
+export function twinOf(run: Sums, others: readonly Sums[]): Sums | undefined {
+  if (run.masking === 'none') return undefined
+  return others.find(
+    ({ id, task, masking, closed }) => id !== run.id && task === run.task && masking !== 'none' && closed > 0,
+  )
 }

@@ -1,4 +1,5 @@
 import type { ApiEvent } from '#sdk/sse.ts'
+import { Absences } from './absences.ts'
 import { type ApiClient, openApiClient } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure, failureOf } from './failure.ts'
@@ -36,6 +37,7 @@ export async function watchRun(
   let end: RunEnd | undefined
   let purpose = 'train'
   const declined = new Declined()
+  const absences = new Absences()
   {
     using report = new RunReport(output, run)
     const act = (what: Act) => {
@@ -49,7 +51,8 @@ export async function watchRun(
       if (output.json) output.object(event)
       report.tell(event)
       declined.follow(event)
-      if (await isWaiting(api, event)) throw runPaused(event)
+      absences.follow(event)
+      if (await isWaiting(api, event)) throw runPaused(event, absences.lines(await seatsOf(api, event)))
     }
     ;({ end, purpose } = report.progress)
   }
@@ -90,9 +93,15 @@ export async function isWaiting(api: ApiClient, event: ApiEvent): Promise<boolea
   return status === 'paused' && over === (round ?? over)
 }
 
+/** Of the round that a run is paused after; none where it is paused for another reason than what became of them. */
+async function seatsOf(api: ApiClient, { run, round, type }: ApiEvent) {
+  return type === 'run.paused' && typeof round === 'number' ? (await api.round(run, round)).seats : []
+}
+
 /** @param event the one that says so */
-export function runPaused({ run, reason, paused, round, type }: ApiEvent): Failure {
+export function runPaused({ run, reason, paused, round, type }: ApiEvent, lines: Failure['lines'] = []): Failure {
   return new Failure(EXIT.paused, 'run_paused', `${run} is paused: ${String(reason ?? paused)}`, {
+    lines,
     // Of a round that closed there is nothing to look at.
     fix: waysOn(run, type === 'run.paused' && typeof round === 'number' ? round : undefined),
   })

@@ -6,7 +6,7 @@ import { EXIT, Failure } from './failure.ts'
 const FIXES: Readonly<Record<SiteRule, string>> = {
   'masking-required': 'ask for "masking": "secagg/1"',
   'no-public-data': 'name data that anybody may read: --public-table, or --public-images and --public-labels',
-  'foreign-population': 'ask for the "population" that these sites are of',
+  'foreign-population': 'ask for the "population" that these sites are of, "hospital" or "open"',
   'cohort-too-small': 'raise cohort.quorum; of a question --min-cohort',
   'given-start-not-allowed': 'start from a seed, without --weights and --from',
   'publication-not-allowed': 'ask for another secure.publish',
@@ -25,6 +25,11 @@ export type Refusing = { readonly site: string; readonly rule: string; readonly 
 /** By its policy: what else keeps a site away, such as other columns, no rule of its would change. */
 export function isByPolicy({ rule }: Pick<Refusing, 'rule'>): boolean {
   return Object.hasOwn(FIXES, rule)
+}
+
+/** What to change about a run so that this rule lets it be. */
+export function ruleFix(rule: string): string | undefined {
+  return isByPolicy({ rule }) ? FIXES[rule as keyof typeof FIXES] : undefined
 }
 
 const SITES_TOLD = 20

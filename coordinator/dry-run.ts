@@ -162,7 +162,9 @@ async function sitesOf(
   return { sites, linked: linked.length, willing }
 }
 
-function viewOf(said: Opinion | undefined, wasAsked: boolean): Pick<Site, 'accepts' | 'rule' | 'detail'> {
+function viewOf(said: Opinion | 'elsewhere' | undefined, wasAsked: boolean): Pick<Site, 'accepts' | 'rule' | 'detail'> {
+  if (said === 'elsewhere')
+    return { accepts: null, rule: null, detail: 'not asked: it is linked to another process of the coordinator' }
   if (said) return { accepts: said.refusal === null, rule: said.refusal, detail: said.detail || null }
   const detail = wasAsked ? 'it did not say' : 'the task finds no room in a question to nodes'
   return { accepts: null, rule: null, detail }

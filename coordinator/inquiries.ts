@@ -42,13 +42,13 @@ export class Inquiries {
 
   /**
    * @param blocks all that the plan is judged by
-   * @returns what each said in time; undefined where the blocks find no room in a frame, and nobody was asked
+   * @returns what each said in time, and who is linked to another process, which alone could ask it; undefined where the blocks find no room in a frame, and nobody was asked
    */
   async ask(
     plan: Cid,
     blocks: readonly Block[],
     nodes: readonly NodeId[],
-  ): Promise<ReadonlyMap<NodeId, Opinion> | undefined> {
+  ): Promise<ReadonlyMap<NodeId, Opinion | 'elsewhere'> | undefined> {
     const { transport, signer, clock, chance } = this.#doors
     if (fitInFrame(blocks).length < blocks.length) return undefined
     const linked = new Set(transport.linked())
@@ -57,7 +57,8 @@ export class Inquiries {
       opinions: new Map(),
       all: Promise.withResolvers(),
     }
-    if (asked.nodes.size === 0) return asked.opinions
+    const elsewhere = nodes.filter((node) => !asked.nodes.has(node)).map((node) => [node, 'elsewhere'] as const)
+    if (asked.nodes.size === 0) return new Map(elsewhere)
     const question = chance(16)
     this.#asked.set(toHex(question), asked)
     try {
@@ -68,7 +69,7 @@ export class Inquiries {
         WAIT_MILLIS,
         sent.then(() => asked.all.promise),
       )
-      return new Map(asked.opinions)
+      return new Map<NodeId, Opinion | 'elsewhere'>([...asked.opinions, ...elsewhere])
     } finally {
       this.#asked.delete(toHex(question))
     }

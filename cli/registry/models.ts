@@ -1,4 +1,4 @@
-import { api, type Command, type Option } from '../command.ts'
+import { api, type Command, coordinator, type Option, profile } from '../command.ts'
 
 const pin: Option = {
   name: 'coordinator-key',
@@ -72,7 +72,7 @@ export const MODELS: readonly Command[] = [
     name: 'receipt show',
     summary: "one receipt: the coordinator's signed word that an update is in a model and worth this much",
     positional: { name: '<CID>', required: true },
-    options: [...api, pin],
+    options: [coordinator, profile, pin],
     examples: ['consilium receipt show bafy…'],
     prints: 'receipt',
     load: () => import('../receipt-show.ts'),

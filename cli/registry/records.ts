@@ -1,4 +1,4 @@
-import { type Command, key, type Option, quota, state } from '../command.ts'
+import { type Command, key, type Option, profile, quota, state } from '../command.ts'
 
 const round: Option = {
   name: 'round',
@@ -37,6 +37,7 @@ export const RECORDS: readonly Command[] = [
       },
       key,
       state,
+      profile,
     ],
     examples: [
       'consilium verify bundle.car --coordinator z6Mk…',
@@ -66,6 +67,7 @@ export const RECORDS: readonly Command[] = [
       { name: 'force', summary: 'replace the file that is there' },
       key,
       state,
+      profile,
     ],
     examples: [
       'consilium bundles export run_01KQ7 --from http://127.0.0.1:7410 --out run.car',

@@ -32,6 +32,7 @@ import { EXIT, Failure } from '../failure.ts'
 import type { Output } from '../output.ts'
 import type { Stopping } from '../stopping.ts'
 import { readTaskFile } from '../task-file.ts'
+import { Misfits } from './misfits.ts'
 import { SitesReport } from './report.ts'
 
 /** What a run of virtual sites is asked for. */
@@ -68,13 +69,17 @@ export async function simulateSites(args: Arguments, output: Output, stopping: S
   output.note(`${sites.length} sites, ${launch.cohort.max} a round; opening ${threads} training threads …`)
   await using pool = await openTrainerPool({ threads })
   using report = new SitesReport(output, { sites: sites.length, backend: pool.backend })
+  const misfits = new Misfits((line) => output.note(line))
   let told: Promise<unknown> = Promise.resolve()
   const tell = (advanced: Advanced) => {
     told = told.then(async () => report.tell(eventOf(advanced, await payloadOf(blobs, advanced))))
   }
   const federated = await federate({
     ...{ seed: options.seed, sites: sites.length, order, blobs, tell, abreast: 2 * threads, signal: stopping.signal },
-    trainerOf: (site) => pool.trainerOn(sites[site] as DataSource | SharedRows),
+    trainerOf: (site) => {
+      const data = sites[site] as DataSource | SharedRows
+      return misfits.on(site, data, pool.trainerOn(data))
+    },
   }).catch((cause: unknown) => {
     if (stopping.signal.aborted) return undefined
     throw cause

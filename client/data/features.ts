@@ -130,7 +130,7 @@ function shade(pixels: Bytes, width: number, into: Float32Array, { offset, strid
 export function columnOf(table: Table, name: string): Column {
   const column = table.columns.get(name)
   if (!column) return refuse(`no column ${name}`)
-  if (column.textLine > 0) refuse(`column ${name} holds text`)
+  if (column.textLine > 0) refuse(`column ${name} holds text, first in line ${column.textLine}`)
   return column
 }
 
@@ -155,7 +155,7 @@ function placesOf({ name, levels }: Levels, values: Float64Array): Float64Array 
   return values.map((value) => {
     if (Number.isNaN(value)) return value
     const place = levels.indexOf(value)
-    return place < 0 ? refuse(`column ${name} holds a level that its contract does not name`) : place
+    return place < 0 ? refuse(`column ${name} holds a level other than ${levels.join(', ')}`) : place
   })
 }
 

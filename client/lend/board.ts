@@ -15,6 +15,8 @@ export class Board {
   #samplesPerSecond: number | undefined
   #total = 0n
   #state = ''
+  /** Why the round that was last told of came to nothing here: its end comes right after, and would hide it. */
+  #trouble = ''
   readonly #shown = new Set<Cid>()
 
   open({ id, backend, earned }: RunningPageNode): void {
@@ -64,7 +66,7 @@ export class Board {
     const words = {
       lost: 'the link is lost, and tried again',
       refused: 'the coordinator turned this browser away, and is asked again',
-      unreachable: 'the coordinator cannot be reached, and is tried again: check your connection',
+      unreachable: 'the coordinator cannot be reached, and is asked again',
     } as const
     this.state(`${words[state]} (${detail})`)
   }
@@ -74,6 +76,7 @@ export class Board {
     show('round', String(made.round))
     switch (made.kind) {
       case 'joined':
+        this.#trouble = ''
         return this.state('asked to take part, and joined')
       case 'seated':
         this.#work = WORK[made.purpose]
@@ -95,21 +98,31 @@ export class Board {
       case 'unmasked':
         return this.state('the masks of that sum are given, and nothing of the round is held any more')
       case 'declined':
-        return this.state(`this round is not for this browser: ${made.reason}`)
+        return this.#fail(`not for this browser: ${made.reason}`)
       case 'left':
-        return this.state(`its seat is given up: ${made.reason}`)
+        return this.#fail(`its seat is given up: ${made.reason}`)
       case 'refused':
+        // Or it was on its way when the round ended.
+        this.#trouble ||= made.reason
+        return
       case 'failed':
-        return this.state(`this round went wrong: ${made.reason}`)
-      case 'ended':
+        return this.#fail(`this round went wrong: ${made.reason}`)
+      case 'ended': {
         show('epoch', 'none')
-        return this.state(`the round is over (${made.outcome}), waiting for the next`)
+        const trouble = this.#trouble && ` (${this.#trouble})`
+        return this.state(`the round is over (${made.outcome}), waiting for the next${trouble}`)
+      }
       case 'paid':
         this.#tasks++
         show('tasks', String(this.#tasks))
         this.#pay(made)
         return this.#title()
     }
+  }
+
+  #fail(trouble: string): void {
+    this.#trouble = trouble
+    this.state(trouble)
   }
 
   #pay({ run, round, amount, receipt }: Earned): void {

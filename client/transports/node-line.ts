@@ -18,9 +18,15 @@ export const dialFromNode: Dial = (url, { frame, linked, refused, lost, unreacha
   socket.on('disconnect', (reason) => {
     if (reason !== 'io client disconnect') lost(reason)
   })
-  socket.on('connect_error', ({ message }) => unreachable(message))
+  socket.on('connect_error', (cause) => unreachable(reasonOf(cause)))
   return {
     send: (bytes) => void socket.emit('frame', bytes),
     close: () => void socket.disconnect(),
   }
+}
+
+/** Of whatever went wrong below it engine.io says that it was a WebSocket's error, and keeps what that said beside it. */
+function reasonOf(cause: Error & { readonly description?: unknown }): string {
+  const { message } = (cause.description ?? {}) as { readonly message?: unknown }
+  return typeof message === 'string' && message !== '' ? message : cause.message
 }

@@ -68,8 +68,7 @@ export function lapsesOf(round: Collecting | Consistency | Unmasking, at: Millis
       : [session.unmasks, 'no-shares']
   return seats.map((state, seat) => {
     if (!hasReported(state) || said[seat]) return null
-    if (session.away[seat]) return 'left'
-    return at >= endsAt ? lapse : null
+    return session.away[seat] ?? (at >= endsAt ? lapse : null)
   })
 }
 

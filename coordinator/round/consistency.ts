@@ -1,4 +1,5 @@
-import type { Millis, NodeId } from '#protocol/ids.ts'
+import { leavingWith } from '#protocol/attendance.ts'
+import type { Millis } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abandon } from './abandonment.ts'
 import { seatedOf } from './aggregation.ts'
@@ -39,7 +40,7 @@ export function stepConsistency(round: Consistency, event: RoundEvent): Result<R
       if (event.at >= round.endsAt) return accept(conclude(round, event.at))
       return accept(unmask({ ...round, session: { ...session, certificate: event.certificate } }, event.at))
     case 'left':
-      return leave(round, event.node, event.at)
+      return leave(round, event)
     case 'ticked':
       return event.at < round.endsAt ? refuse('not-due') : accept(conclude(round, event.at))
     default:
@@ -56,16 +57,19 @@ function confirm(round: Consistency, event: Extract<RoundEvent, { kind: 'confirm
   if (session.confirms[seat]) return refuse('said-already')
   const confirms = session.confirms.with(seat, event.confirm)
   // Whoever speaks is back.
-  const away = session.away.with(seat, false)
+  const away = session.away.with(seat, null)
   return accept(conclude({ ...round, session: { ...session, confirms, away } }, event.at))
 }
 
-function leave(round: Consistency, node: NodeId, at: Millis): Result<Round, RoundRefusal> {
+function leave(
+  round: Consistency,
+  { node, reason, at }: Extract<RoundEvent, { kind: 'left' }>,
+): Result<Round, RoundRefusal> {
   const { session, cohort, seats } = round
   const seat = seatOf(cohort, node)
   if (seat < 0) return refuse('not-in-cohort')
   if (!hasReported(seats[seat]) || session.away[seat]) return refuse('seat-gone')
-  return accept(conclude({ ...round, session: { ...session, away: session.away.with(seat, true) } }, at))
+  return accept(conclude({ ...round, session: { ...session, away: session.away.with(seat, leavingWith(reason)) } }, at))
 }
 
 /** Enough signatures for a certificate. */

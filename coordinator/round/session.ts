@@ -25,8 +25,8 @@ export type Session = {
   readonly confirms: readonly (Cid | null)[]
   readonly certificate: Cid | null
   readonly unmasks: readonly (Cid | null)[]
-  /** Whose link was lost, or who left, after its input was in. */
-  readonly away: readonly boolean[]
+  /** Why it is not there any more after its input was in: its own reason, or that its link was lost. */
+  readonly away: readonly (string | null)[]
   readonly abandons: readonly (Abandoned | null)[]
 }
 
@@ -49,7 +49,7 @@ export function openSession(rule: SecureRule, deadlines: Deadlines, adverts: rea
   const none = adverts.map(() => null)
   return {
     ...{ rule, deadlines, adverts, roster: null, dealt: none, shared: null, answers: none, survivors: null },
-    ...{ confirms: none, certificate: null, unmasks: none, away: adverts.map(() => false), abandons: none },
+    ...{ confirms: none, certificate: null, unmasks: none, away: none, abandons: none },
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Millis, NodeId } from '#protocol/ids.ts'
+import { leavingWith } from '#protocol/attendance.ts'
+import type { Millis } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { abandon } from './abandonment.ts'
 import { aggregate, seatedOf } from './aggregation.ts'
@@ -31,7 +32,7 @@ export function stepUnmasking(round: Unmasking, event: RoundEvent): Result<Round
     case 'unmasked':
       return answer(round, event)
     case 'left':
-      return leave(round, event.node, event.at)
+      return leave(round, event)
     case 'ticked':
       return event.at < round.endsAt ? refuse('not-due') : accept(conclude(round, event.at))
     default:
@@ -50,12 +51,15 @@ function answer(round: Unmasking, event: Extract<RoundEvent, { kind: 'unmasked' 
 }
 
 /** Who left may come back with an answer, but is not waited for. */
-function leave(round: Unmasking, node: NodeId, at: Millis): Result<Round, RoundRefusal> {
+function leave(
+  round: Unmasking,
+  { node, reason, at }: Extract<RoundEvent, { kind: 'left' }>,
+): Result<Round, RoundRefusal> {
   const { session, cohort, seats } = round
   const seat = seatOf(cohort, node)
   if (seat < 0) return refuse('not-in-cohort')
   if (!hasReported(seats[seat]) || session.away[seat] || session.unmasks[seat]) return refuse('seat-gone')
-  return accept(conclude({ ...round, session: { ...session, away: session.away.with(seat, true) } }, at))
+  return accept(conclude({ ...round, session: { ...session, away: session.away.with(seat, leavingWith(reason)) } }, at))
 }
 
 /** The one place that ends the phase. Who has not even confirmed may be gone since long: it is not waited for either. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import { ApiClient } from '#cli/api-client.ts'
+import { ApiClient, unreachable } from '#cli/api-client.ts'
 import { live, request } from '#test/coordinator/live.ts'
 
 async function serve(listener: RequestListener): Promise<AsyncDisposable & { readonly url: string }> {
@@ -89,7 +89,22 @@ describe('against a network that fails', () => {
     await gone[Symbol.asyncDispose]()
     await expect(new ApiClient(gone.url, 'key').runs(1)).rejects.toMatchObject({ exit: 10, code: 'unreachable' })
     await using busy = await serve((_, response) => void response.writeHead(503).end('<html>'))
-    await expect(new ApiClient(busy.url, 'key').runs(1)).rejects.toMatchObject({ exit: 10, code: 'http_503' })
+    await expect(new ApiClient(busy.url, 'key').runs(1)).rejects.toMatchObject({
+      ...{ exit: 10, code: 'http_503', fix: expect.stringMatching(/before the coordinator/) },
+    })
+  })
+
+  test.each([
+    ['self-signed certificate in certificate chain', /NODE_EXTRA_CA_CERTS/],
+    ['certificate has expired', /for today/],
+    [
+      "Hostname/IP does not match certificate's altnames: Host: a. is not in the cert's altnames: DNS:b",
+      /for this name/,
+    ],
+    ['connect ECONNREFUSED 127.0.0.1:9', /coordinator up/],
+  ])('where %s it says what helps', (why, fix) => {
+    const cause = new TypeError('fetch failed', { cause: new Error(why) })
+    expect(unreachable('https://a', cause)).toMatchObject({ exit: 10, fix: expect.stringMatching(fix) })
   })
 
   test('an answer of another server is told apart from a run', async () => {

@@ -169,6 +169,22 @@ test('what cannot be reached, is not there, or is not as it must be has an exit 
     code: 8,
     stdout: expect.stringMatching(/FAILED at container/),
   })
+  const table = join(folder, 'one.table')
+  await writeFile(table, 'x,y\n1,0\n')
+  const up = [
+    'node',
+    'up',
+    '--state',
+    join(folder, 'gpu'),
+    '--data',
+    table,
+    '--population',
+    'open',
+    '--backend',
+    'cuda',
+  ]
+  const gpu = await consilium([...up, ...PINNED], { env: { TFJS_NODE: folder } })
+  expect(gpu).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error {2}cannot_start .*\n {2}fix/) })
   const empty = ['demo', '--data', folder, '--label', 'x', '--folder', join(folder, 'demo')]
   expect(await shell.run(empty)).toMatchObject({ code: 11, stderr: expect.stringMatching(/0 CSV files/) })
 })

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { failureOf } from '#cli/failure.ts'
+import { twinOf } from '#cli/run.ts'
 import { waysOn } from '#cli/runs-watch.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { lockFolder } from '#storage/folder-lock.ts'
@@ -60,4 +61,17 @@ test('what to do about a paused run reads as a sentence, with and without a roun
     'consilium runs show run_1 --round 3 tells what became of each seat; then consilium runs resume run_1, or runs stop run_1',
   )
   expect(waysOn('run_1', undefined)).toBe('consilium runs resume run_1, or runs stop run_1')
+})
+
+test('a run of a task that was run before, under masks, is told of it: sites may refuse another sum that starts alike', () => {
+  const run = { id: 'run_2', task: 'bafy1', masking: 'secagg/1', closed: 0 } as const
+  const before = { ...run, id: 'run_1', closed: 3 }
+  expect(twinOf(run, [run, before])).toBe(before)
+  for (const other of [
+    { ...before, task: 'bafy2' },
+    { ...before, masking: 'none' as const },
+    { ...before, closed: 0 },
+  ])
+    expect(twinOf(run, [run, other])).toBeUndefined()
+  expect(twinOf({ ...run, masking: 'none' }, [before])).toBeUndefined()
 })

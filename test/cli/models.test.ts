@@ -25,7 +25,8 @@ async function run(name: string, ...rest: readonly string[]): Promise<{ code: nu
   const isElsewhere = rest.includes('--coordinator')
   const environment = {
     ...(!isElsewhere && { CONSILIUM_COORDINATOR: given.at.coordinator.url }),
-    CONSILIUM_API_KEY: given.at.key,
+    // Whoever was paid has a receipt, and no key.
+    ...(name !== 'receipt show' && { CONSILIUM_API_KEY: given.at.key }),
   }
   const args = parseArguments(command, rest, environment)
   let text = ''

@@ -91,6 +91,12 @@ test('login tries the key, keeps it for its owner alone, and never shows it; log
   expect((await readFile(file, 'utf8')).includes(at.key.trim())).toBe(true)
   await using shell = new Shell({ env })
   expect((await shell.run(['runs', 'ls', '--json'])).code).toBe(0)
+  // Records are read with it, too.
+  for (const words of [
+    ['verify', url, '--run'],
+    ['bundles', 'export', '--from', url, '--out', 'none.car'],
+  ])
+    expect((await shell.run([...words, 'run_00000000000000000000000000'])).code).toBe(4)
   const explained = await shell.run(['config', 'path', '--explain'])
   expect(explained.stdout).toMatch(/coordinator .* by the file of settings\n/)
   expect(explained.stdout).toMatch(/key .* of consilium login\n/)

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { Absences } from '#cli/absences.ts'
 import type { DryRunView } from '#cli/api-client.ts'
 import { showForecast } from '#cli/check.ts'
 import { EXIT, Failure, failureLines, failureOf } from '#cli/failure.ts'
@@ -59,4 +60,19 @@ test('what came to nothing for want of sites is told from what their policies pr
   refuse('z6Mk1', 'busy')
   refuse('z6Mk2', 'paused')
   expect(declined.denied(2)).toBeUndefined()
+})
+
+test('whoever watches a run that is paused is told why sites were not in its last round, and what that means', () => {
+  const absences = new Absences()
+  const event = { run: 'run_1', seq: 0, time: '' }
+  const decline = (node: string, reason: string) => absences.follow({ ...event, type: 'node.declined', node, reason })
+  decline('a', 'link-lost')
+  absences.follow({ ...event, type: 'round.opened' })
+  decline('a', 'given-start-not-allowed')
+  const seats = ['data-contract', 'battery', 'data-contract', 'round-ended', null].map((reason) => ({ reason }))
+  expect(absences.lines(seats).map(([label, text]) => `${label}  ${text}`)).toEqual([
+    'away  2 sites: data-contract, the data is not as the task asks, and the terminal of the site says in what',
+    'away  1 site: given-start-not-allowed, start from a seed, without --weights and --from',
+    'away  1 site: battery',
+  ])
 })

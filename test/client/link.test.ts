@@ -154,6 +154,13 @@ type Connection = {
   sendPacket(type: 'message', data: string | Uint8Array): void
 }
 
+test('a node’s line tells why nobody was reached, and not only that a WebSocket was not', async () => {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const line = dialFromNode('http://127.0.0.1:1', { ...earsOf(new Mailbox<string>()), unreachable: resolve })
+  expect(await promise).toBe('connect ECONNREFUSED 127.0.0.1:1')
+  line.close()
+})
+
 test('a page’s line is lost by words that are not of the protocol, and nothing is thrown', async () => {
   await using there = await openServer()
   const packets = [

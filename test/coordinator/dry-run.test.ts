@@ -1,7 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { Inquiries } from '#coordinator/inquiries.ts'
+import { signerOf } from '#protocol/envelope.ts'
+import type { Cid } from '#protocol/ids.ts'
 import { say } from '#protocol/messages.ts'
+import { virtualClock } from '#sim/virtual-clock.ts'
 import { LiveSite } from '#test/live-site.ts'
 import { type Live, live, RawNode, request } from './live.ts'
 
@@ -92,4 +97,11 @@ test('an answer to a question that nobody asked, or asked another, is refused', 
   const considered = { kind: 'considered', question: new Uint8Array(16), refusal: null, detail: '' } as const
   node.raw(say(node.signer, { ...considered, ...node.said() }))
   while ((await at.counted('frames_refused', 'no-question')) === 0);
+})
+
+test('a node that is linked to another process of the coordinator is not asked, and no silence is laid to it', async () => {
+  const signer = signerOf(new Uint8Array(32))
+  const transport = { linked: () => [], send: () => Promise.reject(new Error('nobody is here')) }
+  const inquiries = new Inquiries({ transport, signer, clock: virtualClock(0), chance: randomBytes })
+  expect(await inquiries.ask('bafyplan' as Cid, [], [signer.id])).toEqual(new Map([[signer.id, 'elsewhere']]))
 })

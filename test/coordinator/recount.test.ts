@@ -87,10 +87,16 @@ describe('what is put down of a round that came to nothing', () => {
     expect(record).toMatchObject({ phase: 'consistency', reason: 'too-few-confirmations' })
     expect(words(record)).toEqual([
       [true, null],
-      [true, 'left'],
+      [true, 'link-lost'],
       [true, 'no-confirmation'],
       [true, 'no-confirmation'],
     ])
+  })
+
+  test('tells by which rule members refused to confirm the set', async () => {
+    const refusals = [1, 2].map((seat) => ({ ...happens.leave(seat), reason: 'sums-too-alike' }))
+    const record = await recordOf(until(play(until(masked(), 'confirming'), ...refusals), undefined))
+    expect(words(record).map(([, reason]) => reason)).toEqual([null, 'sums-too-alike', 'sums-too-alike', null])
   })
 
   test('tells who confirmed and gave no shares', async () => {
