@@ -197,6 +197,18 @@ describe('a dashboard and alerts', () => {
     ])
   })
 
+  test('see the first time that something happens: a series that can be alone is there before, as 0', async () => {
+    const text = await new Counters().text()
+    for (const [name, described] of Object.entries(COUNTERS))
+      for (const value of 'values' in described ? described.values : [])
+        expect(text).toContain(`consilium_${name}{${described.labels[0]}="${value}"} 0\n`)
+    for (const series of ['round_duration_seconds_count{result="closed"}', 'round_phase_seconds_count{phase="keys"}'])
+      expect(text).toContain(`consilium_${series} 0\n`)
+    // What an alert asks of single events, by `increase`, is among them.
+    expect(text).toContain('consilium_webhook_deliveries_total{outcome="gave-up"} 0\n')
+    expect(text).toContain('consilium_rounds_total{result="aborted"} 0\n')
+  })
+
   test('find it at a coordinator, each with its help and its type', async () => {
     await using at = await live()
     const text = await (await fetch(`${at.coordinator.url}/metrics`)).text()
