@@ -12,6 +12,8 @@ const manifest = JSON.parse(read('package.json'))
 const run = (program: string, ...args: readonly string[]) => spawnSync(program, args, { cwd: root, encoding: 'utf8' })
 const installed = (path: string): string => join(root, 'node_modules', path)
 
+const options = (name: string) => COMMANDS.find((command) => command.name === name)?.options ?? []
+
 type Instruction = { readonly name: string; readonly flags: readonly string[]; readonly rest: string }
 type Stage = { readonly name: string; readonly from: string; readonly instructions: readonly Instruction[] }
 
@@ -114,7 +116,6 @@ describe('the scripts', () => {
   })
 
   const entry = read('docker/entry.sh')
-  const options = (name: string) => COMMANDS.find((command) => command.name === name)?.options ?? []
   const [forNode = '', forCoordinator = ''] = entry
     .slice(entry.indexOf('"$role" = node'))
     .split('exec consilium node up')
@@ -127,12 +128,17 @@ describe('the scripts', () => {
     const flags = [...text.matchAll(/set -- ([^\n]*)"\$@"/g)].flatMap(
       ([, given = '']) => given.match(/--[a-z-]+/g) ?? [],
     )
-    expect(flags.length).toBeGreaterThan(5)
+    // The others by a rule: entry.test.ts sets the variable of every flag that there is.
+    expect(flags).toContain('--allow')
     for (const flag of flags) expect(options(name).map((option) => `--${option.name}`)).toContain(flag)
   })
 
   test('are explained: every variable that they read is in docker/README.md', () => {
-    const used = new Set(entry.match(/\bCONSILIUM_[A-Z_]+|NODE_EXTRA_CA_CERTS/g))
+    const passed = [...entry.matchAll(/^ +([A-Z_ |]+)\) continue/gm)].flatMap(([, names = '']) => names.split(' | '))
+    const used = new Set([
+      ...(entry.match(/\bCONSILIUM_[A-Z_]+\b|NODE_EXTRA_CA_CERTS/g) ?? []),
+      ...passed.map((name) => `CONSILIUM_${name}`),
+    ])
     expect(used.size).toBeGreaterThan(15)
     for (const name of used) expect(read('docker/README.md')).toContain(`\`${name}`)
   })
@@ -143,6 +149,7 @@ type Service = {
   readonly build?: { readonly target: string; readonly dockerfile: string; readonly args: { readonly VERSION: string } }
   readonly user?: string
   readonly environment?: Readonly<Record<string, string>>
+  readonly env_file?: readonly { readonly path: string; readonly required: boolean }[]
   readonly ports?: readonly { readonly host_ip: string }[]
   readonly volumes?: readonly string[]
   readonly secrets?: readonly string[]
@@ -218,11 +225,16 @@ describe.each(composed)('%s', (_file, { services, volumes = {}, secrets = {} }) 
 
   test('no secret is in it, and every variable is one that is read', () => {
     const known = `${read('docker/entry.sh')} ${COMMANDS.flatMap(({ options }) => options.map(({ env }) => env)).join(' ')}`
-    for (const [, { environment = {} }] of each)
+    const variables = (name: string) =>
+      options(name).map((option) => `CONSILIUM_${option.name.toUpperCase().replaceAll('-', '_')}`)
+    for (const [, { environment = {}, build }] of each)
       for (const [name, value] of Object.entries(environment)) {
-        expect(known.split(/[^A-Z_]+/)).toContain(name)
+        expect([...known.split(/[^A-Z_]+/), ...variables(`${build?.target} up`)]).toContain(name)
         expect(value).not.toMatch(/rediss?:\/\/|password/i)
       }
+    // Every other flag of the command comes from a file of its own, which no clone has.
+    for (const [, { env_file, build }] of each)
+      expect(env_file).toEqual(build && [{ path: `./${build.target}.env`, required: false }])
     for (const { file } of Object.values(secrets)) expect(file).toMatch(/^\.\/secrets\//)
   })
 })
