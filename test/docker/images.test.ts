@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import { COMMANDS } from '#cli/commands.ts'
 import { DOCKER } from './container.ts'
+import { lastOf, readDockerfile, type Stage, sentPaths, stageOf } from './dockerfile.ts'
 
 const root = join(DOCKER, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -14,35 +15,10 @@ const installed = (path: string): string => join(root, 'node_modules', path)
 
 const options = (name: string) => COMMANDS.find((command) => command.name === name)?.options ?? []
 
-type Instruction = { readonly name: string; readonly flags: readonly string[]; readonly rest: string }
-type Stage = { readonly name: string; readonly from: string; readonly instructions: readonly Instruction[] }
-
-/** The stages of the Dockerfile, and what is said before the first. */
-function readDockerfile(): { readonly base: string; readonly stages: readonly Stage[] } {
-  const lines = read('docker/Dockerfile')
-    .replace(/^#.*\n/gm, '')
-    .replaceAll('\\\n', ' ')
-    .split('\n')
-  let base = ''
-  const stages: (Stage & { instructions: Instruction[] })[] = []
-  for (const line of lines.filter((text) => text.trim() !== '')) {
-    const [, name = '', flags = '', rest = ''] = /^(\w+)((?:\s+--\S+)*)\s+(.*)$/.exec(line) ?? []
-    const [, from = '', as = ''] = name === 'FROM' ? (/^(\S+) AS (\S+)$/.exec(rest) ?? []) : []
-    if (name === 'FROM') stages.push({ name: as, from: from.replace(/^\$\{NODE_IMAGE\}$/, base), instructions: [] })
-    else if (stages.length === 0) base = rest.replace('NODE_IMAGE=', '')
-    else stages.at(-1)?.instructions.push({ name, flags: flags.split(/\s+/).filter(Boolean), rest: rest.trim() })
-  }
-  return { base, stages }
-}
-
-const { base, stages } = readDockerfile()
-const stage = (name: string): Stage => stages.find((other) => other.name === name) as Stage
-/** What a target is told last, by itself or by a stage that it is made from. */
-function last(target: string, name: string): string | undefined {
-  const { from, instructions } = stage(target)
-  const own = instructions.findLast((instruction) => instruction.name === name)?.rest
-  return own ?? (from === base ? undefined : last(from, name))
-}
+const dockerfile = readDockerfile()
+const { base, stages } = dockerfile
+const stage = (name: string): Stage => stageOf(dockerfile, name)
+const last = (target: string, name: string): string | undefined => lastOf(dockerfile, target, name)
 
 describe('the images', () => {
   test('are built by a Dockerfile that the linter takes', () => {
@@ -79,11 +55,7 @@ describe('the images', () => {
   })
 
   test('are sent every room and what their stages copy, and nothing else of a clone', () => {
-    const [first, ...rules] = read('.dockerignore')
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
-    const sent = rules.map((rule) => rule.replace(/^!/, ''))
-    expect([first, rules.every((rule) => rule.startsWith('!'))]).toEqual(['*', true])
+    const sent = sentPaths()
     for (const path of sent) expect([path, existsSync(join(root, path))]).toEqual([path, true])
     const rooms = Object.keys(manifest.imports).flatMap((name) => /^#(\w+)\/\*\.ts$/.exec(name)?.[1] ?? [])
     const copied = stages.flatMap(({ instructions }) =>
