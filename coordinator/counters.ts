@@ -8,6 +8,7 @@ import {
   HISTOGRAMS,
   type HistogramName,
   SECONDS,
+  toldFromTheStart,
 } from './measures.ts'
 
 /** What there is of a gauge now: of one without labels a number, else a number for each value of its label. */
@@ -24,10 +25,16 @@ export class Counters {
 
   constructor() {
     const registers = [this.#registry]
-    for (const [name, described] of Object.entries(COUNTERS))
-      this.#counters.set(name, new Counter({ ...configurationOf(name, described), registers }))
-    for (const [name, described] of Object.entries(HISTOGRAMS))
-      this.#histograms.set(name, new Histogram({ ...configurationOf(name, described), buckets: SECONDS, registers }))
+    for (const [name, described] of Object.entries(COUNTERS)) {
+      const counter = new Counter({ ...configurationOf(name, described), registers })
+      for (const labels of toldFromTheStart(described)) counter.inc(labels, 0)
+      this.#counters.set(name, counter)
+    }
+    for (const [name, described] of Object.entries(HISTOGRAMS)) {
+      const histogram = new Histogram({ ...configurationOf(name, described), buckets: SECONDS, registers })
+      for (const labels of toldFromTheStart(described)) histogram.zero(labels)
+      this.#histograms.set(name, histogram)
+    }
     for (const [name, described] of Object.entries(GAUGES))
       this.#gauges.set(name, new Gauge({ ...configurationOf(name, described), registers }))
   }

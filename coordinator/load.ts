@@ -42,7 +42,11 @@ export class Load implements Disposable {
   }
 
   gauges(): Gauges {
-    return { event_loop_lag_ms: Math.round(this.#latenessMillis), jobs: this.#jobs(), overload: Number(this.isOver) }
+    return {
+      event_loop_lag_seconds: Math.round(this.#latenessMillis) / 1000,
+      jobs: this.#jobs(),
+      overload: Number(this.isOver),
+    }
   }
 
   [Symbol.dispose](): void {

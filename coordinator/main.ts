@@ -69,6 +69,7 @@ import { openTracing } from './tracing.ts'
 import { SocketTransport } from './transports/socketio.ts'
 import { Verifications } from './verifications.ts'
 import { watching } from './watching.ts'
+import { WorkTimes } from './work-times.ts'
 
 /** Its `state` is the folder of all that is kept: of one process at a time, unless they share a Redis. */
 export type CoordinatorConfig = KeepingConfig & {
@@ -135,6 +136,7 @@ const REDACTED = [
 /** While it drains: for the jobs that run, and then for what is on its way to the log. */
 const LAST_JOBS_MILLIS: Millis = 15_000
 const LAST_TURNS_MILLIS: Millis = 5000
+const LAST_SPANS_MILLIS: Millis = 2000
 
 /** The coordinator's root: opens every door, recovers every run, then serves. Closing it leaves nothing half done. */
 export async function startCoordinator(config: CoordinatorConfig): Promise<RunningCoordinator> {
@@ -166,7 +168,12 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const settlement = openRecordSettlement(log)
   const failed = (err: unknown) =>
     err instanceof BrokenInvariant ? config.fatal(err) : logger.error({ err }, 'it is tried again')
-  const runner = new Runner({ log: timedLog(log, counters), queue, clock, snapshots }, failed)
+  const workTimes = new WorkTimes(clock)
+  const appended = (stream: string, millis: number) => {
+    counters.time('journal_commit_seconds', millis / 1000)
+    if (stream.startsWith('run_')) workTimes.appended(stream as RunId, millis)
+  }
+  const runner = new Runner({ log: timedLog(log, appended), queue, clock, snapshots }, failed)
   doors.defer(async () => void (await within(clock, LAST_TURNS_MILLIS, runner[Symbol.asyncDispose]())))
   const publications = new Publications(log)
   const providers = (config.pinTo?.providers ?? []).map(({ name, slow, ...service }) => ({
@@ -176,8 +183,10 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const capabilities = new Capabilities({ log, clock })
   const paces = new Paces()
   doors.use(runner.subscribe((advanced) => paces.hear(advanced)))
-  const { provider } = doors.use(await openTracing(process.env, config.version))
-  const traces = new Traces(provider.getTracer('consilium', config.version))
+  const tracing = await openTracing(process.env, config.version, (err) => logger.warn({ err }, 'traces are not sent'))
+  // Whoever takes them may be the one that is away: nothing waits for it at the end.
+  doors.defer(async () => void (await within(clock, LAST_SPANS_MILLIS, tracing[Symbol.asyncDispose]())))
+  const traces = new Traces(tracing.provider.getTracer('consilium', config.version), workTimes)
   const { version } = config
   doors.use(watching({ runner, presence, counters, lines: logger, traces, now: () => clock.now(), version }))
   const federations = new Federations({ log, clock, secret: accessKey(secret) })
@@ -298,13 +307,18 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   })
   const pinned = (cids: Iterable<Cid>) => pinnedAmong(cids, { pins, blobs })
   const { removeMasks } = doors.use(openMaskRemoval())
+  const stores = {
+    ...{ blobs: workTimes.store(blobs), vault: workTimes.store(vault), withheld: workTimes.store(withheld) },
+  }
   const worker = runner.work(
-    handlersOver({
-      ...{ log, blobs, vault, withheld, signer, clock, sessions, tally, removeMasks, settlement },
-      ...{ presence, eligibility, settledAt, needs: new Needs({ log, blobs }), pinnedAmong: pinned },
-      runs: () => runner.runs(),
-      position: (run) => runner.position(run),
-    }),
+    workTimes.timed(
+      handlersOver({
+        ...{ ...stores, log, signer, clock, sessions, tally, removeMasks, settlement },
+        ...{ presence, eligibility, settledAt, needs: new Needs({ log, blobs }), pinnedAmong: pinned },
+        runs: () => runner.runs(),
+        position: (run) => runner.position(run),
+      }),
+    ),
   )
   // What is not done by then is done again, here or elsewhere: whatever was appended stands.
   doors.defer(async () => void (await within(clock, LAST_JOBS_MILLIS, worker[Symbol.asyncDispose]())))

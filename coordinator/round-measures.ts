@@ -53,13 +53,13 @@ export function runGauges(runs: readonly Run[], now: number): Gauges {
   }
 }
 
-/** The same log, each of whose appends is timed. */
-export function timedLog(log: EventLog, counters: Counters): EventLog {
+/** The same log, each of whose appends is timed. @param heard of each stream that was appended to, and how long that took */
+export function timedLog(log: EventLog, heard: (stream: string, millis: number) => void): EventLog {
   return {
     append: async (stream, position, entries) => {
       const began = performance.now()
       const appended = await log.append(stream, position, entries)
-      counters.time('journal_commit_seconds', (performance.now() - began) / 1000)
+      heard(stream, performance.now() - began)
       return appended
     },
     read: (stream, from) => log.read(stream, from),

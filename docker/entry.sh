@@ -1,6 +1,9 @@
 #!/bin/sh
 # The container's entry: turns its environment into the command's flags and becomes the command, so that the process that
 # Docker signals is the one that drains. Flags after the role come last, and the last one wins.
+#
+# CONSILIUM_KEEP_VECTORS=90 is --keep-vectors=90, and so is every variable that begins so: there is no list of flags here to
+# fall behind the command's, and one that is misspelt is refused by the command instead of being passed over.
 set -eu
 
 fail() {
@@ -8,13 +11,10 @@ fail() {
   exit 2
 }
 
-# yes NAME VALUE
-yes() {
-  case $2 in
-    yes) return 0 ;;
-    '' | no) return 1 ;;
-    *) fail "$1 is yes or no, not $2" "set $1=yes, or leave it out" ;;
-  esac
+# secret NAME INSTEAD
+secret() {
+  fail "$1 is set in the environment, where docker inspect shows it" \
+    "put it into a file, mount that as a secret and name the file in $2"
 }
 
 # readable NAME FILE
@@ -41,6 +41,37 @@ if [ ! -d "$state" ] || [ ! -w "$state" ]; then
     "mount a named volume there; a folder of the host needs: chown $(id -u):$(id -g) <folder>"
 fi
 
+# What only looks like a variable, being a line of another one's value, has no value of its own.
+value=
+for name in $(env | sed -n 's/^\(CONSILIUM_[A-Z][A-Z0-9_]*\)=.*/\1/p' | sort -u); do
+  eval "value=\${$name:-}"
+  [ -n "$value" ] || continue
+  case ${name#CONSILIUM_} in
+    # What is read below, or from the environment by the command itself or by its clients in this container.
+    HOME | ALLOW_FILE | TLS_CERT_FILE | TLS_KEY_FILE | REDIS_FILE) continue ;;
+    COORDINATOR | COORDINATOR_KEY | API_KEY | PROFILE | WEBHOOK_SECRET) continue ;;
+    REDIS) secret "$name" CONSILIUM_REDIS_FILE ;;
+    KUBO_AUTHORIZATION) secret "$name" CONSILIUM_KUBO_KEY ;;
+    KUBO_PRIVATE_AUTHORIZATION) secret "$name" CONSILIUM_KUBO_PRIVATE_KEY ;;
+    ALLOW | TLS_CERT | TLS_KEY) fail "$name is not read here" "name the file in ${name}_FILE" ;;
+    STATE) fail "$name is not read here" 'the state folder is CONSILIUM_HOME' ;;
+  esac
+  flag=--$(printf %s "${name#CONSILIUM_}" | tr '[:upper:]_' '[:lower:]-')
+  case $value in
+    yes) set -- "$flag" "$@" ;;
+    no) ;;
+    true | false | on | off) fail "$name is yes or no, not $value" "set $name=yes, or leave it out" ;;
+    *)
+      # A flag that may be given again has a line for each.
+      while IFS= read -r line; do
+        [ -z "$line" ] || set -- "$flag=$line" "$@"
+      done <<EOF
+$value
+EOF
+      ;;
+  esac
+done
+
 if [ -n "${CONSILIUM_ALLOW_FILE:-}" ]; then
   readable CONSILIUM_ALLOW_FILE "$CONSILIUM_ALLOW_FILE"
   set -- --allow "$CONSILIUM_ALLOW_FILE" "$@"
@@ -49,17 +80,10 @@ fi
 [ -z "${NODE_EXTRA_CA_CERTS:-}" ] || readable NODE_EXTRA_CA_CERTS "$NODE_EXTRA_CA_CERTS"
 
 if [ "$role" = node ]; then
-  [ -n "${CONSILIUM_DATA:-}" ] || fail 'CONSILIUM_DATA names no data to train on' \
+  [ -n "${CONSILIUM_DATA:-}" ] || [ "${CONSILIUM_PUBLIC:-}" = yes ] || fail 'CONSILIUM_DATA names no data to train on' \
     'mount a CSV file, or a folder with images.idx and labels.idx, read-only, and name it in CONSILIUM_DATA'
   [ -n "${CONSILIUM_COORDINATOR:-}" ] || fail 'CONSILIUM_COORDINATOR names no coordinator' \
     'set it to an address such as https://coordinator.example:7410'
-  set -- --data "$CONSILIUM_DATA" "$@"
-  [ -z "${CONSILIUM_POPULATION:-}" ] || set -- --population "$CONSILIUM_POPULATION" "$@"
-  [ -z "${CONSILIUM_COHORT_MIN:-}" ] || set -- --cohort-min "$CONSILIUM_COHORT_MIN" "$@"
-  [ -z "${CONSILIUM_MAX_CORRUPT:-}" ] || set -- --max-corrupt "$CONSILIUM_MAX_CORRUPT" "$@"
-  [ -z "${CONSILIUM_MIN_CELL:-}" ] || set -- --min-cell "$CONSILIUM_MIN_CELL" "$@"
-  [ -z "${CONSILIUM_BACKEND:-}" ] || set -- --backend "$CONSILIUM_BACKEND" "$@"
-  if yes CONSILIUM_WITHHOLD_EVALUATION "${CONSILIUM_WITHHOLD_EVALUATION:-}"; then set -- --withhold-evaluation "$@"; fi
   exec consilium node up "$@"
 fi
 
@@ -73,19 +97,10 @@ if [ -n "${CONSILIUM_TLS_CERT_FILE:-}${CONSILIUM_TLS_KEY_FILE:-}" ]; then
 else
   echo 'no TLS files: only what shares the network namespace of this container reaches it, such as a proxy that ends TLS' >&2
 fi
-# A URL with a password in the environment is there for everyone who may call docker inspect.
-[ -z "${CONSILIUM_REDIS:-}" ] || fail 'CONSILIUM_REDIS is set in the environment, where docker inspect shows its password' \
-  'put the URL into a file, mount it as a secret and name it in CONSILIUM_REDIS_FILE'
 if [ -n "${CONSILIUM_REDIS_FILE:-}" ]; then
   readable CONSILIUM_REDIS_FILE "$CONSILIUM_REDIS_FILE"
   IFS= read -r CONSILIUM_REDIS <"$CONSILIUM_REDIS_FILE" || [ -n "$CONSILIUM_REDIS" ] ||
     fail "CONSILIUM_REDIS_FILE names $CONSILIUM_REDIS_FILE, which is empty" 'write the URL of Redis into it, on one line'
   export CONSILIUM_REDIS
 fi
-if yes CONSILIUM_REDIS_TRUSTED "${CONSILIUM_REDIS_TRUSTED:-}"; then set -- --redis-trusted "$@"; fi
-if yes CONSILIUM_OPEN "${CONSILIUM_OPEN:-}"; then set -- --open "$@"; fi
-[ -z "${CONSILIUM_PORT:-}" ] || set -- --port "$CONSILIUM_PORT" "$@"
-[ -z "${CONSILIUM_GRACE_MS:-}" ] || set -- --grace "$CONSILIUM_GRACE_MS" "$@"
-[ -z "${CONSILIUM_QUOTA_BYTES:-}" ] || set -- --quota "$CONSILIUM_QUOTA_BYTES" "$@"
-[ -z "${CONSILIUM_LOG_LEVEL:-}" ] || set -- --log-level "$CONSILIUM_LOG_LEVEL" "$@"
 exec consilium coordinator up "$@"

@@ -1,6 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { SpanStatusCode } from '@opentelemetry/api'
@@ -13,7 +11,7 @@ import type { RunEvent } from '#coordinator/run-events.ts'
 import type { Advanced } from '#coordinator/runner.ts'
 import { Traces } from '#coordinator/traces.ts'
 import { watching } from '#coordinator/watching.ts'
-import { comesTrue } from '#test/eventually.ts'
+import { WorkTimes } from '#coordinator/work-times.ts'
 import { cid, happens, node, RUN, specOf } from './fixture.ts'
 import { accepted } from './histories.ts'
 import { live } from './live.ts'
@@ -48,7 +46,11 @@ function observed() {
     },
     presence: { nodes: async () => [node(0), node(1)] },
     ...{ counters, lines: { debug: line('debug'), info: line('info'), warn: line('warn') } },
-    ...{ traces: new Traces(provider.getTracer('test')), now: () => 61_000, version: '1.2.3' },
+    ...{
+      traces: new Traces(provider.getTracer('test'), new WorkTimes({ now: () => 0 })),
+      now: () => 61_000,
+      version: '1.2.3',
+    },
   })
   let position = 0
   const play = (event: RunEvent): Run => {
@@ -191,10 +193,20 @@ describe('a dashboard and alerts', () => {
     )
     const unseen = [...names].map((name) => name.replace(/_(bucket|count|sum)$/, '')).filter((name) => !used.has(name))
     expect([...new Set(unseen)].sort()).toEqual([
-      ...['build_info', 'links', 'links_slowed_total', 'strangers', 'streams_closed_total'].map(
-        (name) => `consilium_${name}`,
-      ),
+      ...['links', 'links_slowed_total', 'strangers', 'streams_closed_total'].map((name) => `consilium_${name}`),
     ])
+  })
+
+  test('see the first time that something happens: a series that can be alone is there before, as 0', async () => {
+    const text = await new Counters().text()
+    for (const [name, described] of Object.entries(COUNTERS))
+      for (const value of 'values' in described ? described.values : [])
+        expect(text).toContain(`consilium_${name}{${described.labels[0]}="${value}"} 0\n`)
+    for (const series of ['round_duration_seconds_count{result="closed"}', 'round_phase_seconds_count{phase="keys"}'])
+      expect(text).toContain(`consilium_${series} 0\n`)
+    // What an alert asks of single events, by `increase`, is among them.
+    expect(text).toContain('consilium_webhook_deliveries_total{outcome="gave-up"} 0\n')
+    expect(text).toContain('consilium_rounds_total{result="aborted"} 0\n')
   })
 
   test('find it at a coordinator, each with its help and its type', async () => {
@@ -210,31 +222,4 @@ describe('a dashboard and alerts', () => {
       /^consilium_http_request_duration_seconds_count\{route="\/v1\/runs\/:id",method="GET",status="404"\} 1$/m,
     )
   })
-})
-
-test('a coordinator sends its traces where the environment says', async () => {
-  const received: string[] = []
-  const collector = createServer((request, response) => {
-    request.on('data', (piece: Buffer) => received.push(`${request.url} ${piece.toString('latin1')}`))
-    request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
-  })
-  await new Promise<void>((settle) => collector.listen(0, '127.0.0.1', settle))
-  const { port } = collector.address() as AddressInfo
-  process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = `http://127.0.0.1:${port}`
-  try {
-    await using at = await live()
-    const launched = await at.launch({ timing: { selectionMillis: 20 } })
-    const { id } = (await launched.json()) as { readonly id: string }
-    await comesTrue(
-      async () => ((await (await at.api(`/v1/runs/${id}`)).json()) as { status: string }).status === 'failed',
-    )
-    // What waits is sent before it closes.
-    await at[Symbol.asyncDispose]()
-    expect(received.join('')).toMatch(/^\/v1\/traces .*consilium\.round/s)
-    expect(received.join('')).toContain(id)
-  } finally {
-    delete process.env['OTEL_EXPORTER_OTLP_ENDPOINT']
-    collector.close()
-    collector.closeAllConnections()
-  }
 })

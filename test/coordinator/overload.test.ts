@@ -147,7 +147,7 @@ test('what there is of everything that is bounded can be read', async () => {
   const bounded = [
     'connections',
     'downloads',
-    'event_loop_lag_ms',
+    'event_loop_lag_seconds',
     'event_streams',
     'jobs',
     'links',
@@ -155,7 +155,7 @@ test('what there is of everything that is bounded can be read', async () => {
     'strangers',
   ]
   for (const name of [...bounded, 'sums_bytes', 'unread_bytes', 'uploads', 'waiting_frames'])
-    expect(text).toMatch(new RegExp(`^consilium_${name} \\d+$`, 'm'))
+    expect(text).toMatch(new RegExp(`^consilium_${name} [\\d.]+$`, 'm'))
 })
 
 test('one long computation is not overload; being late look after look is, until it is not', () => {
@@ -170,5 +170,5 @@ test('one long computation is not overload; being late look after look is, until
   ])
   jobs = 6
   expect(load.isOver).toBe(true)
-  expect(load.gauges()).toEqual({ event_loop_lag_ms: 3, jobs: 6, overload: 1 })
+  expect(load.gauges()).toEqual({ event_loop_lag_seconds: 0.003, jobs: 6, overload: 1 })
 })

@@ -1,6 +1,8 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { COMMON } from '#cli/arguments.ts'
+import { COMMANDS } from '#cli/commands.ts'
 import { asProcessOne, type Container, container, obstacle, root } from './container.ts'
 
 const missing = obstacle()
@@ -79,13 +81,97 @@ describe('an environment that cannot work is refused with what to do', () => {
   })
 })
 
+describe('every flag of a command has its variable, by its name', () => {
+  /** What the entry script becomes, where the command only says what it is given. */
+  async function given(role: string, env: Readonly<Record<string, string>>) {
+    await using here = await container()
+    const command = join(here.folder, 'bin/consilium')
+    rmSync(command)
+    writeFileSync(command, '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 })
+    const needs = { CONSILIUM_COORDINATOR: 'https://coordinator.example:7410', CONSILIUM_DATA: '/data' }
+    const { code, stdout, stderr } = await here.enter([role], { ...(role === 'node' && needs), ...env }).ended
+    return { code, words: stdout.trim().split('\n'), stderr }
+  }
+  const variable = (flag: string) => `CONSILIUM_${flag.toUpperCase().replaceAll('-', '_')}`
+  const optionsOf = (name: string) => COMMANDS.find((command) => command.name === name)?.options ?? []
+  /** Where a variable is called otherwise: a file whose reading is checked, the folder, or what the command reads itself. */
+  const OTHERWISE = new Set(['allow', 'tls-cert', 'tls-key', 'redis', 'state', 'coordinator', 'coordinator-key'])
+
+  inContainer.each([
+    ['coordinator', 'coordinator up'],
+    ['node', 'node up'],
+  ])('%s', async (role, name) => {
+    const options = [...optionsOf(name), ...COMMON].filter((option) => !OTHERWISE.has(option.name))
+    const words = options.map((option) =>
+      option.value && !option.bare ? `--${option.name}=a b "c" $d` : `--${option.name}`,
+    )
+    const env = options.map((option) => [variable(option.name), option.value && !option.bare ? 'a b "c" $d' : 'yes'])
+    const said = await given(role, Object.fromEntries(env))
+    expect([said.code, said.words.slice(0, 2).join(' ')]).toEqual([0, name])
+    expect(said.words).toEqual(expect.arrayContaining(words))
+    expect(options.length).toBeGreaterThan(20)
+
+    const others = options.filter((option) => option.name !== 'data').map((option) => variable(option.name))
+    for (const nothing of ['', 'no']) {
+      const { code, words: few } = await given(role, Object.fromEntries(others.map((other) => [other, nothing])))
+      expect([code, few]).toEqual([0, [...name.split(' '), ...(role === 'node' ? ['--data=/data'] : [])]])
+    }
+  })
+
+  inContainer('what the commands read from the environment themselves is no flag', async () => {
+    const read = [...new Set(COMMANDS.flatMap(({ options }) => options.flatMap(({ env = [] }) => env)))]
+    const secrets = new Set(['CONSILIUM_REDIS'])
+    const env = Object.fromEntries(read.filter((name) => !secrets.has(name)).map((name) => [name, 'x']))
+    const known = optionsOf('coordinator up').map((option) => `--${option.name}=x`)
+    delete env['CONSILIUM_HOME']
+    const { words } = await given('coordinator', { ...env, CONSILIUM_API_KEY: 'ck_1' })
+    expect(words.filter((word) => word.startsWith('--') && !known.includes(word))).toEqual([])
+  })
+
+  inContainer('one that may be given again has a line for each', async () => {
+    const { words } = await given('coordinator', { CONSILIUM_WEBHOOK_HOST: 'a.example:1\n\nb.example:2' })
+    expect(words.filter((word) => word.startsWith('--webhook-host')).toSorted()).toEqual([
+      ...['--webhook-host=a.example:1', '--webhook-host=b.example:2'],
+    ])
+  })
+
+  inContainer('a line of a value is not taken for a variable, nor run', async () => {
+    const { words } = await given('coordinator', {
+      NOTE: 'x\nCONSILIUM_OPEN=yes\nCONSILIUM_PORT=$(id)',
+      CONSILIUM_HOST: '$(id)`id`',
+    })
+    expect(words.slice(2)).toEqual(['--host=$(id)`id`'])
+  })
+
+  inContainer('one that is misspelt is refused, with the nearest', async () => {
+    await using here = await container()
+    const { code, stderr } = await here.enter(['coordinator'], { CONSILIUM_OPEN: 'yes', CONSILIUM_KEEP_VECTOR: '9' })
+      .ended
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/no --keep-vector\b[\s\S]*--keep-vectors/)])
+  })
+
+  inContainer('a secret, or a file under another name, is refused with the variable that is meant', async () => {
+    for (const [name, instead] of [
+      ['CONSILIUM_KUBO_AUTHORIZATION', 'CONSILIUM_KUBO_KEY'],
+      ['CONSILIUM_KUBO_PRIVATE_AUTHORIZATION', 'CONSILIUM_KUBO_PRIVATE_KEY'],
+      ['CONSILIUM_ALLOW', 'CONSILIUM_ALLOW_FILE'],
+      ['CONSILIUM_TLS_KEY', 'CONSILIUM_TLS_KEY_FILE'],
+      ['CONSILIUM_STATE', 'CONSILIUM_HOME'],
+    ] as const) {
+      const { code, stderr } = await given('coordinator', { [name]: 'hunter2' })
+      expect([code, stderr]).toEqual([2, expect.stringMatching(new RegExp(`${name} [\\s\\S]*${instead}\\b`))])
+      expect(stderr).not.toContain('hunter2')
+    }
+  })
+})
+
 inContainer('what the environment says reaches a coordinator and a node, who find one another', async () => {
   await using here = await container()
   const state = join(here.folder, 'state/node')
   const [list, data] = [join(here.folder, 'nodes.txt'), join(here.folder, 'site.csv')]
   writeFileSync(list, `${await nodeId(here, state)}\n`)
   writeFileSync(data, `age,outcome\n${'40,0\n60,1\n'.repeat(8)}`)
-  const limits = { CONSILIUM_GRACE_MS: '5000', CONSILIUM_QUOTA_BYTES: '1000000', CONSILIUM_LOG_LEVEL: 'silent' }
+  const limits = { CONSILIUM_GRACE: '5000', CONSILIUM_QUOTA: '1000000', CONSILIUM_LOG_LEVEL: 'silent' }
   const coordinator = here.enter(COORDINATOR, { CONSILIUM_ALLOW_FILE: list, ...limits })
   const ready = await coordinator.line('coordinator.ready')
   // The shell became the command: what Docker signals is what drains.
@@ -101,7 +187,7 @@ inContainer('what the environment says reaches a coordinator and a node, who fin
     CONSILIUM_WITHHOLD_EVALUATION: 'yes',
   })
   expect(await node.line('"linked"')).toMatchObject({ type: 'node.link' })
-  const flags = '--population open --cohort-min 3 --max-corrupt 1 --min-cell 5 --backend cpu --withhold-evaluation'
+  const flags = '--population=open --cohort-min=3 --max-corrupt=1 --min-cell=5 --backend=cpu --withhold-evaluation'
   const commandLine = readFileSync(`/proc/${node.child.pid}/cmdline`, 'utf8').split('\0')
   expect(commandLine).toEqual(expect.arrayContaining(flags.split(' ')))
 

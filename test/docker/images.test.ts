@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import { COMMANDS } from '#cli/commands.ts'
 import { DOCKER } from './container.ts'
+import { lastOf, readDockerfile, type Stage, sentPaths, stageOf } from './dockerfile.ts'
 
 const root = join(DOCKER, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -12,35 +13,12 @@ const manifest = JSON.parse(read('package.json'))
 const run = (program: string, ...args: readonly string[]) => spawnSync(program, args, { cwd: root, encoding: 'utf8' })
 const installed = (path: string): string => join(root, 'node_modules', path)
 
-type Instruction = { readonly name: string; readonly flags: readonly string[]; readonly rest: string }
-type Stage = { readonly name: string; readonly from: string; readonly instructions: readonly Instruction[] }
+const options = (name: string) => COMMANDS.find((command) => command.name === name)?.options ?? []
 
-/** The stages of the Dockerfile, and what is said before the first. */
-function readDockerfile(): { readonly base: string; readonly stages: readonly Stage[] } {
-  const lines = read('docker/Dockerfile')
-    .replace(/^#.*\n/gm, '')
-    .replaceAll('\\\n', ' ')
-    .split('\n')
-  let base = ''
-  const stages: (Stage & { instructions: Instruction[] })[] = []
-  for (const line of lines.filter((text) => text.trim() !== '')) {
-    const [, name = '', flags = '', rest = ''] = /^(\w+)((?:\s+--\S+)*)\s+(.*)$/.exec(line) ?? []
-    const [, from = '', as = ''] = name === 'FROM' ? (/^(\S+) AS (\S+)$/.exec(rest) ?? []) : []
-    if (name === 'FROM') stages.push({ name: as, from: from.replace(/^\$\{NODE_IMAGE\}$/, base), instructions: [] })
-    else if (stages.length === 0) base = rest.replace('NODE_IMAGE=', '')
-    else stages.at(-1)?.instructions.push({ name, flags: flags.split(/\s+/).filter(Boolean), rest: rest.trim() })
-  }
-  return { base, stages }
-}
-
-const { base, stages } = readDockerfile()
-const stage = (name: string): Stage => stages.find((other) => other.name === name) as Stage
-/** What a target is told last, by itself or by a stage that it is made from. */
-function last(target: string, name: string): string | undefined {
-  const { from, instructions } = stage(target)
-  const own = instructions.findLast((instruction) => instruction.name === name)?.rest
-  return own ?? (from === base ? undefined : last(from, name))
-}
+const dockerfile = readDockerfile()
+const { base, stages } = dockerfile
+const stage = (name: string): Stage => stageOf(dockerfile, name)
+const last = (target: string, name: string): string | undefined => lastOf(dockerfile, target, name)
 
 describe('the images', () => {
   test('are built by a Dockerfile that the linter takes', () => {
@@ -77,11 +55,7 @@ describe('the images', () => {
   })
 
   test('are sent every room and what their stages copy, and nothing else of a clone', () => {
-    const [first, ...rules] = read('.dockerignore')
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
-    const sent = rules.map((rule) => rule.replace(/^!/, ''))
-    expect([first, rules.every((rule) => rule.startsWith('!'))]).toEqual(['*', true])
+    const sent = sentPaths()
     for (const path of sent) expect([path, existsSync(join(root, path))]).toEqual([path, true])
     const rooms = Object.keys(manifest.imports).flatMap((name) => /^#(\w+)\/\*\.ts$/.exec(name)?.[1] ?? [])
     const copied = stages.flatMap(({ instructions }) =>
@@ -114,7 +88,6 @@ describe('the scripts', () => {
   })
 
   const entry = read('docker/entry.sh')
-  const options = (name: string) => COMMANDS.find((command) => command.name === name)?.options ?? []
   const [forNode = '', forCoordinator = ''] = entry
     .slice(entry.indexOf('"$role" = node'))
     .split('exec consilium node up')
@@ -127,12 +100,17 @@ describe('the scripts', () => {
     const flags = [...text.matchAll(/set -- ([^\n]*)"\$@"/g)].flatMap(
       ([, given = '']) => given.match(/--[a-z-]+/g) ?? [],
     )
-    expect(flags.length).toBeGreaterThan(5)
+    // The others by a rule: entry.test.ts sets the variable of every flag that there is.
+    expect(flags).toContain('--allow')
     for (const flag of flags) expect(options(name).map((option) => `--${option.name}`)).toContain(flag)
   })
 
   test('are explained: every variable that they read is in docker/README.md', () => {
-    const used = new Set(entry.match(/\bCONSILIUM_[A-Z_]+|NODE_EXTRA_CA_CERTS/g))
+    const passed = [...entry.matchAll(/^ +([A-Z_ |]+)\) continue/gm)].flatMap(([, names = '']) => names.split(' | '))
+    const used = new Set([
+      ...(entry.match(/\bCONSILIUM_[A-Z_]+\b|NODE_EXTRA_CA_CERTS/g) ?? []),
+      ...passed.map((name) => `CONSILIUM_${name}`),
+    ])
     expect(used.size).toBeGreaterThan(15)
     for (const name of used) expect(read('docker/README.md')).toContain(`\`${name}`)
   })
@@ -143,6 +121,7 @@ type Service = {
   readonly build?: { readonly target: string; readonly dockerfile: string; readonly args: { readonly VERSION: string } }
   readonly user?: string
   readonly environment?: Readonly<Record<string, string>>
+  readonly env_file?: readonly { readonly path: string; readonly required: boolean }[]
   readonly ports?: readonly { readonly host_ip: string }[]
   readonly volumes?: readonly string[]
   readonly secrets?: readonly string[]
@@ -218,11 +197,16 @@ describe.each(composed)('%s', (_file, { services, volumes = {}, secrets = {} }) 
 
   test('no secret is in it, and every variable is one that is read', () => {
     const known = `${read('docker/entry.sh')} ${COMMANDS.flatMap(({ options }) => options.map(({ env }) => env)).join(' ')}`
-    for (const [, { environment = {} }] of each)
+    const variables = (name: string) =>
+      options(name).map((option) => `CONSILIUM_${option.name.toUpperCase().replaceAll('-', '_')}`)
+    for (const [, { environment = {}, build }] of each)
       for (const [name, value] of Object.entries(environment)) {
-        expect(known.split(/[^A-Z_]+/)).toContain(name)
+        expect([...known.split(/[^A-Z_]+/), ...variables(`${build?.target} up`)]).toContain(name)
         expect(value).not.toMatch(/rediss?:\/\/|password/i)
       }
+    // Every other flag of the command comes from a file of its own, which no clone has.
+    for (const [, { env_file, build }] of each)
+      expect(env_file).toEqual(build && [{ path: `./${build.target}.env`, required: false }])
     for (const { file } of Object.values(secrets)) expect(file).toMatch(/^\.\/secrets\//)
   })
 })
