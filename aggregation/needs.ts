@@ -1,6 +1,6 @@
 import { type Architecture, type LayerShape, layersOf } from '#protocol/architecture.ts'
 import { unreachable } from '#protocol/assert.ts'
-import type { Activation } from '#protocol/layers.ts'
+import type { Activation, Layer } from '#protocol/layers.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { sizeOf } from '#protocol/shapes.ts'
 import { type Optimiser, positivesOf, type Task } from '#protocol/task.ts'
@@ -48,7 +48,7 @@ export function trainingNeeds(
   const passing = Math.max(0, ...layers.map((layer) => passingFloats(layer, rows)))
   const held = HELD + rememberedBy(learning.optimiser) + steered(learning)
   const trained = held * parameters + moving(learning.optimiser) * largest + rows * perRow + passing
-  const stepped = Math.max(0, ...layers.map(steppedFloats))
+  const stepped = Math.max(0, ...layers.map(steppedFloats)) + Math.max(0, ...layers.map(zeroFloats))
   const perTested = layers.reduce((sum, layer) => sum + testedFloats(layer), input + stepped)
   const tested = parameters + EVALUATION_ROWS * perTested
   return {
@@ -116,8 +116,10 @@ function keptFloats({ layer, from, shape }: LayerShape): number {
       return taken + (3 + fusedFloats(layer.activation)) * out
     case 'depthwiseConv2d':
       return taken + (4 + ACTIVATED[layer.activation]) * out
-    case 'conv1d':
-      return 5 * taken + (5 + fusedFloats(layer.activation)) * out
+    case 'conv1d': {
+      const seen = layer.padding === 'causal' ? framedOf(layer, from[0] ?? []) : taken
+      return 5 * seen + (5 + fusedFloats(layer.activation)) * out
+    }
     case 'dense': {
       // Of more axes than one it is laid flat, and back.
       const turned = shape.length > 1 ? 2 : 0
@@ -182,11 +184,37 @@ const ACTIVATED: Readonly<Record<Activation, number>> = {
 /** Floats that are there only while one kernel runs. */
 function passingFloats({ layer, from, shape }: LayerShape, rows: number): number {
   const out = rows * sizeOf({ shape })
-  if (layer.layer === 'batchNormalization' || layer.layer === 'layerNormalization') return 8 * out
-  if (layer.layer !== 'conv2d') return 2 * out
-  const [height = 0, width = 0, channels = 0] = from[0] ?? []
-  const [tall, wide] = layer.kernel
-  const padded = layer.padding === 'same' ? (height + tall) * (width + wide) * channels : height * width * channels
-  const filter = (tall * wide * channels + 1) * (Math.ceil(layer.filters / 8) * 8)
-  return Math.max(2 * out, rows * padded + filter)
+  const image = from[0] ?? []
+  switch (layer.layer) {
+    case 'batchNormalization':
+    case 'layerNormalization':
+      return 8 * out
+    case 'conv1d':
+    case 'conv2d': {
+      const taps = layer.layer === 'conv1d' ? layer.kernel : sizeOf({ shape: layer.kernel })
+      const filter = (taps * (image.at(-1) as number) + 1) * (Math.ceil(layer.filters / 8) * 8)
+      return Math.max(2 * out, rows * framedOf(layer, image) + filter)
+    }
+    case 'depthwiseConv2d':
+      // A channel for each filter, without its frame and with it.
+      return Math.max(2 * out, rows * layer.multiplier * (sizeOf({ shape: image }) + framedOf(layer, image)))
+    default:
+      return 2 * out
+  }
+}
+
+/** The frame alone. */
+function zeroFloats({ layer, from }: LayerShape): number {
+  if (layer.layer !== 'conv1d' && layer.layer !== 'conv2d' && layer.layer !== 'depthwiseConv2d') return 0
+  const image = from[0] ?? []
+  const zeros = framedOf(layer, image) - sizeOf({ shape: image })
+  return layer.layer === 'depthwiseConv2d' ? layer.multiplier * zeros : zeros
+}
+
+/** A row's image with the frame of zeros that its padding asks for: as wide as the kernel, which may be wider than the image. */
+function framedOf(layer: Extract<Layer, { readonly kernel: unknown }>, image: readonly number[]): number {
+  if (layer.padding === 'valid') return sizeOf({ shape: image })
+  const [first = 0, second = 0, channels = 0] = image
+  if (layer.layer === 'conv1d') return (first + layer.kernel) * second
+  return (first + layer.kernel[0]) * (second + layer.kernel[1]) * channels
 }

@@ -7,7 +7,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { profile } from '@tensorflow/tfjs-core'
 import * as fc from 'fast-check'
-import { checkNeeds, trainingNeeds } from '#aggregation/needs.ts'
+import { checkNeeds, EVALUATION_ROWS, trainingNeeds } from '#aggregation/needs.ts'
 import { openBackend } from '#client/trainers/backend.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
@@ -51,10 +51,21 @@ const anything = fc.oneof(
   { arbitrary: architectures({ isWide: true }), weight: 3 },
 )
 
+/** What it slides over grows by the kernel, which may be far longer than that. */
+function causal(kernel: number) {
+  const layers: readonly Layer[] = [
+    { layer: 'conv1d', name: 'a', filters: 1, kernel, stride: 3, padding: 'causal', activation: 'softmax' },
+    { layer: 'flatten', name: 'b' },
+    { layer: 'dense', name: 'c', units: 3, activation: 'linear' },
+  ]
+  return { architecture: { v: 1, input: [3, 4], layers } as Architecture, vocabulary: undefined }
+}
+
+const SGD: Optimiser = { kind: 'sgd', rateMicro: 1000, momentumMicro: 0 }
 const adam = { rateMicro: 1000, beta1Micro: 900_000, beta2Micro: 999_000, epsilonNano: 100 } as const
 const rmsProp = { kind: 'rmsprop', rateMicro: 1000, discountMicro: 900_000, epsilonNano: 100 } as const
 const optimiser = fc.constantFrom<Optimiser>(
-  { kind: 'sgd', rateMicro: 1000, momentumMicro: 0 },
+  SGD,
   { kind: 'sgd', rateMicro: 1000, momentumMicro: 900_000, nesterov: true },
   { kind: 'adam', ...adam },
   { kind: 'adamw', ...adam, weightDecayMicro: 10_000 },
@@ -95,7 +106,13 @@ describe.each([
         expect(needs.tensorBytes).toBeGreaterThanOrEqual(peakBytes)
         ratios.push(needs.tensorBytes / peakBytes)
       }),
-      { numRuns },
+      {
+        numRuns,
+        examples: [
+          [causal(3), 1, { optimiser: SGD }],
+          [causal(300), 8, { optimiser: SGD }],
+        ],
+      },
     )
     ratios.sort((a, b) => a - b)
     expect(ratios[Math.floor(ratios.length / 2)]).toBeLessThan(2)
@@ -119,6 +136,30 @@ describe.each([
     expect(tensorBytes / peakBytes).toBeGreaterThanOrEqual(1)
     expect(tensorBytes / peakBytes).toBeLessThan(5)
   })
+})
+
+test('of a frame of zeros that is wider than what lies in it, all of it is counted', () => {
+  const [side, channels, rows] = [300, 2, 5]
+  const shared = { name: 'a', strides: [1, 1], padding: 'same', activation: 'linear' } as const
+  const layers: readonly Layer[] = [
+    { layer: 'conv1d', ...{ name: 'a', filters: 1, kernel: side, stride: 1, padding: 'same', activation: 'linear' } },
+    { layer: 'conv2d', ...shared, filters: 1, kernel: [side, side] },
+    { layer: 'depthwiseConv2d', ...shared, multiplier: 3, kernel: [side, side] },
+  ]
+  for (const layer of layers) {
+    const image = layer.layer === 'conv1d' ? [4, channels] : [4, 4, channels]
+    const framed = side ** (image.length - 1) * channels * (layer.layer === 'depthwiseConv2d' ? layer.multiplier : 1)
+    const end: readonly Layer[] = [
+      { layer: 'flatten', name: 'b' },
+      { layer: 'dense', name: 'c', units: 3, activation: 'linear' },
+    ]
+    const data: Task['data'] = { kind: 'image', height: 4, width: 4, channels, classes: 3, rowsMax: 100 }
+    const task = { batchSize: rows, data, optimiser: SGD }
+    const { tensorBytes } = trainingNeeds({ v: 1, input: image, layers: [layer, ...end] }, task)
+    expect(tensorBytes).toBeGreaterThan(4 * rows * framed)
+    // Tested by more rows at a time than it is trained on.
+    expect(tensorBytes).toBeGreaterThan(4 * EVALUATION_ROWS * framed)
+  }
 })
 
 test('what a hostile task would lay out is refused by its name, whatever makes it large', () => {
