@@ -8,7 +8,8 @@ import { Runs } from './runs.ts'
 import { StatsQueries } from './stats.ts'
 import { Tasks } from './tasks.ts'
 import { type CallOptions, type ConsiliumOptions, Transport } from './transport.ts'
-import type { CoordinatorView, WhoamiView } from './views.ts'
+import type { WhoamiView } from './views/access.ts'
+import type { CoordinatorView } from './views/federations.ts'
 import { Webhooks } from './webhooks.ts'
 
 /**

@@ -5,17 +5,17 @@ import { downloadModel, type Model, type ModelOptions } from './model.ts'
 import { type ApiEvent, isLast } from './sse.ts'
 import type { CreateRun } from './task.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
+import type { DryRunView } from './views/dry-run.ts'
+import type { PageView } from './views/page.ts'
+import type { ReceiptView } from './views/payments.ts'
 import type {
-  DryRunView,
   MatrixRowView,
   MetricsView,
-  PageView,
-  ReceiptView,
   RoundView,
   RoundWithSeatsView,
   RunView,
   VerificationView,
-} from './views.ts'
+} from './views/runs.ts'
 
 /** The runs of a coordinator. */
 export class Runs {

@@ -6,7 +6,7 @@ import { Run } from '#sdk/runs.ts'
 import type { Ask } from '#sdk/stats.ts'
 import type { NewTask } from '#sdk/task.ts'
 import type { CallOptions } from '#sdk/transport.ts'
-import type { RunView } from '#sdk/views.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 
 /** Whatever the API has for people, the SDK reaches, with everything that a request of it can say. */
 type Schema = {
