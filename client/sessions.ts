@@ -1,6 +1,6 @@
 import type { Chance } from '#aggregation/secagg/states.ts'
 import type { Signer } from '#protocol/envelope.ts'
-import type { NodeId, Round, RunId } from '#protocol/ids.ts'
+import type { NodeId } from '#protocol/ids.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock, RemoteStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -11,11 +11,11 @@ import { checkLineage } from './lineage.ts'
 import type { Membership } from './membership.ts'
 import type { Told } from './progress.ts'
 import { type Asked, recollect } from './recollection.ts'
+import type { Place } from './seat.ts'
 import type { Sequence } from './sequence.ts'
 import type { SiteTerms } from './site.ts'
 import type { Word } from './words.ts'
 
-type Place = { readonly run: RunId; readonly round: Round }
 export type SessionsDoors = {
   readonly blobs: RemoteStore
   readonly uncached: BlobStore
