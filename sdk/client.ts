@@ -29,8 +29,9 @@ export class Consilium {
   readonly keys: Keys
   readonly webhooks: Webhooks
 
-  constructor(options: ConsiliumOptions) {
-    this.transport = new Transport(options)
+  /** @param transport what asks, where that is to be done in another way */
+  constructor(options: ConsiliumOptions, transport = new Transport(options)) {
+    this.transport = transport
     this.runs = new Runs(this.transport)
     this.stats = new StatsQueries(this.transport)
     this.tasks = new Tasks(this.transport)

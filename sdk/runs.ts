@@ -6,7 +6,6 @@ import { type ApiEvent, isLast } from './sse.ts'
 import type { CreateRun } from './task.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
 import type { DryRunView } from './views/dry-run.ts'
-import type { PageView } from './views/page.ts'
 import type { ReceiptView } from './views/payments.ts'
 import type {
   MatrixRowView,
@@ -104,9 +103,10 @@ export class Run {
     return follow(this.#transport, this.id, options)
   }
 
-  /** What has happened so far, a page at a time. @property after the `seq` of the last event already seen */
-  past({ after, limit, signal }: FollowOptions & { readonly limit?: number } = {}): Promise<PageView<ApiEvent>> {
-    return this.#transport.json(`${of(this.id)}/events`, { query: { after, limit }, signal })
+  /** What has happened so far. @property after the `seq` of the last event already seen */
+  past({ after, ...options }: FollowOptions & { readonly limit?: number } = {}): Listing<ApiEvent> {
+    const from = after === undefined ? {} : { after: String(after) }
+    return new Listing(this.#transport, `${of(this.id)}/events`, { ...options, ...from }, same)
   }
 
   /**
