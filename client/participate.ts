@@ -11,7 +11,7 @@ import { type Conduct, FREE } from './conduct.ts'
 import { Considering } from './considering.ts'
 import type { ClientDoors } from './doors.ts'
 import type { SessionMessage } from './entry.ts'
-import { Fulfilment } from './fulfilment.ts'
+import { type FulfilmentDoors, fulfil } from './fulfilment.ts'
 import { HeldSeat } from './held-seat.ts'
 import { Journal } from './journal.ts'
 import { type JudgementDoors, judge } from './judgement.ts'
@@ -68,7 +68,7 @@ class Participant {
   readonly #voice: Voice
   readonly #held: HeldSeat
   readonly #receipts = new Receipts()
-  readonly #fulfilment: Fulfilment
+  readonly #fulfilling: FulfilmentDoors
   readonly #measuring: Measuring | undefined
   /** Seats that are being given up. */
   #leaving = 0
@@ -84,15 +84,10 @@ class Participant {
     this.#push = push
     this.#sessions = new Sessions({
       ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
-      speak: (place, word) => this.#voice.speak(place, word),
-      tell: (place, made) => this.#tell(place, made),
+      voice: this.#voice,
+      tell: (place, made) => this.tell(place, made),
     })
-    this.#fulfilment = new Fulfilment({
-      ...{ ...doors, blobs: this.#blobs, sessions: this.#sessions, voice: this.#voice },
-      tell: (place, made) => this.#tell(place, made),
-      leave: (place, reason) => this.#leave(place, reason),
-      withdraw: (place, refused) => this.#withdraw(place, refused),
-    })
+    this.#fulfilling = { ...doors, blobs: this.#blobs, sessions: this.#sessions, voice: this.#voice, holder: this }
     this.#measuring = Measuring.open(doors, ended, {
       isFree: () => this.#conduct.trains && !isTraining(this.#held.seat),
       say: (word, blocks) => this.#voice.say(word, blocks),
@@ -123,9 +118,8 @@ class Participant {
       case 'ended':
         return this.#end(message)
       case 'refused': {
-        const { refusal, detail } = message
         if (isNoNews(message, this.#held.of(message))) return
-        return this.#tell(message, { kind: 'refused', reason: detail ? `${refusal}: ${detail}` : refusal })
+        return this.tell(message, { kind: 'refused', reason: whyOf(message) })
       }
       case 'receipt':
         return this.#keepReceipt(message, sealOf(heard).seal.cid)
@@ -145,7 +139,7 @@ class Participant {
   }
 
   missed(message: CoordinatorMessage, cause: unknown): void {
-    if ('run' in message) this.#tell(message, { kind: 'failed', reason: `${message.kind}: ${reasonOf(cause)}` })
+    if ('run' in message) this.tell(message, { kind: 'failed', reason: `${message.kind}: ${reasonOf(cause)}` })
   }
 
   /** Whoever runs this machine has its way at once, whatever a round is at. Never throws. */
@@ -154,9 +148,9 @@ class Participant {
     if (!trains) this.#measuring?.interrupt()
     const seat = this.#held.seat
     if (seat && heldBack && !mayKeep(seat, this.#conduct)) {
-      this.#tell(seat, { kind: 'left', reason: heldBack })
-      await this.#leave(seat, heldBack).catch((fault: unknown) =>
-        this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
+      this.tell(seat, { kind: 'left', reason: heldBack })
+      await this.leave(seat, heldBack).catch((fault: unknown) =>
+        this.tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
       )
     } else if (seat && ends) {
       // A coordinator that is away says no end.
@@ -189,26 +183,26 @@ class Participant {
       return seat.membership ? seat.membership.join() : this.#voice.send(seat.frame)
     }
     const { heldBack } = this.#conduct
-    if (heldBack) return this.#decline(message, heldBack)
-    if (this.#held.isBusyElsewhere(run)) return this.#decline(message, 'busy')
+    if (heldBack) return this.#decline(message, { refusal: heldBack })
+    if (this.#held.isBusyElsewhere(run)) return this.#decline(message, { refusal: 'busy' })
     const assignment = await judge(this.#judging, plan, message)
-    if (!assignment.ok) return this.#decline(message, assignment.refusal, assignment.detail)
+    if (!assignment.ok) return this.#decline(message, assignment)
     const inputKey = await inputKeyOf(assignment.value, this.#doors.statistician)
-    if (!inputKey.ok) return this.#decline(message, inputKey.refusal, inputKey.detail)
+    if (!inputKey.ok) return this.#decline(message, inputKey)
     const entry = { run, round, plan, closesAt, assignment: assignment.value, inputKey: inputKey.value }
     const stop = new AbortController()
     const entered = await this.#sessions.enter(entry, stop)
-    if (!entered.ok) return this.#decline(message, entered.refusal, entered.detail)
+    if (!entered.ok) return this.#decline(message, entered)
     const membership = entered.value
     await this.#held.drop(this.#held.seat, 'a newer round')
     const meanwhile = this.#conduct.heldBack
     if (meanwhile) {
       membership?.erase()
-      return this.#decline(message, meanwhile)
+      return this.#decline(message, { refusal: meanwhile })
     }
     const frame = membership ? NOTHING : this.#voice.frame({ kind: 'join', run, round, advert: null })
-    this.#held.take({ ...entry, membership, frame, stage: 'joined', stop })
-    this.#tell(message, { kind: 'joined' })
+    this.#held.seat = { ...entry, membership, frame, stage: 'joined', stop }
+    this.tell(message, { kind: 'joined' })
     await (membership ? membership.join() : this.#voice.send(frame))
   }
 
@@ -219,24 +213,24 @@ class Participant {
       return seat.membership.isClosed ? this.#sitAgain(message) : this.#sitMasked(seat, message, attached)
     if (seat) {
       if (seat.stage === 'reported') return this.#voice.send(seat.frame)
-      if (seat.plan !== plan) return this.#leave(message, 'foreign-plan')
+      if (seat.plan !== plan) return this.leave(message, 'foreign-plan')
       if (seat.stage === 'training') return this.#doors.useTicket(ticket)
     } else {
-      if (this.#held.seat?.stage === 'training' && this.#held.isBusyElsewhere(run)) return this.#leave(message, 'busy')
+      if (this.#held.seat?.stage === 'training' && this.#held.isBusyElsewhere(run)) return this.leave(message, 'busy')
       // We joined before a restart and came back in time: the same data, seeds and model give the same update.
       const assignment = await judge(this.#judging, plan, message)
-      if (!assignment.ok) return this.#leave(message, assignment.refusal)
+      if (!assignment.ok) return this.leave(message, assignment.refusal)
       if (assignment.value.plan.secure !== null) return this.#sitAgain(message)
       const plain = await this.#sessions.checkPlain(assignment.value.plan)
-      if (!plain.ok) return this.#leave(message, plain.refusal)
+      if (!plain.ok) return this.leave(message, plain.refusal)
       await this.#held.drop(this.#held.seat, 'a newer round')
       const { heldBack } = this.#conduct
-      if (heldBack) return this.#leave(message, heldBack)
+      if (heldBack) return this.leave(message, heldBack)
       seat = {
         ...{ run, round, plan, closesAt: endsAt, assignment: assignment.value, frame: NOTHING, stage: 'joined' },
         ...{ inputKey: assignment.value.plan.model, membership: undefined, stop: new AbortController() },
       }
-      this.#held.take(seat)
+      this.#held.seat = seat
     }
     this.#doors.useTicket(ticket)
     this.#begin(seat, message)
@@ -244,7 +238,7 @@ class Participant {
 
   /** Keys are dealt first, so that a roster which is not what the site insists on costs no training. */
   async #sitMasked(seat: Seat, message: Hear<'seated'>, attached: readonly Block[]): Promise<void> {
-    if (seat.plan !== message.plan) return this.#leave(message, 'foreign-plan')
+    if (seat.plan !== message.plan) return this.leave(message, 'foreign-plan')
     this.#doors.useTicket(message.ticket)
     await this.#follow(message, attached)
     if (this.#held.seat === seat && seat.stage === 'joined' && !seat.membership?.isOver) this.#begin(seat, message)
@@ -252,23 +246,23 @@ class Participant {
 
   /** The keys that were advertised are gone, with the process that made them or by their time. */
   async #sitAgain(message: Hear<'seated'>): Promise<void> {
-    if (!this.#conduct.answers) return this.#leave(message, 'stopped')
+    if (!this.#conduct.answers) return this.leave(message, 'stopped')
     this.#doors.useTicket(message.ticket)
-    if (!(await this.#sessions.recollect(message))) await this.#leave(message, 'keys-gone')
+    if (!(await this.#sessions.recollect(message))) await this.leave(message, 'keys-gone')
   }
 
   #begin(seat: Seat, { seat: number }: Hear<'seated'>): void {
     seat.stage = 'training'
     this.#measuring?.interrupt()
-    this.#tell(seat, { kind: 'seated', seat: number, purpose: seat.assignment.plan.purpose })
-    void this.#fulfilment.fulfil(seat, number)
+    this.tell(seat, { kind: 'seated', seat: number, purpose: seat.assignment.plan.purpose })
+    void fulfil(seat, number, this.#fulfilling)
   }
 
   /** What a coordinator says to a member of a session. */
   async #follow(message: SessionMessage, attached: readonly Block[]): Promise<void> {
     const membership = this.#held.of(message)?.membership
     if (!membership || membership.isClosed) {
-      if (!this.#conduct.answers) return this.#leave(message, 'stopped')
+      if (!this.#conduct.answers) return this.leave(message, 'stopped')
       const answered = this.#sessions.recollect(message)
       // To hand over a large vector takes its time: nobody else waits for it.
       if (message.kind === 'mask') answered.catch((cause: unknown) => this.missed(message, cause))
@@ -276,36 +270,36 @@ class Participant {
       return
     }
     const heard = await membership.hear(message, attached)
-    if (!heard.ok) await this.#withdraw(message, heard)
+    if (!heard.ok) await this.withdraw(message, heard)
   }
 
   async #end(message: Hear<'ended'>): Promise<void> {
     const { outcome, reason } = message
     await this.#held.drop(this.#held.of(message), 'the round is over', outcome === 'aborted' ? 'abandoned' : 'closed')
-    this.#tell(message, { kind: 'ended', outcome: reason ? `${outcome}: ${reason}` : outcome })
+    this.tell(message, { kind: 'ended', outcome: reason ? `${outcome}: ${reason}` : outcome })
     await this.#sessions.recollect(message)
   }
 
   /** A receipt is told again to who was away, so to some who were not. */
   async #keepReceipt(message: Receipt, receipt: Cid): Promise<void> {
     const { node, amount } = message
-    if (node !== this.#doors.signer.id) return this.#tell(message, { kind: 'failed', reason: 'receipt: not ours' })
+    if (node !== this.#doors.signer.id) return this.tell(message, { kind: 'failed', reason: 'receipt: not ours' })
     if (!this.#receipts.isNew(receipt)) return
-    this.#tell(message, { kind: 'paid', amount, receipt })
+    this.tell(message, { kind: 'paid', amount, receipt })
   }
 
-  async #decline(place: Place, reason: string, detail = ''): Promise<void> {
-    this.#tell(place, { kind: 'declined', reason: detail ? `${reason}: ${detail}` : reason })
-    await this.#voice.speak(place, { utterance: { kind: 'decline', reason }, blocks: [] })
+  async #decline(place: Place, refused: Refusing): Promise<void> {
+    this.tell(place, { kind: 'declined', reason: whyOf(refused) })
+    await this.#voice.speak(place, { utterance: { kind: 'decline', reason: refused.refusal }, blocks: [] })
   }
 
   /** Something was asked of this node that it never does. */
-  async #withdraw(place: Place, { refusal, detail }: Refused): Promise<void> {
-    this.#tell(place, { kind: 'failed', reason: detail ? `${refusal}: ${detail}` : refusal })
-    await this.#leave(place, refusal)
+  async withdraw(place: Place, refused: Refusing): Promise<void> {
+    this.tell(place, { kind: 'failed', reason: whyOf(refused) })
+    await this.leave(place, refused.refusal)
   }
 
-  async #leave(place: Place, reason: string): Promise<void> {
+  async leave(place: Place, reason: string): Promise<void> {
     this.#leaving++
     try {
       await this.#held.drop(this.#held.of(place), reason)
@@ -316,7 +310,13 @@ class Participant {
     }
   }
 
-  #tell({ run, round }: Place, made: Told): void {
+  tell({ run, round }: Place, made: Told): void {
     this.#push({ ...made, run, round })
   }
+}
+
+type Refusing = Pick<Refused, 'refusal' | 'detail'>
+
+function whyOf({ refusal, detail }: Refusing): string {
+  return detail ? `${refusal}: ${detail}` : refusal
 }
