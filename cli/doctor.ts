@@ -9,10 +9,11 @@ import { openSharedRedis } from '#storage/redis/connection.ts'
 import { held } from './answers.ts'
 import type { Arguments } from './arguments.ts'
 import type { Call } from './command.ts'
-import { EXIT, failureOf } from './failure.ts'
+import { EXIT } from './failure.ts'
 import { packageOf } from './package.ts'
 import { formatBytes } from './render/units.ts'
 import { apiKey, coordinatorState, isOnThisMachine } from './state.ts'
+import { failureOf } from './thrown.ts'
 import { trustFix } from './trust.ts'
 
 /** What one look came to. The first that fails names the exit code. */

@@ -11,8 +11,9 @@ import { BadBlock, type BlockSource, Blocks } from '#verify/blocks.ts'
 import { type Bundle, type BundleFile, readBundle } from '#verify/bundle.ts'
 import { apiAt } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
-import { EXIT, Failure, unreachable } from './failure.ts'
+import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
+import { unreachable } from './thrown.ts'
 
 /** Where a record is read from. None of them is trusted: what is read is verified. */
 export type RecordSource = AsyncDisposable &
