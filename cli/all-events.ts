@@ -1,10 +1,14 @@
 import { CHANGES, changesIn } from '#sdk/changes.ts'
+import type { Consilium } from '#sdk/client.ts'
+import type { Run } from '#sdk/runs.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { streamed } from '#sdk/stream.ts'
 import type { Transport } from '#sdk/transport.ts'
-import { EXIT, Failure } from './failure.ts'
+import { all } from './api-client.ts'
+import { Failure } from './failure.ts'
+import { PAGE_EVENTS } from './run-past.ts'
 
-/** The API, as far as it takes to follow all runs at once. What is thrown is a {@link Failure}. */
+/** The API, as far as it takes to follow all runs at once. */
 export type Feed = {
   /** The coordinator's time, by which its events go; of whole seconds. */
   now(): Promise<number>
@@ -39,7 +43,7 @@ export async function* followAll(
   opened?.()
   yield* streamed(transport, CHANGES, {
     signal,
-    isFinal: (cause) => cause instanceof Failure && cause.exit !== EXIT.network,
+    isFinal: (cause) => cause instanceof Failure,
     read: async function* (body) {
       for await (const change of changesIn(body)) {
         if (change.type === 'reset') await runs.look()
@@ -48,6 +52,24 @@ export async function* followAll(
       }
     },
   })
+}
+
+/** What a coordinator has of it. */
+export function feedOf({ transport, runs, stats }: Consilium): Feed {
+  const known = new Map<string, Promise<Run>>()
+  const lists = async () => [
+    ...(await all(runs.list({ limit: 200 }))).map(({ view }) => view),
+    ...(await all(stats.list({ limit: 200 }))),
+  ]
+  return {
+    now: async () => Date.parse((await transport.fetch('/healthz')).headers.get('date') ?? '') || 0,
+    runs: lists,
+    async *pastEvents(id, after) {
+      const run = known.get(id) ?? runs.get(id)
+      known.set(id, run)
+      yield* (await run).past({ after, limit: PAGE_EVENTS })
+    },
+  }
 }
 
 /** Which runs there are to ask, and how far each was told. */

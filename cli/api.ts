@@ -1,7 +1,7 @@
 import { openAsBlob } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
@@ -25,10 +25,10 @@ export async function execute({ args, output }: Call): Promise<number> {
       ? new URLSearchParams(fields.map(([name, value]) => [name, asText(value)]))
       : undefined
   const body = await bodyOf(args, asksByQuery ? [] : fields)
-  const api = await openApiClient(args)
+  const api = await openApi(args)
   using stopping = listenForStop()
   const key = args.text('idempotency-key')
-  const response = await api.answer(query ? `${path}${path.includes('?') ? '&' : '?'}${query}` : path, {
+  const response = await api.transport.fetch(query ? `${path}${path.includes('?') ? '&' : '?'}${query}` : path, {
     method,
     signal: stopping.signal,
     ...(body === undefined ? {} : { body }),

@@ -190,3 +190,10 @@ function seeHelp(command: Command): string {
 export function usage(code: string, what: string, fix?: string, lines?: Failure['lines']): Failure {
   return new Failure(EXIT.usage, code, what, { fix, ...(lines && { lines }) })
 }
+
+/** The second of two positional arguments. */
+export function secondOf({ command, positionals }: Arguments): string {
+  const second = positionals[1]
+  if (second !== undefined) return second
+  throw usage('missing_argument', `${command.name} needs ${command.positional?.name}`)
+}

@@ -1,6 +1,6 @@
 import { type AuditEntry, auditHash } from '#coordinator/audit.ts'
 import { fromHex, toHex } from '#protocol/bytes.ts'
-import type { AuditEventView } from './api-client.ts'
+import type { AuditEventView } from '#sdk/views/access.ts'
 
 /** What somebody noted of the log once: the place of its last entry then, and that entry's hash. */
 export type AuditHead = { readonly seq: number; readonly hash: string }

@@ -1,4 +1,4 @@
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { auditLine } from './render/access.ts'
@@ -6,7 +6,7 @@ import { auditLine } from './render/access.ts'
 /** `consilium audit ls` */
 export async function execute({ args, output }: Call): Promise<number> {
   const limit = args.integer('limit', { min: 1, max: 200 })
-  const page = await (await openApiClient(args)).auditEvents(limit)
+  const page = await (await openApi(args)).keys.audit({ limit }).page()
   if (output.json) output.object(page)
   else {
     for (const event of page.data) output.line(auditLine(event))

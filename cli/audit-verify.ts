@@ -1,6 +1,4 @@
-import { auditEventView } from '#coordinator/api/audit.ts'
-import { page } from '#coordinator/api/schemas.ts'
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { AuditChain, type AuditHead } from './audit-chain.ts'
 import type { Call } from './command.ts'
@@ -9,16 +7,11 @@ import { EXIT, Failure } from './failure.ts'
 /** `consilium audit verify`: the whole log, entry by entry, against the hashes that name them and one that was noted. */
 export async function execute({ args, output }: Call): Promise<number> {
   const chain = new AuditChain(notedOf(args))
-  const api = await openApiClient(args)
+  const api = await openApi(args)
   const { federation } = await api.whoami()
   if (federation !== null)
     throw usage('of_one_federation', `this key sees what keys of ${federation} did, and not the whole log`)
-  for (let after: string | null = ''; after !== null; ) {
-    const path: string = `/v1/audit-events?limit=200${after && `&after=${after}`}`
-    const { data, next } = await api.request(path, page(auditEventView))
-    for (const event of data) check(chain.follow(event))
-    after = next
-  }
+  for await (const event of api.keys.audit({ limit: 200 })) check(chain.follow(event))
   check(chain.end())
   const { head, linkedFrom } = chain
   if (output.json) output.object({ entries: (head?.seq ?? -1) + 1, head: head ?? null, linked_from: linkedFrom })

@@ -3,7 +3,7 @@ import { type BundleForm, type BundleKind, bundleOf, kindOf } from '#protocol/bu
 import { parseCid } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BadBlock, checkBlock } from '#verify/blocks.ts'
-import { ApiClient, unreachable } from './api-client.ts'
+import { apiAt } from './api-client.ts'
 import type { Arguments } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -12,6 +12,7 @@ import { openBundle, openRecord, readWhole, roundIn } from './record-source.ts'
 import { formatBytes } from './render/units.ts'
 import { apiKey } from './state.ts'
 import { listenForStop } from './stopping.ts'
+import { unreachable } from './thrown.ts'
 import { type WholeFileOptions, writeWholeFile } from './whole-file.ts'
 
 /**
@@ -48,7 +49,8 @@ type Made = { readonly root: Cid; readonly kind: BundleKind; readonly blocks: nu
 
 /** As a coordinator streams it, in one request; read again from the disk before it is there. */
 async function download(url: string, run: string, form: BundleForm, args: Arguments, to: Target): Promise<Made> {
-  const body = await new ApiClient(url, await apiKey(args, url)).bundle(run, { round: roundIn(args), ...form })
+  const found = await apiAt(url, await apiKey(args, url)).runs.get(run)
+  const body = await found.bundle({ round: roundIn(args), ...form })
   let made: Made | undefined
   const check = async (path: string): Promise<void> => {
     await using written = await openBundle(path)

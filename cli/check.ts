@@ -1,4 +1,4 @@
-import type { DryRunView } from './api-client.ts'
+import type { DryRunView } from '#sdk/views/dry-run.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import { orderFrom } from './order.ts'
@@ -9,7 +9,7 @@ import { isByPolicy, policyDenied } from './site-rules.ts'
 /** `consilium check <task.json>`: what a run of it would be, before there is one. */
 export async function execute({ args, output }: Call): Promise<number> {
   const { api, order } = await orderFrom(args, output)
-  return showForecast(await api.dryRun(order), output)
+  return showForecast(await api.runs.dryRun(order), output)
 }
 
 /** Throws {@link Failure} where such a run could not be launched, or would not find its cohort among those who said. */

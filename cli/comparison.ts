@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { RunView } from './api-client.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { formatBytes, formatDuration, formatSeconds } from './render/units.ts'
 import { plain } from './render/width.ts'
 import type { PastRound, RunProgress } from './run-progress.ts'

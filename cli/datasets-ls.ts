@@ -1,11 +1,11 @@
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
 import { datasetLines } from './render/federations.ts'
 
 /** `consilium datasets ls` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const data = await (await FederationClient.open(args)).datasets()
+  const data = await all((await openApi(args)).nodes.datasets({ limit: 200 }))
   if (output.json) output.object({ data })
   else {
     for (const line of datasetLines(data)) output.line(line)

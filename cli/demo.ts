@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { NodeId } from '#protocol/ids.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { usage } from './arguments.ts'
@@ -57,18 +58,18 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
     ...{ graceMillis: GRACE_MILLIS, signal, backend: options.backend },
     diesInRound: chaos ? CHAOS_ROUND : undefined,
   })
-  const { id: run } = await federation.api.launch(JSON.stringify(launch), undefined)
-  const dashboard = `${federation.api.url}/runs/${run}`
+  const run = await federation.api.runs.create(launch as CreateRun)
+  const dashboard = `${federation.api.transport.url}/runs/${run.id}`
   if (output.json) output.object({ type: 'demo.dashboard', time: new Date().toISOString(), url: dashboard })
   // To whoever looks on, and not to a file that the output goes to: it signs in.
   else output.note(`dashboard  ${dashboard}#key=${federation.apiKey}`)
   const least = launch.cohort.min
   const { end, paid } = await followRun(federation, run, { least, output, signal })
   if (!end) return stopping.exit() ?? EXIT.unexpected
-  if (end.outcome !== 'completed') throw runFailed(run, end)
+  if (end.outcome !== 'completed') throw runFailed(run.id, end)
 
   const bundle = bundleOf(options)
-  await pipeline(await federation.api.bundle(run), createWriteStream(bundle, { flush: true }))
+  await pipeline(await run.bundle(), createWriteStream(bundle, { flush: true }))
   output.note('verifying the whole record, from the first model on …')
   const verdict = await verifyDemo(bundle, federation.key, end)
   const backend = [...new Set(federation.nodes.map((node) => node.backend))].sort().join('+')
@@ -87,7 +88,7 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   say(output, outcome)
   if (options.keep) {
     output.note(
-      `${federation.api.url} stays up; its API key is in ${relative('', folder)}/coordinator/api-key; Ctrl-C ends it`,
+      `${federation.api.transport.url} stays up; its API key is in ${relative('', folder)}/coordinator/api-key; Ctrl-C ends it`,
     )
     await stopped(stopping)
   }

@@ -2,16 +2,18 @@ import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { connect } from 'node:tls'
 import { z } from 'zod'
+import { Transport } from '#sdk/transport.ts'
 import { authorizationOf } from '#storage/blobs/kubo-authorization.ts'
 import { openKuboRpc } from '#storage/blobs/kubo-rpc.ts'
 import { openSharedRedis } from '#storage/redis/connection.ts'
-import { ApiClient } from './api-client.ts'
+import { held } from './answers.ts'
 import type { Arguments } from './arguments.ts'
 import type { Call } from './command.ts'
-import { EXIT, failureOf } from './failure.ts'
+import { EXIT } from './failure.ts'
 import { packageOf } from './package.ts'
 import { formatBytes } from './render/units.ts'
 import { apiKey, coordinatorState, isOnThisMachine } from './state.ts'
+import { failureOf } from './thrown.ts'
 import { trustFix } from './trust.ts'
 
 /** What one look came to. The first that fails names the exit code. */
@@ -122,15 +124,20 @@ function isInstalled(name: string): boolean {
   }
 }
 
+/** It may be of another version: nothing is looked at but what is asked about. */
+function asker(url: string, apiKey: string | undefined, timeoutMs: number): Transport {
+  return new Transport({ url, ...(apiKey !== undefined && { apiKey }), maxRetries: 0, timeoutMs })
+}
+
 const description = z.looseObject({ info: z.object({ version: z.string() }) })
 
 async function reach(url: string): Promise<{ readonly answers: boolean; readonly checks: readonly Check[] }> {
-  const api = new ApiClient(url, undefined, { timeoutMs: 1000 * ANSWER_SECONDS_MAX })
+  const asking = asker(url, undefined, 1000 * ANSWER_SECONDS_MAX)
   try {
     const asked = Date.now()
-    const { headers } = await api.answer('/healthz')
+    const { headers } = await asking.fetch('/healthz')
     const checks = [ok('coordinator', `${url} answers`), skew(headers.get('date'), asked, Date.now())]
-    const { info } = await api.request('/openapi.json', description)
+    const { info } = held(url, '/openapi.json', description, await asking.json('/openapi.json'))
     return { answers: true, checks: [...checks, versions(info.version, packageOf().version)] }
   } catch (cause) {
     const { message, fix, exit } = failureOf(cause)
@@ -162,7 +169,12 @@ const whoami = z.looseObject({ name: z.string(), scopes: z.array(z.string()), ex
 
 async function ofKey(args: Arguments, url: string): Promise<Check> {
   try {
-    const { name, scopes, expires_at } = await new ApiClient(url, await apiKey(args, url)).request('/v1/whoami', whoami)
+    const { name, scopes, expires_at } = held(
+      url,
+      '/v1/whoami',
+      whoami,
+      await asker(url, await apiKey(args, url), 0).json('/v1/whoami'),
+    )
     const until = expires_at === null ? '' : `, until ${expires_at}`
     return ok('key', `${name}: ${scopes.join(' ')}${until}`)
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { formatCredits } from '#protocol/amount.ts'
-import { openApiClient } from './api-client.ts'
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { rowOf } from './render/rounds.ts'
@@ -8,7 +8,7 @@ const WIDTHS = [48, 20, 14, 0] as const
 
 /** `consilium earnings` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const balances = await (await openApiClient(args)).balances()
+  const balances = await all((await openApi(args)).payments.balances({ limit: 200 }))
   if (output.json) output.object({ data: balances })
   else {
     if (balances.length > 0) output.line(rowOf(['node', 'operator', 'credits', 'updates'], WIDTHS))

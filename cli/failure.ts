@@ -53,25 +53,6 @@ export const EXIT = {
   terminated: 143,
 } as const
 
-/** Whatever was thrown, as a failure. */
-export function failureOf(cause: unknown): Failure {
-  if (cause instanceof Failure) return cause
-  if (!(cause instanceof Error)) return new Failure(EXIT.unexpected, 'unexpected', String(cause))
-  const { code, path } = cause as NodeJS.ErrnoException
-  if (code === 'ENOENT' && path !== undefined)
-    return new Failure(EXIT.notFound, 'not_found', `there is no ${path}`, { cause })
-  if (code === 'EACCES' && path !== undefined)
-    return new Failure(EXIT.unexpected, 'not_permitted', `${path} may not be read or written`, { cause })
-  if (code === 'FOLDER_IN_USE')
-    return new Failure(EXIT.unexpected, 'folder_in_use', cause.message, {
-      fix: 'end that process, or give another folder as --state',
-      cause,
-    })
-  const where = cause.stack?.split('\n')[1]?.trim()
-  const lines = where === undefined ? [] : [['where', where] as const]
-  return new Failure(EXIT.unexpected, 'unexpected', cause.message, { lines, cause })
-}
-
 /** The block for a person: what happened, what is known about it, what to do. */
 export function failureLines(failure: Failure): readonly string[] {
   const rows = [...failure.lines, ...(failure.fix === undefined ? [] : [['fix', failure.fix] as const])]

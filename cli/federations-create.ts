@@ -1,14 +1,13 @@
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
 
 /** `consilium federations create <name>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const client = await FederationClient.open(args)
-  const made = await client.found(
-    args.positionals[0] as string,
-    args.text('description') ?? null,
-    args.text('idempotency-key'),
+  const api = await openApi(args)
+  const made = await api.federations.create(
+    { name: args.positionals[0] as string, description: args.text('description') ?? null },
+    { idempotencyKey: args.text('idempotency-key') },
   )
   if (output.json) output.object(made)
   else {

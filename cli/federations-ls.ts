@@ -1,11 +1,11 @@
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
 import { federationLines } from './render/federations.ts'
 
 /** `consilium federations ls` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const data = await (await FederationClient.open(args)).all()
+  const data = await all((await openApi(args)).federations.list({ limit: 200 }))
   if (output.json) output.object({ data })
   else {
     for (const line of federationLines(data)) output.line(line)

@@ -1,12 +1,13 @@
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
+import { federationCalled } from './identified.ts'
 
 /** `consilium federations rm <federation>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const client = await FederationClient.open(args)
-  const { id } = await client.find(args.positionals[0] as string)
-  await client.dissolve(id)
+  const api = await openApi(args)
+  const { id } = await federationCalled(api, args.positionals[0] as string)
+  await api.federations.remove(id)
   if (output.json) output.object({ federation: id, dissolved: true })
   else output.line(`${id} is dissolved`)
   return EXIT.ok

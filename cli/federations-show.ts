@@ -1,14 +1,18 @@
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
+import { federationCalled } from './identified.ts'
 import { inviteLines, memberLines } from './render/federations.ts'
 import { plain } from './render/width.ts'
 
 /** `consilium federations show <federation>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const client = await FederationClient.open(args)
-  const federation = await client.find(args.positionals[0] as string)
-  const [members, invites] = await Promise.all([client.members(federation.id), client.invites(federation.id)])
+  const api = await openApi(args)
+  const federation = await federationCalled(api, args.positionals[0] as string)
+  const [members, invites] = await Promise.all([
+    all(api.federations.members(federation.id, { limit: 200 })),
+    all(api.federations.invites(federation.id, { limit: 200 })),
+  ])
   if (output.json) {
     output.object({ ...federation, members, invites })
     return EXIT.ok

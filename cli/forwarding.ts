@@ -1,6 +1,6 @@
 import { messageIdOf, signedRequest } from '#coordinator/webhook-signature.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
-import type { DeliveryView } from './webhooks-client.ts'
+import type { WebhookDeliveryView } from '#sdk/views/webhooks.ts'
 
 /** Where messages go, and the time that this takes. */
 export type ForwardingDoors = {
@@ -20,7 +20,7 @@ export async function* forward(
   secret: string,
   { post, now, pause }: ForwardingDoors,
   signal: AbortSignal,
-): AsyncIterable<DeliveryView> {
+): AsyncIterable<WebhookDeliveryView> {
   const { type, run, seq } = event
   const id = messageIdOf(run, seq)
   for (let attempt = 1; !signal.aborted; attempt++) {

@@ -5,7 +5,7 @@ import { PUBLIC_FILE_BYTES_MAX } from '#protocol/limits.ts'
 import { TOPOLOGY_BYTES_MAX } from '#protocol/topology/json.ts'
 import { architectureOf, type Topology } from '#protocol/topology/topology.ts'
 import { weightsOf } from '#protocol/topology/weights.ts'
-import type { ApiClient } from './api-client.ts'
+import type { Consilium } from '#sdk/client.ts'
 import type { Arguments } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
@@ -15,7 +15,7 @@ import type { Output } from './output.ts'
  * coordinator here.
  */
 export async function givenModel(
-  api: ApiClient,
+  api: Consilium,
   args: Arguments,
   output: Output,
 ): Promise<{ readonly architecture?: Architecture; readonly weights?: string }> {
@@ -27,7 +27,7 @@ export async function givenModel(
   const weights = given && json && topology ? converted(file as string, topology, json, given) : given
   return {
     ...(topology && { architecture: topology.architecture }),
-    ...(weights && { weights: await api.keepFile(new Blob([weights])) }),
+    ...(weights && { weights: (await api.tasks.keepFile(new Blob([weights]))).cid }),
   }
 }
 

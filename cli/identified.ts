@@ -1,3 +1,6 @@
+import type { Consilium } from '#sdk/client.ts'
+import type { FederationView } from '#sdk/views/federations.ts'
+import { all } from './api-client.ts'
 import { EXIT, Failure } from './failure.ts'
 
 /** What goes by ids of its own. */
@@ -27,7 +30,7 @@ export async function idOf(
   return theOne(startingWith(await list(), prefix, text), what, text).id
 }
 
-export function startingWith<T extends { readonly id: string }>(
+function startingWith<T extends { readonly id: string }>(
   all: readonly T[],
   prefix: string,
   text: string,
@@ -36,7 +39,7 @@ export function startingWith<T extends { readonly id: string }>(
   return all.filter(({ id }) => id.startsWith(text) || id.startsWith(`${prefix}${text}`))
 }
 
-export function theOne<T extends { readonly id: string }>(found: readonly T[], what: string, text: string): T {
+function theOne<T extends { readonly id: string }>(found: readonly T[], what: string, text: string): T {
   const [one, other] = found
   if (one && !other) return one
   if (!one) throw new Failure(EXIT.notFound, 'not_found', `there is no ${what} ${text}`)
@@ -44,4 +47,17 @@ export function theOne<T extends { readonly id: string }>(found: readonly T[], w
   throw new Failure(EXIT.conflict, 'ambiguous_id', `several ${what}s are called ${text}: ${ids}`, {
     fix: 'give its id',
   })
+}
+
+/** By its id, a start of it that no other has, or its name. */
+export async function federationCalled({ federations }: Consilium, text: string): Promise<FederationView> {
+  const found = await all(federations.list({ limit: 200 }))
+  const matching = found.filter(({ id, name }) => id === text || name === text)
+  const { what, prefix } = KINDS.federation
+  return theOne(matching.length > 0 ? matching : startingWith(found, prefix, text), what, text)
+}
+
+/** Of an endpoint of webhooks. */
+export function endpointId({ webhooks }: Consilium, text: string): Promise<string> {
+  return idOf(text, KINDS.endpoint, () => all(webhooks.list({ limit: 200 })))
 }

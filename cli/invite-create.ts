@@ -1,7 +1,8 @@
 import { INVITE_USES_MAX } from '#coordinator/federation-events.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
+import { federationCalled } from './identified.ts'
 
 const DAY_MILLIS = 86_400_000
 /** A year. */
@@ -11,12 +12,14 @@ const DAYS_MAX = 366
 export async function execute({ args, output }: Call): Promise<number> {
   const uses = args.integer('uses', { min: 1, max: INVITE_USES_MAX })
   const days = args.text('expires') === 'never' ? null : args.integer('expires', { min: 1, max: DAYS_MAX })
-  const client = await FederationClient.open(args)
-  const federation = await client.find(args.positionals[0] as string)
+  const api = await openApi(args)
+  const federation = await federationCalled(api, args.positionals[0] as string)
   const expiresAt = days === null ? null : new Date(Date.now() + days * DAY_MILLIS).toISOString()
-  const { fingerprint } = await client.coordinator()
+  const { fingerprint } = await api.coordinator()
   const terms = { operator: args.text('operator') ?? null, uses, expiresAt }
-  const made = await client.invite(federation.id, terms, args.text('idempotency-key'))
+  const made = await api.federations.invite(federation.id, terms, {
+    idempotencyKey: args.text('idempotency-key'),
+  })
   if (output.json) {
     output.object({ ...made, federation: federation.id, fingerprint })
     return EXIT.ok

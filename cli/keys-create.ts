@@ -1,18 +1,18 @@
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 
 /** `consilium keys create`: the key alone goes to stdout, so that it can go straight to where it is kept. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const made = await (await openApiClient(args)).createKey(
+  const made = await (await openApi(args)).keys.create(
     {
       name: args.required('name', 'who or what has the key: --name nightly'),
       scopes: args.required('scopes', 'what it is for: --scopes runs:read,runs:write').split(','),
       federation: args.text('federation') ?? null,
       expiresAt: expiryOf(args),
     },
-    args.text('idempotency-key'),
+    { idempotencyKey: args.text('idempotency-key') },
   )
   if (output.json) output.object(made)
   else output.line(made.key)

@@ -1,11 +1,11 @@
-import { openApiClient } from './api-client.ts'
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { keyLine } from './render/access.ts'
 
 /** `consilium keys ls` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const keys = await (await openApiClient(args)).keys()
+  const keys = await all((await openApi(args)).keys.list({ limit: 200 }))
   if (output.json) output.object({ data: keys })
   else {
     for (const key of keys) output.line(keyLine(key, Date.now()))

@@ -1,4 +1,4 @@
-import { ApiClient } from './api-client.ts'
+import { apiAt } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
@@ -14,7 +14,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     file === undefined
       ? await readSecret(process.stdin, (text) => output.err.write(text), args)
       : await keyFromFile(file)
-  const who = await new ApiClient(url, checkedKey(key)).whoami()
+  const who = await apiAt(url, checkedKey(key)).whoami()
   const { name, file: config } = profileOf(args)
   keepSettings(config, name, { coordinator: url, [SECRET]: key }, { current: true })
   if (output.json) output.object({ profile: name, coordinator: url, config, key: who })

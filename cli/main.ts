@@ -2,7 +2,7 @@ import { nearest } from '#protocol/nearest.ts'
 import { type Arguments, COMMON, parseArguments } from './arguments.ts'
 import type { Command } from './command.ts'
 import { COMMANDS, commandFirst, commandIn } from './commands.ts'
-import { EXIT, Failure, failureLines, failureOf, failureProblem } from './failure.ts'
+import { EXIT, Failure, failureLines, failureProblem } from './failure.ts'
 import { commandHelp, overview } from './help.ts'
 import { COLOURS, jsonLine, type Manner, type Output, outputTo } from './output.ts'
 import { plainLines } from './render/width.ts'
@@ -22,7 +22,8 @@ export async function main(argv: readonly string[], around: Surroundings = thisP
   try {
     return await dispatch(argv, output, around)
   } catch (cause) {
-    const failure = failureOf(cause)
+    // What the SDK throws is known there: nobody who types something wrongly waits for it.
+    const failure = cause instanceof Failure ? cause : (await import('./thrown.ts')).failureOf(cause)
     if (output.json) output.err.write(`${jsonLine(failureProblem(failure))}\n`)
     else
       for (const [index, line] of failureLines(failure).entries())

@@ -1,13 +1,14 @@
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
+import { federationCalled } from './identified.ts'
 import { memberLines } from './render/federations.ts'
 
 /** `consilium members ls <federation>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const client = await FederationClient.open(args)
-  const { id } = await client.find(args.positionals[0] as string)
-  const data = await client.members(id)
+  const api = await openApi(args)
+  const { id } = await federationCalled(api, args.positionals[0] as string)
+  const data = await all(api.federations.members(id, { limit: 200 }))
   if (output.json) output.object({ data })
   else {
     for (const line of memberLines(data)) output.line(line)

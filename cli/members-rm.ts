@@ -1,13 +1,17 @@
+import { all, openApi } from './api-client.ts'
+import { secondOf } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { FederationClient, secondOf } from './federation-client.ts'
+import { federationCalled, idOf, KINDS } from './identified.ts'
 
 /** `consilium members rm <federation> <node>` */
 export async function execute({ args, output }: Call): Promise<number> {
   const named = secondOf(args)
-  const client = await FederationClient.open(args)
-  const { id } = await client.find(args.positionals[0] as string)
-  const node = await client.remove(id, named)
+  const api = await openApi(args)
+  const { id } = await federationCalled(api, args.positionals[0] as string)
+  const members = async () => (await all(api.federations.members(id, { limit: 200 }))).map(({ node }) => ({ id: node }))
+  const node = await idOf(named, KINDS.node, members)
+  await api.federations.removeMember(id, node)
   if (output.json) output.object({ federation: id, node, removed: true })
   else {
     output.line(`${node} is no member any more`)

@@ -8,7 +8,7 @@ import { modelSchema } from '#protocol/manifest.ts'
 import type { Result } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
 import { BadBlock, Blocks } from '#verify/blocks.ts'
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import { openRecord } from './record-source.ts'
@@ -28,17 +28,18 @@ export type ModelSource = AsyncDisposable &
 
 /** @param named `<run>`, whose last model it is, or `<run>:<round>` */
 export async function openModel(named: string, args: Arguments): Promise<ModelSource> {
-  const api = await openApiClient(args)
+  const api = await openApi(args)
   const { run, round } = parseNamed(named)
-  const { id } = await api.run(run)
+  const found = await api.runs.get(run)
+  const { id } = found
   // Files are called by it: one that leads elsewhere is none.
   if (!parseRunId(id).ok)
-    throw new Failure(EXIT.unexpected, 'bad_answer', `${api.url} answered a run without a run's id`)
-  const told = round === undefined ? (await api.run(id)).manifest : (await api.round(id, round)).record
+    throw new Failure(EXIT.unexpected, 'bad_answer', `${api.transport.url} answered a run without a run's id`)
+  const told = round === undefined ? found.view.manifest : (await found.round(round)).record
   const root = parseCid(told ?? '')
   if (!root.ok) throw notEnded(id, round)
   await using doors = new AsyncDisposableStack()
-  const source = doors.use(await openRecord(api.url, root.value, args))
+  const source = doors.use(await openRecord(api.transport.url, root.value, args))
   if (source.kind !== 'blocks') throw new Error('a coordinator has blocks')
   const blocks = new Blocks(source.block)
   const made = await modelIn(blocks, root.value, round, args).catch((cause: unknown) => {

@@ -1,33 +1,35 @@
 import { createInterface } from 'node:readline/promises'
+import type { z } from 'zod'
 import { nodeSecret } from '#client/node.ts'
 import { LOOPBACK } from '#client/sharing.ts'
-import { acceptedView } from '#coordinator/api/federation-schemas.ts'
+import type { acceptedView } from '#coordinator/api/federation-schemas.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { fingerprintOf } from '#protocol/fingerprint.ts'
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { parseCode, stateAcceptance } from '#protocol/invite.ts'
-import { ApiClient } from './api-client.ts'
+import type { Consilium } from '#sdk/client.ts'
+import { apiAt } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
-import { FederationClient } from './federation-client.ts'
 import type { Output } from './output.ts'
 import { nodeState } from './state.ts'
+
+type Accepted = z.output<typeof acceptedView>
 
 /** `consilium node join <code>`: nothing is told to a coordinator before somebody has said that it is the right one. */
 export async function execute({ args, output }: Call): Promise<number> {
   const code = parseCode(args.positionals[0] as string)
   if (!code.ok) throw usage('bad_code', `this is no invite code: ${code.detail ?? code.refusal}`)
   const url = urlOf(args)
-  const client = new ApiClient(url, undefined)
-  const coordinator = await coordinatorAt(new FederationClient(client))
+  const api = apiAt(url, undefined)
+  const coordinator = await coordinatorOf(api)
   await confirm(args, output, url, coordinator)
   const state = nodeState(args)
   const signer = signerOf(await nodeSecret(state))
   const statement = stateAcceptance(signer, { to: coordinator, code: code.value, at: Date.now() })
-  const body = JSON.stringify({ code: code.value, statement: Buffer.from(statement).toString('base64') })
-  const headers = { 'content-type': 'application/json' }
-  const accepted = await client.request('/v1/invites/accept', acceptedView, { method: 'POST', body, headers })
+  const json = { code: code.value, statement: Buffer.from(statement).toString('base64') }
+  const accepted = await api.transport.json<Accepted>('/v1/invites/accept', { method: 'POST', json })
   if (output.json) {
     output.object({ ...{ node: signer.id, state, coordinator, url }, ...accepted })
     return EXIT.ok
@@ -54,8 +56,8 @@ function urlOf(args: Arguments): string {
   throw usage('no_tls', `refusing to talk to ${host} without TLS`, 'use https://')
 }
 
-async function coordinatorAt(client: FederationClient): Promise<NodeId> {
-  const id = parseNodeId((await client.coordinator()).id)
+async function coordinatorOf(api: Consilium): Promise<NodeId> {
+  const id = parseNodeId((await api.coordinator()).id)
   if (id.ok) return id.value
   throw new Failure(EXIT.unexpected, 'bad_answer', 'the coordinator says no key of its own')
 }

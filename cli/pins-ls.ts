@@ -1,14 +1,14 @@
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { publicationLine } from './render/publications.ts'
 
 /** `consilium pins ls [run]` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const client = await openApiClient(args)
+  const client = await openApi(args)
   const named = args.positionals[0]
-  const run = named === undefined ? undefined : (await client.run(named)).id
-  const found = await client.publications(run)
+  const run = named === undefined ? undefined : (await client.runs.get(named)).id
+  const found = await client.publications.list(run === undefined ? {} : { run })
   if (output.json) output.object(found)
   else {
     for (const one of found.data) output.line(`${one.run}  ${publicationLine(one, found.quorum)}  ${one.cid}`)

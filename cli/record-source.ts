@@ -9,10 +9,11 @@ import { openRemoteBlobs } from '#storage/blobs/remote.ts'
 import { systemClock } from '#storage/clock.ts'
 import { BadBlock, type BlockSource, Blocks } from '#verify/blocks.ts'
 import { type Bundle, type BundleFile, readBundle } from '#verify/bundle.ts'
-import { ApiClient, unreachable } from './api-client.ts'
+import { apiAt } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
 import { apiKey } from './state.ts'
+import { unreachable } from './thrown.ts'
 
 /** Where a record is read from. None of them is trusted: what is read is verified. */
 export type RecordSource = AsyncDisposable &
@@ -156,12 +157,11 @@ async function openGatewayRecord(
 
 /** A round is sealed when it ends, also while its run goes on. */
 async function rootOf(origin: string, id: string, round: number | undefined, args: Arguments): Promise<Cid> {
-  const api = new ApiClient(origin, await apiKey(args, origin))
-  const run = round === undefined ? await api.run(id) : undefined
-  const told = run ? run.manifest : (await api.round(id, round as number)).record
+  const run = await apiAt(origin, await apiKey(args, origin)).runs.get(id)
+  const told = round === undefined ? run.view.manifest : (await run.round(round)).record
   const root = parseCid(told ?? '')
   if (root.ok) return root.value
-  if (!run)
+  if (round !== undefined)
     throw new Failure(
       EXIT.conflict,
       'round_not_ended',

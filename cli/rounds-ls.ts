@@ -1,4 +1,4 @@
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { roundLines } from './render/rounds.ts'
@@ -6,7 +6,8 @@ import { historyOf } from './runs-show.ts'
 
 /** `consilium rounds ls <run>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const data = await historyOf(await openApiClient(args), args.positionals[0] as string)
+  const run = await (await openApi(args)).runs.get(args.positionals[0] as string)
+  const data = await historyOf(run)
   if (output.json) output.object({ data })
   else {
     for (const line of roundLines(data)) output.line(line)

@@ -1,4 +1,4 @@
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { showRound } from './runs-show.ts'
@@ -8,5 +8,5 @@ export async function execute({ args, output }: Call): Promise<number> {
   const [run = '', number = ''] = args.positionals
   if (!/^[1-9]\d{0,8}$/.test(number))
     throw usage('bad_value', `rounds are counted from 1, not ${number || 'nothing'}`, `consilium rounds show ${run} 1`)
-  return showRound(await openApiClient(args), run, Number(number), output)
+  return showRound(await (await openApi(args)).runs.get(run), Number(number), output)
 }

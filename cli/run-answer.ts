@@ -1,7 +1,9 @@
+import type { Run } from '#sdk/runs.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { Absences } from './absences.ts'
-import type { ApiClient, RunView } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
+import { PAGE_EVENTS } from './run-past.ts'
 import { describeRun } from './runs-show.ts'
 import { runFailed, waysOn } from './runs-watch.ts'
 import { listenForStop } from './stopping.ts'
@@ -26,22 +28,21 @@ type Manner = {
  */
 export async function answerRun(
   { args, output }: Call,
-  api: ApiClient,
-  run: RunView,
+  run: Run,
   { until: standard, note, stops = false }: Manner,
 ): Promise<number> {
   if (!args.has('wait')) {
-    say(run)
+    say(run.view)
     if (note !== undefined) output.note(note)
     return EXIT.ok
   }
   const until = args.flag('wait') ? standard : args.oneOf('wait', UNTIL)
   using stopping = listenForStop()
   output.note(`waiting until ${run.id} is ${until}; Ctrl-C ends the waiting, not the run`)
-  const reached = await standing(api, run, until, stopping.signal)
+  const reached = await standing(run, until, stopping.signal)
   if (!reached) return stopping.exit() ?? EXIT.unexpected
   say(reached)
-  const failure = await shortfall(api, reached, { until, stops })
+  const failure = await shortfall(run, reached, { until, stops })
   if (failure) throw failure
   return EXIT.ok
 
@@ -52,17 +53,17 @@ export async function answerRun(
 }
 
 /** @returns undefined when the signal fires before */
-async function standing(api: ApiClient, run: RunView, until: Until, signal: AbortSignal): Promise<RunView | undefined> {
+async function standing(run: Run, until: Until, signal: AbortSignal): Promise<RunView | undefined> {
   let last = -1
-  for await (const { seq } of api.pastEvents(run.id)) last = seq
-  const now = await api.run(run.id)
+  for await (const { seq } of run.past({ limit: PAGE_EVENTS })) last = seq
+  const { view: now } = await run.refresh()
   if (isThere(now.status, until)) return now
-  for await (const { type } of api.events(run.id, signal, last)) {
+  for await (const { type } of run.events({ signal, after: last })) {
     if (!/^r(un|ound)\./.test(type)) continue
-    const now = await api.run(run.id)
+    const { view: now } = await run.refresh()
     if (isThere(now.status, until)) return now
   }
-  return signal.aborted ? undefined : api.run(run.id)
+  return signal.aborted ? undefined : (await run.refresh()).view
 }
 
 /** A paused run comes to no end by itself: whoever waits for one is told. */
@@ -72,13 +73,13 @@ function isThere(status: string, until: Until): boolean {
 
 /** What came of it, where that is not what was waited for. */
 async function shortfall(
-  api: ApiClient,
+  run: Run,
   { id, status, reason, over }: RunView,
   { until, stops }: { until: Until; stops: boolean },
 ): Promise<Failure | undefined> {
   if (status === 'failed' || (status === 'stopped' && !stops)) return runFailed(id, { outcome: status, reason })
   if (status !== 'paused' || until === 'paused') return undefined
-  const { seats } = over > 0 ? await api.round(id, over) : { seats: [] }
+  const { seats } = over > 0 ? await run.round(over) : { seats: [] }
   return new Failure(EXIT.paused, 'run_paused', `${id} is paused: ${reason}`, {
     lines: new Absences().lines(seats),
     fix: waysOn(id, undefined),

@@ -1,4 +1,4 @@
-import type { RunView } from './api-client.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { showForecast } from './check.ts'
 import type { Call } from './command.ts'
 import { orderFrom } from './order.ts'
@@ -9,17 +9,20 @@ import { watchRun } from './runs-watch.ts'
 export async function execute(call: Call): Promise<number> {
   const { args, output } = call
   const { api, order } = await orderFrom(args, output)
-  if (args.flag('dry-run')) return showForecast(await api.dryRun(order), output)
-  const run = await api.launch(order, args.text('idempotency-key'))
+  if (args.flag('dry-run')) return showForecast(await api.runs.dryRun(order), output)
+  const run = await api.runs.create(order, { idempotencyKey: args.text('idempotency-key') })
   // A key that may launch runs may be one that sees none.
-  const before = await api.runs(RUNS_LOOKED_AT).catch(() => undefined)
-  const twin = before && twinOf(run, before.data)
+  const before = await api.runs
+    .list({ limit: RUNS_LOOKED_AT })
+    .page()
+    .catch(() => undefined)
+  const others = before?.data.map(({ view }) => view)
+  const twin = others && twinOf(run.view, others)
   if (twin) output.note(`${twin.id} was of this very task: ${AGAIN}`)
   if (args.flag('watch')) {
-    const { cohort } = JSON.parse(order) as { readonly cohort: { readonly min: number } }
-    return watchRun(api, run.id, output, { keys: !args.flag('no-input'), needed: cohort.min })
+    return watchRun(api, run, output, { keys: !args.flag('no-input'), needed: order.cohort.min })
   }
-  return answerRun(call, api, run, { until: 'ended', note: `follow it with: consilium runs watch ${run.id}` })
+  return answerRun(call, run, { until: 'ended', note: `follow it with: consilium runs watch ${run.id}` })
 }
 
 const RUNS_LOOKED_AT = 50

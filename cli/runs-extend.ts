@@ -1,5 +1,5 @@
 import { ROUNDS_MAX } from '#protocol/limits.ts'
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { answerRun } from './run-answer.ts'
 
@@ -9,7 +9,9 @@ export async function execute(call: Call): Promise<number> {
   args.required('rounds', 'how many training rounds are added')
   const rounds = args.integer('rounds', { min: 1, max: ROUNDS_MAX - 1 })
   const added = { rounds, budget: args.text('budget') ?? '0' }
-  const api = await openApiClient(args)
-  const run = await api.extend(args.positionals[0] as string, added, args.text('idempotency-key'))
-  return answerRun(call, api, run, { until: 'ended' })
+  const { runs } = await openApi(args)
+  const run = await runs.extend(args.positionals[0] as string, added, {
+    idempotencyKey: args.text('idempotency-key'),
+  })
+  return answerRun(call, run, { until: 'ended' })
 }

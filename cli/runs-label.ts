@@ -1,5 +1,5 @@
-import type { Relabelling } from '#coordinator/labels.ts'
-import { openApiClient } from './api-client.ts'
+import type { Relabelling } from '#sdk/runs.ts'
+import { openApi } from './api-client.ts'
 import type { Arguments } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -9,9 +9,9 @@ import { answerRun } from './run-answer.ts'
 export async function execute(call: Call): Promise<number> {
   const { args } = call
   const change = changeOf(args)
-  const api = await openApiClient(args)
-  const run = await api.relabel(args.positionals[0] as string, change)
-  return answerRun(call, api, run, { until: 'ended' })
+  const { runs } = await openApi(args)
+  const run = await runs.relabel(args.positionals[0] as string, change)
+  return answerRun(call, run, { until: 'ended' })
 }
 
 /** Which keys and values there may be, the API says. */

@@ -1,20 +1,21 @@
 import { isMeant } from '#protocol/event-types.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { checkPatterns } from './event-patterns.ts'
 import { EXIT } from './failure.ts'
 import { eventLine } from './render/events.ts'
+import { PAGE_EVENTS } from './run-past.ts'
 import { listenForStop } from './stopping.ts'
 
 /** `consilium runs logs <run>`: what happened, event by event. */
 export async function execute({ args, output }: Call): Promise<number> {
   const wanted = filterOf(args, Date.now())
-  const api = await openApiClient(args)
-  const { id } = await api.run(args.positionals[0] as string)
+  const api = await openApi(args)
+  const run = await api.runs.get(args.positionals[0] as string)
   using stopping = listenForStop()
-  const events = args.flag('follow') ? api.events(id, stopping.signal) : api.pastEvents(id)
+  const events = args.flag('follow') ? run.events({ signal: stopping.signal }) : run.past({ limit: PAGE_EVENTS })
   for await (const event of events) {
     if (!wanted(event)) continue
     if (output.json) output.object(event)

@@ -1,4 +1,5 @@
-import { openApiClient, type RunView } from './api-client.ts'
+import type { RunView } from '#sdk/views/runs.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { plain } from './render/width.ts'
@@ -7,10 +8,10 @@ import { plain } from './render/width.ts'
 export async function execute({ args, output }: Call): Promise<number> {
   const limit = args.integer('limit', { min: 1, max: 200 })
   const label = args.text('label')?.replace('=', ':')
-  const runs = await (await openApiClient(args)).runs(limit, label)
-  if (output.json) output.object(runs)
+  const runs = await (await openApi(args)).runs.list({ limit, ...(label !== undefined && { label }) }).page()
+  if (output.json) output.object({ ...runs, data: runs.data.map(({ view }) => view) })
   else {
-    for (const run of runs.data) output.line(rowOf(run))
+    for (const { view } of runs.data) output.line(rowOf(view))
     if (runs.data.length === 0)
       output.note(label === undefined ? 'no runs yet: consilium run task.json' : `no run is labelled ${label}`)
     if (runs.has_more) output.note(`more runs are older: --limit ${Math.min(200, limit * 2)}`)

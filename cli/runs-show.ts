@@ -1,5 +1,7 @@
 import { formatCredits } from '#protocol/amount.ts'
-import { type ApiClient, openApiClient, type RoundView, type RunView } from './api-client.ts'
+import type { Run } from '#sdk/runs.ts'
+import type { RoundView, RunView } from '#sdk/views/runs.ts'
+import { all, openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import type { Output } from './output.ts'
@@ -14,47 +16,40 @@ import { waysOn } from './runs-watch.ts'
 
 /** `consilium runs show <run>`: the run and its rounds, or with --round one of them, seat by seat. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const api = await openApiClient(args)
-  const id = args.positionals[0] as string
+  const api = await openApi(args)
+  const run = await api.runs.get(args.positionals[0] as string)
   const text = args.text('round')
   if (text !== undefined) {
-    return showRound(api, id, args.integer('round', { min: 1, max: Number.MAX_SAFE_INTEGER }), output)
+    return showRound(run, args.integer('round', { min: 1, max: Number.MAX_SAFE_INTEGER }), output)
   }
-  const run = await api.run(id)
-  const history = await historyOf(api, run.id)
-  const published = await api.publications(run.id)
-  if (output.json) output.object({ ...run, history, publications: published.data })
+  const history = await historyOf(run)
+  const published = await api.publications.list({ run: run.id })
+  if (output.json) output.object({ ...run.view, history, publications: published.data })
   else {
-    output.line(describeRun(run))
+    output.line(describeRun(run.view))
     for (const one of published.data) output.line(`${'pinned'.padEnd(10)} ${publicationLine(one, published.quorum)}`)
     for (const line of history.length > 0 ? ['', ...roundLines(history)] : []) output.line(line)
-    if (args.flag('curves')) for (const line of await curvesFor(api, run.id, output)) output.line(line)
-    if (run.status === 'paused') output.note(`\n${waysOn(run.id, history.at(-1)?.round)}`)
+    if (args.flag('curves')) for (const line of await curvesFor(run, output)) output.line(line)
+    if (run.view.status === 'paused') output.note(`\n${waysOn(run.id, history.at(-1)?.round)}`)
   }
   return EXIT.ok
 }
 
-export async function showRound(api: ApiClient, id: string, number: number, output: Output): Promise<number> {
-  const round = await api.round(id, number)
+export async function showRound(run: Run, number: number, output: Output): Promise<number> {
+  const round = await run.round(number)
   if (output.json) output.object(round)
   else for (const line of [roundLine(round), '', ...seatLines(round.seats, round.purpose)]) output.line(line)
   return EXIT.ok
 }
 
-async function curvesFor(api: ApiClient, id: string, { out }: Output): Promise<readonly string[]> {
-  const drawn = curvesOf(await progressOf(api, id), { columns: out.columns(), unicode: out.unicode, lines: 8 })
+async function curvesFor(run: Run, { out }: Output): Promise<readonly string[]> {
+  const drawn = curvesOf(await progressOf(run), { columns: out.columns(), unicode: out.unicode, lines: 8 })
   return drawn.length > 0 ? ['', ...drawn] : ['', 'no curve yet: fewer than two models have been tested']
 }
 
 /** Every round, however many pages that takes. */
-export async function historyOf(api: ApiClient, id: string): Promise<readonly RoundView[]> {
-  const rounds: RoundView[] = []
-  for (let after: string | null = '0'; after !== null; ) {
-    const { data, next }: { data: RoundView[]; next: string | null } = await api.rounds(id, after)
-    rounds.push(...data)
-    after = next
-  }
-  return rounds
+export function historyOf(run: Run): Promise<readonly RoundView[]> {
+  return all(run.rounds({ limit: 200 }))
 }
 
 function vectorsLine({ vectors, vectors_until }: RunView): string | null {

@@ -1,4 +1,4 @@
-import { openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { confirm } from './confirm.ts'
 import { answerRun } from './run-answer.ts'
@@ -7,8 +7,9 @@ import { answerRun } from './run-answer.ts'
 export async function execute(call: Call): Promise<number> {
   const { args } = call
   await confirm(call, `stop ${args.positionals[0]} for everybody?`)
-  const api = await openApiClient(args)
-  const run = await api.stop(args.positionals[0] as string, args.text('reason') ?? '')
-  const note = run.round === null ? undefined : `round ${run.round} is ending first: consilium runs watch ${run.id}`
-  return answerRun(call, api, run, { until: 'ended', note, stops: true })
+  const { runs } = await openApi(args)
+  const run = await runs.stop(args.positionals[0] as string, args.text('reason') ?? '')
+  const note =
+    run.view.round === null ? undefined : `round ${run.view.round} is ending first: consilium runs watch ${run.id}`
+  return answerRun(call, run, { until: 'ended', note, stops: true })
 }

@@ -1,8 +1,10 @@
+import type { Consilium } from '#sdk/client.ts'
+import type { Run } from '#sdk/runs.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { Absences } from './absences.ts'
-import { type ApiClient, openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
-import { EXIT, Failure, failureOf } from './failure.ts'
+import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { figureLines } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
@@ -10,13 +12,14 @@ import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
 import { Declined } from './site-rules.ts'
 import { listenForStop } from './stopping.ts'
+import { failureOf } from './thrown.ts'
 import { type Act, type Asking, footLines, listenToKeys, press } from './watch-keys.ts'
 
 /** `consilium runs watch <run>` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const api = await openApiClient(args)
-  const { id } = await api.run(args.positionals[0] as string)
-  return watchRun(api, id, output, { keys: !args.flag('no-input') })
+  const api = await openApi(args)
+  const run = await api.runs.get(args.positionals[0] as string)
+  return watchRun(api, run, output, { keys: !args.flag('no-input') })
 }
 
 /**
@@ -26,11 +29,12 @@ export async function execute({ args, output }: Call): Promise<number> {
  * @param needed sites that a round needs, where that is known: if their own rules kept them away, that is why it failed
  */
 export async function watchRun(
-  api: ApiClient,
-  run: string,
+  { transport: { url } }: Consilium,
+  run: Run,
   output: Output,
   { keys, needed }: { readonly keys: boolean; readonly needed?: number },
 ): Promise<number> {
+  const { id } = run
   using stopping = listenForStop()
   const left = new AbortController()
   let exit: number | undefined
@@ -39,35 +43,35 @@ export async function watchRun(
   const declined = new Declined()
   const absences = new Absences()
   {
-    using report = new RunReport(output, run)
+    using report = new RunReport(output, id)
     const act = (what: Act) => {
       if (what === 'stop')
-        return void api.stop(run, 'by its owner').catch((cause: unknown) => report.note(failureOf(cause).message))
+        return void run.stop('by its owner').catch((cause: unknown) => report.note(failureOf(cause).message))
       exit = what === 'detach' ? EXIT.ok : EXIT.interrupted
       left.abort()
     }
     using _keys = keys && report.isLive ? askedByKeys(report, act) : undefined
-    for await (const event of api.events(run, AbortSignal.any([stopping.signal, left.signal]))) {
+    for await (const event of run.events({ signal: AbortSignal.any([stopping.signal, left.signal]) })) {
       if (output.json) output.object(event)
       report.tell(event)
       declined.follow(event)
       absences.follow(event)
-      if (await isWaiting(api, event)) throw runPaused(event, absences.lines(await seatsOf(api, event)))
+      if (await isWaiting(run, event)) throw runPaused(event, absences.lines(await seatsOf(run, event)))
     }
     ;({ end, purpose } = report.progress)
   }
   if (!end) {
-    output.note(`the run goes on: consilium runs watch ${run} follows it, consilium runs stop ${run} ends it`)
+    output.note(`the run goes on: consilium runs watch ${id} follows it, consilium runs stop ${id} ends it`)
     return exit ?? stopping.exit() ?? EXIT.unexpected
   }
-  if (end.outcome === 'failed' && needed !== undefined) throw declined.denied(needed) ?? runFailed(run, end)
-  if (end.outcome !== 'completed') throw runFailed(run, end)
+  if (end.outcome === 'failed' && needed !== undefined) throw declined.denied(needed) ?? runFailed(id, end)
+  if (end.outcome !== 'completed') throw runFailed(id, end)
   if (!output.json) {
     const { evaluation, model } = end
     if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}`)
     for (const line of figureLines(evaluation?.figures)) output.line(line)
     if (purpose === 'train') output.line(`model      ${model}`)
-    output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${api.url} --run ${run}`)
+    output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${url} --run ${id}`)
   }
   return EXIT.ok
 }
@@ -86,16 +90,16 @@ function askedByKeys(report: RunReport, act: (what: Act) => void): Disposable | 
 }
 
 /** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */
-export async function isWaiting(api: ApiClient, event: ApiEvent): Promise<boolean> {
-  const { type, run, round } = event
+export async function isWaiting(run: Run, event: ApiEvent): Promise<boolean> {
+  const { type, round } = event
   if (type !== 'run.paused' && (type !== 'round.completed' || typeof event['paused'] !== 'string')) return false
-  const { status, over } = await api.run(run)
+  const { status, over } = (await run.refresh()).view
   return status === 'paused' && over === (round ?? over)
 }
 
 /** Of the round that a run is paused after; none where it is paused for another reason than what became of them. */
-async function seatsOf(api: ApiClient, { run, round, type }: ApiEvent) {
-  return type === 'run.paused' && typeof round === 'number' ? (await api.round(run, round)).seats : []
+async function seatsOf(run: Run, { round, type }: ApiEvent) {
+  return type === 'run.paused' && typeof round === 'number' ? (await run.round(round)).seats : []
 }
 
 /** @param event the one that says so */

@@ -1,18 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import type { z } from 'zod'
-import type { createAskSchema } from '#coordinator/api/schemas.ts'
 import { collect } from '#protocol/bytes.ts'
 import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { type Question, questionSchema } from '#protocol/question.ts'
 import { DATA_LACKS } from '#protocol/refusals.ts'
+import type { Run } from '#sdk/runs.ts'
 import { type ApiEvent, isLast } from '#sdk/sse.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { type Proof, unaddedIn } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
-import { type ApiClient, openApiClient } from './api-client.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
@@ -30,18 +29,18 @@ import { listenForStop } from './stopping.ts'
 export async function execute({ args, output }: Call): Promise<number> {
   const question = await asked(args)
   const pinned = keyOf(args)
-  const api = await openApiClient(args)
+  const api = await openApi(args)
   const population = args.oneOf('population', ['open', 'hospital'])
-  const request: z.input<typeof createAskSchema> = { question, population }
-  const { id } = await api.ask(JSON.stringify(request), args.text('idempotency-key'))
+  const { id } = await api.stats.ask({ question, population }, { idempotencyKey: args.text('idempotency-key') })
+  const run = await api.runs.get(id)
   output.note(`${id}  ${question.name}`)
   using stopping = listenForStop()
   const declined = new Declined()
-  const end = await watch(api, id, output, { signal: stopping.signal, declined })
+  const end = await watch(run, output, { signal: stopping.signal, declined })
   if (end === undefined) return stopping.exit() ?? EXIT.unexpected
   if (end.type === 'run.failed') throw declined.denied(question.minCohort) ?? noAnswer(id, end)
   if (end.type !== 'run.completed') throw noAnswer(id, end)
-  const proof = await prove(await collect(await api.bundle(id), RECORD_BYTES_MAX), question, pinned)
+  const proof = await prove(await collect(await run.bundle(), RECORD_BYTES_MAX), question, pinned)
   if (output.json) output.object({ ...answerData(question, proof.answer), ...recordData(proof) })
   else
     for (const line of [...answerLines(question, proof.answer, output.out), '', ...recordLines(proof)])
@@ -80,16 +79,15 @@ function keyOf(args: Arguments): NodeId | undefined {
 
 /** @returns the last event; undefined where watching was ended before */
 async function watch(
-  api: ApiClient,
-  id: string,
+  run: Run,
   output: Output,
   { signal, declined }: { readonly signal: AbortSignal; readonly declined: Declined },
 ): Promise<ApiEvent | undefined> {
-  for await (const event of api.events(id, signal)) {
+  for await (const event of run.events({ signal })) {
     declined.follow(event)
     const said = noteOf(event)
     if (said !== undefined) output.note(said)
-    if (await isWaiting(api, event)) throw runPaused(event)
+    if (await isWaiting(run, event)) throw runPaused(event)
     if (isLast(event)) return event
   }
   return undefined

@@ -8,11 +8,7 @@ import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 
 /** What `POST /v1/runs` takes, as a task file says it. Nothing of it is checked here. */
-export type TaskFile = {
-  readonly order: { readonly task?: object }
-  /** The same as text: a JSON file's own, so that a repeat under its idempotency key is a repeat. */
-  readonly text: string
-}
+export type TaskFile = { readonly task?: object }
 
 /** What is run, and not only read. */
 const CODE = ['.ts', '.mts', '.js', '.mjs']
@@ -29,8 +25,7 @@ export async function readTaskFile(file: string, output: Pick<Output, 'note'>): 
   // Reading it tells first of one that is not there.
   await readFile(file)
   output.note(`${file} is code: it is run here`)
-  const order = await evaluated(file)
-  return parsed(file, JSON.stringify(order))
+  return parsed(file, JSON.stringify(await evaluated(file)))
 }
 
 function parsed(file: string, json: string): TaskFile {
@@ -42,7 +37,7 @@ function parsed(file: string, json: string): TaskFile {
   }
   if (order === null || typeof order !== 'object' || Array.isArray(order))
     throw usage('bad_task', `${file} is not a task: JSON with task, rounds and cohort`)
-  return { order, text: json }
+  return order
 }
 
 async function evaluated(file: string): Promise<unknown> {

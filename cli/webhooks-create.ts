@@ -1,17 +1,17 @@
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
-import { openWebhooks } from './webhooks-client.ts'
 
 /** `consilium webhooks create <url>` */
 export async function execute({ args, output }: Call): Promise<number> {
   const [events, description] = [args.texts('event'), args.text('description')]
-  const endpoint = await (await openWebhooks(args)).create(
+  const endpoint = await (await openApi(args)).webhooks.create(
     {
       url: args.positionals[0] as string,
       ...(events.length > 0 && { events }),
       ...(description !== undefined && { description }),
     },
-    args.text('idempotency-key'),
+    { idempotencyKey: args.text('idempotency-key') },
   )
   if (output.json) output.object(endpoint)
   else {

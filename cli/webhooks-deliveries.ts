@@ -1,12 +1,16 @@
+import type { WebhookDeliveryView } from '#sdk/views/webhooks.ts'
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
+import { endpointId } from './identified.ts'
 import { rowOf } from './render/rounds.ts'
 import { plain } from './render/width.ts'
-import { type DeliveryView, openWebhooks } from './webhooks-client.ts'
 
 /** `consilium webhooks deliveries <endpoint>`: the latest tries, the newest first. */
 export async function execute({ args, output }: Call): Promise<number> {
-  const deliveries = await (await openWebhooks(args)).deliveries(args.positionals[0] as string)
+  const api = await openApi(args)
+  const id = await endpointId(api, args.positionals[0] as string)
+  const deliveries = await api.webhooks.deliveries(id, { limit: 200 }).page()
   if (output.json) output.object(deliveries)
   else {
     for (const delivery of deliveries.data) output.line(deliveryLine(delivery))
@@ -15,7 +19,16 @@ export async function execute({ args, output }: Call): Promise<number> {
   return EXIT.ok
 }
 
-export function deliveryLine({ at, id, type, outcome, status, attempt, elapsed_ms, reason }: DeliveryView): string {
+export function deliveryLine({
+  at,
+  id,
+  type,
+  outcome,
+  status,
+  attempt,
+  elapsed_ms,
+  reason,
+}: WebhookDeliveryView): string {
   const answer = status === null ? '-' : String(status)
   return plain(
     rowOf(

@@ -4,7 +4,8 @@ import { webhookSecretOf } from '#coordinator/webhook-signature.ts'
 import { endpointFields, isWanted } from '#coordinator/webhooks.ts'
 import { randomBytes } from '#crypto'
 import { SYSTEM_DOORS } from '#sdk/transport.ts'
-import { openApiClient } from './api-client.ts'
+import { feedOf, followAll } from './all-events.ts'
+import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import type { Call } from './command.ts'
 import { checkPatterns } from './event-patterns.ts'
@@ -19,7 +20,7 @@ export async function execute({ args, output }: Call): Promise<number> {
   const events = eventsOf(args)
   const given = await secretOf(args)
   const secret = given ?? webhookSecretOf(randomBytes(32))
-  const api = await openApiClient(args)
+  const api = await openApi(args)
   using stopping = listenForStop()
   const { signal } = stopping
   const opened = () => {
@@ -29,7 +30,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     output.note(`${events.join(', ')} of all runs go to ${url.href} from now on; Ctrl-C ends`)
   }
   const doors: ForwardingDoors = { ...SYSTEM_DOORS, post: (...message) => post(url, ...message) }
-  for await (const event of api.allEvents({ signal, opened })) {
+  for await (const event of followAll(api.transport, feedOf(api), { signal, opened })) {
     if (!isWanted({ events }, event.type)) continue
     for await (const delivery of forward(event, secret, doors, signal))
       if (output.json) output.object(delivery)

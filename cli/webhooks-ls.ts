@@ -1,11 +1,11 @@
+import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT } from './failure.ts'
 import { rowOf } from './render/rounds.ts'
-import { openWebhooks } from './webhooks-client.ts'
 
 /** `consilium webhooks ls` */
 export async function execute({ args, output }: Call): Promise<number> {
-  const endpoints = await (await openWebhooks(args)).list()
+  const endpoints = await (await openApi(args)).webhooks.list({ limit: 200 }).page()
   if (output.json) output.object(endpoints)
   else {
     for (const { id, enabled, events, url, gave_up } of endpoints.data)

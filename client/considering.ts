@@ -6,11 +6,12 @@ import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 import { BlobMissing, type Clock } from '#protocol/ports.ts'
 import type { Readable } from './assignment.ts'
 import { consider, type JudgementDoors } from './judgement.ts'
+import type { Unaddressed } from './voice.ts'
 
 /** A researcher who looks for terms asks a few times; whoever asks for more wants to map this site's policy. */
 const QUESTIONS: Rate = { perSecond: 0.2, burst: 10 }
 
-type Answer = Omit<Extract<ClientMessage, { kind: 'considered' }>, 'to' | 'seq'>
+type Answer = Unaddressed<Extract<ClientMessage, { kind: 'considered' }>>
 
 /**
  * What this node would make of a plan that is of no round yet, by the same judgement as of one that is. It says nothing of

@@ -12,7 +12,7 @@ export async function enterMasked(
   round: Omit<Entry, 'seq' | 'freshness' | 'spent'>,
   stop: AbortController,
 ): Promise<Result<Membership>> {
-  const { blobs, outbox, journal, clock, signer, coordinator, sequence, site, chance, speak, tell } = doors
+  const { blobs, outbox, journal, clock, signer, coordinator, sequence, site, chance, voice, tell } = doors
   if ((await journal.recall(round.run, round.round))?.member)
     return refuse('restarted', 'its session began, and what was held of it is gone')
   const { plan } = round.assignment
@@ -22,7 +22,7 @@ export async function enterMasked(
   if (!freshness.ok) return freshness
   const own = {
     ...{ blobs, outbox, journal, clock, chance, site: { ...site, signer, coordinator } },
-    send: (word: Word) => speak(round, word),
+    send: (word: Word) => voice.speak(round, word),
     tell: (made: Told) => tell(round, made),
   }
   const entry = { ...round, seq: sequence.next(), freshness: freshness.value, spent: spent.length }

@@ -6,6 +6,7 @@ import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 import { type Clock, TrainingRefused } from '#protocol/ports.ts'
 import { REFERENCE_MODEL_NAMES, type ReferenceModel } from '#protocol/reference-models.ts'
 import { encodeCurve } from '#protocol/spot-check.ts'
+import type { Unaddressed } from './voice.ts'
 
 /** Training of a reference model, for its speed and its losses. No data of the site is looked at. */
 export interface Measurer {
@@ -60,9 +61,8 @@ type Around = {
   readonly say: (word: Own, blocks: readonly Block[]) => Promise<void>
 }
 
-type Unsaid<M> = M extends unknown ? Omit<M, 'to' | 'seq'> : never
 /** What a node says of itself. */
-export type Own = Unsaid<Extract<ClientMessage, { readonly kind: 'capability' | 'measured' | 'busy' | 'dataset' }>>
+export type Own = Unaddressed<Extract<ClientMessage, { readonly kind: 'capability' | 'measured' | 'busy' | 'dataset' }>>
 
 export type OwnWord = { readonly word: Own; readonly blocks: readonly Block[] }
 

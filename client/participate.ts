@@ -1,27 +1,27 @@
 import { type Block, type Heard, sealOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
+import type { Cid } from '#protocol/ids.ts'
 import { Mailbox } from '#protocol/mailbox.ts'
-import { type ClientMessage, type CoordinatorMessage, say } from '#protocol/messages.ts'
-import { type RemoteStore, TrainingRefused } from '#protocol/ports.ts'
+import type { CoordinatorMessage } from '#protocol/messages.ts'
+import type { RemoteStore } from '#protocol/ports.ts'
 import type { Receipt } from '#protocol/receipt.ts'
+import type { Refused } from '#protocol/result.ts'
 import { inputKeyOf } from './asking.ts'
 import { type CachedBlobs, cachedBlobs } from './block-cache.ts'
 import { type Conduct, FREE } from './conduct.ts'
 import { Considering } from './considering.ts'
 import type { ClientDoors } from './doors.ts'
 import type { SessionMessage } from './entry.ts'
+import { type FulfilmentDoors, fulfil } from './fulfilment.ts'
+import { HeldSeat } from './held-seat.ts'
 import { Journal } from './journal.ts'
 import { type JudgementDoors, judge } from './judgement.ts'
 import { listen } from './listening.ts'
 import { Measuring } from './measuring.ts'
 import { type Progress, reasonOf, type Told } from './progress.ts'
 import { Receipts } from './receipts.ts'
-import { reportOf } from './report.ts'
-import { isBusy, isNoNews, isTraining, mayKeep, NOTHING, overBy, type Seat } from './seat.ts'
+import { isNoNews, isTraining, mayKeep, NOTHING, overBy, type Place, type Seat } from './seat.ts'
 import { Sessions } from './sessions.ts'
-import type { Trained } from './submission.ts'
-import type { Word } from './words.ts'
-import { work } from './work.ts'
+import { Voice } from './voice.ts'
 
 /**
  * A node's whole life on the link: invited, it reads the plan, judges it by its own policy and joins; seated, it trains
@@ -55,7 +55,6 @@ const PROGRESS_MAX = 1024
 /** Plans, manifests and small models of a few rounds, and the signed messages of a session of 128. */
 const CACHE_BYTES_MAX = 2 ** 23
 
-type Place = { readonly run: RunId; readonly round: Round }
 type Hear<K extends CoordinatorMessage['kind']> = Extract<CoordinatorMessage, { readonly kind: K }>
 
 class Participant {
@@ -66,9 +65,11 @@ class Participant {
   readonly #judging: JudgementDoors
   readonly #considering: Considering
   readonly #sessions: Sessions
+  readonly #voice: Voice
+  readonly #held: HeldSeat
   readonly #receipts = new Receipts()
+  readonly #fulfilling: FulfilmentDoors
   readonly #measuring: Measuring | undefined
-  #seat: Seat | undefined
   /** Seats that are being given up. */
   #leaving = 0
 
@@ -78,21 +79,24 @@ class Participant {
     this.#blobs = cachedBlobs(doors.blobs, CACHE_BYTES_MAX)
     this.#judging = { ...doors, blobs: this.#blobs }
     this.#considering = new Considering(doors)
+    this.#voice = new Voice(doors)
+    this.#held = new HeldSeat(doors)
     this.#push = push
     this.#sessions = new Sessions({
       ...{ ...doors, blobs: this.#blobs, uncached: doors.blobs, journal: new Journal(doors.journal), ended },
-      speak: (place, word) => this.#speak(place, word),
-      tell: (place, made) => this.#tell(place, made),
+      voice: this.#voice,
+      tell: (place, made) => this.tell(place, made),
     })
+    this.#fulfilling = { ...doors, blobs: this.#blobs, sessions: this.#sessions, voice: this.#voice, holder: this }
     this.#measuring = Measuring.open(doors, ended, {
-      isFree: () => this.#conduct.trains && !isTraining(this.#seat),
-      say: (word, blocks) => this.#say(word, blocks),
+      isFree: () => this.#conduct.trains && !isTraining(this.#held.seat),
+      say: (word, blocks) => this.#voice.say(word, blocks),
     })
   }
 
   async linked(): Promise<void> {
     await this.#measuring?.announce()
-    if (this.#doors.published) await this.#say(this.#doors.published.word, this.#doors.published.blocks)
+    if (this.#doors.published) await this.#voice.say(this.#doors.published.word, this.#doors.published.blocks)
   }
 
   hear(message: CoordinatorMessage, heard: Heard): Promise<void> {
@@ -114,9 +118,8 @@ class Participant {
       case 'ended':
         return this.#end(message)
       case 'refused': {
-        const { refusal, detail } = message
-        if (isNoNews(message, this.#seatOf(message))) return
-        return this.#tell(message, { kind: 'refused', reason: detail ? `${refusal}: ${detail}` : refusal })
+        if (isNoNews(message, this.#held.of(message))) return
+        return this.tell(message, { kind: 'refused', reason: whyOf(message) })
       }
       case 'receipt':
         return this.#keepReceipt(message, sealOf(heard).seal.cid)
@@ -132,31 +135,36 @@ class Participant {
 
   async #answer(message: Hear<'consider'>, attached: readonly Block[]): Promise<void> {
     const answer = this.#conduct.answers ? await this.#considering.answer(message, attached) : undefined
-    if (answer) await this.#doors.transport.send(this.#frame({ ...answer, ...this.#said() }))
+    if (answer) await this.#voice.say(answer)
   }
 
   missed(message: CoordinatorMessage, cause: unknown): void {
-    if ('run' in message) this.#tell(message, { kind: 'failed', reason: `${message.kind}: ${reasonOf(cause)}` })
+    if ('run' in message) this.tell(message, { kind: 'failed', reason: `${message.kind}: ${reasonOf(cause)}` })
   }
 
   /** Whoever runs this machine has its way at once, whatever a round is at. Never throws. */
   async obey(): Promise<void> {
     const { heldBack, ends, trains } = this.#conduct
     if (!trains) this.#measuring?.interrupt()
-    const seat = this.#seat
+    const seat = this.#held.seat
     if (seat && heldBack && !mayKeep(seat, this.#conduct)) {
-      this.#tell(seat, { kind: 'left', reason: heldBack })
-      await this.#leave(seat, heldBack).catch((fault: unknown) =>
-        this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
+      this.tell(seat, { kind: 'left', reason: heldBack })
+      await this.leave(seat, heldBack).catch((fault: unknown) =>
+        this.tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
       )
     } else if (seat && ends) {
       // A coordinator that is away says no end.
       this.#doors.clock.wakeAt(overBy(seat), this.#ended).then(
-        () => this.#drop(seat, 'its time is over').finally(() => this.#endIfDone()),
+        () => this.#held.drop(seat, 'its time is over').finally(() => this.#endIfDone()),
         () => undefined,
       )
     }
     this.#endIfDone()
+  }
+
+  /** The process ends: nothing is held any more, and nothing more is said. */
+  stop(): void {
+    this.#held.stop()
   }
 
   get #conduct(): Conduct {
@@ -164,80 +172,65 @@ class Participant {
   }
 
   #endIfDone(): void {
-    if (this.#conduct.ends && !this.#seat && this.#leaving === 0) this.#push('drained')
-  }
-
-  /** The process ends: nothing is held any more, and nothing more is said. */
-  stop(): void {
-    this.#seat?.membership?.erase()
-    this.#seat?.stop.abort(new Error('node-stops'))
-    this.#seat = undefined
-  }
-
-  /** Stops whatever is being trained, and forgets whatever is held. */
-  async #drop(seat: Seat | undefined, reason: string, how: 'closed' | 'abandoned' = 'abandoned'): Promise<void> {
-    if (seat === undefined) return
-    if (this.#seat === seat) this.#seat = undefined
-    seat.stop.abort(new Error(reason))
-    await seat.membership?.close(how)
+    if (this.#conduct.ends && !this.#held.seat && this.#leaving === 0) this.#push('drained')
   }
 
   async #consider(message: Hear<'invite'>): Promise<void> {
     const { run, round, plan, closesAt } = message
-    const seat = this.#seatOf(message)
+    const seat = this.#held.of(message)
     if (seat) {
       if (seat.stage !== 'joined') return
-      return seat.membership ? seat.membership.join() : this.#doors.transport.send(seat.frame)
+      return seat.membership ? seat.membership.join() : this.#voice.send(seat.frame)
     }
     const { heldBack } = this.#conduct
-    if (heldBack) return this.#decline(message, heldBack)
-    if (this.#isBusyElsewhere(run)) return this.#decline(message, 'busy')
+    if (heldBack) return this.#decline(message, { refusal: heldBack })
+    if (this.#held.isBusyElsewhere(run)) return this.#decline(message, { refusal: 'busy' })
     const assignment = await judge(this.#judging, plan, message)
-    if (!assignment.ok) return this.#decline(message, assignment.refusal, assignment.detail)
+    if (!assignment.ok) return this.#decline(message, assignment)
     const inputKey = await inputKeyOf(assignment.value, this.#doors.statistician)
-    if (!inputKey.ok) return this.#decline(message, inputKey.refusal, inputKey.detail)
+    if (!inputKey.ok) return this.#decline(message, inputKey)
     const entry = { run, round, plan, closesAt, assignment: assignment.value, inputKey: inputKey.value }
     const stop = new AbortController()
     const entered = await this.#sessions.enter(entry, stop)
-    if (!entered.ok) return this.#decline(message, entered.refusal, entered.detail)
+    if (!entered.ok) return this.#decline(message, entered)
     const membership = entered.value
-    await this.#drop(this.#seat, 'a newer round')
+    await this.#held.drop(this.#held.seat, 'a newer round')
     const meanwhile = this.#conduct.heldBack
     if (meanwhile) {
       membership?.erase()
-      return this.#decline(message, meanwhile)
+      return this.#decline(message, { refusal: meanwhile })
     }
-    const frame = membership ? NOTHING : this.#frame({ kind: 'join', ...this.#said(), run, round, advert: null })
-    this.#seat = { ...entry, membership, frame, stage: 'joined', stop }
-    this.#tell(message, { kind: 'joined' })
-    await (membership ? membership.join() : this.#doors.transport.send(frame))
+    const frame = membership ? NOTHING : this.#voice.frame({ kind: 'join', run, round, advert: null })
+    this.#held.seat = { ...entry, membership, frame, stage: 'joined', stop }
+    this.tell(message, { kind: 'joined' })
+    await (membership ? membership.join() : this.#voice.send(frame))
   }
 
   async #sit(message: Hear<'seated'>, attached: readonly Block[]): Promise<void> {
     const { run, round, plan, endsAt, ticket } = message
-    let seat = this.#seatOf(message)
+    let seat = this.#held.of(message)
     if (seat?.membership)
       return seat.membership.isClosed ? this.#sitAgain(message) : this.#sitMasked(seat, message, attached)
     if (seat) {
-      if (seat.stage === 'reported') return this.#doors.transport.send(seat.frame)
-      if (seat.plan !== plan) return this.#leave(message, 'foreign-plan')
+      if (seat.stage === 'reported') return this.#voice.send(seat.frame)
+      if (seat.plan !== plan) return this.leave(message, 'foreign-plan')
       if (seat.stage === 'training') return this.#doors.useTicket(ticket)
     } else {
-      if (this.#seat?.stage === 'training' && this.#isBusyElsewhere(run)) return this.#leave(message, 'busy')
+      if (this.#held.seat?.stage === 'training' && this.#held.isBusyElsewhere(run)) return this.leave(message, 'busy')
       // We joined before a restart and came back in time: the same data, seeds and model give the same update.
       const assignment = await judge(this.#judging, plan, message)
-      if (!assignment.ok) return this.#leave(message, assignment.refusal)
+      if (!assignment.ok) return this.leave(message, assignment.refusal)
       if (assignment.value.plan.secure !== null) return this.#sitAgain(message)
       const plain = await this.#sessions.checkPlain(assignment.value.plan)
-      if (!plain.ok) return this.#leave(message, plain.refusal)
-      await this.#drop(this.#seat, 'a newer round')
+      if (!plain.ok) return this.leave(message, plain.refusal)
+      await this.#held.drop(this.#held.seat, 'a newer round')
       const { heldBack } = this.#conduct
-      if (heldBack) return this.#leave(message, heldBack)
+      if (heldBack) return this.leave(message, heldBack)
       seat = {
         ...{ run, round, plan, closesAt: endsAt, assignment: assignment.value, frame: NOTHING, stage: 'joined' },
         ...{ inputKey: assignment.value.plan.model, membership: undefined, stop: new AbortController() },
       }
-      this.#seat = seat
+      this.#held.seat = seat
     }
     this.#doors.useTicket(ticket)
     this.#begin(seat, message)
@@ -245,31 +238,31 @@ class Participant {
 
   /** Keys are dealt first, so that a roster which is not what the site insists on costs no training. */
   async #sitMasked(seat: Seat, message: Hear<'seated'>, attached: readonly Block[]): Promise<void> {
-    if (seat.plan !== message.plan) return this.#leave(message, 'foreign-plan')
+    if (seat.plan !== message.plan) return this.leave(message, 'foreign-plan')
     this.#doors.useTicket(message.ticket)
     await this.#follow(message, attached)
-    if (this.#seat === seat && seat.stage === 'joined' && !seat.membership?.isOver) this.#begin(seat, message)
+    if (this.#held.seat === seat && seat.stage === 'joined' && !seat.membership?.isOver) this.#begin(seat, message)
   }
 
   /** The keys that were advertised are gone, with the process that made them or by their time. */
   async #sitAgain(message: Hear<'seated'>): Promise<void> {
-    if (!this.#conduct.answers) return this.#leave(message, 'stopped')
+    if (!this.#conduct.answers) return this.leave(message, 'stopped')
     this.#doors.useTicket(message.ticket)
-    if (!(await this.#sessions.recollect(message))) await this.#leave(message, 'keys-gone')
+    if (!(await this.#sessions.recollect(message))) await this.leave(message, 'keys-gone')
   }
 
   #begin(seat: Seat, { seat: number }: Hear<'seated'>): void {
     seat.stage = 'training'
     this.#measuring?.interrupt()
-    this.#tell(seat, { kind: 'seated', seat: number, purpose: seat.assignment.plan.purpose })
-    void this.#work(seat, number)
+    this.tell(seat, { kind: 'seated', seat: number, purpose: seat.assignment.plan.purpose })
+    void fulfil(seat, number, this.#fulfilling)
   }
 
   /** What a coordinator says to a member of a session. */
   async #follow(message: SessionMessage, attached: readonly Block[]): Promise<void> {
-    const membership = this.#seatOf(message)?.membership
+    const membership = this.#held.of(message)?.membership
     if (!membership || membership.isClosed) {
-      if (!this.#conduct.answers) return this.#leave(message, 'stopped')
+      if (!this.#conduct.answers) return this.leave(message, 'stopped')
       const answered = this.#sessions.recollect(message)
       // To hand over a large vector takes its time: nobody else waits for it.
       if (message.kind === 'mask') answered.catch((cause: unknown) => this.missed(message, cause))
@@ -277,124 +270,53 @@ class Participant {
       return
     }
     const heard = await membership.hear(message, attached)
-    if (!heard.ok) await this.#withdraw(message, heard)
-  }
-
-  /** Trains and reports. Never throws: what goes wrong gives the seat up, with the reason. */
-  async #work(seat: Seat, number: number): Promise<void> {
-    const { membership } = seat
-    // Nothing that depends on a model leaves a masked round before it is known, not even why training failed.
-    const known = membership ? this.#recompute(seat) : Promise.resolve(true)
-    try {
-      const doors = { ...this.#doors, withholdsEvaluation: this.#doors.site.withholdsEvaluation }
-      const made = await work(doors, seat, (at) => this.#tell(seat, { kind: 'training', ...at }))
-      if (!made.ok) return (await known) ? await this.#leave(seat, made.refusal) : undefined
-      if (!membership) return await this.#report(seat, number, made.value)
-      const given = await membership.submit(made.value, known)
-      if (!given.ok) await this.#withdraw(seat, given)
-    } catch (cause) {
-      if (await known) await this.#giveUp(seat, cause)
-    }
-  }
-
-  /** R8. Never throws: where the model is another one, or that cannot be found out, it gives the seat up. */
-  async #recompute(seat: Seat): Promise<boolean> {
-    try {
-      const known = await this.#sessions.recompute(seat, seat.assignment.plan, seat.stop.signal)
-      if (!known.ok) await this.#withdraw(seat, known)
-      return known.ok
-    } catch (cause) {
-      await this.#giveUp(seat, cause)
-      return false
-    }
-  }
-
-  /** Something went wrong, unless it was stopped. */
-  async #giveUp(seat: Seat, cause: unknown): Promise<void> {
-    if (seat.stop.signal.aborted) return
-    const reason = cause instanceof TrainingRefused ? cause.reason : 'fault'
-    this.#tell(seat, { kind: 'failed', reason: reasonOf(cause) })
-    await this.#leave(seat, reason).catch((fault: unknown) =>
-      this.#tell(seat, { kind: 'failed', reason: reasonOf(fault) }),
-    )
-  }
-
-  /** A plain round's report: never of a seat that has a membership. */
-  async #report(seat: Seat, number: number, trained: Trained): Promise<void> {
-    const { run, round, stop, plan } = seat
-    const { model } = seat.assignment.plan
-    const place = { run, round, seat: number, plan, model }
-    const { message, attached } = await reportOf(place, trained, this.#blobs, () => this.#said(), stop.signal)
-    if (stop.signal.aborted) return
-    seat.frame = this.#frame(message, attached)
-    seat.stage = 'reported'
-    await this.#doors.transport.send(seat.frame)
-    this.#tell(seat, { kind: 'reported', bytes: message.sizeBytes, trainMillis: message.trainMillis })
+    if (!heard.ok) await this.withdraw(message, heard)
   }
 
   async #end(message: Hear<'ended'>): Promise<void> {
     const { outcome, reason } = message
-    await this.#drop(this.#seatOf(message), 'the round is over', outcome === 'aborted' ? 'abandoned' : 'closed')
-    this.#tell(message, { kind: 'ended', outcome: reason ? `${outcome}: ${reason}` : outcome })
+    await this.#held.drop(this.#held.of(message), 'the round is over', outcome === 'aborted' ? 'abandoned' : 'closed')
+    this.tell(message, { kind: 'ended', outcome: reason ? `${outcome}: ${reason}` : outcome })
     await this.#sessions.recollect(message)
   }
 
   /** A receipt is told again to who was away, so to some who were not. */
   async #keepReceipt(message: Receipt, receipt: Cid): Promise<void> {
     const { node, amount } = message
-    if (node !== this.#doors.signer.id) return this.#tell(message, { kind: 'failed', reason: 'receipt: not ours' })
+    if (node !== this.#doors.signer.id) return this.tell(message, { kind: 'failed', reason: 'receipt: not ours' })
     if (!this.#receipts.isNew(receipt)) return
-    this.#tell(message, { kind: 'paid', amount, receipt })
+    this.tell(message, { kind: 'paid', amount, receipt })
   }
 
-  #seatOf({ run, round }: Place): Seat | undefined {
-    return this.#seat?.run === run && this.#seat.round === round ? this.#seat : undefined
-  }
-
-  #isBusyElsewhere(run: RunId): boolean {
-    const seat = this.#seat
-    return seat !== undefined && seat.run !== run && isBusy(seat, this.#doors.clock.now())
-  }
-
-  async #decline(place: Place, reason: string, detail = ''): Promise<void> {
-    this.#tell(place, { kind: 'declined', reason: detail ? `${reason}: ${detail}` : reason })
-    await this.#speak(place, { utterance: { kind: 'decline', reason }, blocks: [] })
+  async #decline(place: Place, refused: Refusing): Promise<void> {
+    this.tell(place, { kind: 'declined', reason: whyOf(refused) })
+    await this.#voice.speak(place, { utterance: { kind: 'decline', reason: refused.refusal }, blocks: [] })
   }
 
   /** Something was asked of this node that it never does. */
-  async #withdraw(place: Place, { refusal, detail }: { refusal: string; detail?: string }): Promise<void> {
-    this.#tell(place, { kind: 'failed', reason: detail ? `${refusal}: ${detail}` : refusal })
-    await this.#leave(place, refusal)
+  async withdraw(place: Place, refused: Refusing): Promise<void> {
+    this.tell(place, { kind: 'failed', reason: whyOf(refused) })
+    await this.leave(place, refused.refusal)
   }
 
-  async #leave(place: Place, reason: string): Promise<void> {
+  async leave(place: Place, reason: string): Promise<void> {
     this.#leaving++
     try {
-      await this.#drop(this.#seatOf(place), reason)
-      await this.#speak(place, { utterance: { kind: 'leave', reason }, blocks: [] })
+      await this.#held.drop(this.#held.of(place), reason)
+      await this.#voice.speak(place, { utterance: { kind: 'leave', reason }, blocks: [] })
     } finally {
       this.#leaving--
       this.#endIfDone()
     }
   }
 
-  #speak({ run, round }: Place, { utterance, blocks }: Word): Promise<void> {
-    return this.#say({ ...utterance, run, round }, blocks)
-  }
-
-  #say(word: object, blocks: readonly Block[]): Promise<void> {
-    return this.#doors.transport.send(this.#frame({ ...word, ...this.#said() } as ClientMessage, blocks))
-  }
-
-  #tell({ run, round }: Place, made: Told): void {
+  tell({ run, round }: Place, made: Told): void {
     this.#push({ ...made, run, round })
   }
+}
 
-  #said(): { readonly to: NodeId; readonly seq: number } {
-    return { to: this.#doors.coordinator, seq: this.#doors.sequence.next() }
-  }
+type Refusing = Pick<Refused, 'refusal' | 'detail'>
 
-  #frame(message: ClientMessage, attached: readonly Block[] = []): Bytes {
-    return say(this.#doors.signer, message, attached)
-  }
+function whyOf({ refusal, detail }: Refusing): string {
+  return detail ? `${refusal}: ${detail}` : refusal
 }

@@ -4,9 +4,7 @@ import type { Conduct } from './conduct.ts'
 import type { Membership } from './membership.ts'
 
 /** The one round that this node is in, if any, and what it said last in it: said again as it was when asked again. */
-export type Seat = {
-  readonly run: RunId
-  readonly round: Round
+export type Seat = Place & {
   /** The sealed plan that was read and judged: the only one that this node gives an update for in this round. */
   readonly plan: Cid
   readonly assignment: Assignment
@@ -19,6 +17,9 @@ export type Seat = {
   stage: 'joined' | 'training' | 'reported'
   readonly stop: AbortController
 }
+
+/** Which round, of which run. */
+export type Place = { readonly run: RunId; readonly round: Round }
 
 /** The frame of whoever has said nothing that is said again. */
 export const NOTHING: Bytes = new Uint8Array(0)

@@ -1,6 +1,6 @@
 import type { Chance } from '#aggregation/secagg/states.ts'
 import type { Signer } from '#protocol/envelope.ts'
-import type { NodeId, Round, RunId } from '#protocol/ids.ts'
+import type { NodeId } from '#protocol/ids.ts'
 import type { Plan } from '#protocol/plan.ts'
 import type { BlobStore, Clock, RemoteStore } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
@@ -11,11 +11,11 @@ import { checkLineage } from './lineage.ts'
 import type { Membership } from './membership.ts'
 import type { Told } from './progress.ts'
 import { type Asked, recollect } from './recollection.ts'
+import type { Place } from './seat.ts'
 import type { Sequence } from './sequence.ts'
 import type { SiteTerms } from './site.ts'
-import type { Word } from './words.ts'
+import type { Voice } from './voice.ts'
 
-type Place = { readonly run: RunId; readonly round: Round }
 export type SessionsDoors = {
   readonly blobs: RemoteStore
   readonly uncached: BlobStore
@@ -28,7 +28,7 @@ export type SessionsDoors = {
   readonly sequence: Sequence
   readonly site: SiteTerms
   readonly chance: Chance
-  readonly speak: (place: Place, word: Word) => Promise<void>
+  readonly voice: Voice
   readonly tell: (place: Place, made: Told) => void
   /** Fires when the process ends. */
   readonly ended: AbortSignal
@@ -73,11 +73,11 @@ export class Sessions {
 
   /** Says again what was said, where it is asked for. @returns whether there was a session at all */
   async recollect(message: Asked): Promise<boolean> {
-    const { journal, outbox, blobs, signer, ended: signal, speak } = this.#doors
+    const { journal, outbox, blobs, signer, ended: signal, voice } = this.#doors
     const before = await journal.recall(message.run, message.round)
     if (!before?.member) return false
     const word = await recollect({ journal, outbox, blobs, signer, signal }, message, before)
-    if (word) await speak(message, word)
+    if (word) await voice.speak(message, word)
     return true
   }
 }

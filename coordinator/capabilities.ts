@@ -8,23 +8,14 @@ import { REFERENCE_MODEL_NAMES, type ReferenceModel, referenceModelField } from 
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { verdictField } from '#protocol/spot-check.ts'
 import { Chronicle } from './chronicle.ts'
+import { OwnWords, type OwnWordsBounds } from './own-words.ts'
 
 /** Checks that are remembered of each, the latest last: some of every model. */
 const CHECKS_MAX = 12
 /** What says nothing new is no entry; what says something new is one, at most so often for each node. */
 const REPORT_MILLIS_MIN: Millis = 600_000
-/** What is kept of all nodes together. */
-export type CapabilityBounds = {
-  /** Nodes that are remembered: whoever has said nothing for longest is forgotten first. */
-  readonly nodes: number
-  /** Entries in a day: an open population may have as many names as it likes, and the disk is ours. */
-  readonly dayEntries: number
-  /** Entries after which nothing more is kept: the stream is read whole at a start. */
-  readonly entries: number
-}
 /** As many nodes as one draw has candidates; a full day is some eight megabytes. */
-const BOUNDS: CapabilityBounds = { nodes: 4096, dayEntries: 20_000, entries: 500_000 }
-const DAY_MILLIS: Millis = 86_400_000
+const BOUNDS: OwnWordsBounds = { nodes: 4096, dayEntries: 20_000, entries: 500_000 }
 const ENTRY_BYTES_MAX = 2048
 /** A node that was busy so often in a row, whenever it was asked, does not want to be checked. */
 const PUT_OFF_MAX = 8
@@ -71,22 +62,19 @@ export type Capable = {
 
 export type CapabilityRefusal = 'replayed' | 'too-often' | 'too-many'
 
-/** By node, whoever has said something last at the end. */
-type State = { readonly nodes: Map<NodeId, Capable>; day: number; dayEntries: number }
-
 /** What nodes say that they can do, and what came of checking it, whichever process they said it to. */
 export class Capabilities {
   readonly #clock: Clock
-  readonly #bounds: CapabilityBounds
-  readonly #chronicle: Chronicle<CapabilityEvent, State>
+  readonly #bounds: OwnWordsBounds
+  readonly #chronicle: Chronicle<CapabilityEvent, OwnWords<Capable>>
 
   constructor({ log, clock }: { readonly log: EventLog; readonly clock: Clock }, bounds = BOUNDS) {
     this.#clock = clock
     this.#bounds = bounds
-    this.#chronicle = new Chronicle<CapabilityEvent, State>({
+    this.#chronicle = new Chronicle<CapabilityEvent, OwnWords<Capable>>({
       ...{ log, stream: 'capabilities', schema: capabilityEventSchema, entryBytesMax: ENTRY_BYTES_MAX },
-      ...{ state: { nodes: new Map(), day: 0, dayEntries: 0 } },
-      step: (state, event) => step(state, event, bounds.nodes),
+      ...{ state: new OwnWords<Capable>() },
+      step: (state, event) => step(state, event, bounds),
     })
   }
 
@@ -108,7 +96,7 @@ export class Capabilities {
       // Told again since the link was made anew: no measurement, and so no younger for it.
       if (known && JSON.stringify(known.report) === JSON.stringify(report)) return none(accept(undefined))
       if (known && at < known.at + REPORT_MILLIS_MIN) return none(refuse('too-often'))
-      if (this.#isFull(state, position, at)) return none(refuse('too-many', 'so much is kept in one day'))
+      if (state.isFull(position, at, this.#bounds)) return none(refuse('too-many', 'so much is kept in one day'))
       return { events: [{ kind: 'reported', at, node, seq, ...report }], answer: accept(undefined) }
     })
   }
@@ -117,37 +105,23 @@ export class Capabilities {
   async note(node: NodeId, outcome: Omit<Check, 'at'> | 'put-off'): Promise<void> {
     await this.#chronicle.write((state, position) => {
       const at = this.#clock.now()
-      if (!state.nodes.has(node) || this.#isFull(state, position, at)) return { events: [], answer: undefined }
+      if (!state.nodes.has(node) || state.isFull(position, at, this.#bounds)) return { events: [], answer: undefined }
       const event: CapabilityEvent =
         outcome === 'put-off' ? { kind: 'put-off', node, at } : { kind: 'checked', node, at, ...outcome }
       return { events: [event], answer: undefined }
     })
   }
-
-  #isFull(state: State, position: number, at: Millis): boolean {
-    const { entries, dayEntries } = this.#bounds
-    return position >= entries || (dayOf(at) === state.day && state.dayEntries >= dayEntries)
-  }
 }
 
-function dayOf(at: Millis): number {
-  return Math.floor(at / DAY_MILLIS)
-}
-
-function step(state: State, event: CapabilityEvent, nodesMax: number): void {
+function step(state: OwnWords<Capable>, event: CapabilityEvent, bounds: OwnWordsBounds): void {
   const { nodes } = state
-  const day = dayOf(event.at)
-  state.dayEntries = day === state.day ? state.dayEntries + 1 : 1
-  state.day = day
+  state.count(event.at)
   const known = nodes.get(event.node)
   switch (event.kind) {
     case 'reported': {
       const { kind: _, at, node, seq, ...report } = event
-      nodes.delete(node)
-      nodes.set(node, { node, report, seq, at, checks: known?.checks ?? [], putOff: known?.putOff ?? 0 })
-      const [oldest] = nodes.keys()
-      if (nodes.size > nodesMax && oldest) nodes.delete(oldest)
-      return
+      const { checks = [], putOff = 0 } = known ?? {}
+      return state.remember(node, { node, report, seq, at, checks, putOff }, bounds)
     }
     case 'checked': {
       const { kind: _, node, ...check } = event

@@ -7,24 +7,15 @@ import type { ClientMessage } from '#protocol/messages.ts'
 import type { Clock, EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { Chronicle } from './chronicle.ts'
+import { OwnWords, type OwnWordsBounds } from './own-words.ts'
 
 /** What says nothing new is no entry; what says something new is one, at most so often for each node. */
 const PUBLISH_MILLIS_MIN: Millis = 60_000
-const DAY_MILLIS: Millis = 86_400_000
 /** The dataset, and who says it and when. */
 const ENTRY_BYTES_MAX = DATASET_BYTES_MAX + 512
 
-/** What is kept of all nodes together. */
-export type DatasetBounds = {
-  /** Nodes that are remembered: whoever has published longest ago is forgotten first. */
-  readonly nodes: number
-  /** Entries in a day: an open population may have as many names as it likes, and the disk is ours. */
-  readonly dayEntries: number
-  /** Entries after which nothing more is kept: the stream is read whole at a start. */
-  readonly entries: number
-}
 /** A day of the largest tables is thirty megabytes, and of usual ones a tenth. */
-const BOUNDS: DatasetBounds = { nodes: 2048, dayEntries: 1000, entries: 50_000 }
+const BOUNDS: OwnWordsBounds = { nodes: 2048, dayEntries: 1000, entries: 50_000 }
 
 const datasetEventSchema = z.strictObject({
   kind: z.literal('published'),
@@ -39,22 +30,19 @@ type DatasetEvent = z.output<typeof datasetEventSchema>
 export type Published = Omit<DatasetEvent, 'kind'>
 export type DatasetRefusal = 'block-missing' | 'replayed' | 'too-often' | 'too-many'
 
-/** By node, whoever has said something last at the end. */
-type State = { readonly nodes: Map<NodeId, Published>; day: number; dayEntries: number }
-
 /** What nodes publish of their data, whichever process they said it to. */
 export class Datasets {
   readonly #clock: Clock
-  readonly #bounds: DatasetBounds
-  readonly #chronicle: Chronicle<DatasetEvent, State>
+  readonly #bounds: OwnWordsBounds
+  readonly #chronicle: Chronicle<DatasetEvent, OwnWords<Published>>
 
   constructor({ log, clock }: { readonly log: EventLog; readonly clock: Clock }, bounds = BOUNDS) {
     this.#clock = clock
     this.#bounds = bounds
-    this.#chronicle = new Chronicle<DatasetEvent, State>({
+    this.#chronicle = new Chronicle<DatasetEvent, OwnWords<Published>>({
       ...{ log, stream: 'datasets', schema: datasetEventSchema, entryBytesMax: ENTRY_BYTES_MAX },
-      ...{ state: { nodes: new Map(), day: 0, dayEntries: 0 } },
-      step: (state, event) => step(state, event, bounds.nodes),
+      ...{ state: new OwnWords<Published>() },
+      step: (state, event) => step(state, event, bounds),
     })
   }
 
@@ -91,14 +79,10 @@ export class Datasets {
       if (isSame(known?.dataset ?? null, dataset)) return none(accept(undefined))
       // Whoever takes something back is not kept waiting.
       if (dataset && known && at < known.at + PUBLISH_MILLIS_MIN) return none(refuse('too-often'))
-      if (dataset && this.#isFull(state, position, at)) return none(refuse('too-many', 'so much is kept in one day'))
+      if (dataset && state.isFull(position, at, this.#bounds))
+        return none(refuse('too-many', 'so much is kept in one day'))
       return { events: [{ kind: 'published', at, node, seq, dataset }], answer: accept(undefined) }
     })
-  }
-
-  #isFull(state: State, position: number, at: Millis): boolean {
-    const { entries, dayEntries } = this.#bounds
-    return position >= entries || (dayOf(at) === state.day && state.dayEntries >= dayEntries)
   }
 }
 
@@ -106,17 +90,7 @@ function isSame(one: PublicDataset | null, other: PublicDataset | null): boolean
   return JSON.stringify(one) === JSON.stringify(other)
 }
 
-function dayOf(at: Millis): number {
-  return Math.floor(at / DAY_MILLIS)
-}
-
-function step(state: State, { kind: _, ...published }: DatasetEvent, nodesMax: number): void {
-  const { nodes } = state
-  const day = dayOf(published.at)
-  state.dayEntries = day === state.day ? state.dayEntries + 1 : 1
-  state.day = day
-  nodes.delete(published.node)
-  nodes.set(published.node, published)
-  const [oldest] = nodes.keys()
-  if (nodes.size > nodesMax && oldest) nodes.delete(oldest)
+function step(state: OwnWords<Published>, { kind: _, ...published }: DatasetEvent, bounds: OwnWordsBounds): void {
+  state.count(published.at)
+  state.remember(published.node, published, bounds)
 }

@@ -1,7 +1,7 @@
 import { totalOf } from '#payments/allocate.ts'
 import { equalBytes } from '#protocol/bytes.ts'
 import { EXTENSIONS_MAX, ROUNDS_MAX } from '#protocol/limits.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
+import { accept, type Refused, type Result, refuse } from '#protocol/result.ts'
 import { conclude, goOn } from './concluding.ts'
 import type { Once } from './once.ts'
 import { cutShort } from './round/stopped.ts'
@@ -66,7 +66,7 @@ function settled(run: Run): Run {
   return run.phase === 'funding' || run.round || run.unrecorded ? run : goOn(run)
 }
 
-function endingOf(run: Run): Extract<Result<never, RunRefusal>, { readonly ok: false }> | undefined {
+function endingOf(run: Run): Refused<RunRefusal> | undefined {
   if (run.phase === 'ended' || run.phase === 'finishing') return refuse('run-ended')
   return run.stopping === null ? undefined : refuse('run-stopped', run.stopping)
 }

@@ -16,7 +16,7 @@ export type Retention = {
   readonly vectorsMillis: Readonly<Record<Population, Millis | null>>
 }
 
-/** What a verifier has the time for: secure-aggregation.md §1.5. */
+/** What a verifier has the time for. */
 export const RETENTION: Retention = { vectorsMillis: { open: 30 * DAY_MILLIS, hospital: 30 * DAY_MILLIS } }
 
 /** The vectors of every population for so many days. */

@@ -6,12 +6,11 @@ import type { Clock, EventLog, Queue, Snapshots } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { judge, Live, type Owing, standingAfter, type Unstamped, type Waiting } from './live.ts'
 import { type Obligation, owes } from './obligations.ts'
-import { untilAborted } from './pause.ts'
-import { Recent } from './recent.ts'
 import { isOver, nextDeadline, type Run, type RunRefusal, stepRun } from './run.ts'
 import { decodeEvent, encodeEvent, type RunEvent } from './run-events.ts'
+import { RunHistory, snapshotOf } from './run-history.ts'
 import type { RunSpec } from './run-spec.ts'
-import { decodeStanding, encodeStanding } from './snapshot.ts'
+import { encodeStanding } from './snapshot.ts'
 
 export type Job = { readonly run: RunId; readonly owed: Obligation }
 /** A transition that is in the log. */
@@ -35,11 +34,6 @@ const RETRY_MILLIS = 1000
 
 /** So many events behind the last snapshot are worth a new one. */
 const SNAPSHOT_EVENTS = 256
-/** Whoever reads a history leaves a mark so often, from which the next one begins; and lets others have a turn. */
-const MARK_EVENTS = 256
-/** States are kept at so many marks, of all runs together. */
-const MARKS_MAX = 512
-
 /**
  * Keeps every run moving: truth first (append), consequences after (push what is owed). One turn at a time per run, and
  * what came in while the last one was being made durable shares the next: a burst of joins costs one sync, not one each.
@@ -52,7 +46,7 @@ export class Runner implements AsyncDisposable {
   /** The same by id, ascending; undefined where one came or went since. */
   #ascending: readonly Live[] | undefined
   readonly #listeners = new Set<(advanced: Advanced) => void>()
-  readonly #marks = new Recent<string, Run>(MARKS_MAX)
+  readonly #history: RunHistory
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
   readonly #failed: (cause: unknown) => void
@@ -63,6 +57,7 @@ export class Runner implements AsyncDisposable {
    */
   constructor(doors: RunnerDoors, failed: (cause: unknown) => void) {
     this.#doors = doors
+    this.#history = new RunHistory(doors)
     this.#failed = failed
   }
 
@@ -127,26 +122,7 @@ export class Runner implements AsyncDisposable {
   /** A run's history from a position on, and then what comes, until the run ends or the signal fires. */
   async *follow(id: RunId, from: number, signal: AbortSignal): AsyncIterable<Advanced> {
     const live = this.#runs.get(id)
-    if (!live) return
-    let { run: state, position } = await this.#stateBefore(live, from)
-    while (!signal.aborted) {
-      const woken = live.changed()
-      for await (const entry of this.#doors.log.read(id, position)) {
-        const event = decodeEvent(entry)
-        const next = stepRun(state, event)
-        assert(next.ok, 'a logged event was accepted once and is accepted again')
-        const before = state
-        state = next.value
-        if (position >= from) yield { before, after: state, event, position }
-        position++
-        if (signal.aborted) return
-        if (position >= from || position % MARK_EVENTS > 0) continue
-        this.#marks.set(`${id} ${position}`, state)
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-      if (state?.phase === 'ended') return
-      await untilAborted(woken, signal)
-    }
+    if (live) yield* this.#history.follow(live, from, signal)
   }
 
   /** Does the owed work as it comes; a handler that throws is tried again by the queue. */
@@ -256,7 +232,7 @@ export class Runner implements AsyncDisposable {
     const { clock, log } = this.#doors
     const from = live.position
     if (from === 0) {
-      const snapshot = await this.#snapshotOf(live.id)
+      const snapshot = await snapshotOf(live.id, this.#doors.snapshots)
       if (snapshot) {
         live.stand(snapshot.standing, snapshot.position, clock.now())
         live.kept = snapshot.position
@@ -296,12 +272,6 @@ export class Runner implements AsyncDisposable {
     }
   }
 
-  async #snapshotOf(id: RunId) {
-    const snapshot = await this.#doors.snapshots.latest(id)
-    const standing = snapshot && decodeStanding(snapshot.state)
-    return snapshot && standing && { standing, position: snapshot.position }
-  }
-
   /** Between two rounds, or at the end, a state is small and says all that later ones rest on. */
   #keepSnapshot(live: Live): void {
     const { run, position, owing } = live
@@ -311,21 +281,6 @@ export class Runner implements AsyncDisposable {
     live.kept = position
     const state = encodeStanding({ run, owing })
     if (state) this.#attend(this.#doors.snapshots.keep(live.id, { position, state }))
-  }
-
-  /** The latest state at or before a position that can be had without the log. */
-  async #stateBefore(
-    live: Live,
-    position: number,
-  ): Promise<{ readonly run: Run | undefined; readonly position: number }> {
-    if (position >= live.position) return { run: live.run, position: live.position }
-    const snapshot = live.kept > 0 && live.kept <= position ? await this.#snapshotOf(live.id) : undefined
-    const kept = snapshot && snapshot.position <= position ? snapshot.position : 0
-    for (let at = position - (position % MARK_EVENTS); at > kept; at -= MARK_EVENTS) {
-      const run = this.#marks.get(`${live.id} ${at}`)
-      if (run) return { run, position: at }
-    }
-    return { run: kept > 0 ? snapshot?.standing.run : undefined, position: kept }
   }
 
   /**

@@ -9,6 +9,7 @@ import {
 import { assert } from '#protocol/assert.ts'
 import type { Cid, NodeId } from '#protocol/ids.ts'
 import type { BlobStore } from '#protocol/ports.ts'
+import type { Result } from '#protocol/result.ts'
 import { Recent } from './recent.ts'
 import type { Session as SessionState } from './round/session.ts'
 import { readSaid } from './said.ts'
@@ -66,9 +67,7 @@ export class Sessions {
   }
 }
 
-function mustBe<T>(
-  opened: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: string },
-): T {
+function mustBe<T>(opened: Result<T>): T {
   assert(opened.ok, 'what the coordinator signed holds')
   return opened.value
 }

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { RunView } from '#sdk/views.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { get, type Page } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
 import { CurveTable } from './curve-table.tsx'

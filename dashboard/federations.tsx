@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks'
-import type { FederationView } from '#sdk/views.ts'
+import type { FederationView } from '#sdk/views/federations.ts'
 import { ApiProblem, call, create, send } from './api.ts'
 import { Confirm, Field, FormDialog, textIn } from './form.tsx'
 import { formatDay } from './format.ts'

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { z } from 'zod'
 import type { coordinatorView, inviteWithCodeView } from '#coordinator/api/federation-schemas.ts'
-import type { FederationView, InviteView } from '#sdk/views.ts'
+import type { FederationView, InviteView } from '#sdk/views/federations.ts'
 import { create, get, send } from './api.ts'
 import { Confirm, Field, FormDialog, type Shown, ToCopy, textIn } from './form.tsx'
 import { endOf, formatDay, inDays } from './format.ts'

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
-import type { RunView } from '#sdk/views.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { pages } from './api.ts'
 import { csvOf, download } from './csv.ts'
 import type { Follower } from './follow.ts'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { FederationView, MemberView } from '#sdk/views.ts'
+import type { FederationView, MemberView } from '#sdk/views/federations.ts'
 import { send } from './api.ts'
 import { Confirm, Field, FormDialog, textIn } from './form.tsx'
 import { formatDay, shortId } from './format.ts'

@@ -1,4 +1,5 @@
-import type { ReceiptView, RunView } from '#sdk/views.ts'
+import type { ReceiptView } from '#sdk/views/payments.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { get, type Page } from './api.ts'
 import { csvOf, download } from './csv.ts'
 import { formatCount, formatCredits, shortId } from './format.ts'

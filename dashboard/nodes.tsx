@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import type { NodeView } from '#cli/api-client.ts'
+import type { NodeView } from '#sdk/views/nodes.ts'
 import { type ApiProblem, pages } from './api.ts'
 import { formatBytes, formatCount, formatDay } from './format.ts'
 import { problemOf } from './load.ts'

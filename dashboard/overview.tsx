@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import type { NodeView, RoundView, RunView } from '#sdk/views.ts'
+import type { NodeView } from '#sdk/views/nodes.ts'
+import type { RoundView, RunView } from '#sdk/views/runs.ts'
 import { get, type Page, pages } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
 import { useFeed } from './feed.ts'

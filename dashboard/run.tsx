@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { RunView } from '#sdk/views.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { get, send } from './api.ts'
 import { Curves } from './curves.tsx'
 import { type Follower, useFollower } from './follow.ts'

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { RunView } from '#sdk/views.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 import { call, get, type Page } from './api.ts'
 import { formatBytes, formatCount, formatCredits, formatFigure } from './format.ts'
 import { problemOf, useLoad } from './load.ts'

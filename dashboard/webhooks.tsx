@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { z } from 'zod'
 import type { deliveryView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
-import type { WebhookEndpointView } from '#sdk/webhook-views.ts'
+import type { WebhookEndpointView } from '#sdk/views/webhooks.ts'
 import { create, send } from './api.ts'
 import { Choice, Choices, Confirm, Field, FormDialog, type Shown, ToCopy, textIn } from './form.tsx'
 import { formatDay, formatMillis } from './format.ts'

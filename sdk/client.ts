@@ -8,7 +8,8 @@ import { Runs } from './runs.ts'
 import { StatsQueries } from './stats.ts'
 import { Tasks } from './tasks.ts'
 import { type CallOptions, type ConsiliumOptions, Transport } from './transport.ts'
-import type { CoordinatorView, WhoamiView } from './views.ts'
+import type { WhoamiView } from './views/access.ts'
+import type { CoordinatorView } from './views/federations.ts'
 import { Webhooks } from './webhooks.ts'
 
 /**
@@ -28,8 +29,9 @@ export class Consilium {
   readonly keys: Keys
   readonly webhooks: Webhooks
 
-  constructor(options: ConsiliumOptions) {
-    this.transport = new Transport(options)
+  /** @param transport what asks, where that is to be done in another way */
+  constructor(options: ConsiliumOptions, transport = new Transport(options)) {
+    this.transport = transport
     this.runs = new Runs(this.transport)
     this.stats = new StatsQueries(this.transport)
     this.tasks = new Tasks(this.transport)

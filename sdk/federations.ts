@@ -1,6 +1,6 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
-import type { FederationView, InviteView, InviteWithCodeView, MemberView } from './views.ts'
+import type { FederationView, InviteView, InviteWithCodeView, MemberView } from './views/federations.ts'
 
 export type NewFederation = { readonly name: string; readonly description?: string | null }
 

@@ -1,6 +1,6 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { CallOptions, CreateOptions, Transport } from './transport.ts'
-import type { ApiKeyView, AuditEventView, MadeApiKeyView } from './views.ts'
+import type { ApiKeyView, AuditEventView, MadeApiKeyView } from './views/access.ts'
 
 /** @property expiresAt RFC 3339; never where it is left out */
 export type NewKey = {

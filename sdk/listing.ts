@@ -1,5 +1,5 @@
 import type { CallOptions, Transport } from './transport.ts'
-import type { PageView } from './views.ts'
+import type { PageView } from './views/page.ts'
 
 export type ListOptions = CallOptions & {
   /** Of a page, not of the list. */

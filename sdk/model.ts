@@ -9,7 +9,7 @@ import { fileCid } from './cid.ts'
 import { NoCounterpart, VerificationError } from './errors.ts'
 import { blockOf, type ModelRecord, signedModel } from './record.ts'
 import type { CallOptions, Transport } from './transport.ts'
-import type { RoundView, RunView } from './views.ts'
+import type { RoundView, RunView } from './views/runs.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 

@@ -1,6 +1,6 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { CallOptions, Transport } from './transport.ts'
-import type { DatasetView, NodeView, NodeWithHistoryView } from './views.ts'
+import type { DatasetView, NodeView, NodeWithHistoryView } from './views/nodes.ts'
 
 /** The nodes, and what they say in public of their data. */
 export class Nodes {

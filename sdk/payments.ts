@@ -1,6 +1,6 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { Transport } from './transport.ts'
-import type { BalanceView, ReceiptView } from './views.ts'
+import type { BalanceView, ReceiptView } from './views/payments.ts'
 
 /** Who was paid what, over all runs. A round's receipts are its run's. */
 export class Payments {

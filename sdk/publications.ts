@@ -1,9 +1,6 @@
 import { Listing, same } from './listing.ts'
 import type { CallOptions, Transport } from './transport.ts'
-import type { PageView, ProviderView, PublicationView } from './views.ts'
-
-/** @property quorum providers that must have a thing before it counts as published; 0 without any */
-export type PublicationsPageView = PageView<PublicationView> & { quorum: number }
+import type { ProviderView, PublicationsPageView } from './views/publications.ts'
 
 /** What other people's pinning services have of the runs. */
 export class Publications {

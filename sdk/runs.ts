@@ -5,17 +5,16 @@ import { downloadModel, type Model, type ModelOptions } from './model.ts'
 import { type ApiEvent, isLast } from './sse.ts'
 import type { CreateRun } from './task.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
+import type { DryRunView } from './views/dry-run.ts'
+import type { ReceiptView } from './views/payments.ts'
 import type {
-  DryRunView,
   MatrixRowView,
   MetricsView,
-  PageView,
-  ReceiptView,
   RoundView,
   RoundWithSeatsView,
   RunView,
   VerificationView,
-} from './views.ts'
+} from './views/runs.ts'
 
 /** The runs of a coordinator. */
 export class Runs {
@@ -104,9 +103,10 @@ export class Run {
     return follow(this.#transport, this.id, options)
   }
 
-  /** What has happened so far, a page at a time. @property after the `seq` of the last event already seen */
-  past({ after, limit, signal }: FollowOptions & { readonly limit?: number } = {}): Promise<PageView<ApiEvent>> {
-    return this.#transport.json(`${of(this.id)}/events`, { query: { after, limit }, signal })
+  /** What has happened so far. @property after the `seq` of the last event already seen */
+  past({ after, ...options }: FollowOptions & { readonly limit?: number } = {}): Listing<ApiEvent> {
+    const from = after === undefined ? {} : { after: String(after) }
+    return new Listing(this.#transport, `${of(this.id)}/events`, { ...options, ...from }, same)
   }
 
   /**

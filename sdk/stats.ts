@@ -3,7 +3,7 @@ import type { Question } from '#protocol/question.ts'
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { Cohort, Terms } from './task.ts'
 import type { CallOptions, CreateOptions, Transport } from './transport.ts'
-import type { StatsQueryView } from './views.ts'
+import type { StatsQueryView } from './views/stats.ts'
 
 /** What `POST /v1/stats-queries` takes. */
 export type Ask = Pick<Terms, 'federation' | 'secure' | 'timing' | 'failuresMax' | 'onFailures'> & {

@@ -1,7 +1,7 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { NewTask } from './task.ts'
 import type { CallOptions, CreateOptions, Transport } from './transport.ts'
-import type { FileView, ModelView, TaskView } from './views.ts'
+import type { FileView, ModelView, TaskView } from './views/models.ts'
 
 /** What can be trained, by content: tasks, the models that came of them, and the files that they name. */
 export class Tasks {

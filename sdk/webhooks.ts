@@ -1,7 +1,7 @@
 import { Listing, type ListOptions, same } from './listing.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
+import type { WebhookDeliveryView, WebhookEndpointView, WebhookEndpointWithSecretView } from './views/webhooks.ts'
 import { verifySignature } from './webhook-signature.ts'
-import type { WebhookDeliveryView, WebhookEndpointView, WebhookEndpointWithSecretView } from './webhook-views.ts'
 
 export type NewEndpoint = {
   readonly url: string

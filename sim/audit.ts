@@ -9,7 +9,8 @@ import type { Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import { seatListSchema } from '#protocol/manifest.ts'
 import { readSealed } from '#protocol/sealed.ts'
-import { type Outcome, RUN } from './cluster.ts'
+import type { Outcome } from './cluster.ts'
+import { RUN } from './setting.ts'
 import { Violation } from './watch.ts'
 
 /** What must hold of every play that is over: the record verifies, every sum is that of what was trained, money is exact. */

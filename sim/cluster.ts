@@ -1,17 +1,15 @@
 import { siteTerms } from '#client/site.ts'
 import { Counters } from '#coordinator/counters.ts'
-import type { SessionDoors } from '#coordinator/effects/session.ts'
-import type { Unstamped } from '#coordinator/live.ts'
 import type { Round } from '#coordinator/round/round.ts'
 import type { Run } from '#coordinator/run.ts'
-import type { Advanced, EffectHandler, Job } from '#coordinator/runner.ts'
+import type { Advanced, Job } from '#coordinator/runner.ts'
 import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { assert } from '#protocol/assert.ts'
 import { concat, utf8 } from '#protocol/bytes.ts'
 import { cidOfDigest, RAW } from '#protocol/cid.ts'
 import { open, signerOf } from '#protocol/envelope.ts'
-import type { Bytes, Cid, Millis, NodeId, RunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, Millis, NodeId } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX, FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, readClientMessage } from '#protocol/messages.ts'
 import type { BlobStore, SharedLog } from '#protocol/ports.ts'
@@ -27,53 +25,22 @@ import { type Chance, chanceOf } from './chance.ts'
 import { type CoordinatorSurroundings, SimCoordinator } from './coordinator.ts'
 import { Disk } from './disk.ts'
 import { letExpire } from './expiry.ts'
-import { blowBy, type Fault, type Faults, fail, NO_FAULTS, scheduled, skewOf, type Who } from './faults.ts'
+import { blowBy, scheduled, skewOf } from './faults.ts'
 import { History } from './history.ts'
-import type { Blow } from './life.ts'
 import { MachineClock } from './machine-clock.ts'
-import { Network, type Weather } from './network.ts'
+import { Network } from './network.ts'
 import { idOf, SimNode, withoutVectors } from './node.ts'
-import { found, type Order, specOf } from './order.ts'
+import { found, specOf } from './order.ts'
 import { watched } from './serving.ts'
-import type { Moment, Strikes } from './story.ts'
+import { RUN, type SimOptions, STARTED_AT } from './setting.ts'
+import type { Moment } from './story.ts'
+import { Striker } from './striker.ts'
 import { Testimony } from './testimony.ts'
 import { type VirtualClock, virtualClock } from './virtual-clock.ts'
 import { Violation, Watch } from './watch.ts'
 
-export type SimOptions = Order &
-  Faults & {
-    readonly seed: number
-    /** Processes of the coordinator, over one log, queue and set of blobs. */
-    readonly coordinators: number
-    readonly weather: Weather
-    /** Faults that strike on what is written, beside those that are drawn. */
-    readonly strikes?: Strikes
-    /** Where a process of the coordinator ends, instead of by chance. */
-    readonly blow?: Blow
-    /** So long after its end the run's vectors expire, and the play goes on until they are deleted. */
-    readonly vectorsMillis?: Millis
-    /** How a coordinator sums that is not honest. */
-    readonly aggregate?: (doors: SessionDoors) => EffectHandler
-    /** So many nodes wait for ever for what vectors are made of. */
-    readonly blind?: number
-    /** How long so many of the nodes, the first ones, need besides to train. */
-    readonly slow?: { readonly nodes: number; readonly millis: Millis }
-    /** What the run's owner decides when it looks, so long after the start. */
-    readonly owner?: (run: Run, elapsedMillis: Millis) => Unstamped | undefined
-    /** What a site says and nobody ever hears. */
-    readonly lost: (message: ClientMessage, site: number) => boolean
-    /** Told of what happens, as it happens. */
-    readonly tell?: (moment: Moment) => void
-  }
-
-export const CALM: Weather = { loss: 0, duplication: 0, delayMillis: 5, breaks: 0 }
-export const RUN = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
-/** Nothing goes wrong. */
-export const UNTROUBLED = { ...NO_FAULTS, coordinators: 1, weather: CALM, lost: () => false } as const
 const GRACE: Millis = 1500
 const STEP: Millis = 50
-/** By the true clock. */
-export const STARTED_AT: Millis = 1_700_000_000_000
 
 /** What was left when the run had ended. */
 export type Outcome = {
@@ -121,6 +88,7 @@ class Cluster {
   readonly #watch: Watch
   readonly #coordinators: readonly SimCoordinator[]
   readonly #nodes: readonly SimNode[]
+  readonly #striker: Striker
   #broken: { readonly cause: unknown } | undefined
 
   constructor(options: SimOptions) {
@@ -140,6 +108,10 @@ class Cluster {
     })
     this.#coordinators = this.#coordinatorsOf(options)
     this.#nodes = this.#nodesOf(options, ids)
+    const struck = { nodes: this.#nodes, coordinators: this.#coordinators, disk: this.#disk, network: this.#network }
+    this.#striker = new Striker({ ...struck, clock: this.#clock, end: this.#end.signal }, (fault) =>
+      this.#tell({ type: 'fault', fault }),
+    )
   }
 
   async play(): Promise<Outcome> {
@@ -155,7 +127,9 @@ class Cluster {
       runner?.create(spec.value).catch(() => undefined)
       await this.#pass(STEP)
     }
-    this.#schedule()
+    const { nodes, coordinators } = options
+    const spanMillis = 2000 * options.patience * (options.rounds + 1)
+    this.#striker.schedule(scheduled(this.#chance('faults'), options, { nodes, coordinators, spanMillis }))
     // Every round that closes may do so at its third try.
     const limit = this.#clock.now() + 3 * 120_000 * options.patience * (options.rounds + 1)
     while (this.#watch.run.phase !== 'ended') {
@@ -320,52 +294,7 @@ class Cluster {
 
   #hear(advanced: Advanced): void {
     this.#tell({ type: 'event', advanced })
-    for (const fault of this.#options.strikes?.(advanced) ?? []) this.#strike(fault)
-  }
-
-  #schedule(): void {
-    const { nodes, coordinators, rounds, patience } = this.#options
-    const spanMillis = 2000 * patience * (rounds + 1)
-    for (const { atMillis, fault } of scheduled(this.#chance('faults'), this.#options, {
-      nodes,
-      coordinators,
-      spanMillis,
-    }))
-      this.#after(atMillis, () => this.#strike(fault))
-  }
-
-  #strike(fault: Fault): void {
-    this.#tell({ type: 'fault', fault })
-    switch (fault.kind) {
-      case 'death':
-        return this.#nodes[fault.node]?.die()
-      case 'restart':
-        return this.#nodes[fault.node]?.kill(fault.millis)
-      case 'partition': {
-        const ids = fault.nodes.flatMap((node) => this.#nodes[node]?.signer.id ?? [])
-        return this.#after(fault.millis, this.#network.cut(ids, fault.direction))
-      }
-      case 'pause':
-        this.#struck(fault.who)
-          ?.pause(fault.millis)
-          .catch(() => undefined)
-        return
-      case 'full-disk':
-      case 'slow-disk': {
-        const disk = 'node' in fault.who ? this.#nodes[fault.who.node]?.disk : this.#disk
-        return disk && this.#after(fault.millis, fail(disk, fault))
-      }
-      case 'jump':
-        return this.#struck(fault.who)?.clock.jump(fault.byMillis)
-    }
-  }
-
-  #struck(who: Who): SimNode | SimCoordinator | undefined {
-    return 'node' in who ? this.#nodes[who.node] : this.#coordinators[who.coordinator]
-  }
-
-  #after(millis: Millis, act: () => void): void {
-    this.#clock.wakeAt(this.#clock.now() + millis, this.#end.signal).then(act, () => undefined)
+    for (const fault of this.#options.strikes?.(advanced) ?? []) this.#striker.strike(fault)
   }
 
   #tell(moment: Told): void {

@@ -3,9 +3,10 @@ import type { Policy } from '#client/policy.ts'
 import { reasonOf } from '#client/progress.ts'
 import { reportOf } from '#client/report.ts'
 import { train } from '#client/training.ts'
+import type { Unaddressed } from '#client/voice.ts'
 import { assert } from '#protocol/assert.ts'
-import { open, type Signer } from '#protocol/envelope.ts'
-import type { Bytes, Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
+import { type Block, open, type Signer } from '#protocol/envelope.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { FRAME_BYTES_MAX } from '#protocol/limits.ts'
 import { type ClientMessage, type CoordinatorMessage, readCoordinatorMessage, say } from '#protocol/messages.ts'
 import { type BlobStore, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
@@ -28,7 +29,6 @@ export type VirtualSitesOptions = {
   readonly signal: AbortSignal
 }
 
-type Place = { readonly run: RunId; readonly round: Round }
 type Seated = Extract<CoordinatorMessage, { readonly kind: 'seated' }>
 
 /**
@@ -112,7 +112,7 @@ export class VirtualSites {
 
   async #work(site: number, { run, round, plan, seat }: Seated, send: (frame: Bytes) => void): Promise<void> {
     const { sites, blobs, signal } = this.#options
-    const { secret, trainer, signer } = sites[site] as VirtualSite
+    const { secret, trainer } = sites[site] as VirtualSite
     const leave = (reason: string) => send(this.#frame(site, { kind: 'leave', run, round, reason }))
     const assignment = await this.#read(plan)
     assert(assignment.ok && assignment.value.kind === 'training', 'only who read the plan has a seat')
@@ -121,8 +121,8 @@ export class VirtualSites {
       const trained = await train(doors, assignment.value, signal, () => undefined)
       if (!trained.ok) return leave(trained.refusal)
       const place = { run, round, seat, plan, model: assignment.value.plan.model }
-      const report = await reportOf(place, trained.value, asRemote(blobs), () => this.#address(site), signal)
-      send(say(signer, report.message, report.attached))
+      const report = await reportOf(place, trained.value, asRemote(blobs), signal)
+      send(this.#frame(site, report.message, report.attached))
     } catch (cause) {
       if (signal.aborted) return
       if (!(cause instanceof TrainingRefused)) throw new Error(`site ${site + 1}: ${reasonOf(cause)}`, { cause })
@@ -130,17 +130,10 @@ export class VirtualSites {
     }
   }
 
-  #frame(site: number, message: Unsaid): Bytes {
+  #frame(site: number, message: Unaddressed<ClientMessage>, blocks: readonly Block[] = []): Bytes {
     const { signer } = this.#options.sites[site] as VirtualSite
-    return say(signer, { ...message, ...this.#address(site) } as ClientMessage)
-  }
-
-  #address(site: number): { readonly to: NodeId; readonly seq: number } {
     const seq = (this.#said[site] ?? 0) + 1
     this.#said[site] = seq
-    return { to: this.#options.coordinator, seq }
+    return say(signer, { ...message, to: this.#options.coordinator, seq } as ClientMessage, blocks)
   }
 }
-
-type Unsaid = Place &
-  ({ readonly kind: 'join'; readonly advert: null } | { readonly kind: 'decline' | 'leave'; readonly reason: string })

@@ -4,10 +4,9 @@ import type { AbortedManifest } from '#protocol/manifest.ts'
 import type { Plan, Purpose } from '#protocol/plan.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import type { Blocks } from './blocks.ts'
-import { checkEndings } from './endings.ts'
-import { checkPlan, checkSeats, payloadAsked, type Standing } from './round.ts'
+import { checkOpening, checkSeats } from './opening.ts'
+import { payloadAsked, type Standing } from './round.ts'
 import type { Order } from './run.ts'
-import { checkSelection } from './selection.ts'
 import { checkTerms } from './session.ts'
 import { readRoster } from './transcript.ts'
 import { checkReports } from './updates.ts'
@@ -39,22 +38,13 @@ export async function checkAborted(
   if (entry.receipts !== null) return refuse('aborted', 'a round that came to nothing pays nobody')
   const record = await checkRecord(blocks, order, start, entry)
   if (!record.ok) return record
-  progress('plan')
-  const plan = await checkPlan(blocks, order, start, record.value)
-  if (!plan.ok) return plan
-  if (plan.value.endings) progress('endings')
-  const endings = await checkEndings(blocks, order, start, plan.value)
-  if (!endings.ok) return endings
-  progress('cohort')
-  const cohort = checkCohort(plan.value, record.value)
-  if (!cohort.ok) return cohort
-  progress('selection')
-  const selection = await checkSelection(blocks, order, start, { manifest: record.value, plan: plan.value })
-  if (!selection.ok) return selection
+  const opening = await checkOpening(blocks, order, start, record.value, checkCohort, progress)
+  if (!opening.ok) return opening
+  const { plan, attendance } = opening.value
   progress('update')
-  const updates = await checkUpdates(blocks, order, plan.value, record.value)
+  const updates = await checkUpdates(blocks, order, plan, record.value)
   if (!updates.ok) return updates
-  return accept({ record: record.value, attendance: selection.value, rule: plan.value })
+  return accept({ record: record.value, attendance, rule: plan })
 }
 
 /** Step `aborted`. */

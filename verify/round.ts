@@ -1,4 +1,3 @@
-import { quantiserOf } from '#aggregation/quantise.ts'
 import { nextModel } from '#aggregation/redo.ts'
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import { type Answer, answerOf } from '#aggregation/statistics/answer.ts'
@@ -6,19 +5,15 @@ import { payloadOf } from '#aggregation/statistics/lanes.ts'
 import { type Payload, payloadIn, type RingVector } from '#aggregation/vector.ts'
 import { encodeWeights } from '#aggregation/weights.ts'
 import type { Attendance } from '#protocol/attendance.ts'
-import { equalBytes } from '#protocol/bytes.ts'
-import { encode } from '#protocol/codec.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
 import { type Evaluation, type RoundRecord, type RunManifest, seatListSchema } from '#protocol/manifest.ts'
-import { cohortSchema, type Plan, type Purpose, quantiserSchema, secureSchema } from '#protocol/plan.ts'
+import type { Plan, Purpose } from '#protocol/plan.ts'
 import type { Payout } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
-import { askSeed, cohortSeed } from '#protocol/seeds.ts'
 import type { Blocks } from './blocks.ts'
-import { checkEndings } from './endings.ts'
+import { checkOpening, checkSeats } from './opening.ts'
 import { checkPayouts } from './payout.ts'
-import { fileCidOf, isSameEvaluation, modelCidOf, type Order, subjectOf, type Training } from './run.ts'
-import { checkSelection } from './selection.ts'
+import { fileCidOf, isSameEvaluation, modelCidOf, type Order, type Training } from './run.ts'
 import { collectMasked, type VectorFinder } from './session.ts'
 import { type Asked, type Collected, type Contribution, collectPlain } from './updates.ts'
 import { asStep, type Step, type VectorsProof } from './verdict.ts'
@@ -106,32 +101,23 @@ export async function redoRound(
   progress('round-manifest')
   const manifest = await checkManifest(blocks, order, start, entry)
   if (!manifest.ok) return manifest
-  progress('plan')
-  const plan = await checkPlan(blocks, order, start, manifest.value)
-  if (!plan.ok) return plan
-  if (plan.value.endings) progress('endings')
-  const endings = await checkEndings(blocks, order, start, plan.value)
-  if (!endings.ok) return endings
-  progress('cohort')
-  const cohort = checkCohort(plan.value, manifest.value)
-  if (!cohort.ok) return cohort
-  progress('selection')
-  const selection = await checkSelection(blocks, order, start, { manifest: manifest.value, plan: plan.value })
-  if (!selection.ok) return selection
-  const asked = { manifest: manifest.value, plan: plan.value, payload: payloadAsked(order, plan.value) }
+  const opening = await checkOpening(blocks, order, start, manifest.value, checkCohort, progress)
+  if (!opening.ok) return opening
+  const { plan, attendance } = opening.value
+  const asked = { manifest: manifest.value, plan, payload: payloadAsked(order, plan) }
   const collected = await collect(blocks, order, asked, options)
   if (!collected.ok) return collected
   const { contributions, sum, vectors } = collected.value
 
-  const made = await conclude(order, start, { manifest: manifest.value, plan: plan.value, sum }, progress)
+  const made = await conclude(order, start, { manifest: manifest.value, plan, sum }, progress)
   if (!made.ok) return made
   return accept({
     standing: {
       ...{ ...made.value.standing, closed: entry.round, parent: entry.manifest },
-      ...{ attendance: selection.value, rule: plan.value },
+      ...{ attendance, rule: plan },
     },
     answer: made.value.answer,
-    ...{ manifest: manifest.value, plan: plan.value, contributions, vectors },
+    ...{ manifest: manifest.value, plan, contributions, vectors },
   })
 }
 
@@ -224,63 +210,6 @@ async function checkManifest(
     return refuse('round-manifest', `follows ${manifest.parent}, the last closed round is ${start.parent}`)
   const seats = asStep('round-manifest', 'its seats', await blocks.read(manifest.seats, seatListSchema))
   return seats.ok ? accept({ ...manifest, seats: seats.value }) : seats
-}
-
-/** Step `plan`. */
-export async function checkPlan(
-  blocks: Blocks,
-  order: Order,
-  start: Standing,
-  manifest: Pick<RoundRecord, 'round' | 'purpose' | 'plan'>,
-): Promise<Result<Plan, Step>> {
-  const { run } = order
-  const signed = await blocks.signed(manifest.plan, 'plan', run.coordinator)
-  if (!signed.ok) return asStep('plan', 'the plan', signed)
-  const plan = signed.value.value
-  const expected = {
-    run: run.run,
-    round: manifest.round,
-    purpose: manifest.purpose,
-    population: run.population,
-    masking: run.masking,
-    task: run.task,
-    model: start.model,
-    parent: start.parent,
-  } as const
-  for (const field of Object.keys(expected) as (keyof typeof expected)[])
-    if (plan[field] !== expected[field])
-      return refuse('plan', `its ${field} is ${plan[field]}, it should be ${expected[field]}`)
-  const seed = order.kind === 'asking' ? askSeed() : cohortSeed(order.task.seed, start.model, manifest.round)
-  if (!equalBytes(plan.cohortSeed, seed))
-    return refuse('plan', 'the cohort was not drawn by the seed that task, model and round give')
-  if ((plan.secure === null) !== (plan.masking === 'none'))
-    return refuse('plan', 'it says how the round is masked exactly where it is')
-  if (plan.endings !== null && plan.secure === null) return refuse('plan', 'a plain round follows no sessions')
-  if (plan.secure && plan.cohort.operatorSeatsMax > plan.secure.corrupt)
-    return refuse('plan', 'one operator may have more seats than masks bear corrupt nodes')
-  if (start.rule && !isSameRule(start.rule, plan))
-    return refuse('plan', 'its cohort or its masks go by another rule than the round before')
-  const due = quantiserOf(subjectOf(order), plan)
-  if (!equalBytes(encode(quantiserSchema, plan.quantiser), encode(quantiserSchema, due)))
-    return refuse('plan', 'the quantiser is not the one that task and cohort give')
-  return accept(plan)
-}
-
-function isSameRule(before: Rule, plan: Rule): boolean {
-  if (!equalBytes(encode(cohortSchema, before.cohort), encode(cohortSchema, plan.cohort))) return false
-  if (!before.secure || !plan.secure) return before.secure === plan.secure
-  return equalBytes(encode(secureSchema, before.secure), encode(secureSchema, plan.secure))
-}
-
-/** Ascending by key, none twice, as many as the plan admits. */
-export function checkSeats({ cohort }: Plan, { seats }: Pick<RoundRecord, 'seats'>): Result<undefined, 'cohort'> {
-  for (const [seat, { node }] of seats.entries()) {
-    const before = seats[seat - 1]
-    if (before && before.node >= node) return refuse('cohort', `seat ${seat} does not come after seat ${seat - 1}`)
-  }
-  if (seats.length < cohort.min || seats.length > cohort.max)
-    return refuse('cohort', `${seats.length} seats, the plan admits ${cohort.min} to ${cohort.max}`)
-  return accept(undefined)
 }
 
 function checkCohort(plan: Plan, manifest: RoundRecord): Result<undefined, Step> {

@@ -7,7 +7,8 @@ import type { BackendChoice } from '#client/trainers/backends/choice.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import { type Bytes, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { demoSecret } from '#protocol/seeds.ts'
-import { ApiClient } from '../api-client.ts'
+import type { Consilium } from '#sdk/client.ts'
+import { all, apiAt } from '../api-client.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { type ConsiliumProcess, startProcess } from './process.ts'
 
@@ -17,7 +18,7 @@ export type Site = { readonly name: string; readonly folder: string; readonly id
 /** One coordinator and its nodes, each a process of its own, all linked. Disposing closes all of them. */
 export type Federation = AsyncDisposable & {
   readonly key: NodeId
-  readonly api: ApiClient
+  readonly api: Consilium
   /** Of the API. */
   readonly apiKey: string
   readonly coordinator: ConsiliumProcess
@@ -61,7 +62,7 @@ export async function openFederation(
     { graceMillis, own },
   )
   const apiKey = (await readFile(apiKeyFile, 'utf8')).trim()
-  const api = new ApiClient(url, apiKey)
+  const api = apiAt(url, apiKey)
   const nodes = await Promise.all(
     sites.map(async (site) => {
       const dies = site === sites.at(-1) ? diesInRound : undefined
@@ -169,13 +170,13 @@ function dataFlags(data: FileSource): readonly string[] {
 
 /** Until each of these nodes is linked, so that the first round invites all of them. Throws when a process ends before. */
 export async function untilLinked(
-  api: ApiClient,
+  api: Consilium,
   nodes: readonly { readonly site: Site; readonly process: ConsiliumProcess }[],
   signal: AbortSignal,
 ): Promise<void> {
   const started = Date.now()
   for (;;) {
-    const linked = new Set(await api.nodes())
+    const linked = new Set((await all(api.nodes.list({ limit: 200 }))).map(({ id }) => id))
     const missing = nodes.filter(({ site }) => !linked.has(site.id))
     if (missing.length === 0) return
     const ended = missing.find(({ process }) => !process.alive())

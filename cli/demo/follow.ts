@@ -1,4 +1,5 @@
 import type { NodeId } from '#protocol/ids.ts'
+import type { Run } from '#sdk/runs.ts'
 import type { Output } from '../output.ts'
 import type { SiteState } from '../render/board.ts'
 import type { RunProgress } from '../run-progress.ts'
@@ -14,11 +15,11 @@ import { siteAfter } from './site-state.ts'
  */
 export async function followRun(
   federation: Federation,
-  run: string,
+  run: Run,
   { least, output, signal }: { least: number; output: Output; signal: AbortSignal },
 ): Promise<Pick<RunProgress, 'end' | 'paid'>> {
-  const { api, coordinator, nodes } = federation
-  using report = new RunReport(output, run, { introduced: true })
+  const { coordinator, nodes } = federation
+  using report = new RunReport(output, run.id, { introduced: true })
   const states = new Map(nodes.map(({ site }): [NodeId, SiteState] => [site.id, { name: site.name, doing: 'waiting' }]))
   const show = (id: NodeId, state: SiteState): void => report.showSites([...states.set(id, state).values()])
   /** Fires with the process whose end is the run's end. */
@@ -41,7 +42,7 @@ export async function followRun(
       if (nodes.filter((other) => other.process.alive()).length < least) lost.abort(process)
     })
   }
-  for await (const event of api.events(run, over)) {
+  for await (const event of run.events({ signal: over })) {
     // The demo's own last line says the same and more.
     if (output.json && event.type !== 'run.completed') output.object(event)
     report.tell(event)

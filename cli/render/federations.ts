@@ -1,4 +1,5 @@
-import type { DatasetView, FederationView, InviteView, MemberView } from '../federation-client.ts'
+import type { FederationView, InviteView, MemberView } from '#sdk/views/federations.ts'
+import type { DatasetView } from '#sdk/views/nodes.ts'
 import { rowOf } from './rounds.ts'
 
 /** A line for each, its id first and whole. */

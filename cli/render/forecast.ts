@@ -1,5 +1,5 @@
 import { formatCredits } from '#protocol/amount.ts'
-import type { DryRunView } from '../api-client.ts'
+import type { DryRunView } from '#sdk/views/dry-run.ts'
 import { formatBytes } from './units.ts'
 
 type Site = DryRunView['sites'][number]

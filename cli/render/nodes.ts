@@ -1,13 +1,9 @@
-import type { z } from 'zod'
-import type { nodeWithHistoryView } from '#coordinator/api/node-views.ts'
 import { REFERENCE_MODEL_NAMES } from '#protocol/reference-models.ts'
-import type { NodeView } from '../api-client.ts'
+import type { NodeView, NodeWithHistoryView } from '#sdk/views/nodes.ts'
 import { formatSpeed } from './capability.ts'
 import { rowOf } from './rounds.ts'
 import { formatBytes, formatSeconds } from './units.ts'
 import { plain } from './width.ts'
-
-type NodeWithHistory = z.output<typeof nodeWithHistoryView>
 
 /** A line for each node, its id first and whole. Speeds in samples a second, by the node's word. */
 export function nodeLines(nodes: readonly NodeView[]): readonly string[] {
@@ -27,7 +23,7 @@ function claimOf(capability: NodeView['capability'], model: string): string {
   return speed ? formatSpeed(speed.milli_samples_per_second) : '-'
 }
 
-export function describeNode({ id, linked, operator, standing, capability }: NodeWithHistory): readonly string[] {
+export function describeNode({ id, linked, operator, standing, capability }: NodeWithHistoryView): readonly string[] {
   const rows: readonly (readonly [string, string | null])[] = [
     ['node', id],
     ['link', linked ? 'linked' : 'away'],
@@ -50,7 +46,7 @@ export function describeNode({ id, linked, operator, standing, capability }: Nod
 
 const SPEED_WIDTHS = [12, 11, 11, 0] as const
 
-export function checkLines(checks: NodeWithHistory['checks']): readonly string[] {
+export function checkLines(checks: NodeWithHistoryView['checks']): readonly string[] {
   if (checks.length === 0) return []
   const rows = checks.map(({ at, model, verdict, claimed_milli_samples_per_second, ...seen }) => {
     const observed = seen.observed_milli_samples_per_second
@@ -64,7 +60,7 @@ export function checkLines(checks: NodeWithHistory['checks']): readonly string[]
 const CHECK_WIDTHS = [24, 12, 10, 11, 11, 9, 0] as const
 
 /** How long it trained for rounds, by both clocks. */
-export function paceLines(rounds: NodeWithHistory['rounds']): readonly string[] {
+export function paceLines(rounds: NodeWithHistoryView['rounds']): readonly string[] {
   if (rounds.length === 0) return []
   const rows = rounds.map(({ run, round, elapsed_ms, train_ms }) =>
     rowOf([run, String(round), formatSeconds(elapsed_ms), formatSeconds(train_ms)], PACE_WIDTHS),

@@ -1,4 +1,4 @@
-import type { PublicationView } from '../api-client.ts'
+import type { PublicationView } from '#sdk/views/publications.ts'
 
 /** What is published, whether enough providers have it, and who has it or says what. */
 export function publicationLine({ what, published, at }: PublicationView, quorum: number): string {

@@ -1,6 +1,6 @@
 import type { Purpose } from '#protocol/plan.ts'
 import { WORK } from '#protocol/work.ts'
-import type { RoundView, SeatView } from '../api-client.ts'
+import type { RoundView, SeatView } from '#sdk/views/runs.ts'
 import { figuresText } from './figures.ts'
 import { formatSeconds } from './units.ts'
 import { plain } from './width.ts'

@@ -1,5 +1,6 @@
 import { audit } from '#sim/audit.ts'
-import { type Outcome, STARTED_AT, simulate } from '#sim/cluster.ts'
+import { type Outcome, simulate } from '#sim/cluster.ts'
+import { STARTED_AT } from '#sim/setting.ts'
 import type { Moment } from '#sim/story.ts'
 import { EXIT, Failure } from '../failure.ts'
 import type { Output } from '../output.ts'

@@ -2,7 +2,7 @@ import { SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { Masking } from '#protocol/plan.ts'
 import { chanceOf } from '#sim/chance.ts'
 import { CLIMATES, type ClimateName, climateOf } from '#sim/climate.ts'
-import type { SimOptions } from '#sim/cluster.ts'
+import type { SimOptions } from '#sim/setting.ts'
 import { type Arguments, usage } from '../arguments.ts'
 
 /** What every seed of a call has in common. */

@@ -135,7 +135,7 @@ async function sitesOptions(args: Arguments, output: Output): Promise<SitesOptio
   if (stray) throw usage('unexpected_flag', `--${stray} is of a cluster in trouble, not of virtual sites`)
   const bundle = args.text('bundle')
   const file = args.text('task')
-  const task = file === undefined ? undefined : ((await readTaskFile(file, output)).order as LaunchRequest)
+  const task = file === undefined ? undefined : ((await readTaskFile(file, output)) as LaunchRequest)
   return {
     seed: demoSeed(args.text('seed') ?? '1'),
     cohort: given('cohort') ? args.integer('cohort', { min: least, max: most }) : undefined,

@@ -24,7 +24,7 @@ import {
   seatListSchema,
 } from '#protocol/manifest.ts'
 import type { BlobStore } from '#protocol/ports.ts'
-import { accept, type Result, refuse } from '#protocol/result.ts'
+import { accept, type Refused, type Result, refuse } from '#protocol/result.ts'
 import { signAs } from '#protocol/sealed.ts'
 import { selectionSchema } from '#protocol/selection.ts'
 import { isQuestion } from '#protocol/subject.ts'
@@ -137,7 +137,7 @@ function withSession(round: Aggregation): Aggregation & MaskedSeated {
   return { ...round, session: round.session }
 }
 
-function spoiled({ round }: Aggregation, { refusal, detail = '' }: { refusal: string; detail?: string }): Unstamped {
+function spoiled({ round }: Aggregation, { refusal, detail = '' }: Refused): Unstamped {
   const reason = detail ? `${refusal}: ${detail}` : refusal
   return { kind: 'spoiled', round, reason: reason.slice(0, REASON_CHARS_MAX) }
 }

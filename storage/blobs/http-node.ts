@@ -9,7 +9,7 @@ import type { Answer, Fetch, Question } from './exchange.ts'
  * kept and bytes handed on as they came from the socket. Certificates are judged as everywhere in Node: NODE_EXTRA_CA_CERTS
  * names another authority. It undoes no encoding and follows no redirect.
  *
- * @param bandwidth what all bodies together may take, each way
+ * @param sending what all bodies together may take that way, and `receiving` the other
  */
 export function openHttp({ sending, receiving }: BandwidthBothWays = {}): Http {
   const agent = new Agent({

@@ -5,6 +5,7 @@ import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { collect } from '#protocol/bytes.ts'
 import type { RunId } from '#protocol/ids.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { consilium, jsonLines } from '#test/cli/command.ts'
 import { Cluster } from '#test/e2e/cluster.ts'
@@ -40,13 +41,15 @@ test('a coordinator that is killed in every phase finishes the run as if nothing
   await using cluster = await Cluster.open({ seed: 'crash', nodes: 3, rounds: 3 })
   await cluster.startNodes(cluster.sites)
   // Every round waits for all three, so that a crash cannot change who is in it.
-  const launch = JSON.stringify({ ...cluster.launch, cohort: { min: 3, max: 3, quorum: 3 } })
-  const { id } = await cluster.api.launch(launch, undefined)
+  const cohort = { min: 3, max: 3, quorum: 3 }
+  const launch = { ...cluster.launch, cohort } as CreateRun
+  const run = await cluster.api.runs.create(launch)
+  const { id } = run
 
   const seen: ApiEvent[] = []
   let progress = watching(id)
   const ahead = [...MOMENTS]
-  for await (const event of cluster.api.events(id, AbortSignal.timeout(150_000))) {
+  for await (const event of run.events({ signal: AbortSignal.timeout(150_000) })) {
     seen.push(event)
     progress = follow(progress, event)
     if (!ahead[0]?.[1](event)) continue
@@ -58,7 +61,7 @@ test('a coordinator that is killed in every phase finishes the run as if nothing
   expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, index) => index))
   expect(seen.at(-1)).toMatchObject({ type: 'run.completed', ledger: { paid: '1000000', released: '0' } })
 
-  const car = await collect(readable(await cluster.api.bundle(id)), 2 ** 24)
+  const car = await collect(readable(await run.bundle()), 2 ** 24)
   const verdict = await verifyBundle(fileOf(car), { coordinator: cluster.coordinator.key })
   expect(verdict).toMatchObject({ ok: true, pinned: true, run: id, outcome: 'completed', paid: 1_000_000n })
 
@@ -86,7 +89,7 @@ test('a coordinator that is killed in every phase finishes the run as if nothing
   await using other = await Cluster.open({ seed: 'crash', nodes: 3, rounds: 3 })
   await Promise.all(other.sites.map((site) => other.startNodes([site])))
   const again = ['--coordinator', other.coordinator.url, '--state', join(other.folder, 'coordinator')]
-  const calm = await consilium(['run', '-', '--watch', ...again], { input: launch })
+  const calm = await consilium(['run', '-', '--watch', ...again], { input: JSON.stringify(launch) })
   expect(calm).toMatchObject({ code: 0, stderr: expect.stringMatching(/verify it with: consilium verify/) })
   const [first, ...lines] = calm.stdout.trimEnd().split('\n')
   expect(first).toMatch(/^masking secagg\/1: .* run_/)

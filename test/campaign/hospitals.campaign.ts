@@ -13,6 +13,7 @@ import { decode, nodeIdField } from '#protocol/codec.ts'
 import { type Signed, sealOf } from '#protocol/envelope.ts'
 import type { Bytes, RunId } from '#protocol/ids.ts'
 import { LOG_ENTRY_BYTES_MAX } from '#protocol/limits.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import { openFolderReader } from '#storage/blobs/folder-reader.ts'
 import { openSqliteLog } from '#storage/logs/sqlite.ts'
 import { must } from '#test/aggregation/given.ts'
@@ -48,13 +49,13 @@ beforeAll(async () => {
   watch((await cluster.startNodes(cluster.sites))[0])
   // No round begins without the one that is on its way back.
   const launch = { ...cluster.launch, cohort: { min: 4, max: 4, quorum: 3 } }
-  const launched = await cluster.api.launch(JSON.stringify(launch), undefined)
+  const launched = await cluster.api.runs.create(launch as CreateRun)
   run = launched.id as RunId
-  for await (const _ of cluster.api.events(run, AbortSignal.timeout(120_000)));
-  bundle = await collect(readable(await cluster.api.bundle(run)), 2 ** 24)
+  for await (const _ of launched.events({ signal: AbortSignal.timeout(120_000) }));
+  bundle = await collect(readable(await launched.bundle()), 2 ** 24)
   await writeFile(at('bundle.car'), bundle)
   key = cluster.coordinator.key
-  refused = await cluster.api.launch(JSON.stringify({ ...cluster.launch, masking: 'none' }), undefined).then(
+  refused = await cluster.api.runs.create({ ...cluster.launch, masking: 'none' } as CreateRun).then(
     () => ({ status: 0, pointer: undefined }),
     (cause: unknown) => ({ status: 422, pointer: cause }),
   )

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from '@jest/globals'
 import { vectorBytesOf } from '#aggregation/vector.ts'
-import { ApiClient } from '#cli/api-client.ts'
 import { startCoordinatorProcess } from '#cli/demo/federation.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { Consilium } from '#sdk/client.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import { TOY_ARCHITECTURE, TOY_TASK } from '#sim/toy.ts'
 import { Wire } from '#test/chaos/wire.ts'
 import { comesTrue } from '#test/eventually.ts'
@@ -76,7 +77,7 @@ if (missing) process.stderr.write(`skipped: ${what}, since ${missing}\n`)
     await using coordinator = started.process
     const { url, key, apiKeyFile } = started
     await using wire = await Wire.open(Number(new URL(url).port), 684, { meanBytesToReset: 4.48 * BLOCK_BYTES_MAX })
-    const api = new ApiClient(url, await readFile(apiKeyFile, 'utf8'))
+    const api = new Consilium({ url: url, apiKey: await readFile(apiKeyFile, 'utf8') })
     const children = [wire.url, url].map((to, site) =>
       spawn(process.execPath, ['--disable-warning=ExperimentalWarning', SITE, to, key, String(site)], {
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -89,14 +90,14 @@ if (missing) process.stderr.write(`skipped: ${what}, since ${missing}\n`)
     }
     const [slow, other] = children.map(listen) as [ReturnType<typeof listen>, ReturnType<typeof listen>]
     const becomes = (condition: () => Promise<boolean>) => comesTrue(condition, LIMIT_MILLIS)
-    await becomes(async () => (await api.nodes()).length === 2)
+    await becomes(async () => (await api.nodes.list().page()).data.length === 2)
     const since = performance.now()
-    const { id } = await api.launch(JSON.stringify(order), undefined)
-    const isOver = async () => (await api.rounds(id, '0')).data.some(({ outcome }) => outcome !== 'open')
+    const run = await api.runs.create(order as CreateRun)
+    const isOver = async () => (await run.rounds().page()).data.some(({ outcome }) => outcome !== 'open')
     await becomes(async () => slow.kinds.has('reported') || (await isOver()))
     const [sentBytes, resets] = [wire.seen.up, wire.seen.resets]
     await becomes(isOver)
-    const [round] = (await api.rounds(id, '0')).data
+    const [round] = (await run.rounds().page()).data
     expect(round).toMatchObject({ outcome: 'closed', reports: 2 })
 
     const vectorBytes = vectorBytesOf(PARAMETERS)

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { unitStream } from '#aggregation/rng.ts'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import type { ClientMessage } from '#protocol/messages.ts'
-import type { SimOptions } from '#sim/cluster.ts'
+import type { SimOptions } from '#sim/setting.ts'
 import { seed as seedOf } from '#test/aggregation/given.ts'
 import { play } from '#test/sim/play.ts'
 

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { encodeLanes, HEADER_LANES, type RingVector } from '#aggregation/vector.ts'
-import { ApiClient } from '#cli/api-client.ts'
 import { startCoordinatorProcess } from '#cli/demo/federation.ts'
 import { type Assignment, readAssignment } from '#client/assignment.ts'
 import { participate } from '#client/participate.ts'
@@ -15,7 +14,10 @@ import { randomBytes, sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { Masking } from '#protocol/plan.ts'
+import { Consilium } from '#sdk/client.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import { plainLanes } from '#sim/audit.ts'
 import { TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -79,7 +81,7 @@ test('the coordinator’s process and its files never hold one site’s plain up
   for (const site of SITES) takePart(site, { url, key, allowed: new Set(ids), links, signal: end.signal })
   const unreadable = await whyUnreadable(coordinator.pid)
   if (unreadable) process.stdout.write(`not scanned: memory of the coordinator (${unreadable}); its files are\n`)
-  const api = new ApiClient(url, await readFile(started.apiKeyFile, 'utf8'))
+  const api = new Consilium({ url: url, apiKey: await readFile(started.apiKeyFile, 'utf8') })
   const blobs = openRemoteBlobs({ url })
   const assignmentOf = async ({ plan }: ApiEvent) => must(await readAssignment(blobs, key, plan as Cid))
 
@@ -91,14 +93,14 @@ test('the coordinator’s process and its files never hold one site’s plain up
       coordinator.signal('SIGCONT')
     }
   }
-  const launch = (seed: number, masking: string) =>
-    api.launch(JSON.stringify({ ...request(masking), task: { ...TASK, seed: `0${seed}`.repeat(32) } }), undefined)
+  const launch = (seed: number, masking: Masking) =>
+    api.runs.create({ ...request(masking), task: { ...TASK, seed: `0${seed}`.repeat(32) } } as CreateRun)
 
   const masked = await launch(1, 'secagg/1')
   const moments = ['keys.agreed', 'update.reported', 'session.surveyed', 'masks.answered', 'model.aggregated']
   const seen: string[] = []
   let plain: Awaited<ReturnType<typeof plainOf>> | undefined
-  for await (const event of api.events(masked.id, AbortSignal.timeout(60_000))) {
+  for await (const event of masked.events({ signal: AbortSignal.timeout(60_000) })) {
     if (event['round'] !== 1) continue
     if (event.type === 'round.opened') plain = await plainOf(await assignmentOf(event))
     if (!plain || event.type !== moments[seen.length]) continue
@@ -117,7 +119,7 @@ test('the coordinator’s process and its files never hold one site’s plain up
   // The control: a plain round gives every single update away, to the process and to its disk.
   const open = await launch(2, 'none')
   let given: Awaited<ReturnType<typeof plainOf>> | undefined
-  for await (const event of api.events(open.id, AbortSignal.timeout(60_000))) {
+  for await (const event of open.events({ signal: AbortSignal.timeout(60_000) })) {
     if (event['round'] !== 1) continue
     if (event.type === 'round.opened') given = await plainOf(await assignmentOf(event))
     if (event.type !== 'model.aggregated' || !given) continue
@@ -127,7 +129,7 @@ test('the coordinator’s process and its files never hold one site’s plain up
   expect(given).toBeDefined()
 }, 120_000)
 
-function request(masking: string): object {
+function request(masking: Masking): Omit<CreateRun, 'task'> {
   const cohort = { min: 4, max: 4, quorum: 3 }
   return { rounds: 1, masking, cohort, timing: { selectionMillis: 20_000 }, failuresMax: 1, onFailures: 'end' }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import type { CreateRun } from '#sdk/task.ts'
 import { jsonLines } from '#test/cli/command.ts'
 import { Shell } from '#test/cli/shell.ts'
 import { Cluster } from '#test/e2e/cluster.ts'
@@ -22,10 +23,11 @@ test('the same seed and data make the model of virtual sites also when nodes sta
   expect(virtual).toMatchObject({ code: 0, stderr: '' })
   await using cluster = await Cluster.open({ seed: 'tested', nodes: 4, rounds: 2 })
   await cluster.startNodes(cluster.sites.toReversed())
-  const { id } = await cluster.api.launch(JSON.stringify(cluster.launch), undefined)
-  for await (const _ of cluster.api.events(id, AbortSignal.timeout(60_000)));
-  const run = await cluster.api.run(id)
-  expect(run).toMatchObject({ status: 'completed', model: jsonLines(virtual.stdout).at(-1)?.['model'] })
+  const run = await cluster.api.runs.create(cluster.launch as CreateRun)
+  expect((await run.done({ signal: AbortSignal.timeout(60_000) })).view).toMatchObject({
+    status: 'completed',
+    model: jsonLines(virtual.stdout).at(-1)?.['model'],
+  })
 }, 90_000)
 
 test('the same order launched twice over nodes that remember the first makes the same model again', async () => {
@@ -33,8 +35,8 @@ test('the same order launched twice over nodes that remember the first makes the
   await cluster.startNodes(cluster.sites)
   const ends: unknown[] = []
   for (const _ of [1, 2]) {
-    const { id } = await cluster.api.launch(JSON.stringify(cluster.launch), undefined)
-    for await (const event of cluster.api.events(id, AbortSignal.timeout(30_000))) {
+    const run = await cluster.api.runs.create(cluster.launch as CreateRun)
+    for await (const event of run.events({ signal: AbortSignal.timeout(30_000) })) {
       if (event.type === 'node.declined') throw new Error(`a node declines: ${event['reason']}`)
       if (event.type === 'run.completed') ends.push(event['model'])
     }

@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals'
 import { SUITE_HYBRID, SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import { chanceOf, pick } from '#sim/chance.ts'
 import { climateOf } from '#sim/climate.ts'
-import type { SimOptions } from '#sim/cluster.ts'
 import { blowAt } from '#sim/faults.ts'
+import type { SimOptions } from '#sim/setting.ts'
 import { play } from '#test/sim/play.ts'
 
 /** How many seeds, and from which on: a slice in CI, the whole by hand. A seed that fails is kept in sim.test.ts. */

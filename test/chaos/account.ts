@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { ApiClient } from '#cli/api-client.ts'
-import { EXIT, Failure } from '#cli/failure.ts'
 import { collect } from '#protocol/bytes.ts'
 import type { NodeId } from '#protocol/ids.ts'
+import { Consilium } from '#sdk/client.ts'
+import { ApiError } from '#sdk/errors.ts'
 import { type ApiEvent, eventsIn, isLast } from '#sdk/sse.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { verifyBundle } from '#verify/verify.ts'
@@ -38,11 +38,11 @@ const SILENT_MILLIS = 30_000
 async function asked<T>(
   { urls, apiKey }: Office,
   signal: AbortSignal,
-  ask: (api: ApiClient) => Promise<T>,
+  ask: (api: Consilium) => Promise<T>,
 ): Promise<T> {
   for (let turn = 0; ; turn++) {
     try {
-      return await ask(new ApiClient(urls[turn % urls.length] as string, apiKey))
+      return await ask(new Consilium({ url: urls[turn % urls.length] as string, apiKey, maxRetries: 0 }))
     } catch (cause) {
       if (signal.aborted || !passing(cause)) throw cause
     }
@@ -52,13 +52,13 @@ async function asked<T>(
 
 /** Another process may not have heard yet of what this one has done; and an answer that broke off says nothing. */
 function passing(cause: unknown): boolean {
-  if (!(cause instanceof Failure)) return true
-  return cause.exit === EXIT.network || cause.exit === EXIT.notFound || cause.code === 'run_not_ended'
+  if (!(cause instanceof ApiError)) return true
+  return cause.retryable || cause.status === 404 || cause.code === 'run_not_ended'
 }
 
 /** The same order under the same key, as often as it takes: it makes one run. */
 export function launched(office: Office, order: string, key: string, signal: AbortSignal): Promise<string> {
-  return asked(office, signal, async (api) => (await api.launch(order, key)).id)
+  return asked(office, signal, async (api) => (await api.runs.create(JSON.parse(order), { idempotencyKey: key })).id)
 }
 
 /**
@@ -122,14 +122,18 @@ export async function accountOf(
 
   const fallen: string[] = []
   for (const event of aborted) {
-    const { seats } = await asked(office, signal, (api) => api.round(run, Number(event['round'])))
+    const { seats } = await asked(office, signal, async (api) =>
+      (await api.runs.get(run)).round(Number(event['round'])),
+    )
     for (const { seat, update, reason } of seats) {
       check(update !== null || reason !== null, run, `round ${event['round']} says what became of seat ${seat}`)
       if (update === null) fallen.push(`round ${event['round']}, seat ${seat}: ${reason}`)
     }
   }
 
-  const car = await asked(office, signal, async (api) => collect(readable(await api.bundle(run)), 2 ** 26))
+  const car = await asked(office, signal, async (api) =>
+    collect(readable(await (await api.runs.get(run)).bundle()), 2 ** 26),
+  )
   const verdict = await verifyBundle(fileOf(car), { coordinator: office.key })
   check(verdict.ok && verdict.pinned, run, `its bundle verifies: ${JSON.stringify(verdict, bigints).slice(0, 300)}`)
   return {

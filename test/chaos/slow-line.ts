@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import { vectorBytesOf } from '#aggregation/vector.ts'
-import { ApiClient } from '#cli/api-client.ts'
 import { type CoordinatorProcess, startCoordinatorProcess } from '#cli/demo/federation.ts'
 import type { ConsiliumProcess } from '#cli/demo/process.ts'
 import type { Progress } from '#client/progress.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
+import { Consilium } from '#sdk/client.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import { TOY_ARCHITECTURE, TOY_TASK } from '#sim/toy.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
@@ -62,7 +63,7 @@ async function federation(count: number, seed: number, bytesPerSecond: number) {
   const wire = opened.use(
     await Wire.open(Number(new URL(url).port), seed, { bytesPerSecond, meanBytesToReset: MEAN_BYTES_TO_RESET }),
   )
-  const api = new ApiClient(url, await readFile(apiKeyFile, 'utf8'))
+  const api = new Consilium({ url: url, apiKey: await readFile(apiKeyFile, 'utf8') })
   const end = new AbortController()
   const lives: Promise<void>[] = []
   opened.defer(async () => {
@@ -122,11 +123,9 @@ export async function playOverSlowLine(order: {
   const { wire, api } = at
   let slow = at.live(0)
   for (let site = 1; site < count; site++) at.live(site)
-  await becomes(async () => (await api.nodes()).length === count)
-  const { id } = await api.launch(
-    JSON.stringify({ ...ORDER, masking, cohort: { min: count, max: count, quorum: count } }),
-    undefined,
-  )
+  await becomes(async () => (await api.nodes.list().page()).data.length === count)
+  const cohort = { min: count, max: count, quorum: count }
+  const run = await api.runs.create({ ...ORDER, masking, cohort } as CreateRun)
 
   // The model has come down; a third of the vector has gone up; then two thirds. What is on its way then is lost.
   await becomes(async () => wire.seen.up > 1.5 * BLOCK_BYTES_MAX)
@@ -141,7 +140,7 @@ export async function playOverSlowLine(order: {
   }
   await becomes(async () => slow.told.some(({ kind }) => kind === 'reported'))
   const { up: sentBytes, resets } = wire.seen
-  await becomes(async () => (await api.rounds(id, '0')).data[0]?.outcome === 'closed')
+  await becomes(async () => (await run.rounds().page()).data[0]?.outcome === 'closed')
 
   expect(resets).toBeGreaterThan(1)
   lost += resets

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { type Feed, followAll } from '#cli/all-events.ts'
-import { EXIT, Failure } from '#cli/failure.ts'
+import { ApiError, ConnectionError } from '#sdk/errors.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { type SdkDoors, Transport } from '#sdk/transport.ts'
 
@@ -90,7 +90,7 @@ class Pretended implements Feed {
   #mayFail(): void {
     if (this.#failing === 0) return
     this.#failing--
-    throw new Failure(EXIT.network, 'unreachable', 'cut off')
+    throw new ConnectionError('unreachable', 'http://here', 'cut off')
   }
 
   #say(data: object): void {
@@ -176,7 +176,7 @@ test('what is told late of a run that had ended before is read again where it di
 
 test('what is refused ends it, with the refusal', async () => {
   const feed = new Pretended()
-  const refused = new Failure(EXIT.denied, 'unauthorized', 'the key was revoked')
+  const refused = new ApiError(401, { code: 'unauthorized', detail: 'the key was revoked' })
   const opened = () => {
     feed.runs = () => Promise.reject(refused)
   }

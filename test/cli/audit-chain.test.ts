@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
 import { z } from 'zod'
-import type { AuditEventView } from '#cli/api-client.ts'
 import { AuditChain, type AuditHead } from '#cli/audit-chain.ts'
 import { Audit } from '#coordinator/audit.ts'
 import { toHex } from '#protocol/bytes.ts'
 import { encode } from '#protocol/codec.ts'
+import type { AuditEventView } from '#sdk/views/access.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 
 const entry = (index: number) => ({

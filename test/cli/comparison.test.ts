@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { RunView } from '#cli/api-client.ts'
 import { type Comparison, compare, comparisonCsv, comparisonLines, differences } from '#cli/comparison.ts'
 import { type PastRound, watching } from '#cli/run-progress.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 
 const round = (accuracy: number, change: Partial<PastRound> = {}): PastRound => ({
   ...{ round: 1, aborted: null, reports: 5, cohort: 5, bytesPerNode: 24_048, trainMillis: 400, overheadMillis: 6 },

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { parseArguments } from '#cli/arguments.ts'
 import { COMMANDS } from '#cli/commands.ts'
 import { outputTo } from '#cli/output.ts'
+import { failureOf } from '#cli/thrown.ts'
 import { type Json, type Trained, trained } from '#test/coordinator/trained.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { checkPrinted } from './printed.ts'
@@ -33,7 +34,7 @@ async function run(name: string, ...rest: readonly string[]): Promise<{ code: nu
   const out = { write: (piece: string) => (text += piece) }
   const output = outputTo({ out, err: { write: () => undefined } }, {}, { json: args.flag('json'), quiet: true })
   const { execute } = await command.load()
-  const code = await execute({ args, output })
+  const code = await execute({ args, output }).catch((cause: unknown) => Promise.reject(failureOf(cause)))
   checkPrinted([...name.split(' '), ...rest], { stdout: text })
   return { code, text, json: args.flag('json') ? (JSON.parse(text) as Json) : {} }
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { EXIT, Failure, failureLines, failureOf, failureProblem } from '#cli/failure.ts'
+import { EXIT, Failure, failureLines, failureProblem } from '#cli/failure.ts'
 import { outputTo, terminalOf } from '#cli/output.ts'
 import { auditLine } from '#cli/render/access.ts'
 import { rowOf } from '#cli/render/rounds.ts'
+import { failureOf } from '#cli/thrown.ts'
 
 const stream = (isTTY: boolean) => ({ isTTY, columns: 100, write: () => true })
 

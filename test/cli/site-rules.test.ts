@@ -1,11 +1,12 @@
 import { expect, test } from '@jest/globals'
 import { Absences } from '#cli/absences.ts'
-import type { DryRunView } from '#cli/api-client.ts'
 import { showForecast } from '#cli/check.ts'
-import { EXIT, Failure, failureLines, failureOf } from '#cli/failure.ts'
+import { EXIT, Failure, failureLines } from '#cli/failure.ts'
 import { outputTo } from '#cli/output.ts'
 import { Declined } from '#cli/site-rules.ts'
+import { failureOf } from '#cli/thrown.ts'
 import { DRY_RUN } from '#coordinator/api/examples.ts'
+import type { DryRunView } from '#sdk/views/dry-run.ts'
 
 const quiet = { write: () => undefined }
 const output = outputTo({ out: quiet, err: quiet }, {}, { json: true, quiet: true })

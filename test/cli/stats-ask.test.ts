@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { EXIT } from '#cli/failure.ts'
+import * as example from '#coordinator/api/examples.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { signer } from '#test/coordinator/live.ts'
 import { question } from '#test/statistics/given.ts'
@@ -36,6 +37,7 @@ async function pretender(record: Bytes, ...told: readonly object[]) {
         response.write(`id: ${seq}\ndata: ${JSON.stringify({ ...event, run: RUN, seq, time: SHOWN.created_at })}\n\n`)
       response.end()
     } else if (request.url?.endsWith('/bundle')) response.end(record)
+    else if (request.method === 'GET') response.end(JSON.stringify({ ...example.RUN, id: RUN }))
     else {
       let body = ''
       request.setEncoding('utf8').on('data', (text: string) => {

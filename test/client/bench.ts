@@ -25,7 +25,7 @@ import type { BlobStore, ClientTransport, EventLog, TrainerBackend } from '#prot
 import { keepSealed } from '#protocol/sealed.ts'
 import { cohortSeed } from '#protocol/seeds.ts'
 import { taskSchema } from '#protocol/task.ts'
-import { RUN } from '#sim/cluster.ts'
+import { RUN } from '#sim/setting.ts'
 import { TOY_ARCHITECTURE, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { type VirtualClock, virtualClock } from '#sim/virtual-clock.ts'
 import { asRemote } from '#storage/blobs/copying.ts'

@@ -1,5 +1,4 @@
-import { NO_SCORES } from '#aggregation/metrics/scoring.ts'
-import { certificateOf, parcelFor, resultOf, reveal, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
+import { certificateOf, parcelFor, sharedOf, survivorsOf } from '#aggregation/secagg/aggregator.ts'
 import {
   type Body,
   type Kind,
@@ -12,26 +11,22 @@ import {
 import { secureRule } from '#aggregation/secagg/parameters.ts'
 import { joinParts, partsOf } from '#aggregation/secagg/parcel.ts'
 import { openSession, openSharing, openSurvival, type Session, type Sharing } from '#aggregation/secagg/session.ts'
-import { type SessionRecord, verifySession } from '#aggregation/secagg/verification.ts'
-import { decodeLanes, encodeLanes, type RingVector } from '#aggregation/vector.ts'
 import { readAssignment, type Training } from '#client/assignment.ts'
 import { siteTerms } from '#client/site.ts'
-import { train } from '#client/training.ts'
 import { attachedSaid, blocksOf } from '#coordinator/said.ts'
 import { sha256 } from '#crypto'
 import type { Architecture } from '#protocol/architecture.ts'
 import { assert } from '#protocol/assert.ts'
 import { collect, utf8 } from '#protocol/bytes.ts'
-import { cidOf, DAG_CBOR, RAW } from '#protocol/cid.ts'
+import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { encode } from '#protocol/codec.ts'
 import { type Block, signerOf } from '#protocol/envelope.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { type Endings, endingsSchema } from '#protocol/manifest.ts'
 import type { ClientMessage, CoordinatorMessage } from '#protocol/messages.ts'
 import type { Plan, Secure } from '#protocol/plan.ts'
-import type { LocalUpdate, TrainerBackend } from '#protocol/ports.ts'
-import { holdoutSeed, shuffleSeed } from '#protocol/seeds.ts'
-import { RUN } from '#sim/cluster.ts'
+import type { TrainerBackend } from '#protocol/ports.ts'
+import { RUN } from '#sim/setting.ts'
 import { toyTrainer } from '#sim/toy.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -89,10 +84,10 @@ export class Host {
   }
 
   #start(seat: number, kept?: Kept): Bench {
-    const { trainer = toyTrainer, withholds = false, architecture } = this.#change
+    const { architecture } = this.#change
     return bench({
-      ...{ name: this.#names[seat] as string, trainer: trainer(seat), blobs: this.blobs, clock: this.clock },
-      site: siteTerms('open', this.#allowed, { maxCorrupt: 1, withholdsEvaluation: withholds }),
+      ...{ name: this.#names[seat] as string, trainer: this.trainerOf(seat), blobs: this.blobs, clock: this.clock },
+      site: siteTerms('open', this.#allowed, { maxCorrupt: 1, withholdsEvaluation: this.withholds }),
       ...(kept ? { kept } : {}),
       ...(architecture ? { architecture } : {}),
     })
@@ -110,6 +105,15 @@ export class Host {
   /** Of one node, the earliest first. */
   lives(seat: number): readonly Bench[] {
     return [...this.#former.filter((one) => one.seat === seat).map(({ node }) => node), this.node(seat)]
+  }
+
+  /** What this node trains with. */
+  trainerOf(seat: number): TrainerBackend {
+    return (this.#change.trainer ?? toyTrainer)(seat)
+  }
+
+  get withholds(): boolean {
+    return this.#change.withholds ?? false
   }
 
   node(seat: number): Bench {
@@ -332,65 +336,6 @@ export class Host {
     const cid = cidOf(DAG_CBOR, bytes)
     await this.blobs.putBlocks([{ cid, bytes }])
     return cid
-  }
-
-  /** Takes the masks off as anyone can, and checks the whole record. */
-  async sum(
-    roster: Said<'Roster'>,
-    shared: Said<'Shared'>,
-    survivors: Said<'Survivors'>,
-    certificate: Said<'QuorumCert'>,
-  ): Promise<RingVector> {
-    const sharing = this.sharing(roster, shared)
-    const survival = this.survival(sharing, survivors)
-    const revealed = must(reveal(survival, this.unmasks.filter(Boolean)).revealed)
-    const inputs = [...survival.inputs.values()]
-    const plain = await this.plainSum(inputs.map(({ body }) => body.u - 1))
-    const bytes = encodeLanes(plain)
-    const about = { sumCid: cidOf(RAW, bytes), sumSha256: sha256(bytes), model: this.plan, verifier: 'test' }
-    const record: SessionRecord = {
-      ...{ roster, adverts: this.adverts, shared, keys: [...sharing.keys.values()], survivors, inputs, certificate },
-      result: say(coordinator, 'Result', resultOf(survival, revealed, about)),
-      maskCts: this.parcels.filter(Boolean).flatMap(({ maskCts }) => maskCts),
-    }
-    const vectors = this.vectors
-    const payload = { parameters: roster.body.params.d, moving: 0, scores: NO_SCORES }
-    const verified = await verifySession(record, coordinator.id, payload, async function* ({ u }) {
-      yield vectors.get(u - 1) as Bytes
-    })
-    return must(verified).sum
-  }
-
-  /** What a node's vector is before it is masked: known here alone, where its trainer and its secret are. */
-  async plain(seat: number): Promise<RingVector> {
-    const doors = {
-      ...{ trainer: (this.#change.trainer ?? toyTrainer)(seat), secret: this.node(seat).secret },
-      withholdsEvaluation: this.#change.withholds ?? false,
-    }
-    return must(await train(doors, await this.assignment(), new AbortController().signal, () => undefined)).lanes
-  }
-
-  /** The same before it is rounded. */
-  async update(seat: number): Promise<LocalUpdate> {
-    const trainer = (this.#change.trainer ?? toyTrainer)(seat)
-    const { task, architecture, model, plan } = await this.assignment()
-    const weights = must(await model.read())
-    const { secret } = this.node(seat)
-    const seeds = {
-      shuffleSeed: shuffleSeed(secret, plan.task, plan.round),
-      holdoutSeed: holdoutSeed(secret, plan.task),
-      evaluationRowsMax: 1000,
-    }
-    const purpose = plan.purpose === 'evaluate' ? 'evaluate' : 'train'
-    return trainer.fit(weights, { task, architecture, purpose, ...seeds }, new AbortController().signal)
-  }
-
-  async plainSum(seats: readonly number[]): Promise<RingVector> {
-    const vectors = await Promise.all(seats.map((seat) => this.plain(seat)))
-    const sum = new Uint32Array(vectors[0]?.length ?? 0)
-    for (const vector of vectors)
-      for (const [lane, value] of vector.entries()) sum[lane] = (sum[lane] as number) + value
-    return decodeLanes(encodeLanes(sum))
   }
 }
 

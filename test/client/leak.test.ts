@@ -6,6 +6,7 @@ import { cohortOf } from '#test/cohort.ts'
 import { invite, OTHER_RUN, seated } from './bench.ts'
 import { DEADLINES, Host } from './host.ts'
 import { agreed, confirmed, dealt, quiet, submitted, unmasked } from './stages.ts'
+import { plainUpdate, plainVector } from './vectors.ts'
 
 const layers = [{ layer: 'dense', name: 'out', units: 1, activation: 'linear' }] as const
 const PARAMETERS = 41
@@ -24,9 +25,9 @@ async function emitted(of: Host, seat: number): Promise<readonly Bytes[]> {
 
 /** Two coordinates side by side, of the vector and of the delta it was made of, wherever they begin. */
 async function secretsOf(of: Host, seat: number): Promise<readonly string[]> {
-  const lanes = await of.plain(seat)
+  const lanes = await plainVector(of, seat)
   const payload = encodeLanes(lanes.subarray(HEADER_LANES, HEADER_LANES + PARAMETERS))
-  const { delta } = await of.update(seat)
+  const { delta } = await plainUpdate(of, seat)
   const bytes = new Uint8Array(delta.buffer, delta.byteOffset, delta.byteLength)
   return [payload, bytes].flatMap((plain) => {
     const pairs: string[] = []

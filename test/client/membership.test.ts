@@ -6,6 +6,7 @@ import { parameters } from './bench.ts'
 import { Host } from './host.ts'
 import { inputs, sumUploaded } from './large.ts'
 import { agreed, confirmed, dealt, kindsLeft, quiet, submitted, told, unmasked } from './stages.ts'
+import { plainSum, plainVector, unmaskedSum } from './vectors.ts'
 
 describe('members of a masked round', () => {
   test.each([
@@ -15,7 +16,7 @@ describe('members of a masked round', () => {
   ] as const)('give the exact sum of their updates, and tell their operators step by step (%s)', async (_, secure) => {
     const host = new Host(4, secure)
     const { roster, shared, survivors, certificate } = await unmasked(host)
-    expect(await host.sum(roster, shared, survivors, certificate)).toEqual(await host.plainSum(host.seats))
+    expect(await unmaskedSum(host, roster, shared, survivors, certificate)).toEqual(await plainSum(host, host.seats))
     await quiet(host)
     const bytes = vectorBytesOf(parameters)
     for (const node of host.nodes)
@@ -34,7 +35,7 @@ describe('members of a masked round', () => {
     const host = new Host(4)
     await dealt(host)
     for (const seat of host.seats) {
-      const lanes = await host.plain(seat)
+      const lanes = await plainVector(host, seat)
       expect([...lanes.subarray(0, 2)]).toEqual([1, 1])
       // The toy's site has 20 rows and one more for each seat, ten of them right.
       const correct = Math.round((10 / (20 + seat)) * 65_536)
@@ -45,7 +46,7 @@ describe('members of a masked round', () => {
   test('give no figures where the site withholds them', async () => {
     const host = new Host(4, { withholds: true })
     const { roster, shared, survivors, certificate } = await unmasked(host)
-    const sum = await host.sum(roster, shared, survivors, certificate)
+    const sum = await unmaskedSum(host, roster, shared, survivors, certificate)
     expect(sum.subarray(HEADER_LANES + parameters).every((lane) => lane === 0)).toBe(true)
     expect(sum[1]).toBe(4)
   })
@@ -83,7 +84,9 @@ describe('members of a masked round', () => {
     const certificate = await host.certificate(sharing, survivors)
     for (const seat of [0, 1, 2, 4]) host.certify(seat, survivors, certificate)
     for (const seat of [0, 1, 2, 4]) await host.unmasked(seat)
-    expect(await host.sum(roster, shared, survivors, certificate)).toEqual(await host.plainSum([0, 1, 2, 4, 5]))
+    expect(await unmaskedSum(host, roster, shared, survivors, certificate)).toEqual(
+      await plainSum(host, [0, 1, 2, 4, 5]),
+    )
   })
 
   test('train while keys are shared, and mask when both are done', async () => {
@@ -114,7 +117,7 @@ describe('members of a masked round', () => {
     const certificate = await host.certificate(sharing, survivors)
     for (const seat of left) host.certify(seat, survivors, certificate)
     for (const seat of left) await host.unmasked(seat)
-    expect(await host.sum(roster, second, survivors, certificate)).toEqual(await host.plainSum(left))
+    expect(await unmaskedSum(host, roster, second, survivors, certificate)).toEqual(await plainSum(host, left))
     expect(await host.hear(4, 'leave')).toMatchObject({ message: { reason: 'own-keys-missing' } })
   })
 
@@ -206,7 +209,7 @@ describe('a member that is asked again', () => {
     await host.unmasked(0)
     for (const seat of [1, 2, 3]) host.certify(seat, survivors, certificate)
     for (const seat of [1, 2, 3]) await host.unmasked(seat)
-    expect(await host.sum(roster, shared, survivors, certificate)).toEqual(await host.plainSum(host.seats))
+    expect(await unmaskedSum(host, roster, shared, survivors, certificate)).toEqual(await plainSum(host, host.seats))
     expect(host.nodes.flatMap((node) => told(node, 'failed'))).toEqual([])
   })
 

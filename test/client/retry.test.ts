@@ -5,6 +5,7 @@ import type { Plan } from '#protocol/plan.ts'
 import { invite, OTHER_RUN } from './bench.ts'
 import { Host } from './host.ts'
 import { type Agreed, agreed, type Certified, confirmed, kindsLeft, submitted, told } from './stages.ts'
+import { plainSum, plainVector, unmaskedSum } from './vectors.ts'
 
 /** Everybody says of the session that it holds nothing. */
 async function abandons(host: Host, seats = host.seats): Promise<readonly Said<'Abandon'>[]> {
@@ -78,7 +79,7 @@ describe('an input that went into a session', () => {
     const certificate = await host.certificate(sharing, survivors)
     for (const seat of host.seats) host.certify(seat, survivors, certificate)
     for (const seat of host.seats) await host.unmasked(seat)
-    expect(await host.sum(roster, shared, survivors, certificate)).toEqual(await host.plainSum(host.seats))
+    expect(await unmaskedSum(host, roster, shared, survivors, certificate)).toEqual(await plainSum(host, host.seats))
   })
 
   test('is not free when one fewer abandoned', async () => {
@@ -109,10 +110,10 @@ describe('an input that went into a session', () => {
     ] as const) {
       const host = new Host(5)
       const before = await confirmed(host)
-      const first = await host.plain(0)
+      const first = await plainVector(host, 0)
       for (const seat of host.seats) host.end(seat, 'closed')
       const { sharing } = await replayed(host, { endings: await certified(host, before) })
-      expect(await host.plain(0)).not.toEqual(first)
+      expect(await plainVector(host, 0)).not.toEqual(first)
       host.survey(0, await host.survivors(sharing, left))
       const [answer] = await kindsLeft(host, 0)
       expect(answer).toBe(kind)

@@ -8,6 +8,7 @@ import { must, seed } from '#test/aggregation/given.ts'
 import type { SaidFrame } from './bench.ts'
 import { Host } from './host.ts'
 import { dealt, quiet, rest, signedIn, told } from './stages.ts'
+import { plainSum, unmaskedSum } from './vectors.ts'
 
 /**
  * Sessions of real nodes that nobody would wish for, everything drawn from a seed: over a network that loses, repeats and
@@ -72,8 +73,8 @@ export async function roughSession(number: number): Promise<'exact' | 'too-few'>
     const certify = (seat: number) => () => host.certify(seat, survivors, certificate)
     const answered = await stage((seat) => [survey(seat), certify(seat)], host.unmasks, reporters)
     if (answered.length < t) return 'too-few'
-    const sum = await host.sum(roster, shared, survivors, certificate)
-    expect(sum).toEqual(await host.plainSum(reporters))
+    const sum = await unmaskedSum(host, roster, shared, survivors, certificate)
+    expect(sum).toEqual(await plainSum(host, reporters))
     return 'exact'
   }
 

@@ -7,12 +7,13 @@ import { siteTerms } from '#client/site.ts'
 import { randomBytes } from '#crypto'
 import type { Cid } from '#protocol/ids.ts'
 import { type BlobStore, StorageFull, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
-import { RUN } from '#sim/cluster.ts'
+import { RUN } from '#sim/setting.ts'
 import { toyTrainer } from '#sim/toy.ts'
 import { asRemote } from '#storage/blobs/copying.ts'
 import { type Bench, coordinator, invite, NOW, OTHER_RUN } from './bench.ts'
 import { DEADLINES, Host } from './host.ts'
 import { agreed, confirmed, dealt, kindsLeft, quiet, submitted, told, unmasked } from './stages.ts'
+import { plainVector } from './vectors.ts'
 
 const broken = (site: number): TrainerBackend => {
   return { ...toyTrainer(site), fit: () => Promise.reject(new TrainingRefused('data-contract', 'no column x')) }
@@ -112,7 +113,7 @@ describe('what a member holds', () => {
       ...{ inputKey: 'bafy', seq: 1, freshness: UNSPENT, spent: 0 },
     }
     const membership = new Membership(doors, entry, new AbortController())
-    const lanes = await host.plain(0)
+    const lanes = await plainVector(host, 0)
     const submitting = membership.submit({ lanes, trainMillis: 1 }, Promise.resolve(true))
     await membership.close('closed')
     expect(await submitting).toEqual({ ok: true, value: undefined })

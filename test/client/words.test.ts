@@ -7,7 +7,7 @@ import { cidOf, DAG_CBOR } from '#protocol/cid.ts'
 import { fitInFrame, open } from '#protocol/envelope.ts'
 import { COMPLAINTS_MAX, FRAME_BYTES_MAX, PARCEL_PARTS_MAX, SESSION_MEMBERS_MAX } from '#protocol/limits.ts'
 import { say as sayFrame } from '#protocol/messages.ts'
-import { RUN } from '#sim/cluster.ts'
+import { RUN } from '#sim/setting.ts'
 import { must, seed } from '#test/aggregation/given.ts'
 import { stranger } from './bench.ts'
 

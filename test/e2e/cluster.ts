@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ApiClient } from '#cli/api-client.ts'
 import {
   type CoordinatorProcess,
   type Site,
@@ -14,6 +13,7 @@ import { tableSites } from '#cli/demo/sites.ts'
 import { type LaunchRequest, tableRun } from '#cli/demo/task.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
+import { Consilium } from '#sdk/client.ts'
 import { writeHospitals } from './hospitals.ts'
 
 /** Longer than any restart takes: in these tests nobody leaves who was not killed. */
@@ -25,7 +25,7 @@ export class Cluster implements AsyncDisposable {
   readonly sites: readonly Site[]
   readonly launch: LaunchRequest
   coordinator: CoordinatorProcess
-  readonly api: ApiClient
+  readonly api: Consilium
   readonly #allow: string | undefined
   readonly #processes: ConsiliumProcess[]
 
@@ -43,7 +43,7 @@ export class Cluster implements AsyncDisposable {
     this.sites = parts.sites
     this.launch = parts.launch
     this.coordinator = parts.coordinator
-    this.api = new ApiClient(parts.coordinator.url, key)
+    this.api = new Consilium({ url: parts.coordinator.url, apiKey: key })
     this.#allow = parts.allow
     this.#processes = [parts.coordinator.process]
   }

@@ -4,7 +4,6 @@ import { delimiter, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { ApiClient } from '#cli/api-client.ts'
 import {
   type CoordinatorProcess,
   makeSite,
@@ -37,7 +36,7 @@ const NODES = 3
 const ROUNDS = 2
 const told = await readTaskFile(join(root, 'examples/tabular/task.ts'), { note: () => undefined })
 const order: CreateRun = {
-  ...(told.order as CreateRun),
+  ...(told as CreateRun),
   ...{ rounds: ROUNDS, cohort: { min: NODES, max: NODES, quorum: NODES }, onFailures: 'end' },
 }
 
@@ -69,7 +68,7 @@ beforeAll(async () => {
   const nodes = await Promise.all(
     sites.map(async (site) => ({ site, process: own(await startNodeProcess(site, coordinator)) })),
   )
-  await untilLinked(new ApiClient(coordinator.url, key), nodes, AbortSignal.timeout(60_000))
+  await untilLinked(new Consilium({ url: coordinator.url, apiKey: key }), nodes, AbortSignal.timeout(60_000))
   await writeFile(join(folder, 'task.json'), JSON.stringify(order))
   // What the scripts find as the command of this name.
   await mkdir(join(folder, 'bin'))

@@ -2,7 +2,6 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
-import { ApiClient } from '#cli/api-client.ts'
 import {
   type CoordinatorProcess,
   startCoordinatorProcess,
@@ -16,7 +15,9 @@ import { sha256 } from '#crypto'
 import { openRecordSettlement } from '#payments/settlements/record.ts'
 import { collect, utf8 } from '#protocol/bytes.ts'
 import type { RunId } from '#protocol/ids.ts'
+import { Consilium } from '#sdk/client.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
+import type { CreateRun } from '#sdk/task.ts'
 import { openRedisLog } from '#storage/logs/redis.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { redisForTests } from '#test/redis-suite.ts'
@@ -50,7 +51,7 @@ async function deployment(coordinators: number, redisUrl?: string) {
   )
   const [first] = started as [CoordinatorProcess]
   const apis = await Promise.all(
-    started.map(async ({ url, apiKeyFile }) => new ApiClient(url, await readFile(apiKeyFile, 'utf8'))),
+    started.map(async ({ url, apiKeyFile }) => new Consilium({ url: url, apiKey: await readFile(apiKeyFile, 'utf8') })),
   )
   const nodes = await Promise.all(
     sites.map(async (site, index) => {
@@ -66,10 +67,10 @@ async function deployment(coordinators: number, redisUrl?: string) {
 
 async function modelOfCalmRun(): Promise<unknown> {
   await using calm = await deployment(1)
-  const [api] = calm.apis as [ApiClient]
-  const { id } = await api.launch(JSON.stringify(calm.launch), undefined)
+  const [api] = calm.apis as [Consilium]
+  const run = await api.runs.create(calm.launch as CreateRun)
   let last: ApiEvent | undefined
-  for await (const event of api.events(id, AbortSignal.timeout(100_000))) last = event
+  for await (const event of run.events({ signal: AbortSignal.timeout(100_000) })) last = event
   return last?.['model']
 }
 
@@ -77,13 +78,13 @@ if (redis)
   test('a coordinator that is killed is taken over by the other; a Redis that is away pauses the run and no more', async () => {
     await using both = await deployment(2, redis.url)
     const [victim] = both.started as [CoordinatorProcess]
-    const survivor = both.apis[1] as ApiClient
-    const { id } = await survivor.launch(JSON.stringify(both.launch), 'takeover')
+    const survivor = both.apis[1] as Consilium
+    const run = await survivor.runs.create(both.launch as CreateRun, { idempotencyKey: 'takeover' })
     const seen: ApiEvent[] = []
     let killedAt = 0
     let takenOverMillis = 0
     let closedMillis = 0
-    for await (const event of survivor.events(id, AbortSignal.timeout(150_000))) {
+    for await (const event of run.events({ signal: AbortSignal.timeout(150_000) })) {
       const sinceKill = Date.parse(String(event['time'])) - killedAt
       if (killedAt && !takenOverMillis && sinceKill > 0) takenOverMillis = sinceKill
       seen.push(event)
@@ -105,11 +106,11 @@ if (redis)
     expect(seen.at(-1)).toMatchObject({ type: 'run.completed', ledger: { paid: '1000000', released: '0' } })
     expect(takenOverMillis).toBeLessThan(20_000)
 
-    const car = await collect(readable(await survivor.bundle(id)), 2 ** 24)
+    const car = await collect(readable(await run.bundle()), 2 ** 24)
     const verdict = await verifyBundle(fileOf(car), { coordinator: both.key })
-    expect(verdict).toMatchObject({ ok: true, pinned: true, run: id, outcome: 'completed', paid: 1_000_000n })
+    expect(verdict).toMatchObject({ ok: true, pinned: true, run: run.id, outcome: 'completed', paid: 1_000_000n })
     const settlement = openRecordSettlement(openRedisLog(await redis.open({ prefix: 'consilium' })))
-    expect(await settlement.totals(id as RunId)).toEqual({ held: 1_000_000n, paid: 1_000_000n, released: 0n })
+    expect(await settlement.totals(run.id as RunId)).toEqual({ held: 1_000_000n, paid: 1_000_000n, released: 0n })
     const [, last] = both.started as [CoordinatorProcess, CoordinatorProcess]
     last.process.signal('SIGTERM')
     expect(await last.process.ended).toBe(0)

@@ -83,7 +83,7 @@ test('a run is told of in the shapes that the SDK has for it', async () => {
   expect(await run.metricsCsv({ keys: ['reports'] })).toMatch(/^round,reports\r\n0,\r\n1,3\r\n/)
   await expectViews(matrixRowView, run.matrix({ limit: 2 }), 3)
   await expectViews(payoutView, run.receipts(1, { limit: 2 }), 3)
-  const past = await run.past({ limit: 2 })
+  const past = await run.past({ limit: 2 }).page()
   expect(past).toMatchObject({ has_more: true, next: '1', data: [{ seq: 0 }, { seq: 1 }] })
   expectView(verificationView, await run.verify())
   expectView(verificationView, await run.verification())

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { expect, test } from '@jest/globals'
 import type { z } from 'zod'
 import type { auditEventView } from '#coordinator/api/audit.ts'
@@ -23,9 +23,17 @@ import type { fileView, page } from '#coordinator/api/schemas.ts'
 import type { taskView } from '#coordinator/api/tasks.ts'
 import type { verificationView } from '#coordinator/api/verification.ts'
 import type { deliveryView, endpointView, endpointWithSecretView } from '#coordinator/api/webhook-schemas.ts'
-import type { PublicationsPageView } from '#sdk/publications.ts'
-import type * as views from '#sdk/views.ts'
-import type * as webhooks from '#sdk/webhook-views.ts'
+import type * as access from '#sdk/views/access.ts'
+import type * as dryRun from '#sdk/views/dry-run.ts'
+import type * as federations from '#sdk/views/federations.ts'
+import type * as models from '#sdk/views/models.ts'
+import type * as nodes from '#sdk/views/nodes.ts'
+import type * as pages from '#sdk/views/page.ts'
+import type * as payments from '#sdk/views/payments.ts'
+import type * as publications from '#sdk/views/publications.ts'
+import type * as runs from '#sdk/views/runs.ts'
+import type * as stats from '#sdk/views/stats.ts'
+import type * as webhooks from '#sdk/views/webhooks.ts'
 
 /** Fails to compile where the two are not the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -36,44 +44,44 @@ type Held<Told, View extends z.ZodType> = Same<Plain<Told>, Plain<z.output<View>
 type RunSchema = typeof runViews.runView
 
 const held: Readonly<{
-  ApiKeyView: Held<views.ApiKeyView, typeof apiKeyView>
-  AuditEventView: Held<views.AuditEventView, typeof auditEventView>
-  BalanceView: Held<views.BalanceView, typeof balanceView>
-  CoordinatorView: Held<views.CoordinatorView, typeof coordinatorView>
-  DatasetView: Held<views.DatasetView, typeof datasetView>
-  DryRunView: Held<views.DryRunView, typeof dryRunView>
-  EvaluationView: Same<Plain<views.EvaluationView>, Plain<NonNullable<z.output<RunSchema>['evaluation']>>>
-  FederationView: Held<views.FederationView, typeof federationView>
-  FileView: Held<views.FileView, typeof fileView>
-  InviteView: Held<views.InviteView, typeof inviteView>
-  InviteWithCodeView: Held<views.InviteWithCodeView, typeof inviteWithCodeView>
-  MadeApiKeyView: Held<views.MadeApiKeyView, typeof madeKeyView>
-  MatrixRowView: Held<views.MatrixRowView, typeof matrixRowView>
-  MemberView: Held<views.MemberView, typeof memberView>
-  MetricsView: Held<views.MetricsView, typeof metricsView>
-  ModelView: Held<views.ModelView, typeof modelView>
-  NodeView: Held<views.NodeView, typeof nodeView>
-  NodeWithHistoryView: Held<views.NodeWithHistoryView, typeof nodeWithHistoryView>
-  PageView: Same<Plain<views.PageView<views.RunView>>, Plain<z.output<ReturnType<typeof page<RunSchema>>>>>
-  ProviderView: Held<views.ProviderView, typeof providerView>
-  PublicationView: Held<views.PublicationView, typeof publicationView>
-  PublicationsPageView: Held<PublicationsPageView, typeof publicationsPage>
-  ReceiptView: Held<views.ReceiptView, typeof payoutView>
-  RoundView: Held<views.RoundView, typeof runViews.roundView>
-  RoundWithSeatsView: Held<views.RoundWithSeatsView, typeof runViews.roundWithSeatsView>
-  RunStatus: Same<views.RunStatus, z.output<RunSchema>['status']>
-  RunView: Held<views.RunView, RunSchema>
-  SeatView: Held<views.SeatView, typeof runViews.seatView>
-  SpeedView: Same<views.SpeedView, NonNullable<z.output<typeof nodeView>['capability']>['speeds'][number]>
-  SpotCheckView: Held<views.SpotCheckView, typeof checkView>
-  Standing: Same<views.Standing, z.output<typeof nodeView>['standing']>
-  StatsQueryView: Held<views.StatsQueryView, typeof runViews.statsQueryView>
-  TaskView: Held<views.TaskView, typeof taskView>
-  VerificationView: Held<views.VerificationView, typeof verificationView>
+  ApiKeyView: Held<access.ApiKeyView, typeof apiKeyView>
+  AuditEventView: Held<access.AuditEventView, typeof auditEventView>
+  BalanceView: Held<payments.BalanceView, typeof balanceView>
+  CoordinatorView: Held<federations.CoordinatorView, typeof coordinatorView>
+  DatasetView: Held<nodes.DatasetView, typeof datasetView>
+  DryRunView: Held<dryRun.DryRunView, typeof dryRunView>
+  EvaluationView: Same<Plain<runs.EvaluationView>, Plain<NonNullable<z.output<RunSchema>['evaluation']>>>
+  FederationView: Held<federations.FederationView, typeof federationView>
+  FileView: Held<models.FileView, typeof fileView>
+  InviteView: Held<federations.InviteView, typeof inviteView>
+  InviteWithCodeView: Held<federations.InviteWithCodeView, typeof inviteWithCodeView>
+  MadeApiKeyView: Held<access.MadeApiKeyView, typeof madeKeyView>
+  MatrixRowView: Held<runs.MatrixRowView, typeof matrixRowView>
+  MemberView: Held<federations.MemberView, typeof memberView>
+  MetricsView: Held<runs.MetricsView, typeof metricsView>
+  ModelView: Held<models.ModelView, typeof modelView>
+  NodeView: Held<nodes.NodeView, typeof nodeView>
+  NodeWithHistoryView: Held<nodes.NodeWithHistoryView, typeof nodeWithHistoryView>
+  PageView: Same<Plain<pages.PageView<runs.RunView>>, Plain<z.output<ReturnType<typeof page<RunSchema>>>>>
+  ProviderView: Held<publications.ProviderView, typeof providerView>
+  PublicationView: Held<publications.PublicationView, typeof publicationView>
+  PublicationsPageView: Held<publications.PublicationsPageView, typeof publicationsPage>
+  ReceiptView: Held<payments.ReceiptView, typeof payoutView>
+  RoundView: Held<runs.RoundView, typeof runViews.roundView>
+  RoundWithSeatsView: Held<runs.RoundWithSeatsView, typeof runViews.roundWithSeatsView>
+  RunStatus: Same<runs.RunStatus, z.output<RunSchema>['status']>
+  RunView: Held<runs.RunView, RunSchema>
+  SeatView: Held<runs.SeatView, typeof runViews.seatView>
+  SpeedView: Same<nodes.SpeedView, NonNullable<z.output<typeof nodeView>['capability']>['speeds'][number]>
+  SpotCheckView: Held<nodes.SpotCheckView, typeof checkView>
+  Standing: Same<nodes.Standing, z.output<typeof nodeView>['standing']>
+  StatsQueryView: Held<stats.StatsQueryView, typeof runViews.statsQueryView>
+  TaskView: Held<models.TaskView, typeof taskView>
+  VerificationView: Held<runs.VerificationView, typeof verificationView>
   WebhookDeliveryView: Held<webhooks.WebhookDeliveryView, typeof deliveryView>
   WebhookEndpointView: Held<webhooks.WebhookEndpointView, typeof endpointView>
   WebhookEndpointWithSecretView: Held<webhooks.WebhookEndpointWithSecretView, typeof endpointWithSecretView>
-  WhoamiView: Held<views.WhoamiView, typeof whoamiView>
+  WhoamiView: Held<access.WhoamiView, typeof whoamiView>
 }> = {
   ...{ ApiKeyView: true, AuditEventView: true, BalanceView: true, CoordinatorView: true, DatasetView: true },
   ...{ DryRunView: true, EvaluationView: true, FederationView: true, FileView: true, InviteView: true },
@@ -86,9 +94,8 @@ const held: Readonly<{
 }
 
 test('what the SDK says that the API answers is what its validators say: every view, to the last member', async () => {
-  const texts = await Promise.all(
-    ['views', 'publications', 'webhook-views'].map((file) => readFile(`sdk/${file}.ts`, 'utf8')),
-  )
+  const files = await readdir('sdk/views')
+  const texts = await Promise.all(files.map((file) => readFile(`sdk/views/${file}`, 'utf8')))
   const told = [...texts.join('').matchAll(/^export type (\w+)/gm)].map(([, name]) => name as string)
   expect(Object.keys(held).sort()).toEqual(told.sort())
   expect(Object.values(held)).not.toContain(false)

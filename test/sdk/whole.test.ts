@@ -6,7 +6,7 @@ import { Run } from '#sdk/runs.ts'
 import type { Ask } from '#sdk/stats.ts'
 import type { NewTask } from '#sdk/task.ts'
 import type { CallOptions } from '#sdk/transport.ts'
-import type { RunView } from '#sdk/views.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 
 /** Whatever the API has for people, the SDK reaches, with everything that a request of it can say. */
 type Schema = {
@@ -101,7 +101,10 @@ const CALLS: Readonly<Record<string, (client: Consilium, options: CallOptions) =
   'GET /v1/runs': (client, options) => client.runs.list({ ...page, ...options, label: 'a:b' }).page(),
   'GET /v1/runs/{id}': (client, options) => client.runs.get('run_1', options),
   'PATCH /v1/runs/{id}': (client, options) => client.runs.relabel('run_1', { name: 'a', labels: { b: null } }, options),
-  'GET /v1/runs/{id}/events': (client, options) => run(client).past({ ...options, after: 1, limit: 2 }),
+  'GET /v1/runs/{id}/events': (client, options) =>
+    run(client)
+      .past({ ...options, after: 1, limit: 2 })
+      .page(),
   'GET /v1/events': (client, options) => first(client.changes(options)),
   'GET /v1/runs/{id}/rounds': (client, options) =>
     run(client)

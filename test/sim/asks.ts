@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals'
-import { CALM, type Outcome, type SimOptions, simulate } from '#sim/cluster.ts'
+import { type Outcome, simulate } from '#sim/cluster.ts'
+import { CALM, type SimOptions } from '#sim/setting.ts'
 import { question } from '#test/statistics/given.ts'
 import { QUIET } from './play.ts'
 

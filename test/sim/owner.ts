@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals'
-import { CALM, type Outcome, type SimOptions } from '#sim/cluster.ts'
+import type { Outcome } from '#sim/cluster.ts'
+import { CALM, type SimOptions } from '#sim/setting.ts'
 import { play } from './play.ts'
 
 export type Owner = NonNullable<SimOptions['owner']>

@@ -1,6 +1,7 @@
 import { SUITE_X25519 } from '#aggregation/secagg/messages.ts'
 import { audit } from '#sim/audit.ts'
-import { type Outcome, type SimOptions, simulate, UNTROUBLED } from '#sim/cluster.ts'
+import { type Outcome, simulate } from '#sim/cluster.ts'
+import { type SimOptions, UNTROUBLED } from '#sim/setting.ts'
 
 /** Five sites in calm weather, and nothing goes wrong. */
 export const QUIET: SimOptions = {

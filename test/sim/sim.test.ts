@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { chanceOf } from '#sim/chance.ts'
 import { climateOf } from '#sim/climate.ts'
-import { CALM } from '#sim/cluster.ts'
 import { blowAt, type Faults } from '#sim/faults.ts'
+import { CALM } from '#sim/setting.ts'
 import { some, times } from '#test/effort.ts'
 import { play } from './play.ts'
 

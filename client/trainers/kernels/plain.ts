@@ -77,7 +77,7 @@ function standardRows(x: Tensor, epsilon: number): { readonly standard: Tensor; 
   return { standard: mul(sub(x, mean), inverse), inverse }
 }
 
-/** By x, scale and offset. @param axes those that a mean was taken over, and those that share a scale and an offset */
+/** By x, scale and offset. @param own axes that a mean was taken over @param shared axes that share a scale and an offset */
 function gradientsBy(
   { dy, standard, inverse, scale }: Inputs<'dy' | 'standard' | 'inverse' | 'scale'>,
   { own, shared }: { readonly own: readonly number[]; readonly shared: readonly number[] },

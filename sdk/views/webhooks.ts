@@ -1,3 +1,4 @@
+/** Where messages go. */
 export type WebhookEndpointView = {
   id: string
   url: string
@@ -12,8 +13,10 @@ export type WebhookEndpointView = {
   gave_up: { at: string; run: string; seq: number; reason: string } | null
 }
 
+/** @property secret told this once */
 export type WebhookEndpointWithSecretView = WebhookEndpointView & { secret: string }
 
+/** One try to hand a message over. */
 export type WebhookDeliveryView = {
   /** The message, and its webhook-id. */
   id: string
