@@ -123,16 +123,19 @@ function Page({ at }: { readonly at: Route }) {
 function later<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
   let loaded: ComponentType<P> | undefined
   return function Later(props: P) {
-    const [, setReady] = useState(loaded !== undefined)
+    const [is, setIs] = useState<'loading' | 'loaded' | 'away'>('loading')
     useEffect(() => {
       if (!loaded)
-        void load().then((found) => {
-          loaded = found
-          setReady(true)
-        })
+        load().then(
+          (found) => {
+            loaded = found
+            setIs('loaded')
+          },
+          () => setIs('away'),
+        )
     }, [])
     const Found = loaded
-    return Found ? <Found {...props} /> : <Empty text={WORDS.loading} />
+    return Found ? <Found {...props} /> : <Empty text={is === 'away' ? WORDS.failed.unreachable : WORDS.loading} />
   }
 }
 
