@@ -10,7 +10,7 @@ const PAUSED = 'paused'
 const DRAIN = 'drain'
 
 /** Whoever makes a file waits so long at most until it is seen, and what follows has the rest of a second. */
-const LOOK_MILLIS: Millis = 250
+export const LOOK_MILLIS: Millis = 250
 /** To ask a system for its power may cost a process. */
 const POWER_MILLIS: Millis = 4000
 
