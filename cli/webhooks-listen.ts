@@ -62,11 +62,16 @@ function urlOf(args: Arguments): URL {
 }
 
 function eventsOf(args: Arguments): readonly string[] {
-  const types = (args.text('events') ?? '').split(',').map((type) => type.trim())
-  checkPatterns('events', types)
+  const types = args.texts('event')
+  if (types.length === 0) return ['round.completed', 'run.*']
+  checkPatterns('event', types)
   const events = endpointFields.events.safeParse(types)
   if (events.success) return events.data
-  throw usage('bad_value', `--events is types of events, not ${types.join(',')}`, '--events round.completed,run.*')
+  throw usage(
+    'bad_value',
+    `--event is a type of events, not ${types.join(', ')}`,
+    "--event round.completed --event 'run.*'",
+  )
 }
 
 /** By the file or the variable: never on a command line. @returns undefined where one is to be made up */

@@ -81,10 +81,10 @@ export const WEBHOOKS: readonly Command[] = [
       ...api,
       { name: 'forward', value: '<url>', summary: 'where the receiver is' },
       {
-        name: 'events',
-        value: '<type,type>',
-        default: 'round.completed,run.*',
-        summary: 'of which events; run.* for all that start so, * for all',
+        name: 'event',
+        value: '<type>',
+        summary:
+          'of which events, run.* for all that start so, * for all; again for more; else round.completed and run.*',
       },
       {
         name: 'secret',
@@ -95,7 +95,7 @@ export const WEBHOOKS: readonly Command[] = [
     ],
     examples: [
       'consilium webhooks listen --forward http://localhost:3000/hook',
-      "consilium webhooks listen --forward http://localhost:3000/hook --events '*' --json",
+      "consilium webhooks listen --forward http://localhost:3000/hook --event '*' --json",
     ],
     prints: 'listened',
     load: () => import('../webhooks-listen.ts'),

@@ -121,7 +121,7 @@ test('webhooks listen tells a receiver here what an endpoint would be told, sign
   }).listen(0, '127.0.0.1')
   await once(receiver, 'listening')
   const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
-  const listen = ['webhooks', 'listen', '--forward', hook, '--events', 'run.created,run.failed', '--json']
+  const listen = ['webhooks', 'listen', '--forward', hook, '--event', 'run.created', '--event', 'run.failed', '--json']
   const env = { PATH: process.env['PATH'], CONSILIUM_COORDINATOR: at.coordinator.url, CONSILIUM_HOME: at.state }
   const child = spawn(process.execPath, [BIN, ...listen], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
@@ -148,8 +148,8 @@ test('webhooks listen tells a receiver here what an endpoint would be told, sign
     ['not_loopback', '--forward', 'http://hooks.example.org/'],
     ['not_loopback', '--forward', 'http://127.0.0.1.example.org/'],
     ['bad_value', '--forward', 'localhost:3000'],
-    ['bad_value', '--forward', hook, '--events', 'round completed'],
-    ['--events round.completed', '--forward', hook, '--events', 'run.*,round.complete'],
+    ['bad_value', '--forward', hook, '--event', 'round completed'],
+    ['--event round.completed', '--forward', hook, '--event', 'run.*', '--event', 'round.complete'],
     ['bad_secret', '--forward', hook, '--secret', join(at.state, 'api-key')],
   ] as const)
     expect(await run('webhooks', 'listen', ...more)).toMatchObject({ code: 2, stderr: expect.stringContaining(code) })
