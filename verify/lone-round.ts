@@ -5,6 +5,7 @@ import type { Masking, Population } from '#protocol/plan.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { checkAborted } from './aborted.ts'
+import { checkAsked } from './asked.ts'
 import type { Blocks } from './blocks.ts'
 import { firstStanding, standingAfter } from './lineage.ts'
 import { redoRound, type Standing } from './round.ts'
@@ -65,6 +66,8 @@ export async function proveRound(
   const { coordinator, expect } = options
   if (coordinator !== undefined && coordinator !== from)
     return refuse('coordinator', `signed by ${from}, not by ${coordinator}`)
+  const asked = checkAsked(options.asked, manifest)
+  if (!asked.ok) return asked
   const model = 'model' in manifest ? manifest.model : undefined
   if (expect !== undefined && expect !== root && expect !== model)
     return refuse('expect', `${expect} is neither the round, ${root}, nor its model, ${model ?? 'for it has none'}`)

@@ -95,6 +95,8 @@ export type Step =
   | 'run-manifest'
   /** That coordinator is the one the caller pinned. */
   | 'coordinator'
+  /** It is of the run that the caller asked for, or of the round of it. */
+  | 'run'
   /** The run or its model has the CID that the caller expects. */
   | 'expect'
   /** The task and its architecture can be read and make a model; or the question can be read. */

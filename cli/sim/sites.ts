@@ -110,7 +110,7 @@ async function finish(
       Readable.from(bundleOf(run.manifest, block, { vectors: true })),
       createWriteStream(bundle, { flush: true }),
     )
-  const verdict = await verifyRecord(run.manifest, block, { coordinator })
+  const verdict = await verifyRecord(run.manifest, block, { coordinator, asked: { run: run.spec.run } })
   if (!verdict.ok)
     throw new Failure(EXIT.unverified, 'unverified', `the record fails at ${verdict.step}: ${verdict.detail}`)
   report.end(verdict as Proof, bundle)

@@ -116,7 +116,10 @@ class Consilium:
 
     def card(self, run):
         """Its model card, in Markdown."""
-        return self._bytes(_of(run, "/card"), ANSWER_BYTES_MAX).decode("utf-8")
+        card = self._bytes(_of(run, "/card"), ANSWER_BYTES_MAX).decode("utf-8")
+        if run not in card:
+            raise VerificationError("what came is no card of %s: it does not name it" % run)
+        return card
 
     def verify(self, run):
         """Has the coordinator redo the record: its word, where `consilium verify` on the bundle is yours."""
@@ -124,6 +127,8 @@ class Consilium:
         while made["verdict"] == "running":
             self._pause(1)
             made = self.call(_of(run, "/verification"))
+        if not made["run"].startswith((run, "run_" + run)):
+            raise VerificationError("what was verified is %s, and not %s" % (made["run"], run))
         return made
 
     def follow(self, run, after=-1):
