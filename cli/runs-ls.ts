@@ -22,5 +22,5 @@ export async function execute({ args, output }: Call): Promise<number> {
 /** The id first and whole, so that it can be copied and cut; and how many training rounds have closed, while it goes on. */
 function rowOf({ id, status, closed, rounds, evaluation, name }: RunView): string {
   const where = status === 'running' || status === 'paused' ? `${status} ${closed}/${rounds}` : status
-  return plain([id, where.padEnd(14), (evaluation?.accuracy.toFixed(4) ?? '-').padEnd(6), name].join('  '))
+  return plain([id, where.padEnd(14), (evaluation?.accuracy?.toFixed(4) ?? '-').padEnd(6), name].join('  '))
 }

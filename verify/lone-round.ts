@@ -1,4 +1,5 @@
 import type { Answer } from '#aggregation/statistics/answer.ts'
+import { accuracyOf } from '#protocol/accuracy.ts'
 import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { AbortedManifest, RoundManifest } from '#protocol/manifest.ts'
 import type { Masking, Population } from '#protocol/plan.ts'
@@ -155,7 +156,14 @@ async function redo(
     const entry = { round, aborted: root.root, receipts: null, purpose }
     const ended = await checkAborted(blocks, order, standing, entry, options.progress)
     if (!ended.ok) return ended
-    const nothing = { outcome: 'aborted', reports: 0, vectors: null, evaluation: null, model: standing.model } as const
+    const nothing = {
+      outcome: 'aborted',
+      reports: 0,
+      vectors: null,
+      evaluation: null,
+      accuracy: null,
+      model: standing.model,
+    } as const
     const { reason } = ended.value.record
     return accept({ round: { round, purpose, ...nothing, reason }, nodes: [], answer: null })
   }
@@ -163,7 +171,9 @@ async function redo(
   const redone = await redoRound(blocks, order, standing, entry, { ...options, vectors: options.vectors })
   if (!redone.ok) return redone
   const { contributions, vectors, answer, manifest } = redone.value
-  const figures = { reports: contributions.length, vectors, evaluation: manifest.evaluation, model: manifest.model }
+  const { evaluation, model } = manifest
+  const accuracy = accuracyOf(subjectOf(order), evaluation)
+  const figures = { reports: contributions.length, vectors, evaluation, accuracy, model }
   const nodes = contributions.map(({ node }) => node).toSorted()
   return accept({ round: { round, purpose, outcome: 'closed', ...figures, reason: null }, nodes, answer })
 }

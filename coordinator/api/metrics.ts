@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { Predicting } from '#protocol/accuracy.ts'
 import type { Millis } from '#protocol/ids.ts'
-import type { Evaluation } from '#protocol/manifest.ts'
 import type { Aggregated } from '../curves.ts'
 import { downsample } from '../downsample.ts'
 import type { Past, Run } from '../run.ts'
@@ -49,7 +49,8 @@ export function metricsRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async ({ caller, params, query, headers }, reply) => {
       const run = await find(doors, caller, params.id)
-      const rows = metricsOf(run, await inTime(doors.clock, doors.curves.of(run.spec.run)))
+      const { subject } = await doors.orders.of(run)
+      const rows = metricsOf(run, subject, await inTime(doors.clock, doors.curves.of(run.spec.run)))
       const keys = keysOf(rows, query.keys)
       const columns = columnsOf(query.downsample === undefined ? rows : fewer(rows, keys, query.downsample), keys)
       // The serialiser is for JSON: a text goes out as it is.
@@ -61,21 +62,20 @@ export function metricsRoutes(routes: Routes, doors: ApiDoors): void {
 }
 
 /** Of every model that the run has made so far. */
-export function metricsOf(run: Run, aggregated: readonly Aggregated[]): readonly MetricsRow[] {
+export function metricsOf(run: Run, subject: Predicting, aggregated: readonly Aggregated[]): readonly MetricsRow[] {
   const found = new Map(aggregated.map((one) => [one.round, one]))
   const trained = run.past.filter(({ purpose, manifest }) => purpose === 'train' && manifest !== null)
   const names = [...new Set(aggregated.flatMap(({ evaluation }) => evaluation.figures?.map(({ name }) => name) ?? []))]
   /** Whoever starts from a model tests it first. */
   const testOf = (round: number) => aggregated.find((later) => later.round > round)?.evaluation ?? null
   const rowOf = (round: number, past: Past | undefined): MetricsRow => ({
-    ...{ round, ...testedOf(run, testOf(round), names) },
+    ...{ round, ...testedOf(evaluationOf(run, subject, testOf(round)), names) },
     ...tookOf(past, found.get(round)?.trainMillis),
   })
   return [rowOf(0, undefined), ...trained.map((past) => rowOf(past.round, past))]
 }
 
-function testedOf(run: Run, evaluation: Evaluation | null, names: readonly string[]) {
-  const tested = evaluationOf(run, evaluation)
+function testedOf(tested: ReturnType<typeof evaluationOf>, names: readonly string[]) {
   const figures = names.map((name) => [name, tested?.figures?.find((one) => one.name === name)?.value ?? null] as const)
   const { loss = null, accuracy = null, rows = null, sites = null } = tested ?? {}
   return { loss, accuracy, ...Object.fromEntries(figures), rows, sites }

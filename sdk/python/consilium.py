@@ -448,6 +448,11 @@ def key_text(key):
         text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[letter] + text
     return "z" + text
 
+def _score(evaluation):
+    """Of a model of numbers its loss: no row of those is right."""
+    name = "loss" if evaluation["accuracy"] is None else "accuracy"
+    return "%s %.4f" % (name, evaluation[name])
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description="launch a run at a Consilium coordinator")
     for name, told in (("command", {"choices": ["run"]}), ("task", {"help": "a task file, JSON"})):
@@ -471,7 +476,7 @@ def main(argv=None):
         if not event:
             return 0
         evaluation = event.get("evaluation")
-        print(event["type"], "accuracy %.4f" % evaluation["accuracy"] if evaluation else _plain(event.get("reason")))
+        print(event["type"], _score(evaluation) if evaluation else _plain(event.get("reason")))
         if event["type"] != "run.completed":
             return 7
         if args.model:

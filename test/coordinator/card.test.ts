@@ -54,7 +54,7 @@ function facts(
   } as unknown as Run
   const task = { ...TOY_TASK, name, ...(card && { card }), metrics: ['auroc'] } as unknown as Task
   const model = { architecture: cid('architecture'), weights: cid('weights'), tensors: shape.value.tensors }
-  const rows = metricsOf(run, aggregated)
+  const rows = metricsOf(run, task, aggregated)
   const told = { run, task, model, architecture: ARCHITECTURE, shape: shape.value, rows, rounds: aggregated }
   return { ...told, ancestry, coordinator: node(0) }
 }

@@ -6,6 +6,7 @@ import { downsample } from '#coordinator/downsample.ts'
 import { markdownParagraphs, markdownText, yamlNumber, yamlText } from '#coordinator/escaping.ts'
 import { encodeEvent, type RunEvent } from '#coordinator/run-events.ts'
 import type { EventLog } from '#protocol/ports.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { cid, EVALUATION, happens, RUN, specOf } from './fixture.ts'
 
@@ -81,7 +82,7 @@ describe('what a log says of its sums', () => {
   })
 
   test('of a run without a round is a row without figures', () => {
-    const rows = metricsOf({ spec: specOf(), past: [] } as never, [])
+    const rows = metricsOf({ spec: specOf(), past: [] } as never, TOY_TASK, [])
     expect(rows).toEqual([
       {
         ...{ round: 0, loss: null, accuracy: null, rows: null, sites: null, cohort: null, reports: null },
