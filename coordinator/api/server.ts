@@ -10,6 +10,7 @@ import { type Caller, insufficientScope, mayCall } from './caller.ts'
 import { cardRoutes } from './card.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { countsRoutes } from './counts.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { datasetRoutes } from './datasets.ts'
 import type { ApiDoors } from './doors.ts'
@@ -35,6 +36,7 @@ import { payoutRoutes } from './payouts.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, later, Problem } from './problems.ts'
 import { publicationRoutes } from './publications.ts'
+import { checkQueries } from './query.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes, signInRoute } from './session.ts'
@@ -88,6 +90,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     ),
   )
   await describe(server, doors.version)
+  checkQueries(server)
   const connections = new Connections(server.server, bounds, {
     ...{ isTls: options.tls !== undefined, linksMax: options.linksMax },
     dropped: () => counters.count('requests_refused', 'dropped'),
@@ -162,6 +165,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const launcher = new Launcher(doors)
     dryRunRoutes(routes, doors)
     runRoutes(routes, doors, { launcher, streams })
+    countsRoutes(routes, doors)
     feedRoutes(routes, doors, streams)
     roundRoutes(routes, doors)
     metricsRoutes(routes, doors)
