@@ -104,7 +104,10 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const refusal = connections.enter(request.raw, reply.raw)
     if (refusal) throw later(503, refusal, 'come again over a new connection', { closes: true })
   })
-  server.addHook('onResponse', async ({ method, routeOptions }, reply) => {
+  server.addHook('onResponse', async (request, reply) => {
+    // A stream takes as long as somebody reads it, which says nothing of how long an answer takes.
+    if (streams.answers(request)) return
+    const { method, routeOptions } = request
     const labels = { route: routeOptions.url ?? 'none', method, status: String(reply.statusCode) }
     counters.time('http_request_duration_seconds', reply.elapsedTime / 1000, labels)
   })
