@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { RunEvent } from '#coordinator/run-events.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 import { request } from './live.ts'
 import { served } from './served.ts'
 
@@ -107,4 +108,15 @@ test('a query parameter that a route does not know is refused by name, with thos
   expect((await api.ask('/v1/runs?x=1', { key: null })).status).toBe(401)
   for (const odd of ['__proto__=1', 'constructor=1', 'limit[]=1', `${'x'.repeat(3000)}`, '%ff=1'])
     expect([odd, (await api.ask(`/v1/runs?${odd}`)).status]).toEqual([odd, 400])
+})
+
+test('curves have the columns that the task asks for from the first moment, as JSON and as CSV', async () => {
+  const api = await served()
+  const payload = request({ budget: '0', task: { ...TOY_TASK, metrics: ['auroc', 'f1'] } })
+  const { id } = (await api.ask('/v1/runs', { method: 'POST', payload })).body
+  const asked = await api.ask(`/v1/runs/${id}/metrics?keys=loss,auroc,f1-best`)
+  expect([asked.status, asked.body]).toEqual([200, { round: [0], loss: [null], auroc: [null], 'f1-best': [null] }])
+  const csv = await api.ask(`/v1/runs/${id}/metrics`, { headers: { accept: 'text/csv' } })
+  expect(csv.text).toMatch(/^round,loss,accuracy,auroc,f1,f1-best,f1-best-threshold,rows,sites,/)
+  expect((await api.ask(`/v1/runs/${id}/metrics?keys=rmse`)).body).toMatchObject({ status: 400, code: 'unknown_key' })
 })
