@@ -14,6 +14,7 @@ export const CODES = [
   'draining',
   'federation_in_use',
   'headers_too_large',
+  'idempotency_key_needed',
   'idempotency_key_reused',
   'insufficient_funds',
   'insufficient_scope',

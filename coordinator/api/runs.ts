@@ -13,7 +13,7 @@ import type { ApiDoors } from './doors.ts'
 import { tagged } from './etag.ts'
 import type { EventStreams } from './event-stream.ts'
 import { streamEvents } from './events.ts'
-import { idempotencyHeaders } from './idempotency.ts'
+import { checkSpending, idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
 import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
@@ -81,13 +81,15 @@ export function runRoutes(
       config: { scope: 'runs:write' },
       schema: {
         summary: 'Launch a run',
-        description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
+        description:
+          'An Idempotency-Key makes a repeat answer the first run instead of launching another; where there is a budget it takes one.',
         headers: idempotencyHeaders,
         body: launchRunSchema,
         response: { 200: runView, 201: runView, ...problems },
       },
     },
     async (request, reply) => {
+      checkSpending(request, request.body.budget)
       const { federation, populationSize } = await placeOf(doors, request.caller, request.body.federation)
       const run = await launcher.launch(request, 'train', reply, async (id, idempotency) => {
         const { request: order, origin } = await wholeOf(doors, request.caller, request.body)

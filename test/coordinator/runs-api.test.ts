@@ -120,3 +120,26 @@ test('curves have the columns that the task asks for from the first moment, as J
   expect(csv.text).toMatch(/^round,loss,accuracy,auroc,f1,f1-best,f1-best-threshold,rows,sites,/)
   expect((await api.ask(`/v1/runs/${id}/metrics?keys=rmse`)).body).toMatchObject({ status: 400, code: 'unknown_key' })
 })
+
+test('what spends is refused without a key of its own, and says how to mend it; what spends nothing takes none', async () => {
+  const api = await served()
+  const post = async (url: string, payload: object, key?: string) => {
+    const headers: Record<string, string> = key === undefined ? {} : { 'idempotency-key': key }
+    return api.ask(url, { method: 'POST', payload, headers })
+  }
+  const needed = { status: 400, body: { code: 'idempotency_key_needed', retryable: false } }
+  const refused = await post('/v1/runs', request())
+  expect(refused).toMatchObject(needed)
+  expect(refused.body.detail).toMatch(/send an Idempotency-Key/)
+  expect((await api.ask('/v1/runs')).body.data).toEqual([])
+  expect((await post('/v1/runs', request({ budget: '0' }))).status).toBe(201)
+  const { status, body } = await post('/v1/runs', request(), 'one')
+  expect([status, (await post('/v1/runs', request(), 'one')).body]).toEqual([201, body])
+  const extend = `/v1/runs/${body.id}/extend`
+  expect(await post(extend, { rounds: 1, budget: '7' })).toMatchObject(needed)
+  expect((await api.ask(`/v1/runs/${body.id}`)).body).toMatchObject({ rounds: 1, budget: '100' })
+  for (const _ of [1, 2]) expect((await post(extend, { rounds: 1, budget: '7' }, 'more')).body.budget).toBe('107')
+  expect((await post(extend, { rounds: 1 })).body).toMatchObject({ rounds: 3, budget: '107' })
+  // Nothing of it comes about.
+  expect((await post('/v1/runs/dry-run', request())).status).toBe(200)
+})

@@ -167,7 +167,11 @@ export async function killedAndBack(openAt: OpenStage): Promise<void> {
   for (const site of sites) void Array.fromAsync(site.live(first, stop.signal))
   // Before the run begins: a browser takes its time to start.
   const stage = doors.use(await openAt(first.url))
-  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const headers = {
+    authorization: `Bearer ${key}`,
+    'content-type': 'application/json',
+    'idempotency-key': 'the one run',
+  }
   const body = JSON.stringify(request({ ...PLAIN, rounds: 40, failuresMax: 20 }))
   const { id } = (await (await fetch(`${first.url}/v1/runs`, { method: 'POST', headers, body })).json()) as {
     readonly id: string
