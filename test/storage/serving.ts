@@ -1,4 +1,5 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { expect } from '@jest/globals'
 import { collect } from '#protocol/bytes.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
@@ -10,7 +11,7 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { loopback } from '#test/loopback.ts'
+import { loopback, until } from '#test/loopback.ts'
 import { ROOMY } from './roomy.ts'
 
 const MIB = 2 ** 20
@@ -38,7 +39,18 @@ export async function serving({
     limits: { ...ROOMY, idleMillis: IDLE, ...limits },
     count: (outcome) => void outcomes.push(outcome),
   })
-  const server = await loopback((request, response) => void gateway(request, response))
+  const sockets = new Set<Socket>()
+  const server = await loopback((request, response) => {
+    sockets.add(request.socket)
+    void gateway(request, response)
+  })
+  /** Sends so much more of a body that has begun to come, and waits until it is here: no time passes while it is on its way. */
+  const drip = async ({ sent, isOver }: SlowPut, bytes: Bytes) => {
+    const socket = [...sockets].find(({ remotePort }) => remotePort === sent.socket?.localPort)
+    const before = socket?.bytesRead ?? 0
+    sent.write(bytes)
+    await until(() => isOver() || (socket?.bytesRead ?? 0) > before)
+  }
   const ticket = (fields: Partial<Ticket> = {}, signedBy = key) =>
     issueTicket(signedBy, {
       run: 'run_01K00000000000000000000000' as RunId,
@@ -52,7 +64,7 @@ export async function serving({
   /** @param name a CID, and a query */
   const put = (name: string, body: Bytes, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`${server.url}/ipfs/${name}`, { method: 'PUT', body: body as Uint8Array<ArrayBuffer>, headers })
-  return Object.assign(server, { clock, outcomes, blobs, withheld, ticket, put })
+  return Object.assign(server, { clock, outcomes, blobs, withheld, ticket, put, drip })
 }
 
 export const bearer = (ticket: string) => ({ Authorization: `Bearer ${ticket}` })
@@ -74,10 +86,15 @@ export function slowPut(port: number, name: string, headers: Record<string, stri
     sent.on('response', resolve)
     sent.on('error', reject)
   })
-  answer.catch(() => undefined)
+  let over = false
+  const end = () => {
+    over = true
+  }
+  answer.then(end, end)
   sent.flushHeaders()
-  return { sent, answer }
+  return { sent, answer, isOver: () => over }
 }
+type SlowPut = ReturnType<typeof slowPut>
 
 export async function codeIn(response: IncomingMessage) {
   const text = new TextDecoder().decode(await collect(response, 10_000))
