@@ -1,5 +1,4 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expect } from '@jest/globals'
 import { collect } from '#protocol/bytes.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
@@ -39,18 +38,17 @@ export async function serving({
     limits: { ...ROOMY, idleMillis: IDLE, ...limits },
     count: (outcome) => void outcomes.push(outcome),
   })
-  const sockets = new Set<Socket>()
+  const responses = new Map<number | undefined, ServerResponse>()
   const server = await loopback((request, response) => {
-    sockets.add(request.socket)
+    responses.set(request.socket.remotePort, response)
     void gateway(request, response)
   })
-  /** Sends so much more of a body that has begun to come, and waits until it is here: no time passes while it is on its way. */
-  const drip = async ({ sent, isOver }: SlowPut, bytes: Bytes) => {
-    const socket = [...sockets].find(({ remotePort }) => remotePort === sent.socket?.localPort)
-    const before = socket?.bytesRead ?? 0
-    sent.write(bytes)
-    await until(() => isOver() || (socket?.bytesRead ?? 0) > before)
-  }
+  const responseTo = ({ sent }: SlowPut) => responses.get(sent.socket?.localPort)
+  /** Whether it has been answered, be the answer on its way. */
+  const hasAnswered = (put: SlowPut) => put.isOver() || responseTo(put)?.headersSent === true
+  /** Until all that was sent is here: so long no time passes. */
+  const isHere = (put: SlowPut) =>
+    until(() => hasAnswered(put) || responseTo(put)?.req.socket.bytesRead === put.sent.socket?.bytesWritten)
   const ticket = (fields: Partial<Ticket> = {}, signedBy = key) =>
     issueTicket(signedBy, {
       run: 'run_01K00000000000000000000000' as RunId,
@@ -64,7 +62,7 @@ export async function serving({
   /** @param name a CID, and a query */
   const put = (name: string, body: Bytes, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`${server.url}/ipfs/${name}`, { method: 'PUT', body: body as Uint8Array<ArrayBuffer>, headers })
-  return Object.assign(server, { clock, outcomes, blobs, withheld, ticket, put, drip })
+  return Object.assign(server, { clock, outcomes, blobs, withheld, ticket, put, hasAnswered, isHere })
 }
 
 export const bearer = (ticket: string) => ({ Authorization: `Bearer ${ticket}` })
