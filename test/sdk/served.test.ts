@@ -36,7 +36,7 @@ let client: Consilium
 let run: Run
 let fork: Run
 const order = {
-  ...request(),
+  ...request({ timing: { selectionMillis: 600_000 } }),
   masking: 'none',
   rounds: 2,
   budget: '100',
