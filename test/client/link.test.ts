@@ -150,11 +150,12 @@ describe.each(DIALS)('a line from %s', (_from, dial) => {
 function patienceOf(millis: number) {
   let ends: () => void = () => expect('anybody').toBe('waiting')
   const later = globalThis.setTimeout
-  const waits = jest.spyOn(globalThis, 'setTimeout').mockImplementation(((act, after, ...args) => {
+  const wait = (act: (...args: unknown[]) => void, after?: number, ...args: unknown[]) => {
     if (after !== millis) return later(act, after, ...args)
     ends = () => act(...args)
     return later(() => undefined, 0)
-  }) as typeof setTimeout)
+  }
+  const waits = jest.spyOn(globalThis, 'setTimeout').mockImplementation(wait as typeof setTimeout)
   return { ends: () => ends(), [Symbol.dispose]: () => waits.mockRestore() }
 }
 

@@ -73,9 +73,11 @@ async function stageIn(browser: Browser, url: string, themes: readonly Theme[]):
       const until = ([source, flags]: readonly [string, string]) =>
         new RegExp(source, flags).test(document.body.textContent ?? '')
       const [source, flags] = [pattern.source, pattern.flags]
-      await page.waitForFunction(until, { polling: 50, timeout: SAID_MILLIS }, [source, flags] as const).catch(async () => {
-        throw new Error(`the page never said ${pattern}, but:\n${await text()}`)
-      })
+      await page
+        .waitForFunction(until, { polling: 50, timeout: SAID_MILLIS }, [source, flags] as const)
+        .catch(async () => {
+          throw new Error(`the page never said ${pattern}, but:\n${await text()}`)
+        })
     },
     [Symbol.asyncDispose]: () => browser.close(),
   }

@@ -75,8 +75,8 @@ test('a thread that is suspended trains nothing, and goes on where it was', asyn
 
 /** Until the thread that was asked last waits at the end of a batch, at rest or suspended: it is woken, and waits on. */
 async function untilItWaits(): Promise<void> {
-  const words = () => (posted.mock.lastCall?.[0] as Fit).words
-  while (Atomics.notify(words(), 0) === 0) await new Promise(setImmediate)
+  const latest = () => posted.mock.calls.at(-1) as unknown as readonly [Fit]
+  while (Atomics.notify(latest()[0].words, 0) === 0) await new Promise(setImmediate)
 }
 
 test('a thread whose node is stopped is ended, suspended or not, and the next fit starts another', async () => {
