@@ -134,6 +134,7 @@ onGpu(
     next.device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE })
     expect(await promise).toMatch(/^the GPU refused a step: /)
   },
+  180_000,
 )
 
 onGpu('a GPU that is lost says so, and gives no numbers from then on', async () => {
@@ -143,6 +144,6 @@ onGpu('a GPU that is lost says so, and gives no numbers from then on', async () 
   device.destroy()
   expect(await promise).toMatch(/^the GPU was lost: /)
   await expect(matMul(tensor([[1]]), tensor([[2]])).data()).rejects.toThrow()
-})
+}, 180_000)
 
 type OnDevice = { readonly device: GPUDevice }
