@@ -7,6 +7,7 @@ import type { Fit } from '#client/trainers/conversation.ts'
 import { openTfjsTrainer } from '#client/trainers/tfjs.ts'
 import { openTrainer, type StartChannel } from '#client/trainers/trainer.ts'
 import type { Architecture } from '#protocol/architecture.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { trainingOf } from './tasks.ts'
 
@@ -76,7 +77,7 @@ test('a thread that is suspended trains nothing, and goes on where it was', asyn
 /** Until the thread that was asked last waits at the end of a batch, at rest or suspended: it is woken, and waits on. */
 async function untilItWaits(): Promise<void> {
   const latest = () => posted.mock.calls.at(-1) as unknown as readonly [Fit]
-  while (Atomics.notify(latest()[0].words, 0) === 0) await new Promise(setImmediate)
+  await comesTrue(async () => Atomics.notify(latest()[0].words, 0) > 0, 50_000)
 }
 
 test('a thread whose node is stopped is ended, suspended or not, and the next fit starts another', async () => {
@@ -113,7 +114,7 @@ test('who may take a share of the time takes that much longer', async () => {
   // from one that never does.
   const before = await thread.cpuUsage()
   const at = performance.now()
-  const running = quarter.fit(model, taskOf(40), never)
+  const running = quarter.fit(model, taskOf(20), never)
   await untilItWaits()
   await running
   const elapsedMillis = performance.now() - at
