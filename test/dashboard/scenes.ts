@@ -5,7 +5,7 @@ import { startCoordinatorProcess } from '#cli/demo/federation.ts'
 import { live, request } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { LiveSite } from '#test/live-site.ts'
-import { filesHere, isOpenToAll, PLAIN, press, type Stage, settled, sticksOut, toysAt } from './stage.ts'
+import { filesHere, isOpenToAll, PLAIN, press, type Stage, settled, sticksOut, toysAt, UNHURRIED } from './stage.ts'
 
 /** A browser at the coordinator of that address. */
 export type OpenStage = (url: string) => Promise<Stage>
@@ -48,7 +48,7 @@ export async function everyPage(openAt: OpenStage): Promise<void> {
   const over = (await (await at.launch({ ...PLAIN, rounds: 3 })).json()) as { readonly id: string }
   await (await at.api(`/v1/runs/${over.id}/events`, { headers: { accept: 'text/event-stream' } })).text()
   const waiting = { min: 4, max: 4, quorum: 4 }
-  const open = (await (await at.launch({ cohort: waiting, timing: { selectionMillis: 600_000 } })).json()) as {
+  const open = (await (await at.launch({ ...UNHURRIED, cohort: waiting })).json()) as {
     readonly id: string
   }
   for (const run of [over.id, open.id])
@@ -93,7 +93,7 @@ export async function byKeyboard(openAt: OpenStage): Promise<void> {
   using _sites = toysAt({ url, key: id }, 3)
   const over = (await (await at.launch({ ...PLAIN, rounds: 2 })).json()) as { readonly id: string }
   await (await at.api(`/v1/runs/${over.id}/events`, { headers: { accept: 'text/event-stream' } })).text()
-  await at.launch({ cohort: { min: 4, max: 4, quorum: 4 }, timing: { selectionMillis: 600_000 } })
+  await at.launch({ ...UNHURRIED, cohort: { min: 4, max: 4, quorum: 4 } })
   await using folder = await temporaryFolder()
   await using stage = await openAt(url)
   const { page } = stage

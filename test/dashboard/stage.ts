@@ -10,8 +10,11 @@ import { LiveSite } from '#test/live-site.ts'
 /** Bundled once a process. */
 export const filesHere = pageFiles('dashboard')
 
+/** No phase of a run ends but by those whom it waits for: what is looked at is there for as long as it takes to look. */
+export const UNHURRIED = { timing: { selectionMillis: 600_000 } }
+
 /** A run of three sites whose sums anybody may see. */
-export const PLAIN = { masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
+export const PLAIN = { ...UNHURRIED, masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
 
 /** A browser at a coordinator's pages, and what should not have happened in it. */
 export type Stage = AsyncDisposable & {
@@ -44,9 +47,13 @@ export async function openFirefoxStage(
   return stageIn(browser, url, [theme])
 }
 
+/** However busy the machine is: what takes longer hangs. */
+const SAID_MILLIS = 100_000
+
 async function stageIn(browser: Browser, url: string, themes: readonly Theme[]): Promise<Stage> {
   const page = await browser.newPage()
   await page.evaluateOnNewDocument(REFUSED)
+  page.setDefaultTimeout(SAID_MILLIS)
   await page.setViewport({ width: 1280, height: 800 })
   const complaints: string[] = []
   const elsewhere: string[] = []
@@ -66,9 +73,11 @@ async function stageIn(browser: Browser, url: string, themes: readonly Theme[]):
       const until = ([source, flags]: readonly [string, string]) =>
         new RegExp(source, flags).test(document.body.textContent ?? '')
       const [source, flags] = [pattern.source, pattern.flags]
-      await page.waitForFunction(until, { polling: 50, timeout: 30_000 }, [source, flags] as const).catch(async () => {
-        throw new Error(`the page never said ${pattern}, but:\n${await text()}`)
-      })
+      await page
+        .waitForFunction(until, { polling: 50, timeout: SAID_MILLIS }, [source, flags] as const)
+        .catch(async () => {
+          throw new Error(`the page never said ${pattern}, but:\n${await text()}`)
+        })
     },
     [Symbol.asyncDispose]: () => browser.close(),
   }
