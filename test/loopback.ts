@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -18,10 +20,22 @@ export async function loopback(
   }
 }
 
-/** For a server that is told its port: free a moment ago. */
+/** Systems hand out ports from 32768 on by themselves, to whoever asks for any. */
+const [OWN_PORTS, OWN_PORTS_END] = [20_000, 32_000]
+
+/** For a server that is told its port: free a moment ago, and while the server is away it is handed to nobody else. */
 export async function freePort(): Promise<number> {
-  await using taken = await loopback(() => undefined)
-  return taken.port
+  for (;;) {
+    const port = randomInt(OWN_PORTS, OWN_PORTS_END)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 /** Lets input and output happen until the condition holds. */
