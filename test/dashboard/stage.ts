@@ -10,8 +10,19 @@ import { LiveSite } from '#test/live-site.ts'
 /** Bundled once a process. */
 export const filesHere = pageFiles('dashboard')
 
+/** However busy the machine is, a phase is over when all have answered. */
+export const PATIENT = {
+  ...{ selectionMillis: 600_000, reportingMillis: 600_000, aggregationMillis: 600_000, settlementMillis: 600_000 },
+  learned: false,
+}
+
 /** A run of three sites whose sums anybody may see. */
-export const PLAIN = { masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
+export const PLAIN = {
+  ...{ masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause', timing: PATIENT },
+}
+
+/** What takes a browser longer never comes: it shares this machine with others. */
+const BROWSER_MILLIS = 120_000
 
 /** A browser at a coordinator's pages, and what should not have happened in it. */
 export type Stage = AsyncDisposable & {
@@ -46,6 +57,7 @@ export async function openFirefoxStage(
 
 async function stageIn(browser: Browser, url: string, themes: readonly Theme[]): Promise<Stage> {
   const page = await browser.newPage()
+  page.setDefaultTimeout(BROWSER_MILLIS)
   await page.evaluateOnNewDocument(REFUSED)
   await page.setViewport({ width: 1280, height: 800 })
   const complaints: string[] = []
@@ -66,7 +78,7 @@ async function stageIn(browser: Browser, url: string, themes: readonly Theme[]):
       const until = ([source, flags]: readonly [string, string]) =>
         new RegExp(source, flags).test(document.body.textContent ?? '')
       const [source, flags] = [pattern.source, pattern.flags]
-      await page.waitForFunction(until, { polling: 50, timeout: 30_000 }, [source, flags] as const).catch(async () => {
+      await page.waitForFunction(until, { polling: 50 }, [source, flags] as const).catch(async () => {
         throw new Error(`the page never said ${pattern}, but:\n${await text()}`)
       })
     },
