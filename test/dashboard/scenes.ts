@@ -72,7 +72,7 @@ export async function everyPage(openAt: OpenStage): Promise<void> {
     const isData = new URL(asked.url()).pathname.startsWith('/v1/') && !asked.url().endsWith('/v1/session')
     const problem = { code: 'log_away', detail: 'its log does not answer' }
     const body = JSON.stringify(problem)
-    // A page that is left takes back what it has asked for: then nobody is there to be answered, as Firefox says.
+    // It asks again and again, until its browser is closed: the last answer may find nobody there, which Firefox's driver throws.
     if (isData) asked.respond({ status: 503, contentType: 'application/problem+json', body }).catch(() => undefined)
     else void asked.continue()
   }
