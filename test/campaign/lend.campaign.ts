@@ -55,11 +55,12 @@ inChromium(['wasm', 'webgl'])(
         const answer = await at.api(`/v1/nodes/${node}`)
         return answer.ok ? ((await answer.json()) as Known) : undefined
       }
+      // One that comes to nothing takes a minute on a device that is slow.
       let told: Known | undefined
       await comesTrue(async () => {
         told = await known()
         return told?.checks.some(({ verdict }) => verdict !== 'unanswered') ?? false
-      }, 120_000)
+      }, 480_000)
       // How fast it is found to be is the machine's affair, which does other things, too: it may also come too late to be heard.
       const { checks, capability } = told as unknown as Known
       for (const { verdict } of checks) expect(verdict).toMatch(/^(confirmed|slower|unanswered)$/)
@@ -73,7 +74,7 @@ inChromium(['wasm', 'webgl'])(
       await browser.close()
     }
   },
-  180_000,
+  600_000,
 )
 type Known = { readonly checks: readonly { readonly verdict: string }[]; readonly capability: object }
 
