@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { violationsOn } from '#test/axe.ts'
 import { chromiumPath } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
-import { filesHere, openStage, PLAIN, tabTo, toysAt, UNHURRIED } from '#test/dashboard/stage.ts'
+import { filesHere, openStage, PATIENT, PLAIN, tabTo, toysAt } from '#test/dashboard/stage.ts'
 
 const chromium = chromiumPath()
 if (!chromium)
@@ -48,7 +48,7 @@ inChromium(
     await page.keyboard.press('Enter')
     await stage.says(/The record holds/)
 
-    const waiting = await at.launch({ ...UNHURRIED, cohort: { min: 4, max: 4, quorum: 4 } })
+    const waiting = await at.launch({ timing: PATIENT, cohort: { min: 4, max: 4, quorum: 4 } })
     const other = (await waiting.json()) as { readonly id: string }
     await stage.goTo(`/runs/${other.id}/timeline`)
     await stage.says(/Open for/)
