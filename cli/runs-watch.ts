@@ -1,6 +1,6 @@
 import type { Consilium } from '#sdk/client.ts'
 import type { Run } from '#sdk/runs.ts'
-import type { ApiEvent } from '#sdk/sse.ts'
+import { type ApiEvent, tellsOfPause } from '#sdk/sse.ts'
 import { Absences } from './absences.ts'
 import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
@@ -91,8 +91,8 @@ function askedByKeys(report: RunReport, act: (what: Act) => void): Disposable | 
 
 /** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */
 export async function isWaiting(run: Run, event: ApiEvent): Promise<boolean> {
-  const { type, round } = event
-  if (type !== 'run.paused' && (type !== 'round.completed' || typeof event['paused'] !== 'string')) return false
+  if (!tellsOfPause(event)) return false
+  const { round } = event
   const { status, over } = (await run.refresh()).view
   return status === 'paused' && over === (round ?? over)
 }
