@@ -231,7 +231,9 @@ describe('a coordinator', () => {
       code: 7,
       stdout: expect.stringMatching(/^masking none[\s\S]*aborted="too-few-nodes"/),
     })
-    expect(failed.stderr).toMatch(/^error {2}run_failed .*too-few-nodes .*\(exit 7\)/)
+    const waits = 'round 1 waits for nodes of its population: 0 nodes linked, 2 needed'
+    expect(failed.stderr.split('\n')[0]).toBe(waits)
+    expect(failed.stderr.slice(waits.length + 1)).toMatch(/^error {2}run_failed .*too-few-nodes .*\(exit 7\)/)
     child.kill('SIGTERM')
     expect(await over).toBe(0)
   })
