@@ -36,7 +36,7 @@ let client: Consilium
 let run: Run
 let fork: Run
 const order = {
-  ...request(),
+  ...request({ timing: { selectionMillis: 600_000 } }),
   masking: 'none',
   rounds: 2,
   budget: '100',
@@ -71,7 +71,7 @@ beforeAll(async () => {
   for await (const { id } of client.nodes.list()) expectView(nodeViews.nodeWithHistoryView, await client.nodes.get(id))
   end.abort()
   await Promise.all(lives)
-}, 60_000)
+}, 120_000)
 afterAll(async () => at[Symbol.asyncDispose]())
 
 test('a run is told of in the shapes that the SDK has for it', async () => {
