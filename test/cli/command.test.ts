@@ -112,6 +112,7 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['node', 'up', ...PINNED, ...OPEN, '--gateway', 'ftp://x'], 'bad_value', /--gateway is an http or https URL/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
     [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
+    [['coordinator', 'up', '--open', '--cors-origin', '*'], 'bad_cors_origin', /https:\/\/lab\.example\.org/],
   ] as const)('%j', async (args, code, words) => {
     const ran = await shell.run(args)
     expect(ran).toMatchObject({ code: 2, stdout: '' })
