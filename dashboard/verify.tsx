@@ -118,11 +118,13 @@ export function VerifyPage() {
   )
 }
 
+const ENDED = '/v1/runs?status=completed,failed,stopped&limit=100'
+
 function FromRun(props: { readonly isBusy: boolean; readonly verify: (run: string) => void }) {
   const words = WORDS.verify
   const named = query.value.get('run')
   const [run, setRun] = useState(named ?? '')
-  const [loaded] = useLoad((signal) => get<Page<RunView>>('/v1/runs?limit=100', signal), '')
+  const [loaded] = useLoad((signal) => get<Page<RunView>>(ENDED, signal), '')
   const ended = loaded.state === 'ready' ? loaded.value.data.filter(({ manifest }) => manifest !== null) : []
   const fetchIt = (event: Event) => {
     event.preventDefault()

@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import type { Predicting } from '#protocol/accuracy.ts'
+import { figureNamesOf } from '#aggregation/metrics/figures.ts'
+import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import type { Millis } from '#protocol/ids.ts'
+import { isQuestion, type Subject } from '#protocol/subject.ts'
 import type { Aggregated } from '../curves.ts'
 import { downsample } from '../downsample.ts'
 import type { Past, Run } from '../run.ts'
@@ -61,11 +63,11 @@ export function metricsRoutes(routes: Routes, doors: ApiDoors): void {
   )
 }
 
-/** Of every model that the run has made so far. */
-export function metricsOf(run: Run, subject: Predicting, aggregated: readonly Aggregated[]): readonly MetricsRow[] {
+/** Of every model that the run has made so far. Columns are those that its task asks for, whether or not anything is in them yet. */
+export function metricsOf(run: Run, subject: Subject, aggregated: readonly Aggregated[]): readonly MetricsRow[] {
   const found = new Map(aggregated.map((one) => [one.round, one]))
   const trained = run.past.filter(({ purpose, manifest }) => purpose === 'train' && manifest !== null)
-  const names = [...new Set(aggregated.flatMap(({ evaluation }) => evaluation.figures?.map(({ name }) => name) ?? []))]
+  const names = isQuestion(subject) ? [] : figureNamesOf(scoringOf(subject))
   /** Whoever starts from a model tests it first. */
   const testOf = (round: number) => aggregated.find((later) => later.round > round)?.evaluation ?? null
   const rowOf = (round: number, past: Past | undefined): MetricsRow => ({

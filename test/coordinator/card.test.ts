@@ -72,6 +72,13 @@ test('a run that goes on, or was tested by nobody, has a card that says so', () 
   expect(card).toContain('Its author has said nothing about it.')
 })
 
+test('the card of a run that was extended counts what was added, rounds and budget', () => {
+  const extensions = [{ rounds: 3, budget: 5_000_000n }]
+  const card = cardOf(facts({ run: { extensions, trained: 5 } as unknown as Partial<Run> }))
+  expect(card).toContain('5 of 5 planned training rounds have closed')
+  expect(card).toContain('| budget | 7.000000 credits, 2.000000 paid |')
+})
+
 test('a fork has a card that names the round it comes from, and those that this comes from', () => {
   const forks = ['run_01ARZ3NDEKTSV4RRFFQ69G5FAW', 'run_01ARZ3NDEKTSV4RRFFQ69G5FAX'].map((run, index) => ({
     ...{ run: run as RunId, round: index + 2, manifest: cid(`manifest of ${run}`), model: cid(`model of ${run}`) },
