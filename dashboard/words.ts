@@ -295,6 +295,10 @@ export const WORDS = {
     budgetTotal: 'Budgets',
     paidTotal: 'Paid for verified work',
     releasedTotal: 'Released',
+    newest: (count: string) => `These are the newest ${count}; the CSV has all.`,
+    older: 'Show older payouts',
+    fetching: (count: string) => `Fetching all: ${count} so far`,
+    unsaved: (reason: string) => `Not saved: ${reason}`,
   },
   verify: {
     title: 'Verify',
