@@ -23,6 +23,7 @@ import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openVerifying } from '#threads/verification.ts'
 import { multiaddrOf } from './address.ts'
+import { membersOf } from './announcer.ts'
 import type { PageFiles } from './api/pages.ts'
 import { openApi } from './api/server.ts'
 import { ApiKeys } from './api-keys.ts'
@@ -288,6 +289,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const rule = { ...SPOT_CHECKS, ...(config.spotChecks === 'none' ? {} : config.spotChecks) }
   const checks = new SpotChecks({
     ...{ capabilities, transport, signer, clock, chance: randomBytes, recompute, rule },
+    inRounds: () => new Set(runner.runs().flatMap(({ round }) => membersOf(round))),
     isOverloaded: () => load.isOver,
   })
   const gateway = new Gateway({

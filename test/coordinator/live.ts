@@ -58,7 +58,7 @@ export async function live(change: Partial<CoordinatorConfig> = {}): Promise<Liv
 }
 
 export function request(change: object = {}): object {
-  const timing = { selectionMillis: 3000, reportingMillis: 3000, aggregationMillis: 5000, settlementMillis: 5000 }
+  const timing = { selectionMillis: 3000, reportingMillis: 20_000, aggregationMillis: 20_000, settlementMillis: 20_000 }
   return {
     task: TOY_TASK,
     rounds: 1,
@@ -83,12 +83,14 @@ export class RawNode implements AsyncDisposable {
   readonly #end = new AbortController()
   readonly #to: NodeId
   #seq = 1
+  #frames = 0
 
   constructor(url: string, to: NodeId, name: string) {
     this.signer = signer(name)
     this.#to = to
     this.#socket = io(url, { path: '/v1/node-link', transports: ['websocket'], forceNew: true, reconnection: false })
     this.#socket.on('frame', (frame: ArrayBuffer | Bytes) => {
+      this.#frames++
       const signed = open(new Uint8Array(frame), 65_536)
       const message = signed.ok ? readCoordinatorMessage(signed.value) : signed
       if (message.ok) this.#heard.push(message.value)
@@ -131,6 +133,11 @@ export class RawNode implements AsyncDisposable {
   /** Until the coordinator has closed the link. */
   async lost(): Promise<void> {
     if (this.#socket.connected) await new Promise((resolve) => this.#socket.once('disconnect', resolve))
+  }
+
+  /** Until so many frames have come, whatever they say, with the challenge. */
+  async hasRead(frames: number): Promise<void> {
+    while (this.#frames < frames + 1) await new Promise(setImmediate)
   }
 
   /** Leaves what the coordinator sends on the wire. */

@@ -36,7 +36,7 @@ let client: Consilium
 let run: Run
 let fork: Run
 const order = {
-  ...request(),
+  ...request({ timing: { selectionMillis: 600_000 } }),
   masking: 'none',
   rounds: 2,
   budget: '100',
@@ -76,7 +76,7 @@ beforeAll(async () => {
   expect((await client.nodes.resume(one?.id ?? '')).drained_at).toBeNull()
   end.abort()
   await Promise.all(lives)
-}, 60_000)
+}, 120_000)
 afterAll(async () => at[Symbol.asyncDispose]())
 
 test('a run is told of in the shapes that the SDK has for it', async () => {
