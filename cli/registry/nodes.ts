@@ -24,7 +24,7 @@ export const NODES: readonly Command[] = [
   },
   {
     name: 'nodes drain',
-    summary: 'invite a node to no new round until nodes resume; what it has begun it finishes',
+    summary: 'invite a node to no new round until it is resumed; what it has begun it finishes',
     positional: { name: '<node>', required: true },
     options: change,
     examples: ['consilium nodes drain z6Mk…'],
