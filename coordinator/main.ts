@@ -100,6 +100,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly retention?: Retention
   /** `host:port` of hosts inside that webhooks may go to; elsewhere they go to public hosts, over HTTPS. */
   readonly webhookHosts?: ReadonlySet<string>
+  /** Origins elsewhere whose pages may read what the API answers, with a key. */
+  readonly origins?: ReadonlySet<string>
   readonly logLevel: string
   readonly version: string
   /** The page that lends a browser: served at /lend where any node may link, since it makes a key that nobody has listed. */
@@ -261,6 +263,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       tls: config.tls && (await readTls(config.tls)),
       gateway: blocks,
       linksMax: LINKS_MAX,
+      origins: config.origins,
     },
   )
   const listening = (): AddressInfo => {

@@ -13,6 +13,7 @@ export const CODES = [
   'csrf_token_needed',
   'draining',
   'federation_in_use',
+  'foreign_origin',
   'headers_too_large',
   'idempotency_key_reused',
   'insufficient_funds',

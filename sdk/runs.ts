@@ -2,7 +2,7 @@ import { RunNotCompleted, VerificationError } from './errors.ts'
 import { type FollowOptions, follow } from './follow.ts'
 import { Listing, type ListOptions, same } from './listing.ts'
 import { downloadModel, type Model, type ModelOptions } from './model.ts'
-import { type ApiEvent, isLast } from './sse.ts'
+import { type ApiEvent, isLast, tellsOfPause } from './sse.ts'
 import type { CreateRun } from './task.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
 import type { DryRunView } from './views/dry-run.ts'
@@ -115,7 +115,7 @@ export class Run {
    */
   async done({ signal }: CallOptions = {}): Promise<Run> {
     for await (const event of this.events({ signal })) {
-      if (!isLast(event) && event.type !== 'run.paused') continue
+      if (!isLast(event) && !tellsOfPause(event)) continue
       const now = await this.refresh({ signal })
       if (now.view.status === 'completed') return now
       // It may have been resumed since.

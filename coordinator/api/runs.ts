@@ -120,28 +120,47 @@ export function runRoutes(
       schema: {
         summary: 'What happened, and what happens',
         description:
-          'Server-sent events when asked for text/event-stream: resumes after Last-Event-ID or ?after, ends with the run. Otherwise a page of JSON.',
+          'Server-sent events when asked for text/event-stream: resumes after Last-Event-ID or ?after, ends with the run; 204 where that has ended and nothing follows. Otherwise a page of JSON. After what has not happened yet: 400, invalid_cursor.',
         params: runParams,
         querystring: z.object({
           after: z.coerce.number().int().min(-1).default(-1).meta({ description: 'the last seq already seen' }),
           limit: z.coerce.number().int().min(1).max(1000).default(200),
         }),
-        response: { 200: page(eventView), ...problems },
+        response: { 200: page(eventView), 204: z.undefined(), ...problems },
       },
     },
     async (request, reply) => {
       const run = await find(doors, request.caller, request.params.id)
+      const id = run.spec.run
       const { payload } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
-      if (request.headers.accept?.includes('text/event-stream'))
-        return streamEvents(doors, run.spec.run, from, payload, streams, request, reply)
-      const head = runner.position(run.spec.run)
+      const head = await headFrom(doors, run, from)
+      if (request.headers.accept?.includes('text/event-stream')) {
+        // Whoever resumes at the end would get an empty stream, and resume for ever.
+        if (from === head && runner.run(id)?.phase === 'ended') return reply.code(204).send(undefined)
+        return streamEvents(doors, id, from, payload, streams, request, reply)
+      }
       const to = Math.min(head, from + request.query.limit)
       const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, payload))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
     },
   )
+}
+
+/**
+ * How many events a run has.
+ *
+ * @param from what somebody wants to hear from
+ * @throws {Problem} 400 where not even the one before it has happened
+ */
+async function headFrom({ runner, clock }: ApiDoors, { spec }: Run, from: number): Promise<number> {
+  // Another process may have told of more than has been heard of here.
+  if (from > runner.position(spec.run)) await inTime(clock, runner.hear(spec.run))
+  const head = runner.position(spec.run)
+  if (from <= head) return head
+  const has = `${spec.run} has ${head} events, and number ${from - 1} is none of them`
+  throw new Problem(400, 'invalid_cursor', 'That has not happened yet', `${has}: begin anew, without after`)
 }
 
 async function eventsOf(

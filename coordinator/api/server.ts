@@ -31,6 +31,7 @@ import { metricsRoutes } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { nodeRoutes } from './nodes.ts'
 import { describe } from './openapi.ts'
+import { Origins } from './origins.ts'
 import { payoutRoutes } from './payouts.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, later, Problem } from './problems.ts'
@@ -51,6 +52,8 @@ export type ApiServerOptions = {
   readonly gateway: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
   /** Links that will be attached to this server, and take no place of its connections. */
   readonly linksMax: number
+  /** Whose pages may read what the API answers; none unless told otherwise. */
+  readonly origins?: ReadonlySet<string> | undefined
 }
 
 /** A request body: a task with its architecture and contract is a few KiB. */
@@ -93,13 +96,16 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     dropped: () => counters.count('requests_refused', 'dropped'),
   })
   const isTls = options.tls !== undefined
-  const gate = new Gate(doors)
+  const origins = new Origins(options.origins ?? new Set())
+  const gate = new Gate(doors, origins)
   const streams = new EventStreams({ ...doors, stands: (request) => gate.stands(request) })
   counters.watch(() => ({ connections: connections.size, event_streams: streams.size }))
   server.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+    const isPreflight = origins.tell(request, reply)
     const refusal = connections.enter(request.raw, reply.raw)
     if (refusal) throw later(503, refusal, 'come again over a new connection', { closes: true })
+    if (isPreflight) return reply.code(204).send()
   })
   server.addHook('onResponse', async ({ method, routeOptions }, reply) => {
     const labels = { route: routeOptions.url ?? 'none', method, status: String(reply.statusCode) }

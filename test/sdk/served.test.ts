@@ -88,6 +88,9 @@ test('a run is told of in the shapes that the SDK has for it', async () => {
   expect(await run.metricsCsv({ keys: ['reports'] })).toMatch(/^round,reports\r\n0,\r\n1,3\r\n/)
   await expectViews(matrixRowView, run.matrix({ limit: 2 }), 3)
   await expectViews(payoutView, run.receipts(1, { limit: 2 }), 3)
+  const all = await Array.fromAsync(run.past())
+  expect(await Array.fromAsync(run.events({ after: all.length - 2 }))).toEqual(all.slice(-1))
+  expect(await Array.fromAsync(run.events({ after: all.length - 1 }))).toEqual([])
   const past = await run.past({ limit: 2 }).page()
   expect(past).toMatchObject({ has_more: true, next: '1', data: [{ seq: 0 }, { seq: 1 }] })
   expectView(verificationView, await run.verify())
@@ -177,8 +180,10 @@ json.dump({
     "federations": [one["name"] for one in client.federations()],
     "drained": [client.drain_node(told["node"])["drained_at"] is not None, client.resume_node(told["node"])["drained_at"]],
     "secrets": [client.rotate_webhook_secret(told["endpoint"], 60, "once")["secret"][:6] for _ in (0, 1)],
+    "after": list(client.follow(run, after=told["head"])),
     "last": [event["type"] for event in client.follow(run, after=3)][-1],
     "models": [client.model(run)[0], client.save_model(run, "one.npz", 1), client.save_model(run, "two.safetensors")],
+    "tfjs": client.save_model(run, "three.tfjs.zip"),
     "bundle": client.save_bundle(run, "run.car") or os.path.getsize("run.car") > 0,
     "whoami": client.call("/v1/whoami")["id"],
 }, sys.stdout)
@@ -194,19 +199,30 @@ python('the Python client does all of that, with nothing but the standard librar
   const { id: federation } = await client.federations.create({ name: 'cardio' })
   const { id: endpoint } = await client.webhooks.create({ url: 'http://127.0.0.1:9/nobody' })
   const [site] = LiveSite.toys(1)
-  const told = { url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint, node: site?.signer.id }
+  const head = (await Array.fromAsync(run.past())).length - 1
+  const told = {
+    ...{ url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint, head },
+    node: site?.signer.id,
+  }
   made.child.stdin?.end(JSON.stringify(told))
   expect(JSON.parse((await made).stdout)).toEqual({
     ...{ ok: true, same: true, refused: [404, 'not_found', false], paused: 'lunch', extended: 3, resumed: null },
     ...{ stopped: true, listed: true, rounds: [1, 2, 3], paid: 3, card: true, verdict: 'proved' },
-    ...{ metrics: { round: [0, 1, 2], reports: [null, 3, 3] }, last: 'run.completed', bundle: true, whoami: 'root' },
+    ...{
+      metrics: { round: [0, 1, 2], reports: [null, 3, 3] },
+      last: 'run.completed',
+      after: [],
+      bundle: true,
+      whoami: 'root',
+    },
     ...{ renamed: 'heart', federations: ['heart'], secrets: ['whsec_', 'whsec_'] },
     drained: [true, null],
+    ...{ tfjs: run.view.model },
     models: [run.view.model, (await run.model({ round: 1 })).cid, run.view.model],
   })
-  expect(await readFile(join(folder.path, 'two.safetensors'))).toEqual(
-    Buffer.from(await (await run.model()).file('safetensors')),
-  )
+  const model = await run.model()
+  for (const [file, format] of [['two.safetensors', 'safetensors'] as const, ['three.tfjs.zip', 'tfjs'] as const])
+    expect(await readFile(join(folder.path, file))).toEqual(Buffer.from(await model.file(format)))
   await client.federations.remove(federation)
   await client.webhooks.remove(endpoint)
 })
