@@ -89,6 +89,8 @@ export class Notifier {
     this.#forget(new Set(endpoints.map(({ id }) => id)))
     for (const endpoint of endpoints) {
       const { id, enabled } = endpoint
+      // What it did not take before it was switched off says nothing of what it takes after.
+      if (!enabled) this.#troubles.delete(id)
       if (!enabled || this.#telling.has(id)) continue
       const told = this.#tell(endpoint, signal).catch((cause: unknown) => this.#faults.push(cause))
       const over = told.then(() => void this.#telling.delete(id))
@@ -174,7 +176,9 @@ export class Notifier {
     const { webhooks, clock } = this.#doors
     const id = run.spec.run
     const troubles = this.#troubles.get(endpoint.id) ?? new Map<RunId, Trouble>()
-    const trouble = troubles.get(id)
+    const known = troubles.get(id)
+    // Another process may have given up what was not taken from this one.
+    const trouble = known?.position === message.seq ? known : undefined
     const attempt = (trouble?.attempts ?? 0) + 1
     const tried = await this.#post(endpoint, message, signal)
     const { at, reason, status } = tried
@@ -188,7 +192,8 @@ export class Notifier {
     if (outcome === 'failed') {
       const pause = Math.min(PAUSE_MILLIS_MAX, PAUSE_MILLIS * 2 ** Math.min(attempt - 1, 10))
       this.#troubles.set(endpoint.id, troubles)
-      troubles.set(id, { since: trouble?.since ?? at, attempts: attempt, until: clock.now() + pause })
+      const since = trouble?.since ?? at
+      troubles.set(id, { position: place.position, since, attempts: attempt, until: clock.now() + pause })
     } else troubles.delete(id)
     return this.#note(endpoint, message, { ...tried, attempt, outcome })
   }
@@ -240,8 +245,13 @@ export class Notifier {
   }
 }
 
-/** Since when, how often, and until when it is left alone. */
-type Trouble = { readonly since: Millis; readonly attempts: number; readonly until: Millis }
+/** Which event is not taken, since when, how often it was tried, and until when it is left alone. */
+type Trouble = {
+  readonly position: number
+  readonly since: Millis
+  readonly attempts: number
+  readonly until: Millis
+}
 type Tried = Pick<Delivery, 'at' | 'status' | 'reason' | 'elapsedMillis'>
 type Message = WebhookMessage & { readonly run: RunId | null; readonly seq: number | null }
 

@@ -287,6 +287,31 @@ describe('an endpoint', () => {
     expect(seqs(at.sent.filter(({ url }) => url.includes('two')))).toEqual([0, 1, 2, 3, 4, 5, 6])
   })
 
+  test('that failed, and was switched off for days, has a day again once it is switched on', async () => {
+    const at = process(openMemoryLog(), virtualClock(0), () => 500)
+    await at.webhooks.add(body('https://one.example/'), null)
+    await at.turn()
+    await at.webhooks.change('we_0', { enabled: false })
+    await at.turn()
+    await at.clock.advance(3 * 86_400_000)
+    await at.webhooks.change('we_0', { enabled: true })
+    await at.turn()
+    expect(at.notifier.deliveries('we_0').map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
+      [1, 'failed'],
+      [1, 'failed'],
+    ])
+  })
+
+  test('that has not taken from this process what another one gave up has a day for the next one', async () => {
+    const at = process(openMemoryLog(), virtualClock(0), () => 500)
+    await at.webhooks.add(body('https://one.example/'), null)
+    await at.turn()
+    await at.webhooks.giveUp({ id: 'we_0', run: RUN, position: 0, reason: 'it answered 500' })
+    await at.clock.advance(3 * 86_400_000)
+    await at.turn()
+    expect(at.notifier.deliveries('we_0')[0]).toMatchObject({ seq: 1, attempt: 1, outcome: 'failed' })
+  })
+
   test('that answers slowly holds up no other, and is told each event once all the same', async () => {
     const answers: (() => void)[] = []
     const slowly = () => new Promise<number>((settle) => answers.push(() => settle(204)))
