@@ -15,6 +15,7 @@ export const CODES = [
   'federation_in_use',
   'foreign_origin',
   'headers_too_large',
+  'idempotency_key_needed',
   'idempotency_key_reused',
   'insufficient_funds',
   'insufficient_scope',

@@ -13,16 +13,17 @@ import type { ApiDoors } from './doors.ts'
 import { tagged } from './etag.ts'
 import type { EventStreams } from './event-stream.ts'
 import { streamEvents } from './events.ts'
-import { idempotencyHeaders } from './idempotency.ts'
+import { checkSpending, idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
 import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
+import { instant, listOf } from './query.ts'
 import { wholeOf } from './request.ts'
 import { launchRunSchema } from './run-schemas.ts'
-import { runView } from './run-views.ts'
+import { runView, statusField } from './run-views.ts'
 import { eventView, page, problemView } from './schemas.ts'
 import { placeOf, runsFor } from './tenancy.ts'
-import { eventOf, runOf } from './views.ts'
+import { eventOf, runOf, statusOf } from './views.ts'
 
 export type Routes = FastifyInstance<
   RawServerDefault,
@@ -39,6 +40,21 @@ export const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   after: z.string().optional(),
 })
+const runsQuery = pageQuery.extend({
+  label: z
+    .string()
+    .max(200)
+    .regex(/^[^:]+:.+$/)
+    .optional()
+    .meta({ description: 'key:value: those with this label alone' }),
+  status: listOf(statusField, statusField.options.length)
+    .optional()
+    .meta({ description: `those of these alone, with commas or given again: ${statusField.options.join(', ')}` }),
+  created_after: instant.optional().meta({ description: 'RFC 3339: those that were launched later' }),
+})
+type RunsQuery = z.output<typeof pageQuery> &
+  Pick<Partial<z.output<typeof runsQuery>>, 'label' | 'status' | 'created_after'>
+
 export const problems = {
   400: problemView,
   401: problemView,
@@ -65,13 +81,15 @@ export function runRoutes(
       config: { scope: 'runs:write' },
       schema: {
         summary: 'Launch a run',
-        description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
+        description:
+          'An Idempotency-Key makes a repeat answer the first run instead of launching another; where there is a budget it takes one.',
         headers: idempotencyHeaders,
         body: launchRunSchema,
         response: { 200: runView, 201: runView, ...problems },
       },
     },
     async (request, reply) => {
+      checkSpending(request, request.body.budget)
       const { federation, populationSize } = await placeOf(doors, request.caller, request.body.federation)
       const run = await launcher.launch(request, 'train', reply, async (id, idempotency) => {
         const { request: order, origin } = await wholeOf(doors, request.caller, request.body)
@@ -87,14 +105,7 @@ export function runRoutes(
       config: { scope: 'runs:read' },
       schema: {
         summary: 'Runs, the newest first',
-        querystring: pageQuery.extend({
-          label: z
-            .string()
-            .max(200)
-            .regex(/^[^:]+:.+$/)
-            .optional()
-            .meta({ description: 'key:value: those with this label alone' }),
-        }),
+        querystring: runsQuery,
         response: { 200: page(runView), ...problems },
       },
     },
@@ -182,14 +193,18 @@ async function eventsOf(
 export async function pageOf<V>(
   { runner, labels }: ApiDoors,
   caller: Caller,
-  { label, ...query }: z.output<typeof pageQuery> & { readonly label?: string | undefined },
+  { label, status, created_after: createdAfter, ...query }: RunsQuery,
   purpose: RunSpec['purpose'],
   viewOf: (run: Run, labelledOf: Lookup) => Promise<V>,
 ): Promise<{ data: V[]; has_more: boolean; next: string | null }> {
   const labelledOf = await labels.lookup()
   const [, key = '', value] = label === undefined ? [] : (/^([^:]+):(.+)$/.exec(label) ?? [])
-  const has = ({ spec }: Run) => label === undefined || labelledOf(spec.run).labels[key] === value
-  const runs = runsFor({ runner }, caller).filter((run) => run.spec.purpose === purpose && has(run))
+  const isAskedFor = (run: Run) =>
+    run.spec.purpose === purpose &&
+    (label === undefined || labelledOf(run.spec.run).labels[key] === value) &&
+    (status === undefined || status.includes(statusOf(run))) &&
+    (createdAfter === undefined || run.createdAt > createdAfter)
+  const runs = runsFor({ runner }, caller).filter(isAskedFor)
   const keyOf = ({ spec }: Run) => spec.run
   return pageIn(runs.toReversed(), query, { keyOf, newestFirst: true }, (run) => viewOf(run, labelledOf))
 }

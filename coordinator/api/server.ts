@@ -10,6 +10,7 @@ import { type Caller, insufficientScope, mayCall } from './caller.ts'
 import { cardRoutes } from './card.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { countsRoutes } from './counts.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { datasetRoutes } from './datasets.ts'
 import type { ApiDoors } from './doors.ts'
@@ -36,6 +37,7 @@ import { payoutRoutes } from './payouts.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, later, Problem } from './problems.ts'
 import { publicationRoutes } from './publications.ts'
+import { checkQueries } from './query.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes, signInRoute } from './session.ts'
@@ -91,6 +93,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     ),
   )
   await describe(server, doors.version)
+  checkQueries(server)
   const connections = new Connections(server.server, bounds, {
     ...{ isTls: options.tls !== undefined, linksMax: options.linksMax },
     dropped: () => counters.count('requests_refused', 'dropped'),
@@ -107,7 +110,10 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     if (refusal) throw later(503, refusal, 'come again over a new connection', { closes: true })
     if (isPreflight) return reply.code(204).send()
   })
-  server.addHook('onResponse', async ({ method, routeOptions }, reply) => {
+  server.addHook('onResponse', async (request, reply) => {
+    // A stream takes as long as somebody reads it, which says nothing of how long an answer takes.
+    if (streams.answers(request)) return
+    const { method, routeOptions } = request
     const labels = { route: routeOptions.url ?? 'none', method, status: String(reply.statusCode) }
     counters.time('http_request_duration_seconds', reply.elapsedTime / 1000, labels)
   })
@@ -168,6 +174,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const launcher = new Launcher(doors)
     dryRunRoutes(routes, doors)
     runRoutes(routes, doors, { launcher, streams })
+    countsRoutes(routes, doors)
     feedRoutes(routes, doors, streams)
     roundRoutes(routes, doors)
     metricsRoutes(routes, doors)

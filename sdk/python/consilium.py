@@ -66,9 +66,13 @@ class Consilium:
         """What would become of it: who would take it, what it costs, how much moves. Nothing does."""
         return self.call("/v1/runs/dry-run", order)
 
-    def runs(self, label=None):
-        """The newest first; those with one label alone, as key:value."""
-        return self.all("/v1/runs" + ("?label=" + _part(label) if label else ""))
+    def runs(self, label=None, status=None, created_after=None):
+        """The newest first; with one label, key:value; of one status or of several, with commas; launched later, RFC 3339."""
+        return self.all("/v1/runs" + _query(label=label, status=status, created_after=created_after))
+
+    def counts(self, since=None):
+        """How many runs have each status, and how many rounds ended later than since, RFC 3339: 24 hours ago by default."""
+        return self.call("/v1/runs/counts" + _query(since=since))
 
     def relabel(self, run, **change):
         """Its name=, and its labels={}: what is left out stays as it is, what is None is taken off."""
@@ -301,6 +305,9 @@ class Consilium:
             raise ApiError(answer.code, {}) from None
 
 _part = urllib.parse.quote_plus
+def _query(**told):
+    given = {name: value for name, value in told.items() if value}
+    return "?" + urllib.parse.urlencode(given) if given else ""
 def _of(run, rest=""):
     return "/v1/runs/" + _part(run) + rest
 def _plain(text):

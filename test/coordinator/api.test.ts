@@ -96,7 +96,11 @@ describe('the API', () => {
   test('takes the example of the docs as it stands', async () => {
     await using at = await live()
     const body = await readFile('docs/example-task.json', 'utf8')
-    const answer = await at.api('/v1/runs', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+    const answer = await at.api('/v1/runs', {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'one' },
+    })
     expect(answer.status).toBe(201)
     expect(await json(answer)).toMatchObject({
       name: 'outcome from age, pressure and sex',

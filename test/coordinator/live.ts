@@ -20,6 +20,7 @@ export type Live = AsyncDisposable & {
   readonly key: string
   /** A request with the API key. */
   api(path: string, init?: RequestInit): Promise<Response>
+  /** Under a key of its own unless it is told another. */
   launch(change?: object, headers?: Record<string, string>): Promise<Response>
   /** One counter of /metrics. */
   counted(name: string, reason: string): Promise<number>
@@ -44,7 +45,7 @@ export async function live(change: Partial<CoordinatorConfig> = {}): Promise<Liv
       api('/v1/runs', {
         method: 'POST',
         body: JSON.stringify(request(body)),
-        headers: { 'content-type': 'application/json', ...headers },
+        headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID(), ...headers },
       }),
     async counted(name, reason) {
       const text = await (await fetch(`${coordinator.url}/metrics`)).text()

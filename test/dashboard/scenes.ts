@@ -171,7 +171,11 @@ export async function killedAndBack(openAt: OpenStage): Promise<void> {
   const stop = new AbortController()
   doors.defer(() => stop.abort())
   const stage = doors.use(await openAt(first.url))
-  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const headers = {
+    authorization: `Bearer ${key}`,
+    'content-type': 'application/json',
+    'idempotency-key': 'the one run',
+  }
   const body = JSON.stringify(request({ ...PLAIN, rounds: 40, failuresMax: 20 }))
   const { id } = (await (await fetch(`${first.url}/v1/runs`, { method: 'POST', headers, body })).json()) as {
     readonly id: string

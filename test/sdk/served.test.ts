@@ -82,6 +82,12 @@ afterAll(async () => at[Symbol.asyncDispose]())
 test('a run is told of in the shapes that the SDK has for it', async () => {
   expectView(runViews.runView, (await run.refresh()).view)
   expect((await Array.fromAsync(client.runs.list({ limit: 1 }))).map(({ id }) => id)).toEqual([fork.id, run.id])
+  const asked = { status: 'completed', createdAfter: run.view.created_at } as const
+  expect((await Array.fromAsync(client.runs.list(asked))).map(({ id }) => id)).toEqual([fork.id])
+  expect(await Array.fromAsync(client.runs.list({ status: ['running', 'paused'] }))).toEqual([])
+  const counts = await client.runs.counts()
+  expectView(runViews.runCountsView, counts)
+  expect([counts.statuses.completed, counts.rounds]).toEqual([2, { closed: 5, aborted: 0 }])
   await expectViews(runViews.roundView, run.rounds({ limit: 2 }), 3)
   expectView(runViews.roundWithSeatsView, await run.round(1))
   expect(metricsView.parse(await run.metrics())).toHaveProperty('accuracy')
@@ -173,7 +179,9 @@ json.dump({
     "ok": client.dry_run(order)["ok"], "same": new == same, "refused": refused,
     "paused": client.pause(new, "lunch")["reason"], "extended": client.extend(new, 1, "7", "more")["rounds"],
     "resumed": client.resume(new)["reason"], "stopped": client.stop(new, "enough")["id"] == new,
-    "listed": new in [one["id"] for one in client.runs()], "rounds": [one["round"] for one in client.rounds(run)],
+    "listed": new in [one["id"] for one in client.runs()],
+    "filtered": new in [one["id"] for one in client.runs(status="running,finishing,stopped", created_after="2020-01-01T00:00:00+01:00")],
+    "counted": client.counts("2020-01-01T00:00:00Z")["rounds"], "rounds": [one["round"] for one in client.rounds(run)],
     "metrics": client.metrics(run, ["reports"]), "paid": len(list(client.receipts(run, 1))),
     "card": client.card(run).startswith("---"), "verdict": client.verify(run)["verdict"],
     "renamed": client.amend_federation(told["federation"], name="heart", description=None)["name"],
@@ -207,7 +215,16 @@ python('the Python client does all of that, with nothing but the standard librar
   made.child.stdin?.end(JSON.stringify(told))
   expect(JSON.parse((await made).stdout)).toEqual({
     ...{ ok: true, same: true, refused: [404, 'not_found', false], paused: 'lunch', extended: 3, resumed: null },
-    ...{ stopped: true, listed: true, rounds: [1, 2, 3], paid: 3, card: true, verdict: 'proved' },
+    ...{
+      stopped: true,
+      listed: true,
+      filtered: true,
+      counted: { closed: 5, aborted: expect.any(Number) },
+      rounds: [1, 2, 3],
+      paid: 3,
+      card: true,
+      verdict: 'proved',
+    },
     ...{
       metrics: { round: [0, 1, 2], reports: [null, 3, 3] },
       last: 'run.completed',
