@@ -140,7 +140,11 @@ async function roundOf(
 function cidOf(named: string): Cid {
   const cid = parseCid(named)
   if (cid.ok) return cid.value
-  throw usage('which_run', `here a run goes by the CID of its record, not by ${named}`, WHICH)
+  throw usage(
+    'which_run',
+    `here a run goes by the CID of its record, or, of a bundle, by its whole id, not by ${named}`,
+    WHICH,
+  )
 }
 
 const WHICH = 'bafy… (the record that consilium runs show tells, or that verify prints for a bundle)'

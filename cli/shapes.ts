@@ -50,6 +50,7 @@ export const SHAPES = {
   events: lines(eventView),
   answer: one(askedShape),
   node: one(nodeWithHistoryView),
+  'node-invited': one(nodeView),
   nodes: list(nodeView),
   datasets: list(datasetView),
   federation: one(federationView),

@@ -22,7 +22,7 @@ export type AnnouncerDoors = {
   readonly signer: Signer
   readonly ticketKey: Bytes
   readonly shapes: Shapes
-  readonly eligibility: Pick<Eligibility, 'among'>
+  readonly eligibility: Pick<Eligibility, 'invited'>
 }
 
 /**
@@ -158,7 +158,7 @@ export class Announcer {
 
   /** Those of the nodes, of all that are linked where none are named, whom the run is for. */
   #invitees({ spec }: Run, nodes = this.#doors.transport.linked()): Promise<readonly NodeId[]> {
-    return this.#doors.eligibility.among(spec.federation, nodes)
+    return this.#doors.eligibility.invited(spec.federation, nodes)
   }
 
   /** One frame for everybody, signed once, with what everybody will ask for next. */

@@ -32,7 +32,7 @@ export type DryRunDoors = {
   readonly inquiries: Inquiries
   /** Of whatever process. */
   readonly presence: Presence
-  readonly eligibility: Pick<Eligibility, 'among' | 'operators'>
+  readonly eligibility: Pick<Eligibility, 'invited' | 'operators'>
   readonly clock: Clock
   readonly newRunId: () => RunId
 }
@@ -141,14 +141,14 @@ function amounts(tranches: readonly Tranche[], index: number, reports: number): 
   return roundPayouts(tranches, index, nodes).map(({ amount }) => amount)
 }
 
-/** Those who are linked and may be in its rounds. */
+/** Those who are linked and would be invited to its rounds. */
 async function sitesOf(
   { inquiries, presence, eligibility }: DryRunDoors,
   federation: RunSpec['federation'],
   plan: Cid,
   blocks: readonly Block[],
 ): Promise<Pick<Forecast, 'sites' | 'linked' | 'willing'>> {
-  const linked = (await eligibility.among(federation, await presence.nodes())).toSorted()
+  const linked = (await eligibility.invited(federation, await presence.nodes())).toSorted()
   const told = linked.slice(0, SITES_MAX)
   const [opinions, operatorOf] = await Promise.all([
     inquiries.ask(plan, blocks, told),

@@ -1,32 +1,45 @@
 import type { FederationId, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { Drains } from './drains.ts'
 import type { Federations } from './federations.ts'
 
 /** A coordinator's own list, each node with its operator where it has another than itself; or everybody. */
 export type Admits = ReadonlyMap<NodeId, string | null> | 'open'
 /** A node that may be in a round, and whose it is. */
 type Eligible = { readonly operator: string | null }
-export type EligibilityRefusal = 'not-a-member' | 'not-admitted'
+export type EligibilityRefusal = 'not-a-member' | 'not-admitted' | 'drained'
 
 /**
  * Who may link, and who may be in which run's rounds, at the moment it is asked: whoever is on the list, and whoever is a
- * member of a federation; in a run of a federation its members, and nobody else.
+ * member of a federation; in a run of a federation its members, and nobody else. Of those who may be, the ones that are drained
+ * are not asked.
  */
 export class Eligibility {
   readonly #admits: Admits
   readonly #federations: Federations
+  readonly #drains: Drains
 
-  constructor(doors: { readonly admits: Admits; readonly federations: Federations }) {
+  constructor(doors: { readonly admits: Admits; readonly federations: Federations; readonly drains: Drains }) {
     this.#admits = doors.admits
     this.#federations = doors.federations
+    this.#drains = doors.drains
   }
 
   async mayLink(node: NodeId): Promise<boolean> {
     return this.#isListed(node) || (await this.#federations.memberships(node)).length > 0
   }
 
-  /** @param federation of the run; null where it is of none */
+  /** Whether a node may join a round that is open. @param federation of the run; null where it is of none */
   async of(federation: FederationId | null, node: NodeId): Promise<Result<Eligible, EligibilityRefusal>> {
+    const eligible = await this.#member(federation, node)
+    if (eligible.ok && (await this.#drains.has(node))) return refuse('drained', 'the coordinator lets it rest')
+    return eligible
+  }
+
+  async #member(
+    federation: FederationId | null,
+    node: NodeId,
+  ): Promise<Result<Eligible, 'not-a-member' | 'not-admitted'>> {
     if (federation === null && this.#isListed(node)) return accept({ operator: this.#listed(node) })
     const memberships = await this.#federations.memberships(node)
     if (federation !== null) {
@@ -39,9 +52,20 @@ export class Eligibility {
     return accept({ operator: operatorIn(memberships) })
   }
 
-  /** Those of the nodes that are invited to a run's rounds. */
+  /** Those of the nodes that may be in a run's rounds, and have a word in them. */
   async among(federation: FederationId | null, nodes: readonly NodeId[]): Promise<readonly NodeId[]> {
     return federation === null ? nodes : this.#federations.among(federation, nodes)
+  }
+
+  /** Those of them that are invited to a round that opens. */
+  async invited(federation: FederationId | null, nodes: readonly NodeId[]): Promise<readonly NodeId[]> {
+    const [all, drained] = await Promise.all([this.among(federation, nodes), this.#drains.all()])
+    return drained.size === 0 ? all : all.filter((node) => !drained.has(node))
+  }
+
+  /** Whether everybody who is linked is invited to the rounds of such a run. */
+  async invitesAll(federation: FederationId | null): Promise<boolean> {
+    return federation === null && (await this.#drains.all()).size === 0
   }
 
   /** Nodes that may be in the rounds; undefined where anybody may. */

@@ -43,7 +43,7 @@ export type GatewayDoors = VectorStores & {
   /** MAC key of upload tickets. */
   readonly ticketKey: Bytes
   readonly runner: Runner
-  readonly eligibility: Pick<Eligibility, 'of' | 'among'>
+  readonly eligibility: Pick<Eligibility, 'of' | 'among' | 'invited'>
   readonly counters: Counters
   /** Hears what nodes say of themselves. */
   readonly hearNode: HearNode

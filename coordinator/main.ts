@@ -34,6 +34,7 @@ import { Claims } from './claims.ts'
 import { Counters } from './counters.ts'
 import { Curves } from './curves.ts'
 import { Datasets } from './datasets.ts'
+import { Drains } from './drains.ts'
 import { dutiesOf } from './duties.ts'
 import { handlersOver } from './effects/handlers.ts'
 import { type Admits, Eligibility } from './eligibility.ts'
@@ -193,7 +194,8 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const { version } = config
   doors.use(watching({ runner, presence, counters, lines: logger, traces, now: () => clock.now(), version }))
   const federations = new Federations({ log, clock, secret: accessKey(secret) })
-  const eligibility = new Eligibility({ admits: config.admits, federations })
+  const drains = new Drains({ log, clock })
+  const eligibility = new Eligibility({ admits: config.admits, federations, drains })
   const datasets = new Datasets({ log, clock })
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 
@@ -246,7 +248,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       presence,
       capabilities,
       paces,
-      ...{ federations, eligibility, datasets, inquiries, signer },
+      ...{ federations, eligibility, drains, datasets, inquiries, signer },
       newRunId: () => `run_${ulid(clock.now())}` as RunId,
       version: config.version,
       closing: closing.signal,

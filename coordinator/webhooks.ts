@@ -64,7 +64,7 @@ const webhookEventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('removed'), id: idField }),
   /** All events of a run before this position are delivered, or no longer tried. */
   z.strictObject({ kind: z.literal('passed'), id: idField, run: runIdField, position: count(RUN_EVENTS_MAX) }),
-  /** Nothing could be delivered for so long that this event is not tried any more. */
+  /** This event was not taken for so long that it is not tried any more; or it was answered that nobody is there. */
   z.strictObject({
     kind: z.literal('gaveUp'),
     id: idField,
@@ -224,7 +224,8 @@ export class Webhooks {
     })
   }
 
-  async giveUp(id: string, run: RunId, position: number, reason: string): Promise<void> {
+  /** An event is not tried any more. */
+  async giveUp({ id, run, position, reason }: Refused): Promise<void> {
     const at = this.#doors.clock.now()
     await this.#chronicle.write(({ endpoints: known }, length) => {
       const isNew = (known.get(id)?.passed.get(run) ?? 0) <= position && length < this.#bounds.passes
@@ -235,7 +236,32 @@ export class Webhooks {
       return { events: known.has(id) && isNew ? events : [], answer: undefined }
     })
   }
+
+  /**
+   * Where an event was answered that nobody is there any more: nothing is sent until somebody switches the endpoint on, and
+   * then it goes on with that event.
+   *
+   * @param url that gave the answer
+   * @returns whether that is still its address
+   */
+  switchOff({ id, run, position, reason }: Refused, url: string): Promise<boolean> {
+    return this.#chronicle.write<boolean>(({ endpoints }) => {
+      const standing = endpoints.get(id)
+      if (!standing || standing.url !== url) return { events: [], answer: false }
+      if (!standing.enabled) return { events: [], answer: true }
+      const at = Math.max(this.#doors.clock.now(), standing.updatedAt + 1)
+      const { events, description } = standing
+      const gaveUp = { kind: 'gaveUp' as const, id, at, run, position, reason }
+      return {
+        events: [gaveUp, { kind: 'changed', id, at, url, events, description, enabled: false }],
+        answer: true,
+      }
+    })
+  }
 }
+
+/** An event that an endpoint does not take. */
+type Refused = { readonly id: string; readonly run: RunId; readonly position: number; readonly reason: string }
 
 export function isWanted({ events }: Pick<Endpoint, 'events'>, type: string): boolean {
   return events.some((pattern) => isMeant(pattern, type))

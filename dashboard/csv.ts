@@ -10,6 +10,15 @@ function cell(value: string | number | bigint | null): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
+export type TableRow = Readonly<Record<string, string | number | null>>
+
+/** Rows of the same fields, which are the names of the columns. */
+export function saveTable(name: string, rows: readonly TableRow[]): void {
+  const columns = Object.keys(rows[0] ?? {})
+  const lines = rows.map((row) => columns.map((column) => row[column] ?? null))
+  download(`${name}.csv`, csvOf([columns, ...lines]), 'text/csv')
+}
+
 export function download(name: string, content: BlobPart, type: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }))
   const link = document.createElement('a')

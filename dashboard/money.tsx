@@ -1,10 +1,9 @@
-import type { ReceiptView } from '#sdk/views/payments.ts'
 import type { RunView } from '#sdk/views/runs.ts'
-import { get, type Page } from './api.ts'
-import { csvOf, download } from './csv.ts'
+import { saveTable, type TableRow } from './csv.ts'
 import { formatCount, formatCredits, shortId } from './format.ts'
-import { useList, useLoad } from './load.ts'
+import { useList } from './load.ts'
 import { Card, Id, Show, Tile } from './parts.tsx'
+import { Payouts } from './payouts.tsx'
 import { type Column, Table } from './table.tsx'
 import { WORDS } from './words.ts'
 
@@ -19,10 +18,6 @@ export function MoneyPage() {
   const words = WORDS.money
   const [runs, runsAgain] = useList<RunView>('/v1/runs')
   const [balances, balancesAgain] = useList<Balance>('/v1/balances')
-  const [payouts, payoutsAgain] = useLoad(
-    (signal) => get<Page<ReceiptView>>('/v1/payouts?limit=200', signal),
-    'payouts',
-  )
   return (
     <>
       <h1>{words.title}</h1>
@@ -48,23 +43,7 @@ export function MoneyPage() {
             )}
           </Show>
         </Card>
-        <Card
-          title={words.payouts}
-          side={<Csv name="payouts" rows={payouts.state === 'ready' ? payouts.value.data : []} />}
-        >
-          <Show loaded={payouts} again={payoutsAgain}>
-            {({ data }) => (
-              <Table
-                label={words.payouts}
-                columns={PAYOUTS}
-                rows={data}
-                keyOf={({ run, round, node }) => `${run} ${round} ${node}`}
-                empty={words.none}
-                hint={words.noneHint}
-              />
-            )}
-          </Show>
-        </Card>
+        <Payouts />
       </div>
     </>
   )
@@ -144,42 +123,9 @@ const BALANCES: readonly Column<Balance>[] = [
   },
   credits(WORDS.money.earned, ({ earned }) => earned),
 ]
-const PAYOUTS: readonly Column<ReceiptView>[] = [
-  {
-    name: WORDS.money.run,
-    cell: ({ run }) => <a href={`/runs/${run}`}>{run.slice(-6)}</a>,
-    by: ({ run }) => run,
-    wide: 0.8,
-  },
-  { name: WORDS.money.round, cell: ({ round }) => round, by: ({ round }) => round, isNumber: true, wide: 0.7 },
-  {
-    name: WORDS.money.node,
-    cell: ({ node }) => <Id id={node} name={WORDS.money.node} />,
-    by: ({ node }) => node,
-    wide: 1.5,
-  },
-  credits(WORDS.money.amount, ({ amount }) => amount),
-  { name: WORDS.money.receipt, cell: ({ receipt }) => <Id id={receipt} name={WORDS.money.receipt} />, wide: 1.5 },
-]
-
-function Csv({
-  name,
-  rows,
-}: {
-  readonly name: string
-  readonly rows: readonly Readonly<Record<string, string | number | null>>[]
-}) {
-  const [first] = rows
-  const save = () => {
-    const columns = Object.keys(first ?? {})
-    download(
-      `${name}.csv`,
-      csvOf([columns, ...rows.map((row) => columns.map((column) => row[column] ?? null))]),
-      'text/csv',
-    )
-  }
+function Csv({ name, rows }: { readonly name: string; readonly rows: readonly TableRow[] }) {
   return (
-    <button type="button" disabled={!first} onClick={save}>
+    <button type="button" disabled={rows.length === 0} onClick={() => saveTable(name, rows)}>
       {WORDS.csv}
     </button>
   )

@@ -1,9 +1,11 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { NodeView } from '#sdk/views/nodes.ts'
-import { type ApiProblem, pages } from './api.ts'
-import { formatBytes, formatCount, formatDay } from './format.ts'
+import { type ApiProblem, pages, send } from './api.ts'
+import { Confirm } from './form.tsx'
+import { formatBytes, formatCount, formatDay, shortId } from './format.ts'
 import { problemOf } from './load.ts'
 import { Card, Chip, Id, Trouble } from './parts.tsx'
+import { isUnbound, may, session } from './session.ts'
 import { type Column, Filter, Table } from './table.tsx'
 import { WORDS } from './words.ts'
 
@@ -12,6 +14,8 @@ const EVERY_MILLIS = 20_000
 
 export function NodesPage() {
   const { nodes, problem, isWhole, again } = useNodes()
+  const [draining, setDraining] = useState<NodeView>()
+  const [failed, setFailed] = useState<ApiProblem>()
   const [filter, setFilter] = useState('')
   const [linkedOnly, setLinkedOnly] = useState(false)
   const words = WORDS.nodes
@@ -19,6 +23,15 @@ export function NodesPage() {
     const wanted = filter.trim().toLowerCase()
     return nodes.filter((node) => (!linkedOnly || node.linked) && (wanted === '' || textOf(node).includes(wanted)))
   }, [nodes, filter, linkedOnly])
+  const columns = useMemo(() => {
+    if (!may('nodes:admin') || !isUnbound()) return COLUMNS
+    const resume = async (node: NodeView) => {
+      setFailed(undefined)
+      await send('POST', `${PATH}/${node.id}/resume`).then(again, (cause: unknown) => setFailed(problemOf(cause)))
+    }
+    const invited = invitedColumn({ drain: setDraining, resume: (node) => void resume(node) })
+    return COLUMNS.toSpliced(1 + COLUMNS.findIndex(({ name }) => name === WORDS.nodes.state), 0, invited)
+  }, [session.value])
   const side = (
     <div class="controls">
       <label>
@@ -31,6 +44,11 @@ export function NodesPage() {
   return (
     <>
       <h1>{words.title}</h1>
+      {failed && (
+        <p class="banner warn" role="alert">
+          {failed.message}
+        </p>
+      )}
       <Card side={side}>
         {problem && nodes.length === 0 ? (
           <Trouble problem={problem} again={again} />
@@ -38,7 +56,7 @@ export function NodesPage() {
           <Table
             tall
             label={words.label}
-            columns={COLUMNS}
+            columns={columns}
             rows={shown}
             keyOf={({ id }) => id}
             empty={nodes.length > 0 ? WORDS.table.none : isWhole ? words.none : WORDS.loading}
@@ -46,41 +64,87 @@ export function NodesPage() {
           />
         )}
       </Card>
+      {draining && (
+        <Confirm
+          title={words.drainTitle}
+          lead={words.drainLead(nameOf(draining))}
+          act={words.drain}
+          close={() => setDraining(undefined)}
+          confirmed={async () => {
+            await send('POST', `${PATH}/${draining.id}/drain`)
+            again()
+          }}
+        />
+      )}
     </>
   )
 }
 
+/** What whoever runs the coordinator decides of a node. */
+function invitedColumn({
+  drain,
+  resume,
+}: Readonly<Record<'drain' | 'resume', (node: NodeView) => void>>): Column<NodeView> {
+  const words = WORDS.nodes
+  return {
+    name: words.invited,
+    cell: (node) => {
+      const [act, press] = node.drained_at === null ? [words.drain, drain] : [words.resume, resume]
+      return (
+        <button type="button" class="plain" aria-label={`${act} ${nameOf(node)}`} onClick={() => press(node)}>
+          {act}
+        </button>
+      )
+    },
+    by: ({ drained_at }) => drained_at ?? '',
+    wide: 0.75,
+  }
+}
+
+function nameOf({ operator, id }: NodeView): string {
+  return operator ? `${operator}, ${shortId(id)}` : `${WORDS.nodes.node} ${shortId(id)}`
+}
+
+const PATH = '/v1/nodes'
 const COLUMNS: readonly Column<NodeView>[] = [
-  { name: WORDS.nodes.node, cell: ({ id }) => <Id id={id} name={WORDS.nodes.node} />, by: ({ id }) => id, wide: 1.6 },
+  { name: WORDS.nodes.node, cell: ({ id }) => <Id id={id} name={WORDS.nodes.node} />, by: ({ id }) => id, wide: 1.5 },
   {
     name: WORDS.nodes.operator,
     cell: ({ operator }) => operator ?? <span class="note">{WORDS.nodes.nobody}</span>,
     by: ({ operator }) => operator ?? '',
-    wide: 1.3,
+    wide: 1.1,
   },
   {
     name: WORDS.nodes.state,
-    cell: ({ linked }) => <Chip state={linked ? 'linked' : 'away'} />,
-    by: ({ linked }) => Number(linked),
-    wide: 1.1,
+    cell: ({ linked, drained_at }) =>
+      drained_at === null ? (
+        <Chip state={linked ? 'linked' : 'away'} />
+      ) : (
+        <span title={WORDS.nodes.drainedSince(formatDay(drained_at))}>
+          <Chip state="drained" />
+        </span>
+      ),
+    by: ({ linked, drained_at }) => Number(linked) - (drained_at === null ? 0 : 0.5),
+    wide: 1.25,
   },
   {
     name: WORDS.nodes.standing,
     cell: ({ standing }) => <Chip state={standing} />,
     by: ({ standing }) => standing,
-    wide: 1.4,
+    wide: 1.3,
   },
   {
     name: WORDS.nodes.backend,
     cell: ({ capability }) =>
       capability ? `${capability.backend}${capability.software ? ` (${WORDS.nodes.software})` : ''}` : '—',
     by: ({ capability }) => capability?.backend ?? '',
+    wide: 0.9,
   },
   {
     name: WORDS.nodes.adapter,
     cell: ({ capability }) => <span class="clip">{capability?.adapter || '—'}</span>,
     by: ({ capability }) => capability?.adapter ?? '',
-    wide: 0.9,
+    wide: 0.8,
   },
   {
     name: WORDS.nodes.speed,
@@ -100,13 +164,13 @@ const COLUMNS: readonly Column<NodeView>[] = [
     name: WORDS.nodes.version,
     cell: ({ capability }) => capability?.version ?? '—',
     by: ({ capability }) => capability?.version ?? '',
-    wide: 0.7,
+    wide: 0.65,
   },
   {
     name: WORDS.nodes.seen,
     cell: ({ capability }) => (capability ? formatDay(capability.reported_at) : '—'),
     by: ({ capability }) => capability?.reported_at ?? '',
-    wide: 1.3,
+    wide: 1.15,
   },
 ]
 
@@ -131,7 +195,7 @@ function useNodes() {
     const ask = async (isFirst: boolean): Promise<void> => {
       try {
         const found: NodeView[] = []
-        for await (const page of pages<NodeView>('/v1/nodes?which=known', aborted.signal)) {
+        for await (const page of pages<NodeView>(`${PATH}?which=known`, aborted.signal)) {
           found.push(...page)
           if (isFirst) setNodes([...found])
         }
@@ -144,7 +208,7 @@ function useNodes() {
       }
       timer = setTimeout(() => void ask(false), EVERY_MILLIS)
     }
-    void ask(true)
+    void ask(nodes.length === 0)
     return () => {
       aborted.abort()
       clearTimeout(timer)

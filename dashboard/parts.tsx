@@ -11,13 +11,13 @@ import { WORDS } from './words.ts'
 
 const SIGNS: Readonly<Record<string, string>> = {
   ...{ running: '●', open: '●', live: '●', linked: '●', funding: '○', finishing: '◐', connecting: '○' },
-  ...{ paused: '❚❚', reconnecting: '◌', completed: '✓', closed: '✓', confirmed: '✓', proved: '✓' },
+  ...{ paused: '❚❚', drained: '❚❚', reconnecting: '◌', completed: '✓', closed: '✓', confirmed: '✓', proved: '✓' },
   ...{ delivered: '✓', 'gave-up': '✕' },
   ...{ failed: '✕', aborted: '✕', doubted: '✕', refused: '✕', stopped: '■', ended: '■', away: '○', unchecked: '–' },
 }
 const TONES: Readonly<Record<string, string>> = {
   ...{ running: 'act', open: 'act', live: 'good', linked: 'good', finishing: 'act', funding: 'act' },
-  ...{ paused: 'warn', reconnecting: 'warn', completed: 'good', closed: 'good', confirmed: 'good' },
+  ...{ paused: 'warn', drained: 'warn', reconnecting: 'warn', completed: 'good', closed: 'good', confirmed: 'good' },
   ...{ delivered: 'good', 'gave-up': 'bad' },
   ...{ failed: 'bad', aborted: 'bad', doubted: 'bad', refused: 'bad' },
 }

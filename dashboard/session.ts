@@ -62,6 +62,12 @@ export function may(scope: Scope): boolean {
   return value.kind === 'signed-in' && value.scopes.includes(scope)
 }
 
+/** Whether the key is of no federation: what is the coordinator's as a whole is for such keys alone. */
+export function isUnbound(): boolean {
+  const { value } = session
+  return value.kind === 'signed-in' && value.federation === null
+}
+
 /** The coordinator takes the cookie no longer. */
 export function sessionEnded(): void {
   if (session.value.kind === 'signed-in') session.value = { kind: 'none', why: 'ended' }

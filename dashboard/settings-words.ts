@@ -41,7 +41,7 @@ export const SETTINGS = {
     'runs:write': 'launch, pause, resume, extend and stop runs; ask questions',
     'models:read': 'look at models and download them',
     'nodes:read': 'look at nodes, and at the data that they have published',
-    'nodes:admin': 'do things to nodes',
+    'nodes:admin': 'drain nodes and resume them',
     'federations:read': 'look at federations, members and invites',
     'federations:admin': 'found federations, invite and remove members',
     'payouts:read': 'look at receipts, payouts and balances',

@@ -43,6 +43,7 @@ export const WORDS = {
     doubted: 'Doubted',
     linked: 'Linked',
     away: 'Away',
+    drained: 'Drained',
   } as Readonly<Record<string, string>>,
   link: {
     connecting: 'Connecting …',
@@ -272,6 +273,13 @@ export const WORDS = {
       'consilium node up links one, and Settings has invites for hospitals. Where any node may link, the page at /lend makes one of a browser.',
     software: 'software',
     nobody: 'itself',
+    invited: 'Rounds',
+    drainedSince: (day: string) => `Invited to no new round since ${day}`,
+    drain: 'Drain',
+    resume: 'Resume',
+    drainTitle: 'Invite this node to no new round?',
+    drainLead: (node: string) =>
+      `${node} finishes what it has begun, and keeps what it has earned. It is invited again once you resume it here.`,
   },
   money: {
     title: 'Money',
@@ -296,6 +304,10 @@ export const WORDS = {
     budgetTotal: 'Budgets',
     paidTotal: 'Paid for verified work',
     releasedTotal: 'Released',
+    newest: (count: string) => `These are the newest ${count}; the CSV has all.`,
+    older: 'Show older payouts',
+    fetching: (count: string) => `Fetching all: ${count} so far`,
+    unsaved: (reason: string) => `Not saved: ${reason}`,
   },
   verify: {
     title: 'Verify',

@@ -1,5 +1,6 @@
 import { removeMasks } from '#aggregation/secagg/removal.ts'
 import type { Counters } from '#coordinator/counters.ts'
+import { Drains } from '#coordinator/drains.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
 import { clearEffect } from '#coordinator/effects/clear.ts'
 import { finishEffect } from '#coordinator/effects/finish.ts'
@@ -90,7 +91,11 @@ export async function serve(around: ServingDoors): Promise<Runner> {
   const sessions = new Sessions(blobs, signer.id)
   // Also of the shortest vectors, so that every history tries it.
   const tally = new Tally({ bytesMax: 2 ** 24, leastBytes: 0 })
-  const eligibility = new Eligibility({ admits: 'open', federations: new Federations({ log, clock, secret }) })
+  const eligibility = new Eligibility({
+    admits: 'open',
+    federations: new Federations({ log, clock, secret }),
+    drains: new Drains({ log, clock }),
+  })
   const gateway = new Gateway({
     ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, tally, fatal },
     eligibility,

@@ -8,25 +8,28 @@ import { plain } from './width.ts'
 /** A line for each node, its id first and whole. Speeds in samples a second, by the node's word. */
 export function nodeLines(nodes: readonly NodeView[]): readonly string[] {
   if (nodes.length === 0) return []
-  const rows = nodes.map(({ id, linked, standing, capability }) => {
+  const rows = nodes.map(({ id, linked, drained_at, standing, capability }) => {
     const speeds = REFERENCE_MODEL_NAMES.map((model) => claimOf(capability, model))
-    const state = linked ? (capability?.stale ? 'stale' : 'linked') : 'away'
+    const link = linked ? (capability?.stale ? 'stale' : 'linked') : 'away'
+    const state = drained_at === null ? link : 'drained'
     return rowOf([id, state, standing, ...speeds, capability?.backend ?? '-'], NODE_WIDTHS)
   })
   return [rowOf(['node', 'link', 'checks', ...REFERENCE_MODEL_NAMES, 'backend'], NODE_WIDTHS), ...rows]
 }
 
-const NODE_WIDTHS = [48, 6, 9, ...REFERENCE_MODEL_NAMES.map(() => 11), 0] as const
+const NODE_WIDTHS = [48, 7, 9, ...REFERENCE_MODEL_NAMES.map(() => 11), 0] as const
 
 function claimOf(capability: NodeView['capability'], model: string): string {
   const speed = capability?.speeds.find((one) => one.model === model)
   return speed ? formatSpeed(speed.milli_samples_per_second) : '-'
 }
 
-export function describeNode({ id, linked, operator, standing, capability }: NodeWithHistoryView): readonly string[] {
+export function describeNode(node: NodeWithHistoryView): readonly string[] {
+  const { id, linked, operator, drained_at, standing, capability } = node
   const rows: readonly (readonly [string, string | null])[] = [
     ['node', id],
     ['link', linked ? 'linked' : 'away'],
+    ['drained', drained_at && `since ${drained_at}: it is invited to no new round`],
     ['operator', operator],
     ['checks', standing],
     ['backend', capability && `${capability.backend}${capability.software ? ' in software' : ''}`],

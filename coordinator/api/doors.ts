@@ -10,6 +10,7 @@ import type { Claims } from '../claims.ts'
 import type { Counters } from '../counters.ts'
 import type { Curves } from '../curves.ts'
 import type { Datasets } from '../datasets.ts'
+import type { Drains } from '../drains.ts'
 import type { Eligibility } from '../eligibility.ts'
 import type { Federations } from '../federations.ts'
 import type { Inquiries } from '../inquiries.ts'
@@ -68,6 +69,7 @@ export type ApiDoors = {
   readonly paces: Paces
   readonly federations: Federations
   readonly eligibility: Eligibility
+  readonly drains: Drains
   readonly datasets: Datasets
   /** Asks nodes what they would make of a plan, under the coordinator's seal. */
   readonly inquiries: Inquiries

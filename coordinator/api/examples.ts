@@ -131,14 +131,13 @@ const SPEED = {
 }
 
 export const NODE = {
-  ...{ id: NODE_ID, linked: true, operator: 'charite', standing: 'confirmed' },
+  ...{ id: NODE_ID, linked: true, operator: 'charite', drained_at: null, standing: 'confirmed' },
   capability: {
     ...{ backend: 'wasm', adapter: '', software: false, deterministic: true, memory_bytes: 2_147_483_648 },
     ...{ version: '0.1.0', population: 'open', reported_at: AT, stale: false, stale_at: '2026-11-29T09:31:04.120Z' },
     speeds: [SPEED],
   },
 }
-
 const CHECK = {
   ...{ at: AT, model: 'mlp', verdict: 'confirmed', claimed_milli_samples_per_second: 14_200_000 },
   ...{ observed_milli_samples_per_second: 13_900_000, elapsed_ms: 147, train_ms: 144 },

@@ -15,6 +15,10 @@ export const nodeView = z
     id: text('z6Mk…'),
     linked: z.boolean(),
     operator: z.string().nullable().meta({ description: "by the coordinator's list" }),
+    drained_at: time.nullable().meta({
+      description:
+        "RFC 3339: since when it is invited to no new round, by the operator's word; null where it is invited",
+    }),
     standing,
     capability: z
       .object({

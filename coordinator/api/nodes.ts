@@ -1,23 +1,37 @@
 import { z } from 'zod'
 import { CAPABILITY_MILLIS_MAX } from '#protocol/capability.ts'
-import { type NodeId, parseNodeId } from '#protocol/ids.ts'
+import { type Millis, type NodeId, parseNodeId } from '#protocol/ids.ts'
 import type { ReferenceModel } from '#protocol/reference-models.ts'
 import { type Capable, type Check, isStale, standingOf, standingOfAll } from '../capabilities.ts'
 import type { Pace } from '../paces.ts'
+import type { Caller } from './caller.ts'
 import type { ApiDoors } from './doors.ts'
+import { markReplayed } from './idempotency.ts'
 import { type checkView, nodeView, nodeWithHistoryView } from './node-views.ts'
 import { pageIn } from './paging.ts'
-import { inTime, notFound } from './problems.ts'
+import { inTime, notFound, Problem } from './problems.ts'
 import { pageQuery, problems, type Routes } from './runs.ts'
 import { page } from './schemas.ts'
-import { nodesOf, operatorsFor, runFilter } from './tenancy.ts'
+import { checkUnbound, nodesOf, operatorsFor, runFilter } from './tenancy.ts'
 import { timeOf } from './views.ts'
 
 type NodeView = z.output<typeof nodeView>
 
 /** The nodes: which are linked, what they say that they can do, and what came of testing it. */
 export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
-  const { clock, presence, capabilities, paces } = doors
+  const { clock, presence, capabilities, paces, drains } = doors
+
+  /** A node that somebody has heard of. @throws {Problem} 403 for a key of a federation, 404 */
+  const find = async (caller: Caller, text: string): Promise<Omit<About, 'drainedAt'> & { readonly id: NodeId }> => {
+    checkUnbound(caller)
+    const parsed = parseNodeId(text)
+    if (!parsed.ok) throw notFound('node', text)
+    const id = parsed.value
+    const [known, linked] = await inTime(clock, Promise.all([capabilities.get(id), presence.has(id)]))
+    const isHeard = known !== undefined || linked || paces.of(id).length > 0
+    if (!isHeard && !(await inTime(clock, drains.has(id)))) throw notFound('node', text)
+    return { id, linked, known, operator: (await operatorsFor(doors, caller))(id) }
+  }
 
   routes.get(
     '/v1/nodes',
@@ -29,7 +43,7 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
           which: z
             .enum(['linked', 'known'])
             .default('linked')
-            .meta({ description: 'known: those as well that are away and have said what they can do' }),
+            .meta({ description: 'known: those as well that are away and have said what they can do, or are drained' }),
         }),
         response: { 200: page(nodeView), ...problems },
       },
@@ -41,10 +55,15 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
         capabilities.select((one) => which === 'known' || linked.has(one.node)),
       )
       const known = new Map(capable.map((one) => [one.node, one]))
-      const all = await nodesOf(doors, caller, [...new Set([...linked, ...known.keys()])])
+      const drained = await inTime(clock, drains.all())
+      const away = which === 'known' ? drained.keys() : []
+      const all = await nodesOf(doors, caller, [...new Set([...linked, ...known.keys(), ...away])])
       const operatorOf = await operatorsFor(doors, caller)
       return pageIn(all.toSorted(), query, { keyOf: (id) => id, newestFirst: false }, (id) =>
-        viewOf(doors, id, { linked: linked.has(id), known: known.get(id), operator: operatorOf(id) }),
+        viewOf(doors, id, {
+          ...{ linked: linked.has(id), known: known.get(id), operator: operatorOf(id) },
+          drainedAt: drained.get(id) ?? null,
+        }),
       )
     },
   )
@@ -67,25 +86,70 @@ export function nodeRoutes(routes: Routes, doors: ApiDoors): void {
       const operatorOf = await operatorsFor(doors, caller)
       const isThere = runFilter(doors, caller)
       const rounds = paces.of(id.value).filter(({ run }) => isThere(run))
-      if (!known && !linked && rounds.length === 0) throw notFound('node', params.id)
+      const drainedAt = (await inTime(clock, drains.all())).get(id.value) ?? null
+      if (!known && !linked && rounds.length === 0 && drainedAt === null) throw notFound('node', params.id)
       return {
-        ...viewOf(doors, id.value, { linked, known, operator: operatorOf(id.value) }),
+        ...viewOf(doors, id.value, { linked, known, operator: operatorOf(id.value), drainedAt }),
         checks: (known?.checks ?? []).toReversed().map(checkOf),
         rounds: rounds.toReversed().map(paceOf),
       }
     },
   )
+
+  routes.post(
+    '/v1/nodes/:id/drain',
+    {
+      config: { scope: 'nodes:admin' },
+      schema: {
+        summary: 'Invite a node to no new round',
+        description:
+          'At every process, and over restarts, until POST /resume. What it has begun it finishes, it stays linked, and what it has earned is its own. One that is drained is answered as it is. A key of a federation ends a membership instead.',
+        params: z.object({ id: z.string().max(100) }),
+        response: { 200: nodeView, ...problems },
+      },
+    },
+    async ({ caller, params }, reply) => {
+      const { id, ...about } = await find(caller, params.id)
+      const drained = await inTime(clock, drains.drain(id), MAYBE)
+      if (!drained.ok) throw new Problem(409, 'too_many', 'No more are taken', drained.detail ?? drained.refusal)
+      if (!drained.value.isNew) markReplayed(reply)
+      return viewOf(doors, id, { ...about, drainedAt: drained.value.since })
+    },
+  )
+
+  routes.post(
+    '/v1/nodes/:id/resume',
+    {
+      config: { scope: 'nodes:admin' },
+      schema: {
+        summary: 'Invite a drained node again',
+        description: 'To rounds that open from now on. One that is not drained is answered as it is.',
+        params: z.object({ id: z.string().max(100) }),
+        response: { 200: nodeView, ...problems },
+      },
+    },
+    async ({ caller, params }, reply) => {
+      const { id, ...about } = await find(caller, params.id)
+      const { isNew, since } = await inTime(clock, drains.resume(id), MAYBE)
+      if (!isNew) markReplayed(reply)
+      return viewOf(doors, id, { ...about, drainedAt: since })
+    },
+  )
 }
 
-function viewOf(
-  { clock }: ApiDoors,
-  id: NodeId,
-  about: { readonly linked: boolean; readonly known: Capable | undefined; readonly operator: string | null },
-): NodeView {
-  const { linked, known, operator } = about
+const MAYBE = 'it may still be done: look at the node before it is sent again'
+
+type About = {
+  readonly linked: boolean
+  readonly known: Capable | undefined
+  readonly operator: string | null
+  readonly drainedAt: Millis | null
+}
+
+function viewOf({ clock }: ApiDoors, id: NodeId, { linked, known, operator, drainedAt }: About): NodeView {
   const fresh = known !== undefined && !isStale(known, clock.now())
   return {
-    ...{ id, linked, operator },
+    ...{ id, linked, operator, drained_at: drainedAt === null ? null : timeOf(drainedAt) },
     standing: known ? standingOfAll(known) : 'unchecked',
     capability: known ? capabilityOf(known, fresh) : null,
   }

@@ -4,14 +4,15 @@ import { Problem } from './problems.ts'
 
 /**
  * Whoever misspells a filter would be told of everything: of every route that is documented what it does not know is refused.
- * Pages and the gateway of blocks, which are not, are asked by browsers and tools that add what they like.
+ * Pages and the gateway of blocks, which are not, and what tells how the process is, are asked by browsers, probes and scrapers
+ * that add what they like.
  *
  * @param server before its routes are registered
  */
 export function checkQueries(server: FastifyInstance): void {
   server.addHook('preValidation', async ({ query, routeOptions, is404 }: FastifyRequest) => {
     const { hide, querystring } = routeOptions.schema ?? {}
-    if (hide || is404) return
+    if (hide || is404 || PROBED.has(routeOptions.url ?? '')) return
     const known = Object.keys((querystring as z.ZodObject | undefined)?.shape ?? {})
     const errors = Object.keys(query as object)
       .filter((name) => !known.includes(name))
@@ -21,6 +22,8 @@ export function checkQueries(server: FastifyInstance): void {
     throw new Problem(400, 'invalid_request', 'The request is not valid', detail, { errors })
   })
 }
+
+const PROBED: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
 /** As much of a name as is told back. */
 const NAME_CHARS = 100

@@ -48,7 +48,7 @@ export const endpointView = z
     gave_up: z
       .object({ at: time, run: z.string(), seq: z.int(), reason: z.string() })
       .nullable()
-      .meta({ description: 'the latest event that was not delivered within a day' }),
+      .meta({ description: 'the latest event that was not delivered within a day, or was answered with 410' }),
   })
   .meta({ id: 'WebhookEndpoint', examples: [ENDPOINT_EXAMPLE] })
 export const endpointWithSecretView = endpointView
@@ -64,7 +64,7 @@ export const deliveryView = z
     run: z.string().nullable(),
     seq: z.int().nullable(),
     at: time,
-    attempt: z.int(),
+    attempt: z.int().meta({ description: 'from 1; of what is sent by hand 1' }),
     status: z.int().nullable(),
     outcome: z.enum(['delivered', 'failed', 'gave-up']),
     reason: z.string().nullable(),

@@ -210,12 +210,9 @@ export function webhookRoutes(
         response: { 200: page(deliveryView), ...problems },
       },
     },
-    async ({ params: { id }, query: { limit, after }, caller }) => {
+    async ({ params: { id }, query, caller }) => {
       const all = notifier.deliveries((await find(id, caller)).id)
-      const from = after === undefined ? 0 : Number.parseInt(after, 10) || 0
-      const data = all.slice(from, from + limit).map(deliveryOf)
-      const more = all.length > from + limit
-      return { data, has_more: more, next: more ? String(from + limit) : null }
+      return pageIn(all, query, { keyOf: cursorOf, newestFirst: true }, deliveryOf)
     },
   )
 
@@ -312,6 +309,11 @@ function viewOf({
   }
 }
 
-function deliveryOf({ at, elapsedMillis, ...delivery }: Delivery): z.output<typeof deliveryView> {
+/** In the order of the places: what comes in between two pages moves nothing of the second. */
+function cursorOf({ place }: Delivery): string {
+  return String(place).padStart(16, '0')
+}
+
+function deliveryOf({ place: _, at, elapsedMillis, ...delivery }: Delivery): z.output<typeof deliveryView> {
   return { ...delivery, at: timeOf(at), elapsed_ms: Math.max(0, Math.round(elapsedMillis)) }
 }

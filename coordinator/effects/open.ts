@@ -39,7 +39,7 @@ export type OpenDoors = {
   readonly signer: Signer
   /** Of whatever process. */
   readonly presence: Presence
-  readonly eligibility: Pick<Eligibility, 'among'>
+  readonly eligibility: Pick<Eligibility, 'invited' | 'invitesAll'>
   /** Every run, the oldest first. */
   readonly runs: () => readonly Run[]
   /** Entries of a run's log. */
@@ -59,8 +59,8 @@ async function untilSettled(doors: OpenDoors, run: Run, signal: AbortSignal): Pr
 
 /** How many are linked of those whom the run is for. */
 async function invitees({ presence, eligibility }: OpenDoors, { spec }: Run): Promise<number> {
-  if (spec.federation === null) return presence.count()
-  return (await eligibility.among(spec.federation, await presence.nodes())).length
+  if (await eligibility.invitesAll(spec.federation)) return presence.count()
+  return (await eligibility.invited(spec.federation, await presence.nodes())).length
 }
 
 /** The plan of a round, from the run's state alone: the same whoever makes it. */

@@ -107,6 +107,13 @@ class Consilium:
     def receipts(self, run, round_number):
         return self.all(_of(run, "/rounds/%d/receipts" % round_number))
 
+    def drain_node(self, node):
+        """It is invited to no new round until it is resumed; what it has begun it finishes."""
+        return self.call("/v1/nodes/%s/drain" % _part(node), method="POST")
+
+    def resume_node(self, node):
+        return self.call("/v1/nodes/%s/resume" % _part(node), method="POST")
+
     def federations(self):
         return self.all("/v1/federations")
 

@@ -10,6 +10,8 @@ export type NodeView = {
   id: string
   linked: boolean
   operator: string | null
+  /** Since when it is invited to no new round, by the operator's word; null where it is invited. */
+  drained_at: string | null
   standing: Standing
   /** What it says of itself; null where it has said nothing. */
   capability: {

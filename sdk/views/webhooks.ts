@@ -9,7 +9,7 @@ export type WebhookEndpointView = {
   updated_at: string
   /** Until when messages are signed by the secret before as well; null: by no other. */
   old_secret_until: string | null
-  /** The latest event that was not delivered within a day. */
+  /** The latest event that was not delivered within a day, or was answered with 410. */
   gave_up: { at: string; run: string; seq: number; reason: string } | null
 }
 
@@ -24,6 +24,7 @@ export type WebhookDeliveryView = {
   run: string | null
   seq: number | null
   at: string
+  /** From 1; of what is sent by hand 1. */
   attempt: number
   status: number | null
   outcome: 'delivered' | 'failed' | 'gave-up'

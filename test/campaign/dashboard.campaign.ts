@@ -112,7 +112,14 @@ function nodeOf(index: number) {
   }
   const times = { reported_at: '2026-01-01T00:00:00Z', stale_at: '2026-01-02T00:00:00Z' }
   const capability = { ...said, ...times, population: 'open', stale: false, speeds: [] }
-  return { id, linked: index % 3 > 0, operator: `operator ${index % 70}`, standing: 'unchecked', capability }
+  return {
+    id,
+    linked: index % 3 > 0,
+    operator: `operator ${index % 70}`,
+    drained_at: null,
+    standing: 'unchecked',
+    capability,
+  }
 }
 
 /** Of the page's own thread: what else this machine does meanwhile is not counted. */

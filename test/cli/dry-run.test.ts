@@ -45,6 +45,8 @@ const CHANGES: readonly (readonly [line: string, method: string, path: string, b
   [`invite revoke cardio ${INVITE}`, 'DELETE', `/v1/federations/${FEDERATION}/invites/${INVITE}`, null],
   [`members add cardio ${NODE}`, 'POST', `/v1/federations/${FEDERATION}/members`, { node: NODE }],
   [`members rm cardio ${NODE}`, 'DELETE', `/v1/federations/${FEDERATION}/members/${NODE}`, null],
+  [`nodes drain ${NODE}`, 'POST', `/v1/nodes/${NODE}/drain`, null],
+  [`nodes resume ${NODE}`, 'POST', `/v1/nodes/${NODE}/resume`, null],
   ['webhooks create https://a.example.org/', 'POST', '/v1/webhook-endpoints', { url: 'https://a.example.org/' }],
   [
     `webhooks rotate ${ENDPOINT} --overlap 60`,

@@ -123,6 +123,9 @@ describe('what is printed is as its schema says', () => {
     await using node = new RawNode(at.coordinator.url, at.coordinator.id, 'linked, and no more')
     await node.link()
     for (const line of ['nodes ls', `nodes show ${node.signer.id}`, 'datasets ls']) await says(line)
+    const start = node.signer.id.slice(0, 12)
+    expect(await says(`nodes drain ${start}`)).toMatchObject({ drained_at: expect.any(String) })
+    expect(await says(`nodes resume ${start}`)).toMatchObject({ drained_at: null })
     for (const line of ['earnings', 'payouts ls', 'pins ls', 'pins check']) await says(line)
   })
 

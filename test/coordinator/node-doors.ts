@@ -1,5 +1,6 @@
 import { Capabilities } from '#coordinator/capabilities.ts'
 import { Datasets } from '#coordinator/datasets.ts'
+import { Drains } from '#coordinator/drains.ts'
 import { Eligibility } from '#coordinator/eligibility.ts'
 import { Federations } from '#coordinator/federations.ts'
 import { Inquiries } from '#coordinator/inquiries.ts'
@@ -28,15 +29,18 @@ export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock
     runner: { runs: () => [], position: () => 0, follow: async function* () {} },
   })
   const federations = new Federations({ ...doors, secret: new Uint8Array(32) })
+  const drains = new Drains(doors)
   return {
     ...{ capabilities: new Capabilities(doors), paces: new Paces(), datasets: new Datasets(doors), federations },
-    ...{ eligibility: new Eligibility({ admits: 'open', federations }), inquiries, signer },
+    ...{ eligibility: new Eligibility({ admits: 'open', federations, drains }), drains, inquiries, signer },
     webhooks: { webhooks, notifier, secretOf, mistakeIn: () => undefined },
   }
 }
 
 /** Where anybody may be in any round. */
-export const EVERYBODY = new Eligibility({
-  admits: 'open',
-  federations: new Federations({ log: openMemoryLog(), clock: virtualClock(0), secret: new Uint8Array(32) }),
-})
+export const EVERYBODY = ((doors) =>
+  new Eligibility({
+    admits: 'open',
+    federations: new Federations({ ...doors, secret: new Uint8Array(32) }),
+    drains: new Drains(doors),
+  }))({ log: openMemoryLog(), clock: virtualClock(0) })

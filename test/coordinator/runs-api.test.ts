@@ -98,10 +98,11 @@ test('a query parameter that a route does not know is refused by name, with thos
     detail: '/state is no query parameter of this route, which takes limit, after, label, status, created_after',
     errors: [{ pointer: '/state', message: expect.any(String) }],
   })
-  for (const path of [`/v1/runs/${id}`, '/v1/whoami', '/v1/coordinator', '/healthz', '/v1/session', '/v1/pinning/pins'])
+  for (const path of [`/v1/runs/${id}`, '/v1/whoami', '/v1/coordinator', '/v1/session', '/v1/pinning/pins'])
     expect([path, (await api.ask(`${path}?x=1`)).status]).toEqual([path, 400])
   const { status, body } = await api.ask(`/v1/runs/${id}/stop?reason=x`, { method: 'POST', payload: { reason: 'x' } })
   expect([status, body.detail]).toEqual([400, '/reason is no query parameter of this route, which takes none'])
+  for (const probe of ['/healthz', '/readyz', '/metrics']) expect((await api.ask(`${probe}?at=7`)).status).toBe(200)
   expect((await api.ask('/v1/pinning/pins?x=1')).body).toMatchObject({ error: { reason: 'BAD_REQUEST' } })
   // What stands in no route is not there, and nobody without a key is told more than that.
   expect((await api.ask('/v1/nothing?x=1')).status).toBe(404)

@@ -69,6 +69,11 @@ beforeAll(async () => {
   fork = await (await client.runs.create(forked)).done()
   await expectViews(nodeViews.nodeView, client.nodes.list({ which: 'linked', limit: 2 }), 3)
   for await (const { id } of client.nodes.list()) expectView(nodeViews.nodeWithHistoryView, await client.nodes.get(id))
+  const [one] = (await client.nodes.list().page()).data
+  const drained = await client.nodes.drain(one?.id ?? '')
+  expectView(nodeViews.nodeView, drained)
+  expect(drained.drained_at).not.toBeNull()
+  expect((await client.nodes.resume(one?.id ?? '')).drained_at).toBeNull()
   end.abort()
   await Promise.all(lives)
 }, 120_000)
@@ -181,6 +186,7 @@ json.dump({
     "card": client.card(run).startswith("---"), "verdict": client.verify(run)["verdict"],
     "renamed": client.amend_federation(told["federation"], name="heart", description=None)["name"],
     "federations": [one["name"] for one in client.federations()],
+    "drained": [client.drain_node(told["node"])["drained_at"] is not None, client.resume_node(told["node"])["drained_at"]],
     "secrets": [client.rotate_webhook_secret(told["endpoint"], 60, "once")["secret"][:6] for _ in (0, 1)],
     "after": list(client.follow(run, after=told["head"])),
     "last": [event["type"] for event in client.follow(run, after=3)][-1],
@@ -200,8 +206,12 @@ python('the Python client does all of that, with nothing but the standard librar
   const { url, id } = at.coordinator
   const { id: federation } = await client.federations.create({ name: 'cardio' })
   const { id: endpoint } = await client.webhooks.create({ url: 'http://127.0.0.1:9/nobody' })
+  const [site] = LiveSite.toys(1)
   const head = (await Array.fromAsync(run.past())).length - 1
-  const told = { url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint, head }
+  const told = {
+    ...{ url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint, head },
+    node: site?.signer.id,
+  }
   made.child.stdin?.end(JSON.stringify(told))
   expect(JSON.parse((await made).stdout)).toEqual({
     ...{ ok: true, same: true, refused: [404, 'not_found', false], paused: 'lunch', extended: 3, resumed: null },
@@ -223,6 +233,7 @@ python('the Python client does all of that, with nothing but the standard librar
       whoami: 'root',
     },
     ...{ renamed: 'heart', federations: ['heart'], secrets: ['whsec_', 'whsec_'] },
+    drained: [true, null],
     ...{ tfjs: run.view.model },
     models: [run.view.model, (await run.model({ round: 1 })).cid, run.view.model],
   })
