@@ -3,12 +3,13 @@ import { type BundleForm, type BundleKind, bundleOf, kindOf } from '#protocol/bu
 import { parseCid } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
 import { BadBlock, checkBlock } from '#verify/blocks.ts'
+import type { Bundle } from '#verify/bundle.ts'
 import { apiAt } from './api-client.ts'
 import type { Arguments } from './arguments.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
-import { openBundle, openRecord, readWhole, roundIn } from './record-source.ts'
+import { checkIsAsked, openBundle, openRecord, readWhole, roundIn, runIdIn } from './record-source.ts'
 import { formatBytes } from './render/units.ts'
 import { apiKey } from './state.ts'
 import { listenForStop } from './stopping.ts'
@@ -16,8 +17,8 @@ import { unreachable } from './thrown.ts'
 import { type WholeFileOptions, writeWholeFile } from './whole-file.ts'
 
 /**
- * `consilium bundles export`: a run, a round or anything else that has a CID, as one file, in which every block was hashed.
- * Whose record it is and whether it holds is for verify.
+ * `consilium bundles export`: a run, a round or anything else that has a CID, as one file, in which every block was hashed,
+ * and of the run that was asked for. Who signed it and whether it holds is for verify.
  */
 export async function execute({ args, output }: Call): Promise<number> {
   const from = args.required('from', 'the URL of a coordinator or gateway, a folder of blocks, or another bundle')
@@ -50,11 +51,13 @@ type Made = { readonly root: Cid; readonly kind: BundleKind; readonly blocks: nu
 /** As a coordinator streams it, in one request; read again from the disk before it is there. */
 async function download(url: string, run: string, form: BundleForm, args: Arguments, to: Target): Promise<Made> {
   const found = await apiAt(url, await apiKey(args, url)).runs.get(run)
-  const body = await found.bundle({ round: roundIn(args), ...form })
-  let made: Made | undefined
+  const asked = { run: runIdIn(found, url), round: roundIn(args) }
+  const body = await found.bundle({ round: asked.round, ...form })
+  let made: Bundle | undefined
   const check = async (path: string): Promise<void> => {
     await using written = await openBundle(path)
     made = await readWhole(written.file)
+    await checkIsAsked(asked, made.root, made.block)
   }
   await writeWholeFile(to.out, to.told.of(fromNetwork(url, body)), { ...to, check })
   return made as Made
@@ -82,6 +85,7 @@ async function collect(from: string, form: BundleForm, args: Arguments, to: Targ
     return bytes
   }
   try {
+    await checkIsAsked(record.asked, root, block)
     await writeWholeFile(to.out, to.told.of(bundleOf(root, checked, form)), to)
   } catch (cause) {
     throw cause instanceof BadBlock ? notCollected(cause, form, blocks === 0) : cause

@@ -3,7 +3,7 @@ import { formatCredits } from '#protocol/amount.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import type { Masking } from '#protocol/plan.ts'
 import { unaddedIn, type Verdict } from '#verify/verdict.ts'
-import { figureLines } from './render/figures.ts'
+import { figureLines, scoreLine } from './render/figures.ts'
 import { formatBytes, formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 
@@ -30,7 +30,7 @@ export function demoLines({ sites, end, paid, bundle, verdict, backend, coordina
     '',
     ...sites.map(({ name, id }) => `paid       ${name.padEnd(8)} ${credits(paid.get(id) ?? 0n)}  ${id}`),
     `budget     ${credits(ledger.budget)} credits = ${credits(ledger.paid)} paid + ${credits(ledger.released)} released`,
-    ...(evaluation ? [`accuracy   ${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}  (${backend})`] : []),
+    ...(evaluation ? [scoreLine(evaluation, `${formatTested(evaluation)}  (${backend})`)] : []),
     ...figureLines(evaluation?.figures),
     `model      ${model}`,
     `verify     ${verdictText(verdict)}`,

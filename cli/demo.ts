@@ -2,8 +2,8 @@ import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { NodeId } from '#protocol/ids.ts'
 import type { CreateRun } from '#sdk/task.ts'
+import type { Pins } from '#verify/run.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { usage } from './arguments.ts'
@@ -16,7 +16,7 @@ import { digitsRun, type LaunchRequest, maskingOf, tableRun } from './demo/task.
 import { demoLines, type Outcome } from './demo-report.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
-import { openBundle } from './record-source.ts'
+import { openBundle, runIdIn } from './record-source.ts'
 import type { RunEnd } from './run-progress.ts'
 import { maskingLine } from './run-report.ts'
 import { runFailed } from './runs-watch.ts'
@@ -71,7 +71,11 @@ async function demonstrate(options: DemoOptions, output: Output, stopping: Stopp
   const bundle = bundleOf(options)
   await pipeline(await run.bundle(), createWriteStream(bundle, { flush: true }))
   output.note('verifying the whole record, from the first model on …')
-  const verdict = await verifyDemo(bundle, federation.key, end)
+  const verdict = await verifyDemo(
+    bundle,
+    { coordinator: federation.key, asked: { run: runIdIn(run, federation.api.transport.url) } },
+    end,
+  )
   const backend = [...new Set(federation.nodes.map((node) => node.backend))].sort().join('+')
   const { rounds } = options
   const outcome: Outcome = {
@@ -125,9 +129,9 @@ function dealt({ data }: DemoOptions, { task }: LaunchRequest, sites: number): s
 }
 
 /** Here, in this process, from the file that was downloaded: as anybody else would. */
-async function verifyDemo(bundle: string, coordinator: NodeId, { model }: RunEnd): Promise<Verdict> {
+async function verifyDemo(bundle: string, pins: Pins, { model }: RunEnd): Promise<Verdict> {
   await using record = await openBundle(bundle)
-  const verdict = await verifyBundle(record.file, { coordinator })
+  const verdict = await verifyBundle(record.file, pins)
   if (verdict.ok && verdict.model !== model)
     throw new Failure(
       EXIT.unverified,

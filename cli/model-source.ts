@@ -2,16 +2,17 @@ import { type Shape, shapeOf } from '#protocol/architecture.ts'
 import { architectureSchema } from '#protocol/architecture-schema.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { AddressedModel } from '#protocol/formats/model-file.ts'
-import { type Bytes, type Cid, type NodeId, parseRunId } from '#protocol/ids.ts'
+import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { ROUNDS_MAX } from '#protocol/limits.ts'
 import { modelSchema } from '#protocol/manifest.ts'
 import type { Result } from '#protocol/result.ts'
 import { NotAFile } from '#protocol/unixfs.ts'
+import { type AskedFor, checkAsked } from '#verify/asked.ts'
 import { BadBlock, Blocks } from '#verify/blocks.ts'
 import { openApi } from './api-client.ts'
 import { type Arguments, usage } from './arguments.ts'
 import { EXIT, Failure } from './failure.ts'
-import { openRecord } from './record-source.ts'
+import { anotherRecord, openRecord, runIdIn } from './record-source.ts'
 import { pinsOf } from './verify.ts'
 
 /** A model that a signed record names, its weights still where they are: every block of them is hashed as it is read. */
@@ -31,10 +32,8 @@ export async function openModel(named: string, args: Arguments): Promise<ModelSo
   const api = await openApi(args)
   const { run, round } = parseNamed(named)
   const found = await api.runs.get(run)
-  const { id } = found
   // Files are called by it: one that leads elsewhere is none.
-  if (!parseRunId(id).ok)
-    throw new Failure(EXIT.unexpected, 'bad_answer', `${api.transport.url} answered a run without a run's id`)
+  const id = runIdIn(found, api.transport.url)
   const told = round === undefined ? found.view.manifest : (await found.round(round)).record
   const root = parseCid(told ?? '')
   if (!root.ok) throw notEnded(id, round)
@@ -42,7 +41,7 @@ export async function openModel(named: string, args: Arguments): Promise<ModelSo
   const source = doors.use(await openRecord(api.transport.url, root.value, args))
   if (source.kind !== 'blocks') throw new Error('a coordinator has blocks')
   const blocks = new Blocks(source.block)
-  const made = await modelIn(blocks, root.value, round, args).catch((cause: unknown) => {
+  const made = await modelIn(blocks, root.value, { run: id, round }, args).catch((cause: unknown) => {
     throw badBlock(cause)
   })
   const open = doors.move()
@@ -62,9 +61,10 @@ function parseNamed(named: string): { readonly run: string; readonly round: numb
   throw usage('which_model', `${named} is no run and round`, 'run_01KQ7, or run_01KQ7:3 for the model of round 3')
 }
 
-async function modelIn(blocks: Blocks, root: Cid, round: number | undefined, args: Arguments) {
+async function modelIn(blocks: Blocks, root: Cid, asked: AskedFor, args: Arguments) {
   const pin = args.text('coordinator-key')
   const { coordinator } = pin === undefined ? {} : pinsOf(args, 'coordinator-key')
+  const { round } = asked
   const kind = round === undefined ? 'run' : 'round'
   const record = await blocks.signed(root, kind, coordinator)
   if (!record.ok) {
@@ -73,7 +73,10 @@ async function modelIn(blocks: Blocks, root: Cid, round: number | undefined, arg
       lines: [['detail', record.detail ?? '']],
     })
   }
-  const cid = record.value.value.model
+  const { value } = record.value
+  const is = checkAsked(asked, 'round' in value ? value : { run: value.run })
+  if (!is.ok) throw anotherRecord(is.detail ?? is.refusal)
+  const cid = value.model
   const manifest = held(cid, await blocks.read(cid, modelSchema))
   const architecture = held(manifest.architecture, await blocks.read(manifest.architecture, architectureSchema))
   const shape = held(manifest.architecture, shapeOf(architecture))

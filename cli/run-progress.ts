@@ -51,7 +51,8 @@ export type Evaluation = {
   /** Held-out rows of all sites; null under masks, where `sites` count alike. */
   readonly rows: number | null
   readonly sites: number | null
-  readonly accuracy: number
+  /** Null where labels are numbers. */
+  readonly accuracy: number | null
   readonly loss: number
   /** Where the task asks for metrics. */
   readonly figures?: readonly ShownFigure[] | undefined
@@ -83,7 +84,7 @@ const value = { value: z.number().nullable(), within: z.number() }
 const figure = z.object({ name: z.string(), ...value, by_label: z.array(z.object(value)).optional() })
 const evaluation = z.object({
   ...{ rows: z.number().nullable(), sites: z.number().nullable() },
-  ...{ accuracy: z.number(), loss: z.number(), figures: z.array(figure).optional() },
+  ...{ accuracy: z.number().nullable(), loss: z.number(), figures: z.array(figure).optional() },
 })
 const round = z.number()
 const created = z.object({ rounds: z.number(), masking: z.string(), purpose: z.string().default('train') })

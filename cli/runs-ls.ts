@@ -52,5 +52,5 @@ function noneOf(args: Arguments): string {
 /** The id first and whole, so that it can be copied and cut; and how many training rounds have closed, while it goes on. */
 function rowOf({ id, status, closed, rounds, evaluation, name }: RunView): string {
   const where = status === 'running' || status === 'paused' ? `${status} ${closed}/${rounds}` : status
-  return plain([id, where.padEnd(14), (evaluation?.accuracy.toFixed(4) ?? '-').padEnd(6), name].join('  '))
+  return plain([id, where.padEnd(14), (evaluation?.accuracy?.toFixed(4) ?? '-').padEnd(6), name].join('  '))
 }

@@ -79,10 +79,13 @@ export function describeRun(run: RunView): string {
     ['model', run.purpose === 'ask' ? null : run.model],
     ['record', run.manifest],
     ['vectors', vectorsLine(run)],
-    [
-      'accuracy',
-      evaluation && `${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}, loss ${evaluation.loss.toFixed(4)}`,
-    ],
+    evaluation && evaluation.accuracy === null
+      ? ['loss', `${evaluation.loss.toFixed(4)} ${formatTested(evaluation)}`]
+      : [
+          'accuracy',
+          evaluation &&
+            `${evaluation.accuracy?.toFixed(4)} ${formatTested(evaluation)}, loss ${evaluation.loss.toFixed(4)}`,
+        ],
     [
       'budget',
       run.purpose === 'ask'
@@ -93,7 +96,7 @@ export function describeRun(run: RunView): string {
   return rows
     .flatMap(([name, value]) => {
       const line = value === null ? [] : [`${name.padEnd(10)} ${plain(value)}`]
-      return name === 'accuracy' ? [...line, ...figureLines(evaluation?.figures)] : line
+      return name === 'accuracy' || name === 'loss' ? [...line, ...figureLines(evaluation?.figures)] : line
     })
     .join('\n')
 }

@@ -6,7 +6,7 @@ import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
-import { figureLines } from './render/figures.ts'
+import { figureLines, scoreLine } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
@@ -72,7 +72,7 @@ export async function watchRun(
   if (end.outcome !== 'completed') throw runFailed(id, end)
   if (!output.json) {
     const { evaluation, model } = end
-    if (evaluation) output.line(`accuracy   ${evaluation.accuracy.toFixed(4)} ${formatTested(evaluation)}`)
+    if (evaluation) output.line(scoreLine(evaluation, formatTested(evaluation)))
     for (const line of figureLines(evaluation?.figures)) output.line(line)
     if (purpose === 'train') output.line(`model      ${model}`)
     output.note(`${purpose === 'ask' ? 'its answer' : 'verify it'} with: consilium verify ${url} --run ${id}`)

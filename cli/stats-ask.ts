@@ -9,6 +9,7 @@ import { DATA_LACKS } from '#protocol/refusals.ts'
 import type { Run } from '#sdk/runs.ts'
 import { type ApiEvent, isLast } from '#sdk/sse.ts'
 import { fileOf } from '#verify/bundle.ts'
+import type { Pins } from '#verify/run.ts'
 import { type Proof, unaddedIn } from '#verify/verdict.ts'
 import { verifyBundle } from '#verify/verify.ts'
 import { openApi } from './api-client.ts'
@@ -17,6 +18,7 @@ import type { Call } from './command.ts'
 import { EXIT, Failure } from './failure.ts'
 import type { Output } from './output.ts'
 import { parseQuestion, questionOf } from './question.ts'
+import { runIdIn } from './record-source.ts'
 import { answerData, answerLines } from './render/answer.ts'
 import { isWaiting, runPaused } from './runs-watch.ts'
 import { Declined } from './site-rules.ts'
@@ -40,7 +42,11 @@ export async function execute({ args, output }: Call): Promise<number> {
   if (end === undefined) return stopping.exit() ?? EXIT.unexpected
   if (end.type === 'run.failed') throw declined.denied(question.minCohort) ?? noAnswer(id, end)
   if (end.type !== 'run.completed') throw noAnswer(id, end)
-  const proof = await prove(await collect(await run.bundle(), RECORD_BYTES_MAX), question, pinned)
+  const record = await collect(await run.bundle(), RECORD_BYTES_MAX)
+  const proof = await prove(record, question, {
+    asked: { run: runIdIn(run, api.transport.url) },
+    ...(pinned && { coordinator: pinned }),
+  })
   if (output.json) output.object({ ...answerData(question, proof.answer), ...recordData(proof) })
   else
     for (const line of [...answerLines(question, proof.answer, output.out), '', ...recordLines(proof)])
@@ -122,9 +128,9 @@ const RECORD_BYTES_MAX = 64 * 1024 * 1024
 
 type Answered = Proof & { readonly answer: NonNullable<Proof['answer']> }
 
-/** Throws unless the record holds and is about this very question. */
-async function prove(record: Bytes, question: Question, coordinator: NodeId | undefined): Promise<Answered> {
-  const verdict = await verifyBundle(fileOf(record), coordinator === undefined ? {} : { coordinator })
+/** Throws unless the record holds, is that of the run, and is about this very question. */
+async function prove(record: Bytes, question: Question, pins: Pins): Promise<Answered> {
+  const verdict = await verifyBundle(fileOf(record), pins)
   if (!verdict.ok)
     throw new Failure(EXIT.unverified, 'not_verified', `the record does not hold at ${verdict.step}: ${verdict.detail}`)
   const wanted = cidOf(DAG_CBOR, encode(questionSchema, question))

@@ -27,7 +27,7 @@ export async function execute({ args, output }: Call): Promise<number> {
 export async function verifyHere(record: RecordSource, options: VerifyOptions, output: Output) {
   const steps = stepTeller(output)
   await using threads = openMaskRemoval()
-  const all = { ...options, removeMasks: threads.removeMasks, progress: steps.progress }
+  const all = { ...options, asked: record.asked, removeMasks: threads.removeMasks, progress: steps.progress }
   const verdict =
     record.kind === 'bundle'
       ? await verifyFile(record.file, all, verifyAny)

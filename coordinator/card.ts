@@ -1,4 +1,5 @@
 import { totalOf } from '#payments/allocate.ts'
+import { isOfNumbers } from '#protocol/accuracy.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import { type Architecture, layersOf, type Shape } from '#protocol/architecture.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
@@ -77,10 +78,6 @@ function figureNames({ rows: [first], task }: CardFacts): readonly string[] {
   ])
   const names = Object.keys(first ?? {}).filter((name) => !isOther.has(name))
   return isOfNumbers(task) ? names.filter((name) => name !== 'accuracy') : names
-}
-
-function isOfNumbers({ data }: Task): boolean {
-  return data.kind !== 'image' && data.label.rule === 'number'
 }
 
 const KINDS = { image: 'image', table: 'tabular', text: 'text', joint: 'tabular' } as const

@@ -1,7 +1,6 @@
-import type { Payload } from '#aggregation/vector.ts'
 import type { Millis, RunId } from '#protocol/ids.ts'
 import type { Clock } from '#protocol/ports.ts'
-import { eventOf } from './api/views.ts'
+import { eventOf, type Ordering } from './api/views.ts'
 import type { Duty } from './keeper.ts'
 import { within } from './pause.ts'
 import type { Run } from './run.ts'
@@ -20,7 +19,7 @@ export type Post = (
 export type NotifierDoors = {
   readonly webhooks: Webhooks
   readonly runner: Pick<Runner, 'runs' | 'position' | 'follow'>
-  readonly payloadOf: (run: Run) => Promise<Payload>
+  readonly orderOf: (run: Run) => Promise<Ordering>
   readonly secretOf: SecretOf
   readonly post: Post
   readonly clock: Clock
@@ -199,7 +198,7 @@ export class Notifier {
   }
 
   async #messageOf(run: Run, advanced: Advanced) {
-    const data = eventOf(advanced, await this.#doors.payloadOf(run))
+    const data = eventOf(advanced, await this.#doors.orderOf(run))
     const { run: id } = run.spec
     const seq = advanced.position
     return { id: messageIdOf(id, seq), type: data.type, run: id, seq, at: advanced.event.at, data }

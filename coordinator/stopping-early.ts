@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { figureNamesOf } from '#aggregation/metrics/figures.ts'
 import { scoringOf } from '#aggregation/metrics/scoring.ts'
+import { isOfNumbers } from '#protocol/accuracy.ts'
 import { mistakeInStopRule, type StopRule } from '#protocol/stop-rule.ts'
 import type { stopWhenField } from './api/stop-when.ts'
 
@@ -15,7 +16,8 @@ export function stopRuleOf(asked: z.output<typeof stopWhenField>): StopRule {
 
 /** How to mend it; undefined where the rounds of such a task tell the figure that the rule watches. */
 export function mistakeInStopWhen(rule: StopRule, task: Parameters<typeof scoringOf>[0]): string | undefined {
-  const figures = ['accuracy', 'loss', ...figureNamesOf(scoringOf(task))]
+  const accuracy = isOfNumbers(task) ? [] : ['accuracy']
+  const figures = [...accuracy, 'loss', ...figureNamesOf(scoringOf(task))]
   if (!figures.includes(rule.metric))
     return `${rule.metric} is not told by its rounds: ask for it in task.metrics, or watch ${figures.join(', ')}`
   return mistakeInStopRule(rule)

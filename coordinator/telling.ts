@@ -31,7 +31,7 @@ export function openTelling(doors: TellingDoors): WebhookDoors & AsyncDisposable
   const secretOf: SecretOf = (endpoint, version) => webhookSecretOf(webhookKey(secret, endpoint, version))
   const notifier = new Notifier({
     ...{ webhooks, runner, secretOf, clock, post: transport.post },
-    payloadOf: async (run) => (await orders.of(run)).payload,
+    orderOf: (run) => orders.of(run),
     count: (outcome) => counters.count('webhook_deliveries', outcome),
   })
   const { mistakeIn } = transport

@@ -5,6 +5,7 @@ import { BLOCK_BYTES_MAX, EVENT_BYTES_MAX } from '#protocol/limits.ts'
 import { Places, shareOf } from '#protocol/places.ts'
 import { BlobMissing, type BlobStore, type Clock, type EventLog } from '#protocol/ports.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import type { AskedFor } from '#verify/asked.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { Chronicle } from './chronicle.ts'
 
@@ -48,7 +49,7 @@ type VerificationsDoors = {
   readonly verify: (
     root: Cid,
     block: (cid: Cid) => Promise<Bytes | undefined>,
-    options: { readonly coordinator: NodeId; readonly allowExpired: boolean },
+    options: { readonly coordinator: NodeId; readonly asked: AskedFor; readonly allowExpired: boolean },
   ) => Promise<Verdict>
 }
 type Asked = {
@@ -115,7 +116,7 @@ export class Verifications {
         if (cause instanceof BlobMissing) return undefined
         throw cause
       })
-    const verdict = await verify(root, block, { coordinator, allowExpired })
+    const verdict = await verify(root, block, { coordinator, asked: { run }, allowExpired })
     const at = clock.now()
     const made = verificationOf(verdict, { run, root, at, tookMillis: at - from })
     return this.#chronicle.write((state) => {

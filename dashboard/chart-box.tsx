@@ -11,7 +11,7 @@ export function ChartBox(props: {
   readonly title: string
   readonly curves: readonly Curve[]
   readonly isLog: boolean
-  readonly best?: 'least' | 'most'
+  readonly best?: 'least' | 'most' | undefined
   readonly low?: boolean
 }) {
   const { title, curves, isLog, best } = props
@@ -70,12 +70,11 @@ function Legend(props: {
   readonly last: (line: readonly (number | null)[]) => number | null | undefined
 }) {
   const { curves, shown, rounds, lines } = props
-  const own = Math.max(1, curves.filter(({ isOther }) => !isOther).length)
   return (
     <p class="legend">
       {shown !== undefined && <span>{WORDS.curves.at(rounds[shown] ?? 0)}</span>}
-      {curves.map(({ name, isOther }, index) => {
-        const { ink, dash } = strokeOf(isOther ? index % own : index)
+      {curves.map(({ name, isOther, line }, index) => {
+        const { ink, dash } = strokeOf(line ?? index)
         return (
           <span key={name}>
             <svg width="22" height="8" aria-hidden="true" class={`key ink-${ink} ${isOther ? 'other' : ''}`}>

@@ -55,9 +55,8 @@ export class Chart implements Disposable {
         ],
         series: [
           {},
-          ...options.curves.map(({ name, isOther }, index) => {
-            const main = isOther ? index % Math.max(1, options.curves.filter((curve) => !curve.isOther).length) : index
-            const stroke = strokeOf(main)
+          ...options.curves.map(({ name, isOther, line }, index) => {
+            const stroke = strokeOf(line ?? index)
             return {
               label: name,
               stroke: () => ink(`--ink-${stroke.ink}`),

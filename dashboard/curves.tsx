@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { betterOf } from '#protocol/merit.ts'
 import type { RunView } from '#sdk/views/runs.ts'
 import { get, type Page } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
@@ -9,7 +10,7 @@ import { LabelCurves } from './label-curves.tsx'
 import { useLoad } from './load.ts'
 import { Empty } from './parts.tsx'
 import { query, refine } from './place.ts'
-import { type Curve, curvesOf, smooth } from './series.ts'
+import { beside, type Curve, curvesOf, smooth } from './series.ts'
 import { WORDS } from './words.ts'
 
 /** Loss, scores and times by round, drawn as they come in, beside those of another run if you like. */
@@ -71,9 +72,9 @@ function Compare({ run, other }: { readonly run: string; readonly other: string 
 type Drawn = { readonly isLog: boolean; readonly smoothing: number }
 
 function Beside({ run, follower, ...drawn }: Drawn & { readonly run: string; readonly follower: Follower }) {
-  const beside = useFollower(run)
-  void beside.pulse.beats.value
-  return <Charts history={follower.history} other={beside.history} {...drawn} />
+  const other = useFollower(run)
+  void other.pulse.beats.value
+  return <Charts history={follower.history} other={other.history} {...drawn} />
 }
 
 function Charts({
@@ -87,15 +88,12 @@ function Charts({
   const others = other ? curvesOf(other) : undefined
   if (!curves.loss.values.some((value) => value !== null))
     return <Empty text={words.waiting} hint={words.waitingHint} />
-  const drawn = (own: readonly Curve[], beside: readonly Curve[]): readonly Curve[] =>
-    [
-      ...own,
-      ...beside.map((curve) => ({
-        ...curve,
-        isOther: true,
-        name: `${curve.name} (${WORDS.curves.compare.toLowerCase()})`,
-      })),
-    ].map((curve) => ({ ...curve, values: smooth(curve.values, smoothing) }))
+  const drawn = (own: readonly Curve[], others: readonly Curve[]): readonly Curve[] =>
+    beside(own, others, (name) => `${name} (${words.compare.toLowerCase()})`).map((curve) => ({
+      ...curve,
+      values: smooth(curve.values, smoothing),
+    }))
+  const scores = drawn(curves.scores, others?.scores ?? [])
   return (
     <>
       <div class="charts">
@@ -105,12 +103,9 @@ function Charts({
           isLog={isLog}
           best="least"
         />
-        <ChartBox
-          title={words.scoreTitle}
-          curves={drawn(curves.scores, others?.scores.slice(0, 1) ?? [])}
-          isLog={false}
-          best="most"
-        />
+        {scores.length > 0 && (
+          <ChartBox title={words.scoreTitle} curves={scores} isLog={false} best={betterOf(scores[0]?.name ?? '')} />
+        )}
       </div>
       <ChartBox title={words.timeTitle} curves={curves.times} isLog={false} low />
       <CurveTable curves={[curves.loss, ...curves.scores, ...curves.times]} />

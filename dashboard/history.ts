@@ -6,7 +6,8 @@ type At = number
 type Value = { readonly value: number | null }
 
 export type Figures = {
-  readonly accuracy: number
+  /** Null where labels are numbers. */
+  readonly accuracy: number | null
   readonly loss: number
   readonly figures?: readonly (Value & { readonly name: string; readonly by_label?: readonly Value[] })[]
 }
@@ -242,7 +243,7 @@ function paidIn(event: ApiEvent): bigint {
 
 function figuresOf(value: unknown): Figures | null {
   const { accuracy, loss, figures } = (value ?? {}) as Partial<Figures>
-  if (typeof accuracy !== 'number' || typeof loss !== 'number') return null
+  if ((typeof accuracy !== 'number' && accuracy !== null) || typeof loss !== 'number') return null
   return { accuracy, loss, ...(Array.isArray(figures) && { figures }) }
 }
 

@@ -26,7 +26,7 @@ const PAGE = 50
 /** How the model of each round did at each site. */
 export function Matrix({ run, follower: { history, pulse } }: { readonly run: RunView; readonly follower: Follower }) {
   void pulse.beats.value
-  const [measure, setMeasure] = useState<Measure>('accuracy')
+  const [asked, setMeasure] = useState<Measure>('accuracy')
   const [wanted, setWanted] = useState(ROWS)
   // Also the round that tests the last model, which trains none.
   const closed = history.rounds.filter(({ outcome }) => outcome === 'closed').length
@@ -39,13 +39,17 @@ export function Matrix({ run, follower: { history, pulse } }: { readonly run: Ru
   }
   const [loaded, again] = useLoad(load, `${run.id} ${wanted}`, closed)
   const rows = loaded.state === 'ready' ? loaded.value.rows : []
+  // Models of numbers are right about no row.
+  const isOfNumbers =
+    rows.some(({ all }) => all !== null) && rows.every(({ all }) => all === null || all.accuracy === null)
+  const measure = isOfNumbers ? 'loss' : asked
   const save = () => download(`${run.id}-matrix.csv`, csvOf(matrixCsv(rows)), 'text/csv')
   const side = (
     <div class="controls">
       <label>
         {words.measure}
         <select value={measure} onChange={(event) => setMeasure(event.currentTarget.value as Measure)}>
-          <option value="accuracy">{words.measures.accuracy}</option>
+          {!isOfNumbers && <option value="accuracy">{words.measures.accuracy}</option>}
           <option value="loss">{words.measures.loss}</option>
         </select>
       </label>

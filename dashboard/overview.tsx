@@ -133,7 +133,7 @@ function Latest({ run }: { readonly run: RunView }) {
   return (
     <div class="charts">
       <ChartBox title={WORDS.overview.latest(run.name)} curves={[loss]} isLog={false} low />
-      <ChartBox title={WORDS.overview.latestScore(run.name)} curves={scores} isLog={false} low />
+      {scores.length > 0 && <ChartBox title={WORDS.overview.latestScore(run.name)} curves={scores} isLog={false} low />}
     </div>
   )
 }
@@ -174,7 +174,7 @@ function Cells(props: {
   readonly run: RunView
   readonly closed: number
   readonly losses: readonly number[]
-  readonly accuracy?: number | undefined
+  readonly accuracy?: number | null | undefined
   readonly status?: string | undefined
 }) {
   const { run, closed, losses } = props

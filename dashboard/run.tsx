@@ -5,6 +5,7 @@ import { Curves } from './curves.tsx'
 import { type Follower, useFollower } from './follow.ts'
 import { Confirm } from './form.tsx'
 import { formatBytes, formatCredits, formatFigure, formatMillis } from './format.ts'
+import type { Figures } from './history.ts'
 import { useLoad } from './load.ts'
 import { Logs } from './logs.tsx'
 import { Matrix } from './matrix.tsx'
@@ -89,6 +90,8 @@ function Summary({ view, follower: { history } }: { readonly view: RunView; read
   const open = rounds.at(-1)
   const figures = rounds.findLast(({ made }) => made !== null)?.made ?? history.genesis
   const all = planned || view.rounds
+  const loss = { name: WORDS.run.loss, value: figures?.loss ?? null }
+  const score = scoreOf(figures)
   const shown = open?.outcome === 'open' ? open : last
   const words = WORDS.run
   return (
@@ -96,7 +99,7 @@ function Summary({ view, follower: { history } }: { readonly view: RunView; read
       <dl class="tiles small">
         <Tile name={words.round} value={words.of(closed, all)} />
         <Tile name={words.loss} value={formatFigure(figures?.loss)} />
-        <Tile name={words.accuracy} value={formatFigure(figures?.accuracy)} />
+        {score && <Tile name={score.name} value={formatFigure(score.value)} />}
         <Tile name={words.sites} value={shown ? `${shown.reports}/${shown.cohort || shown.invited}` : '—'} />
         <Tile name={words.train} value={last ? formatMillis(last.trainMillis) : '—'} />
         <Tile name={words.overhead} value={last ? formatMillis(last.overheadMillis) : '—'} />
@@ -107,9 +110,21 @@ function Summary({ view, follower: { history } }: { readonly view: RunView; read
           note={`/ ${formatCredits(view.budget)}`}
         />
       </dl>
-      <Said text={words.summary(closed, all, formatFigure(figures?.loss), formatFigure(figures?.accuracy))} />
+      <Said text={words.summary(closed, all, [loss, ...(score ? [score] : [])].map(textOf).join(', '))} />
     </>
   )
+}
+
+type Score = { readonly name: string; readonly value: number | null }
+
+/** What a model is judged by beside its loss: of numbers the first figure that their task asks for. */
+function scoreOf(figures: Figures | null): Score | undefined {
+  if (figures?.accuracy === null) return figures.figures?.[0]
+  return { name: WORDS.run.accuracy, value: figures?.accuracy ?? null }
+}
+
+function textOf({ name, value }: Score): string {
+  return `${name.toLowerCase()} ${formatFigure(value)}`
 }
 
 function paidOf({ paid }: RunView, rounds: Follower['history']['rounds']): bigint {

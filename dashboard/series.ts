@@ -8,6 +8,8 @@ export type Curve = {
   readonly values: readonly (number | null)[]
   /** Of another run, which is drawn dashed. */
   readonly isOther?: boolean
+  /** Which of the lines it is to look like, where that is not its own place: what has one name has one colour. */
+  readonly line?: number
 }
 
 export type Curves = { readonly loss: Curve; readonly scores: readonly Curve[]; readonly times: readonly Curve[] }
@@ -20,6 +22,18 @@ export function strokeOf(line: number): { readonly ink: number; readonly dash: s
   return { ink: 1 + (line % INKS), dash: DASHES[(line + Math.floor(line / INKS)) % DASHES.length] as string }
 }
 
+/** Those of one run, and then of another, of which what the first has too looks like that. */
+export function beside(own: readonly Curve[], others: readonly Curve[], named: (name: string) => string) {
+  let next = own.length
+  return [
+    ...own,
+    ...others.map((curve): Curve => {
+      const same = own.findIndex(({ name }) => name === curve.name)
+      return { ...curve, isOther: true, line: same < 0 ? next++ : same, name: named(curve.name) }
+    }),
+  ]
+}
+
 function trainedIn({ rounds }: RunHistory) {
   return rounds.filter(({ purpose, outcome }) => purpose === 'train' && outcome === 'closed')
 }
@@ -27,6 +41,12 @@ function trainedIn({ rounds }: RunHistory) {
 /** Round n's point is of the model that it made, round 0's of the first one. */
 function testedIn(history: RunHistory) {
   return [{ round: 0, made: history.genesis }, ...trainedIn(history)].filter(({ made }) => made !== null)
+}
+
+/** Models of numbers are right about no row: they have no accuracy. */
+function isOfNumbers(history: RunHistory): boolean {
+  const tested = testedIn(history)
+  return tested.length > 0 && tested.every(({ made }) => made?.accuracy === null)
 }
 
 /** Figures that a run tells of each label by itself, where its rows have several. */
@@ -56,7 +76,15 @@ export function curvesOf(history: RunHistory): Curves {
   return {
     loss: { name: WORDS.run.loss.toLowerCase(), rounds, values: tested.map(({ made }) => made?.loss ?? null) },
     scores: [
-      { name: WORDS.run.accuracy.toLowerCase(), rounds, values: tested.map(({ made }) => made?.accuracy ?? null) },
+      ...(isOfNumbers(history)
+        ? []
+        : [
+            {
+              name: WORDS.run.accuracy.toLowerCase(),
+              rounds,
+              values: tested.map(({ made }) => made?.accuracy ?? null),
+            },
+          ]),
       ...figures.map((name) => ({
         ...{ name, rounds },
         values: tested.map(({ made }) => made?.figures?.find((figure) => figure.name === name)?.value ?? null),

@@ -1,11 +1,15 @@
-import { parseCid } from '#protocol/cid.ts'
-import { parseNodeId } from '#protocol/ids.ts'
+import { parseNodeId, parseRunId } from '#protocol/ids.ts'
 import type { BundleFile } from '#verify/bundle.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { type VerifyOptions, type VerifyProgress, verifyAny, verifyFile } from '#verify/verify.ts'
 
 /** The thread that redoes a record: it has no network, and the page stays awake meanwhile. */
-export type ToVerifier = { readonly file: Blob; readonly coordinator: string; readonly expect: string }
+export type ToVerifier = {
+  readonly file: Blob
+  readonly coordinator: string
+  /** That it was fetched as the record of; empty where it is a file of somebody's. */
+  readonly run: string
+}
 export type FromVerifier =
   | { readonly kind: 'step'; readonly at: VerifyProgress }
   | { readonly kind: 'verdict'; readonly verdict: Found }
@@ -21,13 +25,13 @@ addEventListener('message', ({ data }: MessageEvent<ToVerifier>) => {
   )
 })
 
-function verify({ file, coordinator, expect }: ToVerifier): Promise<Found> {
-  const [key, cid] = [parseNodeId(coordinator), parseCid(expect)]
+function verify({ file, coordinator, run }: ToVerifier): Promise<Found> {
+  const [key, asked] = [parseNodeId(coordinator), parseRunId(run)]
   if (coordinator && !key.ok) throw new TypeError(`a coordinator's key is z6Mk…, not ${coordinator}`)
-  if (expect && !cid.ok) throw new TypeError(`what is expected is a CID, not ${expect}`)
+  if (run && !asked.ok) throw new TypeError(`a run goes by run_01K…, and not by ${run}`)
   const options: VerifyOptions = {
     ...(key.ok && { coordinator: key.value }),
-    ...(cid.ok && { expect: cid.value }),
+    ...(asked.ok && { asked: { run: asked.value } }),
     allowExpired: true,
     progress: (at) => say({ kind: 'step', at }),
   }

@@ -25,10 +25,31 @@ export function VerifyPage() {
   const [key, setKey] = useState('')
   const [isOver, setOver] = useState(false)
   const worker = useVerifier(setState, setSteps)
-  const verify = (file: Blob) => {
+  /** Of what is fetched until it is there, or nobody wants it any more. */
+  const fetching = useRef<AbortController>(undefined)
+  useEffect(() => () => fetching.current?.abort(), [])
+  const verify = (file: Blob, run = '') => {
     setSteps([])
     setState({ kind: 'working', rounds: 0, round: 0 })
-    worker.start({ file, coordinator: key.trim(), expect: '' })
+    worker.start({ file, coordinator: key.trim(), run })
+  }
+  const verifyRun = async (run: string) => {
+    fetching.current?.abort()
+    const abort = new AbortController()
+    fetching.current = abort
+    const { signal } = abort
+    setSteps([])
+    setState({ kind: 'fetching', bytes: 0 })
+    try {
+      const file = await bundleOf(run, (bytes) => !signal.aborted && setState({ kind: 'fetching', bytes }), signal)
+      if (!signal.aborted) verify(file, run)
+    } catch (cause) {
+      if (!signal.aborted) setState({ kind: 'broken', detail: problemOf(cause).message })
+    }
+  }
+  const cancel = () => {
+    fetching.current?.abort()
+    worker.stop()
   }
   const drop = (event: DragEvent) => {
     event.preventDefault()
@@ -80,13 +101,13 @@ export function VerifyPage() {
               />
             </label>
           </div>
-          {session.value.kind === 'signed-in' && <FromRun isBusy={isBusy} setState={setState} verify={verify} />}
+          {session.value.kind === 'signed-in' && <FromRun isBusy={isBusy} verify={verifyRun} />}
         </Card>
         <Card title={words.steps}>
           <Result state={state} steps={steps} />
           {isBusy && (
             <p>
-              <button type="button" onClick={() => worker.stop()}>
+              <button type="button" onClick={cancel}>
                 {words.cancel}
               </button>
             </p>
@@ -99,23 +120,15 @@ export function VerifyPage() {
 
 const ENDED = '/v1/runs?status=completed,failed,stopped&limit=100'
 
-function FromRun(props: {
-  readonly isBusy: boolean
-  readonly setState: (state: State) => void
-  readonly verify: (file: Blob) => void
-}) {
+function FromRun(props: { readonly isBusy: boolean; readonly verify: (run: string) => void }) {
   const words = WORDS.verify
   const named = query.value.get('run')
   const [run, setRun] = useState(named ?? '')
   const [loaded] = useLoad((signal) => get<Page<RunView>>(ENDED, signal), '')
   const ended = loaded.state === 'ready' ? loaded.value.data.filter(({ manifest }) => manifest !== null) : []
-  const fetchIt = async (event: Event) => {
+  const fetchIt = (event: Event) => {
     event.preventDefault()
-    try {
-      props.verify(await bundleOf(run, (bytes) => props.setState({ kind: 'fetching', bytes })))
-    } catch (cause) {
-      props.setState({ kind: 'broken', detail: problemOf(cause).message })
-    }
+    props.verify(run)
   }
   return (
     <form onSubmit={fetchIt} class="stacked">
@@ -142,10 +155,10 @@ function FromRun(props: {
 }
 
 /** With its vectors where they are kept still; else without them, and then the verdict says so. */
-async function bundleOf(run: string, told: (bytes: number) => void): Promise<Blob> {
+async function bundleOf(run: string, told: (bytes: number) => void, signal: AbortSignal): Promise<Blob> {
   const path = `/v1/runs/${encodeURIComponent(run)}/bundle`
-  const response = await call(path).catch((cause) => {
-    if (problemOf(cause).code === 'vectors_expired') return call(`${path}?vectors=no`)
+  const response = await call(path, { signal }).catch((cause) => {
+    if (problemOf(cause).code === 'vectors_expired') return call(`${path}?vectors=no`, { signal })
     throw cause
   })
   const pieces: Uint8Array<ArrayBuffer>[] = []
@@ -264,7 +277,7 @@ function Verdict({
 
 function Proof({ verdict }: { readonly verdict: Extract<Found, { readonly ok: true }> }) {
   const words = WORDS.verify
-  const { checked, coordinator, pinned } = verdict
+  const { checked, coordinator, pinned, run } = verdict
   const rounds = 'rounds' in verdict ? verdict.rounds : [verdict.round]
   const unadded = rounds.filter(({ vectors }) => vectors === 'committed' || vectors === 'expired').length
   return (
@@ -273,6 +286,11 @@ function Proof({ verdict }: { readonly verdict: Extract<Found, { readonly ok: tr
       {!pinned && <p class="banner warn">{words.unpinned}</p>}
       {unadded > 0 && <p class="banner warn">{words.committed(unadded)}</p>}
       <dl class="pairs">
+        <dt>{words.facts.run}</dt>
+        <dd>
+          <Id id={run} name={words.facts.run} />
+          {'round' in verdict && ` ${words.roundSteps(verdict.round.round)}`}
+        </dd>
         <dt>{words.facts.coordinator}</dt>
         <dd>
           <Id id={coordinator} name={words.facts.coordinator} />

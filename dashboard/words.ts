@@ -135,8 +135,7 @@ export const WORDS = {
     pauseLead: 'The open round is finished; no other opens until you resume.',
     pausedFor: (reason: string) => `Paused: ${reason}`,
     endedFor: (reason: string) => `Ended: ${reason}`,
-    summary: (round: number, all: number, loss: string, accuracy: string) =>
-      `Round ${round} of ${all}, loss ${loss}, accuracy ${accuracy}`,
+    summary: (round: number, all: number, figures: string) => `Round ${round} of ${all}, ${figures}`,
   },
   curves: {
     lossTitle: 'Loss',

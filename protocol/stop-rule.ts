@@ -1,14 +1,13 @@
 import { z } from 'zod'
 import { count } from './codec.ts'
 import type { Evaluation } from './manifest.ts'
+import { betterOf } from './merit.ts'
 import { figureField } from './metrics.ts'
 
 /** What a rule may watch: accuracy and loss, which every round tells, or a figure of a metric that the task asks for. */
 export const watchedField = z.union([z.enum(['accuracy', 'loss']), figureField.exclude(['f1-best-threshold'])])
 export type Watched = z.output<typeof watchedField>
 
-/** Of these a smaller one is better. */
-const FALLING: ReadonlySet<Watched> = new Set(['loss', 'calibration-error', 'brier', 'mae', 'rmse'])
 const micro = z.int()
 const ROUNDS_OF_PATIENCE_MAX = 1000
 
@@ -41,8 +40,9 @@ export const NOTHING_SHOWN: Shown = { bestMicro: null, stale: 0, met: null }
 
 /** How to mend it; undefined where the rule can be met. A bound on the wrong side would be met at once or never. */
 export function mistakeInStopRule(rule: StopRule): string | undefined {
-  if ('atLeastMicro' in rule && FALLING.has(rule.metric)) return `a smaller ${rule.metric} is better: say atMost`
-  if ('atMostMicro' in rule && !FALLING.has(rule.metric)) return `a larger ${rule.metric} is better: say atLeast`
+  const isError = betterOf(rule.metric) === 'least'
+  if ('atLeastMicro' in rule && isError) return `a smaller ${rule.metric} is better: say atMost`
+  if ('atMostMicro' in rule && !isError) return `a larger ${rule.metric} is better: say atLeast`
   return undefined
 }
 
@@ -53,7 +53,7 @@ export function mistakeInStopRule(rule: StopRule): string | undefined {
 export function show(rule: StopRule, shown: Shown, evaluation: Evaluation): Shown {
   const value = watched(rule.metric, evaluation)
   if (shown.met !== null || value === undefined) return shown
-  const sign = FALLING.has(rule.metric) ? -1 : 1
+  const sign = betterOf(rule.metric) === 'least' ? -1 : 1
   const { bestMicro: best } = shown
   const isBetter = best === null || sign * (value - best) > ('patience' in rule ? rule.minDeltaMicro : 0)
   const next = isBetter ? { bestMicro: value, stale: 0 } : { bestMicro: best, stale: shown.stale + 1 }

@@ -38,9 +38,7 @@ export class Runs {
 
   /** @param id or a start of it that no other run has */
   async get(id: string, options: CallOptions = {}): Promise<Run> {
-    const view = await this.#transport.json<RunView>(of(id), options)
-    if (view.id.startsWith(id) || view.id.startsWith(`run_${id}`)) return new Run(this.#transport, view)
-    throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
+    return runCalled(this.#transport, id, await this.#transport.json<RunView>(of(id), options))
   }
 
   /** The newest first. */
@@ -109,7 +107,7 @@ export class Run {
 
   /** As it is now. */
   async refresh(options: CallOptions = {}): Promise<Run> {
-    return new Run(this.#transport, await this.#transport.json<RunView>(of(this.id), options))
+    return runCalled(this.#transport, this.id, await this.#transport.json<RunView>(of(this.id), options))
   }
 
   /** What happened and happens, each event once, to the end of the run. */
@@ -144,8 +142,10 @@ export class Run {
     return new Listing(this.#transport, `${of(this.id)}/rounds`, options, same)
   }
 
-  round(round: number, options: CallOptions = {}): Promise<RoundWithSeatsView> {
-    return this.#transport.json(`${of(this.id)}/rounds/${round}`, options)
+  async round(round: number, options: CallOptions = {}): Promise<RoundWithSeatsView> {
+    const view = await this.#transport.json<RoundWithSeatsView>(`${of(this.id)}/rounds/${round}`, options)
+    if (view.round === round) return view
+    throw new VerificationError(`what came is round ${view.round}, and round ${round} was asked for`)
   }
 
   /** Curves, as columns. @property downsample the most rounds to tell of */
@@ -166,8 +166,10 @@ export class Run {
   }
 
   /** Its model card, in Markdown, for the Hugging Face Hub. */
-  card(options: CallOptions = {}): Promise<string> {
-    return this.#transport.text(`${of(this.id)}/card`, options)
+  async card(options: CallOptions = {}): Promise<string> {
+    const card = await this.#transport.text(`${of(this.id)}/card`, options)
+    if (card.includes(this.id)) return card
+    throw new VerificationError(`what came is no card of ${this.id}: it does not name it`)
   }
 
   receipts(round: number, options: ListOptions = {}): Listing<ReceiptView> {
@@ -191,6 +193,7 @@ export class Run {
       await this.#transport.doors.pause(ASKED_AGAIN_MILLIS, signal)
       made = await this.#transport.json<VerificationView>(path, { signal })
     }
+    if (made.run !== this.id) throw new VerificationError(`what was verified is ${made.run}, and not ${this.id}`)
     return made
   }
 
@@ -243,10 +246,16 @@ function of(id: string): string {
   return `${ROOT}/${encodeURIComponent(id)}`
 }
 
+/** Whole or by its start: an answer about another run is none. */
+function runCalled(transport: Transport, id: string, view: RunView): Run {
+  if (view.id.startsWith(id) || view.id.startsWith(`run_${id}`)) return new Run(transport, view)
+  throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
+}
+
 type Verb = 'pause' | 'resume' | 'stop' | 'extend'
 
 async function relabelled(transport: Transport, id: string, change: Relabelling, options: ChangeOptions): Promise<Run> {
-  return new Run(transport, await transport.json<RunView>(of(id), { method: 'PATCH', json: change, ...options }))
+  return runCalled(transport, id, await transport.json<RunView>(of(id), { method: 'PATCH', json: change, ...options }))
 }
 
 async function ordered(
@@ -256,5 +265,6 @@ async function ordered(
   json: object | undefined,
   options: CreateOptions,
 ): Promise<Run> {
-  return new Run(transport, await transport.json<RunView>(`${of(id)}/${verb}`, { method: 'POST', json, ...options }))
+  const view = await transport.json<RunView>(`${of(id)}/${verb}`, { method: 'POST', json, ...options })
+  return runCalled(transport, id, view)
 }

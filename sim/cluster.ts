@@ -183,7 +183,7 @@ class Cluster {
     const vectors: VectorFinder = async (digest, limitBytes) =>
       this.#withheld.get(cidOfDigest(RAW, digest), { limitBytes })
     const coordinator = signerOf(this.#secret).id
-    const verdict = await verifyRecord(run.manifest, block, { coordinator, vectors })
+    const verdict = await verifyRecord(run.manifest, block, { coordinator, vectors, asked: { run: RUN } })
     const { vectorsMillis } = this.#options
     if (vectorsMillis !== undefined)
       await letExpire(run, vectorsMillis, {

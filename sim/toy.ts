@@ -36,6 +36,9 @@ export const TOY_TASK = {
   strategy: { kind: 'fedavg', rateMicro: 1_000_000 },
 } as const
 
+/** What is told of a run of it needs this. */
+export const TOY_ORDER = { subject: TOY_TASK, payload: TOY_PAYLOAD }
+
 /**
  * Stands in for training where the protocol is under test, not learning: pulls the model a third of the way to this
  * site's own target, with noise from the task's seeds, so that every round's delta differs and every repeat is the same.

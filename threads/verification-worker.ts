@@ -1,12 +1,14 @@
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { assert } from '#protocol/assert.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
+import type { AskedFor } from '#verify/asked.ts'
 import { verifyRecord } from '#verify/verify.ts'
 
 /** A record to verify, and the port by which its blocks come: each CID that is sent there is followed by one reply. */
 export type RecordAsked = {
   readonly root: Cid
   readonly coordinator: NodeId
+  readonly asked: AskedFor
   readonly allowExpired: boolean
   readonly blocks: MessagePort
 }

@@ -1,6 +1,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { ownOf } from '#protocol/bytes.ts'
 import type { Cid, NodeId } from '#protocol/ids.ts'
+import type { AskedFor } from '#verify/asked.ts'
 import type { BlockSource } from '#verify/blocks.ts'
 import type { Verdict } from '#verify/verdict.ts'
 import { startThread, type Thread } from './thread.ts'
@@ -11,7 +12,7 @@ export type Verifying = AsyncDisposable & {
   readonly verify: (
     root: Cid,
     block: BlockSource,
-    options: { readonly coordinator: NodeId; readonly allowExpired: boolean },
+    options: { readonly coordinator: NodeId; readonly asked: AskedFor; readonly allowExpired: boolean },
   ) => Promise<Verdict>
 }
 

@@ -1,10 +1,12 @@
 import type { Answer } from '#aggregation/statistics/answer.ts'
+import { accuracyOf } from '#protocol/accuracy.ts'
 import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { AbortedManifest, RoundManifest } from '#protocol/manifest.ts'
 import type { Masking, Population } from '#protocol/plan.ts'
 import type { Question } from '#protocol/question.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
 import { checkAborted } from './aborted.ts'
+import { checkAsked } from './asked.ts'
 import type { Blocks } from './blocks.ts'
 import { firstStanding, standingAfter } from './lineage.ts'
 import { redoRound, type Standing } from './round.ts'
@@ -65,6 +67,8 @@ export async function proveRound(
   const { coordinator, expect } = options
   if (coordinator !== undefined && coordinator !== from)
     return refuse('coordinator', `signed by ${from}, not by ${coordinator}`)
+  const asked = checkAsked(options.asked, manifest)
+  if (!asked.ok) return asked
   const model = 'model' in manifest ? manifest.model : undefined
   if (expect !== undefined && expect !== root && expect !== model)
     return refuse('expect', `${expect} is neither the round, ${root}, nor its model, ${model ?? 'for it has none'}`)
@@ -152,7 +156,14 @@ async function redo(
     const entry = { round, aborted: root.root, receipts: null, purpose }
     const ended = await checkAborted(blocks, order, standing, entry, options.progress)
     if (!ended.ok) return ended
-    const nothing = { outcome: 'aborted', reports: 0, vectors: null, evaluation: null, model: standing.model } as const
+    const nothing = {
+      outcome: 'aborted',
+      reports: 0,
+      vectors: null,
+      evaluation: null,
+      accuracy: null,
+      model: standing.model,
+    } as const
     const { reason } = ended.value.record
     return accept({ round: { round, purpose, ...nothing, reason }, nodes: [], answer: null })
   }
@@ -160,7 +171,9 @@ async function redo(
   const redone = await redoRound(blocks, order, standing, entry, { ...options, vectors: options.vectors })
   if (!redone.ok) return redone
   const { contributions, vectors, answer, manifest } = redone.value
-  const figures = { reports: contributions.length, vectors, evaluation: manifest.evaluation, model: manifest.model }
+  const { evaluation, model } = manifest
+  const accuracy = accuracyOf(subjectOf(order), evaluation)
+  const figures = { reports: contributions.length, vectors, evaluation, accuracy, model }
   const nodes = contributions.map(({ node }) => node).toSorted()
   return accept({ round: { round, purpose, outcome: 'closed', ...figures, reason: null }, nodes, answer })
 }

@@ -19,6 +19,7 @@ import type { Tensor } from '#protocol/shapes.ts'
 import { isQuestion, type Subject, subjectSchema } from '#protocol/subject.ts'
 import type { Task } from '#protocol/task.ts'
 import { importFile, NotAFile } from '#protocol/unixfs.ts'
+import { type AskedFor, checkAsked } from './asked.ts'
 import type { Blocks } from './blocks.ts'
 import type { Course } from './course.ts'
 import { asStep, type Step } from './verdict.ts'
@@ -26,6 +27,8 @@ import { asStep, type Step } from './verdict.ts'
 /** What the caller knows from elsewhere. */
 export type Pins = {
   readonly coordinator?: NodeId
+  /** Which run it has to be of, or which round of one. */
+  readonly asked?: AskedFor | undefined
   /** The run manifest's (the bundle's root) or the final model's. */
   readonly expect?: Cid
 }
@@ -54,7 +57,7 @@ export function subjectOf(order: Order): Subject {
   return order.kind === 'asking' ? order.question : order.task
 }
 
-/** Steps `run-manifest`, `coordinator` and `expect`. */
+/** Steps `run-manifest`, `coordinator`, `run` and `expect`. */
 export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<Result<RunManifest, Step>> {
   const signed = asStep('run-manifest', 'the root', await blocks.signed(root, 'run'))
   if (!signed.ok) return signed
@@ -69,6 +72,8 @@ export async function checkRun(blocks: Blocks, root: Cid, pins: Pins): Promise<R
   }
   if (pins.coordinator !== undefined && pins.coordinator !== from)
     return refuse('coordinator', `signed by ${from}, not by ${pins.coordinator}`)
+  const asked = checkAsked(pins.asked, { run: run.run })
+  if (!asked.ok) return asked
   if (pins.expect !== undefined && pins.expect !== root && pins.expect !== run.model)
     return refuse('expect', `${pins.expect} is neither the run, ${root}, nor its model, ${run.model}`)
   return accept(run)

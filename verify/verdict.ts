@@ -34,7 +34,7 @@ export type Proof = {
   readonly answer: Answer | null
   /** Of the final model on held-out rows; null when no evaluate round closed. */
   readonly evaluation: Evaluation | null
-  /** correct ÷ rows; null when nothing was evaluated. */
+  /** correct ÷ rows; null when nothing was evaluated, and of a model of numbers, which is right about no row. */
   readonly accuracy: number | null
   readonly budget: Amount
   readonly paid: Amount
@@ -55,6 +55,8 @@ export type RoundProof = {
   readonly vectors: VectorsProof | null
   /** Of the round's incoming model; null when the round was aborted. */
   readonly evaluation: Evaluation | null
+  /** The same, as of the run. */
+  readonly accuracy: number | null
   /** The model after the round. */
   readonly model: Cid
   readonly paid: Amount
@@ -95,6 +97,8 @@ export type Step =
   | 'run-manifest'
   /** That coordinator is the one the caller pinned. */
   | 'coordinator'
+  /** It is of the run that the caller asked for, or of the round of it. */
+  | 'run'
   /** The run or its model has the CID that the caller expects. */
   | 'expect'
   /** The task and its architecture can be read and make a model; or the question can be read. */

@@ -1,6 +1,7 @@
 import type { RemoveMasks } from '#aggregation/secagg/removal.ts'
 import type { Answer } from '#aggregation/statistics/answer.ts'
 import { totalOf } from '#payments/allocate.ts'
+import { accuracyOf } from '#protocol/accuracy.ts'
 import { kindOf } from '#protocol/bundle.ts'
 import { parseCid } from '#protocol/cid.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
@@ -171,6 +172,7 @@ async function prove(
       reports: closed.value.nodes.length,
       vectors: closed.value.vectors,
       evaluation: closed.value.manifest.evaluation,
+      accuracy: accuracyOf(subjectOf(order.value), closed.value.manifest.evaluation),
       model: standing.model,
       paid: closed.value.payouts.reduce((sum, { amount }) => sum + amount, 0n),
       reason: null,
@@ -203,7 +205,7 @@ async function prove(
     nodes: [...nodes].toSorted(),
     model: run.model,
     evaluation,
-    accuracy: evaluation && evaluation.rows > 0 ? evaluation.correct / evaluation.rows : null,
+    accuracy: evaluation && accuracyOf(subjectOf(order.value), evaluation),
     budget: total.budget,
     paid: run.paid,
     released: run.released,
@@ -212,7 +214,17 @@ async function prove(
 }
 
 function nothingOf({ round, purpose }: { round: Round; purpose: Purpose }, { model }: Standing) {
-  return { round, purpose, outcome: 'aborted', reports: 0, vectors: null, evaluation: null, model, paid: 0n } as const
+  return {
+    round,
+    purpose,
+    outcome: 'aborted',
+    reports: 0,
+    vectors: null,
+    evaluation: null,
+    accuracy: null,
+    model,
+    paid: 0n,
+  } as const
 }
 
 function failure(refused: Extract<Result<unknown, Step>, { ok: false }>, round?: Round): Failure {

@@ -26,7 +26,11 @@ export const RECORDS: readonly Command[] = [
     summary: 'redo a run, or one round, from its record: every hash, signature, sum, model, figure and payment',
     positional: { name: '<CAR file, folder or URL>', required: true },
     options: [
-      { name: 'run', value: '<run or CID>', summary: 'which run; a bundle holds just one, a folder needs its CID' },
+      {
+        name: 'run',
+        value: '<run or CID>',
+        summary: 'which run: by its id, which the record must have, or by the CID of its record, as a folder needs it',
+      },
       round,
       ...pins,
       withoutVectors,

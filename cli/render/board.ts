@@ -128,8 +128,9 @@ export function curvesOf(
   const wide = Math.min(columns, CURVE_COLUMNS_MAX)
   const width = wide < TWO_CURVES_COLUMNS ? wide : Math.floor((wide - 3) / 2)
   const size = { columns: width, lines, unicode }
-  const one = curveLines({ name: figure ?? 'accuracy', values: metric }, size)
-  if (wide < TWO_CURVES_COLUMNS) return one
+  const one = curveLines({ name: figure ?? 'accuracy', values: metric.map((value) => value ?? undefined) }, size)
+  // Of numbers there may be no other than the loss.
+  if (wide < TWO_CURVES_COLUMNS && one.length > 0) return one
   const other = curveLines({ name: 'loss', values: loss }, size)
   return one.length === 0 ? other : one.map((line, index) => `${line.padEnd(width)}   ${other[index] ?? ''}`.trimEnd())
 }

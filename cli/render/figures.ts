@@ -16,7 +16,17 @@ export function figureLines(figures: Figures, width = 10): readonly string[] {
   })
 }
 
-/** The same on one line. */
+/** What a model is worth in one line, for it is mostly this that is looked for; of numbers the loss, since no row is right. */
+export function scoreLine(
+  { accuracy, loss }: { readonly accuracy: number | null; readonly loss: number },
+  tested: string,
+  width = 10,
+): string {
+  const [name, value] = accuracy === null ? ['loss', loss] : ['accuracy', accuracy]
+  return `${name.padEnd(width)} ${value.toFixed(4)} ${tested}`
+}
+
+/** All figures on one line. */
 export function figuresText(figures: Figures): string {
   return (figures ?? []).map((figure) => `${figure.name} ${valueText(figure)}`).join('  ')
 }

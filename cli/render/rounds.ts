@@ -8,14 +8,21 @@ import { plain } from './width.ts'
 /** A line for each round: how it ended, of how many seats how many reported, how long it took, and why it came to nothing. */
 export function roundLines(rounds: readonly RoundView[]): readonly string[] {
   if (rounds.length === 0) return []
-  const head = rowOf(['round', 'purpose', 'outcome', 'reports', 'took', 'accuracy', 'figures or why'], ROUND_WIDTHS)
-  return [head, ...rounds.map(roundLine)]
+  const score = scoreIn(rounds)
+  const head = rowOf(['round', 'purpose', 'outcome', 'reports', 'took', score, 'figures or why'], ROUND_WIDTHS)
+  return [head, ...rounds.map((round) => roundLine(round, score))]
 }
 
-/** Accuracy is of the model that the round started from. */
+/** Accuracy, or of numbers the loss, is of the model that the round started from. */
 const ROUND_WIDTHS = [5, 9, 8, 9, 9, 8, 0] as const
 
-export function roundLine(view: RoundView): string {
+/** What rounds are told by: accuracy, which models of numbers have none of. */
+function scoreIn(rounds: readonly RoundView[]): 'accuracy' | 'loss' {
+  const tested = rounds.flatMap(({ evaluation }) => evaluation ?? [])
+  return tested.length > 0 && tested.every(({ accuracy }) => accuracy === null) ? 'loss' : 'accuracy'
+}
+
+export function roundLine(view: RoundView, score = scoreIn([view])): string {
   const { round, purpose, outcome, phase, reason, cohort, reports, evaluation, ...times } = view
   const took = times.ended_at === null ? '' : formatSeconds(Date.parse(times.ended_at) - Date.parse(times.opened_at))
   const why =
@@ -25,7 +32,10 @@ export function roundLine(view: RoundView): string {
         ? (reason ?? phase ?? '')
         : figuresText(evaluation?.figures)
   const seats = cohort === 0 ? '-' : `${reports}/${cohort}`
-  return rowOf([String(round), purpose, outcome, seats, took, evaluation?.accuracy.toFixed(4) ?? '', why], ROUND_WIDTHS)
+  return rowOf(
+    [String(round), purpose, outcome, seats, took, evaluation ? (evaluation[score]?.toFixed(4) ?? '-') : '', why],
+    ROUND_WIDTHS,
+  )
 }
 
 /** A line for each seat: what it did, how long it worked, and why not. */

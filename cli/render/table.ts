@@ -20,7 +20,7 @@ export function tableRow(past: PastRound, ellipsis = '…', figure?: string): st
       String(round),
       `${reports}/${cohort}`,
       evaluation?.loss.toFixed(4) ?? ellipsis,
-      evaluation?.accuracy.toFixed(4) ?? ellipsis,
+      evaluation ? (evaluation.accuracy?.toFixed(4) ?? '-') : ellipsis,
       formatBytes(bytesPerNode),
       formatSeconds(trainMillis),
       formatSeconds(overheadMillis),
@@ -50,7 +50,11 @@ export function plainRow(past: PastRound, rounds: number): string {
   const head = `round=${round}/${rounds}`
   if (aborted !== null) return `${head} aborted=${JSON.stringify(aborted)}`
   const tested = evaluation
-    ? [`loss=${evaluation.loss.toFixed(4)}`, `accuracy=${evaluation.accuracy.toFixed(4)}`, ...figuresOf(evaluation)]
+    ? [
+        `loss=${evaluation.loss.toFixed(4)}`,
+        `accuracy=${valueText({ value: evaluation.accuracy })}`,
+        ...figuresOf(evaluation),
+      ]
     : ['loss=unknown', 'accuracy=unknown']
   const times = [`up_bytes_per_site=${bytesPerNode}`, `train_ms=${trainMillis}`, `overhead_ms=${overheadMillis}`]
   return [head, `sites=${reports}/${cohort}`, ...tested, ...times].join(' ')

@@ -1,4 +1,5 @@
 import { sitesOf } from '#aggregation/quantise.ts'
+import { lossOf } from '#protocol/accuracy.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import { shown } from '#protocol/metrics.ts'
@@ -7,7 +8,7 @@ import type { LoneProof, Start } from '#verify/lone-round.ts'
 import { type Proof, type Failure as Refuted, unaddedIn, type VectorsProof } from '#verify/verdict.ts'
 import type { Terminal } from '../output.ts'
 import { answerData, answerLines } from './answer.ts'
-import { figureLines } from './figures.ts'
+import { figureLines, scoreLine } from './figures.ts'
 import { formatBytes, formatTested } from './units.ts'
 
 /** What a verification found, for a person. */
@@ -36,12 +37,7 @@ function proofLines(proof: Proof): readonly string[] {
     ...(proof.question ? [`question     ${proof.task.cid}`] : [`rounds       ${closed} of ${proof.planned} trained`]),
     ...sumsLines(proof),
     ...(proof.question ? [] : [`model        ${proof.model}`]),
-    ...(evaluation && accuracy !== null
-      ? [
-          `accuracy     ${accuracy.toFixed(4)} ${formatTested(countsOf(masking, evaluation))}`,
-          ...figureLines(evaluation.figures?.map(shown), 12),
-        ]
-      : []),
+    ...testedLines(evaluation, accuracy, masking),
     ...(proof.question
       ? []
       : [
@@ -57,7 +53,6 @@ function proofLines(proof: Proof): readonly string[] {
 function loneLines(proof: LoneProof): readonly string[] {
   const { round, masking, start } = proof
   const { evaluation } = round
-  const accuracy = evaluation && evaluation.rows > 0 ? evaluation.correct / evaluation.rows : null
   return [
     `run          ${proof.run}  (${proof.task.name})`,
     `round        ${round.round}, ${round.purpose}, ${round.outcome}${round.reason === null ? '' : `: ${round.reason}`}`,
@@ -67,15 +62,24 @@ function loneLines(proof: LoneProof): readonly string[] {
     `start        ${startText(start)}`,
     ...sumsLines({ masking, rounds: [round] }),
     ...(proof.question ? [] : [`model        ${round.model}`]),
-    ...(evaluation && accuracy !== null
-      ? [
-          `accuracy     ${accuracy.toFixed(4)} of the model it started from, ${formatTested(countsOf(masking, evaluation))}`,
-          ...figureLines(evaluation.figures?.map(shown), 12),
-        ]
-      : []),
+    ...testedLines(evaluation, round.accuracy, masking, 'of the model it started from, '),
     `record       ${proof.root}`,
     checkedLine(proof.checked),
     `verify       ${okText(proof.pinned, [round])}; one round: what led to it, and pay, are in its run's record`,
+  ]
+}
+
+function testedLines(
+  evaluation: Evaluation | null,
+  accuracy: number | null,
+  masking: Masking,
+  of = '',
+): readonly string[] {
+  if (!evaluation || evaluation.rows === 0) return []
+  const tested = `${of}${formatTested(countsOf(masking, evaluation))}`
+  return [
+    scoreLine({ accuracy, loss: lossOf(evaluation) }, tested, 12),
+    ...figureLines(evaluation.figures?.map(shown), 12),
   ]
 }
 
@@ -138,33 +142,29 @@ export function verdictData(verdict: Proof | LoneProof | Refuted): object {
   const said = question && answer && answerData(question, answer)
   if ('start' in verdict) {
     const { question: _, round, ...proof } = verdict
-    return {
-      kind: 'round',
-      ...proof,
-      answer: said,
-      round: { ...round, evaluation: evaluationData(round.evaluation, masking) },
-    }
+    return { kind: 'round', ...proof, answer: said, round: roundData(round, masking) }
   }
   const { question: _, budget, paid, released, rounds, evaluation, ...proof } = verdict
   return {
     kind: 'run',
     ...proof,
     answer: said,
-    evaluation: evaluationData(evaluation, masking),
-    rounds: rounds.map((round) => ({
-      ...round,
-      paid: round.paid.toString(),
-      evaluation: evaluationData(round.evaluation, masking),
-    })),
+    evaluation: evaluationData(evaluation, proof.accuracy, masking),
+    rounds: rounds.map(({ paid, ...round }) => ({ ...roundData(round, masking), paid: paid.toString() })),
     ledger: { budget: budget.toString(), paid: paid.toString(), released: released.toString() },
   }
 }
 
-function evaluationData(evaluation: Proof['evaluation'], masking: Masking): object | null {
+function roundData({ accuracy, evaluation, ...round }: LoneProof['round'], masking: Masking): object {
+  return { ...round, evaluation: evaluationData(evaluation, accuracy, masking) }
+}
+
+function evaluationData(evaluation: Proof['evaluation'], accuracy: number | null, masking: Masking): object | null {
   if (!evaluation) return null
-  const { rows, correct, lossQ16 } = evaluation
-  const figures =
-    rows > 0 ? { accuracy: correct / rows, loss: lossQ16 / 65_536 / rows } : { accuracy: null, loss: null }
+  const { rows, correct } = evaluation
+  // Of numbers no row is right, which a record says as 0.
+  const isCounted = masking === 'none' && (accuracy !== null || rows === 0)
+  const figures = { accuracy, loss: rows > 0 ? lossOf(evaluation) : null }
   const asked = evaluation.figures && { figures: evaluation.figures.map(shown) }
-  return { ...countsOf(masking, evaluation), correct: masking === 'none' ? correct : null, ...figures, ...asked }
+  return { ...countsOf(masking, evaluation), correct: isCounted ? correct : null, ...figures, ...asked }
 }

@@ -13,6 +13,7 @@ export const runWithHistoryShape = runView.extend({
 const figures = z.object({
   accuracy: z.number().nullable(),
   loss: z.number().nullable(),
+  figures: z.record(z.string(), z.number().nullable()).meta({ description: 'that the task asks for, by name' }),
   reports: z.int(),
   cohort: z.int(),
   bytes_per_node: z.int(),
@@ -31,6 +32,9 @@ export const comparedShape = z.object({
       rounds_aborted: z.int(),
       best_accuracy: z.number().nullable(),
       best_round: z.int().nullable(),
+      best: z.array(z.object({ name: z.string(), value: z.number(), round: z.int() })).meta({
+        description: 'of accuracy, the loss and each figure that the task asks for; of errors the least is the best',
+      }),
       bytes_up_per_site: z.int(),
       duration_ms: z.number(),
       train_ms: z.number(),

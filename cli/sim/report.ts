@@ -1,10 +1,11 @@
 import { sitesOf } from '#aggregation/quantise.ts'
+import { lossOf } from '#protocol/accuracy.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import { shown } from '#protocol/metrics.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import type { Proof } from '#verify/verdict.ts'
 import type { Output } from '../output.ts'
-import { figureLines, figuresText } from '../render/figures.ts'
+import { figureLines, figuresText, scoreLine } from '../render/figures.ts'
 import { Live } from '../render/live.ts'
 import { formatBytes, formatSeconds, formatTested } from '../render/units.ts'
 import { follow, type PastRound, type RunProgress, settledRounds, watching } from '../run-progress.ts'
@@ -58,15 +59,15 @@ export class SitesReport implements Disposable {
       })
       return
     }
-    const { checked, accuracy, coordinator } = proof
+    const { checked, accuracy, evaluation, coordinator } = proof
     const lines = [
       '',
-      ...(accuracy === null
-        ? []
-        : [
-            `accuracy   ${accuracy.toFixed(4)} ${formatTested(testedOn(proof))}  (${this.#backend})`,
-            ...figureLines(proof.evaluation?.figures?.map(shown)),
-          ]),
+      ...(evaluation && evaluation.rows > 0
+        ? [
+            scoreLine({ accuracy, loss: lossOf(evaluation) }, `${formatTested(testedOn(proof))}  (${this.#backend})`),
+            ...figureLines(evaluation.figures?.map(shown)),
+          ]
+        : []),
       `model      ${proof.model}`,
       `budget     ${formatCredits(proof.budget)} credits = ${formatCredits(proof.paid)} paid + ${formatCredits(proof.released)} released`,
       `record     ${proof.root}`,
@@ -86,11 +87,12 @@ export class SitesReport implements Disposable {
     if (aborted !== null) return `round ${round}/${rounds}  aborted: ${aborted}`
     const figures = evaluation
       ? [
-          `loss ${evaluation.loss.toFixed(4)}  accuracy ${evaluation.accuracy.toFixed(4)}`,
+          `loss ${evaluation.loss.toFixed(4)}`,
+          evaluation.accuracy === null ? '' : `accuracy ${evaluation.accuracy.toFixed(4)}`,
           figuresText(evaluation.figures),
         ]
+          .filter((text) => text !== '')
           .join('  ')
-          .trimEnd()
       : 'not tested'
     const since = this.#overAt[this.#told - 2] ?? this.#started
     return `${head}  ${figures}  ${formatSeconds((this.#overAt[this.#told - 1] ?? since) - since)}`

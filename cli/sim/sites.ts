@@ -3,12 +3,11 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Payload } from '#aggregation/vector.ts'
 import type { DataSource, SharedRows } from '#client/data/dataset.ts'
 import { createRunSchema } from '#coordinator/api/schemas.ts'
 import { eventOf } from '#coordinator/api/views.ts'
 import type { CreateRun } from '#coordinator/create.ts'
-import { orderOf } from '#coordinator/record.ts'
+import { type Ordered, orderOf } from '#coordinator/record.ts'
 import type { Advanced } from '#coordinator/runner.ts'
 import { assert } from '#protocol/assert.ts'
 import { bundleOf } from '#protocol/bundle.ts'
@@ -72,7 +71,7 @@ export async function simulateSites(args: Arguments, output: Output, stopping: S
   const misfits = new Misfits((line) => output.note(line))
   let told: Promise<unknown> = Promise.resolve()
   const tell = (advanced: Advanced) => {
-    told = told.then(async () => report.tell(eventOf(advanced, await payloadOf(blobs, advanced))))
+    told = told.then(async () => report.tell(eventOf(advanced, await orderedOf(blobs, advanced))))
   }
   const federated = await federate({
     ...{ seed: options.seed, sites: sites.length, order, blobs, tell, abreast: 2 * threads, signal: stopping.signal },
@@ -110,7 +109,7 @@ async function finish(
       Readable.from(bundleOf(run.manifest, block, { vectors: true })),
       createWriteStream(bundle, { flush: true }),
     )
-  const verdict = await verifyRecord(run.manifest, block, { coordinator })
+  const verdict = await verifyRecord(run.manifest, block, { coordinator, asked: { run: run.spec.run } })
   if (!verdict.ok)
     throw new Failure(EXIT.unverified, 'unverified', `the record fails at ${verdict.step}: ${verdict.detail}`)
   report.end(verdict as Proof, bundle)
@@ -118,11 +117,11 @@ async function finish(
   throw new Failure(EXIT.runFailed, 'run_failed', `the run failed: ${run.past.at(-1)?.reason ?? 'no reason given'}`)
 }
 
-/** What a run's vectors hold: asked of its task once. */
-const payloads = new WeakMap<object, Promise<Payload>>()
-function payloadOf(blobs: BlobStore, { after: { spec } }: Advanced): Promise<Payload> {
-  const known = payloads.get(spec) ?? orderOf(blobs, spec).then((order) => order.payload)
-  payloads.set(spec, known)
+/** What a run is about: asked of its task once. */
+const orders = new WeakMap<object, Promise<Ordered>>()
+function orderedOf(blobs: BlobStore, { after: { spec } }: Advanced): Promise<Ordered> {
+  const known = orders.get(spec) ?? orderOf(blobs, spec)
+  orders.set(spec, known)
   return known
 }
 

@@ -3,7 +3,7 @@ import type { Outcome } from '#sim/cluster.ts'
 import type { Fault, Who } from '#sim/faults.ts'
 import { idOf } from '#sim/node.ts'
 import type { Moment } from '#sim/story.ts'
-import { TOY_PAYLOAD } from '#sim/toy.ts'
+import { TOY_ORDER } from '#sim/toy.ts'
 
 /** A play as people read it, a line for each moment, and as programs do. Nodes and processes are counted from 1. */
 export class Telling {
@@ -49,7 +49,7 @@ export class Telling {
   }
 
   #event({ advanced }: Extract<Moment, { type: 'event' }>) {
-    return eventOf(advanced, TOY_PAYLOAD)
+    return eventOf(advanced, TOY_ORDER)
   }
 }
 

@@ -1,9 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Payload } from '#aggregation/vector.ts'
 import type { RunId } from '#protocol/ids.ts'
 import type { ApiDoors } from './doors.ts'
 import type { EventStreams } from './event-stream.ts'
-import { eventOf } from './views.ts'
+import { eventOf, type Ordering } from './views.ts'
 
 /**
  * Server-sent events straight from the log: an event's id is its position, so a client that reconnects with the last id
@@ -13,14 +12,14 @@ export async function streamEvents(
   { runner }: Pick<ApiDoors, 'runner'>,
   run: RunId,
   from: number,
-  payload: Payload,
+  order: Ordering,
   streams: EventStreams,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   using stream = streams.open(request, reply)
   for await (const advanced of runner.follow(run, from, stream.signal)) {
-    const event = eventOf(advanced, payload)
+    const event = eventOf(advanced, order)
     await stream.write({ id: advanced.position, name: event.type, data: event })
   }
   return reply

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Predicting } from '#protocol/accuracy.ts'
+import type { Evaluation } from '#protocol/manifest.ts'
 import { siteEvaluations } from '../matrix.ts'
 import type { Run } from '../run.ts'
 import type { ApiDoors } from './doors.ts'
@@ -23,7 +25,12 @@ export const matrixRowView = z
     model: z.string(),
     tested_in: z.int().meta({ description: 'the round in which sites tested it, before they trained on' }),
     all: z
-      .object({ rows: z.int().nullable(), sites: z.int().nullable(), accuracy: z.number(), loss: z.number() })
+      .object({
+        rows: z.int().nullable(),
+        sites: z.int().nullable(),
+        accuracy: z.number().nullable(),
+        loss: z.number(),
+      })
       .nullable(),
     sites: z.array(z.object({ node: z.string(), ...figures })).nullable(),
     why: z.enum(['masked', 'expired']).nullable().meta({
@@ -58,13 +65,13 @@ export function matrixRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async ({ caller, params, query: { after, limit } }) => {
       const run = await find(doors, caller, params.id)
-      const { payload } = await doors.orders.of(run)
+      const { subject, payload } = await doors.orders.of(run)
       const aggregated = run.spec.purpose === 'ask' ? [] : await inTime(doors.clock, doors.curves.of(run.spec.run))
       const known = aggregated.map((one, index) => ({ ...one, tested: aggregated[index - 1] }))
       const left = known.filter(({ round }) => round > after)
       const data = await Promise.all(
         left.slice(0, limit).map(async ({ round, manifest, evaluation, tested }) => {
-          const all = evaluationOf(run, evaluation)
+          const all = evaluationOf(run, subject, evaluation)
           const sites = run.spec.masking === 'none' ? await siteEvaluations(doors.blobs, manifest, payload) : []
           const isExpired = sites.some((site) => site.evaluation === null)
           return {
@@ -72,7 +79,7 @@ export function matrixRoutes(routes: Routes, doors: ApiDoors): void {
             all: all && { rows: all.rows, sites: all.sites, accuracy: all.accuracy, loss: all.loss },
             sites: whyNot(run, isExpired)
               ? null
-              : sites.map(({ node, evaluation }) => ({ node, ...siteOf(run, evaluation) })),
+              : sites.map(({ node, evaluation }) => ({ node, ...siteOf(run, subject, evaluation) })),
             why: whyNot(run, isExpired),
           }
         }),
@@ -89,8 +96,9 @@ function whyNot({ spec }: Run, isExpired: boolean): 'masked' | 'expired' | null 
 }
 
 /** A site that keeps its figures back, or holds nothing out, has none. */
-function siteOf(run: Run, evaluation: Parameters<typeof evaluationOf>[1]) {
-  const tested = evaluationOf(run, evaluation)
+function siteOf(run: Run, subject: Predicting, evaluation: Evaluation | null) {
+  const tested = evaluationOf(run, subject, evaluation)
   if (!evaluation || !tested) return { rows: 0, correct: null, accuracy: null, loss: null }
-  return { rows: evaluation.rows, correct: evaluation.correct, accuracy: tested.accuracy, loss: tested.loss }
+  const { accuracy, loss } = tested
+  return { rows: evaluation.rows, correct: accuracy === null ? null : evaluation.correct, accuracy, loss }
 }

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { figureNamesOf } from '#aggregation/metrics/figures.ts'
 import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import type { Millis } from '#protocol/ids.ts'
-import type { Evaluation } from '#protocol/manifest.ts'
 import { isQuestion, type Subject } from '#protocol/subject.ts'
 import type { Aggregated } from '../curves.ts'
 import { downsample } from '../downsample.ts'
@@ -72,14 +71,13 @@ export function metricsOf(run: Run, subject: Subject, aggregated: readonly Aggre
   /** Whoever starts from a model tests it first. */
   const testOf = (round: number) => aggregated.find((later) => later.round > round)?.evaluation ?? null
   const rowOf = (round: number, past: Past | undefined): MetricsRow => ({
-    ...{ round, ...testedOf(run, testOf(round), names) },
+    ...{ round, ...testedOf(evaluationOf(run, subject, testOf(round)), names) },
     ...tookOf(past, found.get(round)?.trainMillis),
   })
   return [rowOf(0, undefined), ...trained.map((past) => rowOf(past.round, past))]
 }
 
-function testedOf(run: Run, evaluation: Evaluation | null, names: readonly string[]) {
-  const tested = evaluationOf(run, evaluation)
+function testedOf(tested: ReturnType<typeof evaluationOf>, names: readonly string[]) {
   const figures = names.map((name) => [name, tested?.figures?.find((one) => one.name === name)?.value ?? null] as const)
   const { loss = null, accuracy = null, rows = null, sites = null } = tested ?? {}
   return { loss, accuracy, ...Object.fromEntries(figures), rows, sites }

@@ -37,7 +37,7 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
       const run = await find(doors, caller, params.id)
       const { past, round } = run
       const over = await readAbreast(past.slice(after, after + limit), async (one) =>
-        accept(await overOf(doors.blobs, run, one)),
+        accept(await overOf(doors, run, one)),
       )
       const data = over.ok ? [...over.value] : []
       if (round && round.round > after && data.length < limit) data.push(openOf(round))
@@ -60,26 +60,32 @@ export function roundRoutes(routes: Routes, doors: ApiDoors): void {
     async ({ caller, params }) => {
       const run = await find(doors, caller, params.id)
       const seats = await seatsOf(doors.blobs, run, params.round)
-      const view = await viewOf(doors.blobs, run, params.round)
+      const view = await viewOf(doors, run, params.round)
       if (!view || !seats) throw notFound('round', String(params.round))
       return { ...view, seats }
     },
   )
 }
 
-async function viewOf(blobs: BlobStore, run: Run, number: number): Promise<RoundView | undefined> {
+async function viewOf(
+  doors: Pick<ApiDoors, 'blobs' | 'orders'>,
+  run: Run,
+  number: number,
+): Promise<RoundView | undefined> {
   if (run.round?.round === number) return openOf(run.round)
   const over = run.past[number - 1]
-  return over && overOf(blobs, run, over)
+  return over && overOf(doors, run, over)
 }
 
 /** What was measured in it is in its record alone: a run's state would grow by it with every round. */
-async function overOf(blobs: BlobStore, run: Run, past: Past): Promise<RoundView> {
+async function overOf({ blobs, orders }: Pick<ApiDoors, 'blobs' | 'orders'>, run: Run, past: Past): Promise<RoundView> {
   const { round, purpose, manifest, aborted, reason, endedIn, cohort, reports, openedAt, endedAt } = past
   return {
     ...{ round, purpose, outcome: manifest ? 'closed' : 'aborted', phase: endedIn, reason },
     ...{ cohort, reports, opened_at: timeOf(openedAt), ended_at: timeOf(endedAt), record: manifest ?? aborted },
-    evaluation: manifest && evaluationOf(run, (await readRecord(blobs, manifest, 'round')).evaluation),
+    evaluation:
+      manifest &&
+      evaluationOf(run, (await orders.of(run)).subject, (await readRecord(blobs, manifest, 'round')).evaluation),
   }
 }
 

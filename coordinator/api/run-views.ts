@@ -26,7 +26,7 @@ const evaluationView = z
   .object({
     rows: z.int().nullable().meta({ description: 'held-out rows of all sites; null under masks' }),
     sites: z.int().nullable().meta({ description: 'under masks: sites, each of which counts alike; else null' }),
-    accuracy: z.number(),
+    accuracy: z.number().nullable().meta({ description: 'null where labels are numbers' }),
     loss: z.number().meta({ description: 'nats per row' }),
     figures: figuresView.optional().meta({ description: 'where the task asks for metrics' }),
   })

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { Payload } from '#aggregation/vector.ts'
 import { parseRunId } from '#protocol/ids.ts'
 import { createRun } from '../create.ts'
 import type { Lookup } from '../labels.ts'
@@ -23,7 +22,7 @@ import { launchRunSchema } from './run-schemas.ts'
 import { runView, statusField } from './run-views.ts'
 import { eventView, page, problemView } from './schemas.ts'
 import { placeOf, runsFor } from './tenancy.ts'
-import { eventOf, runOf, statusOf } from './views.ts'
+import { eventOf, type Ordering, runOf, statusOf } from './views.ts'
 
 export type Routes = FastifyInstance<
   RawServerDefault,
@@ -143,16 +142,16 @@ export function runRoutes(
     async (request, reply) => {
       const run = await find(doors, request.caller, request.params.id)
       const id = run.spec.run
-      const { payload } = await orders.of(run)
+      const order = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
       const head = await headFrom(doors, run, from)
       if (request.headers.accept?.includes('text/event-stream')) {
         // Whoever resumes at the end would get an empty stream, and resume for ever.
         if (from === head && runner.run(id)?.phase === 'ended') return reply.code(204).send(undefined)
-        return streamEvents(doors, id, from, payload, streams, request, reply)
+        return streamEvents(doors, id, from, order, streams, request, reply)
       }
       const to = Math.min(head, from + request.query.limit)
-      const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, payload))
+      const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, order))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
     },
@@ -178,12 +177,12 @@ async function eventsOf(
   { runner }: ApiDoors,
   { spec }: Run,
   { from, to }: { readonly from: number; readonly to: number },
-  payload: Payload,
+  order: Ordering,
 ): Promise<z.output<typeof eventView>[]> {
   const data: z.output<typeof eventView>[] = []
   if (from >= to) return data
   for await (const advanced of runner.follow(spec.run, from, new AbortController().signal)) {
-    data.push(eventOf(advanced, payload) as z.output<typeof eventView>)
+    data.push(eventOf(advanced, order) as z.output<typeof eventView>)
     if (advanced.position + 1 >= to) break
   }
   return data

@@ -1,6 +1,7 @@
 import { sitesOf } from '#aggregation/quantise.ts'
 import { type Payload, payloadIn, vectorBytesOf, widthOf } from '#aggregation/vector.ts'
 import { roundPayouts, totalOf } from '#payments/allocate.ts'
+import { accuracyOf, lossOf, type Predicting } from '#protocol/accuracy.ts'
 import type { EventType } from '#protocol/event-types.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
 import { shown } from '#protocol/metrics.ts'
@@ -18,11 +19,11 @@ import { shownRule } from '../stopping-early.ts'
 import type { RunStatus } from './run-views.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
-export function runOf(run: Run, { name }: Subject, labelled: Labelled, retention: Retention) {
+export function runOf(run: Run, subject: Subject, labelled: Labelled, retention: Retention) {
   return {
     ...headOf(run),
     purpose: run.spec.purpose,
-    ...calledOf(labelled, name),
+    ...calledOf(labelled, subject.name),
     population: run.spec.population,
     federation: run.spec.federation as string | null,
     masking: run.spec.masking,
@@ -35,7 +36,7 @@ export function runOf(run: Run, { name }: Subject, labelled: Labelled, retention
     model: run.model as string,
     manifest: run.manifest as string | null,
     ...vectorsOf(run, retention),
-    evaluation: evaluationOf(run, run.evaluation),
+    evaluation: evaluationOf(run, subject, run.evaluation),
     stop_when: run.spec.stopWhen ? shownRule(run.spec.stopWhen) : null,
     origin: run.spec.origin ?? null,
     budget: String(totalOf({ ...run.spec, extensions: run.extensions }).budget),
@@ -88,22 +89,25 @@ function vectorsOf(run: Run, retention: Retention) {
 }
 
 /** Under masks every site counts alike and nobody learns how many rows it has: the mean is one of sites. */
-export function evaluationOf({ spec }: Run, evaluation: Evaluation | null) {
+export function evaluationOf({ spec }: Run, subject: Predicting, evaluation: Evaluation | null) {
   if (!evaluation || evaluation.rows === 0) return null
-  const { rows, correct, lossQ16 } = evaluation
+  const { rows } = evaluation
   const counted = spec.masking === 'none' ? { rows, sites: null } : { rows: null, sites: sitesOf(evaluation) }
   const figures = evaluation.figures && { figures: evaluation.figures.map(shown) }
-  return { ...counted, accuracy: correct / rows, loss: lossQ16 / 65_536 / rows, ...figures }
+  return { ...counted, accuracy: accuracyOf(subject, evaluation), loss: lossOf(evaluation), ...figures }
 }
 
 export function timeOf(millis: number): string {
   return new Date(millis).toISOString()
 }
 
+/** What events need to know of what a run is about. */
+export type Ordering = { readonly subject: Predicting; readonly payload: Payload }
+
 /** One entry of the log as one public event: its type says what it led to. */
-export function eventOf(transition: Advanced, payload: Payload): Record<string, unknown> & { type: EventType } {
+export function eventOf(transition: Advanced, order: Ordering): Record<string, unknown> & { type: EventType } {
   const { before, after, event, position } = transition
-  const { type, ...fields } = meaningOf(before, after, event, payload)
+  const { type, ...fields } = meaningOf(before, after, event, order)
   return { type, run: after.spec.run, seq: position, time: timeOf(event.at), ...fields }
 }
 
@@ -111,7 +115,7 @@ function meaningOf(
   before: Run | undefined,
   after: Run,
   event: RunEvent,
-  payload: Payload,
+  { subject, payload }: Ordering,
 ): { type: EventType; [key: string]: unknown } {
   const round = 'round' in event ? { round: event.round } : {}
   const ended = before?.round && !after.round ? after.past[before.round.round - 1] : undefined
@@ -182,7 +186,7 @@ function meaningOf(
       return {
         type: 'model.aggregated',
         ...{ ...round, manifest: event.manifest, model: event.model, reports: event.reports },
-        evaluated: evaluationOf(after, event.evaluation),
+        evaluated: evaluationOf(after, subject, event.evaluation),
         evaluated_round: lastClosed(before),
       }
     case 'spoiled':
@@ -203,7 +207,7 @@ function meaningOf(
         type: `run.${outcome}`,
         reason,
         rounds: total.rounds,
-        evaluation: evaluationOf(after, after.evaluation),
+        evaluation: evaluationOf(after, subject, after.evaluation),
         model: after.model,
         manifest: event.manifest,
         ledger: { budget: String(total.budget), paid: String(event.paid), released: String(event.released) },

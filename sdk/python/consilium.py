@@ -128,7 +128,10 @@ class Consilium:
 
     def card(self, run):
         """Its model card, in Markdown."""
-        return self._bytes(_of(run, "/card"), ANSWER_BYTES_MAX).decode("utf-8")
+        card = self._bytes(_of(run, "/card"), ANSWER_BYTES_MAX).decode("utf-8")
+        if run not in card:
+            raise VerificationError("what came is no card of %s: it does not name it" % run)
+        return card
 
     def verify(self, run):
         """Has the coordinator redo the record: its word, where `consilium verify` on the bundle is yours."""
@@ -136,6 +139,8 @@ class Consilium:
         while made["verdict"] == "running":
             self._pause(1)
             made = self.call(_of(run, "/verification"))
+        if not made["run"].startswith((run, "run_" + run)):
+            raise VerificationError("what was verified is %s, and not %s" % (made["run"], run))
         return made
 
     def follow(self, run, after=-1):
@@ -629,6 +634,11 @@ def key_text(key):
         text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[letter] + text
     return "z" + text
 
+def _score(evaluation):
+    """Of a model of numbers its loss: no row of those is right."""
+    name = "loss" if evaluation["accuracy"] is None else "accuracy"
+    return "%s %.4f" % (name, evaluation[name])
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description="launch a run at a Consilium coordinator")
     for name, told in (("command", {"choices": ["run"]}), ("task", {"help": "a task file, JSON"})):
@@ -657,7 +667,7 @@ def main(argv=None):
         if not event:
             return 0
         evaluation = event.get("evaluation")
-        print(event["type"], "accuracy %.4f" % evaluation["accuracy"] if evaluation else _plain(event.get("reason")))
+        print(event["type"], _score(evaluation) if evaluation else _plain(event.get("reason")))
         if event["type"] != "run.completed":
             return 7
         if args.model:

@@ -58,7 +58,7 @@ export type EvaluationView = {
   rows: number | null
   /** Under masks: sites, each of which counts alike; else null. */
   sites: number | null
-  accuracy: number
+  accuracy: number | null
   /** Nats per row. */
   loss: number
   figures?: (FigureView & { name: FigureName; by_label?: FigureView[] | undefined })[] | undefined
@@ -104,7 +104,7 @@ export type MatrixRowView = {
   model: string
   /** The round in which sites tested it. */
   tested_in: number
-  all: { rows: number | null; sites: number | null; accuracy: number; loss: number } | null
+  all: { rows: number | null; sites: number | null; accuracy: number | null; loss: number } | null
   sites:
     | { node: string; rows: number | null; correct: number | null; accuracy: number | null; loss: number | null }[]
     | null

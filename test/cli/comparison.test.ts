@@ -36,6 +36,7 @@ test('runs are side by side, the nth closed round beside the nth, and their ids 
     'status          completed     completed',
     'rounds                  3  1 +1 aborted',
     'best accuracy  0.9000 @ 2    0.6000 @ 1',
+    'best loss      0.1000 @ 2    0.4000 @ 1',
     'up per site       72.1 KB       24.0 KB',
     'took                  1 s           0 s',
     'training           1.20 s        0.40 s',
@@ -65,6 +66,48 @@ test('a data frame has a line for each round of each run, and no word for what i
   expect(comparisonCsv(untested)).toEqual([
     'run,round,accuracy,loss,reports,cohort,bytes_per_node,train_ms,overhead_ms',
     `${A},1,,,5,5,24048,400,6`,
+  ])
+})
+
+test('every figure that the tasks ask for is compared, and of errors the least is the best', () => {
+  const scored = (rmse: number | null, auroc: number, accuracy: number | null = null) =>
+    round(0, {
+      evaluation: {
+        ...{ rows: 10, sites: null, accuracy, loss: 2 },
+        figures: [
+          { name: 'rmse', value: rmse, within: 0 },
+          { name: 'auroc', value: auroc, within: 0 },
+        ],
+      },
+    })
+  const runs = compare([part(A, [scored(3, 0.5), scored(1.5, 0.7), scored(2, 0.9)], {}), part(B, [round(0.4)], {})])
+  expect(runs.runs.map(({ best, best_accuracy }) => [best_accuracy, best])).toEqual([
+    [
+      null,
+      [
+        { name: 'loss', value: 2, round: 1 },
+        { name: 'rmse', value: 1.5, round: 2 },
+        { name: 'auroc', value: 0.9, round: 3 },
+      ],
+    ],
+    [
+      0.4,
+      [
+        { name: 'accuracy', value: 0.4, round: 1 },
+        { name: 'loss', value: 0.6, round: 1 },
+      ],
+    ],
+  ])
+  const lines = comparisonLines(runs)
+  for (const line of ['best rmse     1.5000 @ 2           -', 'best accuracy           -  0.4000 @ 1'])
+    expect(lines.map((one) => one.replace(/ {2,}/g, '  '))).toContain(line.replace(/ {2,}/g, '  '))
+  expect(lines.find((line) => line.startsWith('round '))?.split(/ {2,}/)).toEqual([
+    ...['round', 'loss a', 'rmse a', 'auroc a', 'acc b', 'loss b'],
+  ])
+  expect(comparisonCsv(compare([part(A, [scored(null, 0.5)], {}), part(B, [round(0.5)], {})]))).toEqual([
+    'run,round,accuracy,loss,reports,cohort,bytes_per_node,train_ms,overhead_ms,rmse,auroc',
+    `${A},1,,2,5,5,24048,400,6,,0.5`,
+    `${B},1,0.5,0.5,5,5,24048,400,6,,`,
   ])
 })
 

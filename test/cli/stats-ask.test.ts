@@ -28,16 +28,19 @@ const SHOWN = {
 }
 
 /** What says that it is a coordinator, answers as one, and gives this for the record. */
-async function pretender(record: Bytes, ...told: readonly object[]) {
+const pretender = (record: Bytes, ...told: readonly object[]) => pretenderOf(RUN, record, told)
+
+/** @param id what it calls the run */
+async function pretenderOf(id: string, record: Bytes, told: readonly object[] = []) {
   const asked: unknown[] = []
   const server = createServer((request, response) => {
     if (request.url?.endsWith('/events')) {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       for (const [seq, event] of (told.length > 0 ? told : [{ type: 'run.completed' }]).entries())
-        response.write(`id: ${seq}\ndata: ${JSON.stringify({ ...event, run: RUN, seq, time: SHOWN.created_at })}\n\n`)
+        response.write(`id: ${seq}\ndata: ${JSON.stringify({ ...event, run: id, seq, time: SHOWN.created_at })}\n\n`)
       response.end()
     } else if (request.url?.endsWith('/bundle')) response.end(record)
-    else if (request.method === 'GET') response.end(JSON.stringify({ ...example.RUN, id: RUN }))
+    else if (request.method === 'GET') response.end(JSON.stringify({ ...example.RUN, id }))
     else {
       let body = ''
       request.setEncoding('utf8').on('data', (text: string) => {
@@ -45,7 +48,7 @@ async function pretender(record: Bytes, ...told: readonly object[]) {
       })
       request.on('end', () => {
         asked.push(JSON.parse(body))
-        response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify(SHOWN))
+        response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...SHOWN, id }))
       })
     }
   })
@@ -69,6 +72,14 @@ describe('stats ask', () => {
       { sites: 4, items: [{ rows: 12 }, { other: 1 }], record: root, recomputed: true, pinned: true, run: RUN },
     ])
     expect(at.asked).toEqual([{ question: ASKED, population: 'open' }])
+  })
+
+  test('takes no record of another run for its answer, of the same question either, under the pinned key either', async () => {
+    const { root, blocks, coordinator } = await recordAsk()
+    await using at = await pretenderOf('run_01ARZ3NDEKTSV4RRFFQ69G5FAW', await fileUnder(root, blocks))
+    const ran = await ask(at.url, ASKED, '--coordinator-key', coordinator)
+    expect(ran).toMatchObject({ code: EXIT.unverified, stdout: '' })
+    expect(ran.stderr).toMatch(/does not hold at run: .*5FAV, .*5FAW/)
   })
 
   test('takes no record about another question for its answer', async () => {

@@ -25,7 +25,7 @@ export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock
   }
   const secretOf = () => 'whsec_'
   const notifier = new Notifier({
-    ...{ webhooks, clock: doors.clock, secretOf, post: nowhere, payloadOf: nowhere, count: () => undefined },
+    ...{ webhooks, clock: doors.clock, secretOf, post: nowhere, orderOf: nowhere, count: () => undefined },
     runner: { runs: () => [], position: () => 0, follow: async function* () {} },
   })
   const federations = new Federations({ ...doors, secret: new Uint8Array(32) })

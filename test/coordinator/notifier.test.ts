@@ -71,7 +71,7 @@ function process(
   const shown = { events: history().length }
   const notifier = new Notifier({
     ...{ webhooks, clock, post, secretOf, count: () => undefined },
-    payloadOf: async () => ({ parameters: 1, scores: { lanes: 0 } }) as never,
+    orderOf: async () => ({ payload: { parameters: 1, scores: { lanes: 0 } } }) as never,
     runner: {
       runs: () => [...all.values()].map((one) => (one[shown.events - 1] as Advanced).after),
       position: () => shown.events,

@@ -83,7 +83,7 @@ test('so many may wait, and no more, and of one who asks no more than leaves roo
 
 test('a thread says of a record that is not there that it is not, and of a disk that fails nothing', async () => {
   await using verifying = openVerifying()
-  const options = { coordinator: node(0), allowExpired: false }
+  const options = { coordinator: node(0), asked: { run: RUN }, allowExpired: false }
   const record = cidOf(DAG_CBOR, utf8('lost'))
   const lost = verifying.verify(record, async () => undefined, options)
   const failing = verifying.verify(record, () => Promise.reject(new Error('the disk is away')), options)

@@ -5,7 +5,7 @@ import { formatCredits } from '#dashboard/format.ts'
 import { RunHistory } from '#dashboard/history.ts'
 import { readMarkdown } from '#dashboard/markdown.ts'
 import { RUN_TABS, routeOf } from '#dashboard/route.ts'
-import { curvesOf, joined, labelCurves, labelFigures, smooth, strokeOf } from '#dashboard/series.ts'
+import { beside, curvesOf, joined, labelCurves, labelFigures, smooth, strokeOf } from '#dashboard/series.ts'
 import { timelineOf } from '#dashboard/timeline-bars.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 
@@ -50,6 +50,36 @@ describe('a run as its events tell it', () => {
     expect(closed).toBe(2)
     expect(rounds.map(({ paid }) => paid)).toEqual([7n, 7n])
     expect(curvesOf(two()).loss).toMatchObject({ rounds: [0, 1], values: [5, 3] })
+  })
+
+  test('of numbers has no accuracy, and of another run all is drawn beside, what has one name in one colour', () => {
+    const asked = (accuracy: number | null, ...names: readonly string[]) =>
+      told([
+        [0, 'run.created', { rounds: 2, masking: 'none' }],
+        [
+          10,
+          'model.aggregated',
+          {
+            ...{ round: 1, model: 'm', evaluated_round: 0 },
+            evaluated: { ...figures(5), accuracy, figures: names.map((name) => ({ name, value: 0.5, within: 0 })) },
+          },
+        ],
+      ])
+    const [own, other] = [curvesOf(asked(0.5, 'auroc')), curvesOf(asked(null, 'rmse', 'auroc', 'mae'))]
+    expect(other.scores.map(({ name }) => name)).toEqual(['rmse', 'auroc', 'mae'])
+    expect(curvesOf(asked(null))).toMatchObject({ loss: { values: [5] }, scores: [] })
+    const drawn = beside(own.scores, other.scores, (name) => `${name} there`)
+    expect(drawn.map(({ name, line, isOther }) => [name, line, isOther])).toEqual([
+      ...[
+        ['accuracy', undefined, undefined],
+        ['auroc', undefined, undefined],
+      ],
+      ...[
+        ['rmse there', 2, true],
+        ['auroc there', 1, true],
+        ['mae there', 3, true],
+      ],
+    ])
   })
 
   test('of several labels each has its line, by its column where that is known, and a gap where it has no figure', () => {

@@ -9,7 +9,7 @@ import type { Cid } from '#protocol/ids.ts'
 import { BLOCK_BYTES_MAX } from '#protocol/limits.ts'
 import type { TrainerBackend } from '#protocol/ports.ts'
 import { federate } from '#sim/federation.ts'
-import { TOY_PAYLOAD, TOY_TASK, toyTrainer } from '#sim/toy.ts'
+import { TOY_ORDER, TOY_TASK, toyTrainer } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { verifyRecord } from '#verify/verify.ts'
 import { BINARY, binary, labels, measured, type Rows } from './given.ts'
@@ -33,7 +33,7 @@ async function run(masking: 'none' | 'secagg/1', task: object, measuredAt: (site
   const events: (Record<string, unknown> & { type: string })[] = []
   const { run: ended, coordinator } = await federate({
     ...{ seed: new Uint8Array(32).fill(3), sites: SITES, order, trainerOf, abreast: 1, blobs },
-    tell: (advanced) => events.push(eventOf(advanced, TOY_PAYLOAD)),
+    tell: (advanced) => events.push(eventOf(advanced, TOY_ORDER)),
     signal: new AbortController().signal,
   })
   const verdict = await verifyRecord(ended.manifest as Cid, (cid) => blobs.getBlock(cid, BLOCK_BYTES_MAX), {

@@ -280,6 +280,10 @@ describe('a round by itself', () => {
       expect(await verify(file, { expect: expected })).toMatchObject({ ok: true, pinned: true })
     expect(await verify(file)).toMatchObject({ ok: true, pinned: false })
     expect(await verify(file, { expect: run.root })).toMatchObject({ ok: false, step: 'expect' })
+    const { run: id } = run.manifest
+    expect(await verify(file, { asked: { run: id, round: 2 } })).toMatchObject({ ok: true, pinned: false })
+    for (const asked of [{ run: id }, { run: id, round: 1 }])
+      expect(await verify(file, { asked })).toMatchObject({ ok: false, step: 'run' })
     const stranger = run.nodes[0]?.id
     expect(await verify(file, stranger ? { coordinator: stranger } : {})).toMatchObject({
       ok: false,

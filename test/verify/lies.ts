@@ -93,6 +93,7 @@ type Told = Exclude<
   | 'container'
   | 'block'
   | 'coordinator'
+  | 'run'
   | 'expect'
   | 'answer'
   | 'aborted'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Cid } from '#protocol/ids.ts'
+import type { Cid, RunId } from '#protocol/ids.ts'
 import type { RunManifest } from '#protocol/manifest.ts'
 import { fileOf } from '#verify/bundle.ts'
 import { type VerifyProgress, verifyBundle, verifyRecord } from '#verify/verify.ts'
@@ -128,6 +128,17 @@ describe('a record that lies once', () => {
     const verdict = await verdictOf(await recordRun({ ...shape, hooks }))
     expect(verdict).toMatchObject({ ok: false, step, detail: expect.stringMatching(/./) })
     expect(verdict.ok ? undefined : verdict.round).toBe(round)
+  })
+
+  test('fails at run when it is of another run than the one that was asked for, or asked for was a round of it', async () => {
+    const run = await recordRun()
+    const file = fileOf(await run.file())
+    const other = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAW' as RunId
+    expect(await verifyBundle(file, { asked: { run: run.manifest.run } })).toMatchObject({ ok: true, pinned: false })
+    for (const asked of [{ run: other }, { run: run.manifest.run, round: 1 }])
+      expect(await verifyBundle(file, { asked, coordinator: run.coordinator.id })).toMatchObject({
+        ...{ ok: false, step: 'run', detail: expect.stringContaining(asked.run) },
+      })
   })
 
   test('fails at expect when neither the run nor its model is the expected one', async () => {
