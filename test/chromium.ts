@@ -11,8 +11,12 @@ export function chromiumPath(): string | undefined {
 /** A page whose module is at `/module.js`, and the sources that went into it. It can reach this process and nobody else. */
 export type Opened = { readonly page: Page; readonly sources: readonly string[] } & AsyncDisposable
 
-/** @param chromium the browser's path @param entry the module, in TypeScript, for the conditions of a browser */
-export async function openPage(chromium: string, entry: string): Promise<Opened> {
+/**
+ * @param chromium the browser's path
+ * @param entry the module, in TypeScript, for the conditions of a browser
+ * @param flags of the browser's command line, besides
+ */
+export async function openPage(chromium: string, entry: string, flags: readonly string[] = []): Promise<Opened> {
   await using scope = new AsyncDisposableStack()
   const { outputFiles, metafile } = await build({
     entryPoints: [entry],
@@ -32,7 +36,7 @@ export async function openPage(chromium: string, entry: string): Promise<Opened>
       response.writeHead(200, { 'content-type': type }).end(body)
     }),
   )
-  const browser = scope.adopt(await startChromium(chromium), (opened) => opened.close())
+  const browser = scope.adopt(await startChromium(chromium, flags), (opened) => opened.close())
   const page = await browser.newPage()
   await page.goto(url)
   const opened = scope.move()

@@ -32,6 +32,12 @@ const webgl: Candidate = {
     if (software && !asked) throw new Unavailable(`${adapter} computes in software, which is slower than wasm`)
     const { setWebGLContext } = await import('@tensorflow/tfjs-backend-webgl')
     setWebGLContext(2, drawing)
+    // Else TF.js lays matrices out in squares of two by two. Beyond an odd side these hold whatever the last operation made
+    // of nothing, such as e⁰, and its product of matrices adds that up.
+    env().set('WEBGL_PACK', false)
+    // Where it cannot, TF.js computes by half of them, which is too coarse to learn by, and says nothing.
+    if (!env().getBool('WEBGL_RENDER_FLOAT32_ENABLED'))
+      throw new Unavailable(`${adapter} draws no floats of 32 bits`, "the GPU's current driver, or WebAssembly")
     const lost = new Promise<string>((resolve) =>
       canvas.addEventListener('webglcontextlost', () => resolve('the GPU was lost'), { once: true }),
     )

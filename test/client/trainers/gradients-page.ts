@@ -1,0 +1,41 @@
+import { env, findBackendFactory, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core'
+import { type BackendName, chooseBackend, type OpenBackend } from '#client/trainers/backends/choice.ts'
+import { pageCandidates } from '#client/trainers/backends/page.ts'
+import { probeGradients } from '#client/trainers/backends/probe.ts'
+import { registerGradients } from '#client/trainers/gradients.ts'
+import * as curves from './loss-curves.ts'
+import * as made from './made-examples.ts'
+
+/** The backends of a page, as its training thread starts them. */
+export function open(backend: BackendName): Promise<OpenBackend> {
+  return chooseBackend(pageCandidates(''), backend)
+}
+
+export async function exampleGradient(name: string): Promise<readonly number[]> {
+  return [...(await made.exampleGradient(name))]
+}
+
+export function lossesOf(name: string): Promise<readonly number[]> {
+  return curves.lossesOf(name)
+}
+
+/** The probe on WebGL as TF.js has it where it may lay out squares, and as it is where floats of 32 bits cannot be drawn. */
+export async function openCoarsely() {
+  await import('@tensorflow/tfjs-backend-webgl')
+  const probed = async (flags: Readonly<Record<string, boolean>>) => {
+    env().reset()
+    env().setFlags({ ...flags })
+    const factory = findBackendFactory('webgl')
+    removeBackend('webgl')
+    registerBackend('webgl', factory)
+    await setBackend('webgl')
+    registerGradients()
+    return probeGradients()
+  }
+  const found = {
+    whole: await probed({ WEBGL_PACK: false }),
+    packed: await probed({ WEBGL_PACK: true }),
+    half: await probed({ WEBGL_PACK: false, WEBGL_FORCE_F16_TEXTURES: true }),
+  }
+  return { ...found, refusal: await open('webgl').then(String, String) }
+}
