@@ -34,6 +34,8 @@ export type Started = Pick<OpenBackend, 'adapter' | 'software' | 'deterministic'
   readonly lost?: Promise<string>
   /** Gives back what it holds. */
   end?(): void
+  /** What its operator can do where its gradients are wrong. */
+  readonly fix?: string
 }
 
 export class Unavailable extends Error {
@@ -77,7 +79,14 @@ export async function chooseBackend(
     }
     const sure = choice !== 'auto' || UNBEATEN.has(candidate.name)
     if (sure && !best) return settle({ ...started, name: candidate.name, rowsPerSecond: 0 }, passedOver, choosing)
-    const next = { ...started, name: candidate.name, rowsPerSecond: await measureRows() }
+    const measured = await measureRows().catch((cause: unknown) => ({ reason: reasonOf(cause) }))
+    if (typeof measured === 'object') {
+      // It was lost while it was tried, as on a machine that is suspended: the next may do.
+      started.end?.()
+      passedOver.push({ backend: candidate.name, ...measured })
+      continue
+    }
+    const next = { ...started, name: candidate.name, rowsPerSecond: measured }
     const [faster, slower] = best && best.rowsPerSecond > next.rowsPerSecond ? [best, next] : [next, best]
     if (slower) {
       slower.end?.()
@@ -114,14 +123,17 @@ async function start(candidate: Candidate, asked: boolean): Promise<Started | Pa
     started = await candidate.start(asked)
     if (!(await setBackend(started.registered))) throw new Unavailable('TF.js does not set it')
     registerGradients()
-    if (!(await probeGradients())) throw new Unavailable('its gradients are wrong')
+    if (!(await probeGradients())) throw new Unavailable('its gradients are wrong', started.fix)
     return started
   } catch (cause) {
     started?.end?.()
-    const reason = cause instanceof Error ? cause.message : String(cause)
     const fix = cause instanceof Unavailable ? cause.fix : undefined
-    return { backend: candidate.name, reason, ...(fix !== undefined && { fix }) }
+    return { backend: candidate.name, reason: reasonOf(cause), ...(fix !== undefined && { fix }) }
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 async function settle(

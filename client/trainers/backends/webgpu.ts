@@ -1,5 +1,6 @@
 import { findBackendFactory, registerBackend, removeBackend } from '@tensorflow/tfjs-core'
 import { type Started, Unavailable } from './choice.ts'
+import { isFallback } from './renderer.ts'
 
 /**
  * TF.js on a device of our own, of a page's `navigator.gpu` or of one like it: TF.js's own registration would take a null
@@ -11,7 +12,7 @@ import { type Started, Unavailable } from './choice.ts'
 export async function startWebGpu(gpu: GPU, asked: boolean, none: () => Unavailable): Promise<Started> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (!adapter) throw none()
-  const software = adapter.info.isFallbackAdapter
+  const software = isFallback(adapter)
   const name = nameOf(adapter.info)
   if (software && !asked)
     throw new Unavailable(`${name} computes in software, which is slower than wasm`, 'a GPU, or --backend webgpu')
