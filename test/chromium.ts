@@ -33,7 +33,7 @@ export async function openPage(chromium: string, entry: string, flags: readonly 
   const { url } = scope.use(
     await loopback(({ url }, response) => {
       const [type, body] = url === '/module.js' ? ['text/javascript', module] : ['text/html', '<!doctype html>']
-      response.writeHead(200, { 'content-type': type }).end(body)
+      response.writeHead(200, { 'content-type': type, ...ISOLATED }).end(body)
     }),
   )
   const browser = scope.adopt(await startChromium(chromium, flags), (opened) => opened.close())
@@ -41,6 +41,12 @@ export async function openPage(chromium: string, entry: string, flags: readonly 
   await page.goto(url)
   const opened = scope.move()
   return { page, sources: Object.keys(metafile.inputs), [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** As our pages are: else they have no shared memory. */
+const ISOLATED = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
 }
 
 /** It reaches this machine's loopback and nobody else. @param flags of its command line, besides */

@@ -31,6 +31,18 @@ export type Fit = {
 
 export type Measure = Pick<Fit, 'words'> & { readonly kind: 'measure'; readonly measurement: Measurement }
 
+/** What the sizes of its tensors follow from, but for its last batches; undefined where it has none. */
+export function shapeOf(request: Request | Omit<Fit, 'words'> | Omit<Measure, 'words'>): string | undefined {
+  switch (request.kind) {
+    case 'fit':
+      return JSON.stringify([request.task.task.batchSize, request.task.architecture])
+    case 'measure':
+      return request.measurement.model
+    case 'tally':
+      return undefined
+  }
+}
+
 export type Reply =
   | { readonly kind: 'open'; readonly backend: OpenBackend }
   /** At any time, and the last word: what the thread computes from then on may be wrong. */

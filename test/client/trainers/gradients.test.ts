@@ -44,7 +44,7 @@ const inNode = (backend: BackendName): Place => ({
 })
 
 function inPage(backend: BackendName): Place {
-  const ask = async <T>(what: keyof typeof import('./gradients-page.ts'), of: string): Promise<T> =>
+  const ask = async <T>(what: keyof typeof import('./trainer-page.ts'), of: string): Promise<T> =>
     (await pageHere?.page.evaluate(`import('/module.js').then((page) => page.${what}('${of}'))`)) as T
   return {
     open: () => ask('open', backend),
@@ -54,7 +54,7 @@ function inPage(backend: BackendName): Place {
 }
 
 const chromium = chromiumPath()
-const entry = join(import.meta.dirname, 'gradients-page.ts')
+const entry = join(import.meta.dirname, 'trainer-page.ts')
 if (!chromium)
   process.stderr.write(
     'skipped: the gradients of each layer on webgl, and on webgpu in a page, since there is no Chromium (CHROMIUM, or on the PATH)\n',

@@ -5,6 +5,7 @@ import { probeGradients } from '#client/trainers/backends/probe.ts'
 import { registerGradients } from '#client/trainers/gradients.ts'
 import * as curves from './loss-curves.ts'
 import * as made from './made-examples.ts'
+import * as shapes from './shapes-held.ts'
 
 /** The backends of a page, as its training thread starts them. */
 export function open(backend: BackendName): Promise<OpenBackend> {
@@ -17,6 +18,10 @@ export async function exampleGradient(name: string): Promise<readonly number[]> 
 
 export function lossesOf(name: string): Promise<readonly number[]> {
   return curves.lossesOf(name)
+}
+
+export function bytesHeld(tasks: number): Promise<readonly number[]> {
+  return shapes.bytesHeld(tasks)
 }
 
 /** The probe on WebGL as TF.js has it where it may lay out squares, and as it is where floats of 32 bits cannot be drawn. */

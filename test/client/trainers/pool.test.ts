@@ -1,0 +1,48 @@
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { openBackend } from '#client/trainers/backend.ts'
+import { chromiumPath, openPage, SOFTWARE_GPU } from '#test/chromium.ts'
+import { backendsHere } from './backends.ts'
+import { bytesHeld } from './shapes-held.ts'
+
+const TASKS = 3
+
+/** Each task holds about what the first does, and nothing of those before it. */
+function expectLevel(held: readonly number[]): void {
+  expect(held).toHaveLength(TASKS)
+  expect(held[0]).toBeGreaterThan(100_000)
+  expect(Math.max(...held)).toBeLessThan(1.5 * (held[0] as number))
+}
+
+const onGpu = (await backendsHere('the memory of tasks of several shapes', ['webgpu'])).length > 0 ? test : test.skip
+
+onGpu(
+  'a GPU in Node holds no more after tasks of several shapes than after one',
+  async () => {
+    await openBackend('webgpu')
+    expectLevel(await bytesHeld(TASKS))
+  },
+  120_000,
+)
+
+const chromium = chromiumPath()
+if (!chromium)
+  process.stderr.write(
+    'skipped: the memory of tasks in a page, since there is no Chromium (CHROMIUM, or on the PATH)\n',
+  )
+const inChromium = chromium ? test.each(['webgpu', 'webgl']) : test.skip.each(['webgpu', 'webgl'])
+
+inChromium(
+  'a page holds no more by %s after tasks of several shapes than after one',
+  async (backend) => {
+    const entry = join(import.meta.dirname, 'trainer-page.ts')
+    await using opened = await openPage(chromium as string, entry, SOFTWARE_GPU)
+    expectLevel(
+      (await opened.page.evaluate(`import('/module.js').then(async (page) => {
+      await page.open('${backend}')
+      return page.bytesHeld(${TASKS})
+    })`)) as readonly number[],
+    )
+  },
+  120_000,
+)
