@@ -1,5 +1,5 @@
 import { env } from '@tensorflow/tfjs-core'
-import { type Candidate, Unavailable } from './choice.ts'
+import { type Candidate, type Loss, Unavailable } from './choice.ts'
 import { cpu } from './cpu.ts'
 import { isSoftware, rendererOf } from './renderer.ts'
 import { wasm } from './wasm.ts'
@@ -38,10 +38,20 @@ const webgl: Candidate = {
     // Where it cannot, TF.js computes by half of them, which is too coarse to learn by, and says nothing.
     if (!env().getBool('WEBGL_RENDER_FLOAT32_ENABLED'))
       throw new Unavailable(`${adapter} draws no floats of 32 bits`, "the GPU's current driver, or WebAssembly")
-    const lost = new Promise<string>((resolve) =>
-      canvas.addEventListener('webglcontextlost', () => resolve('the GPU was lost'), { once: true }),
-    )
-    return { registered: 'webgl', adapter, software, deterministic: false, lost }
+    const { promise: lost, resolve: lose } = Promise.withResolvers<Loss>()
+    const gone = () => lose({ reason: 'the GPU was lost', refused: false })
+    canvas.addEventListener('webglcontextlost', gone, { once: true })
+    const check = () => {
+      // TF.js does not ask, and reckons with zeros where there was no room for a tensor.
+      const error = drawing.getError()
+      if (error === drawing.CONTEXT_LOST_WEBGL) gone()
+      else if (error !== drawing.NO_ERROR)
+        lose({
+          reason: `the GPU refused a step: ${error === drawing.OUT_OF_MEMORY ? 'out of memory' : `error ${error}`}`,
+          refused: true,
+        })
+    }
+    return { registered: 'webgl', adapter, software, deterministic: false, lost, check }
   },
 }
 

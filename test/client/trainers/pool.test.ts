@@ -5,6 +5,7 @@ import { chromiumPath, openPage, SOFTWARE_GPU } from '#test/chromium.ts'
 import { backendsHere } from './backends.ts'
 import { bytesHeld } from './shapes-held.ts'
 
+const entry = join(import.meta.dirname, 'trainer-page.ts')
 const TASKS = 3
 
 /** Each task holds about what the first does, and nothing of those before it. */
@@ -35,7 +36,6 @@ const inChromium = chromium ? test.each(['webgpu', 'webgl']) : test.skip.each(['
 inChromium(
   'a page holds no more by %s after tasks of several shapes than after one',
   async (backend) => {
-    const entry = join(import.meta.dirname, 'trainer-page.ts')
     await using opened = await openPage(chromium as string, entry, SOFTWARE_GPU)
     expectLevel(
       (await opened.page.evaluate(`import('/module.js').then(async (page) => {
@@ -46,3 +46,11 @@ inChromium(
   },
   120_000,
 )
+
+const onceInChromium = chromium ? test : test.skip
+onceInChromium('a step that WebGL refuses is told of', async () => {
+  await using opened = await openPage(chromium as string, entry, SOFTWARE_GPU)
+  expect(await opened.page.evaluate("import('/module.js').then((page) => page.refusedStep())")).toEqual({
+    ...{ reason: 'the GPU refused a step: error 1280', refused: true },
+  })
+})

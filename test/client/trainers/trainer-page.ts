@@ -1,5 +1,5 @@
-import { env, findBackendFactory, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core'
-import { type BackendName, chooseBackend, type OpenBackend } from '#client/trainers/backends/choice.ts'
+import { backend, env, findBackendFactory, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core'
+import { type BackendName, checkBackend, chooseBackend, type OpenBackend } from '#client/trainers/backends/choice.ts'
 import { pageCandidates } from '#client/trainers/backends/page.ts'
 import { probeGradients } from '#client/trainers/backends/probe.ts'
 import { registerGradients } from '#client/trainers/gradients.ts'
@@ -22,6 +22,17 @@ export function lossesOf(name: string): Promise<readonly number[]> {
 
 export function bytesHeld(tasks: number): Promise<readonly number[]> {
   return shapes.bytesHeld(tasks)
+}
+
+/** What the thread would be told where WebGL was asked what it cannot do, which nothing tells of by itself. */
+export async function refusedStep(): Promise<object> {
+  const { promise, resolve } = Promise.withResolvers<object>()
+  await chooseBackend(pageCandidates(''), 'webgl', { lost: (reason, refused) => resolve({ reason, refused }) })
+  checkBackend()
+  const { gl } = (backend() as unknown as { readonly gpgpu: { readonly gl: WebGL2RenderingContext } }).gpgpu
+  gl.enable(gl.NONE)
+  checkBackend()
+  return promise
 }
 
 /** The probe on WebGL as TF.js has it where it may lay out squares, and as it is where floats of 32 bits cannot be drawn. */
