@@ -117,7 +117,7 @@ async function round(url: string, keyFile: string): Promise<number> {
       ...{ ...noOpRun(PARAMETERS), rounds: 1, masking: 'none', budget: '1000000', cohort },
       timing: { selectionMillis: 600_000 },
     }),
-    headers: { 'content-type': 'application/json', authorization },
+    headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID(), authorization },
   })
   if (!launched.ok) throw new Error(await launched.text())
   const { id } = (await launched.json()) as { id: string }

@@ -140,7 +140,11 @@ async function ofPage({ url, key, order }: Served) {
   await using pages = await openPageLoads(chromium)
   const loads = await each(() => pages.load(url))
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
-  const launched = await fetch(`${url}/v1/runs`, { method: 'POST', headers, body: JSON.stringify(order) })
+  const launched = await fetch(`${url}/v1/runs`, {
+    method: 'POST',
+    headers: { ...headers, 'idempotency-key': crypto.randomUUID() },
+    body: JSON.stringify(order),
+  })
   const { id } = (await launched.json()) as { readonly id: string }
   const painted = await pages.watch(`${url}/runs/${id}/logs#key=${key}`, 'run.failed')
   const { data } = (await (await fetch(`${url}/v1/runs/${id}/events?limit=1000`, { headers })).json()) as {

@@ -83,7 +83,7 @@ async function measure({ nodes, masking, rounds }: Shape, checkMillis: number, s
     const launched = await api('/v1/runs', {
       method: 'POST',
       body: JSON.stringify(runOf({ nodes, masking, rounds })),
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
     })
     if (!launched.ok) throw new Error(await launched.text())
     const { id } = (await launched.json()) as { id: string }

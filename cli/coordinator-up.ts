@@ -1,3 +1,4 @@
+import { originFault } from '#coordinator/api/origins.ts'
 import { type CoordinatorConfig, type RunningCoordinator, startCoordinator } from '#coordinator/main.ts'
 import { keepVectors } from '#coordinator/retention.ts'
 import { KuboNotAsPromised } from '#coordinator/stores.ts'
@@ -39,6 +40,7 @@ export async function execute({ args, output }: Call): Promise<number> {
     quotaBytes: args.integer('quota', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     ...(await pinToOf(args)),
     webhookHosts: webhookHostsOf(args),
+    origins: originsOf(args),
     retention: keepVectors(daysOf(args)),
     spotChecks: spotChecksOf(args),
     libp2p: libp2pOf(args),
@@ -157,6 +159,16 @@ function webhookHostsOf(args: Arguments): ReadonlySet<string> {
     if (!/^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):\d{1,5}$/.test(host))
       throw usage('bad_webhook_host', `${host} is no host with a port`, 'give it as example.org:8443, in lower case')
   return new Set(hosts)
+}
+
+function originsOf(args: Arguments): ReadonlySet<string> {
+  const origins = args.texts('cors-origin')
+  for (const origin of origins) {
+    const fault = originFault(origin)
+    const fix = 'give it as https://lab.example.org: no path, no last slash, no port that goes without saying'
+    if (fault !== undefined) throw usage('bad_cors_origin', `${origin} ${fault}`, fix)
+  }
+  return new Set(origins)
 }
 
 function daysOf(args: Arguments): number | 'forever' {

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { encodeWeights } from '#aggregation/weights.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import { PUBLIC_FILE_BYTES_MAX } from '#protocol/limits.ts'
+import type { Loss } from '#protocol/task.ts'
 import { TOPOLOGY_BYTES_MAX } from '#protocol/topology/json.ts'
 import { architectureOf, type Topology } from '#protocol/topology/topology.ts'
 import { weightsOf } from '#protocol/topology/weights.ts'
@@ -13,15 +14,18 @@ import type { Output } from './output.ts'
 /**
  * Of a task, the architecture that a Keras or TF.js model has, and the weights that it starts from, which are kept at the
  * coordinator here.
+ *
+ * @param loss of the task, where it says one
  */
 export async function givenModel(
   api: Consilium,
   args: Arguments,
   output: Output,
+  loss: Loss | undefined,
 ): Promise<{ readonly architecture?: Architecture; readonly weights?: string }> {
   const [model, file] = [args.text('model'), args.text('weights')]
   const json = model === undefined ? undefined : await bounded(model, TOPOLOGY_BYTES_MAX)
-  const topology = json && read(model as string, json)
+  const topology = json && read(model as string, json, loss)
   for (const note of topology?.notes ?? []) output.note(note)
   const given = file === undefined ? undefined : await bounded(file, PUBLIC_FILE_BYTES_MAX)
   const weights = given && json && topology ? converted(file as string, topology, json, given) : given
@@ -31,8 +35,8 @@ export async function givenModel(
   }
 }
 
-function read(file: string, json: Uint8Array): Topology {
-  const topology = architectureOf(json)
+function read(file: string, json: Uint8Array, loss: Loss | undefined): Topology {
+  const topology = architectureOf(json, loss)
   if (topology.ok) return topology.value
   throw new Failure(
     EXIT.usage,

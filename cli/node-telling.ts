@@ -30,7 +30,7 @@ function eventOf(made: Progress): object {
     case 'seated':
       return { ...base, seat: made.seat, purpose: made.purpose }
     case 'training':
-      return { ...base, epoch: made.epoch, epochs: made.epochs, loss: made.loss }
+      return { ...base, epoch: made.epoch, epochs: made.epochs, loss: made.loss, ...sampleFields(made.sample) }
     case 'agreed':
       return { ...base, members: made.members }
     case 'masked':
@@ -55,6 +55,16 @@ function eventOf(made: Progress): object {
   }
 }
 
+type Sample = Extract<Progress, { kind: 'training' }>['sample']
+
+function sampleFields(sample: Sample): object {
+  return sample ? { sample_rows: sample.rows, labelled_rows: sample.of } : {}
+}
+
+function sampleText(sample: Sample): string {
+  return sample ? `  on ${sample.rows} of ${sample.of} rows, all that the task takes` : ''
+}
+
 function textOf(made: Progress): string {
   switch (made.kind) {
     case 'joined':
@@ -62,7 +72,7 @@ function textOf(made: Progress): string {
     case 'seated':
       return `seat ${made.seat}, ${WORK[made.purpose]}`
     case 'training':
-      return `trained   epoch ${made.epoch}/${made.epochs}  loss ${made.loss.toFixed(4)}`
+      return `trained   epoch ${made.epoch}/${made.epochs}  loss ${made.loss.toFixed(4)}${sampleText(made.sample)}`
     case 'agreed':
       return `keys      shared by ${made.members} nodes, this one among them`
     case 'masked':

@@ -1,4 +1,5 @@
 import { openAsBlob } from 'node:fs'
+import { type Loss, lossField } from '#protocol/task.ts'
 import type { Consilium } from '#sdk/client.ts'
 import type { Run } from '#sdk/runs.ts'
 import type { CreateRun } from '#sdk/task.ts'
@@ -19,7 +20,7 @@ export async function orderFrom(
   const asked = await readTaskFile(args.positionals[0] as string, output)
   const api = await openApi(args)
   const publicData = await keepPublicData(api, args)
-  const given = await givenModel(api, args, output)
+  const given = await givenModel(api, args, output, lossIn(asked.task))
   const ofTask = { ...given, ...(publicData && { publicData }) }
   const [from, stopWhen] = [args.text('from'), args.text('stop-when')]
   const ofRun = {
@@ -29,6 +30,11 @@ export async function orderFrom(
   // Nothing of it has been looked at: what is wrong with it the API says.
   const task = Object.keys(ofTask).length > 0 ? { task: { ...asked.task, ...ofTask } } : {}
   return { api, order: { ...asked, ...ofRun, ...task } as CreateRun }
+}
+
+/** A loss that there is not the API refuses. */
+function lossIn(task: object | undefined): Loss | undefined {
+  return lossField.safeParse((task as { readonly loss?: unknown } | undefined)?.loss).data
 }
 
 /** `RUN@ROUND`, or of a run the last round that closed. */

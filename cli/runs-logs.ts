@@ -1,12 +1,13 @@
 import { isMeant } from '#protocol/event-types.ts'
 import type { ApiEvent } from '#sdk/sse.ts'
 import { openApi } from './api-client.ts'
-import { type Arguments, usage } from './arguments.ts'
+import type { Arguments } from './arguments.ts'
 import type { Call } from './command.ts'
 import { checkPatterns } from './event-patterns.ts'
 import { EXIT } from './failure.ts'
 import { eventLine } from './render/events.ts'
 import { PAGE_EVENTS } from './run-past.ts'
+import { sinceOf } from './since.ts'
 import { listenForStop } from './stopping.ts'
 
 /** `consilium runs logs <run>`: what happened, event by event. */
@@ -28,23 +29,9 @@ export async function execute({ args, output }: Call): Promise<number> {
 export function filterOf(args: Arguments, now: number): (event: ApiEvent) => boolean {
   const [site, types] = [args.text('site'), args.texts('type')]
   checkPatterns('type', types)
-  const since = sinceOf(args.text('since'), now)
+  const since = sinceOf(args, now)
   return ({ type, time, ...fields }) =>
     (since === undefined || Date.parse(time) >= since) &&
     (types.length === 0 || types.some((pattern) => isMeant(pattern, type))) &&
     (site === undefined || String(fields['node'] ?? '').startsWith(site) || fields['operator'] === site)
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-function sinceOf(text: string | undefined, now: number): number | undefined {
-  if (text === undefined) return undefined
-  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
-  const at = count === undefined ? Date.parse(text) : now - Number(count) * (UNITS[unit] as number)
-  if (!Number.isNaN(at)) return at
-  throw usage(
-    'bad_value',
-    `--since is a time or a duration, not ${text}`,
-    '--since 10m, or --since 2026-11-22T09:00:00Z',
-  )
 }

@@ -1,6 +1,6 @@
 import type { Consilium } from '#sdk/client.ts'
 import type { Run } from '#sdk/runs.ts'
-import type { ApiEvent } from '#sdk/sse.ts'
+import { type ApiEvent, tellsOfPause } from '#sdk/sse.ts'
 import { Absences } from './absences.ts'
 import { openApi } from './api-client.ts'
 import type { Call } from './command.ts'
@@ -10,6 +10,7 @@ import { figureLines } from './render/figures.ts'
 import { formatTested } from './render/units.ts'
 import type { RunEnd } from './run-progress.ts'
 import { RunReport } from './run-report.ts'
+import { Shortage } from './shortage.ts'
 import { Declined } from './site-rules.ts'
 import { listenForStop } from './stopping.ts'
 import { failureOf } from './thrown.ts'
@@ -26,7 +27,7 @@ export async function execute({ args, output }: Call): Promise<number> {
  * Follows a run to its end, or until it waits for its owner. Ctrl-C stops watching, not the run; at a terminal it asks which
  * of the two is meant. Throws {@link Failure} when the run fails, was stopped or is paused.
  * @param keys whether keys are listened to where there is a terminal
- * @param needed sites that a round needs, where that is known: if their own rules kept them away, that is why it failed
+ * @param needed sites that a round needs, where that is known: that too few are there is told, and if their own rules kept them away, that is why it failed
  */
 export async function watchRun(
   { transport: { url } }: Consilium,
@@ -42,6 +43,7 @@ export async function watchRun(
   let purpose = 'train'
   const declined = new Declined()
   const absences = new Absences()
+  const shortage = new Shortage(needed)
   {
     using report = new RunReport(output, id)
     const act = (what: Act) => {
@@ -56,6 +58,8 @@ export async function watchRun(
       report.tell(event)
       declined.follow(event)
       absences.follow(event)
+      const short = shortage.follow(event)
+      if (short !== undefined) report.note(short)
       if (await isWaiting(run, event)) throw runPaused(event, absences.lines(await seatsOf(run, event)))
     }
     ;({ end, purpose } = report.progress)
@@ -91,8 +95,8 @@ function askedByKeys(report: RunReport, act: (what: Act) => void): Disposable | 
 
 /** Whether the run is paused since this event, and not only was: what follows tells of one that was resumed. */
 export async function isWaiting(run: Run, event: ApiEvent): Promise<boolean> {
-  const { type, round } = event
-  if (type !== 'run.paused' && (type !== 'round.completed' || typeof event['paused'] !== 'string')) return false
+  if (!tellsOfPause(event)) return false
+  const { round } = event
   const { status, over } = (await run.refresh()).view
   return status === 'paused' && over === (round ?? over)
 }

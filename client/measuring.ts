@@ -1,4 +1,9 @@
-import { type Capability, MEASURED_MILLIS_MAX, type MeasuredSpeed } from '#protocol/capability.ts'
+import {
+  CAPABILITY_MILLIS_MIN,
+  type Capability,
+  MEASURED_MILLIS_MAX,
+  type MeasuredSpeed,
+} from '#protocol/capability.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import type { Bytes, Millis } from '#protocol/ids.ts'
@@ -79,6 +84,8 @@ const RENEW_LOOK_MILLIS: Millis = 60_000
 export class Measuring {
   readonly #doors: MeasuringDoors
   #capability: Capability | undefined
+  /** A coordinator that heard of another device a moment ago refuses to hear more, and may go by that one still. */
+  #isUnheard = false
   #running: AbortController | undefined
 
   private constructor(doors: MeasuringDoors) {
@@ -111,6 +118,8 @@ export class Measuring {
   /** Measures the node, again after a day, and again when what it trains on is another, until the signal fires. */
   async #keepMeasured({ traits: traitsNow, kept, keep, report, failed }: OwnBench, signal: AbortSignal): Promise<void> {
     const { clock } = this.#doors
+    /** When it is said once more: what was said before, perhaps in an earlier life, may be so young that this is refused. */
+    let againAt: Millis | undefined
     for (;;) {
       try {
         const traits = traitsNow()
@@ -121,10 +130,17 @@ export class Measuring {
           speeds = await this.#bench(signal)
           await keep({ ...traits, speeds })
         }
+        const now = clock.now()
         if (!isOurs || speeds !== known.speeds) {
           this.#capability = { ...traits, speeds }
           report(this.#capability)
+          againAt = now + CAPABILITY_MILLIS_MIN
+          this.#isUnheard = known !== undefined && !isOurs
           await this.announce()
+        } else if (againAt !== undefined && now >= againAt) {
+          await this.announce()
+          againAt = undefined
+          this.#isUnheard = false
         }
       } catch (cause) {
         if (!signal.aborted) failed(cause)
@@ -142,7 +158,8 @@ export class Measuring {
   /** A coordinator's check. Nobody waits for it, since it may take seconds. Never throws: what goes wrong is no answer. */
   async answer({ model, seed, repetitions }: Extract<CoordinatorMessage, { kind: 'measure' }>): Promise<void> {
     const { say, measurer, clock } = this.#doors
-    if (!this.#doors.isFree() || this.#running) return say({ kind: 'busy', seed }, []).catch(() => undefined)
+    if (!this.#doors.isFree() || this.#running || this.#isUnheard)
+      return say({ kind: 'busy', seed }, []).catch(() => undefined)
     const done = new AbortController()
     clock.wakeAt(clock.now() + CHECK_MILLIS_MAX, done.signal).then(
       () => this.interrupt(),

@@ -1,4 +1,4 @@
-import { collect } from '#protocol/bytes.ts'
+import { collect, toHex } from '#protocol/bytes.ts'
 import type { Bytes, Cid, NodeId } from '#protocol/ids.ts'
 import { type BlobStore, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import { refuse } from '#protocol/result.ts'
@@ -13,13 +13,14 @@ type PublicData = NonNullable<Task['publicData']>
 
 /**
  * The trainer of a node that brings no data: of a task's public data, read from the coordinator and checked against their
- * names, it trains on the share of rows that is this node's. The last task's data stay in memory, since its next round
- * follows.
+ * names, it trains on the share of rows that the task's seed makes this node's. The last files stay in memory, since their next
+ * round follows.
  */
 export function publicTrainer(
   trainer: Pick<TfjsTrainer, 'backend' | 'fitOn'>,
   { blobs, node }: { readonly blobs: Pick<BlobStore, 'get'>; readonly node: NodeId },
 ): TrainerBackend {
+  let files: { readonly key: string; readonly of: PublicShare['of'] } | undefined
   let last: PublicShare | undefined
   return {
     get backend() {
@@ -28,9 +29,12 @@ export function publicTrainer(
     async fit(model, training, signal, progress) {
       const { publicData, seed } = training.task
       if (!publicData) throw new TrainingRefused('no-data', 'this node brings none, and the task names none')
-      const key = `${JSON.stringify(publicData)} ${node}`
-      if (last?.key !== key)
-        last = { kind: 'share', key, of: await readPublic(blobs, publicData, signal), seed: shareSeed(seed, node) }
+      const names = JSON.stringify(publicData)
+      if (files?.key !== names) files = { key: names, of: await readPublic(blobs, publicData, signal) }
+      // Two tasks may name the same files: each says by its seed which rows are whose.
+      const share = shareSeed(seed, node)
+      const key = `${names} ${toHex(share)}`
+      if (last?.key !== key) last = { kind: 'share', key, of: files.of, seed: share }
       return trainer.fitOn(last, model, training, signal, progress)
     },
     async [Symbol.asyncDispose]() {},

@@ -44,6 +44,7 @@ export type SharedBlobs = AsyncDisposable & {
  */
 export async function openSharedBlobs(config: SharedBlobsConfig, remote: RemoteBlobsOptions): Promise<SharedBlobs> {
   const { folder, sharedBytes, share, siteNodes } = config
+  const { clock = systemClock } = remote
   const kept = await openKeptBlocks({ folder, quotaBytes: sharedBytes })
   const parents = new Parents((cid) => kept.get(cid))
   let order = siteOrder(undefined, siteNodes)
@@ -62,7 +63,7 @@ export async function openSharedBlobs(config: SharedBlobsConfig, remote: RemoteB
       },
     },
   })
-  const server = share && (await listen(share, { kept, pull: blobs.pull, pullsFor: (cid) => order.isOurs(cid) }))
+  const server = share && (await listen(share, { kept, pull: blobs.pull, pullsFor: (cid) => order.isOurs(cid), clock }))
   order = siteOrder(server?.url, siteNodes)
   return {
     blobs,
@@ -75,13 +76,13 @@ export async function openSharedBlobs(config: SharedBlobsConfig, remote: RemoteB
 /** A gateway for the site, which only reads, and only what anybody may read at the coordinator. */
 async function listen(
   { host, port, tls }: ShareConfig,
-  doors: Pick<SiteGatewayOptions, 'kept' | 'pull' | 'pullsFor'>,
+  doors: Pick<SiteGatewayOptions, 'kept' | 'pull' | 'pullsFor' | 'clock'>,
 ): Promise<{ readonly url: string } & AsyncDisposable> {
   if (!tls && !LOOPBACK.has(host))
     throw new Error(
       `refusing to share on ${host} without TLS: give --share-tls-cert and --share-tls-key, or share on 127.0.0.1`,
     )
-  const gateway = openSiteGateway({ ...doors, clock: systemClock, limits: LIMITS })
+  const gateway = openSiteGateway({ ...doors, limits: LIMITS })
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     if (!(await gateway(request, response))) response.writeHead(404).end()
   }

@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { CAPABILITY_MILLIS_MAX, type Capability, capabilityFields, speedField } from '#protocol/capability.ts'
+import {
+  CAPABILITY_MILLIS_MAX,
+  CAPABILITY_MILLIS_MIN,
+  type Capability,
+  capabilityFields,
+  speedField,
+} from '#protocol/capability.ts'
 import { count, millisField, nodeIdField } from '#protocol/codec.ts'
 import type { Millis, NodeId } from '#protocol/ids.ts'
 import { PHASE_MILLIS_MAX } from '#protocol/limits.ts'
@@ -12,12 +18,10 @@ import { OwnWords, type OwnWordsBounds } from './own-words.ts'
 
 /** Checks that are remembered of each, the latest last: some of every model. */
 const CHECKS_MAX = 12
-/** What says nothing new is no entry; what says something new is one, at most so often for each node. */
-const REPORT_MILLIS_MIN: Millis = 600_000
 /** As many nodes as one draw has candidates; a full day is some eight megabytes. */
 const BOUNDS: OwnWordsBounds = { nodes: 4096, dayEntries: 20_000, entries: 500_000 }
 const ENTRY_BYTES_MAX = 2048
-/** A node that was busy so often in a row, whenever it was asked, does not want to be checked. */
+/** Of a node that was busy so often in a row, whenever it was asked, an old confirmation says nothing any more. */
 const PUT_OFF_MAX = 8
 /** A claim that was confirmed covers one that is a little higher: no two measurements agree. */
 const CONFIRMED_SHARE = 1.25
@@ -95,7 +99,7 @@ export class Capabilities {
       if (known && seq <= known.seq) return none(refuse('replayed'))
       // Told again since the link was made anew: no measurement, and so no younger for it.
       if (known && JSON.stringify(known.report) === JSON.stringify(report)) return none(accept(undefined))
-      if (known && at < known.at + REPORT_MILLIS_MIN) return none(refuse('too-often'))
+      if (known && at < known.at + CAPABILITY_MILLIS_MIN) return none(refuse('too-often'))
       if (state.isFull(position, at, this.#bounds)) return none(refuse('too-many', 'so much is kept in one day'))
       return { events: [{ kind: 'reported', at, node, seq, ...report }], answer: accept(undefined) }
     })
@@ -148,12 +152,14 @@ export function standingOf({ checks, report }: Pick<Capable, 'checks' | 'report'
   return claim <= last.claimedMilli * CONFIRMED_SHARE ? 'confirmed' : 'unchecked'
 }
 
-/** Of all that it claims: one claim that failed is a doubt about them all. */
+/** Of all that it claims: one claim that failed is a doubt about them all. To be busy is none: rounds go before checks. */
 export function standingOfAll(capable: Pick<Capable, 'checks' | 'report' | 'putOff'>): Standing {
   const standings = REFERENCE_MODEL_NAMES.map((model) => standingOf(capable, model))
-  if (capable.putOff >= PUT_OFF_MAX || standings.includes('doubted')) return 'doubted'
+  if (standings.includes('doubted')) return 'doubted'
   const { speeds } = capable.report
-  return speeds.length > 0 && speeds.every(({ model }) => standingOf(capable, model) === 'confirmed')
+  return capable.putOff < PUT_OFF_MAX &&
+    speeds.length > 0 &&
+    speeds.every(({ model }) => standingOf(capable, model) === 'confirmed')
     ? 'confirmed'
     : 'unchecked'
 }

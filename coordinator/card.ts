@@ -1,3 +1,4 @@
+import { totalOf } from '#payments/allocate.ts'
 import { formatCredits } from '#protocol/amount.ts'
 import { type Architecture, layersOf, type Shape } from '#protocol/architecture.ts'
 import type { Cid, NodeId, Round } from '#protocol/ids.ts'
@@ -127,11 +128,16 @@ function proseOf(text: string | undefined): string {
 
 function introduction({ run, shape }: CardFacts): string {
   const { outcome, reason } = outcomeOf(run)
-  const { planned } = run.spec
+  const { rounds } = orderedIn(run)
   const so = run.phase === 'ended' ? `It was ${outcome === 'failed' ? 'given up' : outcome}` : 'It goes on'
   const why = run.phase === 'ended' && reason !== null ? `: ${markdownText(reason)}` : ''
   const sizes = `${shape.parameters} parameters, of which ${shape.trained} were trained`
-  return `A model of ${sizes}, made by the run \`${run.spec.run}\` at sites whose data stayed with them. ${run.trained} of ${planned} planned training rounds have closed. ${so}${why}.`
+  return `A model of ${sizes}, made by the run \`${run.spec.run}\` at sites whose data stayed with them. ${run.trained} of ${rounds} planned training rounds have closed. ${so}${why}.`
+}
+
+/** Order and extensions together. */
+function orderedIn({ spec, extensions }: Run) {
+  return totalOf({ ...spec, extensions })
 }
 
 function modelText({ architecture, task }: CardFacts): string {
@@ -152,7 +158,7 @@ const micro = (value: number) => String(value / 1_000_000)
 
 function trainingText(facts: CardFacts): string {
   const { task, run, rows } = facts
-  const { cohort, budget } = run.spec
+  const { cohort } = run.spec
   const settings = [
     ['optimiser', optimiserText(task.optimiser)],
     ['epochs a round', String(task.epochs)],
@@ -162,7 +168,7 @@ function trainingText(facts: CardFacts): string {
     ...(task.proximalMicro ? [['FedProx μ', micro(task.proximalMicro)]] : []),
     ['strategy', `${task.strategy.kind}, rate ${micro(task.strategy.rateMicro)}`],
     ['cohort', `${cohort.min} to ${cohort.max} sites, quorum ${cohort.quorum}`],
-    ['budget', `${formatCredits(budget)} credits, ${formatCredits(run.paid)} paid`],
+    ['budget', `${formatCredits(orderedIn(run).budget)} credits, ${formatCredits(run.paid)} paid`],
   ]
   const names = figureNames(facts)
   const head = ['round', 'sites', ...names, 'trained, s']

@@ -23,6 +23,7 @@ import { openDifferences } from '#threads/differences.ts'
 import { openMaskRemoval } from '#threads/removal.ts'
 import { openVerifying } from '#threads/verification.ts'
 import { multiaddrOf } from './address.ts'
+import { membersOf } from './announcer.ts'
 import type { PageFiles } from './api/pages.ts'
 import { openApi } from './api/server.ts'
 import { ApiKeys } from './api-keys.ts'
@@ -98,6 +99,8 @@ export type CoordinatorConfig = KeepingConfig & {
   readonly retention?: Retention
   /** `host:port` of hosts inside that webhooks may go to; elsewhere they go to public hosts, over HTTPS. */
   readonly webhookHosts?: ReadonlySet<string>
+  /** Origins elsewhere whose pages may read what the API answers, with a key. */
+  readonly origins?: ReadonlySet<string>
   readonly logLevel: string
   readonly version: string
   /** The page that lends a browser: served at /lend where any node may link, since it makes a key that nobody has listed. */
@@ -258,6 +261,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
       tls: config.tls && (await readTls(config.tls)),
       gateway: blocks,
       linksMax: LINKS_MAX,
+      origins: config.origins,
     },
   )
   const listening = (): AddressInfo => {
@@ -286,6 +290,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   const rule = { ...SPOT_CHECKS, ...(config.spotChecks === 'none' ? {} : config.spotChecks) }
   const checks = new SpotChecks({
     ...{ capabilities, transport, signer, clock, chance: randomBytes, recompute, rule },
+    inRounds: () => new Set(runner.runs().flatMap(({ round }) => membersOf(round))),
     isOverloaded: () => load.isOver,
   })
   const gateway = new Gateway({

@@ -37,6 +37,8 @@ export type SpotCheckDoors = {
   /** So many bytes that no node can foresee. */
   readonly chance: (lengthBytes: number) => Bytes
   readonly recompute: Recompute
+  /** Who is in a round now, and so has no time for a check. */
+  readonly inRounds: () => ReadonlySet<NodeId>
   /** Then a node would be found slow for our own sake. */
   readonly isOverloaded: () => boolean
   readonly rule: SpotCheckRule
@@ -110,11 +112,14 @@ export class SpotChecks {
 
   /** Who is checked now, if anybody: of those that the draw falls on, one. */
   async turn(signal: AbortSignal): Promise<void> {
-    const { capabilities, transport, clock, rule, isOverloaded } = this.#doors
+    const { capabilities, transport, clock, rule, isOverloaded, inRounds } = this.#doors
     if (isOverloaded()) return
     const now = clock.now()
     const linked = new Set(transport.linked())
-    const known = await capabilities.select((one) => linked.has(one.node) && !isStale(one, now))
+    const seated = inRounds()
+    const known = await capabilities.select(
+      (one) => linked.has(one.node) && !seated.has(one.node) && !isStale(one, now),
+    )
     const drawn = known.filter((one) => {
       const mean = standingOfAll(one) === 'unchecked' ? rule.uncheckedMeanMillis : rule.meanMillis
       return (rule.population === 'all' || one.report.population === 'open') && this.#draw(mean) < rule.turnMillis
@@ -125,7 +130,7 @@ export class SpotChecks {
 
   /** Checks one claim of a node, and notes what came of it. */
   async check({ node, report }: Pick<Capable, 'node' | 'report'>, signal: AbortSignal): Promise<void> {
-    const { capabilities, chance } = this.#doors
+    const { capabilities, chance, inRounds } = this.#doors
     const claims = report.speeds.flatMap(({ model, milliSamplesPerSecond }) => {
       const repetitions = repetitionsFor(milliSamplesPerSecond)
       return repetitions === undefined ? [] : [{ model, milliSamplesPerSecond, repetitions }]
@@ -135,7 +140,8 @@ export class SpotChecks {
     const seed = chance(32)
     const answer = await this.#ask(node, claim, seed, signal)
     if (signal.aborted || !answer) return
-    if (answer === 'put-off') return capabilities.note(node, 'put-off')
+    // For a round of ours it is busy on our behalf.
+    if (answer === 'put-off') return inRounds().has(node) ? undefined : capabilities.note(node, 'put-off')
     const { model, milliSamplesPerSecond: claimedMilli } = claim
     const base = { model, claimedMilli }
     if (answer === 'late')

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { NodeView } from '#sdk/views/nodes.ts'
-import type { RoundView, RunView } from '#sdk/views/runs.ts'
-import { get, type Page, pages } from './api.ts'
+import type { RunView } from '#sdk/views/runs.ts'
+import { get, pages } from './api.ts'
 import { ChartBox } from './chart-box.tsx'
 import { useFeed } from './feed.ts'
 import { type Follower, useFollower } from './follow.ts'
@@ -9,24 +9,25 @@ import { formatCount, formatDay, formatFigure, formatMillis, shortId } from './f
 import { useLoad } from './load.ts'
 import { Card, Chip, Empty, Progress, Show, Sideways, Sparkline, Tile } from './parts.tsx'
 import { curvesOf } from './series.ts'
+import { isGoing, type Standing, standingOf } from './standing.ts'
 import { WORDS } from './words.ts'
 
-type Runs = { readonly runs: readonly RunView[]; readonly hasMore: boolean; readonly recent: readonly RoundView[] }
 type Nodes = { readonly linked: number; readonly known: number }
 
-/** Of each run, the last ones. */
-const ROUNDS_LOOKED_AT = 200
 const RUNS_SHOWN = 6
 const RUNS_SHOWN_MAX = 100
 /** A browser opens six connections to a place; streams must leave some for the rest. */
 const STREAMS_MAX = 3
-const DAY_MILLIS = 86_400_000
 
 /** One screen: what is under way, what waits for somebody, who is there. */
 export function OverviewPage() {
   const [limit, setLimit] = useState(RUNS_SHOWN)
   const feed = useFeed()
-  const [runs, again] = useLoad((signal) => loadRuns(limit, signal), String(limit), feed.changes)
+  const [standing, again] = useLoad(
+    (signal) => standingOf((path) => get(path, signal), { limit, now: Date.now() }),
+    String(limit),
+    feed.changes,
+  )
   const [counted] = useLoad(countNodes, '', Math.sign(feed.changes))
   const nodes = counted.state === 'ready' ? counted.value : undefined
   return (
@@ -35,7 +36,7 @@ export function OverviewPage() {
         <h1>{WORDS.overview.title}</h1>
         <Chip state={feed.link} text={WORDS.link[feed.link]} />
       </div>
-      <Show loaded={runs} again={again}>
+      <Show loaded={standing} again={again}>
         {(found) => (
           <Found
             {...found}
@@ -49,30 +50,28 @@ export function OverviewPage() {
   )
 }
 
-type Shown = Runs & {
+type Shown = Standing & {
   readonly linked: number | undefined
   readonly known: number | undefined
   readonly more: () => void
 }
 
-function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
+function Found({ runs, counts: { statuses, rounds }, linked, known, hasMore, more, ...alerts }: Shown) {
   const words = WORDS.overview
-  const closed = recent.filter(({ outcome }) => outcome === 'closed')
-  const aborted = recent.length - closed.length
   const followed = followedOf(runs)
-  const going = runs.filter(({ status }) => isGoing(status))
+  const going = statuses.funding + statuses.running + statuses.paused + statuses.finishing
   // One that has only begun has no curve yet.
   const drawn = followed.find((run) => run.closed > 0) ?? followed[0]
   return (
     <>
       <dl class="tiles">
-        <Tile name={words.running} value={formatCount(going.length)} note={words.paused(pausedIn(runs))} />
+        <Tile name={words.running} value={formatCount(going)} note={words.paused(statuses.paused)} />
         <Tile
           name={words.linked}
           value={linked === undefined ? '—' : formatCount(linked)}
           note={known === undefined ? undefined : words.known(Math.max(known, linked ?? 0))}
         />
-        <Tile name={words.recent} value={formatCount(closed.length)} note={words.aborted(aborted)} />
+        <Tile name={words.recent} value={formatCount(rounds.closed)} note={words.aborted(rounds.aborted)} />
         {drawn ? <Overhead key={drawn.id} run={drawn.id} /> : <OverheadTile overheads={[]} />}
       </dl>
       {drawn && <Latest key={drawn.id} run={drawn} />}
@@ -111,7 +110,7 @@ function Found({ runs, linked, known, recent, hasMore, more }: Shown) {
             </p>
           )}
         </Card>
-        <Alerts runs={runs} linked={linked} />
+        <Alerts {...alerts} linked={linked} />
       </div>
     </>
   )
@@ -209,8 +208,7 @@ function OverheadTile({ overheads }: { readonly overheads: readonly number[] }) 
   return <Tile name={WORDS.overview.overhead} value={value} note={WORDS.overview.overheadHint} />
 }
 
-function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly linked: number | undefined }) {
-  const waiting = runs.filter(({ status }) => status === 'paused' || status === 'failed')
+function Alerts({ waiting, pausedBeside, linked }: Pick<Shown, 'waiting' | 'pausedBeside' | 'linked'>) {
   const words = WORDS.overview
   const isCalm = waiting.length === 0 && linked !== 0
   return (
@@ -224,6 +222,7 @@ function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly 
             <span class="note">{reason}</span>
           </li>
         ))}
+        {pausedBeside > 0 && <li class="warn">{words.pausedBeside(pausedBeside)}</li>}
       </ul>
     </Card>
   )
@@ -231,32 +230,8 @@ function Alerts({ runs, linked }: { readonly runs: readonly RunView[]; readonly 
 
 /** Those under way, and else the newest: what it looked like is seen as well when it is over. */
 function followedOf(runs: readonly RunView[]): readonly RunView[] {
-  const going = runs.filter(({ status }) => isGoing(status))
+  const going = runs.filter(isGoing)
   return [...going, ...runs.filter((run) => !going.includes(run))].slice(0, STREAMS_MAX)
-}
-
-function isGoing(status: string): boolean {
-  return ['funding', 'running', 'paused', 'finishing'].includes(status)
-}
-
-function pausedIn(runs: readonly RunView[]): number {
-  return runs.filter(({ status }) => status === 'paused').length
-}
-
-async function loadRuns(limit: number, signal: AbortSignal): Promise<Runs> {
-  const runs = await get<Page<RunView>>(`/v1/runs?limit=${limit}`, signal)
-  const since = Date.now() - DAY_MILLIS
-  const recent = await Promise.all(
-    runs.data.map(async ({ id, over }) => {
-      const after = Math.max(0, over - ROUNDS_LOOKED_AT)
-      const { data } = await get<Page<RoundView>>(
-        `/v1/runs/${id}/rounds?limit=${ROUNDS_LOOKED_AT}&after=${after}`,
-        signal,
-      )
-      return data.filter(({ ended_at }) => ended_at !== null && Date.parse(ended_at) > since)
-    }),
-  )
-  return { runs: runs.data, hasMore: runs.has_more, recent: recent.flat() }
 }
 
 async function countNodes(signal: AbortSignal): Promise<Nodes> {

@@ -208,12 +208,15 @@ export function curlOf({ method, path, scope, body, answers, parameters }: Opera
   const needed = parameters.filter((one) => one.in === 'query' && one.required)
   const query = needed.map(({ name }) => `${name}=$${name.toUpperCase()}`).join('&')
   const types = answers.find(({ status }) => status.startsWith('2'))?.payloads.map(({ type }) => type) ?? []
+  // Some refuse to spend without one; whoever has set none sends none.
+  const takesKey = parameters.some((one) => one.in === 'header' && one.name === 'idempotency-key')
   const isStream = types.length > 0 && types.every((type) => type === 'text/event-stream')
   const words = [
     'curl',
     ...(method === 'GET' ? [] : [`-X ${method}`]),
     ...(isStream ? ["-N -H 'accept: text/event-stream'"] : []),
     ...(scope === null ? [] : ['-H "authorization: Bearer $CONSILIUM_API_KEY"']),
+    ...(takesKey ? ['-H "idempotency-key: $IDEMPOTENCY_KEY"'] : []),
     ...(body ? [`-H 'content-type: ${body.type}'`, `-d ${quoted(JSON.stringify(body.example))}`] : []),
     `"${address}${query === '' ? '' : `?${query}`}"`,
   ]

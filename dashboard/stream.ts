@@ -21,10 +21,11 @@ export async function keepOpen(path: string, { headers, read, linked }: Taken, s
   for (let failures = 0; !signal.aborted; ) {
     const silence = new AbortController()
     try {
-      const { body } = await call(path, {
+      const { status, body } = await call(path, {
         headers: { accept: 'text/event-stream', ...headers() },
         signal: AbortSignal.any([signal, silence.signal]),
       })
+      if (status === 204) return linked('ended')
       linked('live')
       const heard = () => {
         failures = 0
@@ -32,7 +33,7 @@ export async function keepOpen(path: string, { headers, read, linked }: Taken, s
       if (body && (await read(watched(body, silence), heard))) return linked('ended')
     } catch (cause) {
       if (signal.aborted) return
-      if (cause instanceof ApiProblem && [401, 403, 404].includes(cause.status)) return linked('refused')
+      if (cause instanceof ApiProblem && [400, 401, 403, 404].includes(cause.status)) return linked('refused')
     } finally {
       silence.abort()
     }

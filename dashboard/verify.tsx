@@ -97,6 +97,8 @@ export function VerifyPage() {
   )
 }
 
+const ENDED = '/v1/runs?status=completed,failed,stopped&limit=100'
+
 function FromRun(props: {
   readonly isBusy: boolean
   readonly setState: (state: State) => void
@@ -105,7 +107,7 @@ function FromRun(props: {
   const words = WORDS.verify
   const named = query.value.get('run')
   const [run, setRun] = useState(named ?? '')
-  const [loaded] = useLoad((signal) => get<Page<RunView>>('/v1/runs?limit=100', signal), '')
+  const [loaded] = useLoad((signal) => get<Page<RunView>>(ENDED, signal), '')
   const ended = loaded.state === 'ready' ? loaded.value.data.filter(({ manifest }) => manifest !== null) : []
   const fetchIt = async (event: Event) => {
     event.preventDefault()

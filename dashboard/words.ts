@@ -100,6 +100,8 @@ export const WORDS = {
     none: 'No run has been launched yet.',
     noneHint: 'consilium run, POST /v1/runs or npm run demo launches one; it appears here by itself.',
     alertPaused: (name: string) => `${name} is paused`,
+    pausedBeside: (count: number) =>
+      `${count} more ${count === 1 ? 'is' : 'are'} paused: consilium runs ls --status paused lists them`,
     alertFailed: (name: string) => `${name} failed`,
     noNodes: 'No node is linked, so no round can open: consilium node up links one, and Settings has invites.',
     spark: (first: string, last: string, rounds: number) => `loss from ${first} to ${last} over ${rounds} rounds`,

@@ -20,7 +20,12 @@ client = consilium.Consilium(
 with open(task, encoding="utf-8") as file:
     run = client.create(json.load(file))["id"]
 print("run     ", run)
-events = list(client.follow(run))
+events = []
+for event in client.follow(run):
+    events.append(event)
+    if client.is_waiting(run, event):
+        print("paused  ", run, "waits for its owner: consilium runs resume, or runs stop")
+        sys.exit(13)
 print("ended   ", events[-1]["type"], "after", sum(e["type"] == "round.completed" for e in events), "rounds")
 if events[-1]["type"] != "run.completed":
     sys.exit(7)

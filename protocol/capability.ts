@@ -49,6 +49,8 @@ export type MeasuredSpeed = z.output<typeof measuredSpeedSchema>
 
 /** A node measures itself again after this, or when what it trains on is another. */
 export const MEASURED_MILLIS_MAX: Millis = 86_400_000
+/** Between two reports of one node that say something new: an earlier one is refused, and may be said again. */
+export const CAPABILITY_MILLIS_MIN: Millis = 600_000
 /** A report that was not followed by a newer one for so long says nothing any more. */
 export const CAPABILITY_MILLIS_MAX: Millis = 3 * 86_400_000
 

@@ -93,6 +93,8 @@ export const ELEMENTS_MAX = 2 ** 36
 export const LAYERS_MAX = 256
 /** A public weight (a node's example count) in the ring; COHORT_MAX * WEIGHT_MAX = 2^28 < 2^32. */
 export const WEIGHT_MAX = 65_536
+/** Rows of one file that a site has, of which each task takes no more than WEIGHT_MAX. */
+export const FILE_ROWS_MAX = 2 ** 22
 /** Rows of a table contract's columns, levels of one column, and bytes of one name. */
 export const COLUMNS_MAX = 512
 export const LEVELS_MAX = 64

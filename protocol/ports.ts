@@ -235,7 +235,13 @@ export type LocalUpdate = {
   readonly control?: Float32Array
 }
 
-export type TrainProgress = { readonly epoch: number; readonly epochs: number; readonly loss: number }
+export type TrainProgress = {
+  readonly epoch: number
+  readonly epochs: number
+  readonly loss: number
+  /** Where the site has more labelled rows than the task takes: how many it takes, of how many. */
+  readonly sample?: { readonly rows: number; readonly of: number }
+}
 
 /** Local learning. The data stays behind this door; only the delta comes out. */
 export interface TrainerBackend extends AsyncDisposable {

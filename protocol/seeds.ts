@@ -44,6 +44,11 @@ export function holdoutSeed(nodeSecret: Bytes, task: Cid): Bytes {
   return derive(nodeSecret, 'holdout', digestOf(task))
 }
 
+/** Which of its rows a site trains and tests on where it has more than the task takes: the same ones in every round. */
+export function sampleSeed(holdoutSeed: Bytes): Bytes {
+  return derive(holdoutSeed, 'sample')
+}
+
 /** Order of rows in training. */
 export function shuffleSeed(nodeSecret: Bytes, task: Cid, round: Round): Bytes {
   return derive(nodeSecret, 'shuffle', digestOf(task), u64(round))

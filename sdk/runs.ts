@@ -2,7 +2,7 @@ import { RunNotCompleted, VerificationError } from './errors.ts'
 import { type FollowOptions, follow } from './follow.ts'
 import { Listing, type ListOptions, same } from './listing.ts'
 import { downloadModel, type Model, type ModelOptions } from './model.ts'
-import { type ApiEvent, isLast } from './sse.ts'
+import { type ApiEvent, isLast, tellsOfPause } from './sse.ts'
 import type { CreateRun } from './task.ts'
 import type { CallOptions, ChangeOptions, CreateOptions, Transport } from './transport.ts'
 import type { DryRunView } from './views/dry-run.ts'
@@ -12,6 +12,8 @@ import type {
   MetricsView,
   RoundView,
   RoundWithSeatsView,
+  RunCountsView,
+  RunStatus,
   RunView,
   VerificationView,
 } from './views/runs.ts'
@@ -41,14 +43,15 @@ export class Runs {
     throw new VerificationError(`what came is ${view.id}, and ${id} was asked for`)
   }
 
-  /** The newest first. @property label `key:value`: those with this label alone */
-  list({ label, ...options }: ListOptions & { readonly label?: string } = {}): Listing<Run, RunView> {
-    return new Listing(
-      this.#transport,
-      ROOT,
-      { ...options, query: { label } },
-      (view) => new Run(this.#transport, view),
-    )
+  /** The newest first. */
+  list({ label, status, createdAfter, ...options }: ListRunsOptions = {}): Listing<Run, RunView> {
+    const query = { label, status: status && [status].flat().join(','), created_after: createdAfter }
+    return new Listing(this.#transport, ROOT, { ...options, query }, (view) => new Run(this.#transport, view))
+  }
+
+  /** How many there are of each status. @property since RFC 3339: rounds that ended later are counted; 24 hours ago by default */
+  counts({ since, ...options }: CallOptions & { readonly since?: string } = {}): Promise<RunCountsView> {
+    return this.#transport.json(`${ROOT}/counts`, { query: { since }, ...options })
   }
 
   /** Names it, and labels it: what is left out stays as it is, what is null is taken off. */
@@ -71,6 +74,17 @@ export class Runs {
   extend(id: string, more: Extension, options: CreateOptions = {}): Promise<Run> {
     return ordered(this.#transport, id, 'extend', more, options)
   }
+}
+
+/**
+ * Which runs are listed.
+ * @property label `key:value`: those with this label alone
+ * @property createdAfter RFC 3339: those that were launched later
+ */
+export type ListRunsOptions = ListOptions & {
+  readonly label?: string | undefined
+  readonly status?: RunStatus | readonly RunStatus[] | undefined
+  readonly createdAfter?: string | undefined
 }
 
 export type Relabelling = {
@@ -115,7 +129,7 @@ export class Run {
    */
   async done({ signal }: CallOptions = {}): Promise<Run> {
     for await (const event of this.events({ signal })) {
-      if (!isLast(event) && event.type !== 'run.paused') continue
+      if (!isLast(event) && !tellsOfPause(event)) continue
       const now = await this.refresh({ signal })
       if (now.view.status === 'completed') return now
       // It may have been resumed since.

@@ -12,6 +12,11 @@ export function isLast({ type }: ApiEvent): boolean {
   return type === 'run.completed' || type === 'run.failed' || type === 'run.stopped'
 }
 
+/** Since it the run was paused: ordered while a round was open, that is told by the round's end and by nothing else. */
+export function tellsOfPause({ type, paused }: ApiEvent): boolean {
+  return type === 'run.paused' || (type === 'round.completed' && typeof paused === 'string')
+}
+
 /** An event is at most 4 KiB in the log; what grows past this on the wire is no event stream. */
 const EVENT_CHARS_MAX = 1024 * 1024
 

@@ -23,7 +23,7 @@ export type Streaming<T> = CallOptions & {
 
 /**
  * A stream of server-sent events that is taken up again, over whatever happens to the connection or to the coordinator. Ends
- * after the last item, or quietly when the signal fires. Throws {@link ApiError} where asking again is of no use, and what
+ * after the last item, where the coordinator says that none follows (204), or quietly when the signal fires. Throws {@link ApiError} where asking again is of no use, and what
  * went wrong last after five minutes without an answer.
  */
 export async function* streamed<T>(
@@ -43,6 +43,8 @@ export async function* streamed<T>(
         maxRetries: 0,
       })
       awaySince = undefined
+      // Nothing is there to come: asking again would be answered so for ever.
+      if (response.status === 204) return
       for await (const item of response.body ? read(heard(response.body, quiet)) : []) {
         failures = 0
         yield item

@@ -1,6 +1,7 @@
 import type { Architecture } from '#protocol/architecture.ts'
 import { featuresOf } from '#protocol/features.ts'
 import type { Layer } from '#protocol/layers.ts'
+import { takesLogits } from '#protocol/logits.ts'
 import type { Metric } from '#protocol/metrics.ts'
 import type { Masking, Population } from '#protocol/plan.ts'
 import type { Watched } from '#protocol/stop-rule.ts'
@@ -219,11 +220,10 @@ export function fedAvg(rate = 1): StrategySpec {
   return { kind: 'fedavg', rateMicro: micro(rate, 'a server rate') }
 }
 
-/** Losses take logits and squash them themselves: done twice, a model still trains, and badly. */
 function refuseSquashed({ layers }: Architecture, loss: Loss): void {
   const last = layers.at(-1)
   const squashes = last && 'activation' in last && (last.activation === 'softmax' || last.activation === 'sigmoid')
-  if (squashes && loss.endsWith('cross-entropy'))
+  if (squashes && takesLogits(loss))
     throw new TaskError(`${loss} takes logits: leave the ${last.activation} of the last layer, ${last.name}, out`)
 }
 

@@ -49,10 +49,14 @@ const ISOLATED = {
   'cross-origin-embedder-policy': 'require-corp',
 }
 
+/** What starts for longer never comes, however busy the machine is. */
+export const START_MILLIS = 120_000
+
 /** It reaches this machine's loopback and nobody else. @param flags of its command line, besides */
 export function startChromium(chromium: string, flags: readonly string[] = []): Promise<Browser> {
   return launch({
     executablePath: chromium,
+    timeout: START_MILLIS,
     args: [
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       // Chromium has no sandbox for root, and says so by not starting.

@@ -1,4 +1,5 @@
 import { type Browser, launch } from 'puppeteer-core'
+import { START_MILLIS } from './chromium.ts'
 import { programAt } from './program.ts'
 
 /** The environment's FIREFOX, or the first on the PATH that goes by one of its names. */
@@ -22,6 +23,7 @@ export function startFirefox(
   return launch({
     browser: 'firefox',
     executablePath: firefox,
+    timeout: START_MILLIS,
     headless: environment['DISPLAY'] === undefined,
     env: { ...process.env, ...environment },
     extraPrefsFirefox: { ...LOOPBACK_ONLY, ...preferences },

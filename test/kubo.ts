@@ -9,6 +9,7 @@ import type { Cid } from '#protocol/ids.ts'
 import { settingsOf } from '#storage/blobs/kubo-profile.ts'
 import { temporaryFolder } from './folder.ts'
 import { setIn } from './kubo-double.ts'
+import { freePort } from './loopback.ts'
 import { programAt } from './program.ts'
 
 /** A real daemon on free loopback ports, its repository in a temporary folder, that dials nobody. Gone with the scope. */
@@ -74,8 +75,8 @@ async function startKubo(path: string, swarm: 'private' | 'open'): Promise<KuboD
   // As `consilium kubo swarm-key` writes it. A daemon without one would not start: LIBP2P_FORCE_PNET.
   if (swarm === 'private')
     await writeFile(join(repo, 'swarm.key'), `/key/swarm/psk/1.0.0/\n/base16/\n${'5a'.repeat(32)}\n`, { mode: 0o600 })
-  const file = join(repo, 'config')
-  await configure(file)
+  const [rpc, gateway] = [await freePort(), await freePort()]
+  await configure(join(repo, 'config'), addressesAt(rpc, gateway))
   let child: ChildProcess | undefined
   const start = async () => {
     child = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -90,9 +91,7 @@ async function startKubo(path: string, swarm: 'private' | 'open'): Promise<KuboD
     await exit
   }
   doors.defer(kill)
-  const { rpc, gateway } = await start()
-  // Where it is started again, it is to be found as before.
-  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...addressesAt(rpc, gateway) }))
+  await start()
   const open = doors.move()
   return {
     rpcUrl: `http://127.0.0.1:${rpc}`,
@@ -100,7 +99,7 @@ async function startKubo(path: string, swarm: 'private' | 'open'): Promise<KuboD
     repo,
     pid: () => child?.pid ?? 0,
     kill,
-    start: async () => void (await start()),
+    start,
     fileOf(cid) {
       const name = base32upper.encode(CID.parse(cid).multihash.bytes).slice(1)
       return join(repo, 'blocks', name.slice(-3, -1), `${name}.data`)
@@ -112,9 +111,9 @@ async function startKubo(path: string, swarm: 'private' | 'open'): Promise<KuboD
 }
 
 /** What docs/ipfs.md says of a private daemon, and loopback for all that listens, on ports that are free. */
-async function configure(file: string): Promise<void> {
+async function configure(file: string, addresses: object): Promise<void> {
   const config = JSON.parse(await readFile(file, 'utf8'))
-  Object.assign(config, addressesAt(0, 0))
+  Object.assign(config, addresses)
   config.Gateway.NoFetch = true
   for (const { path, value } of settingsOf('private')) setIn(config, path, value)
   for (const mount of config.Datastore.Spec.mounts) if (mount.type === 'flatfs') mount.sync = true
@@ -126,21 +125,16 @@ function addressesAt(rpc: number, gateway: number): object {
   return { Addresses: { API, Gateway, Swarm: ['/ip4/127.0.0.1/tcp/0'] } }
 }
 
-type Ports = { readonly rpc: number; readonly gateway: number }
-
-/** @returns where it listens, as it says */
-async function ready(child: ChildProcess): Promise<Ports> {
+async function ready(child: ChildProcess): Promise<void> {
   const lines: string[] = []
   const { stdout, stderr } = child
   if (!stdout || !stderr) throw new Error('no pipes')
   stderr.on('data', (text: Buffer) => void lines.push(String(text).trim()))
-  const portIn = (what: RegExp) => Number(lines.map((line) => what.exec(line)?.[1]).find(Boolean))
   for await (const line of createInterface(stdout)) {
     lines.push(line)
     if (!line.includes('Daemon is ready')) continue
     stdout.resume()
-    const ip = String.raw`listening on \/ip4\/127\.0\.0\.1\/tcp\/(\d+)`
-    return { rpc: portIn(new RegExp(`RPC API server ${ip}`)), gateway: portIn(new RegExp(`Gateway server ${ip}`)) }
+    return
   }
   throw new Error(`the daemon did not start: ${lines.slice(-5).join(' / ')}`)
 }

@@ -20,7 +20,7 @@ export function webkitPath(): string | undefined {
   return programAt('WEBKIT_DRIVER', 'WebKitWebDriver')
 }
 
-const SAID_MILLIS = 60_000
+const SAID_MILLIS = 120_000
 
 /**
  * With a home of its own, which is gone with it. It reaches this machine's loopback and nobody else: everything besides goes to

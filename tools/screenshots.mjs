@@ -73,7 +73,11 @@ try {
   await take(page, 'invite', /The invite is made/)
 
   async function ask(path, body) {
-    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+    const headers = {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      ...(body && { 'idempotency-key': crypto.randomUUID() }),
+    }
     const sent = body && { method: 'POST', body: JSON.stringify(body) }
     const answer = await fetch(address.origin + path, { headers, ...sent })
     if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`)

@@ -64,6 +64,11 @@ export const PROCESSES: readonly Command[] = [
         value: '<host:port>',
         summary: 'webhooks may go there though it is no public host, over HTTP too; may be given again',
       },
+      {
+        name: 'cors-origin',
+        value: '<origin>',
+        summary: 'pages of there may call the API, with a key and never by cookie; may be given again',
+      },
       { name: 'tls-cert', value: '<file>', summary: 'certificate chain, PEM' },
       { name: 'tls-key', value: '<file>', summary: 'its private key, PEM' },
       {

@@ -64,9 +64,21 @@ export const RUNS: readonly Command[] = [
       ...api,
       { name: 'limit', value: '<n>', default: '50', summary: 'how many' },
       { name: 'label', value: '<key=value>', summary: 'those with this label alone' },
+      {
+        name: 'status',
+        value: '<status>',
+        summary: 'those of this status alone, as running or paused; again for more',
+      },
+      {
+        name: 'since',
+        value: '<time or duration>',
+        summary: 'only those launched later: 10m, 2h, 3d, or a time in RFC 3339',
+      },
     ],
     examples: [
       'consilium runs ls',
+      'consilium runs ls --status running --status paused',
+      'consilium runs ls --status failed --since 2d',
       'consilium runs ls --label study=heart-failure',
       'consilium runs ls --json=data.id,data.status',
     ],

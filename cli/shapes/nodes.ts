@@ -65,7 +65,10 @@ export const nodeLineShape = z.union([
   z.object({ type: z.literal('node.resumed'), time }),
   told('node.joined', {}),
   told('node.seated', { seat: z.int(), purpose: purposeField }),
-  told('node.training', { epoch: z.int(), epochs: z.int(), loss: z.number().nullable() }),
+  told('node.training', {
+    ...{ epoch: z.int(), epochs: z.int(), loss: z.number().nullable() },
+    ...{ sample_rows: z.int().optional(), labelled_rows: z.int().optional() },
+  }),
   told('node.agreed', { members: z.int() }),
   told('node.masked', { bytes: z.int() }),
   told('node.recomputed', { past_round: z.int(), reports: z.int() }),

@@ -2,6 +2,7 @@ import { assert } from '#protocol/assert.ts'
 import { featuresOf } from '#protocol/features.ts'
 import type { Bytes } from '#protocol/ids.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
+import { sampleSeed } from '#protocol/seeds.ts'
 import {
   type DataContract,
   type ImageContract,
@@ -16,7 +17,7 @@ import type { Dataset } from './dataset.ts'
 import { type Chosen, type Features, imageFeatures, refuse, tableFeatures, tokenFeatures } from './features.ts'
 import { holdOut, strataOf, strataOfLabels } from './holdout.ts'
 import type { Idx, IdxRows } from './idx.ts'
-import { imageLabels, type Labelled, tableLabels } from './labels.ts'
+import { imageLabels, type Labelled, sampleOf, tableLabels } from './labels.ts'
 
 /** A table as its contract says. Throws {@link TrainingRefused}, which names columns and never a value. */
 export function applyTableContract(table: Table, contract: TableContract, holdoutSeed: Bytes): Dataset {
@@ -78,14 +79,14 @@ export function applyJointContract(
 /** @param rows that the source has, labelled or not */
 function datasetOf(
   rows: number,
-  labelled: Labelled,
+  all: Labelled,
   contract: DataContract,
   holdoutSeed: Bytes,
   featuresAt: (chosen: Chosen) => readonly Features[],
 ): Dataset {
+  const known = all.rows.length
+  const labelled = sampleOf(all, contract.rowsMax, sampleSeed(holdoutSeed))
   const { labels } = labelled
-  const known = labelled.rows.length
-  if (known > contract.rowsMax) refuse(`more rows than the contract's ${contract.rowsMax}`)
   const { train, heldOut } = holdOut(strataFor(contract, labels), holdoutSeed)
   if (train.length === 0) throw new TrainingRefused('no-data', 'no labelled row to train on')
   const features = featuresAt({ rows: labelled.rows, train })
@@ -96,6 +97,7 @@ function datasetOf(
     train,
     heldOut,
     dropped: rows - known,
+    labelled: known,
     inMemory: features.every((each) => each.inMemory),
     read(batch, into) {
       assert(into.length === batch.length * stride, 'rows are read into as much as they take')

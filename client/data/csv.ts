@@ -1,4 +1,4 @@
-import { COLUMNS_MAX, NAME_CHARS_MAX, WEIGHT_MAX } from '#protocol/limits.ts'
+import { COLUMNS_MAX, FILE_ROWS_MAX, NAME_CHARS_MAX } from '#protocol/limits.ts'
 import { DataFault } from './fault.ts'
 import { readRecords, type TakeRecord } from './records.ts'
 import { checkSize, type RandomAccess } from './source.ts'
@@ -17,6 +17,9 @@ export type Column = {
 
 /** A file is read in one pass, so that its size bounds time and no memory: what is kept of it is numbers. */
 const CSV_BYTES_MAX = 1024 ** 3
+export type TableBounds = { readonly rows: number; readonly cells: number }
+/** Of a table in memory: 512 MiB of numbers at most. */
+const TABLE_MAX: TableBounds = { rows: FILE_ROWS_MAX, cells: 2 ** 26 }
 
 /** A table from a file: UTF-8 with a header line, RFC 4180. Throws {@link DataFault}, and the world's faults. */
 export async function readCsv(file: RandomAccess): Promise<Table> {
@@ -41,11 +44,13 @@ export async function readColumn(file: RandomAccess, name: string, take: (cell: 
 /** The first record is the header, and the others have as many cells. */
 class RowReader {
   readonly #path: string
+  readonly #rowsMax: number
   #header: readonly string[] | undefined
   rows = 0
 
-  constructor(path: string) {
+  constructor(path: string, rowsMax = FILE_ROWS_MAX) {
     this.#path = path
+    this.#rowsMax = rowsMax
   }
 
   get header(): readonly string[] {
@@ -61,7 +66,7 @@ class RowReader {
     }
     if (cells.length !== this.#header.length)
       throw new DataFault(`${this.#path}, line ${line}: another number of cells than the header has`)
-    if (++this.rows > WEIGHT_MAX) throw new DataFault(`${this.#path}, line ${line}: more than ${WEIGHT_MAX} rows`)
+    if (++this.rows > this.#rowsMax) throw new DataFault(`${this.#path}, line ${line}: more than ${this.#rowsMax} rows`)
     return true
   }
 }
@@ -69,12 +74,14 @@ class RowReader {
 /** Numbers by column, from records that come one by one. */
 export class TableReader {
   readonly #path: string
+  readonly #cellsMax: number
   readonly #reader: RowReader
   readonly #columns: Growing[] = []
 
-  constructor(path: string) {
+  constructor(path: string, most = TABLE_MAX) {
     this.#path = path
-    this.#reader = new RowReader(path)
+    this.#cellsMax = most.cells
+    this.#reader = new RowReader(path, most.rows)
   }
 
   readonly take: TakeRecord = (cells, line) => {
@@ -83,6 +90,8 @@ export class TableReader {
       return
     }
     const row = this.#reader.rows - 1
+    if (this.#reader.rows * cells.length > this.#cellsMax)
+      throw new DataFault(`${this.#path}, line ${line}: more than ${this.#cellsMax} cells, ${cells.length} of each row`)
     for (const [index, cell] of cells.entries()) {
       const column = this.#columns[index] as Growing
       const value = numberOf(cell)

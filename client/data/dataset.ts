@@ -60,6 +60,8 @@ export type Dataset = {
   readonly heldOut: Int32Array
   /** Rows left out because they have no label. */
   readonly dropped: number
+  /** Rows that have one: where they are more than the contract takes, these are a sample of them. */
+  readonly labelled: number
   /** Whether they are there without waiting for a disk. */
   readonly inMemory: boolean
   /** Writes the rows' values, one row after another: at once, where they are in memory. @param into as long as they are */

@@ -1,6 +1,6 @@
 import { copyOf } from '#protocol/bytes.ts'
 import type { Bytes } from '#protocol/ids.ts'
-import { WEIGHT_MAX } from '#protocol/limits.ts'
+import { FILE_ROWS_MAX } from '#protocol/limits.ts'
 import { DataFault } from './fault.ts'
 import { FILE_BYTES_MAX, type Piece, type RandomAccess, readWhole } from './source.ts'
 
@@ -82,7 +82,7 @@ function parseHeader(
   if (count < 1 || count > SIDES_MAX) throw new DataFault(`${path}: ${count} sides, at most ${SIDES_MAX}`)
   if (sizeBytes < header) throw new DataFault(`${path}: ends within its header`)
   const sides = Array.from({ length: count }, (_, side) => view.getUint32(4 + 4 * side))
-  if ((sides[0] as number) > WEIGHT_MAX) throw new DataFault(`${path}: ${sides[0]} rows, at most ${WEIGHT_MAX}`)
+  if ((sides[0] as number) > FILE_ROWS_MAX) throw new DataFault(`${path}: ${sides[0]} rows, at most ${FILE_ROWS_MAX}`)
   const size = sides.reduce((product, side) => product * side, 1)
   if (sizeBytes !== header + size)
     throw new DataFault(`${path}: ${sizeBytes} bytes, where [${sides.join(', ')}] takes ${header + size}`)

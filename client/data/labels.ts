@@ -1,7 +1,9 @@
+import type { Bytes } from '#protocol/ids.ts'
 import type { ImageContract, Label } from '#protocol/task.ts'
 import type { Table } from './csv.ts'
 import { columnOf, refuse } from './features.ts'
 import type { Idx } from './idx.ts'
+import { shareOf } from './share.ts'
 
 /** What is known of the rows that can be learned from. */
 export type Labelled = {
@@ -51,6 +53,19 @@ function read(value: number, label: Exclude<Label, { readonly rule: 'multi-label
       return scaled
     }
   }
+}
+
+/**
+ * As many of them at most, ascending, every choice equally likely: a large site takes part in a task that counts no more rows of
+ * anybody.
+ */
+export function sampleOf({ rows, labels }: Labelled, most: number, seed: Bytes): Labelled {
+  if (rows.length <= most) return { rows, labels }
+  const each = labels.length / rows.length
+  const chosen = shareOf(rows.length, most, seed)
+  const sampled = new Float32Array(chosen.length * each)
+  for (const [index, at] of chosen.entries()) sampled.set(labels.subarray(at * each, (at + 1) * each), index * each)
+  return { rows: Int32Array.from(chosen, (at) => rows[at] as number), labels: sampled }
 }
 
 /** The labels of images: all of them have one. */

@@ -1,5 +1,4 @@
 import { utf8 } from '#protocol/bytes.ts'
-import { WEIGHT_MAX } from '#protocol/limits.ts'
 import type { Part, Tokens } from '#protocol/task.ts'
 import { readColumn } from './csv.ts'
 import { DataFault } from './fault.ts'
@@ -21,7 +20,7 @@ export async function readTokens(
     if ((rows + 1) * length > tokensMax)
       throw new DataFault(`${file.path}: more than ${tokensMax} tokens, where a row has ${length}`)
     if ((rows + 1) * length > read.length) {
-      const more = new Uint16Array(Math.min(2 * read.length, length * WEIGHT_MAX))
+      const more = new Uint16Array(Math.min(2 * read.length, tokensMax))
       more.set(read)
       read = more
     }

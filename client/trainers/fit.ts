@@ -178,7 +178,7 @@ async function trainNetwork(
       }
       const sum = await losses.take()
       if (!Number.isFinite(sum)) throw new TrainingRefused('not-finite', `loss in epoch ${epoch}`)
-      doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length })
+      doors.progress({ epoch, epochs: task.epochs, loss: sum / order.length, ...sampleIn(dataset) })
     }
     return { steps, rate: task.optimiser.rateMicro / 1e6 }
   } finally {
@@ -186,6 +186,11 @@ async function trainNetwork(
     optimiser.dispose()
     descent.dispose()
   }
+}
+
+function sampleIn({ train, heldOut, labelled }: Dataset): Pick<TrainProgress, 'sample'> {
+  const rows = train.length + heldOut.length
+  return rows < labelled ? { sample: { rows, of: labelled } } : {}
 }
 
 /** A loss, and its gradients times `scale`, in the order of what is trainable: the loss itself is not scaled for that. */

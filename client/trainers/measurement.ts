@@ -98,7 +98,7 @@ function datasetOf(model: ReferenceModel, seed: Bytes, repetition: number): Data
   const { values, labels } = referenceRows(model, seed, repetition)
   const width = values.length / REPETITION_ROWS
   return {
-    ...{ shape: REFERENCE_MODELS[model].input, dropped: 0, inMemory: true, heldOut: new Int32Array(0) },
+    ...{ shape: REFERENCE_MODELS[model].input, dropped: 0, labelled: 0, inMemory: true, heldOut: new Int32Array(0) },
     labels: Float32Array.from(labels),
     train: Int32Array.from(labels.keys()),
     read: (rows, into) => copyRows({ values, width }, rows, into, { offset: 0, stride: width }),

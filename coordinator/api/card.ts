@@ -39,7 +39,7 @@ export function cardRoutes(routes: Routes, doors: ApiDoors): void {
       const card = cardOf({
         ...{ run, task, model, architecture, shape: shape.value, coordinator: doors.coordinator },
         ancestry: ancestryOf(doors, caller, run),
-        rows: metricsOf(run, aggregated),
+        rows: metricsOf(run, task, aggregated),
         rounds: aggregated.filter(({ round }) => run.past[round - 1]?.manifest),
       })
       return reply.type('text/markdown; charset=utf-8').send(card)

@@ -6,7 +6,7 @@ import { pauseOf } from '../outcome.ts'
 import type { Run } from '../run.ts'
 import type { Caller } from './caller.ts'
 import type { ApiDoors } from './doors.ts'
-import { idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
+import { checkSpending, idempotencyHeaders, keyReused, markReplayed, onceOf } from './idempotency.ts'
 import { inTime, Problem } from './problems.ts'
 import { extendSchema, pauseSchema, stopSchema } from './run-schemas.ts'
 import { runView } from './run-views.ts'
@@ -71,15 +71,18 @@ export function controlRoutes(routes: Routes, doors: ApiDoors): void {
       schema: {
         summary: 'Add training rounds',
         description:
-          'And a budget that pays these alone: it is reserved once, before the first of them opens. A run that has ended, or is about to, cannot be extended: fork it. Without an Idempotency-Key a repeat adds as much again.',
+          'And a budget that pays these alone: it is reserved once, before the first of them opens. A run that has ended, or is about to, cannot be extended: fork it. Where there is a budget it takes an Idempotency-Key; without one a repeat adds as many rounds again.',
         params: runParams,
         headers: idempotencyHeaders,
         body: extendSchema,
         response: { 200: runView, ...problems },
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const { rounds, budget } = request.body
+      // Of a run that is not there nothing else is said.
+      await find(doors, request.caller, request.params.id)
+      checkSpending(request, budget)
       const once = onceOf(request)
       const event = { kind: 'extended', rounds, budget: BigInt(budget), once } as const
       return decide(request.caller, request.params.id, event, (run) => {

@@ -25,6 +25,7 @@ export type EventStreamsDoors = {
 export class EventStreams {
   readonly #doors: EventStreamsDoors
   readonly #places: Places
+  readonly #opened = new WeakSet<FastifyRequest>()
 
   constructor(doors: EventStreamsDoors) {
     this.#doors = doors
@@ -35,6 +36,11 @@ export class EventStreams {
     return this.#places.taken
   }
 
+  /** Whether this is what a request is, or was, answered with. */
+  answers(request: FastifyRequest): boolean {
+    return this.#opened.has(request)
+  }
+
   /** @throws {Problem} 503 where there are so many already */
   open(request: FastifyRequest, reply: FastifyReply): EventStream {
     const { bounds, counters, closing } = this.#doors
@@ -43,6 +49,7 @@ export class EventStreams {
     const gone = new AbortController()
     request.raw.once('close', () => gone.abort())
     reply.hijack()
+    this.#opened.add(request)
     const { raw } = reply
     raw.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',

@@ -79,6 +79,10 @@ export const RUN = {
   ...{ budget: CREATE_RUN.budget, paid: '300000', released: '0' },
 }
 
+export const RUN_COUNTS = {
+  statuses: { funding: 0, running: 2, paused: 1, finishing: 0, completed: 41, failed: 3, stopped: 0 },
+  ...{ rounds: { closed: 57, aborted: 2 }, since: AT },
+}
 export const LABELLED = { name: 'sepsis, second try', labels: { project: 'sepsis', 'paper/figure': '2', old: null } }
 export const PAUSE = { reason: 'the night shift needs its machines' }
 export const EXTEND = { rounds: 10, budget: '1000000' }

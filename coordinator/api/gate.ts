@@ -11,6 +11,7 @@ import type { Bounds } from '../bounds.ts'
 import { readSignIn, type SignIn, type SignIns } from '../sign-ins.ts'
 import type { SignOuts } from '../sign-outs.ts'
 import { type Caller, callerOf, ROOT } from './caller.ts'
+import type { Origins } from './origins.ts'
 import { inTime, later, Problem } from './problems.ts'
 
 export const COOKIE = 'consilium_session'
@@ -31,18 +32,24 @@ type Shown = { readonly id: string; readonly isProof: (hash: Bytes) => boolean; 
 /** Tells who sent a request, and lets each send so many. */
 export class Gate {
   readonly #doors: GateDoors
+  readonly #origins: Origins
   readonly #callers: Allowances
   readonly #strangers: Allowances
 
-  constructor(doors: GateDoors) {
+  constructor(doors: GateDoors, origins: Origins) {
     this.#doors = doors
+    this.#origins = origins
     this.#callers = new Allowances(doors.bounds.requests)
     this.#strangers = new Allowances(doors.bounds.strangers)
   }
 
-  /** @throws {Problem} 401 without a key; 403 where a cookie comes without its token; 429 where there were too many before */
+  /**
+   * @throws {Problem} 401 without a key; 403 where a cookie comes without its token, or by a page of another origin; 429 where
+   * there were too many before
+   */
   async admit(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
     const shown = shownBy(request, this.#doors)
+    if (shown?.signIn && this.#origins.isElsewhere(request)) throw foreign()
     const caller = await this.#callerOf(shown, request, reply)
     limit(reply, 'key', this.#callers, caller.id)
     if (shown?.signIn && !isSafe(request) && !this.#doors.signIns.hasToken(shown.signIn, tokenIn(request)))
@@ -61,6 +68,7 @@ export class Gate {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<{ caller: Caller; cookie: string }> {
+    if (this.#origins.isElsewhere(request)) throw foreign()
     const { signIns, keyHash, clock } = this.#doors
     const caller = await this.#callerOf(shownByKey(text, this.#doors), request, reply)
     const hash = caller.id === ROOT.id ? keyHash : (this.#doors.keys.remembered(caller.id) as ApiKey).hash
@@ -121,6 +129,11 @@ const ANY = 'send Authorization: Bearer <key>; the key is in <state>/api-key'
 function unauthorized(detail: string): Problem {
   const headers = { 'www-authenticate': 'Bearer' }
   return new Problem(401, 'unauthorized', 'An API key is needed', detail, { headers })
+}
+
+function foreign(): Problem {
+  const detail = 'send Authorization: Bearer <key>; whoever is signed in here is so on the pages of here alone'
+  return new Problem(403, 'foreign_origin', 'A page of another origin has no cookie', detail)
 }
 
 /** A key goes before a cookie: whoever sends one means it. */

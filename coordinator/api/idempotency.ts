@@ -21,6 +21,18 @@ export function onceOf({ headers, body, caller, method, url }: Keyed): Once | nu
   return { key: sha256(utf8(JSON.stringify([caller.id, method, path, key]))), body: bodyDigest(body) }
 }
 
+/**
+ * What spends has a key, so that a request that is sent again, since nobody heard its answer, spends nothing more.
+ *
+ * @param budget micro-credits, as a decimal text
+ * @throws {Problem} 400 where there is none, and money would move
+ */
+export function checkSpending({ headers }: Pick<Keyed, 'headers'>, budget: string): void {
+  if (budget === '0' || headers['idempotency-key'] !== undefined) return
+  const what = 'send an Idempotency-Key that you make up, such as a UUID, and the same one when you send this again'
+  throw new Problem(400, 'idempotency_key_needed', 'A repeat of this would spend its budget again', what)
+}
+
 /** Of the body as it was understood: spaces and the order of what is optional make no other request. */
 export function bodyDigest(body: unknown): Once['body'] {
   return sha256(utf8(JSON.stringify(body ?? null)))

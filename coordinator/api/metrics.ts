@@ -1,6 +1,9 @@
 import { z } from 'zod'
+import { figureNamesOf } from '#aggregation/metrics/figures.ts'
+import { scoringOf } from '#aggregation/metrics/scoring.ts'
 import type { Millis } from '#protocol/ids.ts'
 import type { Evaluation } from '#protocol/manifest.ts'
+import { isQuestion, type Subject } from '#protocol/subject.ts'
 import type { Aggregated } from '../curves.ts'
 import { downsample } from '../downsample.ts'
 import type { Past, Run } from '../run.ts'
@@ -49,7 +52,8 @@ export function metricsRoutes(routes: Routes, doors: ApiDoors): void {
     },
     async ({ caller, params, query, headers }, reply) => {
       const run = await find(doors, caller, params.id)
-      const rows = metricsOf(run, await inTime(doors.clock, doors.curves.of(run.spec.run)))
+      const { subject } = await doors.orders.of(run)
+      const rows = metricsOf(run, subject, await inTime(doors.clock, doors.curves.of(run.spec.run)))
       const keys = keysOf(rows, query.keys)
       const columns = columnsOf(query.downsample === undefined ? rows : fewer(rows, keys, query.downsample), keys)
       // The serialiser is for JSON: a text goes out as it is.
@@ -60,11 +64,11 @@ export function metricsRoutes(routes: Routes, doors: ApiDoors): void {
   )
 }
 
-/** Of every model that the run has made so far. */
-export function metricsOf(run: Run, aggregated: readonly Aggregated[]): readonly MetricsRow[] {
+/** Of every model that the run has made so far. Columns are those that its task asks for, whether or not anything is in them yet. */
+export function metricsOf(run: Run, subject: Subject, aggregated: readonly Aggregated[]): readonly MetricsRow[] {
   const found = new Map(aggregated.map((one) => [one.round, one]))
   const trained = run.past.filter(({ purpose, manifest }) => purpose === 'train' && manifest !== null)
-  const names = [...new Set(aggregated.flatMap(({ evaluation }) => evaluation.figures?.map(({ name }) => name) ?? []))]
+  const names = isQuestion(subject) ? [] : figureNamesOf(scoringOf(subject))
   /** Whoever starts from a model tests it first. */
   const testOf = (round: number) => aggregated.find((later) => later.round > round)?.evaluation ?? null
   const rowOf = (round: number, past: Past | undefined): MetricsRow => ({

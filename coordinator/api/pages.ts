@@ -2,8 +2,9 @@ import { extname } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Allowance } from '#protocol/allowance.ts'
 import type { Bytes } from '#protocol/ids.ts'
+import { holderOf } from '#protocol/places.ts'
+import { Allowances } from '../allowances.ts'
 import type { Bounds } from '../bounds.ts'
 import { later, notFound } from './problems.ts'
 
@@ -28,7 +29,8 @@ type Named = { Params: { readonly name: string } }
 export const HIDDEN = { schema: { hide: true } }
 
 /**
- * What a page is made of is public, so no API key is asked for; what is asked for too often is refused as elsewhere.
+ * What a page is made of is public, so no API key is asked for; whoever asks too often is refused as elsewhere, and nobody
+ * else is.
  * @param headers of every answer of this server's scope
  */
 export function servePages(
@@ -39,11 +41,11 @@ export function servePages(
     headers,
   }: { readonly bounds: Pick<Bounds, 'requests'>; readonly headers: Readonly<Record<string, string>> },
 ): Pages {
-  const allowance = new Allowance(bounds.requests, performance.now())
-  server.addHook('onRequest', async (_request, reply) => {
+  const allowances = new Allowances(bounds.requests)
+  server.addHook('onRequest', async ({ raw }, reply) => {
     void reply.headers(headers)
-    if (!allowance.take(performance.now()))
-      throw later(429, 'too_many_requests', 'at most so many a second', { seconds: 1 })
+    const { ok, nextInSeconds } = allowances.take(holderOf(raw.socket.remoteAddress), performance.now())
+    if (!ok) throw later(429, 'too_many_requests', 'at most so many a second', { seconds: nextInSeconds })
   })
 
   async function give(name: string, request: FastifyRequest, reply: FastifyReply): Promise<Bytes> {

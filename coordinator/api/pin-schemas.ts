@@ -10,6 +10,7 @@ import {
 } from '#protocol/pinning.ts'
 import { pinFields } from '../pins.ts'
 import { PIN, PIN_STATUS } from './examples.ts'
+import { instant, listOf } from './query.ts'
 
 /** The shapes of the IPFS Pinning Service API 1.0.0, under the names that it gives them. */
 
@@ -52,14 +53,6 @@ export const failureView = z
   .object({ error: z.object({ reason: z.string(), details: z.string().optional() }) })
   .meta({ id: 'Failure', examples: [{ error: { reason: 'NOT_FOUND', details: 'there is no pin x' } }] })
 
-/** Said once with commas, or said again for each. */
-const listOf = <T extends z.ZodType<unknown, string>>(item: T, max: number) =>
-  z
-    .union([z.string(), z.array(z.string())])
-    .transform((text) => [...new Set([text].flat().flatMap((part) => part.split(',')))])
-    .pipe(z.array(item).min(1).max(max))
-
-const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))
 const notes = z
   .string()
   .max(16_384)

@@ -39,7 +39,8 @@ const called = {
   labels: z.record(z.string(), z.string()),
 }
 
-const statusField = z.enum(['funding', 'running', 'paused', 'finishing', 'completed', 'failed', 'stopped'])
+export const statusField = z.enum(['funding', 'running', 'paused', 'finishing', 'completed', 'failed', 'stopped'])
+export type RunStatus = z.output<typeof statusField>
 
 export const statsQueryView = z
   .object({
@@ -92,6 +93,18 @@ export const runView = z
     released: amount,
   })
   .meta({ id: 'Run', examples: [example.RUN] })
+
+export const runCountsView = z
+  .object({
+    statuses: z
+      .record(statusField, z.int())
+      .meta({ description: 'training runs by what they are at; those of no status at 0' }),
+    rounds: z
+      .object({ closed: z.int(), aborted: z.int() })
+      .meta({ description: 'of training runs, those that ended after since' }),
+    since: time,
+  })
+  .meta({ id: 'RunCounts', examples: [example.RUN_COUNTS] })
 
 export const roundView = z
   .object({

@@ -13,16 +13,17 @@ import type { ApiDoors } from './doors.ts'
 import { tagged } from './etag.ts'
 import type { EventStreams } from './event-stream.ts'
 import { streamEvents } from './events.ts'
-import { idempotencyHeaders } from './idempotency.ts'
+import { checkSpending, idempotencyHeaders } from './idempotency.ts'
 import type { Launcher } from './launch.ts'
 import { pageIn } from './paging.ts'
 import { inTime, notFound, Problem } from './problems.ts'
+import { instant, listOf } from './query.ts'
 import { wholeOf } from './request.ts'
 import { launchRunSchema } from './run-schemas.ts'
-import { runView } from './run-views.ts'
+import { runView, statusField } from './run-views.ts'
 import { eventView, page, problemView } from './schemas.ts'
 import { placeOf, runsFor } from './tenancy.ts'
-import { eventOf, runOf } from './views.ts'
+import { eventOf, runOf, statusOf } from './views.ts'
 
 export type Routes = FastifyInstance<
   RawServerDefault,
@@ -39,6 +40,21 @@ export const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   after: z.string().optional(),
 })
+const runsQuery = pageQuery.extend({
+  label: z
+    .string()
+    .max(200)
+    .regex(/^[^:]+:.+$/)
+    .optional()
+    .meta({ description: 'key:value: those with this label alone' }),
+  status: listOf(statusField, statusField.options.length)
+    .optional()
+    .meta({ description: `those of these alone, with commas or given again: ${statusField.options.join(', ')}` }),
+  created_after: instant.optional().meta({ description: 'RFC 3339: those that were launched later' }),
+})
+type RunsQuery = z.output<typeof pageQuery> &
+  Pick<Partial<z.output<typeof runsQuery>>, 'label' | 'status' | 'created_after'>
+
 export const problems = {
   400: problemView,
   401: problemView,
@@ -65,13 +81,15 @@ export function runRoutes(
       config: { scope: 'runs:write' },
       schema: {
         summary: 'Launch a run',
-        description: 'An Idempotency-Key makes a repeat answer the first run instead of launching another.',
+        description:
+          'An Idempotency-Key makes a repeat answer the first run instead of launching another; where there is a budget it takes one.',
         headers: idempotencyHeaders,
         body: launchRunSchema,
         response: { 200: runView, 201: runView, ...problems },
       },
     },
     async (request, reply) => {
+      checkSpending(request, request.body.budget)
       const { federation, populationSize } = await placeOf(doors, request.caller, request.body.federation)
       const run = await launcher.launch(request, 'train', reply, async (id, idempotency) => {
         const { request: order, origin } = await wholeOf(doors, request.caller, request.body)
@@ -87,14 +105,7 @@ export function runRoutes(
       config: { scope: 'runs:read' },
       schema: {
         summary: 'Runs, the newest first',
-        querystring: pageQuery.extend({
-          label: z
-            .string()
-            .max(200)
-            .regex(/^[^:]+:.+$/)
-            .optional()
-            .meta({ description: 'key:value: those with this label alone' }),
-        }),
+        querystring: runsQuery,
         response: { 200: page(runView), ...problems },
       },
     },
@@ -120,28 +131,47 @@ export function runRoutes(
       schema: {
         summary: 'What happened, and what happens',
         description:
-          'Server-sent events when asked for text/event-stream: resumes after Last-Event-ID or ?after, ends with the run. Otherwise a page of JSON.',
+          'Server-sent events when asked for text/event-stream: resumes after Last-Event-ID or ?after, ends with the run; 204 where that has ended and nothing follows. Otherwise a page of JSON. After what has not happened yet: 400, invalid_cursor.',
         params: runParams,
         querystring: z.object({
           after: z.coerce.number().int().min(-1).default(-1).meta({ description: 'the last seq already seen' }),
           limit: z.coerce.number().int().min(1).max(1000).default(200),
         }),
-        response: { 200: page(eventView), ...problems },
+        response: { 200: page(eventView), 204: z.undefined(), ...problems },
       },
     },
     async (request, reply) => {
       const run = await find(doors, request.caller, request.params.id)
+      const id = run.spec.run
       const { payload } = await orders.of(run)
       const from = lastSeen(request, request.query.after) + 1
-      if (request.headers.accept?.includes('text/event-stream'))
-        return streamEvents(doors, run.spec.run, from, payload, streams, request, reply)
-      const head = runner.position(run.spec.run)
+      const head = await headFrom(doors, run, from)
+      if (request.headers.accept?.includes('text/event-stream')) {
+        // Whoever resumes at the end would get an empty stream, and resume for ever.
+        if (from === head && runner.run(id)?.phase === 'ended') return reply.code(204).send(undefined)
+        return streamEvents(doors, id, from, payload, streams, request, reply)
+      }
       const to = Math.min(head, from + request.query.limit)
       const data = await inTime(doors.clock, eventsOf(doors, run, { from, to }, payload))
       const last = data.at(-1)?.seq ?? from - 1
       return { data, has_more: last + 1 < head, next: last + 1 < head ? String(last) : null }
     },
   )
+}
+
+/**
+ * How many events a run has.
+ *
+ * @param from what somebody wants to hear from
+ * @throws {Problem} 400 where not even the one before it has happened
+ */
+async function headFrom({ runner, clock }: ApiDoors, { spec }: Run, from: number): Promise<number> {
+  // Another process may have told of more than has been heard of here.
+  if (from > runner.position(spec.run)) await inTime(clock, runner.hear(spec.run))
+  const head = runner.position(spec.run)
+  if (from <= head) return head
+  const has = `${spec.run} has ${head} events, and number ${from - 1} is none of them`
+  throw new Problem(400, 'invalid_cursor', 'That has not happened yet', `${has}: begin anew, without after`)
 }
 
 async function eventsOf(
@@ -163,14 +193,18 @@ async function eventsOf(
 export async function pageOf<V>(
   { runner, labels }: ApiDoors,
   caller: Caller,
-  { label, ...query }: z.output<typeof pageQuery> & { readonly label?: string | undefined },
+  { label, status, created_after: createdAfter, ...query }: RunsQuery,
   purpose: RunSpec['purpose'],
   viewOf: (run: Run, labelledOf: Lookup) => Promise<V>,
 ): Promise<{ data: V[]; has_more: boolean; next: string | null }> {
   const labelledOf = await labels.lookup()
   const [, key = '', value] = label === undefined ? [] : (/^([^:]+):(.+)$/.exec(label) ?? [])
-  const has = ({ spec }: Run) => label === undefined || labelledOf(spec.run).labels[key] === value
-  const runs = runsFor({ runner }, caller).filter((run) => run.spec.purpose === purpose && has(run))
+  const isAskedFor = (run: Run) =>
+    run.spec.purpose === purpose &&
+    (label === undefined || labelledOf(run.spec.run).labels[key] === value) &&
+    (status === undefined || status.includes(statusOf(run))) &&
+    (createdAfter === undefined || run.createdAt > createdAfter)
+  const runs = runsFor({ runner }, caller).filter(isAskedFor)
   const keyOf = ({ spec }: Run) => spec.run
   return pageIn(runs.toReversed(), query, { keyOf, newestFirst: true }, (run) => viewOf(run, labelledOf))
 }

@@ -10,6 +10,7 @@ import { type Caller, insufficientScope, mayCall } from './caller.ts'
 import { cardRoutes } from './card.ts'
 import { Connections } from './connections.ts'
 import { controlRoutes } from './control.ts'
+import { countsRoutes } from './counts.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { datasetRoutes } from './datasets.ts'
 import type { ApiDoors } from './doors.ts'
@@ -31,10 +32,12 @@ import { metricsRoutes } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { nodeRoutes } from './nodes.ts'
 import { describe } from './openapi.ts'
+import { Origins } from './origins.ts'
 import { payoutRoutes } from './payouts.ts'
 import { pinRoutes } from './pins.ts'
 import { answerProblem, later, Problem } from './problems.ts'
 import { publicationRoutes } from './publications.ts'
+import { checkQueries } from './query.ts'
 import { roundRoutes } from './rounds.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes, signInRoute } from './session.ts'
@@ -51,6 +54,8 @@ export type ApiServerOptions = {
   readonly gateway: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
   /** Links that will be attached to this server, and take no place of its connections. */
   readonly linksMax: number
+  /** Whose pages may read what the API answers; none unless told otherwise. */
+  readonly origins?: ReadonlySet<string> | undefined
 }
 
 /** A request body: a task with its architecture and contract is a few KiB. */
@@ -88,20 +93,27 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     ),
   )
   await describe(server, doors.version)
+  checkQueries(server)
   const connections = new Connections(server.server, bounds, {
     ...{ isTls: options.tls !== undefined, linksMax: options.linksMax },
     dropped: () => counters.count('requests_refused', 'dropped'),
   })
   const isTls = options.tls !== undefined
-  const gate = new Gate(doors)
+  const origins = new Origins(options.origins ?? new Set())
+  const gate = new Gate(doors, origins)
   const streams = new EventStreams({ ...doors, stands: (request) => gate.stands(request) })
   counters.watch(() => ({ connections: connections.size, event_streams: streams.size }))
   server.addHook('onRequest', async (request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+    const isPreflight = origins.tell(request, reply)
     const refusal = connections.enter(request.raw, reply.raw)
     if (refusal) throw later(503, refusal, 'come again over a new connection', { closes: true })
+    if (isPreflight) return reply.code(204).send()
   })
-  server.addHook('onResponse', async ({ method, routeOptions }, reply) => {
+  server.addHook('onResponse', async (request, reply) => {
+    // A stream takes as long as somebody reads it, which says nothing of how long an answer takes.
+    if (streams.answers(request)) return
+    const { method, routeOptions } = request
     const labels = { route: routeOptions.url ?? 'none', method, status: String(reply.statusCode) }
     counters.time('http_request_duration_seconds', reply.elapsedTime / 1000, labels)
   })
@@ -162,6 +174,7 @@ export async function openApi(doors: ApiDoors, options: ApiServerOptions) {
     const launcher = new Launcher(doors)
     dryRunRoutes(routes, doors)
     runRoutes(routes, doors, { launcher, streams })
+    countsRoutes(routes, doors)
     feedRoutes(routes, doors, streams)
     roundRoutes(routes, doors)
     metricsRoutes(routes, doors)

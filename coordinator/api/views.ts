@@ -15,6 +15,7 @@ import { partOf, tranchesOfRun } from '../run.ts'
 import type { RunEvent } from '../run-events.ts'
 import type { Advanced } from '../runner.ts'
 import { shownRule } from '../stopping-early.ts'
+import type { RunStatus } from './run-views.ts'
 
 /** What the API and the event stream show of a run: derived from the log, flat, snake_case, units in the names. */
 export function runOf(run: Run, { name }: Subject, labelled: Labelled, retention: Retention) {
@@ -63,13 +64,16 @@ function calledOf({ name, labels }: Labelled, subject: string) {
   return { name: name ?? subject, labels: { ...labels } }
 }
 
+export function statusOf(run: Run): RunStatus {
+  return run.phase === 'ended' ? outcomeOf(run).outcome : run.phase
+}
+
 function headOf(run: Run) {
-  const { outcome, reason } = outcomeOf(run)
   const isOver = run.phase === 'finishing' || run.phase === 'ended'
   return {
     id: run.spec.run as string,
-    status: run.phase === 'ended' ? outcome : run.phase,
-    reason: isOver ? reason : pauseOf(run),
+    status: statusOf(run),
+    reason: isOver ? outcomeOf(run).reason : pauseOf(run),
     created_at: timeOf(run.createdAt),
   }
 }

@@ -3,8 +3,10 @@ import { type Architecture, INPUT, shapeOf } from '../architecture.ts'
 import { architectureSchema } from '../architecture-schema.ts'
 import type { Bytes } from '../ids.ts'
 import type { Layer } from '../layers.ts'
+import { takesLogits } from '../logits.ts'
 import { accept, type Result, refuse } from '../result.ts'
 import { infer, sizeOf } from '../shapes.ts'
+import type { Loss } from '../task.ts'
 import { convertLayer } from './classes.ts'
 import { firstOf, type JsonRefusal, readModel } from './json.ts'
 import { type FlatGraph, type FlatLayer, flatten } from './nesting.ts'
@@ -31,8 +33,10 @@ export type TopologyRefusal = JsonRefusal | 'unsupported-layer' | 'unsupported-o
 /**
  * Reads a LayersModel's topology (TF.js) or a Keras model's, Sequential or functional, models within it laid out flat. The file is anybody's: it is bounded,
  * nothing in it is run or fetched, and what is not in our language is refused by the layer's name, with a way out.
+ *
+ * @param loss that it is to be trained by: where that takes logits, a last softmax or sigmoid is left out
  */
-export function architectureOf(json: Bytes): Result<Topology, TopologyRefusal> {
+export function architectureOf(json: Bytes, loss: Loss = 'softmax-cross-entropy'): Result<Topology, TopologyRefusal> {
   const read = readModel(json)
   if (!read.ok) return read
   const notes: string[] = []
@@ -45,7 +49,7 @@ export function architectureOf(json: Bytes): Result<Topology, TopologyRefusal> {
   if (!inputs.ok) return inputs
   const built = build(ordered.value, inputs.value)
   if (!built.ok) return built
-  const layers = withoutLast(built.value.layers, notes)
+  const layers = takesLogits(loss) ? withoutLast(built.value.layers, notes) : built.value.layers
   const isOdd = layers.some((layer) => 'activation' in layer && layer.activation === 'hardSigmoid')
   // What a model says of itself has the version in a file alone; Keras 3 calls an input's sides by a name of its own.
   const isKeras3 = read.value.isKeras3 || graph.value.layers.some(({ config }) => config['batch_shape'] !== undefined)
@@ -161,12 +165,11 @@ function isNext(sources: readonly string[], layers: readonly Layer[]): boolean {
   return sources.length === 1 && sources[0] === (layers.at(-1)?.name ?? INPUT)
 }
 
-/** Losses take logits, and apply their own softmax or sigmoid. */
 function withoutLast(layers: readonly Layer[], notes: string[]): readonly Layer[] {
   const last = layers.at(-1)
   if (!last || !('activation' in last) || (last.activation !== 'softmax' && last.activation !== 'sigmoid'))
     return layers
-  notes.push(`the final ${last.activation} is left out: losses take logits`)
+  notes.push(`the final ${last.activation} is left out: losses of classes take logits`)
   if (
     last.layer === 'activation' &&
     layers.length > 1 &&

@@ -25,6 +25,7 @@ class ApiError(Exception):
 
 class Unreachable(Exception): """Nobody answered, or not to the end."""
 class VerificationError(Exception): """What came is not what its CID says: it is not to be used."""
+class NoCounterpart(ValueError): """The format has no words for the model."""
 
 class _Stay(urllib.request.HTTPRedirectHandler):
     """The key is for this coordinator alone: nobody is followed elsewhere with it."""
@@ -65,9 +66,13 @@ class Consilium:
         """What would become of it: who would take it, what it costs, how much moves. Nothing does."""
         return self.call("/v1/runs/dry-run", order)
 
-    def runs(self, label=None):
-        """The newest first; those with one label alone, as key:value."""
-        return self.all("/v1/runs" + ("?label=" + _part(label) if label else ""))
+    def runs(self, label=None, status=None, created_after=None):
+        """The newest first; with one label, key:value; of one status or of several, with commas; launched later, RFC 3339."""
+        return self.all("/v1/runs" + _query(label=label, status=status, created_after=created_after))
+
+    def counts(self, since=None):
+        """How many runs have each status, and how many rounds ended later than since, RFC 3339: 24 hours ago by default."""
+        return self.call("/v1/runs/counts" + _query(since=since))
 
     def relabel(self, run, **change):
         """Its name=, and its labels={}: what is left out stays as it is, what is None is taken off."""
@@ -127,13 +132,18 @@ class Consilium:
         return made
 
     def follow(self, run, after=-1):
-        """Every event once and in order, over whatever happens to the connection or to the coordinator, to the run's end."""
+        """Every event once and in order, over whatever happens to the connection or to the coordinator, to the run's end.
+
+        A run that is paused has not ended: `is_waiting` tells where to stop.
+        """
         failures, away_since = 0, None
         while True:
             try:
                 headers = {"accept": "text/event-stream", **({"last-event-id": str(after)} if after >= 0 else {})}
                 with self._once(_of(run, "/events"), None, headers, timeout=SILENT_SECONDS_MAX) as stream:
                     away_since = None
+                    if stream.status == 204:
+                        return  # It has ended, and nothing follows.
                     for event in _events(stream):
                         if event["seq"] <= after:
                             continue
@@ -152,6 +162,14 @@ class Consilium:
             self._pause(min(5, 0.2 * 2 ** min(failures, 5)))
             failures += 1
 
+    def is_waiting(self, run, event):
+        """Whether the run is paused since this event and waits for its owner: what follows may tell of one that was resumed."""
+        kind = event["type"]
+        if kind != "run.paused" and not (kind == "round.completed" and isinstance(event.get("paused"), str)):
+            return False
+        view = self.run(run)
+        return view["status"] == "paused" and event.get("round") in (None, view["over"])
+
     def model(self, run, round_number=None):
         """(cid, [(name, shape, bytes)]) of a run's model, or of a round's, float32 little-endian; checked as said above."""
         cid, _, tensors = self._model(run, round_number)
@@ -164,9 +182,10 @@ class Consilium:
         return {name: numpy.frombuffer(data, "<f4").reshape(shape) for name, shape, data in self.model(run, round_number)[1]}
 
     def save_model(self, run, path, round_number=None):
-        """As its name ends: .npz, as numpy.load reads it, .safetensors, or .f32, the weights alone. Returns the model's CID.
+        """As its name ends: .npz, as numpy.load reads it, .safetensors, .tfjs.zip, or .f32, the weights alone. Returns its CID.
 
-        The file is made here, of what was checked, and is to the byte the one that the coordinator would make.
+        The file is made here, of what was checked, and is to the byte the one that the coordinator would make. NoCounterpart
+        where TF.js has no such layer.
         """
         cid, architecture, tensors = self._model(run, round_number)
         if path.endswith(".npz"):
@@ -174,11 +193,12 @@ class Consilium:
         elif path.endswith((".safetensors", ".f32")):
             head = _safetensors(tensors, {"model": cid, "architecture": architecture}) if path[-1] == "s" else b""
             file = head + b"".join(data for _, _, data in tensors)
+        elif path.endswith(".tfjs.zip"):
+            file = _layers_model(cid, self._block(architecture), tensors)
         else:
-            raise ValueError("%s ends in none of .npz, .safetensors and .f32" % path)
-        with open(path + ".part", "wb") as part:
+            raise ValueError("%s ends in none of .npz, .safetensors, .tfjs.zip and .f32" % path)
+        with _whole(path) as part:
             part.write(file)
-        os.replace(path + ".part", path)
         return cid
 
     def _model(self, run, round_number):
@@ -230,10 +250,18 @@ class Consilium:
         return block
 
     def save_bundle(self, run, path):
-        """The whole record, for `consilium verify`."""
-        with self._once(_of(run, "/bundle"), None, {}) as answer, open(path, "wb") as file:
-            for piece in iter(lambda: answer.read(1 << 20), b""):
+        """The whole record, for `consilium verify`; no file of that name is made before all of it has come."""
+        with self._again(lambda: self._once(_of(run, "/bundle"), None, {})) as answer, _whole(path) as file:
+            for piece in self._pieces(answer):
                 file.write(piece)
+
+    def _pieces(self, answer):
+        try:
+            yield from iter(lambda: answer.read(1 << 20), b"")
+        except (OSError, http.client.HTTPException) as cause:
+            raise Unreachable("%s: %s" % (self.url, cause)) from cause
+        if answer.length:
+            raise Unreachable("%s: cut off %d bytes before the end" % (self.url, answer.length))
 
     def _bytes(self, path, limit, body=None, headers=None, method=None):
         def read():
@@ -241,6 +269,8 @@ class Consilium:
                 data = answer.read(limit + 1)
                 if len(data) > limit:
                     raise VerificationError("what came is longer than %d bytes" % limit)
+                if answer.length:
+                    raise http.client.IncompleteRead(data, answer.length)
                 return data
 
         return self._again(read)
@@ -268,6 +298,9 @@ class Consilium:
             raise ApiError(answer.code, {}) from None
 
 _part = urllib.parse.quote_plus
+def _query(**told):
+    given = {name: value for name, value in told.items() if value}
+    return "?" + urllib.parse.urlencode(given) if given else ""
 def _of(run, rest=""):
     return "/v1/runs/" + _part(run) + rest
 def _plain(text):
@@ -354,6 +387,18 @@ def _is_tensor(value):
         return False
     return all(type(side) is int and side > 0 for side in value["shape"]) and len(value["shape"]) <= 4
 
+@contextlib.contextmanager
+def _whole(path):
+    """A file that has its name once all of it is there; where it comes to nothing, nothing is left of it."""
+    try:
+        with open(path + ".part", "wb") as file:
+            yield file
+        os.replace(path + ".part", path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(path + ".part")
+        raise
+
 def _npy(shape):
     head = ("{'descr': '<f4', 'fortran_order': False, 'shape': %r, }" % (shape,)).encode()
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
@@ -382,6 +427,140 @@ def _zip(entries):
     count, at = len(entries), body.tell()
     body.write(directory + b"PK\x05\x06" + struct.pack("<IHHIIH", 0, count, count, len(directory), at, 0))
     return body.getvalue()
+
+def _layers_model(cid, block, tensors):
+    """A ZIP of what tf.loadLayersModel reads, as protocol/formats/layers-model.ts has it; what it puts out are logits."""
+    try:
+        architecture = _cbor(io.BytesIO(block))
+        topology, layers = _topology(architecture), architecture["layers"]
+        deep = {layer["name"] + "/kernel" for layer in layers if layer["layer"] == "depthwiseConv2d"}
+        causal = [layer["name"] for layer in layers if layer["layer"] == "conv1d" and layer["padding"] == "causal"]
+    except NoCounterpart:
+        raise
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError, AttributeError):
+        raise VerificationError("what came is not the architecture of a model") from None
+    if causal:
+        raise NoCounterpart("%s is causal, which Keras has and TF.js has not" % causal[0])
+    data, size = b"".join(data for _, _, data in tensors), 1 << 22
+    parts = [data[at : at + size] for at in range(0, max(len(data), 1), size)]
+    paths = ["group1-shard%dof%d.bin" % (at + 1, len(parts)) for at in range(len(parts))]
+    named = ((name[:-6] + "depthwise_kernel" if name in deep else name, shape) for name, shape, _ in tensors)
+    weights = [{"name": name, "shape": shape, "dtype": "float32"} for name, shape in named]
+    made = {"format": "layers-model", "generatedBy": "consilium", "convertedBy": None, "userDefinedMetadata": {"model": cid}}
+    told = {"modelTopology": topology, **made, "weightsManifest": [{"paths": paths, "weights": weights}]}
+    return _zip([("model.json", _json(told).encode()), *zip(paths, parts)])
+
+def _topology(architecture):
+    """As protocol/topology/export.ts has it, to the order of its members."""
+    layers, whole = architecture["layers"], ("input", architecture["input"])
+    sources = [layer.get("from") or [layers[at - 1]["name"] if at else whole[0]] for at, layer in enumerate(layers)]
+    takers = [layer for layer, taken in zip(layers, sources) if whole[0] in taken]
+    inputs, parts = [whole], [layer for layer in takers if layer["layer"] == "part"]
+    if parts:
+        sizes = [math.prod(part["shape"]) for part in parts]
+        ends = [sum(sizes[:at]) for at in range(len(sizes) + 1)]
+        if parts != takers or [part["offset"] for part in parts] != ends[:-1] or ends[-1] != math.prod(whole[1]):
+            raise NoCounterpart("what is put in is whole, or parts that leave nothing out, in their order")
+        inputs = [(part["name"], part["shape"]) for part in parts]
+    told, ranks = [], {whole[0]: len(whole[1])}
+    for name, shape in inputs:
+        config = {"name": name, "batch_input_shape": [None, *shape], "dtype": "float32", "sparse": False}
+        told.append({"class_name": "InputLayer", "name": name, "inbound_nodes": [], "config": config})
+    for layer, taken in zip(layers, sources):
+        name, rank = layer["name"], ranks[taken[0]]
+        ranks[name] = _rank(layer, rank)
+        if name in [put for put, _ in inputs]:
+            continue
+        options = _options(layer, rank)
+        if options is None:
+            raise NoCounterpart("%s (%s) has none in TF.js" % (name, layer["layer"]))
+        kind, config = options
+        config = {"name": name, "trainable": not layer.get("frozen"), **config}
+        told.append({"class_name": kind, "name": name, "config": config, "inbound_nodes": [[[each, 0, 0, {}] for each in taken]]})
+    ends = {"input_layers": [[name, 0, 0] for name, _ in inputs], "output_layers": [[layers[-1]["name"], 0, 0]]}
+    made = {"class_name": "Model", "keras_version": "tfjs-layers 4.22.0", "backend": "tensor_flow.js"}
+    return {**made, "config": {"name": "model", "layers": told, **ends}}
+
+def _rank(layer, rank):
+    kind = layer["layer"]
+    if kind in ("reshape", "part"):
+        return len(layer["shape"])
+    if kind in ("lstm", "gru", "simpleRnn"):
+        return 2 if layer.get("sequences") else 1
+    return 1 if kind in ("flatten", "globalPooling") else rank + 1 if kind == "embedding" else rank
+
+def _options(layer, rank):
+    """What Keras calls a layer, and what it is told; None where TF.js has no such one."""
+    kind, last = layer["layer"], {"data_format": "channels_last"}
+    named = kind[:1].upper() + (kind[1:-1] + "D" if kind[-2:] in ("1d", "2d") else kind[1:])
+    if kind in ("dense", "conv1d", "conv2d", "depthwiseConv2d"):
+        if layer["activation"] == "leakyRelu" or "adapter" in layer:
+            return None
+        put = {"units" if kind == "dense" else "filters": layer.get("units", layer.get("filters"))}
+        if kind == "depthwiseConv2d":
+            put = {"depth_multiplier": layer["multiplier"]}
+        if kind == "conv1d":
+            put.update(kernel_size=[layer["kernel"]], strides=[layer["stride"]], padding=layer["padding"])
+        elif kind != "dense":
+            put.update(kernel_size=layer["kernel"], strides=layer["strides"], padding=layer["padding"])
+            put.update(last, dilation_rate=[1, 1])
+        return named, {**put, "activation": _snake(layer["activation"]), "use_bias": layer.get("bias") is not False}
+    if kind in ("maxPooling1d", "averagePooling1d"):
+        return named, {"pool_size": [layer["pool"]], "strides": [layer["stride"]], "padding": layer.get("padding", "valid")}
+    if kind in ("maxPooling2d", "averagePooling2d"):
+        return named, {"pool_size": layer["pool"], "strides": layer["strides"], "padding": layer.get("padding", "valid"), **last}
+    if kind == "globalPooling":
+        named = "GlobalMaxPooling" if layer["of"] == "max" else "GlobalAveragePooling"
+        return (named + "2D", last) if rank == 3 else (named + "1D", {})
+    if kind == "zeroPadding2d":
+        return named, {"padding": [[layer["top"], layer["bottom"]], [layer["left"], layer["right"]]], **last}
+    if kind == "reshape":
+        return named, {"target_shape": layer["shape"]}
+    if kind == "activation":
+        if layer["activation"] != "leakyRelu":
+            return named, {"activation": _snake(layer["activation"])}
+        return "LeakyReLU", {"alpha": _real(layer.get("slopeMicro", 200_000), 6)}
+    if kind == "dropout":
+        return named, {"rate": _real(layer["rateMicro"], 6), "noise_shape": None, "seed": None}
+    if kind in ("batchNormalization", "layerNormalization"):
+        moving = {"momentum": _real(layer["momentumMicro"], 6)} if kind[0] == "b" else {}
+        return named, {**moving, "axis": -1, "epsilon": _real(layer["epsilonNano"], 9), "center": True, "scale": True}
+    if kind == "embedding":
+        sizes = {"input_dim": layer["vocabulary"], "output_dim": layer["units"]}
+        return named, {**sizes, "input_length": None, "mask_zero": False}
+    if kind in ("lstm", "gru", "simpleRnn"):
+        steps, back = bool(layer.get("sequences")), bool(layer.get("backwards"))
+        # Keras turns what a layer puts out that goes backwards.
+        if (steps and back) or layer.get("resetAfter"):
+            return None
+        put = {"units": layer["units"], "activation": "tanh", "use_bias": True}
+        put["recurrent_initializer"] = {"class_name": "Zeros", "config": {}}
+        put.update(return_sequences=steps, go_backwards=back)
+        own = {"lstm": {"unit_forget_bias": True}, "gru": {"reset_after": False}}.get(kind)
+        gates = {"recurrent_activation": "sigmoid", **own} if own else {}
+        return {"lstm": "LSTM", "gru": "GRU", "simpleRnn": "SimpleRNN"}[kind], {**put, **gates}
+    if kind == "concatenate":
+        return named, {"axis": -1}
+    return (named, {}) if kind in ("flatten", "add", "multiply") else None
+
+def _snake(name):
+    return re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
+
+class _Number(str): """One, spelt already."""
+def _real(count, places):
+    """count / 10**places as JavaScript spells it, where Python is sooner with an exponent."""
+    if 0 < count * 10**6 < 10**places:
+        return _Number(repr(count / 10**places).replace("e-0", "e-"))
+    return _Number(("%d.%0*d" % (count // 10**places, places, count % 10**places)).rstrip("0").rstrip("."))
+
+def _json(value):
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{%s}" % ",".join("%s:%s" % (_json(name), _json(each)) for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return "[%s]" % ",".join(map(_json, value))
+    return json.dumps(value, ensure_ascii=False)
 
 def _entry(name):
     """No name leads out of the folder that it is unpacked in, and no two become one."""
@@ -450,7 +629,7 @@ def main(argv=None):
     parser.add_argument("--coordinator", default=os.environ.get("CONSILIUM_COORDINATOR", "http://127.0.0.1:7410"))
     parser.add_argument("--key", help="file of the API key; else CONSILIUM_API_KEY")
     parser.add_argument("--follow", action="store_true", help="to its end, one line a round")
-    parser.add_argument("--model", help="with --follow: where to write the model, out.npz or out.safetensors")
+    parser.add_argument("--model", help="with --follow: where to write the model, out.npz, out.safetensors or out.tfjs.zip")
     parser.add_argument("--coordinator-key", help="z6Mk...: who has to have signed the record that names the model")
     parser.add_argument("--bundle", help="with --follow: where to write the record, run.car, for consilium verify")
     args = parser.parse_args(argv)
@@ -463,6 +642,11 @@ def main(argv=None):
         for event in client.follow(run) if args.follow else ():
             if event["type"] == "round.completed":
                 print("round %(round)d  %(reports)d/%(cohort)d reports" % event, flush=True)
+            elif event["type"] == "round.aborted":
+                print("round %d  aborted: %s" % (event["round"], _plain(event["reason"])), flush=True)
+            if client.is_waiting(run, event):
+                print("run.paused", _plain(event.get("paused") or event.get("reason")))
+                return 13
         if not event:
             return 0
         evaluation = event.get("evaluation")

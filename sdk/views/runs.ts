@@ -45,6 +45,13 @@ export type RunView = {
   released: string
 }
 
+/** Training runs by their status, and their rounds that ended after `since`. */
+export type RunCountsView = {
+  statuses: Record<RunStatus, number>
+  rounds: { closed: number; aborted: number }
+  since: string
+}
+
 /** What a model did on held-out rows. */
 export type EvaluationView = {
   /** Held-out rows of all sites; null under masks. */

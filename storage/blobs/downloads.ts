@@ -142,7 +142,7 @@ async function send(asked: Asked, pace: Pace, what: Representation): Promise<str
   const { request, response } = asked
   response.setHeader('ETag', what.etag)
   response.setHeader('Cache-Control', what.isWithheld ? 'no-store' : 'public, max-age=29030400, immutable')
-  response.setHeader('Vary', 'Accept')
+  response.appendHeader('Vary', 'Accept')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   response.setHeader('X-Ipfs-Path', `/ipfs/${what.cid}`)
   response.setHeader('X-Ipfs-Roots', what.cid)

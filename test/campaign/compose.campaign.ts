@@ -115,7 +115,7 @@ withChroots(
     await comesTrue(async () => {
       const listed = await said(coordinator.exec(['consilium', 'nodes', 'ls', '--json', ...KEY]))
       return listed.stdout.split('z6Mk').length > NODES.length
-    }, 60_000)
+    }, LIMIT_MILLIS)
     const task = readFileSync(join(DOCKER, '../docs/example-task.json'), 'utf8')
     // As the README has it.
     const [, line = ''] =

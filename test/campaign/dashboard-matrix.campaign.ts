@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { formatFigure } from '#dashboard/format.ts'
 import { chromiumPath } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
-import { filesHere, isOpenToAll, openStage, PLAIN, press, toysAt } from '#test/dashboard/stage.ts'
+import { filesHere, isOpenToAll, openStage, PATIENT, PLAIN, press, toysAt } from '#test/dashboard/stage.ts'
 
 const chromium = chromiumPath()
 if (!chromium)
@@ -48,9 +48,8 @@ inChromium(
     await isOpenToAll(stage, 'all of a matrix')
 
     // It is looked at while it goes: the last row comes with the round that tests the last model.
-    const { id: masked } = (await (await at.launch({ rounds: 2, cohort: PLAIN.cohort })).json()) as {
-      readonly id: string
-    }
+    const order = { rounds: 2, cohort: PLAIN.cohort, timing: PATIENT }
+    const { id: masked } = (await (await at.launch(order)).json()) as { readonly id: string }
     await stage.goTo(`/runs/${masked}/matrix`)
     await stage.says(/Completed[\s\S]*Under secure aggregation only the sum/)
     await page.waitForFunction('document.querySelectorAll(".matrix tbody tr").length === 3')

@@ -4,6 +4,7 @@ import { chromiumPath } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
 import { byKeyboard, everyPage, killedAndBack, type OpenStage, reference } from '#test/dashboard/scenes.ts'
 import { filesHere, isOpenToAll, openStage } from '#test/dashboard/stage.ts'
+import { comesTrue } from '#test/eventually.ts'
 
 const chromium = chromiumPath()
 if (!chromium)
@@ -33,6 +34,32 @@ inChromium(
   'a coordinator that is killed and comes back leaves neither a gap nor a repetition, and what happens is seen within 150 ms',
   () => killedAndBack(open),
   600_000,
+)
+
+inChromium(
+  'a run that waits is told of on the overview however many newer ones there are, and in no more requests',
+  async () => {
+    await using at = await live({ dashboard: filesHere })
+    const waits = { timing: { selectionMillis: 50 }, failuresMax: 1, onFailures: 'pause' }
+    const { id } = (await (await at.launch(waits)).json()) as { readonly id: string }
+    const statusOf = async () => ((await (await at.api(`/v1/runs/${id}`)).json()) as { readonly status: string }).status
+    await comesTrue(async () => (await statusOf()) === 'paused')
+    for (let newer = 0; newer < 9; newer++) await at.launch({ timing: { selectionMillis: 600_000 } })
+    await using stage = await openStage(chromium as string, at.coordinator.url)
+    const asked: string[] = []
+    stage.page.on(
+      'request',
+      (one) => void (/\/v1\/runs(\?|\/counts|\/\w+\/rounds)/.test(one.url()) && asked.push(one.url())),
+    )
+    await stage.goTo(`/#key=${at.key}`)
+    await stage.says(/toy is paused/)
+    expect(await stage.text()).toMatch(/Runs under way10.*1 waits for you.*1 came to nothing/)
+    expect(await stage.text()).not.toContain('All is well')
+    expect(await stage.page.$$eval('tbody tr', (rows) => rows.length)).toBe(10)
+    expect(new Set(asked).size).toBe(5)
+    expect(stage.complaints).toEqual([])
+  },
+  300_000,
 )
 
 inChromium(

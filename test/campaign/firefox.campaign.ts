@@ -129,7 +129,7 @@ eachRefusal<readonly [what: string, preferences: Preferences, missing: string, s
     await isOpenToAll(stage, 'a refusal')
     expect(stage.complaints).toEqual([])
   },
-  120_000,
+  300_000,
 )
 
 inFirefox(
@@ -148,7 +148,7 @@ inFirefox(
     }
     expect(new Set(nodes).size).toBe(2)
   },
-  120_000,
+  300_000,
 )
 
 inFirefox(
@@ -168,7 +168,7 @@ inFirefox(
     await fits(stage, 'lending')
     expect(stage.complaints).toEqual([])
   },
-  120_000,
+  300_000,
 )
 
 async function fits(stage: Stage, what: string): Promise<void> {

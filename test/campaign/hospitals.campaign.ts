@@ -38,20 +38,22 @@ const at = (...names: readonly string[]) => join(cluster.folder, ...names)
 beforeAll(async () => {
   cluster = await Cluster.open({ seed: 'hospitals', nodes: 4, rounds: ROUNDS, hospitals: true })
   let last = 0
+  const returns: Promise<void>[] = []
   const watch = (node: ConsiliumProcess | undefined): void =>
     node?.listen(({ type, round }) => {
       if (type !== MOMENTS[killed.length] || Number(round) <= last) return
       last = Number(round)
       killed.push(type)
       node.signal('SIGKILL')
-      void node.ended.then(async () => watch((await cluster.startNodes(cluster.sites.slice(0, 1)))[0]))
+      returns.push(node.ended.then(async () => watch((await cluster.startNodes(cluster.sites.slice(0, 1)))[0])))
     })
   watch((await cluster.startNodes(cluster.sites))[0])
   // No round begins without the one that is on its way back.
   const launch = { ...cluster.launch, cohort: { min: 4, max: 4, quorum: 3 } }
   const launched = await cluster.api.runs.create(launch as CreateRun)
   run = launched.id as RunId
-  for await (const _ of launched.events({ signal: AbortSignal.timeout(120_000) }));
+  for await (const _ of launched.events({ signal: AbortSignal.timeout(240_000) }));
+  await Promise.all(returns)
   bundle = await collect(readable(await launched.bundle()), 2 ** 24)
   await writeFile(at('bundle.car'), bundle)
   key = cluster.coordinator.key
@@ -64,7 +66,7 @@ beforeAll(async () => {
   const entries: RunEvent[] = []
   for await (const entry of log.read(run)) entries.push(decodeEvent(entry))
   taken = entries
-}, 150_000)
+}, 300_000)
 afterAll(() => cluster[Symbol.asyncDispose]())
 
 /** Everything that the first hospital signed in a round, by type, as often as its journal has it. */

@@ -5,7 +5,7 @@ import { chromiumPath, SOFTWARE_GPU, startChromium } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { filesHere, nodeBeside, runOf, says, textOf } from '#test/lend/page.ts'
+import { filesHere, nodeBeside, overhears, runOf, says, textOf } from '#test/lend/page.ts'
 import { softwareVulkan, useSoftwareVulkan } from '#test/vulkan.ts'
 
 const chromium = chromiumPath()
@@ -55,14 +55,15 @@ inChromium(['wasm', 'webgl'])(
         const answer = await at.api(`/v1/nodes/${node}`)
         return answer.ok ? ((await answer.json()) as Known) : undefined
       }
+      // One that comes to nothing takes a minute on a device that is slow.
       let told: Known | undefined
       await comesTrue(async () => {
         told = await known()
-        return (told?.checks.length ?? 0) > 0
-      }, 120_000)
-      // How fast it is found to be is the machine's affair, which does other things, too.
+        return told?.checks.some(({ verdict }) => verdict !== 'unanswered') ?? false
+      }, 480_000)
+      // How fast it is found to be is the machine's affair, which does other things, too: it may also come too late to be heard.
       const { checks, capability } = told as unknown as Known
-      expect(checks[0]?.verdict).toMatch(/^(confirmed|slower)$/)
+      for (const { verdict } of checks) expect(verdict).toMatch(/^(confirmed|slower|unanswered)$/)
       expect(capability).toMatchObject({ backend, version: packageOf().version, population: 'open' })
       await page.reload()
       await page.select('#backend', backend)
@@ -73,7 +74,7 @@ inChromium(['wasm', 'webgl'])(
       await browser.close()
     }
   },
-  180_000,
+  600_000,
 )
 type Known = { readonly checks: readonly { readonly verdict: string }[]; readonly capability: object }
 
@@ -121,8 +122,9 @@ inChromium(['none', 'secagg/1'])(
       await page.goto(`${at.coordinator.url}/lend`)
       await page.click('#lend')
       await says(page, 'state', /waiting for a round/)
+      const begun = await overhears(page, 'state', /training/)
       const ended = runOf(at, { masking, cohort: { min: 3, max: 4, quorum: 3 } })
-      await says(page, 'state', /training/)
+      await begun()
       await page.reload()
       await page.click('#lend')
       expect(await ended).toMatchObject({ ok: true })

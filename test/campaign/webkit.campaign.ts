@@ -65,7 +65,7 @@ inWebKit(
     await webkit.says('problem', /no SharedArrayBuffer.*use another one/)
     expect(await webkit.ask("return document.getElementById('lend').disabled")).toBe(true)
   },
-  120_000,
+  300_000,
 )
 
 inWebKit(
@@ -94,5 +94,5 @@ inWebKit(
     await webkit.says('app', /The record holds/)
     expect(await violationsBy(webkit.ask)).toEqual([])
   },
-  120_000,
+  300_000,
 )

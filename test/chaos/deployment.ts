@@ -10,6 +10,7 @@ import { toHex, utf8 } from '#protocol/bytes.ts'
 import { type NodeId, parseNodeId } from '#protocol/ids.ts'
 import { must } from '#test/aggregation/given.ts'
 import { writeHospitals } from '#test/e2e/hospitals.ts'
+import { freePort } from '#test/loopback.ts'
 import { Post } from './post.ts'
 import { type Weather, Wire } from './wire.ts'
 
@@ -143,12 +144,11 @@ async function openCoordinators(
     const name = `coordinator-${index + 1}`
     const own = join(folder, name)
     await mkdir(own)
-    let port = '0'
+    const port = String(await freePort())
     const start = (): Promise<ConsiliumProcess> =>
       startProcess(name, own, ['coordinator', 'up', '--port', port, ...common, ...shared])
     const post = opened.use(await Post.open('coordinator.ready', start))
     const ready = await post.ready()
-    port = new URL(String(ready['url'])).port
     key = String(ready['coordinator'])
     coordinators.push(post)
     urls.push(String(ready['url']))

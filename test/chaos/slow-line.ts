@@ -12,6 +12,7 @@ import { TOY_ARCHITECTURE, TOY_TASK } from '#sim/toy.ts'
 import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { LiveSite } from '#test/live-site.ts'
+import { freePort } from '#test/loopback.ts'
 import { Wire } from './wire.ts'
 
 const LEAVES = 5
@@ -52,17 +53,16 @@ async function federation(count: number, seed: number, bytesPerSecond: number) {
   const state = join(folder.path, 'coordinator')
   const processes: ConsiliumProcess[] = []
   opened.defer(async () => void (await Promise.all(processes.map((process) => process[Symbol.asyncDispose]()))))
-  const begin = (port: number): Promise<CoordinatorProcess> =>
+  const port = await freePort()
+  const begin = (): Promise<CoordinatorProcess> =>
     startCoordinatorProcess(
       state,
       sites.map(({ signer }) => signer.id),
       { port, graceMillis: 30_000, own: (process) => processes[processes.push(process) - 1] as ConsiliumProcess },
     )
-  let coordinator = await begin(0)
+  let coordinator = await begin()
   const { url, key, apiKeyFile } = coordinator
-  const wire = opened.use(
-    await Wire.open(Number(new URL(url).port), seed, { bytesPerSecond, meanBytesToReset: MEAN_BYTES_TO_RESET }),
-  )
+  const wire = opened.use(await Wire.open(port, seed, { bytesPerSecond, meanBytesToReset: MEAN_BYTES_TO_RESET }))
   const api = new Consilium({ url: url, apiKey: await readFile(apiKeyFile, 'utf8') })
   const end = new AbortController()
   const lives: Promise<void>[] = []
@@ -94,7 +94,7 @@ async function federation(count: number, seed: number, bytesPerSecond: number) {
     async crash() {
       coordinator.process.signal('SIGKILL')
       await coordinator.process.ended
-      coordinator = await begin(Number(new URL(url).port))
+      coordinator = await begin()
     },
     /** Uploads that the coordinator takes in at this moment. */
     async uploads() {

@@ -112,6 +112,7 @@ describe('what is typed wrongly is exit 2, with what was meant', () => {
     [['node', 'up', ...PINNED, ...OPEN, '--gateway', 'ftp://x'], 'bad_value', /--gateway is an http or https URL/],
     [['demo', '--label', 'num'], 'missing_flag', /--data/],
     [['demo', '--chaos', '--nodes', '3'], 'bad_value', /4 or more/],
+    [['coordinator', 'up', '--open', '--cors-origin', '*'], 'bad_cors_origin', /https:\/\/lab\.example\.org/],
   ] as const)('%j', async (args, code, words) => {
     const ran = await shell.run(args)
     expect(ran).toMatchObject({ code: 2, stdout: '' })
@@ -231,7 +232,9 @@ describe('a coordinator', () => {
       code: 7,
       stdout: expect.stringMatching(/^masking none[\s\S]*aborted="too-few-nodes"/),
     })
-    expect(failed.stderr).toMatch(/^error {2}run_failed .*too-few-nodes .*\(exit 7\)/)
+    const waits = 'round 1 waits for nodes of its population: 0 nodes linked, 2 needed'
+    expect(failed.stderr.split('\n')[0]).toBe(waits)
+    expect(failed.stderr.slice(waits.length + 1)).toMatch(/^error {2}run_failed .*too-few-nodes .*\(exit 7\)/)
     child.kill('SIGTERM')
     expect(await over).toBe(0)
   })

@@ -89,4 +89,4 @@ test('a node does what whoever runs it says, by command and by file, and tells o
   again.signal('SIGINT')
   expect(await again.says(...CONDUCT)).toMatchObject({ type: 'node.draining' })
   expect(await again.ended).toBe(130)
-}, 60_000)
+}, 120_000)

@@ -18,7 +18,8 @@ const KINDS = ['heapBytes', 'externalBytes', 'residentBytes'] as const
 
 /**
  * What the work of a script holds, turn after turn, in a process of its own. Its young generation is kept small: that grows
- * by itself to many times what is in it, and would hide what is held for ever.
+ * by itself to many times what is in it, and would hide what is held for ever. So would compiled code that is let go of when
+ * it was not needed for some time.
  *
  * @param script is given how many turns and how often to say what is held, and writes a {@link Held} a line
  */
@@ -27,6 +28,7 @@ export async function heldBy(script: string, turns: number, ...args: readonly st
   const flags = [
     '--expose-gc',
     '--max-semi-space-size=1',
+    '--no-flush-bytecode',
     '--disable-warning=ExperimentalWarning',
     '--import',
     collecting,

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Server, type ServerOptions } from 'socket.io'
 import { sequenceFrom } from '#client/sequence.ts'
@@ -28,7 +28,7 @@ test.each(DIALS)(
     const http = createServer()
     const coordinator = signer('coordinator')
     await using transport = new SocketTransport(http, {
-      ...{ signer: coordinator, admits: async () => true, graceMillis: 60_000, helloMillis: 1000, linksMax: 10 },
+      ...{ signer: coordinator, admits: async () => true, graceMillis: 60_000, helloMillis: 60_000, linksMax: 10 },
       presence: new MemoryPresence().openIn({}),
       ...{ isOverloaded: () => false, count: () => undefined },
     })
@@ -135,21 +135,32 @@ describe.each(DIALS)('a line from %s', (_from, dial) => {
     await answered.promise
   })
 
-  test('that has fallen silent is lost', async () => {
-    await using there = await openServer({ pingInterval: 20, pingTimeout: 20 })
-    there.server.on('connection', (socket) => {
-      socket.emit('linked')
-      clearTimeout((socket.conn as unknown as Connection).pingIntervalTimer)
-    })
+  test('that has fallen silent for as long as it was told it may be is lost', async () => {
+    using patience = patienceOf(100_000 + 23_456)
+    await using there = await openServer({ pingInterval: 100_000, pingTimeout: 23_456 })
+    there.server.on('connection', (socket) => socket.emit('linked'))
     using own = lineTo(there.url, dial)
     expect(await own.next()).toBe('linked')
+    patience.ends()
     expect(await own.next()).toBe('lost ping timeout')
   })
 })
 
+/** Whoever waits for so long, which nobody else here does, waits until it is told that the time has passed. */
+function patienceOf(millis: number) {
+  let ends: () => void = () => expect('anybody').toBe('waiting')
+  const later = globalThis.setTimeout
+  const wait = (act: (...args: unknown[]) => void, after?: number, ...args: unknown[]) => {
+    if (after !== millis) return later(act, after, ...args)
+    ends = () => act(...args)
+    return later(() => undefined, 0)
+  }
+  const waits = jest.spyOn(globalThis, 'setTimeout').mockImplementation(wait as typeof setTimeout)
+  return { ends: () => ends(), [Symbol.dispose]: () => waits.mockRestore() }
+}
+
 /** Of Engine.IO, what is used here. */
 type Connection = {
-  readonly pingIntervalTimer: NodeJS.Timeout
   on(event: 'packet', heard: (packet: { readonly type: string }) => void): void
   sendPacket(type: 'message', data: string | Uint8Array): void
 }

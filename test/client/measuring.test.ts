@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Measured, Measurement, Measurer, OwnBench, Traits } from '#client/measuring.ts'
+import { Capabilities } from '#coordinator/capabilities.ts'
 import type { Capability, MeasuredSpeed } from '#protocol/capability.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
@@ -7,6 +8,7 @@ import { REFERENCE_MODEL_NAMES, type ReferenceModel } from '#protocol/reference-
 import { encodeCurve } from '#protocol/spot-check.ts'
 import { toyTrainer } from '#sim/toy.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
+import { openMemoryLog } from '#storage/logs/memory.ts'
 import { type Bench, bench, NOW, seat } from './bench.ts'
 
 const DAY = 86_400_000
@@ -78,6 +80,8 @@ test('a node measures itself and says so, again when its link is new, and anew a
   expect({ ...again, seq: 0 }).toEqual({ ...said, seq: 0 })
   expect(measurer.asked).toHaveLength(3)
   await node.clock.advance(DAY)
+  // Once more, for a coordinator that would hear nothing else so soon after what it had heard before.
+  expect({ ...(await node.heard()), seq: 0 }).toEqual({ ...said, seq: 0 })
   expect(await node.heard()).toMatchObject({ kind: 'capability', speeds: [{ measuredAt: NOW + DAY }, {}] })
   expect(measurer.asked).toHaveLength(6)
   expect(new Set(measurer.asked.map((one) => String(one.seed))).size).toBe(6)
@@ -91,10 +95,36 @@ test('what was measured in an earlier life is said again, until it is a day old 
   expect(await node.heard()).toMatchObject({ speeds: kept })
   expect(measurer.asked).toEqual([])
   await node.clock.advance(3_600_000)
+  expect(await node.heard()).toMatchObject({ speeds: kept })
   expect(await node.heard()).toMatchObject({ speeds: [{ milliSamplesPerSecond: 2_000_000 }, {}, {}] })
   ours.traits = { ...TRAITS, backend: 'cpu' }
   await node.clock.advance(60_000)
   expect(await node.heard()).toMatchObject({ backend: 'cpu' })
+})
+
+test('a device that is lost is told until it is heard, and no check goes by the lost one', async () => {
+  const [measurer, ours] = [quick(), own()]
+  const node = bench({ measures: { measurer, bench: ours.doors } })
+  const log = openMemoryLog()
+  const capabilities = new Capabilities({ log, clock: node.clock })
+  const hear = async () => {
+    const said = await node.heard()
+    if (said.kind !== 'capability') throw new Error(said.kind)
+    const { kind: _, to: _to, seq, ...report } = said
+    return capabilities.report(node.signer.id, seq, report)
+  }
+  const believed = async () => (await capabilities.get(node.signer.id))?.report.backend
+  expect(await hear()).toMatchObject({ ok: true })
+  await node.clock.advance(60_000)
+  ours.traits = { ...TRAITS, backend: 'cpu' }
+  await node.clock.advance(60_000)
+  expect([await hear(), await believed()]).toEqual([{ ok: false, refusal: 'too-often', detail: undefined }, 'wasm'])
+  node.say(measure())
+  expect(await node.heard()).toMatchObject({ kind: 'busy' })
+  await node.clock.advance(660_000)
+  expect([await hear(), await believed()]).toEqual([{ ok: true, value: undefined }, 'cpu'])
+  node.say(measure())
+  expect(await node.heard()).toMatchObject({ kind: 'measured' })
 })
 
 test('a node trains what it is asked to and tells every loss, and the time by its own clock', async () => {

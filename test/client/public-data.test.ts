@@ -5,10 +5,12 @@ import { shareOf } from '#client/data/share.ts'
 import type { Policy } from '#client/policy.ts'
 import { publicTrainer, takesPublicOnly } from '#client/public-data.ts'
 import { sha256 } from '#crypto'
-import { once, utf8 } from '#protocol/bytes.ts'
+import { once, toHex, utf8 } from '#protocol/bytes.ts'
 import { signerOf } from '#protocol/envelope.ts'
+import type { NodeId } from '#protocol/ids.ts'
 import type { LocalUpdate, TrainingTask } from '#protocol/ports.ts'
 import { accept } from '#protocol/result.ts'
+import { shareSeed } from '#protocol/seeds.ts'
 import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { valuesOf } from './data/rows.ts'
@@ -71,6 +73,30 @@ test('each node without data trains on its own share of the public rows, read an
   )
   expect(reads).toBe(2)
   expect(rows[0]).not.toEqual(rows[1])
+})
+
+test('two tasks that name the same files deal them out by their own seeds, whichever came first', async () => {
+  const blobs = openMemoryBlobs()
+  const cid = await blobs.put(once(utf8(table)), 10_000)
+  const [node] = nodes as [NodeId]
+  const seeds: string[] = []
+  const trainer = publicTrainer(
+    {
+      backend: 'toy',
+      async fitOn(brought) {
+        if (brought.kind === 'share') seeds.push(`${toHex(brought.seed)} ${brought.key}`)
+        return {} as LocalUpdate
+      },
+    },
+    { blobs, node },
+  )
+  const order = ['one', 'two', 'one']
+  for (const name of order) {
+    const task = { ...TOY_TASK, seed: seedOf(name), publicData: { kind: 'csv', table: cid } }
+    await trainer.fit(new Float32Array(3), { task } as unknown as TrainingTask, never)
+  }
+  expect(seeds.map((text) => text.split(' ')[0])).toEqual(order.map((name) => toHex(shareSeed(seedOf(name), node))))
+  expect(new Set(seeds).size).toBe(2)
 })
 
 test('such a node declines what names no public data, and judges the rest by its policy', () => {

@@ -91,7 +91,8 @@ const store = asRemote(forwarding())
   for (let round = 1; round <= turns; round++) {
     blobs = openMemoryBlobs()
     const plan = await planOf(round)
-    tell({ kind: 'invite', run: RUN, round, plan, closesAt: systemClock.now() + 1000 })
+    const later = systemClock.now() + 600_000
+    tell({ kind: 'invite', run: RUN, round, plan, closesAt: later })
     await heard('join')
     tell({
       kind: 'seated',
@@ -99,7 +100,7 @@ const store = asRemote(forwarding())
       round,
       plan,
       seat: 0,
-      endsAt: systemClock.now() + 1000,
+      endsAt: later,
       ticket: 't',
       roster: null,
     })

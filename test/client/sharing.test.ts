@@ -4,6 +4,7 @@ import { openSharedBlobs, type SharedBlobs } from '#client/sharing.ts'
 import { collect, once, utf8 } from '#protocol/bytes.ts'
 import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Bytes, Cid } from '#protocol/ids.ts'
+import type { Clock } from '#protocol/ports.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { openGateway } from '#storage/blobs/gateway.ts'
 import { openMemoryBlobs } from '#storage/blobs/memory.ts'
@@ -17,6 +18,11 @@ import { ROOMY } from '#test/storage/roomy.ts'
 import { openDifferences } from '#threads/differences.ts'
 
 const MIB = 2 ** 20
+/** Time passes at a tenth of its pace: nobody loses patience with a neighbour because the machine is busy. */
+const UNHURRIED = {
+  clock: { now: () => systemClock.now() / 10, wakeAt: (at, signal) => systemClock.wakeAt(at * 10, signal) } as Clock,
+  firstPauseMillis: 1,
+}
 const ARCHITECTURE = cidOf(RAW, utf8('architecture'))
 
 /** A coordinator's gateway, and the bytes of the answers that it gave to each question. */
@@ -54,7 +60,7 @@ async function site(nodes: number, coordinatorUrl: string, others: readonly stri
   for (let index = 0; index < nodes; index++) {
     const share = { host: '127.0.0.1', port: 0, tls: undefined }
     const config = { folder: `${folder.path}/${index}`, sharedBytes, share, siteNodes }
-    members.push(doors.use(await openSharedBlobs(config, { url: coordinatorUrl, firstPauseMillis: 1 })))
+    members.push(doors.use(await openSharedBlobs(config, { url: coordinatorUrl, ...UNHURRIED })))
   }
   siteNodes.push(...members.flatMap(({ url }) => url ?? []))
   const opened = doors.move()
@@ -124,7 +130,7 @@ describe('nodes of one site', () => {
     await Promise.all(hospital.members.map((member) => read(member, cid, bytes.length)))
     hub.answers.length = 0
     const config = { folder: folder.path, sharedBytes: 64 * MIB, share: undefined, siteNodes: hospital.siteNodes }
-    await using guest = await openSharedBlobs(config, { url: hub.url })
+    await using guest = await openSharedBlobs(config, { url: hub.url, ...UNHURRIED })
     expect(guest.url).toBeUndefined()
     expect(sameBytes(await read(guest, cid, bytes.length), bytes)).toBe(true)
     expect(hub.answers).toEqual([])
@@ -157,7 +163,7 @@ describe('nodes of one site', () => {
     })
     await using folder = await temporaryFolder()
     const config = { folder: folder.path, sharedBytes: 64 * MIB, share: undefined, siteNodes: [neighbour.url] }
-    await using node = await openSharedBlobs(config, { url: hub.url, ticket: () => 'my.ticket', firstPauseMillis: 1 })
+    await using node = await openSharedBlobs(config, { url: hub.url, ticket: () => 'my.ticket', ...UNHURRIED })
     expect(sameBytes(await read(node, cid, bytes.length), bytes)).toBe(true)
     expect(asked.length).toBeGreaterThan(0)
     // Four blocks, of which it is asked for each that may be in flight before it has failed once.

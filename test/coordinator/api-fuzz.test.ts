@@ -96,7 +96,11 @@ describe('every operation', () => {
       const [collection = ''] = path.split('/{')
       const known = made.get(collection)
       if (known !== undefined) return known
-      const { body } = await api.ask(collection, { method: 'POST', payload: exampleOf(bodyOf(collection)) as object })
+      const { body } = await api.ask(collection, {
+        method: 'POST',
+        payload: exampleOf(bodyOf(collection)) as object,
+        headers: { 'idempotency-key': `made at ${collection}` },
+      })
       made.set(collection, body.id ?? body.requestid)
       return body.id ?? body.requestid
     }
@@ -107,6 +111,7 @@ describe('every operation', () => {
       const payload = exampleOf(requestBody) as object
       const { status, body } = await api.ask(url, {
         method,
+        headers: { 'idempotency-key': `${method} ${path}` },
         payload: path === '/v1/session' ? { key: 'key' } : payload,
       })
       expect([method, path, status < 300, body?.errors ?? []]).toEqual([method, path, true, []])

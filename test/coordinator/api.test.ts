@@ -96,7 +96,11 @@ describe('the API', () => {
   test('takes the example of the docs as it stands', async () => {
     await using at = await live()
     const body = await readFile('docs/example-task.json', 'utf8')
-    const answer = await at.api('/v1/runs', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+    const answer = await at.api('/v1/runs', {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'one' },
+    })
     expect(answer.status).toBe(201)
     expect(await json(answer)).toMatchObject({
       name: 'outcome from age, pressure and sex',
@@ -160,6 +164,9 @@ describe('the event stream', () => {
     expect(whole.at(-1)).toMatchObject({ type: 'run.failed', reason: expect.stringContaining('too-few-nodes') })
     const resumed = parse(await (await stream('1')).text())
     expect(resumed).toEqual(whole.slice(2))
+    // Of a run that has ended nothing follows the last: whoever resumes there is told so, and not to come again.
+    const none = await stream(String(whole.length - 1))
+    expect([none.status, none.headers.get('content-type'), await none.text()]).toEqual([204, null, ''])
 
     const paged: Json[] = []
     for (let after = -1, more = true; more; ) {
@@ -169,6 +176,16 @@ describe('the event stream', () => {
       after = Number(page['next'])
     }
     expect(paged).toEqual(whole)
+  })
+
+  test('whoever has seen what has not happened yet is told so, whether the run goes on or not', async () => {
+    await using at = await live()
+    const { id } = await json(await at.launch({ timing: { selectionMillis: 600_000 } }))
+    for (const accept of ['text/event-stream', 'application/json'])
+      expect(await json(await at.api(`/v1/runs/${id}/events?after=9999`, { headers: { accept } }))).toMatchObject({
+        ...{ status: 400, code: 'invalid_cursor', retryable: false },
+        detail: expect.stringContaining('9999'),
+      })
   })
 
   test('a run is found by the start of its id, and a wrong one is named', async () => {

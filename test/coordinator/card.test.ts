@@ -54,7 +54,7 @@ function facts(
   } as unknown as Run
   const task = { ...TOY_TASK, name, ...(card && { card }), metrics: ['auroc'] } as unknown as Task
   const model = { architecture: cid('architecture'), weights: cid('weights'), tensors: shape.value.tensors }
-  const rows = metricsOf(run, aggregated)
+  const rows = metricsOf(run, task, aggregated)
   const told = { run, task, model, architecture: ARCHITECTURE, shape: shape.value, rows, rounds: aggregated }
   return { ...told, ancestry, coordinator: node(0) }
 }
@@ -70,6 +70,13 @@ test('a run that goes on, or was tested by nobody, has a card that says so', () 
   expect(card).toContain('Nobody has tested the last model')
   expect(card).toContain('not sealed: the run goes on')
   expect(card).toContain('Its author has said nothing about it.')
+})
+
+test('the card of a run that was extended counts what was added, rounds and budget', () => {
+  const extensions = [{ rounds: 3, budget: 5_000_000n }]
+  const card = cardOf(facts({ run: { extensions, trained: 5 } as unknown as Partial<Run> }))
+  expect(card).toContain('5 of 5 planned training rounds have closed')
+  expect(card).toContain('| budget | 7.000000 credits, 2.000000 paid |')
 })
 
 test('a fork has a card that names the round it comes from, and those that this comes from', () => {

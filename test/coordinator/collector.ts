@@ -15,11 +15,17 @@ export type Told = {
 }
 
 /** What takes OTLP over HTTP on a free loopback port, and reads it as strictly as the protocol lets it. */
-export type Collector = AsyncDisposable & { readonly url: string; readonly spans: readonly Told[] }
+export type Collector = AsyncDisposable & {
+  readonly url: string
+  readonly spans: readonly Told[]
+  /** The same by the request that they came with: requests come in any order. */
+  readonly batches: readonly (readonly Told[])[]
+}
 
 /** @param answers the status of each answer */
 export async function openCollector(answers: () => number | 'nothing' = () => 200): Promise<Collector> {
   const spans: Told[] = []
+  const batches: (readonly Told[])[] = []
   const unanswered: ServerResponse[] = []
   const server = await loopback(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString()
@@ -27,11 +33,15 @@ export async function openCollector(answers: () => number | 'nothing' = () => 20
     if (status === 'nothing') return void unanswered.push(response)
     const isOurs = request.method === 'POST' && request.url === '/v1/traces'
     const isJson = request.headers['content-type'] === 'application/json'
-    if (isOurs && isJson && status === 200) spans.push(...readTraces(JSON.parse(body)))
+    if (isOurs && isJson && status === 200) {
+      const told = readTraces(JSON.parse(body))
+      batches.push(told)
+      spans.push(...told)
+    }
     response.writeHead(isOurs && isJson ? status : 400, { 'content-type': 'application/json' }).end('{}')
   })
   return {
-    ...{ url: server.url, spans },
+    ...{ url: server.url, spans, batches },
     async [Symbol.asyncDispose]() {
       // So that nobody waits for it any longer.
       await Promise.all(

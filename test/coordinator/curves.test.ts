@@ -6,6 +6,8 @@ import { downsample } from '#coordinator/downsample.ts'
 import { markdownParagraphs, markdownText, yamlNumber, yamlText } from '#coordinator/escaping.ts'
 import { encodeEvent, type RunEvent } from '#coordinator/run-events.ts'
 import type { EventLog } from '#protocol/ports.ts'
+import type { Task } from '#protocol/task.ts'
+import { TOY_TASK } from '#sim/toy.ts'
 import { openMemoryLog } from '#storage/logs/memory.ts'
 import { cid, EVALUATION, happens, RUN, specOf } from './fixture.ts'
 
@@ -81,13 +83,23 @@ describe('what a log says of its sums', () => {
   })
 
   test('of a run without a round is a row without figures', () => {
-    const rows = metricsOf({ spec: specOf(), past: [] } as never, [])
+    const rows = metricsOf({ spec: specOf(), past: [] } as never, TOY_TASK as unknown as Task, [])
     expect(rows).toEqual([
       {
         ...{ round: 0, loss: null, accuracy: null, rows: null, sites: null, cohort: null, reports: null },
         ...{ train_ms: null, duration_ms: null, overhead_ms: null, ended_at: null },
       },
     ])
+  })
+
+  test('of a task that asks for figures have their columns before the first is known', () => {
+    const task = { ...TOY_TASK, metrics: ['auroc', 'calibration'] } as unknown as Task
+    const [row] = metricsOf({ spec: specOf(), past: [] } as never, task, [])
+    expect(Object.keys(row ?? {}).filter((name) => /auroc|calibration/.test(name))).toEqual([
+      'auroc',
+      'calibration-error',
+    ])
+    expect(row).toMatchObject({ auroc: null, 'calibration-error': null })
   })
 })
 

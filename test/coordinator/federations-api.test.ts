@@ -97,7 +97,9 @@ test('a federation is renamed by whoever has seen it as it is, and dissolved whe
   const rename = (name: string) => api.ask(path, { method: 'PATCH', payload: { name }, headers: { 'if-match': etag } })
   expect([(await rename('a')).status, (await rename('b')).status]).toEqual([200, 412])
   expect((await api.ask(path)).body).toMatchObject({ name: 'a', description: null, members: 0 })
-  expect((await api.ask('/v1/runs', { method: 'POST', payload: request({ federation: id }) })).status).toBe(201)
+  expect(
+    (await api.ask('/v1/runs', { method: 'POST', payload: request({ budget: '0', federation: id }) })).status,
+  ).toBe(201)
   expect(await api.ask(path, { method: 'DELETE' })).toMatchObject({ status: 409, body: { code: 'federation_in_use' } })
   const other = await founded(api, 'empty')
   expect((await api.ask(`/v1/federations/${other}`, { method: 'DELETE' })).status).toBe(204)
@@ -114,7 +116,7 @@ test('masks of a run are made for as many corrupt nodes as its federation is lar
       payload: { node: signer(`m${member}`).id },
     })
   const cohort = { min: 8, max: 16, quorum: 6 }
-  const { body } = await api.ask('/v1/runs', { method: 'POST', payload: request({ federation, cohort }) })
+  const { body } = await api.ask('/v1/runs', { method: 'POST', payload: request({ budget: '0', federation, cohort }) })
   expect(api.runner.run(body.id)?.spec).toMatchObject({ federation, secure: { corrupt: 3 } })
 })
 

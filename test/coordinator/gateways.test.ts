@@ -135,8 +135,11 @@ function messageIn(frame: Bytes): CoordinatorMessage {
 /** Who has left, as the run's log has it. */
 async function leftOf({ runner }: Process): Promise<readonly NodeId[]> {
   const left: NodeId[] = []
-  for await (const { event } of runner.follow(RUN, 0, AbortSignal.timeout(50)))
+  const last = runner.position(RUN) - 1
+  for await (const { event, position } of runner.follow(RUN, 0, new AbortController().signal)) {
     if (event.kind === 'left') left.push(event.node)
+    if (position === last) break
+  }
   return left
 }
 

@@ -22,7 +22,7 @@ describe('API keys', () => {
     const who = { id, name: 'one', scopes: ['runs:read'], federation: FED, expires_at: null }
     expect((await api.ask('/v1/whoami', { key })).body).toEqual(who)
     expect((await api.ask('/v1/runs', { key })).status).toBe(200)
-    const refused = await api.ask('/v1/runs', { key, method: 'POST', payload: request() })
+    const refused = await api.ask('/v1/runs', { key, method: 'POST', payload: request({ budget: '0' }) })
     expect([refused.status, refused.body.code]).toEqual([403, 'insufficient_scope'])
     expect((await api.ask('/v1/api-keys', { key })).status).toBe(403)
     const listed = await api.ask('/v1/api-keys')

@@ -6,7 +6,7 @@ import { type Asked, served } from './served.ts'
 type Api = Awaited<ReturnType<typeof served>>
 
 const launch = async (api: Api, key = 'key') =>
-  (await api.ask('/v1/runs', { key, method: 'POST', payload: request() })).body.id as string
+  (await api.ask('/v1/runs', { key, method: 'POST', payload: request({ budget: '0' }) })).body.id as string
 const patch = (api: Api, id: string, payload: object, more: Asked = {}) =>
   api.ask(`/v1/runs/${id}`, { method: 'PATCH', payload, ...more })
 const listed = async (api: Api, label: string) =>

@@ -18,7 +18,7 @@ async function serving(options: Partial<LinkOptions> = {}) {
   const http = createServer()
   const counters = new Counters()
   const transport = new SocketTransport(http, {
-    ...{ signer: coordinator, admits: async () => true, graceMillis: 1000, helloMillis: 1000, linksMax: 10 },
+    ...{ signer: coordinator, admits: async () => true, graceMillis: 1000, helloMillis: 60_000, linksMax: 10 },
     presence: new MemoryPresence().openIn({}),
     ...{ isOverloaded: () => false, count: counters.count.bind(counters) },
     ...options,
@@ -70,7 +70,7 @@ test('a node that does not read loses its link, and not the coordinator its memo
     await transport.send(deaf.signer.id, frame)
     await transport.send(friend.signer.id, frame)
     // Whoever reads is kept up with.
-    if (sent % 16 === 0) await new Promise(setImmediate)
+    if (sent % 16 === 0) await friend.hasRead(sent + 1)
   }
   expect(await counters.of('links_refused', 'slow-reader')).toBe(1)
   expect(transport.linked()).toEqual([friend.signer.id])
@@ -122,7 +122,7 @@ test('a page that came from elsewhere opens no link, and one that came from here
 })
 
 test('strangers hold their own places, an address its share of them, and a hello or a goodbye frees one', async () => {
-  await using at = await serving({ strangers: { total: 8, each: 2 }, helloMillis: 60_000 })
+  await using at = await serving({ strangers: { total: 8, each: 2 } })
   const [first, second] = [await knock(at.port), await knock(at.port)]
   expect([first.status, second.status, at.transport.gauges()['strangers']]).toEqual([101, 101, 2])
   expect(await knock(at.port)).toEqual({ status: 503, after: '5', socket: undefined })
@@ -136,16 +136,18 @@ test('strangers hold their own places, an address its share of them, and a hello
 })
 
 test('a socket that never says hello, and one that only opens a WebSocket, are gone after the hello time', async () => {
-  await using at = await serving({ helloMillis: 50 })
+  // Of which whoever says nothing needs the least part to get so far as to be told why.
+  await using at = await serving({ helloMillis: 1000 })
+  await using mute = at.node('mute')
+  const refusal = mute.refusal()
   const silent = await knock(at.port)
   await once(silent.socket as Socket, 'close')
-  await using mute = at.node('mute')
-  expect(await mute.refusal()).toBe('no-hello')
+  expect(await refusal).toBe('no-hello')
   while (at.transport.gauges()['strangers'] !== 0) await new Promise(setImmediate)
 })
 
 test('a stranger that says more than a hello is not read on', async () => {
-  await using at = await serving({ helloMillis: 60_000 })
+  await using at = await serving()
   await using chatty = at.node('chatty')
   await chatty.hear('challenge')
   for (let turn = 0; turn < 100; turn++) chatty.event('anything', turn)

@@ -20,6 +20,7 @@ export type Live = AsyncDisposable & {
   readonly key: string
   /** A request with the API key. */
   api(path: string, init?: RequestInit): Promise<Response>
+  /** Under a key of its own unless it is told another. */
   launch(change?: object, headers?: Record<string, string>): Promise<Response>
   /** One counter of /metrics. */
   counted(name: string, reason: string): Promise<number>
@@ -44,7 +45,7 @@ export async function live(change: Partial<CoordinatorConfig> = {}): Promise<Liv
       api('/v1/runs', {
         method: 'POST',
         body: JSON.stringify(request(body)),
-        headers: { 'content-type': 'application/json', ...headers },
+        headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID(), ...headers },
       }),
     async counted(name, reason) {
       const text = await (await fetch(`${coordinator.url}/metrics`)).text()
@@ -58,7 +59,7 @@ export async function live(change: Partial<CoordinatorConfig> = {}): Promise<Liv
 }
 
 export function request(change: object = {}): object {
-  const timing = { selectionMillis: 3000, reportingMillis: 3000, aggregationMillis: 5000, settlementMillis: 5000 }
+  const timing = { selectionMillis: 3000, reportingMillis: 20_000, aggregationMillis: 20_000, settlementMillis: 20_000 }
   return {
     task: TOY_TASK,
     rounds: 1,
@@ -83,12 +84,14 @@ export class RawNode implements AsyncDisposable {
   readonly #end = new AbortController()
   readonly #to: NodeId
   #seq = 1
+  #frames = 0
 
   constructor(url: string, to: NodeId, name: string) {
     this.signer = signer(name)
     this.#to = to
     this.#socket = io(url, { path: '/v1/node-link', transports: ['websocket'], forceNew: true, reconnection: false })
     this.#socket.on('frame', (frame: ArrayBuffer | Bytes) => {
+      this.#frames++
       const signed = open(new Uint8Array(frame), 65_536)
       const message = signed.ok ? readCoordinatorMessage(signed.value) : signed
       if (message.ok) this.#heard.push(message.value)
@@ -131,6 +134,11 @@ export class RawNode implements AsyncDisposable {
   /** Until the coordinator has closed the link. */
   async lost(): Promise<void> {
     if (this.#socket.connected) await new Promise((resolve) => this.#socket.once('disconnect', resolve))
+  }
+
+  /** Until so many frames have come, whatever they say, with the challenge. */
+  async hasRead(frames: number): Promise<void> {
+    while (this.#frames < frames + 1) await new Promise(setImmediate)
   }
 
   /** Leaves what the coordinator sends on the wire. */

@@ -12,6 +12,7 @@ import type { Advanced } from '#coordinator/runner.ts'
 import { Traces } from '#coordinator/traces.ts'
 import { watching } from '#coordinator/watching.ts'
 import { WorkTimes } from '#coordinator/work-times.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { cid, happens, node, RUN, specOf } from './fixture.ts'
 import { accepted } from './histories.ts'
 import { live } from './live.ts'
@@ -221,5 +222,23 @@ describe('a dashboard and alerts', () => {
     expect(again).toMatch(
       /^consilium_http_request_duration_seconds_count\{route="\/v1\/runs\/:id",method="GET",status="404"\} 1$/m,
     )
+  })
+
+  test('are told how long answers take, and not how long somebody has read an event stream', async () => {
+    await using at = await live()
+    const metrics = async () => (await fetch(`${at.coordinator.url}/metrics`)).text()
+    const { id } = (await (await at.launch()).json()) as { readonly id: string }
+    const stream = at.api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })
+    const stop = { method: 'POST', body: '{"reason":"enough"}', headers: { 'content-type': 'application/json' } }
+    await at.api(`/v1/runs/${id}/stop`, stop)
+    // It ends with the run.
+    expect(await (await stream).text()).toContain('run.stopped')
+    await comesTrue(async () => (await metrics()).includes('consilium_event_streams 0\n'))
+    // The same route is measured where it answers and is done.
+    await at.api(`/v1/runs/${id}/events`)
+    const counts = (await metrics()).matchAll(
+      /^consilium_http_request_duration_seconds_count\{route="([^"]*events)",method="GET",status="(\d+)"\} (\d+)$/gm,
+    )
+    expect([...counts].map(([, ...told]) => told)).toEqual([['/v1/runs/:id/events', '200', '1']])
   })
 })

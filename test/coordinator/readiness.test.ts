@@ -82,7 +82,11 @@ async function api() {
     return { status: answer.statusCode, retryAfter: answer.headers['retry-after'], ...answer.json() }
   }
   const launch = (key?: string) =>
-    ask('/v1/runs', { method: 'POST', payload: request(), headers: key ? { 'idempotency-key': key } : {} })
+    ask('/v1/runs', {
+      method: 'POST',
+      payload: request({ budget: '0' }),
+      headers: key ? { 'idempotency-key': key } : {},
+    })
   return { ask, launch, readiness, clock, takeAway, claims }
 }
 
@@ -142,7 +146,7 @@ describe('a launch', () => {
   test('that was claimed by a process which died before it made the run is made under the claimed name', async () => {
     const { ask, launch, readiness, claims } = await api()
     readiness.serve()
-    const payload = createRunSchema.parse(request())
+    const payload = createRunSchema.parse(request({ budget: '0' }))
     const claimed = 'run_01ARZ3NDEKTSV4RRFFQ69G5FAV' as RunId
     const body = sha256(utf8(JSON.stringify(payload)))
     await claims.make('key', { v: 1, run: claimed, purpose: 'train', body })

@@ -22,7 +22,7 @@ import { nodeDoors } from './node-doors.ts'
 import { pinDoors } from './pin-doors.ts'
 
 export type Asked = {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly method?: 'GET' | 'OPTIONS' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly key?: string | null
   readonly headers?: Readonly<Record<string, string>>
   readonly payload?: object | string
@@ -45,6 +45,7 @@ export async function served(
     readonly blobs?: ReturnType<typeof openMemoryBlobs>
     readonly clock?: ReturnType<typeof virtualClock>
     readonly bounds?: Partial<Bounds>
+    readonly origins?: ReadonlySet<string>
   } = {},
 ) {
   const { log = openMemoryLog(), blobs = openMemoryBlobs(), clock = virtualClock(Date.UTC(2026, 10, 22)) } = over
@@ -70,7 +71,10 @@ export async function served(
       ...{ newRunId: () => `run_${ulid()}` as RunId, bounds: { ...BOUNDS, ...over.bounds }, isOverloaded: () => false },
       closing: new AbortController().signal,
     },
-    { ...{ logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 } },
+    {
+      ...{ logger: pino({ level: 'silent' }), tls: undefined, gateway: async () => false, linksMax: 0 },
+      origins: over.origins,
+    },
   )
   /** @param key the root's unless it says otherwise; null sends none */
   const ask = async (

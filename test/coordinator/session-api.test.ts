@@ -116,7 +116,7 @@ describe('a browser that has signed in', () => {
     const url = await other.server.listen({ port: 0, host: '127.0.0.1' })
     const payload = { name: 'one', scopes: ['runs:read'], expiresAt: new Date(api.clock.now() + 60_000).toISOString() }
     const { id, key } = (await api.ask('/v1/api-keys', { method: 'POST', payload })).body
-    const { id: run } = (await other.ask('/v1/runs', { method: 'POST', payload: request() })).body
+    const { id: run } = (await other.ask('/v1/runs', { method: 'POST', payload: request({ budget: '0' }) })).body
     const sessions = [await browser(api, key), await browser(api, key)]
     const open = async (path: string, headers: object) => {
       const stream = await fetch(url + path, { headers: { accept: 'text/event-stream', ...headers } })
@@ -179,12 +179,13 @@ describe('the audit log', () => {
     const { id, key } = await made(api, ['runs:read'])
     const payload = { name: 'two', scopes: ['runs:read'] }
     for (const _ of [1, 2]) await api.ask('/v1/api-keys', { key, method: 'POST', payload })
-    await api.ask(`/v1/api-keys/${key}`, { key, method: 'DELETE' })
+    await api.ask(`/v1/api-keys/${key}?x=1`, { key, method: 'DELETE' })
     await api.ask('/v1/api-keys', { method: 'POST', payload: { name: '' } })
     await api.ask('/v1/api-keys/key_x', { method: 'DELETE' })
     await api.ask('/v1/api-keys', { key: 'nonsense', method: 'POST', payload })
     await browser(api, key)
-    await api.ask(`/v1/api-keys/${id}?x=1`, { method: 'DELETE' })
+    expect((await api.ask(`/v1/api-keys/${id}?x=1`, { method: 'DELETE' })).status).toBe(400)
+    await api.ask(`/v1/api-keys/${id}`, { method: 'DELETE' })
     const path = `/v1/api-keys/${id}`
     expect(told(await events(api))).toEqual([
       ['root', 'DELETE /v1/api-keys/{id}', path, 200],

@@ -34,6 +34,7 @@ function opened(change: Partial<SpotCheckDoors> = {}) {
   const clock = virtualClock(NOW)
   const capabilities = new Capabilities({ log: openMemoryLog(), clock })
   const linked = new Set<NodeId>([ann, ben])
+  const seated = new Set<NodeId>()
   const asked: { readonly to: NodeId; readonly message: Measure }[] = []
   const next = keystream(sha256(utf8('chance')), new Uint8Array(16))
   const arrived: (() => void)[] = []
@@ -48,6 +49,7 @@ function opened(change: Partial<SpotCheckDoors> = {}) {
       },
     },
     isOverloaded: () => false,
+    inRounds: () => seated,
     recompute: async (_model, seed, repetitions) => repetitions.map((at) => curveOf(seed, at)),
     ...change,
   })
@@ -72,7 +74,7 @@ function opened(change: Partial<SpotCheckDoors> = {}) {
   /** How long an honest node of this speed takes. */
   const works = (perSecond: number, { repetitions }: Measure) =>
     clock.advance(Math.ceil((repetitions * REPETITION_SAMPLES * 1000) / perSecond))
-  return { clock, capabilities, linked, asked, checks, hear, check, works }
+  return { clock, capabilities, linked, seated, asked, checks, hear, check, works }
 }
 
 function outcome(heard: { readonly ok: boolean; readonly refusal?: string }): string {
@@ -232,6 +234,20 @@ describe('who is checked, and when', () => {
     await at.capabilities.report(ann, 1, capability(10_000))
     await at.checks.turn(never)
     expect(at.asked).toEqual([])
+  })
+
+  test('is nobody who is in a round, and to be busy for one of ours counts for nothing', async () => {
+    const at = opened({ chance: (length) => new Uint8Array(length) })
+    await at.capabilities.report(ann, 1, capability(10_000))
+    at.seated.add(ann)
+    await at.checks.turn(never)
+    expect(at.asked).toEqual([])
+    at.seated.clear()
+    await at.check(10_000, ({ seed }) => {
+      at.seated.add(ann)
+      at.hear(ann, 'busy', seed)
+    })
+    expect(await at.capabilities.get(ann)).toMatchObject({ putOff: 0 })
   })
 
   test('is asked nothing that would take it minutes', async () => {

@@ -73,7 +73,7 @@ describe('a run that trains', () => {
     })
     const ended = await json(await extend({ rounds: 2, budget: '8' }))
     expect(ended).toMatchObject({ status: 422, code: 'idempotency_key_reused' })
-    const late = await json(await post(at, `/v1/runs/${id}/extend`, more))
+    const late = await json(await post(at, `/v1/runs/${id}/extend`, more, { 'idempotency-key': 'late' }))
     expect(late).toMatchObject({ status: 409, code: 'run_ended', detail: expect.stringMatching('fork') })
     expect((await post(at, `/v1/runs/${id}/pause`, { reason: 'late' })).status).toBe(409)
 

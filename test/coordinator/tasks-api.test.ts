@@ -15,7 +15,7 @@ test('of one federation nobody learns what tasks, models and money another has',
     }),
   )
   const [one, other] = keys as [string, string]
-  const run = (await api.ask('/v1/runs', { method: 'POST', payload: request() })).body
+  const run = (await api.ask('/v1/runs', { method: 'POST', payload: request({ budget: '0' }) })).body
   const payload = { ...TOY_TASK, name: 'theirs' }
   const { status, body } = await api.ask('/v1/tasks', { method: 'POST', key: one, payload })
   expect(status).toBe(201)

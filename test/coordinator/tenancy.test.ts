@@ -30,8 +30,8 @@ beforeAll(async () => {
   const launch = (payload: object, key?: string) =>
     api.ask('/v1/runs', { method: 'POST', payload, ...(key && { key }) })
   const { federation, key } = ours
-  made.run = (await launch(request({ federation }))).body.id
-  made.free = (await launch(request())).body.id
+  made.run = (await launch(request({ budget: '0', federation }))).body.id
+  made.free = (await launch(request({ budget: '0' }))).body.id
   const asked = await api.ask('/v1/stats-queries', { method: 'POST', payload: { question: ROWS, federation }, key })
   made.question = asked.body.id
   expect(asked.status).toBe(201)
@@ -88,7 +88,7 @@ describe('a key of another federation', () => {
     ['none', () => ({ federation: null })],
   ])('launches no run in %s', async (_whose, change) => {
     const options = { method: 'POST' as const, key: theirs.key }
-    const launched = await api.ask('/v1/runs', { ...options, payload: request(change()) })
+    const launched = await api.ask('/v1/runs', { ...options, payload: request({ budget: '0', ...change() }) })
     const asked = await api.ask('/v1/stats-queries', { ...options, payload: { question: ROWS, ...change() } })
     for (const { status, body } of [launched, asked]) expect([status, body.code]).toEqual([403, 'outside_federation'])
   })
@@ -146,13 +146,13 @@ describe('a key of another federation', () => {
 test('a key of a federation finds what is of it, and launches there where it says nothing', async () => {
   expect((await api.ask(`/v1/runs/${made.run}`, { key: ours.key })).body.federation).toBe(ours.federation)
   expect((await api.ask(`/v1/stats-queries/${made.question}`, { key: ours.key })).status).toBe(200)
-  const launched = await api.ask('/v1/runs', { method: 'POST', key: ours.key, payload: request() })
+  const launched = await api.ask('/v1/runs', { method: 'POST', key: ours.key, payload: request({ budget: '0' }) })
   expect(launched.body.federation).toBe(ours.federation)
   expect((await api.ask(`/v1/runs/${made.free}`, { key: ours.key })).status).toBe(404)
 })
 
 test('a run that names a federation which is not there is refused by its field', async () => {
-  const payload = request({ federation: 'fed_01ARZ3NDEKTSV4RRFFQ69G5FAV' })
+  const payload = request({ budget: '0', federation: 'fed_01ARZ3NDEKTSV4RRFFQ69G5FAV' })
   const { status, body } = await api.ask('/v1/runs', { method: 'POST', payload })
   expect([status, body.code, body.errors[0].pointer]).toEqual([422, 'invalid_run', '/federation'])
 })

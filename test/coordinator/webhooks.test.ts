@@ -285,7 +285,7 @@ describe('where messages may go', () => {
 
   test('a name that leads inside is connected to nowhere, and a listed host is', async () => {
     await using transport = openWebhookTransport(new Set(['127.0.0.1:9']))
-    const send = (url: string) => transport.post(url, {}, '', AbortSignal.timeout(5000))
+    const send = (url: string) => transport.post(url, {}, '', new AbortController().signal)
     await expect(send('https://localhost/')).rejects.toThrow('localhost is no public host')
     await expect(send('http://127.0.0.1:10/')).rejects.toThrow('must be https')
     await expect(send('https://[::1]/')).rejects.toThrow('must be a public address')

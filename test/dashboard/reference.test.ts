@@ -86,6 +86,8 @@ describe("the API's reference", () => {
     ])
     expect(curlOf(the('GET', '/v1/events'), '')).toContain("-N -H 'accept: text/event-stream'")
     expect(curlOf(the('GET', '/healthz'), '')).toBe('curl "/healthz"')
+    expect(curlOf(the('POST', '/v1/runs'), '')).toContain('-H "idempotency-key: $IDEMPOTENCY_KEY"')
+    expect(curlOf(the('POST', '/v1/runs/{id}/pause'), '')).not.toContain('idempotency')
   })
 
   test('is searched by all words at once, in whatever they are', () => {

@@ -5,7 +5,8 @@ import { startCoordinatorProcess } from '#cli/demo/federation.ts'
 import { live, request } from '#test/coordinator/live.ts'
 import { temporaryFolder } from '#test/folder.ts'
 import { LiveSite } from '#test/live-site.ts'
-import { filesHere, isOpenToAll, PLAIN, press, type Stage, settled, sticksOut, toysAt } from './stage.ts'
+import { freePort } from '#test/loopback.ts'
+import { filesHere, isOpenToAll, PATIENT, PLAIN, press, type Stage, settled, sticksOut, toysAt } from './stage.ts'
 
 /** A browser at the coordinator of that address. */
 export type OpenStage = (url: string) => Promise<Stage>
@@ -48,7 +49,7 @@ export async function everyPage(openAt: OpenStage): Promise<void> {
   const over = (await (await at.launch({ ...PLAIN, rounds: 3 })).json()) as { readonly id: string }
   await (await at.api(`/v1/runs/${over.id}/events`, { headers: { accept: 'text/event-stream' } })).text()
   const waiting = { min: 4, max: 4, quorum: 4 }
-  const open = (await (await at.launch({ cohort: waiting, timing: { selectionMillis: 600_000 } })).json()) as {
+  const open = (await (await at.launch({ timing: PATIENT, cohort: waiting })).json()) as {
     readonly id: string
   }
   for (const run of [over.id, open.id])
@@ -70,8 +71,9 @@ export async function everyPage(openAt: OpenStage): Promise<void> {
   const fail = (asked: HTTPRequest) => {
     const isData = new URL(asked.url()).pathname.startsWith('/v1/') && !asked.url().endsWith('/v1/session')
     const problem = { code: 'log_away', detail: 'its log does not answer' }
-    if (isData)
-      void asked.respond({ status: 503, contentType: 'application/problem+json', body: JSON.stringify(problem) })
+    const body = JSON.stringify(problem)
+    // It asks again and again, until its browser is closed: the last answer may find nobody there, which Firefox's driver throws.
+    if (isData) asked.respond({ status: 503, contentType: 'application/problem+json', body }).catch(() => undefined)
     else void asked.continue()
   }
   stage.page.on('request', fail)
@@ -93,7 +95,7 @@ export async function byKeyboard(openAt: OpenStage): Promise<void> {
   using _sites = toysAt({ url, key: id }, 3)
   const over = (await (await at.launch({ ...PLAIN, rounds: 2 })).json()) as { readonly id: string }
   await (await at.api(`/v1/runs/${over.id}/events`, { headers: { accept: 'text/event-stream' } })).text()
-  await at.launch({ cohort: { min: 4, max: 4, quorum: 4 }, timing: { selectionMillis: 600_000 } })
+  await at.launch({ timing: PATIENT, cohort: { min: 4, max: 4, quorum: 4 } })
   await using folder = await temporaryFolder()
   await using stage = await openAt(url)
   const { page } = stage
@@ -152,35 +154,43 @@ export async function reference(openAt: OpenStage): Promise<void> {
   expect([stage.complaints, stage.elsewhere]).toEqual([[], []])
 }
 
-/** A coordinator is killed while a run is looked at, and comes back. */
+/**
+ * A coordinator is killed while a run is looked at, and comes back. The page is there before a round begins, and again before
+ * one goes on: a browser takes its time, and the run would be over.
+ */
 export async function killedAndBack(openAt: OpenStage): Promise<void> {
   await using doors = new AsyncDisposableStack()
   const folder = doors.use(await temporaryFolder())
   const sites = LiveSite.toys(3)
   const nodes = sites.map(({ signer }) => signer.id)
-  const start = (port: number) =>
+  const port = await freePort()
+  const start = () =>
     startCoordinatorProcess(folder.path, nodes, { port, graceMillis: 5000, own: (process) => doors.use(process) })
-  const first = await start(0)
+  const first = await start()
   const key = (await readFile(first.apiKeyFile, 'utf8')).trim()
   const stop = new AbortController()
   doors.defer(() => stop.abort())
-  for (const site of sites) void Array.fromAsync(site.live(first, stop.signal))
-  // Before the run begins: a browser takes its time to start.
   const stage = doors.use(await openAt(first.url))
-  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const headers = {
+    authorization: `Bearer ${key}`,
+    'content-type': 'application/json',
+    'idempotency-key': 'the one run',
+  }
   const body = JSON.stringify(request({ ...PLAIN, rounds: 40, failuresMax: 20 }))
   const { id } = (await (await fetch(`${first.url}/v1/runs`, { method: 'POST', headers, body })).json()) as {
     readonly id: string
   }
   await stage.goTo(`/runs/${id}/logs#key=${key}`)
-  await stage.says(/Live[\s\S]*round\.completed/)
+  await stage.says(/Live[\s\S]*run\.created/)
   await stage.page.evaluate(SEEN)
-  await stage.says(/[5-9] of 40/)
+  await Promise.all(sites.map((site) => site.takePart(first, ROUNDS_BEFORE)))
+  await stage.says(new RegExp(`${ROUNDS_BEFORE} of 40`))
   first.process.signal('SIGKILL')
   await first.process.ended
   await stage.says(/Reconnecting/)
-  await start(Number(new URL(first.url).port))
+  await start()
   await stage.says(/Live/)
+  for (const site of sites) void Array.fromAsync(site.live(first, stop.signal))
   await stage.says(/Completed/)
   const events = (await (await fetch(`${first.url}/v1/runs/${id}/events?limit=1000`, { headers })).json()) as {
     readonly data: readonly { readonly seq: number; readonly time: string }[]
@@ -200,6 +210,9 @@ export async function killedAndBack(openAt: OpenStage): Promise<void> {
   expect(waits[waits.length >> 1]).toBeLessThanOrEqual(150)
   expect(stage.complaints).toEqual([])
 }
+
+/** That the coordinator sees before it is killed. */
+const ROUNDS_BEFORE = 8
 
 /** Notes when the newest row first shows each number. */
 const SEEN = `

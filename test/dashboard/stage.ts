@@ -1,17 +1,29 @@
 import { expect } from '@jest/globals'
-import type { Browser, Page } from 'puppeteer-core'
+import type { Browser, HTTPRequest, Page } from 'puppeteer-core'
 import { pageFiles } from '#cli/page-files.ts'
 import type { NodeId } from '#protocol/ids.ts'
 import { violationsOn } from '#test/axe.ts'
 import { startChromium } from '#test/chromium.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { inTheme, type Preferences, startFirefox, type Theme } from '#test/firefox.ts'
 import { LiveSite } from '#test/live-site.ts'
 
 /** Bundled once a process. */
 export const filesHere = pageFiles('dashboard')
 
+/** However busy the machine is, a phase is over when all have answered. */
+export const PATIENT = {
+  ...{ selectionMillis: 600_000, reportingMillis: 600_000, aggregationMillis: 600_000, settlementMillis: 600_000 },
+  learned: false,
+}
+
 /** A run of three sites whose sums anybody may see. */
-export const PLAIN = { masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause' }
+export const PLAIN = {
+  ...{ masking: 'none', cohort: { min: 3, max: 3, quorum: 3 }, onFailures: 'pause', timing: PATIENT },
+}
+
+/** What takes a browser longer never comes: it shares this machine with others. */
+const BROWSER_MILLIS = 120_000
 
 /** A browser at a coordinator's pages, and what should not have happened in it. */
 export type Stage = AsyncDisposable & {
@@ -46,6 +58,8 @@ export async function openFirefoxStage(
 
 async function stageIn(browser: Browser, url: string, themes: readonly Theme[]): Promise<Stage> {
   const page = await browser.newPage()
+  page.setDefaultTimeout(BROWSER_MILLIS)
+  watchTraffic(page)
   await page.evaluateOnNewDocument(REFUSED)
   await page.setViewport({ width: 1280, height: 800 })
   const complaints: string[] = []
@@ -66,7 +80,7 @@ async function stageIn(browser: Browser, url: string, themes: readonly Theme[]):
       const until = ([source, flags]: readonly [string, string]) =>
         new RegExp(source, flags).test(document.body.textContent ?? '')
       const [source, flags] = [pattern.source, pattern.flags]
-      await page.waitForFunction(until, { polling: 50, timeout: 30_000 }, [source, flags] as const).catch(async () => {
+      await page.waitForFunction(until, { polling: 50 }, [source, flags] as const).catch(async () => {
         throw new Error(`the page never said ${pattern}, but:\n${await text()}`)
       })
     },
@@ -101,7 +115,36 @@ export async function tabTo(page: Page, pattern: RegExp): Promise<void> {
 
 /** Until nothing has been asked for a while, but for the streams that stay. */
 export async function settled(page: Page): Promise<void> {
-  await page.waitForNetworkIdle({ idleTime: 200, concurrency: 4 })
+  const traffic = trafficOf.get(page)
+  const isQuiet = async () =>
+    !traffic || (traffic.underWay.size === 0 && performance.now() - traffic.lastAt > QUIET_MILLIS)
+  await comesTrue(isQuiet, BROWSER_MILLIS)
+}
+
+const QUIET_MILLIS = 200
+const trafficOf = new WeakMap<Page, { readonly underWay: Set<HTTPRequest>; lastAt: number }>()
+
+/**
+ * What a page has asked for and not yet been given. Puppeteer counts what pages asked before that were left, too, and the
+ * browser has not said the end of each: on a busy machine that was not quiet for two minutes.
+ */
+function watchTraffic(page: Page): void {
+  const traffic = { underWay: new Set<HTTPRequest>(), lastAt: performance.now() }
+  trafficOf.set(page, traffic)
+  const ended = (asked: HTTPRequest) => {
+    traffic.underWay.delete(asked)
+    traffic.lastAt = performance.now()
+  }
+  page.on('request', (asked) => {
+    if (asked.headers()['accept'] === 'text/event-stream') return
+    traffic.underWay.add(asked)
+    traffic.lastAt = performance.now()
+  })
+  page.on('requestfinished', ended)
+  page.on('requestfailed', ended)
+  page.on('framenavigated', (frame) => {
+    if (frame === page.mainFrame()) traffic.underWay.clear()
+  })
 }
 
 /** In each of its colours, and with little motion: nothing keeps anybody out. */

@@ -62,11 +62,15 @@ export async function container(): Promise<Container> {
       child[stream].setEncoding('utf8').on('data', (text: string) => {
         said[stream] += text
       })
-    const ended = new Promise<number | null>((settle) => child.on('close', settle))
+    let isOver = false
+    const ended = new Promise<number | null>((settle) => child.on('close', settle)).finally(() => {
+      isOver = true
+    })
     scope.defer(async () => {
-      // The whole group: whoever the script started, should it not have become it, holds the pipes, too.
+      // The whole group: whoever the script started, should it not have become it, holds the pipes, too. Once nobody does, its
+      // number may be another's.
       try {
-        process.kill(-(child.pid as number), 'SIGKILL')
+        if (!isOver) process.kill(-(child.pid as number), 'SIGKILL')
       } catch {
         // Nobody of it is left.
       }

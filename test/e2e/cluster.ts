@@ -14,6 +14,7 @@ import { type LaunchRequest, tableRun } from '#cli/demo/task.ts'
 import { sha256 } from '#crypto'
 import { utf8 } from '#protocol/bytes.ts'
 import { Consilium } from '#sdk/client.ts'
+import { freePort } from '#test/loopback.ts'
 import { writeHospitals } from './hospitals.ts'
 
 /** Longer than any restart takes: in these tests nobody leaves who was not killed. */
@@ -59,7 +60,8 @@ export class Cluster implements AsyncDisposable {
     const allow = shape.hospitals ? join(folder, 'hospitals.txt') : undefined
     if (allow) await writeFile(allow, sites.map(({ id }) => `${id}\n`).join(''))
     const state = join(folder, 'coordinator')
-    const options = { graceMillis: GRACE_MILLIS, own: (process: ConsiliumProcess) => process }
+    const own = (process: ConsiliumProcess) => process
+    const options = { port: await freePort(), graceMillis: GRACE_MILLIS, own }
     const coordinator = await startCoordinatorProcess(
       state,
       sites.map(({ id }) => id),

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { violationsOn } from '#test/axe.ts'
 import { chromiumPath } from '#test/chromium.ts'
 import { live } from '#test/coordinator/live.ts'
-import { filesHere, openStage, tabTo, toysAt } from '#test/dashboard/stage.ts'
+import { filesHere, openStage, PATIENT, PLAIN, tabTo, toysAt } from '#test/dashboard/stage.ts'
 
 const chromium = chromiumPath()
 if (!chromium)
@@ -34,7 +34,7 @@ inChromium(
     expect(await stage.text()).not.toContain('stranger')
     await stage.goTo('/')
 
-    const launched = await at.launch({ rounds: 2, masking: 'none', cohort: { min: 3, max: 3, quorum: 3 } })
+    const launched = await at.launch({ ...PLAIN, rounds: 2 })
     const { id: run } = (await launched.json()) as { readonly id: string }
     // By the feed: nothing was loaded again.
     await stage.says(/toy/)
@@ -48,7 +48,8 @@ inChromium(
     await page.keyboard.press('Enter')
     await stage.says(/The record holds/)
 
-    const other = (await (await at.launch({ cohort: { min: 4, max: 4, quorum: 4 } })).json()) as { readonly id: string }
+    const waiting = await at.launch({ timing: PATIENT, cohort: { min: 4, max: 4, quorum: 4 } })
+    const other = (await waiting.json()) as { readonly id: string }
     await stage.goTo(`/runs/${other.id}/timeline`)
     await stage.says(/Open for/)
     await tabTo(page, /^Stop$/)

@@ -27,7 +27,7 @@ beforeAll(async () => {
   const demo = consilium(['demo', ...data, '--folder', join(folder, 'first'), '--chaos'], { through })
   const sim = shell.run(['sim', ...data, '--masking', 'secagg/1', '--bundle', join(folder, 'virtual.car')])
   ;[ran, virtual] = [await demo, await sim]
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await shell[Symbol.asyncDispose]()
   await rm(folder, { recursive: true, force: true })

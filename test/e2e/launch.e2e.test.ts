@@ -23,6 +23,7 @@ import type { CreateRun, NewTask } from '#sdk/task.ts'
 import { BIN } from '#test/cli/command.ts'
 import { some } from '#test/effort.ts'
 import { temporaryFolder } from '#test/folder.ts'
+import { freePort } from '#test/loopback.ts'
 
 /**
  * One federation of real processes on the patients of the worked example, for all clients: TypeScript (whose coordinator is
@@ -47,7 +48,8 @@ let coordinator: CoordinatorProcess
 let key = ''
 
 const own = (process: ConsiliumProcess) => doors.use(process)
-const startCoordinator = (port: number) =>
+const port = await freePort()
+const startCoordinator = () =>
   startCoordinatorProcess(
     join(folder, 'coordinator'),
     sites.map(({ id }) => id),
@@ -63,7 +65,7 @@ beforeAll(async () => {
       return { ...made, data: { kind: 'csv', path: join(folder, `data/hospital-${index + 1}.csv`) } }
     }),
   )
-  coordinator = await startCoordinator(0)
+  coordinator = await startCoordinator()
   key = (await readFile(coordinator.apiKeyFile, 'utf8')).trim()
   const nodes = await Promise.all(
     sites.map(async (site) => ({ site, process: own(await startNodeProcess(site, coordinator)) })),
@@ -89,7 +91,7 @@ test('the SDK’s event loop goes on over a coordinator that is killed: every ev
     if (event.type !== 'round.completed' || event['round'] !== 1) continue
     coordinator.process.signal('SIGKILL')
     await coordinator.process.ended
-    coordinator = await startCoordinator(Number(new URL(coordinator.url).port))
+    coordinator = await startCoordinator()
   }
   isOnce(events)
   expect(events.at(-1)?.type).toBe('run.completed')

@@ -48,6 +48,22 @@ export async function says(page: Page, id: string, pattern: RegExp): Promise<voi
   await page.waitForFunction(until, { polling: 'mutation', timeout: SAID_MILLIS }, [id, pattern.source] as const)
 }
 
+/** Listens from now on for an element to say that, be it in passing. @returns what waits until it has */
+export async function overhears(page: Page, id: string, pattern: RegExp): Promise<() => Promise<void>> {
+  const heard = await page.evaluateHandle(
+    (where, source) => {
+      const found = document.getElementById(where)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const listen = () => new RegExp(source).test(found?.textContent ?? '') && resolve()
+      if (found) new MutationObserver(listen).observe(found, { childList: true, characterData: true, subtree: true })
+      return { promise }
+    },
+    id,
+    pattern.source,
+  )
+  return () => heard.evaluate(({ promise }) => promise)
+}
+
 /** Launches a run on public data, and answers its verdict when it has ended. */
 export async function runOf(at: Live, change: object): Promise<Redone> {
   const table = tableText(120)
@@ -58,7 +74,13 @@ export async function runOf(at: Live, change: object): Promise<Redone> {
   })
   const { cid } = (await file.json()) as { readonly cid: string }
   const task = { ...TOY_TASK, data: { ...TOY_TASK.data, rowsMax: 60 }, publicData: { kind: 'csv', table: cid } }
-  const timing = { selectionMillis: 5000, reportingMillis: 30_000, aggregationMillis: 10_000, settlementMillis: 10_000 }
+  // A node whose machine does other things takes its time to join, too.
+  const timing = {
+    selectionMillis: 60_000,
+    reportingMillis: 60_000,
+    aggregationMillis: 60_000,
+    settlementMillis: 60_000,
+  }
   const launched = await at.launch({ task, timing, ...change })
   const { id } = (await launched.json()) as { readonly id: string }
   const events = await at.api(`/v1/runs/${id}/events`, { headers: { accept: 'text/event-stream' } })

@@ -52,7 +52,7 @@ describe('the shape of a file', () => {
       follow(nodes.at(-1)?.cid as Cid, extentOf(sizeBytes))
       expect(seen).toBe(nodes.length)
     }
-  }, 30_000)
+  })
 
   test('of a node that is any other is refused, whatever bit of it differs', async () => {
     const extent = extentOf(3 * MIB + 5)

@@ -1,8 +1,11 @@
+import assert from 'node:assert/strict'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ConnectionError } from '#sdk/errors.ts'
 import { follow } from '#sdk/follow.ts'
+import { Run } from '#sdk/runs.ts'
 import { Transport } from '#sdk/transport.ts'
+import type { RunView } from '#sdk/views/runs.ts'
 
 const line = (seq: number, last: number) =>
   `data: ${JSON.stringify({ type: seq === last ? 'run.completed' : 'node.joined', run: 'run_1', seq, time: '' })}\n\n`
@@ -79,6 +82,48 @@ test('a stream that leaves an event out is taken up before it, and given up when
   }
   await expect(reading()).rejects.toMatchObject({ code: 'gap' })
   expect(seen).toEqual([0])
+})
+
+test('a coordinator that says that nothing follows (204) is not asked again', async () => {
+  let asked = 0
+  const transport = new Transport({
+    url: 'http://coordinator',
+    fetch: async () => (asked++ === 0 ? new Response(line(3, 9)) : new Response(null, { status: 204 })),
+    doors: { pause: async () => (asked > 1 ? assert.fail('it was asked again') : undefined) },
+  })
+  expect((await Array.fromAsync(follow(transport, 'run_1', { after: 2 }))).map(({ seq }) => seq)).toEqual([3])
+  expect(asked).toBe(2)
+})
+
+test.each([
+  ['ordered while no round was open', { type: 'run.paused', reason: 'the night' }],
+  ['ordered while a round was open, that then closed', { type: 'round.completed', round: 1, paused: 'the night' }],
+])('done() is over once the run waits for its owner: a pause %s', async (_, told) => {
+  const view = { id: 'run_1', status: 'paused', reason: 'the night' }
+  const event = { run: 'run_1', seq: 1, time: '', ...told }
+  const transport = new Transport({
+    url: 'http://coordinator',
+    fetch: async (url) =>
+      String(url).endsWith('/events')
+        ? new Response(`${line(0, 9)}data: ${JSON.stringify(event)}\n\n`)
+        : Response.json(view),
+    doors: { pause: async () => assert.fail('it waits for more') },
+  })
+  const run = new Run(transport, view as RunView)
+  await expect(run.done()).rejects.toMatchObject({ status: 'paused', reason: 'the night' })
+})
+
+test('done() goes on where the run that was paused has been resumed since', async () => {
+  const pause = { type: 'round.completed', run: 'run_1', seq: 1, time: '', round: 1, paused: 'the night' }
+  const views = ['running', 'completed'].map((status) => ({ id: 'run_1', status, reason: null }))
+  const transport = new Transport({
+    url: 'http://coordinator',
+    fetch: async (url) =>
+      String(url).endsWith('/events')
+        ? new Response(`${line(0, 2)}data: ${JSON.stringify(pause)}\n\n${line(2, 2)}`)
+        : Response.json(views.shift()),
+  })
+  expect((await new Run(transport, views[0] as RunView).done()).view.status).toBe('completed')
 })
 
 test('whoever leaves the loop, or fires the signal, ends the stream', async () => {

@@ -23,7 +23,7 @@ def client(path, key):
     return consilium.Consilium(told["url"] + path, "a key", retries=0, coordinator_key=key)
 
 honest = client("", told["key"])
-for ending in ("npz", "safetensors", "f32"):
+for ending in ("npz", "safetensors", "f32", "tfjs.zip"):
     honest.save_model(told["run"], "model." + ending)
 shapes = [[name, list(shape)] for name, shape, _ in honest.model(told["run"])[1]]
 def is_refused(path, key, ending):
@@ -33,8 +33,9 @@ def is_refused(path, key, ending):
     except consilium.VerificationError:
         return True
 refused = [is_refused(path, told["key"], ("npz", "safetensors", "f32")[at % 3]) for at, path in enumerate(told["lies"])]
+built = [is_refused(path, told["key"], "tfjs.zip") for path in told["built"]]
 forged = [is_refused("/lie/a/forgery", key, "npz") for key in (told["key"], None)] + [is_refused("", told["other"], "npz")]
-json.dump({"shapes": shapes, "refused": refused, "forged": forged}, sys.stdout)
+json.dump({"shapes": shapes, "refused": refused, "built": built, "forged": forged}, sys.stdout)
 `
 
 const may = isThere ? test : test.skip
@@ -56,11 +57,14 @@ may(
     await new Promise<void>((settle) => server.listen(0, '127.0.0.1', settle))
     await using folder = await temporaryFolder()
     try {
-      // It reads no architecture: none of its formats has one.
-      const read = [...lies(given)].filter(({ cid }) => cid !== given.model.manifest.architecture)
-      const all = read.map(({ cid, at }) => `/lie/${cid}/${at}`)
+      // One format has the architecture, and it is not read for the others.
+      const { built = [], all = [] } = Object.groupBy(lies(given), ({ cid }) =>
+        cid === given.model.manifest.architecture ? 'built' : 'all',
+      )
+      const pathsOf = (each: typeof all) => each.map(({ cid, at }) => `/lie/${cid}/${at}`)
       const told = {
-        ...{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, run: RUN, lies: all },
+        ...{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, run: RUN, lies: pathsOf(all) },
+        built: pathsOf(built),
         ...{ key: signer.id, other: signer.id.replace(/.$/, (letter) => (letter === 'a' ? 'b' : 'a')) },
       }
       await writeFile(join(folder.path, 'script.py'), SCRIPT)
@@ -71,15 +75,19 @@ may(
       }
       const made = run('python3', ['script.py'], { cwd: folder.path, env })
       made.child.stdin?.end(JSON.stringify(told))
-      const { shapes, refused, forged } = JSON.parse((await made).stdout)
+      const { shapes, refused, built: unbuilt, forged } = JSON.parse((await made).stdout)
       expect(shapes).toEqual(given.model.manifest.tensors.map(({ name, shape }) => [name, shape]))
       expect(refused).toEqual(all.map(() => true))
+      expect(built.length).toBeGreaterThan(10)
+      expect(unbuilt).toEqual(built.map(() => true))
       expect(forged).toEqual([true, true, true])
-      expect((await readdir(folder.path)).sort()).toEqual(['model.f32', 'model.npz', 'model.safetensors', 'script.py'])
+      const files = ['model.f32', 'model.npz', 'model.safetensors', 'model.tfjs.zip', 'script.py']
+      expect((await readdir(folder.path)).sort()).toEqual(files)
       const formats: readonly (readonly [string, ModelFormat])[] = [
         ['f32', 'raw'],
         ['npz', 'npz'],
         ['safetensors', 'safetensors'],
+        ['tfjs.zip', 'tfjs'],
       ]
       for (const [ending, format] of formats) {
         const file = await readFile(join(folder.path, `model.${ending}`))

@@ -36,7 +36,7 @@ let client: Consilium
 let run: Run
 let fork: Run
 const order = {
-  ...request(),
+  ...request({ timing: { selectionMillis: 600_000 } }),
   masking: 'none',
   rounds: 2,
   budget: '100',
@@ -71,18 +71,27 @@ beforeAll(async () => {
   for await (const { id } of client.nodes.list()) expectView(nodeViews.nodeWithHistoryView, await client.nodes.get(id))
   end.abort()
   await Promise.all(lives)
-}, 60_000)
+}, 120_000)
 afterAll(async () => at[Symbol.asyncDispose]())
 
 test('a run is told of in the shapes that the SDK has for it', async () => {
   expectView(runViews.runView, (await run.refresh()).view)
   expect((await Array.fromAsync(client.runs.list({ limit: 1 }))).map(({ id }) => id)).toEqual([fork.id, run.id])
+  const asked = { status: 'completed', createdAfter: run.view.created_at } as const
+  expect((await Array.fromAsync(client.runs.list(asked))).map(({ id }) => id)).toEqual([fork.id])
+  expect(await Array.fromAsync(client.runs.list({ status: ['running', 'paused'] }))).toEqual([])
+  const counts = await client.runs.counts()
+  expectView(runViews.runCountsView, counts)
+  expect([counts.statuses.completed, counts.rounds]).toEqual([2, { closed: 5, aborted: 0 }])
   await expectViews(runViews.roundView, run.rounds({ limit: 2 }), 3)
   expectView(runViews.roundWithSeatsView, await run.round(1))
   expect(metricsView.parse(await run.metrics())).toHaveProperty('accuracy')
   expect(await run.metricsCsv({ keys: ['reports'] })).toMatch(/^round,reports\r\n0,\r\n1,3\r\n/)
   await expectViews(matrixRowView, run.matrix({ limit: 2 }), 3)
   await expectViews(payoutView, run.receipts(1, { limit: 2 }), 3)
+  const all = await Array.fromAsync(run.past())
+  expect(await Array.fromAsync(run.events({ after: all.length - 2 }))).toEqual(all.slice(-1))
+  expect(await Array.fromAsync(run.events({ after: all.length - 1 }))).toEqual([])
   const past = await run.past({ limit: 2 }).page()
   expect(past).toMatchObject({ has_more: true, next: '1', data: [{ seq: 0 }, { seq: 1 }] })
   expectView(verificationView, await run.verify())
@@ -165,14 +174,18 @@ json.dump({
     "ok": client.dry_run(order)["ok"], "same": new == same, "refused": refused,
     "paused": client.pause(new, "lunch")["reason"], "extended": client.extend(new, 1, "7", "more")["rounds"],
     "resumed": client.resume(new)["reason"], "stopped": client.stop(new, "enough")["id"] == new,
-    "listed": new in [one["id"] for one in client.runs()], "rounds": [one["round"] for one in client.rounds(run)],
+    "listed": new in [one["id"] for one in client.runs()],
+    "filtered": new in [one["id"] for one in client.runs(status="running,finishing,stopped", created_after="2020-01-01T00:00:00+01:00")],
+    "counted": client.counts("2020-01-01T00:00:00Z")["rounds"], "rounds": [one["round"] for one in client.rounds(run)],
     "metrics": client.metrics(run, ["reports"]), "paid": len(list(client.receipts(run, 1))),
     "card": client.card(run).startswith("---"), "verdict": client.verify(run)["verdict"],
     "renamed": client.amend_federation(told["federation"], name="heart", description=None)["name"],
     "federations": [one["name"] for one in client.federations()],
     "secrets": [client.rotate_webhook_secret(told["endpoint"], 60, "once")["secret"][:6] for _ in (0, 1)],
+    "after": list(client.follow(run, after=told["head"])),
     "last": [event["type"] for event in client.follow(run, after=3)][-1],
     "models": [client.model(run)[0], client.save_model(run, "one.npz", 1), client.save_model(run, "two.safetensors")],
+    "tfjs": client.save_model(run, "three.tfjs.zip"),
     "bundle": client.save_bundle(run, "run.car") or os.path.getsize("run.car") > 0,
     "whoami": client.call("/v1/whoami")["id"],
 }, sys.stdout)
@@ -187,18 +200,35 @@ python('the Python client does all of that, with nothing but the standard librar
   const { url, id } = at.coordinator
   const { id: federation } = await client.federations.create({ name: 'cardio' })
   const { id: endpoint } = await client.webhooks.create({ url: 'http://127.0.0.1:9/nobody' })
-  const told = { url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint }
+  const head = (await Array.fromAsync(run.past())).length - 1
+  const told = { url, key: at.key, coordinator: id, order, run: run.id, federation, endpoint, head }
   made.child.stdin?.end(JSON.stringify(told))
   expect(JSON.parse((await made).stdout)).toEqual({
     ...{ ok: true, same: true, refused: [404, 'not_found', false], paused: 'lunch', extended: 3, resumed: null },
-    ...{ stopped: true, listed: true, rounds: [1, 2, 3], paid: 3, card: true, verdict: 'proved' },
-    ...{ metrics: { round: [0, 1, 2], reports: [null, 3, 3] }, last: 'run.completed', bundle: true, whoami: 'root' },
+    ...{
+      stopped: true,
+      listed: true,
+      filtered: true,
+      counted: { closed: 5, aborted: expect.any(Number) },
+      rounds: [1, 2, 3],
+      paid: 3,
+      card: true,
+      verdict: 'proved',
+    },
+    ...{
+      metrics: { round: [0, 1, 2], reports: [null, 3, 3] },
+      last: 'run.completed',
+      after: [],
+      bundle: true,
+      whoami: 'root',
+    },
     ...{ renamed: 'heart', federations: ['heart'], secrets: ['whsec_', 'whsec_'] },
+    ...{ tfjs: run.view.model },
     models: [run.view.model, (await run.model({ round: 1 })).cid, run.view.model],
   })
-  expect(await readFile(join(folder.path, 'two.safetensors'))).toEqual(
-    Buffer.from(await (await run.model()).file('safetensors')),
-  )
+  const model = await run.model()
+  for (const [file, format] of [['two.safetensors', 'safetensors'] as const, ['three.tfjs.zip', 'tfjs'] as const])
+    expect(await readFile(join(folder.path, file))).toEqual(Buffer.from(await model.file(format)))
   await client.federations.remove(federation)
   await client.webhooks.remove(endpoint)
 })

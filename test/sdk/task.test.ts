@@ -119,6 +119,19 @@ describe('a task', () => {
     expect(() => kerasModel('{"a": 1}')).toThrow(TaskError)
   })
 
+  test('from a Keras model keeps its last sigmoid where the loss is one of a number, and says what else it does not', () => {
+    const config = { units: 1, activation: 'sigmoid', batch_input_shape: [null, 7] }
+    const json = { class_name: 'Sequential', config: { layers: [{ class_name: 'Dense', config }] } }
+    const notes: string[] = []
+    const note = (text: string) => void notes.push(text)
+    for (const loss of ['mean-squared-error', 'mean-absolute-error', 'huber'] as const)
+      expect(kerasModel(json, { loss, note }).layers).toMatchObject([{ layer: 'dense', activation: 'sigmoid' }])
+    expect(notes.join()).not.toMatch(/sigmoid/)
+    for (const loss of ['sigmoid-cross-entropy', undefined] as const)
+      expect(kerasModel(json, { note, ...(loss && { loss }) }).layers).toMatchObject([{ activation: 'linear' }])
+    expect(notes.join()).toMatch(/final sigmoid is left out: losses of classes take logits/)
+  })
+
   test('has a seed that anybody reads the same', () => {
     for (const seed of [-1, 0.5, 'abc', 2 ** 60]) expect(() => defineTask({ ...base, seed })).toThrow(TaskError)
   })

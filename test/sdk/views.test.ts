@@ -69,6 +69,7 @@ const held: Readonly<{
   ReceiptView: Held<payments.ReceiptView, typeof payoutView>
   RoundView: Held<runs.RoundView, typeof runViews.roundView>
   RoundWithSeatsView: Held<runs.RoundWithSeatsView, typeof runViews.roundWithSeatsView>
+  RunCountsView: Held<runs.RunCountsView, typeof runViews.runCountsView>
   RunStatus: Same<runs.RunStatus, z.output<RunSchema>['status']>
   RunView: Held<runs.RunView, RunSchema>
   SeatView: Held<runs.SeatView, typeof runViews.seatView>
@@ -88,7 +89,14 @@ const held: Readonly<{
   ...{ InviteWithCodeView: true, MadeApiKeyView: true, MatrixRowView: true, MemberView: true, MetricsView: true },
   ...{ ModelView: true, NodeView: true, NodeWithHistoryView: true, PageView: true, ProviderView: true },
   ...{ PublicationView: true, PublicationsPageView: true, ReceiptView: true, RoundView: true, RunView: true },
-  ...{ RoundWithSeatsView: true, RunStatus: true, SeatView: true, SpeedView: true, SpotCheckView: true },
+  ...{
+    RoundWithSeatsView: true,
+    RunCountsView: true,
+    RunStatus: true,
+    SeatView: true,
+    SpeedView: true,
+    SpotCheckView: true,
+  },
   ...{ Standing: true, StatsQueryView: true, TaskView: true, VerificationView: true, WebhookDeliveryView: true },
   ...{ WebhookEndpointView: true, WebhookEndpointWithSecretView: true, WhoamiView: true },
 }

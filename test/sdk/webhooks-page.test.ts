@@ -38,8 +38,7 @@ async function freePort(): Promise<number> {
 function ended(child: ChildProcess): AsyncDisposable {
   return {
     async [Symbol.asyncDispose]() {
-      child.kill()
-      await once(child, 'exit')
+      if (child.kill()) await once(child, 'exit')
     },
   }
 }

@@ -98,7 +98,11 @@ const CALLS: Readonly<Record<string, (client: Consilium, options: CallOptions) =
     client.federations.withdrawInvite('fed_1', 'inv_1', options),
   'POST /v1/runs/dry-run': (client, options) => client.runs.dryRun(order('CreateRun'), options),
   'POST /v1/runs': (client, options) => client.runs.create(order('CreateRun'), options),
-  'GET /v1/runs': (client, options) => client.runs.list({ ...page, ...options, label: 'a:b' }).page(),
+  'GET /v1/runs': (client, options) =>
+    client.runs
+      .list({ ...page, ...options, label: 'a:b', status: ['running', 'paused'], createdAfter: '2026-11-22T00:00:00Z' })
+      .page(),
+  'GET /v1/runs/counts': (client, options) => client.runs.counts({ ...options, since: '2026-11-22T00:00:00Z' }),
   'GET /v1/runs/{id}': (client, options) => client.runs.get('run_1', options),
   'PATCH /v1/runs/{id}': (client, options) => client.runs.relabel('run_1', { name: 'a', labels: { b: null } }, options),
   'GET /v1/runs/{id}/events': (client, options) =>

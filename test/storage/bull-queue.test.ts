@@ -128,7 +128,7 @@ function withBullMq(server: RedisServer): void {
       let runs = 0
       await using queue = openBullQueue<string>({
         redis,
-        lockMillis: 100,
+        lockMillis: 4000,
         stalledCheckMillis: 20,
         firstPauseMillis: 1,
         onBroken: (cause) => void broken.push(cause),
@@ -139,7 +139,14 @@ function withBullMq(server: RedisServer): void {
       })
       await queue.push('id', 'job')
       await comesTrue(async () => broken.length > 0)
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      // It is held on to: its lock, which would run out and give it to whoever looks next, is renewed again and again.
+      let [renewals, before] = [0, Number.POSITIVE_INFINITY]
+      await comesTrue(async () => {
+        const left = await redis.commands.pttl(redis.key('jobs', 'job-id', 'lock'))
+        if (left > before) renewals++
+        before = left
+        return renewals === 2
+      })
       expect(runs).toBe(1)
       expect(broken.map(({ message }) => message)).toEqual(['two and two'])
       await worker[Symbol.asyncDispose]()

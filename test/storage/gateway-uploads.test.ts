@@ -230,12 +230,13 @@ describe('gateway, uploads', () => {
     await using server = await serving({ limits: { uploads: { total: 1, each: 1 } } })
     const bytes = contentOf('slow loris', MIB)
     const cid = await rootOf(bytes)
-    const { sent, answer } = slowPut(server.port, cid, { ...bearer(server.ticket()), 'Content-Length': bytes.length })
-    sent.write(bytes.subarray(0, MIB - 1))
+    const put = slowPut(server.port, cid, { ...bearer(server.ticket()), 'Content-Length': bytes.length })
+    put.sent.write(bytes.subarray(0, MIB - 1))
     await until(() => server.clock.waiting() === 1)
-    await until(() => sent.writableLength === 0)
-    while (server.outcomes.length === 0) await server.clock.advance(IDLE)
-    expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
+    await server.isHere(put)
+    while (!server.hasAnswered(put)) await server.clock.advance(IDLE)
+    expect(await codeIn(await put.answer)).toEqual([408, 'too-slow'])
+    await until(() => server.outcomes.length === 1)
     await expectNothingOf(server.blobs, bytes)
     expect((await server.put(cid, bytes, bearer(server.ticket()))).status).toBe(201)
   })
@@ -244,13 +245,14 @@ describe('gateway, uploads', () => {
     await using server = await serving({ limits: { leastBytesPerSecond: 100 } })
     const bytes = contentOf('drips', 10_000)
     const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
-    const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
-    for (let at = 0; server.outcomes.length === 0; at += 5) {
-      expect(at).toBeLessThan(200)
-      sent.write(bytes.subarray(at, at + 5))
+    const put = slowPut(server.port, await rootOf(bytes), upload)
+    await until(() => server.clock.waiting() === 1)
+    for (let at = 0; at < 200 && !server.hasAnswered(put); at += 5) {
+      put.sent.write(bytes.subarray(at, at + 5))
+      await server.isHere(put)
       await server.clock.advance(IDLE / 10)
     }
-    expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
+    expect(await codeIn(await put.answer)).toEqual([408, 'too-slow'])
   })
 
   test('whoever is slow makes room where others are turned away, and only there', async () => {
@@ -258,10 +260,11 @@ describe('gateway, uploads', () => {
     await using server = await serving({ limits })
     const bytes = contentOf('slow but steady', 10_000)
     const upload = { ...bearer(server.ticket()), 'Content-Length': bytes.length }
-    const { sent, answer } = slowPut(server.port, await rootOf(bytes), upload)
+    const slow = slowPut(server.port, await rootOf(bytes), upload)
     let at = 0
     const drip = async () => {
-      sent.write(bytes.subarray(at, at + 10))
+      slow.sent.write(bytes.subarray(at, at + 10))
+      await server.isHere(slow)
       at += 10
       await server.clock.advance(IDLE / 10)
     }
@@ -271,8 +274,9 @@ describe('gateway, uploads', () => {
     const other = contentOf('another', 100)
     const refused503 = await server.put(await rootOf(other), other, bearer(server.ticket({ seat: 1 })))
     expect([refused503.status, refused503.headers.get('retry-after')]).toEqual([503, '5'])
-    while (server.outcomes.length < 2 && at < 5000) await drip()
-    expect(await codeIn(await answer)).toEqual([408, 'too-slow'])
+    while (at < 5000 && !server.hasAnswered(slow)) await drip()
+    expect(await codeIn(await slow.answer)).toEqual([408, 'too-slow'])
+    await until(() => server.outcomes.length === 2)
     expect(server.outcomes).toEqual(['busy', 'too-slow'])
     expect((await server.put(await rootOf(other), other, bearer(server.ticket({ seat: 1 })))).status).toBe(201)
   })
@@ -291,20 +295,15 @@ describe('gateway, uploads', () => {
     await using server = await serving()
     const bytes = contentOf('drips', 1000)
     const ticket = server.ticket({ expiresAt: server.clock.now() + 5 * IDLE })
-    const { sent, answer } = slowPut(server.port, await rootOf(bytes), { ...bearer(ticket), 'Content-Length': 1000 })
-    let answered = false
-    answer.then(
-      () => {
-        answered = true
-      },
-      () => undefined,
-    )
-    for (let at = 0; at < 999 && !answered; at++) {
-      sent.write(bytes.subarray(at, at + 1))
+    const put = slowPut(server.port, await rootOf(bytes), { ...bearer(ticket), 'Content-Length': 1000 })
+    await until(() => server.clock.waiting() === 1)
+    for (let at = 0; at < 999 && !server.hasAnswered(put); at++) {
+      put.sent.write(bytes.subarray(at, at + 1))
+      await server.isHere(put)
       await server.clock.advance(IDLE / 10)
     }
-    sent.end()
-    expect(await codeIn(await answer)).toEqual([401, 'expired-ticket'])
+    put.sent.end()
+    expect(await codeIn(await put.answer)).toEqual([401, 'expired-ticket'])
     await expectNothingOf(server.blobs, bytes)
   })
 })

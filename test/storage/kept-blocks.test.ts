@@ -6,8 +6,8 @@ import { cidOf, RAW } from '#protocol/cid.ts'
 import type { Block } from '#protocol/envelope.ts'
 import { openKeptBlocks } from '#storage/blobs/kept-blocks.ts'
 import { contentOf } from '#test/content.ts'
+import { comesTrue } from '#test/eventually.ts'
 import { temporaryFolder } from '#test/folder.ts'
-import { until } from '#test/loopback.ts'
 
 const KIB = 1024
 const blocks: readonly Block[] = Array.from({ length: 12 }, (_, index) => {
@@ -62,13 +62,7 @@ describe('kept blocks', () => {
     await kept.keep(first)
     await writeFile(join(folder.path, first.cid), contentOf('changed', 8 * KIB))
     expect(await kept.get(first.cid)).toBeUndefined()
-    let names = 1
-    await until(() => {
-      void readdir(folder.path).then((found) => {
-        names = found.length
-      })
-      return names === 0
-    })
+    await comesTrue(async () => (await readdir(folder.path)).length === 0)
     await kept.keep(first)
     expect(equalBytes((await kept.get(first.cid)) as Uint8Array, first.bytes)).toBe(true)
   })

@@ -121,7 +121,7 @@ describe('a blob that is sent', () => {
       }),
       { numRuns: 8 },
     )
-  }, 30_000)
+  })
 
   test('to a gateway that dies in the middle of a leaf and begins again on its folder goes on with what it lacks', async () => {
     await using folder = await temporaryFolder()
@@ -196,7 +196,7 @@ describe('a blob that is sent', () => {
     expect(wire.seen.resets).toBeGreaterThan(0)
     // Each reset costs at most the block of its connection.
     expect(wire.seen.up + wire.seen.down).toBeLessThan(bytes.length + (wire.seen.resets + 1) * 1.1 * MIB)
-  }, 30_000)
+  })
 
   test('has four blocks in memory at the most, and one on a line that is slow', async () => {
     for (const [millisPerLeaf, most] of [

@@ -1,4 +1,4 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expect } from '@jest/globals'
 import { collect } from '#protocol/bytes.ts'
 import type { Bytes, Cid, RunId } from '#protocol/ids.ts'
@@ -10,7 +10,7 @@ import { openMemoryBlobs } from '#storage/blobs/memory.ts'
 import { openTickets } from '#storage/blobs/tickets.ts'
 import { blocksOf } from '#test/conformance/blobs.ts'
 import { contentOf } from '#test/content.ts'
-import { loopback } from '#test/loopback.ts'
+import { loopback, until } from '#test/loopback.ts'
 import { ROOMY } from './roomy.ts'
 
 const MIB = 2 ** 20
@@ -38,7 +38,17 @@ export async function serving({
     limits: { ...ROOMY, idleMillis: IDLE, ...limits },
     count: (outcome) => void outcomes.push(outcome),
   })
-  const server = await loopback((request, response) => void gateway(request, response))
+  const responses = new Map<number | undefined, ServerResponse>()
+  const server = await loopback((request, response) => {
+    responses.set(request.socket.remotePort, response)
+    void gateway(request, response)
+  })
+  const responseTo = ({ sent }: SlowPut) => responses.get(sent.socket?.localPort)
+  /** Whether it has been answered, be the answer on its way. */
+  const hasAnswered = (put: SlowPut) => put.isOver() || responseTo(put)?.headersSent === true
+  /** Until all that was sent is here: so long no time passes. */
+  const isHere = (put: SlowPut) =>
+    until(() => hasAnswered(put) || responseTo(put)?.req.socket.bytesRead === put.sent.socket?.bytesWritten)
   const ticket = (fields: Partial<Ticket> = {}, signedBy = key) =>
     issueTicket(signedBy, {
       run: 'run_01K00000000000000000000000' as RunId,
@@ -52,7 +62,7 @@ export async function serving({
   /** @param name a CID, and a query */
   const put = (name: string, body: Bytes, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`${server.url}/ipfs/${name}`, { method: 'PUT', body: body as Uint8Array<ArrayBuffer>, headers })
-  return Object.assign(server, { clock, outcomes, blobs, withheld, ticket, put })
+  return Object.assign(server, { clock, outcomes, blobs, withheld, ticket, put, hasAnswered, isHere })
 }
 
 export const bearer = (ticket: string) => ({ Authorization: `Bearer ${ticket}` })
@@ -74,10 +84,15 @@ export function slowPut(port: number, name: string, headers: Record<string, stri
     sent.on('response', resolve)
     sent.on('error', reject)
   })
-  answer.catch(() => undefined)
+  let over = false
+  const end = () => {
+    over = true
+  }
+  answer.then(end, end)
   sent.flushHeaders()
-  return { sent, answer }
+  return { sent, answer, isOver: () => over }
 }
+type SlowPut = ReturnType<typeof slowPut>
 
 export async function codeIn(response: IncomingMessage) {
   const text = new TextDecoder().decode(await collect(response, 10_000))

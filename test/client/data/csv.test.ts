@@ -49,13 +49,20 @@ test.each([
   ['a,b\n1,2\n3\n', 'site.csv, line 3: another number of cells than the header has'],
   ['a,b\n1,2\n3,4,987654\n', 'site.csv, line 3: another number of cells than the header has'],
   ['a,b\n1,2\n3,"987654\n5,6\n', /^site\.csv, line \d+: a quotation mark/],
-  [`a\n${'1\n'.repeat(65_537)}`, 'site.csv, line 65538: more than 65536 rows'],
   [`${Array.from({ length: 513 }, (_, index) => `c${index}`).join(',')}\n`, 'site.csv, line 1: more than 512 columns'],
   [`a\n${'9'.repeat(600_000)}\n`, /^site\.csv, line \d+: the line is too long/],
 ])('a file that is no table is refused with its name and line, and without a value (%#)', (text, message) => {
   expect(() => tableFrom(text)).toThrow(DataFault)
   expect(() => tableFrom(text)).toThrow(message)
   expect(() => tableFrom(text)).not.toThrow(/987654/)
+})
+
+test('a table is as large as memory is to hold, and no larger', () => {
+  expect(tableFrom(`a\n${'1\n'.repeat(70_000)}`).rows).toBe(70_000)
+  const text = 'a,b\n1,2\n3,4\n5,6\n'
+  expect(tableFrom(text, { rows: 3, cells: 6 }).rows).toBe(3)
+  expect(() => tableFrom(text, { rows: 2, cells: 6 })).toThrow('site.csv, line 4: more than 2 rows')
+  expect(() => tableFrom(text, { rows: 3, cells: 5 })).toThrow('site.csv, line 4: more than 5 cells, 2 of each row')
 })
 
 /** Cells that need quotation marks, and cells that do not. */

@@ -35,7 +35,7 @@ test.each([
   ['another magic number', [1, 0, 8, 1, 0, 0, 0, 0], 'images: not an IDX file'],
   ['floats', [0, 0, 13, 1, 0, 0, 0, 0], 'images: IDX elements of type 13, where bytes (8) belong'],
   ['too many sides', [0, 0, 8, 5, 0, 0, 0, 0], 'images: 5 sides, at most 4'],
-  ['too many rows', [0, 0, 8, 1, 0xff, 0xff, 0xff, 0xff], 'images: 4294967295 rows, at most 65536'],
+  ['too many rows', [0, 0, 8, 1, 0xff, 0xff, 0xff, 0xff], 'images: 4294967295 rows, at most 4194304'],
   ['huge images', [0, 0, 8, 2, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff], /^images: 12 bytes, where/],
 ])('%s are refused by the header, before anything is allocated', (_, file, message) => {
   expect(() => parse(file)).toThrow(message)

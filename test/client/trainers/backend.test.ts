@@ -194,15 +194,20 @@ onGpu(
     next.device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.STORAGE })
     expect(await promise).toMatch(/^the GPU refused a step: /)
   },
+  180_000,
 )
 
-onGpu('a GPU that is lost says so, and gives no numbers from then on', async () => {
-  const { promise, resolve } = Promise.withResolvers<string>()
-  await openBackend('webgpu', { lost: resolve })
-  const { device } = backend() as unknown as OnDevice
-  device.destroy()
-  expect(await promise).toMatch(/^the GPU was lost: /)
-  await expect(matMul(tensor([[1]]), tensor([[2]])).data()).rejects.toThrow()
-})
+onGpu(
+  'a GPU that is lost says so, and gives no numbers from then on',
+  async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    await openBackend('webgpu', { lost: resolve })
+    const { device } = backend() as unknown as OnDevice
+    device.destroy()
+    expect(await promise).toMatch(/^the GPU was lost: /)
+    await expect(matMul(tensor([[1]]), tensor([[2]])).data()).rejects.toThrow()
+  },
+  180_000,
+)
 
 type OnDevice = { readonly device: GPUDevice }

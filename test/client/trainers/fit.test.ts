@@ -7,7 +7,7 @@ import { openBackend } from '#client/trainers/backend.ts'
 import { fitModel } from '#client/trainers/fit.ts'
 import type { Architecture } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
-import { TrainingRefused } from '#protocol/ports.ts'
+import { TrainingRefused, type TrainProgress } from '#protocol/ports.ts'
 import type { TableContract } from '#protocol/task.ts'
 import { datasetOf, fitHere, gradientOf, noise, someDataset, someModel, tableOf, trainingOf } from './tasks.ts'
 
@@ -90,6 +90,17 @@ describe.each(['wasm', 'cpu'] as const)('on the %s backend', (backend) => {
 describe('a fit', () => {
   beforeAll(async () => {
     await openBackend('wasm')
+  })
+
+  test('of a sample of the rows says so', async () => {
+    const dataset = someDataset([4], 7, 3, 21)
+    const said: TrainProgress[] = []
+    const doors = { checkpoint: () => undefined, progress: (at: TrainProgress) => said.push(at) }
+    const training = trainingOf(linear, 'softmax-cross-entropy', 3)
+    await fitModel(someModel(linear, 4), training, dataset, doors)
+    await fitModel(someModel(linear, 4), training, { ...dataset, labelled: 900 }, doors)
+    const rows = dataset.train.length + dataset.heldOut.length
+    expect(said.map(({ sample }) => sample)).toEqual([undefined, { rows, of: 900 }])
   })
 
   test('is SGD with momentum over every batch, the short last one too', async () => {

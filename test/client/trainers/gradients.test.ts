@@ -6,7 +6,7 @@ import type { BackendName } from '#client/trainers/backends/choice.ts'
 import { probeGradients } from '#client/trainers/backends/probe.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import { layerSchema } from '#protocol/layers.ts'
-import { chromiumPath, type Opened, openPage, SOFTWARE_GPU } from '#test/chromium.ts'
+import { chromiumPath, type Opened, openPage, SOFTWARE_GPU, START_MILLIS } from '#test/chromium.ts'
 import { backendsHere } from './backends.ts'
 import { conv, dense, examples, flat, pool } from './layer-examples.ts'
 import { CURVES, lossesOf, ODD_BATCHES, ODD_PERCEPTRON, PERCEPTRON } from './loss-curves.ts'
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await openBackend('cpu')
   for (const name of Object.keys(CURVES)) curves.set(name, await lossesOf(name))
   if (chromium) pageHere = await openPage(chromium, entry, SOFTWARE_GPU)
-}, 60_000)
+}, START_MILLIS)
 afterAll(async () => {
   await pageHere?.[Symbol.asyncDispose]()
 })
@@ -91,7 +91,7 @@ describe.each([...places.keys()])('on the %s backend', (name) => {
   const place = places.get(name) as Place
   beforeAll(async () => {
     await place.open()
-  }, 30_000)
+  }, START_MILLIS)
 
   const every = { gradients: Object.keys(examples), curves: Object.keys(CURVES) }
   const asked = (!process.env['CONSILIUM_EVERY_LAYER'] && BRIEF.get(name)) || every

@@ -48,6 +48,7 @@ export function datasetOf(
     train: Int32Array.from(rows.keys()),
     heldOut: Int32Array.from(heldOut),
     dropped: 0,
+    labelled: rows.length,
     inMemory: true,
     read: (batch, into) => copyRows({ values, width }, batch, into, { offset: 0, stride: width }),
   }
