@@ -28,5 +28,5 @@ export function backendFields({ name, adapter, software, deterministic, passedOv
 
 export function sayLoss(output: Output, { from, reason, to }: BackendLoss): void {
   if (output.json) output.object({ type: 'node.backend', lost: from, reason, ...backendFields(to) })
-  else for (const line of [`${from} is lost: ${reason}`, ...backendLines(to)]) output.line(line)
+  else for (const line of [`${from} makes place: ${reason}`, ...backendLines(to)]) output.line(line)
 }

@@ -11,8 +11,12 @@ export function chromiumPath(): string | undefined {
 /** A page whose module is at `/module.js`, and the sources that went into it. It can reach this process and nobody else. */
 export type Opened = { readonly page: Page; readonly sources: readonly string[] } & AsyncDisposable
 
-/** @param chromium the browser's path @param entry the module, in TypeScript, for the conditions of a browser */
-export async function openPage(chromium: string, entry: string): Promise<Opened> {
+/**
+ * @param chromium the browser's path
+ * @param entry the module, in TypeScript, for the conditions of a browser
+ * @param flags of the browser's command line, besides
+ */
+export async function openPage(chromium: string, entry: string, flags: readonly string[] = []): Promise<Opened> {
   await using scope = new AsyncDisposableStack()
   const { outputFiles, metafile } = await build({
     entryPoints: [entry],
@@ -29,14 +33,20 @@ export async function openPage(chromium: string, entry: string): Promise<Opened>
   const { url } = scope.use(
     await loopback(({ url }, response) => {
       const [type, body] = url === '/module.js' ? ['text/javascript', module] : ['text/html', '<!doctype html>']
-      response.writeHead(200, { 'content-type': type }).end(body)
+      response.writeHead(200, { 'content-type': type, ...ISOLATED }).end(body)
     }),
   )
-  const browser = scope.adopt(await startChromium(chromium), (opened) => opened.close())
+  const browser = scope.adopt(await startChromium(chromium, flags), (opened) => opened.close())
   const page = await browser.newPage()
   await page.goto(url)
   const opened = scope.move()
   return { page, sources: Object.keys(metafile.inputs), [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** As our pages are: else they have no shared memory. */
+const ISOLATED = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
 }
 
 /** What starts for longer never comes, however busy the machine is. */

@@ -1,4 +1,4 @@
-import { isSoftware, rendererOf } from '../trainers/backends/renderer.ts'
+import { isFallback, isSoftware, rendererOf } from '../trainers/backends/renderer.ts'
 
 /** What this machine would train on, in the browser's words: the person is asked to lend something that has a name. */
 export async function offeredHere(): Promise<string> {
@@ -16,7 +16,7 @@ export async function offeredHere(): Promise<string> {
 async function byWebGpu(): Promise<string | undefined> {
   try {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' })
-    if (!adapter || adapter.info.isFallbackAdapter) return undefined
+    if (!adapter || isFallback(adapter)) return undefined
     const { description, vendor, architecture, device } = adapter.info
     const name = description || [vendor, architecture, device].filter(Boolean).join(' ') || 'an adapter without a name'
     return `This browser offers ${name}, by WebGPU.`

@@ -4,7 +4,7 @@ import type { Result } from '#protocol/result.ts'
 import type { Tallied, TallyRefusal } from '../asking.ts'
 import type { Brought, DataSource, SharedRows } from '../data/dataset.ts'
 import type { Measured, Measurement } from '../measuring.ts'
-import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
+import type { BackendChoice, BackendName, Loss, OpenBackend } from './backends/choice.ts'
 import type { Governor } from './governor.ts'
 
 /** What the trainer tells its worker when it starts. The data is opened there, and no message carries any of it back. */
@@ -31,10 +31,22 @@ export type Fit = {
 
 export type Measure = Pick<Fit, 'words'> & { readonly kind: 'measure'; readonly measurement: Measurement }
 
+/** What the sizes of its tensors follow from, but for its last batches; undefined where it has none. */
+export function shapeOf(request: Request | Omit<Fit, 'words'> | Omit<Measure, 'words'>): string | undefined {
+  switch (request.kind) {
+    case 'fit':
+      return JSON.stringify([request.task.task.batchSize, request.task.architecture])
+    case 'measure':
+      return request.measurement.model
+    case 'tally':
+      return undefined
+  }
+}
+
 export type Reply =
   | { readonly kind: 'open'; readonly backend: OpenBackend }
   /** At any time, and the last word: what the thread computes from then on may be wrong. */
-  | { readonly kind: 'lost'; readonly reason: string }
+  | ({ readonly kind: 'lost' } & Loss)
   | { readonly kind: 'progress'; readonly at: TrainProgress }
   | { readonly kind: 'fitted'; readonly update: LocalUpdate }
   | { readonly kind: 'measured'; readonly measured: Measured }

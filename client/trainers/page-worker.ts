@@ -1,7 +1,7 @@
 import { DataFault } from '../data/fault.ts'
 import { inBlob } from '../data/picked.ts'
 import type { RandomAccess } from '../data/source.ts'
-import { chooseBackend } from './backends/choice.ts'
+import { checkBackend, chooseBackend } from './backends/choice.ts'
 import { pageCandidates } from './backends/page.ts'
 import type { Reply, Request } from './conversation.ts'
 import type { PageOpening } from './page.ts'
@@ -19,10 +19,11 @@ thread.addEventListener('message', ({ data }) => void open(data as PageOpening),
 async function open({ files, wasm, data, backend, without }: PageOpening): Promise<void> {
   try {
     const answer = openPupil(data, async (path) => picked(files, path), say, noQuestions)
-    const lost = (reason: string) => say({ kind: 'lost', reason })
+    const lost = (reason: string, refused: boolean) => say({ kind: 'lost', reason, refused })
     const opened = await chooseBackend(pageCandidates(wasm), backend, { without, lost })
     thread.addEventListener('message', async (event) => {
       const reply = await answer(event.data as Request)
+      checkBackend()
       // What went wrong on a device is told a turn later than what came of it.
       await new Promise((resolve) => setTimeout(resolve))
       say(reply)

@@ -2,7 +2,8 @@ import { TrainingRefused } from '#protocol/ports.ts'
 import type { Question } from '#protocol/question.ts'
 import { openDataset, type PublicShare } from '../data/dataset.ts'
 import type { OpenFile } from '../data/source.ts'
-import type { Fit, Opening, Reply, Request } from './conversation.ts'
+import { Pool } from './backends/pool.ts'
+import { type Fit, type Opening, type Reply, type Request, shapeOf } from './conversation.ts'
 import { fitModel } from './fit.ts'
 import { checkpointBy, Stopped } from './governor.ts'
 import { measure } from './measurement.ts'
@@ -22,6 +23,7 @@ export function openPupil(
   tally: (question: Question) => Promise<Tallies>,
 ): (request: Request) => Promise<Reply> {
   const dataset = openDataset(data, open)
+  const pool = new Pool()
   /** The last share of public data: its next round follows, and what was parsed needs no parsing again. */
   let last: { readonly key: string; readonly dataset: typeof dataset } | undefined
   const datasetOf = (other: Fit['data']): typeof dataset => {
@@ -42,6 +44,8 @@ export function openPupil(
 
   return async (request) => {
     try {
+      const shape = shapeOf(request)
+      if (shape !== undefined) await pool.admit(shape)
       switch (request.kind) {
         case 'fit':
           return await learn(request)

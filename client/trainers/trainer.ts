@@ -4,8 +4,8 @@ import type { Statistician } from '../asking.ts'
 import type { Supervision } from '../conduct.ts'
 import type { Brought, DataSource, SharedRows } from '../data/dataset.ts'
 import type { Measurer } from '../measuring.ts'
-import type { BackendChoice, BackendName, OpenBackend } from './backends/choice.ts'
-import type { Fit, Measure, Opening, Reply, Request } from './conversation.ts'
+import type { BackendChoice, BackendName, Loss, OpenBackend } from './backends/choice.ts'
+import { type Fit, type Measure, type Opening, type Reply, type Request, shapeOf } from './conversation.ts'
 import { Governor } from './governor.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
@@ -25,7 +25,7 @@ export type TfjsTrainer = TrainerBackend &
 export type TrainerOptions = {
   readonly data: DataSource | SharedRows
   readonly backend: BackendChoice
-  /** Called when the backend was lost and another took its place. */
+  /** Called when the backend was lost, or put aside for a faster one, and another took its place. */
   readonly backendLost?: ((loss: BackendLoss) => void) | undefined
   /** Of the time, above 0 and at most 1, that a `fit` may work: after each batch it rests. */
   readonly share?: number | undefined
@@ -60,25 +60,43 @@ export async function openTrainer(
   let thread = await openThread({ data, backend, without }, start)
   let queue: Promise<unknown> = Promise.resolve()
   let closed = false
+  /** What another backend took over for the time of one shape, since a step of it was refused. */
+  let refused: { readonly name: BackendName; readonly shape: string | undefined } | undefined
   /** On the same backend, or on the next one when that was lost: whatever was chosen, the round is to go on. */
-  const startAgain = async () => {
+  const startAgain = async (shape: string | undefined) => {
     const { backend: from, lost } = thread
-    const reason = lost()
+    const loss = lost()
     await thread.end()
-    if (reason === undefined) {
-      thread = await openThread({ data, backend: from.name, without }, start)
+    if (loss === undefined) {
+      thread = await openThread({ data, backend: from.name, without: passed() }, start)
       return
     }
-    without.push(from.name)
-    thread = await openThread({ data, backend: 'auto', without }, start)
-    backendLost?.({ from: from.name, reason, to: thread.backend })
+    if (loss.refused) refused = { name: from.name, shape }
+    else without.push(from.name)
+    thread = await openThread({ data, backend: 'auto', without: passed() }, start)
+    backendLost?.({ from: from.name, reason: loss.reason, to: thread.backend })
+  }
+  const passed = () => (refused ? [...without, refused.name] : without)
+  /** Back on the backend that refused a step: there may be room for what is of another shape. */
+  const goBack = async (name: BackendName) => {
+    const from = thread.backend.name
+    await thread.end()
+    refused = undefined
+    thread = await openThread({ data, backend: name, without }, start).catch(() => {
+      without.push(name)
+      return openThread({ data, backend: 'auto', without }, start)
+    })
+    if (thread.backend.name !== from)
+      backendLost?.({ from, reason: `another model is trained, and ${name} asked again`, to: thread.backend })
   }
   /** When it is its turn. */
   const ask = async (request: Request, signal?: AbortSignal, progress?: Progress): Promise<Answer> => {
+    const shape = shapeOf(request)
     const turn = queue.then(async () => {
+      if (!closed && refused && request.kind === 'fit' && shape !== refused.shape) await goBack(refused.name)
       for (;;) {
         signal?.throwIfAborted()
-        if (!closed && !thread.alive()) await startAgain()
+        if (!closed && !thread.alive()) await startAgain(shape)
         if (closed) {
           await thread.end()
           throw new TrainerFault('the trainer is closed')
@@ -147,14 +165,14 @@ type Thread = {
   /** Whether it may be asked. */
   alive(): boolean
   /** Why its backend is lost. */
-  lost(): string | undefined
+  lost(): Loss | undefined
   ask(request: Request, progress: Progress): Promise<Answer>
   end(): Promise<void>
 }
 
 async function openThread(opening: Opening, start: StartChannel): Promise<Thread> {
   let death: TrainerFault | undefined
-  let loss: string | undefined
+  let loss: Loss | undefined
   let waiting: { readonly answer: PromiseWithResolvers<Answer>; readonly progress: Progress } | undefined
   const died = (reason: string) => {
     death ??= new TrainerFault(`the training thread died: ${reason}`)
@@ -162,7 +180,7 @@ async function openThread(opening: Opening, start: StartChannel): Promise<Thread
   }
   const heard = (reply: Reply) => {
     if (loss !== undefined) return
-    if (reply.kind === 'lost') loss = reply.reason
+    if (reply.kind === 'lost') loss = reply
     if (reply.kind === 'progress') waiting?.progress?.(reply.at)
     else waiting?.answer.resolve(reply)
   }

@@ -15,7 +15,7 @@ const { data, backend, without } = workerData as Opening
 const say = (reply: Reply) => port.postMessage(reply)
 const answer = openPupil(data, openDisk, say, openStatistics(data, openDisk))
 
-const lost = (reason: string) => say({ kind: 'lost', reason })
+const lost = (reason: string, refused: boolean) => say({ kind: 'lost', reason, refused })
 const ending = new AbortController()
 let running: Promise<void> | undefined
 say({ kind: 'open', backend: await openBackend(backend, { without, lost, signal: ending.signal }) })

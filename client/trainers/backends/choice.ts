@@ -30,11 +30,18 @@ export type Candidate = {
 export type Started = Pick<OpenBackend, 'adapter' | 'software' | 'deterministic'> & {
   /** The name that TF.js has for it. */
   readonly registered: string
-  /** Resolves when nothing that it computes from then on may be believed, with the reason. */
-  readonly lost?: Promise<string>
+  /** Resolves when nothing that it computes from then on may be believed. */
+  readonly lost?: Promise<Loss>
+  /** Has it say what it was told to do and could not, where it does not by itself. */
+  check?(): void
   /** Gives back what it holds. */
   end?(): void
+  /** What its operator can do where its gradients are wrong. */
+  readonly fix?: string
 }
+
+/** @property refused one step, as where memory is short: what comes after may do */
+export type Loss = { readonly reason: string; readonly refused: boolean }
 
 export class Unavailable extends Error {
   override name = 'Unavailable'
@@ -49,7 +56,7 @@ export type Choosing = {
   /** Those that were lost before. */
   readonly without?: readonly BackendName[]
   /** Called when the backend that was chosen is lost, once. */
-  readonly lost?: (reason: string) => void
+  readonly lost?: (reason: string, refused: boolean) => void
   /** Gives back what the backend holds; what is being read from it fails. */
   readonly signal?: AbortSignal
 }
@@ -77,7 +84,14 @@ export async function chooseBackend(
     }
     const sure = choice !== 'auto' || UNBEATEN.has(candidate.name)
     if (sure && !best) return settle({ ...started, name: candidate.name, rowsPerSecond: 0 }, passedOver, choosing)
-    const next = { ...started, name: candidate.name, rowsPerSecond: await measureRows() }
+    const measured = await measureRows().catch((cause: unknown) => ({ reason: reasonOf(cause) }))
+    if (typeof measured === 'object') {
+      // It was lost while it was tried, as on a machine that is suspended: the next may do.
+      started.end?.()
+      passedOver.push({ backend: candidate.name, ...measured })
+      continue
+    }
+    const next = { ...started, name: candidate.name, rowsPerSecond: measured }
     const [faster, slower] = best && best.rowsPerSecond > next.rowsPerSecond ? [best, next] : [next, best]
     if (slower) {
       slower.end?.()
@@ -114,25 +128,36 @@ async function start(candidate: Candidate, asked: boolean): Promise<Started | Pa
     started = await candidate.start(asked)
     if (!(await setBackend(started.registered))) throw new Unavailable('TF.js does not set it')
     registerGradients()
-    if (!(await probeGradients())) throw new Unavailable('its gradients are wrong')
+    if (!(await probeGradients())) throw new Unavailable('its gradients are wrong', started.fix)
     return started
   } catch (cause) {
     started?.end?.()
-    const reason = cause instanceof Error ? cause.message : String(cause)
     const fix = cause instanceof Unavailable ? cause.fix : undefined
-    return { backend: candidate.name, reason, ...(fix !== undefined && { fix }) }
+    return { backend: candidate.name, reason: reasonOf(cause), ...(fix !== undefined && { fix }) }
   }
 }
 
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
 async function settle(
-  { registered, name, adapter, software, deterministic, lost: gone, end }: Measured,
+  { registered, name, adapter, software, deterministic, lost: gone, check, end }: Measured,
   passedOver: readonly PassedOver[],
   { lost, signal }: Choosing,
 ): Promise<OpenBackend> {
   await setBackend(registered)
-  if (lost) void gone?.then(lost)
+  checkSet = check
+  if (lost) void gone?.then(({ reason, refused }) => lost(reason, refused))
   if (end) signal?.addEventListener('abort', end, { once: true })
   return { name, adapter, software, deterministic, passedOver }
+}
+
+let checkSet: (() => void) | undefined
+
+/** Before what the backend that is set has computed is believed: `lost` is called within a turn where it may not be. */
+export function checkBackend(): void {
+  checkSet?.()
 }
 
 function slowerThan(faster: Measured, slower: Measured): string {

@@ -1,5 +1,5 @@
 import { env } from '@tensorflow/tfjs-core'
-import { type Candidate, Unavailable } from './choice.ts'
+import { type Candidate, type Loss, Unavailable } from './choice.ts'
 import { cpu } from './cpu.ts'
 import { isSoftware, rendererOf } from './renderer.ts'
 import { wasm } from './wasm.ts'
@@ -32,10 +32,26 @@ const webgl: Candidate = {
     if (software && !asked) throw new Unavailable(`${adapter} computes in software, which is slower than wasm`)
     const { setWebGLContext } = await import('@tensorflow/tfjs-backend-webgl')
     setWebGLContext(2, drawing)
-    const lost = new Promise<string>((resolve) =>
-      canvas.addEventListener('webglcontextlost', () => resolve('the GPU was lost'), { once: true }),
-    )
-    return { registered: 'webgl', adapter, software, deterministic: false, lost }
+    // Else TF.js lays matrices out in squares of two by two. Beyond an odd side these hold whatever the last operation made
+    // of nothing, such as e⁰, and its product of matrices adds that up.
+    env().set('WEBGL_PACK', false)
+    // Where it cannot, TF.js computes by half of them, which is too coarse to learn by, and says nothing.
+    if (!env().getBool('WEBGL_RENDER_FLOAT32_ENABLED'))
+      throw new Unavailable(`${adapter} draws no floats of 32 bits`, "the GPU's current driver, or WebAssembly")
+    const { promise: lost, resolve: lose } = Promise.withResolvers<Loss>()
+    const gone = () => lose({ reason: 'the GPU was lost', refused: false })
+    canvas.addEventListener('webglcontextlost', gone, { once: true })
+    const check = () => {
+      // TF.js does not ask, and reckons with zeros where there was no room for a tensor.
+      const error = drawing.getError()
+      if (error === drawing.CONTEXT_LOST_WEBGL) gone()
+      else if (error !== drawing.NO_ERROR)
+        lose({
+          reason: `the GPU refused a step: ${error === drawing.OUT_OF_MEMORY ? 'out of memory' : `error ${error}`}`,
+          refused: true,
+        })
+    }
+    return { registered: 'webgl', adapter, software, deterministic: false, lost, check }
   },
 }
 

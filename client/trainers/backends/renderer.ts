@@ -9,3 +9,8 @@ export function rendererOf(drawing: WebGL2RenderingContext): string {
 export function isSoftware(renderer: string): boolean {
   return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer)
 }
+
+/** A GPU's interface whose work the processor does. Chromium said it of the adapter itself before version 136. */
+export function isFallback(adapter: GPUAdapter & { readonly isFallbackAdapter?: boolean }): boolean {
+  return (adapter.info.isFallbackAdapter as boolean | undefined) ?? adapter.isFallbackAdapter ?? false
+}

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import util from 'node:util'
 import { backend } from '@tensorflow/tfjs-core'
 import { type Candidate, type Started, Unavailable } from './choice.ts'
@@ -18,7 +18,7 @@ export const cuda: Candidate = {
         `TensorFlow ${version} finds no GPU`,
         'see whether nvidia-smi lists one, and whether CUDA and cuDNN of the release that this TensorFlow wants are in LD_LIBRARY_PATH',
       )
-    return started(`${gpuNames().join(', ') || 'a GPU'}, TensorFlow ${version}`)
+    return { ...started(`${gpuNames().join(', ') || 'a GPU'}, TensorFlow ${version}`), fix: WHOLE_FLOATS }
   },
 }
 
@@ -32,6 +32,9 @@ export const node: Candidate = {
     return started(`TensorFlow ${version}, ${availableParallelism()} threads`)
   },
 }
+
+/** From Ampere on these GPUs multiply by ten bits of a float, unless the process is started with this. */
+const WHOLE_FLOATS = 'NVIDIA_TF32_OVERRIDE=0 in the environment of the process'
 
 /** Threads add up as they come. */
 function started(adapter: string): Started {
@@ -50,7 +53,7 @@ let loaded: Tensorflow | undefined
 function load(wanted: string): Tensorflow {
   if (loaded) return loaded
   const folder = process.env['TFJS_NODE']
-  const require = createRequire(folder === undefined ? import.meta.url : join(folder, 'package.json'))
+  const require = createRequire(folder === undefined ? import.meta.url : resolve(folder, 'package.json'))
   // Gone from Node 24, and called by their first operation.
   Object.assign(util, { isNullOrUndefined: (value: unknown) => value === undefined || value === null })
   let failure: string | undefined
@@ -73,7 +76,7 @@ function load(wanted: string): Tensorflow {
       )[0]
     }
   }
-  if (failure !== undefined) throw new Unavailable(failure, 'build it by tools/tfjs-node.sh, see docs/backends.md')
+  if (failure !== undefined) throw new Unavailable(failure, 'build it by tools/tfjs-node.mjs, see docs/backends.md')
   throw new Unavailable(
     `the package ${wanted} is not installed`,
     `npm install ${wanted}@${VERSION}, see docs/backends.md`,

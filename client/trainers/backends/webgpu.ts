@@ -1,5 +1,6 @@
 import { findBackendFactory, registerBackend, removeBackend } from '@tensorflow/tfjs-core'
-import { type Started, Unavailable } from './choice.ts'
+import { type Loss, type Started, Unavailable } from './choice.ts'
+import { isFallback } from './renderer.ts'
 
 /**
  * TF.js on a device of our own, of a page's `navigator.gpu` or of one like it: TF.js's own registration would take a null
@@ -11,7 +12,7 @@ import { type Started, Unavailable } from './choice.ts'
 export async function startWebGpu(gpu: GPU, asked: boolean, none: () => Unavailable): Promise<Started> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (!adapter) throw none()
-  const software = adapter.info.isFallbackAdapter
+  const software = isFallback(adapter)
   const name = nameOf(adapter.info)
   if (software && !asked)
     throw new Unavailable(`${name} computes in software, which is slower than wasm`, 'a GPU, or --backend webgpu')
@@ -20,7 +21,7 @@ export async function startWebGpu(gpu: GPU, asked: boolean, none: () => Unavaila
   endLast()
   if (findBackendFactory('webgpu')) removeBackend('webgpu')
   registerBackend('webgpu', () => new WebGPUBackend(device, adapter.info))
-  const { promise: lost, resolve: lose } = Promise.withResolvers<string>()
+  const { promise: lost, resolve: lose } = Promise.withResolvers<Loss>()
   let ended = false
   const end = () => {
     if (ended) return
@@ -29,11 +30,13 @@ export async function startWebGpu(gpu: GPU, asked: boolean, none: () => Unavaila
     device.destroy()
   }
   endLast = end
-  void device.lost.then(({ reason, message }) => ended || lose(`the GPU was lost: ${message || reason}`))
+  void device.lost.then(
+    ({ reason, message }) => ended || lose({ reason: `the GPU was lost: ${message || reason}`, refused: false }),
+  )
   device.addEventListener('uncapturederror', (event) => {
     event.preventDefault()
     // What it leaves is undefined, zeros for the most part: no less lost than a lost device.
-    lose(`the GPU refused a step: ${event.error.message.split('\n', 1)}`)
+    lose({ reason: `the GPU refused a step: ${event.error.message.split('\n', 1)}`, refused: true })
   })
   // Sums of floats are added up in the order in which the GPU's threads come.
   return { registered: 'webgpu', adapter: name, software, deterministic: false, lost, end }

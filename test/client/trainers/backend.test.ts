@@ -7,7 +7,16 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, jest, test } from '@jest/globals'
-import { backend, matMul, registerKernel, type TensorInfo, tensor, unregisterKernel } from '@tensorflow/tfjs-core'
+import {
+  backend,
+  getKernel,
+  type KernelConfig,
+  matMul,
+  registerKernel,
+  type TensorInfo,
+  tensor,
+  unregisterKernel,
+} from '@tensorflow/tfjs-core'
 import { listBackends, openBackend } from '#client/trainers/backend.ts'
 import { type Candidate, chooseBackend, Unavailable } from '#client/trainers/backends/choice.ts'
 import { cpu } from '#client/trainers/backends/cpu.ts'
@@ -31,6 +40,25 @@ test('a backend that does not start is passed over, with the reason', async () =
     warn.mockRestore()
   }
 })
+
+/** The plainest kernels, of which a pool fails on a larger image than the probe's. */
+async function failsAfterProbe() {
+  const started = await cpu.start(false)
+  const kernel = getKernel('MaxPool', 'cpu') as KernelConfig
+  unregisterKernel('MaxPool', 'cpu')
+  registerKernel({
+    ...kernel,
+    kernelFunc(params) {
+      if ((params.inputs['x']?.shape[1] ?? 0) > 3) throw new Error('the device is gone')
+      return kernel.kernelFunc(params)
+    },
+  })
+  const mend = () => {
+    unregisterKernel('MaxPool', 'cpu')
+    registerKernel(kernel)
+  }
+  return { started, mend }
+}
 
 describe('of the backends', () => {
   const gpu = (on: Candidate, end?: () => void): Candidate => ({
@@ -72,6 +100,27 @@ describe('of the backends', () => {
     expect(await chooseBackend([slow, wasm, cpu], 'webgpu')).toMatchObject({ name: 'webgpu', passedOver: [] })
   })
 
+  test('a GPU that fails while it is measured is passed over with the reason, and given back', async () => {
+    const end = jest.fn()
+    const failing: Candidate = {
+      name: 'webgpu',
+      async start() {
+        const { started, mend } = await failsAfterProbe()
+        return {
+          ...started,
+          end() {
+            end()
+            mend()
+          },
+        }
+      },
+    }
+    const { name, passedOver } = await chooseBackend([failing, wasm, cpu], 'auto')
+    expect(name).toBe('wasm')
+    expect(passedOver).toEqual([{ backend: 'webgpu', reason: 'the device is gone' }])
+    expect(end).toHaveBeenCalledTimes(1)
+  })
+
   test('a GPU that is faster than wasm is taken', async () => {
     const slow: Candidate = { name: 'wasm', start: () => cpu.start(false) }
     const opened = await chooseBackend([gpu(wasm), slow], 'auto')
@@ -101,6 +150,17 @@ describe('of the backends', () => {
     expect(name).toBe('cpu')
     expect(passedOver).toEqual([{ backend: 'wasm', reason: 'its gradients are wrong' }])
   })
+})
+
+test('TensorFlow’s library is looked for in a folder that is named from where the process is', async () => {
+  const before = process.env['TFJS_NODE']
+  process.env['TFJS_NODE'] = join('no', 'such', 'folder')
+  try {
+    await expect(openBackend('cuda')).rejects.toThrow('cuda: the package @tensorflow/tfjs-node-gpu is not installed')
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(process.env, 'TFJS_NODE')
+    else process.env['TFJS_NODE'] = before
+  }
 })
 
 test('drivers of Vulkan are looked for where its loader does, and only where that is how it is done', async () => {

@@ -1,14 +1,17 @@
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { openBackend } from '#client/trainers/backend.ts'
-import { fitModel } from '#client/trainers/fit.ts'
+import type { BackendName } from '#client/trainers/backends/choice.ts'
+import { probeGradients } from '#client/trainers/backends/probe.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
-import { type Layer, layerSchema } from '#protocol/layers.ts'
-import type { Loss } from '#protocol/task.ts'
+import { layerSchema } from '#protocol/layers.ts'
+import { chromiumPath, type Opened, openPage, SOFTWARE_GPU, START_MILLIS } from '#test/chromium.ts'
 import { backendsHere } from './backends.ts'
-import { conv, dense, type Example, examples, flat, pool } from './layer-examples.ts'
-import { referenceGradient, referenceLoss, someWeights } from './reference.ts'
-import { gradientOf, someDataset, someModel, trainingOf } from './tasks.ts'
+import { conv, dense, examples, flat, pool } from './layer-examples.ts'
+import { CURVES, lossesOf, ODD_BATCHES, ODD_PERCEPTRON, PERCEPTRON } from './loss-curves.ts'
+import { exampleGradient, exampleOf, exampleSlopes } from './made-examples.ts'
+import { gradientOf, someDataset, someModel } from './tasks.ts'
 
 test('the examples hold every layer that an architecture may have', () => {
   const seen = new Set(Object.values(examples).flatMap(({ layers }) => layers.map(({ layer }) => layer)))
@@ -16,95 +19,127 @@ test('the examples hold every layer that an architecture may have', () => {
   expect([...seen].toSorted()).toEqual(all.toSorted())
 })
 
-/** Small ones of the two kinds that the demo trains. */
-const REFERENCE = {
-  'a multilayer perceptron': { v: 1, input: [20], layers: [dense('a', 24, 'relu'), dense('out', 4)] },
-  'a convolutional network': {
-    ...{ v: 1, input: [10, 10, 1] },
-    layers: [conv('a', 6, [3, 3], { activation: 'relu' }), pool('b', [2, 2], [2, 2]), flat, dense('out', 4)],
-  },
-} as const satisfies Readonly<Record<string, Architecture>>
-
 const curves = new Map<string, readonly number[]>()
+let pageHere: Opened | undefined
 beforeAll(async () => {
   await openBackend('cpu')
-  for (const name of Object.keys(REFERENCE)) curves.set(name, await lossesOf(name))
+  for (const name of Object.keys(CURVES)) curves.set(name, await lossesOf(name))
+  if (chromium) pageHere = await openPage(chromium, entry, SOFTWARE_GPU)
+}, START_MILLIS)
+afterAll(async () => {
+  await pageHere?.[Symbol.asyncDispose]()
 })
 
-/** Of each epoch, on the backend that is set. */
-async function lossesOf(name: string): Promise<readonly number[]> {
-  const architecture: Architecture = REFERENCE[name as keyof typeof REFERENCE]
-  const training = trainingOf(architecture, 'softmax-cross-entropy', 4, {
-    ...{ epochs: 6, batchSize: 16 },
-    optimiser: { kind: 'sgd', rateMicro: 100_000, momentumMicro: 900_000 },
-  })
-  const losses: number[] = []
-  await fitModel(someModel(architecture, 3), training, someDataset(architecture.input, 40, 4, 8), {
-    checkpoint: () => undefined,
-    progress: ({ loss }) => losses.push(loss),
-  })
-  return losses
+/** Where a backend computes, in Node or in a page. */
+type Place = {
+  readonly open: () => Promise<unknown>
+  readonly gradientOf: (name: string) => Promise<ArrayLike<number>>
+  readonly lossesOf: (name: string) => Promise<readonly number[]>
 }
 
-/** On a GPU in software, whose programs take long to compile: .ci/run has it check every layer, by CONSILIUM_EVERY_LAYER. */
-const BRIEF = ['softmax regression', 'pools whose largest value is below zero']
+const inNode = (backend: BackendName): Place => ({
+  open: () => openBackend(backend),
+  gradientOf: exampleGradient,
+  lossesOf,
+})
+
+function inPage(backend: BackendName): Place {
+  const ask = async <T>(what: keyof typeof import('./trainer-page.ts'), of: string): Promise<T> =>
+    (await pageHere?.page.evaluate(`import('/module.js').then((page) => page.${what}('${of}'))`)) as T
+  return {
+    open: () => ask('open', backend),
+    gradientOf: (name) => ask('exampleGradient', name),
+    lossesOf: (name) => ask('lossesOf', name),
+  }
+}
+
+const chromium = chromiumPath()
+const entry = join(import.meta.dirname, 'trainer-page.ts')
+if (!chromium)
+  process.stderr.write(
+    'skipped: the gradients of each layer on webgl, and on webgpu in a page, since there is no Chromium (CHROMIUM, or on the PATH)\n',
+  )
+const places = new Map<string, Place>([
+  ...(await backendsHere('the gradients of each layer')).map((backend) => [backend, inNode(backend)] as const),
+  ...(chromium ? (['webgl', 'webgpu'] as const) : []).map((name) => [`${name} of a page`, inPage(name)] as const),
+])
+
+/** Of these TF.js's packed products of matrices give no numbers on WebGL. */
+const BEYOND_ODD_SIDES = [
+  'batches that are normalised',
+  'a frozen normalisation, by its moving statistics',
+  'an adapter beside a frozen kernel',
+  'frozen layers before, between and after those that learn',
+]
+/**
+ * On a GPU in software, whose programs take long to compile: .ci/run has it check every layer, by CONSILIUM_EVERY_LAYER. On
+ * WebGL those that TF.js got wrong, where it reckoned with what lies beyond an odd side.
+ */
+const BRIEF: ReadonlyMap<string, Brief> = new Map([
+  ['webgpu', { gradients: ['softmax regression', 'pools whose largest value is below zero'], curves: [PERCEPTRON] }],
+  ['webgpu of a page', { gradients: ['softmax regression'], curves: [PERCEPTRON] }],
+  ['webgl of a page', { gradients: BEYOND_ODD_SIDES, curves: [ODD_PERCEPTRON, ODD_BATCHES] }],
+])
+type Brief = { readonly gradients: readonly string[]; readonly curves: readonly string[] }
 
 /**
  * Every layer, activation, stride, padding and loss that an architecture may have, on every backend, against float64
  * differences of an implementation that shares nothing with it. Sizes are odd on purpose: they end inside a vector.
  * One device for all of them: a GPU compiles a program once, and in software that takes longest.
  */
-describe.each(await backendsHere('the gradients of each layer'))('on the %s backend', (backend) => {
+describe.each([...places.keys()])('on the %s backend', (name) => {
+  const place = places.get(name) as Place
   beforeAll(async () => {
-    await openBackend(backend)
-  })
+    await place.open()
+  }, START_MILLIS)
 
-  const isBrief = backend === 'webgpu' && !process.env['CONSILIUM_EVERY_LAYER']
-  test.each(isBrief ? BRIEF : Object.keys(examples))('the gradients of %s are the slopes of the loss', async (name) => {
-    const { architecture, loss, model, dataset, at, slopes } = exampleOf(name)
+  const every = { gradients: Object.keys(examples), curves: Object.keys(CURVES) }
+  const asked = (!process.env['CONSILIUM_EVERY_LAYER'] && BRIEF.get(name)) || every
+  test.each(asked.gradients)('the gradients of %s are the slopes of the loss', async (example) => {
+    const { at } = exampleOf(example)
+    const slopes = slopesOf(example)
     const scale = Math.max(...slopes.map(Math.abs))
     expect(scale).toBeGreaterThan(1e-3)
-    const gradient = await gradientOf(model, architecture, loss, dataset)
+    const gradient = await place.gradientOf(example)
     const errors = at.map((index, place) => Math.abs((gradient[index] as number) - (slopes[place] as number)))
     expect(Math.max(...errors) / scale).toBeLessThan(1e-5)
   })
 
-  test.each(Object.keys(REFERENCE).slice(0, isBrief ? 1 : undefined))(
-    'the losses of %s go down as on cpu',
-    async (name) => {
-      const [losses, expected] = [await lossesOf(name), curves.get(name) as readonly number[]]
-      expect(expected.at(-1)).toBeLessThan(0.9 * (expected[0] as number))
-      for (const [epoch, loss] of losses.entries()) {
-        const there = expected[epoch] as number
-        expect(Math.abs(loss - there) / there).toBeLessThan(2e-5)
-      }
-    },
-  )
+  test.each(asked.curves)('the losses of %s go down as on cpu', async (curve) => {
+    const [losses, expected] = [await place.lossesOf(curve), curves.get(curve) as readonly number[]]
+    expect(expected.at(-1)).toBeLessThan(0.9 * (expected[0] as number))
+    expect(losses).toHaveLength(expected.length)
+    for (const [epoch, loss] of losses.entries()) {
+      const there = expected[epoch] as number
+      expect(Math.abs(loss - there) / there).toBeLessThan(2e-5)
+    }
+  })
 })
 
-type Made = ReturnType<typeof makeExample>
-const made = new Map<string, Made>()
+const known = new Map<string, readonly number[]>()
 
-/** Made once: differences of a loss in float64 take longer than a gradient. */
-function exampleOf(name: string): Made {
-  const example = made.get(name) ?? makeExample(name)
-  made.set(name, example)
-  return example
+/** Worked out once: differences of a loss in float64 take longer than a gradient. */
+function slopesOf(name: string): readonly number[] {
+  const slopes = known.get(name) ?? exampleSlopes(name)
+  known.set(name, slopes)
+  return slopes
 }
 
-function makeExample(name: string) {
-  const { input, layers, loss: odd, vocabulary } = examples[name] as Example
-  const loss: Loss = odd ?? 'softmax-cross-entropy'
-  const architecture: Architecture = { v: 1, input, layers }
-  const model = someModel(architecture, 5)
-  if (name.includes('below zero')) model.fill(-9, 2 * 2 * 2 * 5, 2 * 2 * 2 * 5 + 5)
-  const classes = loss === 'sigmoid-cross-entropy' ? 2 : (layers.at(-1) as Extract<Layer, { layer: 'dense' }>).units
-  const dataset = someDataset(input, 5, classes, 11, vocabulary)
-  const at = someWeights(architecture, 5)
-  const [rows, labels] = [dataset.rows, [...dataset.labels]]
-  const slopes = referenceGradient(model, at, (weights) => referenceLoss(architecture, weights, rows, labels, loss))
-  return { architecture, loss, model, dataset, at, slopes }
-}
+describe('the probe of a backend', () => {
+  test.each(['wasm', 'cpu'] as const)('passes %s', async (backend) => {
+    await openBackend(backend)
+    expect(await probeGradients()).toBe(true)
+  })
+
+  const inChromium = chromium ? test : test.skip
+  inChromium('passes no half precision, which is refused by its name before, nor sums beyond an odd side', async () => {
+    await using opened = await openPage(chromium as string, entry, SOFTWARE_GPU)
+    expect(await opened.page.evaluate("import('/module.js').then((page) => page.openCoarsely())")).toEqual({
+      ...{ refusal: expect.stringMatching(/webgl: ANGLE .* draws no floats of 32 bits/), half: false, packed: false },
+      whole: true,
+    })
+  })
+})
 
 /** Kernel sizes, strides, depths and paddings at random: 40 networks of two convolutions and a pool. */
 test('random convolutions and pools have the same gradients on wasm as on cpu', async () => {
