@@ -141,6 +141,14 @@ export function isStale({ at }: Pick<Capable, 'at'>, now: Millis): boolean {
   return now >= at + CAPABILITY_MILLIS_MAX
 }
 
+/**
+ * Whether the last check of any of its claims came to other losses than it told: it made them up, or trains with fewer digits than
+ * rounds take. How fast it is says nothing of that.
+ */
+export function isFoundWrong({ checks }: Pick<Capable, 'checks'>): boolean {
+  return REFERENCE_MODEL_NAMES.some((model) => checks.findLast((check) => check.model === model)?.verdict === 'wrong')
+}
+
 export type Standing = 'confirmed' | 'unchecked' | 'doubted'
 
 /** What checks have made of one claim: the last one counts, and a confirmation only for a claim that is no higher. */

@@ -1,5 +1,6 @@
 import type { FederationId, NodeId } from '#protocol/ids.ts'
 import { accept, type Result, refuse } from '#protocol/result.ts'
+import { type Capabilities, isFoundWrong } from './capabilities.ts'
 import type { Drains } from './drains.ts'
 import type { Federations } from './federations.ts'
 
@@ -7,22 +8,29 @@ import type { Federations } from './federations.ts'
 export type Admits = ReadonlyMap<NodeId, string | null> | 'open'
 /** A node that may be in a round, and whose it is. */
 type Eligible = { readonly operator: string | null }
-export type EligibilityRefusal = 'not-a-member' | 'not-admitted' | 'drained'
+export type EligibilityRefusal = 'not-a-member' | 'not-admitted' | 'drained' | 'found-wrong'
 
 /**
  * Who may link, and who may be in which run's rounds, at the moment it is asked: whoever is on the list, and whoever is a
  * member of a federation; in a run of a federation its members, and nobody else. Of those who may be, the ones that are drained
- * are not asked.
+ * are not asked; nor, where anybody may come and nobody knows them, the ones whose training was found wrong.
  */
 export class Eligibility {
   readonly #admits: Admits
   readonly #federations: Federations
   readonly #drains: Drains
+  readonly #capabilities: Pick<Capabilities, 'get' | 'select'>
 
-  constructor(doors: { readonly admits: Admits; readonly federations: Federations; readonly drains: Drains }) {
+  constructor(doors: {
+    readonly admits: Admits
+    readonly federations: Federations
+    readonly drains: Drains
+    readonly capabilities: Pick<Capabilities, 'get' | 'select'>
+  }) {
     this.#admits = doors.admits
     this.#federations = doors.federations
     this.#drains = doors.drains
+    this.#capabilities = doors.capabilities
   }
 
   async mayLink(node: NodeId): Promise<boolean> {
@@ -32,7 +40,10 @@ export class Eligibility {
   /** Whether a node may join a round that is open. @param federation of the run; null where it is of none */
   async of(federation: FederationId | null, node: NodeId): Promise<Result<Eligible, EligibilityRefusal>> {
     const eligible = await this.#member(federation, node)
-    if (eligible.ok && (await this.#drains.has(node))) return refuse('drained', 'the coordinator lets it rest')
+    if (!eligible.ok) return eligible
+    if (await this.#drains.has(node)) return refuse('drained', 'the coordinator lets it rest')
+    const known = this.#isForAnybody(federation) ? await this.#capabilities.get(node) : undefined
+    if (known && isFoundWrong(known)) return refuse('found-wrong', 'until a spot check confirms what it trains')
     return eligible
   }
 
@@ -59,13 +70,24 @@ export class Eligibility {
 
   /** Those of them that are invited to a round that opens. */
   async invited(federation: FederationId | null, nodes: readonly NodeId[]): Promise<readonly NodeId[]> {
-    const [all, drained] = await Promise.all([this.among(federation, nodes), this.#drains.all()])
-    return drained.size === 0 ? all : all.filter((node) => !drained.has(node))
+    const [all, left] = await Promise.all([this.among(federation, nodes), this.#leftOut(federation)])
+    return left.size === 0 ? all : all.filter((node) => !left.has(node))
   }
 
   /** Whether everybody who is linked is invited to the rounds of such a run. */
   async invitesAll(federation: FederationId | null): Promise<boolean> {
-    return federation === null && (await this.#drains.all()).size === 0
+    return federation === null && (await this.#leftOut(federation)).size === 0
+  }
+
+  async #leftOut(federation: FederationId | null): Promise<ReadonlySet<NodeId>> {
+    const drained = await this.#drains.all()
+    const wrong = this.#isForAnybody(federation) ? await this.#capabilities.select(isFoundWrong) : []
+    return new Set([...drained.keys(), ...wrong.map(({ node }) => node)])
+  }
+
+  /** Whether whoever comes is in it, and nobody has said that he knows them. */
+  #isForAnybody(federation: FederationId | null): boolean {
+    return federation === null && this.#admits === 'open'
   }
 
   /** Nodes that may be in the rounds; undefined where anybody may. */

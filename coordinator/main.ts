@@ -195,7 +195,7 @@ export async function startCoordinator(config: CoordinatorConfig): Promise<Runni
   doors.use(watching({ runner, presence, counters, lines: logger, traces, now: () => clock.now(), version }))
   const federations = new Federations({ log, clock, secret: accessKey(secret) })
   const drains = new Drains({ log, clock })
-  const eligibility = new Eligibility({ admits: config.admits, federations, drains })
+  const eligibility = new Eligibility({ admits: config.admits, federations, drains, capabilities })
   const datasets = new Datasets({ log, clock })
   const pins = new Pins({ log, clock, newPinId: () => `pin_${ulid(clock.now())}` })
 

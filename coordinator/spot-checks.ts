@@ -51,7 +51,7 @@ export type SpotCheckRule = {
   readonly turnMillis: Millis
   /** Between two checks of one node, on the average: the draw has no memory, so nobody sees one coming. */
   readonly meanMillis: Millis
-  /** The same of a node whose claims nobody has tested yet. */
+  /** The same of a node whose claims nobody has tested yet, or of which one has failed: it may be mended. */
   readonly uncheckedMeanMillis: Millis
 }
 
@@ -121,7 +121,7 @@ export class SpotChecks {
       (one) => linked.has(one.node) && !seated.has(one.node) && !isStale(one, now),
     )
     const drawn = known.filter((one) => {
-      const mean = standingOfAll(one) === 'unchecked' ? rule.uncheckedMeanMillis : rule.meanMillis
+      const mean = standingOfAll(one) === 'confirmed' ? rule.meanMillis : rule.uncheckedMeanMillis
       return (rule.population === 'all' || one.report.population === 'open') && this.#draw(mean) < rule.turnMillis
     })
     const one = drawn[this.#draw(drawn.length)]

@@ -1,4 +1,5 @@
 import { removeMasks } from '#aggregation/secagg/removal.ts'
+import { Capabilities } from '#coordinator/capabilities.ts'
 import type { Counters } from '#coordinator/counters.ts'
 import { Drains } from '#coordinator/drains.ts'
 import { aggregateEffect } from '#coordinator/effects/aggregate.ts'
@@ -95,6 +96,7 @@ export async function serve(around: ServingDoors): Promise<Runner> {
     admits: 'open',
     federations: new Federations({ log, clock, secret }),
     drains: new Drains({ log, clock }),
+    capabilities: new Capabilities({ log, clock }),
   })
   const gateway = new Gateway({
     ...{ ...stores, sessions, transport, presence, clock, signer, runner, counters, tally, fatal },

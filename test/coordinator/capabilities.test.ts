@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { Capabilities, isStale, standingOf, standingOfAll } from '#coordinator/capabilities.ts'
+import { Drains } from '#coordinator/drains.ts'
+import { Eligibility } from '#coordinator/eligibility.ts'
+import { Federations } from '#coordinator/federations.ts'
 import { CAPABILITY_MILLIS_MAX } from '#protocol/capability.ts'
 import type { ReferenceModel } from '#protocol/reference-models.ts'
 import type { Verdict } from '#protocol/spot-check.ts'
@@ -18,6 +21,8 @@ function opened(log = openMemoryLog(), clock = virtualClock(NOW)) {
 const check = (model: ReferenceModel, verdict: Verdict, claimedMilli = 10_000_000) => ({
   ...{ model, verdict, claimedMilli, observedMilli: null, elapsedMillis: null, trainMillis: null },
 })
+
+const outcomeOf = (result: { readonly ok: boolean; readonly refusal?: string }) => (result.ok ? 'ok' : result.refusal)
 
 describe('what a node says that it can do', () => {
   test('is what it said last, whichever process hears it, and after a restart', async () => {
@@ -125,6 +130,34 @@ describe('what checks make of it', () => {
     expect(standingOfAll((await capabilities.get(ann)) as never)).toBe('unchecked')
     await capabilities.note(ann, check('mlp', 'confirmed'))
     expect(standingOfAll((await capabilities.get(ann)) as never)).toBe('confirmed')
+  })
+
+  test('keeps a node whose training was found wrong out of rounds that are for anybody, until each claim holds again', async () => {
+    const { log, clock, capabilities } = opened()
+    const federations = new Federations({ log, clock, secret: new Uint8Array(32) })
+    const doors = { federations, drains: new Drains({ log, clock }), capabilities }
+    const open = new Eligibility({ admits: 'open', ...doors })
+    const listed = new Eligibility({ admits: new Map([[ann, null]]), ...doors })
+    const may = async () => [
+      await open.invited(null, [ann, ben]),
+      await open.invitesAll(null),
+      outcomeOf(await open.of(null, ann)),
+    ]
+    await capabilities.report(ann, 1, both)
+    const everybody = [[ann, ben], true, 'ok']
+    expect(await may()).toEqual(everybody)
+    for (const verdict of ['slower', 'unanswered'] as const) {
+      await capabilities.note(ann, check('mlp', verdict))
+      expect(await may()).toEqual(everybody)
+    }
+    await capabilities.note(ann, check('mlp', 'wrong'))
+    await capabilities.note(ann, check('cnn', 'confirmed', 3_000_000))
+    expect(await may()).toEqual([[ben], false, 'found-wrong'])
+    // Whom somebody has put on a list, or made a member, is his to judge.
+    expect(await listed.invited(null, [ann])).toEqual([ann])
+    expect(outcomeOf(await listed.of(null, ann))).toBe('ok')
+    await capabilities.note(ann, check('mlp', 'slower'))
+    expect(await may()).toEqual(everybody)
   })
 
   test('is kept of the last checks only, and of no node that said nothing', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { Capabilities } from '#coordinator/capabilities.ts'
 import { Drains } from '#coordinator/drains.ts'
 import { Eligibility } from '#coordinator/eligibility.ts'
 import { Federations } from '#coordinator/federations.ts'
@@ -14,9 +15,15 @@ const [ANN, BEN, CAT] = NODES as readonly [(typeof NODES)[0], (typeof NODES)[0],
 /** A process over a log, which may be one of several, or the next one after its death. */
 function process(log = openMemoryLog(), clock = virtualClock(1000)) {
   const federations = new Federations({ log, clock, secret: new Uint8Array(32) })
-  const drains = new Drains({ log, clock })
+  const [drains, capabilities] = [new Drains({ log, clock }), new Capabilities({ log, clock })]
   const admits = new Map(NODES.map((node) => [node, null] as const))
-  return { log, clock, drains, federations, eligibility: new Eligibility({ admits, federations, drains }) }
+  return {
+    log,
+    clock,
+    drains,
+    federations,
+    eligibility: new Eligibility({ admits, federations, drains, capabilities }),
+  }
 }
 
 describe('a node that is drained', () => {

@@ -29,10 +29,15 @@ export function nodeDoors(doors: { readonly log: EventLog; readonly clock: Clock
     runner: { runs: () => [], position: () => 0, follow: async function* () {} },
   })
   const federations = new Federations({ ...doors, secret: new Uint8Array(32) })
-  const drains = new Drains(doors)
+  const [drains, capabilities] = [new Drains(doors), new Capabilities(doors)]
   return {
-    ...{ capabilities: new Capabilities(doors), paces: new Paces(), datasets: new Datasets(doors), federations },
-    ...{ eligibility: new Eligibility({ admits: 'open', federations, drains }), drains, inquiries, signer },
+    ...{ capabilities, paces: new Paces(), datasets: new Datasets(doors), federations },
+    ...{
+      eligibility: new Eligibility({ admits: 'open', federations, drains, capabilities }),
+      drains,
+      inquiries,
+      signer,
+    },
     webhooks: { webhooks, notifier, secretOf, mistakeIn: () => undefined },
   }
 }
@@ -43,4 +48,5 @@ export const EVERYBODY = ((doors) =>
     admits: 'open',
     federations: new Federations({ ...doors, secret: new Uint8Array(32) }),
     drains: new Drains(doors),
+    capabilities: new Capabilities(doors),
   }))({ log: openMemoryLog(), clock: virtualClock(0) })
