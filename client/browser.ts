@@ -25,7 +25,7 @@ import { sequenceFrom } from './sequence.ts'
 import { siteTerms } from './site.ts'
 import type { OpenBackend } from './trainers/backends/choice.ts'
 import { openPageTrainer, type PageTrainerOptions } from './trainers/page.ts'
-import { traitsOf } from './trainers/traits.ts'
+import { memoryOn, traitsOf } from './trainers/traits.ts'
 import { dialFromPage } from './transports/page-line.ts'
 import { type LinkTo, SocketLink } from './transports/socket-link.ts'
 
@@ -95,7 +95,7 @@ export async function startPageNode(config: PageNodeConfig): Promise<RunningPage
   const { version, ...told } = config.bench
   const traits = () => ({
     ...traitsOf(trainer.opened),
-    ...{ memoryBytes: site.memoryBytesMax, version, population: 'open' as const },
+    ...{ memoryBytes: memoryOn(trainer.backend, site.memoryBytesMax), version, population: 'open' as const },
   })
   const stopping = new AbortController()
   doors.defer(() => stopping.abort())

@@ -63,6 +63,16 @@ export class Supervision {
     if (!isSame(before, this.#conduct)) for (const watcher of [...this.#watchers]) watcher(this.#conduct)
   }
 
+  /** Until it behaves so; at once, where it does. Throws the signal's reason. */
+  async until(is: (conduct: Conduct) => boolean, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    using _ = this.watch((conduct) => void (is(conduct) && resolve()))
+    await promise.finally(() => signal.removeEventListener('abort', abort))
+  }
+
   /** Tells it how things stand, at once and whenever that changes. */
   watch(watcher: (conduct: Conduct) => void): Disposable {
     this.#watchers.add(watcher)

@@ -1,15 +1,18 @@
 import type { Cid, NodeId, Round, RunId } from '#protocol/ids.ts'
 import type { ModelManifest } from '#protocol/manifest.ts'
+import type { TrainerBackend } from '#protocol/ports.ts'
 import { type Result, refuse } from '#protocol/result.ts'
 import { type Assignment, type Readable, readAssignment, withSmallModel } from './assignment.ts'
 import type { Policy } from './policy.ts'
 import { reasonOf } from './progress.ts'
 import type { SiteTerms } from './site.ts'
+import { memoryOn } from './trainers/traits.ts'
 
 export type JudgementDoors = {
   readonly blobs: Readable
   readonly coordinator: NodeId
   readonly site: Pick<SiteTerms, 'memoryBytesMax'>
+  readonly trainer: Pick<TrainerBackend, 'backend'>
   readonly policy: Policy
   readonly expectModel?: ((model: ModelManifest) => void) | undefined
 }
@@ -33,11 +36,12 @@ export async function judge(
 
 /** The same of any round but for its model's weights: what this node takes a seat under, and by which rule it does not. */
 export async function consider(
-  { blobs, coordinator, site, policy, expectModel }: JudgementDoors,
+  { blobs, coordinator, site, trainer, policy, expectModel }: JudgementDoors,
   cid: Cid,
 ): Promise<Result<Assignment>> {
   try {
-    const assignment = await readAssignment(blobs, coordinator, cid, site.memoryBytesMax, expectModel)
+    const memoryBytesMax = memoryOn(trainer.backend, site.memoryBytesMax)
+    const assignment = await readAssignment(blobs, coordinator, cid, memoryBytesMax, expectModel)
     if (!assignment.ok) return assignment
     const allowed = policy(assignment.value)
     return allowed.ok ? assignment : allowed

@@ -36,7 +36,7 @@ import { forgetDrain, openSwitches, type SwitchesDoors } from './switches.ts'
 import type { BackendChoice, OpenBackend } from './trainers/backends/choice.ts'
 import { openTfjsTrainer } from './trainers/tfjs.ts'
 import type { BackendLoss, TfjsTrainer } from './trainers/trainer.ts'
-import { traitsOf } from './trainers/traits.ts'
+import { memoryOn, traitsOf } from './trainers/traits.ts'
 import { dialFromNode } from './transports/node-line.ts'
 import { type LinkTo, SocketLink } from './transports/socket-link.ts'
 
@@ -199,7 +199,12 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
 function measuresOf({ bench, state, population, site }: NodeConfig, trainer: TfjsTrainer): Measures | undefined {
   if (!bench) return undefined
   const { report, failed, version } = bench
-  const traits = () => ({ ...traitsOf(trainer.opened), memoryBytes: site.memoryBytesMax, version, population })
+  const traits = () => ({
+    ...traitsOf(trainer.opened),
+    memoryBytes: memoryOn(trainer.backend, site.memoryBytesMax),
+    version,
+    population,
+  })
   return { measurer: trainer, bench: { traits, report, failed, ...benchFile(state) } }
 }
 

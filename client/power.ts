@@ -2,22 +2,37 @@ import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Millis } from '#protocol/ids.ts'
 
 /** What a machine runs on just now. */
 export type Power = 'mains' | 'battery'
-/** Throws, in words for a person, where that cannot be told. */
-export type PowerDoor = () => Promise<Power>
+export type PowerDoor = {
+  /** Throws, in words for a person, where that cannot be told. */
+  readonly ask: () => Promise<Power>
+  /** How often it may be asked: files cost next to nothing, and a process does. */
+  readonly everyMillis: Millis
+}
+
+/** What follows has the rest of a second. */
+const FILES_MILLIS: Millis = 250
+const PROCESS_MILLIS: Millis = 4000
 
 /** By what the system says; no system but these says it to a program without help. */
 export function systemPower(platform: NodeJS.Platform): PowerDoor {
   switch (platform) {
     case 'linux':
-      return () => linuxPower('/sys/class/power_supply')
+      return { ask: () => linuxPower('/sys/class/power_supply'), everyMillis: FILES_MILLIS }
     case 'darwin':
-      return async () => macPower((await promisify(execFile)('pmset', ['-g', 'batt'], { timeout: 2000 })).stdout)
+      return {
+        ask: async () => macPower((await promisify(execFile)('pmset', ['-g', 'batt'], { timeout: 2000 })).stdout),
+        everyMillis: PROCESS_MILLIS,
+      }
     default:
-      return async () => {
-        throw new Error(`${platform} does not tell whether it runs on a battery`)
+      return {
+        async ask() {
+          throw new Error(`${platform} does not tell whether it runs on a battery`)
+        },
+        everyMillis: PROCESS_MILLIS,
       }
   }
 }

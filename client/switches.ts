@@ -11,8 +11,6 @@ const DRAIN = 'drain'
 
 /** Whoever makes a file waits so long at most until it is seen, and what follows has the rest of a second. */
 export const LOOK_MILLIS: Millis = 250
-/** To ask a system for its power may cost a process. */
-const POWER_MILLIS: Millis = 4000
 
 /** @param state the node's folder, whether it runs or not */
 export async function pause(state: string): Promise<void> {
@@ -57,7 +55,7 @@ export async function openSwitches(doors: SwitchesDoors, supervision: Supervisio
     const [paused, draining] = await Promise.all([isIn(state, PAUSED), isIn(state, DRAIN)])
     supervision.change({ paused, draining, stopped: stopFile !== undefined && (await isStopped(stopFile, unclear)) })
   }
-  const lookAtPower = async (ask: PowerDoor) => {
+  const lookAtPower = async ({ ask }: PowerDoor) => {
     const said = await ask().catch((cause: unknown) => unclear(`--stop-on-battery: ${reasonOf(cause)}`))
     // Where it cannot be told the node goes on: whoever stopped for ever on such a machine could never train there.
     supervision.change({ onBattery: said === 'battery' })
@@ -72,7 +70,7 @@ export async function openSwitches(doors: SwitchesDoors, supervision: Supervisio
   void again(lookAtFiles, LOOK_MILLIS)
   if (power) {
     await lookAtPower(power)
-    void again(() => lookAtPower(power), POWER_MILLIS)
+    void again(() => lookAtPower(power), power.everyMillis)
   }
   return { [Symbol.dispose]: () => stop.abort() }
 }

@@ -230,6 +230,7 @@ export type LocalUpdate = {
     /** Where the task asks for metrics: what they are worked out from, as its scoring has it (`aggregation/metrics`). */
     readonly tallies?: readonly Float64Array[]
   }
+  /** Without what it was held up. */
   readonly trainMillis: Millis
   /** Where a correction came in: the site's control variate from now on. It tells as much about its data as the delta does. */
   readonly control?: Float32Array

@@ -235,7 +235,8 @@ export const PROCESSES: readonly Command[] = [
         name: 'max-memory',
         value: '<MiB>',
         default: '2048',
-        summary: 'memory that training may take: a task that needs more is declined before its model is fetched',
+        summary:
+          'memory that training may take, on wasm at most 4096: a task that needs more is declined before its model is fetched',
       },
       {
         name: 'min-cell',

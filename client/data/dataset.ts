@@ -5,7 +5,7 @@ import { applyImageContract, applyJointContract, applyTableContract, applyTextCo
 import { readCsv, type Table } from './csv.ts'
 import { type Idx, type IdxRows, openIdx, readIdx, rowsIn, rowsOf } from './idx.ts'
 import { imageShare, tableShare, tokensShare } from './share.ts'
-import { inMemory, type OpenFile, type RandomAccess } from './source.ts'
+import { inMemory, type OpenFile, paced, type RandomAccess } from './source.ts'
 import { readTokens } from './tokens.ts'
 
 /** Where a site's data lies. Plain data, so that it can be handed to the worker that opens it. */
@@ -71,10 +71,13 @@ export type Dataset = {
 /**
  * Opens a source once and keeps it; answers it under any contract, the last one remembered. After a fault of the world it is
  * opened anew: a file that has become another one is read as what it is now.
+ *
+ * @param checkpoint asked before each piece of a table, of which a large one takes as long to read as many batches to train
  */
 export function openDataset(
   source: DataSource | Brought,
   open: OpenFile,
+  checkpoint: () => void = () => undefined,
 ): (contract: DataContract, holdoutSeed: Bytes) => Promise<Dataset> {
   let opened: Promise<Opened> | undefined
   let last: { readonly key: string; readonly dataset: Dataset } | undefined
@@ -85,7 +88,7 @@ export function openDataset(
   return async (contract, holdoutSeed) => {
     const key = JSON.stringify([contract, Array.from(holdoutSeed)])
     if (last?.key === key) return last.dataset
-    opened ??= openSource(source, open)
+    opened ??= openSource(source, open, (table) => paced(table, checkpoint))
     const applied = await opened.then((found) => apply(found, contract, holdoutSeed)).catch(forget)
     const dataset: Dataset = { ...applied, read: (rows, into) => applied.read(rows, into)?.catch(forget) }
     last = { key, dataset }
@@ -103,7 +106,11 @@ type Opened =
   | { readonly kind: 'joint'; readonly file: RandomAccess; readonly table: Table; readonly images: IdxRows }
   | { readonly kind: 'share'; readonly images: Idx; readonly labels: Idx; readonly share: Bytes }
 
-async function openSource(source: DataSource | Brought, open: OpenFile): Promise<Opened> {
+async function openSource(
+  source: DataSource | Brought,
+  open: OpenFile,
+  pace: (table: RandomAccess) => RandomAccess,
+): Promise<Opened> {
   switch (source.kind) {
     case 'rows': {
       const { images, labels, rows } = source
@@ -116,17 +123,17 @@ async function openSource(source: DataSource | Brought, open: OpenFile): Promise
         labels: await readIdx(await open(source.labels)),
       }
     case 'csv': {
-      const file = await open(source.path)
+      const file = pace(await open(source.path))
       return { kind: 'csv', file, table: await readCsv(file) }
     }
     case 'joint': {
-      const file = await open(source.table)
+      const file = pace(await open(source.table))
       return { kind: 'joint', file, table: await readCsv(file), images: await openIdx(await open(source.images)) }
     }
     case 'share': {
       const { of, seed: share } = source
       if (of.kind === 'csv') {
-        const file = inMemory('the public table', of.table)
+        const file = pace(inMemory('the public table', of.table))
         return { kind: 'csv', file, table: await readCsv(file), share }
       }
       const [images, labels] = [inMemory('the public images', of.images), inMemory('the public labels', of.labels)]

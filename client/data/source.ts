@@ -29,6 +29,17 @@ export function checkSize({ path, sizeBytes }: RandomAccess, bytesMax: number): 
   if (sizeBytes > bytesMax) throw new DataFault(`${path}: ${sizeBytes} bytes, at most ${bytesMax}`)
 }
 
+/** The same file: each reading of it waits for the checkpoint, or ends by what that throws. */
+export function paced(file: RandomAccess, checkpoint: () => void): RandomAccess {
+  return {
+    ...file,
+    async read(pieces) {
+      checkpoint()
+      await file.read(pieces)
+    },
+  }
+}
+
 /** From its beginning to its end, a piece at a time: each is overwritten by the next one. */
 export async function* piecesOf(file: RandomAccess): AsyncIterable<Bytes> {
   const buffer = new Uint8Array(Math.min(PIECE_BYTES, file.sizeBytes))

@@ -53,4 +53,7 @@ export type Reply =
   | { readonly kind: 'tallied'; readonly tallied: Result<Tallied, TallyRefusal> }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'refused'; readonly reason: string; readonly detail: string }
+  /** Something of the world, such as a file that cannot be read. The thread is as good as before. */
   | { readonly kind: 'failed'; readonly message: string }
+  /** The last word: what the thread computes with may be in any state, as after memory that could not be had. */
+  | { readonly kind: 'broken'; readonly message: string }

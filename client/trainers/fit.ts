@@ -3,6 +3,7 @@ import { normOf } from '#aggregation/clip.ts'
 import { EVALUATION_ROWS } from '#aggregation/needs.ts'
 import { uint32Stream } from '#aggregation/rng.ts'
 import { assert } from '#protocol/assert.ts'
+import type { Millis } from '#protocol/ids.ts'
 import { type LocalUpdate, TrainingRefused, type TrainingTask, type TrainProgress } from '#protocol/ports.ts'
 import { dropoutSeed } from '#protocol/seeds.ts'
 import { outputsOf, positivesOf } from '#protocol/task.ts'
@@ -33,9 +34,10 @@ export async function fitModel(
   model: Float32Array,
   training: TrainingTask,
   dataset: Dataset,
-  doors: FitDoors,
+  outside: FitDoors,
 ): Promise<LocalUpdate> {
   const started = performance.now()
+  const { held, ...doors } = timing(outside)
   const { architecture, purpose } = training
   const network = buildNetwork(architecture)
   try {
@@ -44,9 +46,23 @@ export async function fitModel(
     const evaluation = await evaluate(network, training, dataset, doors)
     const examples = purpose === 'train' ? dataset.train.length : 0
     const learned = purpose === 'train' ? await learn(network, model, training, dataset, doors) : NOTHING
-    return { ...learned, examples, evaluation, trainMillis: Math.round(performance.now() - started) }
+    return { ...learned, examples, evaluation, trainMillis: Math.round(performance.now() - started - held()) }
   } finally {
     network.dispose()
+  }
+}
+
+/** The same doors, and for how long they have held the work up: what a node rests says nothing of how fast it is. */
+function timing({ checkpoint, progress }: FitDoors): FitDoors & { readonly held: () => Millis } {
+  let held: Millis = 0
+  return {
+    progress,
+    held: () => held,
+    async checkpoint() {
+      const at = performance.now()
+      await checkpoint()
+      held += performance.now() - at
+    },
   }
 }
 

@@ -4,16 +4,19 @@ import { DutyCycle } from './duty-cycle.ts'
 /** The words that a training thread shares with whoever governs it. */
 const STATE = 0
 const SHARE = 1
+const RESTING = 2
 /** What the first one says. A stop is final. */
 const GO = 0
 const WAIT = 1
 const STOP = 2
 /** The second one is in these. */
 const WHOLE = 1000
+/** The third one is the thread's own: this while it waits for the first one to change, and 0 while it works. */
+const RESTS = 1
 
 /** Governs a thread while it trains, between any two batches: a message to it would wait until it is idle. */
 export class Governor {
-  readonly words = new Int32Array(new SharedArrayBuffer(8))
+  readonly words = new Int32Array(new SharedArrayBuffer(12))
 
   /** @param share of the time that it may work, above 0 and at most 1 */
   constructor(share: number) {
@@ -23,6 +26,11 @@ export class Governor {
   suspend(isSuspended: boolean): void {
     const [from, to] = isSuspended ? [GO, WAIT] : [WAIT, GO]
     if (Atomics.compareExchange(this.words, STATE, from, to) === from) Atomics.notify(this.words, STATE)
+  }
+
+  /** Whether the thread does nothing, until it is told something else. */
+  get isResting(): boolean {
+    return Atomics.load(this.words, RESTING) === RESTS
   }
 
   stop(): void {
@@ -57,7 +65,9 @@ export function checkpointBy(words: Int32Array, { now, sleep }: GovernedDoors = 
       if (word === STOP) throw new Stopped()
       const left = word === WAIT ? Number.POSITIVE_INFINITY : until - now()
       if (left <= 0) break
+      if (word === WAIT) Atomics.store(words, RESTING, RESTS)
       sleep(words, word, left)
+      Atomics.store(words, RESTING, 0)
     }
     since = now()
     cycle.rested(since - began)

@@ -1,12 +1,12 @@
 import { assert, unreachable } from '#protocol/assert.ts'
 import { type LocalUpdate, type TrainerBackend, TrainingRefused } from '#protocol/ports.ts'
 import type { Statistician } from '../asking.ts'
-import type { Supervision } from '../conduct.ts'
+import { Supervision } from '../conduct.ts'
 import type { Brought, DataSource, SharedRows } from '../data/dataset.ts'
 import type { Measurer } from '../measuring.ts'
 import type { BackendChoice, BackendName, Loss, OpenBackend } from './backends/choice.ts'
 import { type Fit, type Measure, type Opening, type Reply, type Request, shapeOf } from './conversation.ts'
-import { Governor } from './governor.ts'
+import { Restraint, type RestraintDoors, realSleep } from './restraint.ts'
 
 /** The training thread died or met a fault of the world (a file that cannot be read): the round may be tried again. */
 export class TrainerFault extends Error {
@@ -31,6 +31,8 @@ export type TrainerOptions = {
   readonly share?: number | undefined
   /** Absent where nobody holds it back. */
   readonly supervision?: Supervision | undefined
+  /** Absent: in real time. */
+  readonly sleep?: RestraintDoors['sleep']
 }
 
 /** A thread as whoever started it sees it. */
@@ -49,17 +51,18 @@ export type StartChannel = (
  * Learning by TensorFlow.js in a thread of its own, so that the network is never kept waiting. The data is opened in that
  * thread and stays there; one thread serves many rounds. `fit` takes one call at a time, later ones wait. When the thread
  * dies, the running `fit` throws {@link TrainerFault} and the next one starts a new thread. When the backend is lost, as a GPU
- * is by a new driver, the running `fit` begins again on the next one. Where its node may not even answer any more, the thread
- * is ended, whatever it does.
+ * is by a new driver, the running `fit` begins again on the next one. Where its node may train no more and the thread does not
+ * come to rest soon, it is ended, and the `fit` begins again once it may. Where its node may not even answer any more, the
+ * thread is ended at once, whatever it does.
  */
 export async function openTrainer(
-  { data, backend, backendLost, share = 1, supervision }: TrainerOptions,
+  { data, backend, backendLost, share = 1, supervision = new Supervision(), sleep = realSleep }: TrainerOptions,
   start: StartChannel,
 ): Promise<TfjsTrainer> {
   const without: BackendName[] = []
   let thread = await openThread({ data, backend, without }, start)
   let queue: Promise<unknown> = Promise.resolve()
-  let closed = false
+  const closing = new AbortController()
   /** What another backend took over for the time of one shape, since a step of it was refused. */
   let refused: { readonly name: BackendName; readonly shape: string | undefined } | undefined
   /** On the same backend, or on the next one when that was lost: whatever was chosen, the round is to go on. */
@@ -89,48 +92,50 @@ export async function openTrainer(
     if (thread.backend.name !== from)
       backendLost?.({ from, reason: `another model is trained, and ${name} asked again`, to: thread.backend })
   }
-  /** When it is its turn. */
-  const ask = async (request: Request, signal?: AbortSignal, progress?: Progress): Promise<Answer> => {
-    const shape = shapeOf(request)
-    const turn = queue.then(async () => {
-      if (!closed && refused && request.kind === 'fit' && shape !== refused.shape) await goBack(refused.name)
-      for (;;) {
-        signal?.throwIfAborted()
-        if (!closed && !thread.alive()) await startAgain(shape)
-        if (closed) {
-          await thread.end()
-          throw new TrainerFault('the trainer is closed')
-        }
-        const answer = await thread.ask(request, progress)
-        if (answer.kind !== 'lost') return answer
-      }
-    })
+  const inTurn = (work: () => Promise<Answer>): Promise<Answer> => {
+    const turn = queue.then(work)
     queue = turn.catch(() => undefined)
     return turn
   }
-  /** The same, of work that is governed. */
+  const ask = async (request: Request, signal?: AbortSignal, progress?: Progress): Promise<Answer> => {
+    const shape = shapeOf(request)
+    if (!closing.signal.aborted && refused && request.kind === 'fit' && shape !== refused.shape)
+      await goBack(refused.name)
+    for (;;) {
+      signal?.throwIfAborted()
+      if (!closing.signal.aborted && !thread.alive()) await startAgain(shape)
+      if (closing.signal.aborted) {
+        await thread.end()
+        throw closing.signal.reason
+      }
+      const answer = await thread.ask(request, progress)
+      if (answer.kind !== 'lost') return answer
+    }
+  }
+  /** Work that is governed. Where the thread was ended so that it trains no more, it is begun again when it may train. */
   const train = async (request: Ungoverned, signal: AbortSignal, progress?: Progress): Promise<Answer> => {
-    const governor = new Governor(share)
-    const abort = () => governor.stop()
-    signal.addEventListener('abort', abort, { once: true })
-    using _ = supervision?.watch(({ trains }) => governor.suspend(!trains))
-    try {
-      const answer = await ask({ ...request, words: governor.words }, signal, progress)
-      if (answer.kind === 'stopped') throw signal.reason
-      return answer
-    } catch (cause) {
-      // Where the thread itself had to end it was for the same reason.
-      throw signal.aborted ? signal.reason : cause
-    } finally {
-      signal.removeEventListener('abort', abort)
+    for (;;) {
+      signal.throwIfAborted()
+      if (!supervision.conduct.trains)
+        await supervision.until(({ trains }) => trains, AbortSignal.any([signal, closing.signal]))
+      using restraint = new Restraint({ share, supervision, signal, sleep, end: () => thread.end() })
+      try {
+        const answer = await ask({ ...request, words: restraint.words }, signal, progress)
+        if (answer.kind !== 'stopped') return answer
+      } catch (cause) {
+        // Where the thread itself had to end it was for the same reason.
+        if (!restraint.gaveUp) throw signal.aborted ? signal.reason : cause
+      }
+      signal.throwIfAborted()
+      assert(restraint.gaveUp, 'nothing else stops a thread')
     }
   }
   const learn = async (request: Omit<Fit, 'kind' | 'words'>, signal: AbortSignal, progress?: Progress) => {
-    const answer = await train({ kind: 'fit', ...request }, signal, progress)
+    const answer = await inTurn(() => train({ kind: 'fit', ...request }, signal, progress))
     return answer.kind === 'fitted' ? answer.update : fail(answer)
   }
   // A batch of a large model may take longer than an emergency can wait, and the thread holds data, too.
-  const halting = supervision?.watch(({ answers }) => void (answers || thread.end()))
+  const halting = supervision.watch(({ answers }) => void (answers || thread.end()))
   return {
     get backend() {
       return thread.backend.name
@@ -141,16 +146,16 @@ export async function openTrainer(
     fit: (model, task, signal, progress) => learn({ model, task }, signal, progress),
     fitOn: (data, model, task, signal, progress) => learn({ data, model, task }, signal, progress),
     async measure(measurement, signal) {
-      const answer = await train({ kind: 'measure', measurement }, signal)
+      const answer = await inTurn(() => train({ kind: 'measure', measurement }, signal))
       return answer.kind === 'measured' ? answer.measured : fail(answer)
     },
     async tally(question) {
-      const answer = await ask({ kind: 'tally', question })
+      const answer = await inTurn(() => ask({ kind: 'tally', question }))
       return answer.kind === 'tallied' ? answer.tallied : fail(answer)
     },
     async [Symbol.asyncDispose]() {
-      closed = true
-      halting?.[Symbol.dispose]()
+      closing.abort(new TrainerFault('the trainer is closed'))
+      halting[Symbol.dispose]()
       await thread.end()
     },
   }
@@ -173,6 +178,7 @@ type Thread = {
 async function openThread(opening: Opening, start: StartChannel): Promise<Thread> {
   let death: TrainerFault | undefined
   let loss: Loss | undefined
+  let ending = false
   let waiting: { readonly answer: PromiseWithResolvers<Answer>; readonly progress: Progress } | undefined
   const died = (reason: string) => {
     death ??= new TrainerFault(`the training thread died: ${reason}`)
@@ -181,7 +187,11 @@ async function openThread(opening: Opening, start: StartChannel): Promise<Thread
   const heard = (reply: Reply) => {
     if (loss !== undefined) return
     if (reply.kind === 'lost') loss = reply
-    if (reply.kind === 'progress') waiting?.progress?.(reply.at)
+    if (reply.kind === 'broken') {
+      died(reply.message)
+      // With what it holds, which may be all that there was.
+      void channel.end()
+    } else if (reply.kind === 'progress') waiting?.progress?.(reply.at)
     else waiting?.answer.resolve(reply)
   }
   const hear = (progress?: Progress): Promise<Answer> => {
@@ -195,7 +205,7 @@ async function openThread(opening: Opening, start: StartChannel): Promise<Thread
   assert(first.kind === 'open', 'a training thread first says what it trains on')
   return {
     backend: first.backend,
-    alive: () => death === undefined && loss === undefined,
+    alive: () => death === undefined && loss === undefined && !ending,
     lost: () => loss,
     async ask(request, progress) {
       const answer = hear(progress)
@@ -203,6 +213,7 @@ async function openThread(opening: Opening, start: StartChannel): Promise<Thread
       return answer
     },
     async end() {
+      ending = true
       await channel.end()
       // A worker of a page that is ended says nothing of it.
       died('it was ended')
@@ -210,7 +221,7 @@ async function openThread(opening: Opening, start: StartChannel): Promise<Thread
   }
 }
 
-type Answer = Exclude<Reply, { kind: 'progress' }>
+type Answer = Exclude<Reply, { kind: 'progress' | 'broken' }>
 
 /** Throws what an answer that is none stands for. */
 function fail(answer: Answer): never {

@@ -12,3 +12,11 @@ export function traitsOf({
   const printable = adapter.replace(/[^ -~]/g, '?').slice(0, NAME_CHARS_MAX)
   return { backend: name, adapter: printable, software, deterministic }
 }
+
+/** WebAssembly's addresses have 32 bits. */
+const WASM_BYTES_MAX = 4 * 1024 ** 3
+
+/** What one task may take. @param bytesMax as the site lets it */
+export function memoryOn(backend: string, bytesMax: number): number {
+  return backend === 'wasm' ? Math.min(bytesMax, WASM_BYTES_MAX) : bytesMax
+}

@@ -61,3 +61,25 @@ test('whoever watches is told at once and of every change, once, until it stops 
     }),
   )
 })
+
+test('whoever waits for a conduct goes on once it is there, or ends by its own reason', async () => {
+  const supervision = new Supervision()
+  const stop = new AbortController()
+  const mayTrain = () => supervision.until(({ trains }) => trains, stop.signal)
+  await mayTrain()
+  supervision.change({ paused: true })
+  let goesOn = false
+  const waiting = mayTrain().then(() => {
+    goesOn = true
+  })
+  supervision.change({ draining: true })
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  expect(goesOn).toBe(false)
+  supervision.change({ paused: false })
+  await waiting
+  supervision.change({ paused: true })
+  const vain = mayTrain()
+  stop.abort(new Error('the round is over'))
+  await expect(vain).rejects.toThrow('the round is over')
+  await expect(mayTrain()).rejects.toThrow('the round is over')
+})

@@ -19,6 +19,7 @@ import { request } from '#test/coordinator/live.ts'
 
 const coordinator = signerOf(sha256(utf8('coordinator')))
 const question = new Uint8Array(16).fill(9)
+const trainer = { backend: 'wasm' }
 
 /** A plan of the first round of such a run, with all that it is judged by. */
 async function planned(change: object) {
@@ -62,7 +63,7 @@ const CASES: readonly (readonly [string, object, ReturnType<typeof siteTerms>, n
 describe('a node that is asked what it would make of a plan', () => {
   test.each(CASES)('says of %s what it says when the plan is one of a round', async (_, change, site, cohortMin) => {
     const { blobs, plan, run, blocks } = await planned(change)
-    const doors = { blobs, coordinator: coordinator.id, site, policy: policyFor('open', cohortMin, site) }
+    const doors = { blobs, coordinator: coordinator.id, site, trainer, policy: policyFor('open', cohortMin, site) }
     const judged = await judge(doors, plan, { run, round: 1 })
     const unread = { ...doors, blobs: { ...blobs, getBlock: fails, get: () => fails() }, clock: virtualClock(0) }
     const answer = await new Considering(unread).answer({ kind: 'consider', question, plan }, blocks)
@@ -78,7 +79,7 @@ describe('a node that is asked what it would make of a plan', () => {
     const doors = {
       blobs,
       coordinator: coordinator.id,
-      site,
+      ...{ site, trainer },
       policy: policyFor('open', 2, site),
       clock: virtualClock(0),
     }
@@ -94,7 +95,7 @@ describe('a node that is asked what it would make of a plan', () => {
     const { blobs, plan, blocks } = await planned({})
     const clock = virtualClock(0)
     const site = siteTerms('open', 'open')
-    const doors = { blobs, coordinator: coordinator.id, site, policy: policyFor('open', 2, site), clock }
+    const doors = { blobs, coordinator: coordinator.id, site, trainer, policy: policyFor('open', 2, site), clock }
     const considering = new Considering(doors)
     const ask = async () => (await considering.answer({ kind: 'consider', question, plan }, blocks)) !== undefined
     const burst: boolean[] = []

@@ -9,6 +9,7 @@ import { profile } from '@tensorflow/tfjs-core'
 import * as fc from 'fast-check'
 import { checkNeeds, EVALUATION_ROWS, trainingNeeds } from '#aggregation/needs.ts'
 import { openBackend } from '#client/trainers/backend.ts'
+import { memoryOn } from '#client/trainers/traits.ts'
 import { type Architecture, shapeOf } from '#protocol/architecture.ts'
 import type { Layer } from '#protocol/layers.ts'
 import { LABELS_MAX } from '#protocol/limits.ts'
@@ -192,4 +193,11 @@ test('what a hostile task would lay out is refused by its name, whatever makes i
   const [flat, out] = layers as [Layer, Layer]
   const many: Layer = { layer: 'dense', name: 'many', units: 1_000_000, activation: 'linear' }
   expect(judge({ v: 1, input: [200], layers: [flat, many, out] }, 1, image(10))).toBe('task-too-large')
+})
+
+test('a task may take what its site lets it, and on WebAssembly no more than that can address', () => {
+  const gibibyte = 1024 ** 3
+  expect(memoryOn('wasm', gibibyte)).toBe(gibibyte)
+  expect(memoryOn('wasm', 64 * gibibyte)).toBe(4 * gibibyte)
+  expect(memoryOn('cuda', 64 * gibibyte)).toBe(64 * gibibyte)
 })

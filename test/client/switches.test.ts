@@ -2,18 +2,22 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { type Conduct, Supervision } from '#client/conduct.ts'
-import { linuxPower, macPower, type Power, systemPower } from '#client/power.ts'
+import { linuxPower, macPower, type Power, type PowerDoor, systemPower } from '#client/power.ts'
 import { drain, forgetDrain, LOOK_MILLIS, openSwitches, pause, resume } from '#client/switches.ts'
 import { virtualClock } from '#sim/virtual-clock.ts'
 import { temporaryFolder } from '#test/folder.ts'
 
-async function watched(state: string, change: { stopFile?: string; power?: () => Promise<Power> } = {}) {
+async function watched(
+  state: string,
+  change: { stopFile?: string; power?: PowerDoor['ask']; everyMillis?: number } = {},
+) {
   const clock = virtualClock(0)
   const supervision = new Supervision()
+  const power = change.power && { ask: change.power, everyMillis: change.everyMillis ?? 4000 }
   const [told, unclear]: [Conduct['heldBack'][], string[]] = [[], []]
   const switches = await openSwitches(
     {
-      ...{ state, stopFile: change.stopFile, power: change.power, unclear: (reason) => unclear.push(reason) },
+      ...{ state, stopFile: change.stopFile, power, unclear: (reason) => unclear.push(reason) },
       sleep: (millis, signal) => clock.wakeAt(clock.now() + millis, signal),
     },
     supervision,
@@ -90,11 +94,24 @@ test('the stop file stops while it is there, whatever it is, and also where nobo
   expect(other.unclear).toEqual([expect.stringMatching(/^--stop-file: .*ENAMETOOLONG.*taken for a stop$/)])
 })
 
-test('the power is asked for every few seconds, and where it cannot be told the node goes on and says why', async () => {
+test('where files tell the power, a battery is seen as soon as a switch is', async () => {
+  await using folder = await temporaryFolder()
+  let power: Power = 'mains'
+  const { everyMillis } = systemPower('linux')
+  using node = await watched(folder.path, { power: async () => power, everyMillis })
+  expect(node.told).toEqual([undefined])
+  power = 'battery'
+  await node.within(LOOK_MILLIS, 'on-battery')
+  power = 'mains'
+  await node.within(LOOK_MILLIS, undefined)
+})
+
+test('where a process tells the power it is asked for every few seconds, and where it cannot be told the node goes on and says why', async () => {
   await using folder = await temporaryFolder()
   let asked = 0
   let power: Power | undefined = 'battery'
   using node = await watched(folder.path, {
+    everyMillis: systemPower('darwin').everyMillis,
     async power() {
       asked++
       if (!power) throw new Error('nobody knows')
@@ -142,5 +159,5 @@ test('macOS tells it by pmset, and other systems do not', async () => {
   expect(macPower(battery)).toBe('battery')
   expect(macPower("Now drawing from 'AC Power'\n")).toBe('mains')
   expect(() => macPower('')).toThrow('does not say')
-  await expect(systemPower('win32')()).rejects.toThrow('win32 does not tell')
+  await expect(systemPower('win32').ask()).rejects.toThrow('win32 does not tell')
 })

@@ -25,13 +25,15 @@ export function heapOf(backend: unknown): Heap {
   const wasm = backend as BackendWasm
   const known = heaps.get(wasm)
   if (known) return known
-  const { asm } = wasm.wasm as unknown as { readonly asm?: { readonly memory?: Memory } }
-  assert(asm?.memory, 'the wasm backend of TF.js 4.22 exports its memory')
-  const { memory } = asm
+  const module = wasm.wasm as unknown as Module
+  assert(module.asm?.memory, 'the wasm backend of TF.js 4.22 exports its memory')
+  const { memory } = module.asm
+  checkAllocations(module)
   const floats = () => new Float32Array(memory.buffer)
   const address = (tensor: TensorInfo) => {
     const data = wasm.dataIdMap.get(tensor.dataId)
     assert(data, 'a kernel is given tensors of its own backend')
+    assert(data.memoryOffset !== 0, 'nothing lies at address 0')
     return data.memoryOffset
   }
   const heap: Heap = {
@@ -52,4 +54,25 @@ export function heapOf(backend: unknown): Heap {
   }
   heaps.set(wasm, heap)
   return heap
+}
+
+/** What we use of the module that emscripten made. */
+type Module = { readonly asm?: { readonly memory?: Memory }; _malloc: (bytes: number) => number }
+
+/**
+ * Where no memory is left malloc answers 0, and TF.js would write to that address, over what the module itself lives on. By
+ * then malloc was called: its first call puts another function in this place.
+ */
+function checkAllocations(module: Module): void {
+  const stock = module._malloc
+  module._malloc = (bytes) => {
+    const address = stock(bytes)
+    if (address === 0 && bytes > 0) throw new Error(noRoom(bytes))
+    return address
+  }
+}
+
+function noRoom(bytes: number): string {
+  const mebibytes = Math.ceil(bytes / 1024 ** 2)
+  return `WebAssembly has no room for ${mebibytes} MiB more: this task takes more memory than this machine gives; --max-memory declines such tasks`
 }

@@ -2,9 +2,11 @@ import { expect, test } from '@jest/globals'
 import { parse as parseElsewhere } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { readColumn, readCsv } from '#client/data/csv.ts'
+import { openDataset } from '#client/data/dataset.ts'
 import { DataFault } from '#client/data/fault.ts'
 import { RecordReader } from '#client/data/records.ts'
 import { inMemory } from '#client/data/source.ts'
+import { tableOf } from '../trainers/tasks.ts'
 import { tableFrom } from './table.ts'
 
 const column = (text: string, name: string) => [...(tableFrom(text).columns.get(name)?.values ?? [])]
@@ -106,6 +108,27 @@ test('no text, however broken, does anything but be read or be refused by name',
       }
     }),
   )
+})
+
+test('of a table every piece waits for its checkpoint, and one that is stopped in it is read anew', async () => {
+  const bytes = new TextEncoder().encode(`x0,x1,y\n${'0.123456789,-0.987654321,1\n'.repeat(30_000)}`)
+  let [asked, stopsAt] = [0, 2]
+  const opened = openDataset(
+    { kind: 'csv', path: 'site.csv' },
+    async (path) => inMemory(path, bytes),
+    () => {
+      if (++asked === stopsAt) throw new Error('stopped')
+    },
+  )
+  const seed = new Uint8Array(32)
+  await expect(opened(tableOf(2, 2), seed)).rejects.toThrow('stopped')
+  expect(asked).toBe(2)
+  stopsAt = 0
+  asked = 0
+  expect((await opened(tableOf(2, 2), seed)).labelled).toBe(30_000)
+  expect(asked).toBe(Math.ceil(bytes.length / 2 ** 18))
+  await opened({ ...tableOf(2, 2), rowsMax: 10 }, seed)
+  expect(asked).toBe(Math.ceil(bytes.length / 2 ** 18))
 })
 
 test('a file of many pieces is the table that it is in one', async () => {

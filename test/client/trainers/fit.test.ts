@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { memory } from '@tensorflow/tfjs-core'
 import { applyImageContract } from '#client/data/contract.ts'
 import { formatIdx, type IdxRows, openIdx, rowsIn } from '#client/data/idx.ts'
@@ -212,6 +212,25 @@ describe('a fit', () => {
     expect([...read.delta]).toEqual([...whole.delta])
     expect(read.evaluation).toEqual(whole.evaluation)
     expect(whole.evaluation.rows).toBe(6)
+  })
+
+  test('counts the time that it trains, and none that it is held up', async () => {
+    const clock = { now: 0 }
+    const now = jest.spyOn(performance, 'now').mockImplementation(() => clock.now)
+    try {
+      const training = trainingOf(linear, 'softmax-cross-entropy', 3, { batchSize: 2, epochs: 2 })
+      const update = await fitModel(someModel(linear, 1), training, someDataset([4], 12, 3, 2), {
+        checkpoint: async () => {
+          clock.now += 60_000
+        },
+        progress: () => {
+          clock.now += 100
+        },
+      })
+      expect(update.trainMillis).toBe(200)
+    } finally {
+      now.mockRestore()
+    }
   })
 
   test('of rows that cannot be read ends with what was wrong, and with no reading left unheard', async () => {

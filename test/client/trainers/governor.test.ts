@@ -74,6 +74,26 @@ describe('a governed thread', () => {
     expect(at.now).toBe(1100)
   })
 
+  test('says that it does nothing while it is suspended, and at no other time', () => {
+    const governor = new Governor(0.5)
+    const told: boolean[] = []
+    const { at, doors } = thread((millis) => {
+      told.push(governor.isResting)
+      governor.suspend(false)
+      return Math.min(millis, 100)
+    })
+    const checkpoint = checkpointBy(governor.words, doors)
+    at.now += 100
+    checkpoint()
+    // The rest of a share ends by itself, with work.
+    expect(told).toEqual([false])
+    governor.suspend(true)
+    expect(governor.isResting).toBe(false)
+    checkpoint()
+    expect(told).toEqual([false, true])
+    expect(governor.isResting).toBe(false)
+  })
+
   test('stops at the next checkpoint, at rest and suspended as well, and for good', () => {
     for (const share of [1, 0.01])
       for (const isSuspended of [false, true]) {

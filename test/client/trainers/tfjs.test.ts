@@ -13,6 +13,7 @@ import type { Architecture } from '#protocol/architecture.ts'
 import { TrainingRefused } from '#protocol/ports.ts'
 import { environmentOf, softwareVulkan } from '#test/vulkan.ts'
 import { backendsHere } from './backends.ts'
+import type { Exhausted } from './exhausting.ts'
 import type { Lost } from './losing.ts'
 import { logistic, longTask, noise, someModel, tableOf, trainingOf } from './tasks.ts'
 
@@ -148,6 +149,15 @@ describe('a fit that cannot go on', () => {
     expect(died).toMatchObject({ message: expect.stringMatching(/the training thread died.*memory/) })
     expect((await trainer.fit(new Float32Array(3), task, never)).examples).toBe(40)
   })
+
+  test('for want of WebAssembly memory ends its thread, so that the next one computes as ever', async () => {
+    const script = fileURLToPath(new URL('exhausting.ts', import.meta.url))
+    // Pages of 64 KiB.
+    const { stdout } = await promisify(execFile)(process.execPath, ['--wasm-max-mem-pages=700', script])
+    const [small, large, again] = JSON.parse(stdout) as Exhausted
+    expect(large?.[1]).toMatch(/^TrainerFault: the training thread died: WebAssembly has no room .*--max-memory/)
+    expect(again?.[1]).toBe(small?.[1])
+  }, 60_000)
 
   test('because the trainer is closed is refused, running or not', async () => {
     const path = await writeTable('closed.csv', 200)
