@@ -140,6 +140,8 @@ function watchTraffic(page: Page): void {
     traffic.underWay.add(asked)
     traffic.lastAt = performance.now()
   })
+  // An answer whose body nobody reads is never said to be finished.
+  page.on('response', (answer) => ended(answer.request()))
   page.on('requestfinished', ended)
   page.on('requestfailed', ended)
   page.on('framenavigated', (frame) => {
