@@ -1,7 +1,4 @@
-import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { parseArguments } from '#cli/arguments.ts'
@@ -10,6 +7,7 @@ import { outputTo } from '#cli/output.ts'
 import { failureOf } from '#cli/thrown.ts'
 import { type Json, type Trained, trained } from '#test/coordinator/trained.ts'
 import { temporaryFolder } from '#test/folder.ts'
+import { loopback } from '#test/loopback.ts'
 import { checkPrinted } from './printed.ts'
 
 let given: Trained
@@ -84,7 +82,7 @@ describe('model pull', () => {
 
 /** A coordinator that answers as ours does, but for one block, of which the last bit is another; or for what a run is called. */
 async function lying(block: string, name = given.plain): Promise<AsyncDisposable & { readonly url: string }> {
-  const server = createServer(async (request, response) => {
+  return loopback(async (request, response) => {
     const headers = { authorization: `Bearer ${given.at.key}` }
     const path = request.url?.replace(encodeURIComponent(name), given.plain)
     const answer = await fetch(`${given.at.coordinator.url}${path}`, {
@@ -96,15 +94,7 @@ async function lying(block: string, name = given.plain): Promise<AsyncDisposable
       bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1
     if (path?.startsWith('/v1/')) bytes = Buffer.from(Buffer.from(bytes).toString().replaceAll(given.plain, name))
     response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(bytes)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
+  })
 }
 
 test('model pull keeps nothing of a model in which one bit is another, in whichever of its blocks', async () => {

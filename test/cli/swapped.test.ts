@@ -1,13 +1,11 @@
-import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Consilium } from '#sdk/client.ts'
 import { VerificationError } from '#sdk/errors.ts'
 import { type Json, type Trained, trained } from '#test/coordinator/trained.ts'
 import { temporaryFolder } from '#test/folder.ts'
+import { loopback } from '#test/loopback.ts'
 import { jsonLines } from './command.ts'
 import { here } from './here.ts'
 
@@ -26,7 +24,7 @@ afterAll(async () => {
 async function swapped() {
   const { plain, masked } = given
   const other = (id: string) => (id === plain ? masked : plain)
-  const server = createServer(async (request, response) => {
+  return loopback(async (request, response) => {
     const { pathname, search } = new URL(request.url as string, 'http://here')
     const [, id = '', rest = ''] = /^\/v1\/runs\/(run_\w+)(.*)$/.exec(pathname) ?? []
     const ask = (path: string) =>
@@ -48,15 +46,7 @@ async function swapped() {
         ...(named && { 'x-consilium-model': named }),
       })
       .end(bytes)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
+  })
 }
 
 const ran = (...args: readonly string[]) => here(args, { CONSILIUM_API_KEY: given.at.key })
